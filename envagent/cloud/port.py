@@ -1,0 +1,293 @@
+"""The port: everything the steps may ask of a cloud, in models of our own.
+
+It owns the words that cross the boundary and no behaviour. Status words are the services' own, verbatim. Times
+are aware and UTC; sizes carry their unit in the name. Every method raises the errors of `envagent.errors`:
+
+- any call: CloudUnreachable (retryable), AuthenticationError, Forbidden, CloudError;
+- a read by id: NotFound when the right project has no such object;
+- a write: OutcomeUnknown when it was sent and no usable answer came (timeout, reset, 5xx without a known text). A
+  write is sent exactly once per call; BadRequest, Conflict, NoCapacity and QuotaExceeded mean it did not happen.
+- a delete returns once the service took the request, and treats 404 as done; absence is proven by reading again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class CloudModel(BaseModel):
+    """An immutable answer of a service; unknown fields are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Identity(CloudModel):
+    """Who we are, where: what a resumed run must still match."""
+
+    cloud: str | None
+    """The clouds.yaml name, None with OS_* variables alone."""
+    auth_url: str
+    region: str | None
+    project_id: str
+    project_name: str | None
+    user_id: str
+    profile: Literal["baremetal", "kvm"] = "baremetal"
+    """How servers are bought here: a host reservation with a scheduler hint, or a flavor reservation (KVM@TACC)."""
+
+
+class Image(CloudModel):
+    """A Glance image."""
+
+    id: str
+    name: str
+    status: str
+    visibility: str
+    owner: str | None = None
+    size_bytes: int | None = None
+    min_disk_gb: int = 0
+    min_ram_mb: int = 0
+    created_at: datetime | None = None
+    properties: dict[str, str] = Field(default_factory=dict)
+    """Custom properties as strings (build-distro, build-release, build-variant, chameleon-supported, ...)."""
+
+
+class Flavor(CloudModel):
+    """A Nova flavor."""
+
+    id: str
+    name: str
+    vcpus: int = 0
+    ram_mb: int = 0
+    disk_gb: int = 0
+    extra_specs: dict[str, str] = Field(default_factory=dict)
+
+
+class Keypair(CloudModel):
+    """A Nova keypair (of the user, at this site). `public_key` is the OpenSSH line, `fingerprint` its MD5 with colons."""
+
+    name: str
+    fingerprint: str
+    public_key: str
+
+
+class Network(CloudModel):
+    """A Neutron network."""
+
+    id: str
+    name: str
+    external: bool = False
+    shared: bool = False
+    status: str = "ACTIVE"
+    subnet_ids: tuple[str, ...] = ()
+
+
+class Port(CloudModel):
+    """A Neutron port of a server."""
+
+    id: str
+    network_id: str
+    device_id: str
+    fixed_ips: tuple[str, ...] = ()
+
+
+class FloatingIp(CloudModel):
+    """A Neutron floating IP of the project."""
+
+    id: str
+    address: str
+    status: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    port_id: str | None = None
+    fixed_ip: str | None = None
+    created_at: datetime | None = None
+
+
+class Host(CloudModel):
+    """A Blazar host. `properties` are the extra capabilities, flat and strings (`gpu.gpu`, `su_factor`, ...)."""
+
+    id: str
+    node_type: str | None
+    uid: str | None = None
+    name: str | None = None
+    reservable: bool = True
+    properties: dict[str, str] = Field(default_factory=dict)
+
+
+class Occupation(CloudModel):
+    """A host is reserved in [start, end)."""
+
+    host_id: str
+    start: datetime
+    end: datetime
+
+
+class HostReservation(CloudModel):
+    """Ask for one host of a node type (resource_type physical:host)."""
+
+    node_type: str
+    exclude_uids: tuple[str, ...] = ()
+
+
+class FlavorReservation(CloudModel):
+    """Ask for one instance of a flavor (resource_type flavor:instance, KVM@TACC)."""
+
+    flavor_id: str
+
+
+class Reservation(CloudModel):
+    """An item of a lease; `resource_type` and lower-case `status` as Blazar gives them."""
+
+    id: str
+    resource_type: str
+    status: str
+    resource_properties: str = ""
+    missing_resources: bool = False
+    resources_changed: bool = False
+
+
+class Lease(CloudModel):
+    """A Blazar lease. `status` is one of PENDING STARTING ACTIVE TERMINATING TERMINATED ERROR CREATING UPDATING DELETING."""
+
+    id: str
+    name: str
+    status: str
+    start: datetime
+    end: datetime
+    project_id: str | None = None
+    user_id: str | None = None
+    degraded: bool = False
+    created_at: datetime | None = None
+    reservations: tuple[Reservation, ...] = ()
+
+
+class ServerFault(CloudModel):
+    """Why Nova set a server to ERROR (untrusted text)."""
+
+    message: str
+    code: int | None = None
+
+
+class Server(CloudModel):
+    """A Nova server. `status` is Nova's own word (BUILD, ACTIVE, ERROR, SHUTOFF, DELETED, ...)."""
+
+    id: str
+    name: str
+    status: str
+    task_state: str | None = None
+    fault: ServerFault | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    fixed_ips: tuple[str, ...] = ()
+    floating_ips: tuple[str, ...] = ()
+    image_id: str | None = None
+    key_name: str | None = None
+    hypervisor: str | None = None
+    created_at: datetime | None = None
+
+
+class ServerRequest(CloudModel):
+    """What to boot. `reservation_id` becomes the scheduler hint, or the flavor at KVM@TACC."""
+
+    name: str
+    image_id: str
+    flavor_id: str
+    network_id: str
+    key_name: str
+    reservation_id: str | None
+    metadata: dict[str, str]
+    security_groups: tuple[str, ...] = ()
+
+
+class Cloud(Protocol):
+    """One project at one site, for one user. Implementations are safe to call from several threads."""
+
+    # Keystone
+    def identity(self) -> Identity:
+        """Authenticate and say who we are."""
+
+    # Glance
+    def images(self) -> list[Image]:
+        """List all images that the project can see, all pages."""
+
+    def image(self, image_id: str) -> Image:
+        """Read one image."""
+
+    # Nova
+    def flavors(self) -> list[Flavor]:
+        """List the flavors."""
+
+    def keypair(self, name: str) -> Keypair | None:
+        """Read a keypair of the user, None when there is none of that name."""
+
+    def keypairs(self) -> list[Keypair]:
+        """List the user's keypairs, all pages."""
+
+    def import_keypair(self, name: str, public_key: str) -> Keypair:
+        """Register a public key. Raises Conflict when the name is taken."""
+
+    def delete_keypair(self, name: str) -> None:
+        """Remove a keypair."""
+
+    def servers(self) -> list[Server]:
+        """List the project's servers with details, all pages."""
+
+    def server(self, server_id: str) -> Server:
+        """Read one server."""
+
+    def create_server(self, request: ServerRequest) -> Server:
+        """Boot one server; returns in BUILD, or whatever status Nova gives first."""
+
+    def delete_server(self, server_id: str) -> None:
+        """Ask for the server's removal."""
+
+    # Neutron
+    def networks(self) -> list[Network]:
+        """List the networks that the project can see."""
+
+    def ports(self, server_id: str) -> list[Port]:
+        """List the ports of a server."""
+
+    def floating_ips(self) -> list[FloatingIp]:
+        """List the project's floating IPs."""
+
+    def floating_ip(self, floating_ip_id: str) -> FloatingIp:
+        """Read one floating IP."""
+
+    def create_floating_ip(self, network_id: str, description: str) -> FloatingIp:
+        """Allocate an address of an external network. Raises NoCapacity or QuotaExceeded when none is to be had."""
+
+    def attach_floating_ip(self, floating_ip_id: str, port_id: str) -> FloatingIp:
+        """Point a floating IP at a port (a Neutron port update; repeating it is harmless)."""
+
+    def delete_floating_ip(self, floating_ip_id: str) -> None:
+        """Release an address."""
+
+    def ensure_ssh_security_group(self) -> str | None:
+        """KVM only: the name of a security group that lets SSH in, made when absent; None on bare metal."""
+
+    # Blazar
+    def hosts(self) -> list[Host]:
+        """List the site's hosts. Raises Forbidden where the site does not show them."""
+
+    def occupations(self) -> list[Occupation]:
+        """List who occupies which host when. Raises Forbidden where the site does not show them."""
+
+    def leases(self) -> list[Lease]:
+        """List the project's leases, colleagues' too."""
+
+    def lease(self, lease_id: str) -> Lease:
+        """Read one lease."""
+
+    def create_lease(
+        self, name: str, start: datetime | None, end: datetime, reservation: HostReservation | FlavorReservation
+    ) -> Lease:
+        """Reserve; `start` None means now. Raises NoCapacity when nothing is free in that window."""
+
+    def delete_lease(self, lease_id: str) -> None:
+        """End a lease; Blazar removes the servers on it."""
+
+    def close(self) -> None:
+        """Close the connections."""
