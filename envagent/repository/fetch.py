@@ -1,0 +1,296 @@
+"""Reading one commit of an untrusted repository: its listing, and the text of the files that tell.
+
+Owns: the order of operations and their limits. A remote repository costs two connections: one for commit and trees
+without any file, one for all chosen files together. Nothing is checked out, no submodule, hook, filter or link is
+followed, and the temporary folder is gone afterwards. Must not: judge what the files say.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from envagent.errors import RepositoryRefused
+from envagent.repository.choose import choose
+from envagent.repository.git import Git, GitFailed
+from envagent.repository.local import borrow, has_work_tree
+from envagent.repository.model import Entry, Snapshot
+from envagent.repository.objects import Listing, list_tree, read_blobs, resolve, sizes
+from envagent.repository.source import Local, Remote, parse_source
+from envagent.repository.text import decode
+
+_PASSING = re.compile(
+    r"could not resolve host|failed to connect|connection (timed out|reset|refused)|early eof|unexpected disconnect|"
+    r"rpc failed|hung up unexpectedly|operation too slow|ssl_|gnutls|returned error: (429|5\d\d)|timed out|network is",
+    re.IGNORECASE,
+)
+_ABSENT = re.compile(
+    r"not found|could not read username|terminal prompts disabled|does not appear to be|access denied|"
+    r"returned error: 40[134]|not exported",
+    re.IGNORECASE,
+)
+_NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|no such remote ref", re.IGNORECASE)
+_REDIRECTED = re.compile(r"unable to update url base from redirection|returned error: 30[1278]|redirect", re.IGNORECASE)
+_LFS_POINTER = b"version https://git-lfs"
+_RETRY_AFTER = 1.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a repository is read at most.
+
+    Attributes:
+        seconds: for everything, retry included.
+        transfer_bytes: what a server may send.
+        entries: files listed; the rest is left out with a note.
+        file_bytes: of each chosen file. The specification's 10 KB cut off the hardware sections of long
+            readmes; what goes to an AI is cut again there.
+        total_bytes: of all chosen files together.
+    """
+
+    seconds: float = 60.0
+    transfer_bytes: int = 300 << 20
+    entries: int = 200_000
+    file_bytes: int = 256 << 10
+    total_bytes: int = 6 << 20
+
+
+def fetch(
+    source: str,
+    *,
+    ref: str | None = None,
+    limits: Limits | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    allow_loopback_git: bool = False,
+) -> Snapshot:
+    """Read a repository.
+
+    Args:
+        source: an `https://` URL, also of a branch's page, or the path of a git repository, bare or not.
+        ref: branch, tag or full commit id; wins over one in the URL.
+        limits: defaults to `Limits()`.
+        cancelled: asked ten times a second; true stops everything.
+        allow_loopback_git: also take `git://127.0.0.1`, for tests and benches.
+
+    Raises:
+        RepositoryRefused: it cannot or must not be read; a repository without a commit is one of these.
+        envagent.repository.git.Cancelled: `cancelled` said so.
+    """
+    limits = limits or Limits()
+    named = parse_source(source, ref=ref, allow_loopback_git=allow_loopback_git)
+    with tempfile.TemporaryDirectory(prefix="envagent-repository-") as folder:
+        git = Git(Path(folder), time.monotonic() + limits.seconds, limits.transfer_bytes, cancelled)
+        git.prepare()
+        try:
+            if isinstance(named, Local):
+                return _read_local(git, named, limits)
+            return _read_remote(git, named, limits)
+        except GitFailed as error:
+            raise RepositoryRefused(
+                f"The repository cannot be read: {named.name}",
+                hint="it looks broken; try: git fsck, or a fresh clone",
+                service_said=error.said,
+            ) from error
+
+
+def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:
+    borrow(named.path, git.folder)
+    ref = named.refs[0] if named.refs else None
+    try:
+        commit = resolve(git, ref or "HEAD")
+    except GitFailed as error:
+        if ref:
+            raise _no_such_ref(named.name, ref, error.said) from error
+        if not any(p.is_file() for p in (git.folder / "refs").rglob("*")) and not (git.folder / "packed-refs").exists():
+            raise _no_commit(named.name) from error
+        raise RepositoryRefused(
+            f"The current commit of {named.name} cannot be read",
+            hint=f"check it with: git -C {named.path} log -1",
+            service_said=error.said,
+        ) from error
+    notes = ["Read the last commit; changes that are not committed are not seen."] if has_work_tree(named.path) else []
+    listing = list_tree(git, commit, limit=limits.entries)
+    known = sizes(git, (blob.oid for blob in listing.blobs))
+    return _snapshot(git, named.path.resolve().as_posix(), commit, ref, listing, known, limits, notes)
+
+
+def _read_remote(git: Git, named: Remote, limits: Limits) -> Snapshot:
+    commit, ref, url = _fetch_commit(git, named)
+    listing = list_tree(git, commit, limit=limits.entries)
+    known = sizes(git, (blob.oid for blob in listing.blobs[:1]))
+    if known:
+        # The server ignored the filter and sent everything.
+        known = sizes(git, (blob.oid for blob in listing.blobs))
+    else:
+        git = _fetch_blobs(git, url, commit, listing)
+    return _snapshot(git, named.url, commit, ref, listing, known, limits, [])
+
+
+def _fetch_commit(git: Git, named: Remote) -> tuple[str, str | None, str]:
+    """The commit and its trees; gives its id, the reference that it was found under, and the URL that answered."""
+    wanted: tuple[str | None, ...] = named.refs or (None,)
+    url = named.url
+    for last, ref in enumerate(wanted, start=1 - len(wanted)):
+        try:
+            try:
+                _transfer(git, url, [ref or "HEAD"], depth=True)
+            except GitFailed as error:
+                if url.endswith(".git") or not _REDIRECTED.search(error.said):
+                    raise
+                url += ".git"
+                _transfer(git, url, [ref or "HEAD"], depth=True)
+        except GitFailed as error:
+            if not _NO_SUCH_REF.search(error.said):
+                raise _unreachable(named, error.said) from error
+            if last < 0:
+                continue
+            if ref is None:
+                raise _no_commit(named.name) from error
+            raise _no_such_ref(named.name, ref, error.said) from error
+        return resolve(git, "FETCH_HEAD"), ref, url
+    raise AssertionError("unreachable: the last candidate returns or raises")
+
+
+def _fetch_blobs(git: Git, url: str, commit: str, listing: Listing) -> Git:
+    """All chosen files in one request; a server that gives no single objects is asked for the whole commit."""
+    chosen = {entry.path for entry in choose([Entry(path=b.path, size=None) for b in listing.blobs])}
+    oids = sorted({blob.oid for blob in listing.blobs if blob.path in chosen})
+    if not oids:
+        return git
+    try:
+        _transfer(git, url, oids, depth=False)
+    except GitFailed:
+        git = replace(git, folder=git.folder / "whole")
+        git.prepare()
+        _transfer(git, url, [commit], depth=True, filtered=False)
+    return git
+
+
+def _transfer(git: Git, url: str, wants: list[str], *, depth: bool, filtered: bool = True) -> None:
+    command = ["fetch", "--quiet", "--no-tags", "--recurse-submodules=no", "--no-auto-maintenance"]
+    command += ["--depth=1"] if depth else ["--no-write-fetch-head"]
+    settings = {"remote.origin.url": url}
+    if filtered:
+        command.append("--filter=blob:none")
+        settings |= {"remote.origin.promisor": "true", "remote.origin.partialCloneFilter": "blob:none"}
+    for attempt in (1, 2):
+        try:
+            git.stream(
+                [*command, "--stdin", "origin"],
+                lambda _: True,
+                lines=wants,
+                settings=settings,
+                protocols=url.partition(":")[0],
+            )
+            return
+        except GitFailed as error:
+            if attempt == 2 or not _PASSING.search(error.said) or time.monotonic() + _RETRY_AFTER > git.deadline:
+                raise
+            time.sleep(_RETRY_AFTER)
+
+
+def _snapshot(
+    git: Git,
+    url: str,
+    commit: str,
+    ref: str | None,
+    listing: Listing,
+    known: dict[str, int],
+    limits: Limits,
+    notes: list[str],
+) -> Snapshot:
+    entries = [Entry(path=blob.path, size=known.get(blob.oid)) for blob in listing.blobs]
+    oid_of = {blob.path: blob.oid for blob in listing.blobs}
+    chosen = choose(entries)
+    here = known or sizes(git, (oid_of[entry.path] for entry in chosen))
+    files, more = _read(git, [(e.path, oid_of[e.path]) for e in chosen], here, limits)
+    if not known:
+        entries = [e if e.path not in files else Entry(path=e.path, size=here[oid_of[e.path]]) for e in entries]
+    return Snapshot(
+        url=url,
+        commit=commit,
+        ref=ref,
+        entries=tuple(entries),
+        files=files,
+        notes=(*notes, *_left_out(listing, limits), *more),
+    )
+
+
+def _read(
+    git: Git, chosen: list[tuple[str, str]], here: dict[str, int], limits: Limits
+) -> tuple[dict[str, str], list[str]]:
+    notes: list[str] = []
+    wanted: dict[str, int] = {}
+    total = 0
+    for path, oid in chosen:
+        if oid not in here:
+            notes.append(f"{path}: its content is not in this copy of the repository.")
+            continue
+        share = min(here[oid], limits.file_bytes)
+        if total + share > limits.total_bytes:
+            notes.append(f"{path}: not read, the other files fill the limit of {limits.total_bytes >> 20} MB.")
+            continue
+        if here[oid] > limits.file_bytes:
+            notes.append(f"{path}: read up to {limits.file_bytes >> 10} KB of {here[oid] >> 10} KB.")
+        total += 0 if oid in wanted else share
+        wanted[oid] = here[oid]
+    contents = read_blobs(git, wanted, most=limits.file_bytes)
+    files: dict[str, str] = {}
+    for path, oid in chosen:
+        if (content := contents.get(oid)) is None:
+            continue
+        text = None if content.startswith(_LFS_POINTER) else decode(content)
+        if text is None:
+            notes.append(f"{path}: not text.")
+        else:
+            files[path] = text
+    return files, notes
+
+
+def _left_out(listing: Listing, limits: Limits) -> list[str]:
+    notes = []
+    if listing.links or listing.submodules:
+        notes.append(f"Not followed: {listing.links} symbolic links, {listing.submodules} submodules.")
+    if listing.odd:
+        notes.append(f"Left out: {listing.odd} paths that lead out of the repository or into .git.")
+    if listing.cut:
+        notes.append(f"Only the first {limits.entries} files were listed.")
+    return notes
+
+
+def _no_commit(name: str) -> RepositoryRefused:
+    return RepositoryRefused(f"The repository has no commit yet: {name}", hint="commit something and push it first")
+
+
+def _no_such_ref(name: str, ref: str, said: str) -> RepositoryRefused:
+    return RepositoryRefused(
+        f"{name} has no branch, tag or commit {ref!r}",
+        hint="check the name; a commit needs its full id",
+        service_said=said or None,
+    )
+
+
+def _unreachable(named: Remote, said: str) -> RepositoryRefused:
+    if _REDIRECTED.search(said):
+        return RepositoryRefused(
+            f"{named.url} has moved",
+            hint="open it in a browser and use the address that it leads to",
+            service_said=said,
+        )
+    if _ABSENT.search(said):
+        return RepositoryRefused(
+            f"There is no public repository at {named.url}",
+            hint="check owner and name; of a private one, give a local clone's path",
+            service_said=said,
+        )
+    if _PASSING.search(said):
+        return RepositoryRefused(
+            f"{named.url} could not be reached, twice",
+            hint="check the network and try again; or give a local clone's path",
+            service_said=said,
+        )
+    return RepositoryRefused(f"{named.url} could not be fetched", service_said=said)

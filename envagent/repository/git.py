@@ -1,0 +1,252 @@
+"""Git as a child process that trusts nothing and cannot run away.
+
+Owns: the environment and configuration under which every git command here runs, its deadline, its size limits and
+its death. Must not: know what is fetched or why. Behaviour does not depend on git's version beyond 2.30: each guard
+that newer versions bring is a second line behind one that old versions have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from envagent.errors import RepositoryRefused
+from envagent.repository.text import clean
+
+# Of the caller's environment a child sees these alone: credentials of any cloud or AI stay behind.
+_PASSED_ON = (
+    "PATH",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+)
+_NEUTRAL = {
+    "protocol.allow": "never",
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "core.symlinks": "false",
+    "core.askPass": "",
+    "core.gitProxy": "",
+    "core.sshCommand": "false",
+    "core.attributesFile": os.devnull,
+    "core.bigFileThreshold": "1m",
+    "credential.helper": "",
+    "http.followRedirects": "false",
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "20",
+    "protocol.version": "2",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "fetch.writeCommitGraph": "false",
+    "fetch.unpackLimit": "1",
+    "fetch.negotiationAlgorithm": "noop",
+    "fetch.recurseSubmodules": "false",
+    "submodule.recurse": "false",
+    "pack.threads": "1",
+    "advice.detachedHead": "false",
+}
+_LOOK_EVERY = 0.1
+_MAX_STDERR = 64 * 1024
+_MAX_ALLOCATION = "1g"
+
+
+class Cancelled(Exception):
+    """The caller asked to stop; the child is dead and its folder is going."""
+
+
+class GitFailed(Exception):
+    """Git ended with an error; `said` is its own words, cleaned."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+@dataclass
+class Git:
+    """One private repository folder, and how git is run on it.
+
+    Attributes:
+        folder: the git directory, ours alone.
+        deadline: `time.monotonic()` at which everything must have ended.
+        max_bytes: what the folder may grow to.
+        cancelled: asked ten times a second; true ends the child and raises Cancelled.
+    """
+
+    folder: Path
+    deadline: float
+    max_bytes: int
+    cancelled: Callable[[], bool] = field(default=lambda: False)
+
+    def prepare(self) -> None:
+        """Lay out an empty bare repository without templates, so that nothing foreign gets in."""
+        for part in ("objects/pack", "refs", "home"):
+            (self.folder / part).mkdir(parents=True)
+        (self.folder / "HEAD").write_text("ref: refs/heads/none\n")
+        (self.folder / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
+
+    def output(self, *arguments: str, lines: Iterable[str] = (), settings: Mapping[str, str] | None = None) -> bytes:
+        """Run a command whose output is small by nature and give it back; see `stream`."""
+        gathered = bytearray()
+
+        def take(piece: bytes) -> bool:
+            gathered.extend(piece)
+            return True
+
+        self.stream(arguments, take, lines=lines, settings=settings)
+        return bytes(gathered)
+
+    def stream(
+        self,
+        arguments: Iterable[str],
+        take: Callable[[bytes], bool],
+        *,
+        lines: Iterable[str] = (),
+        settings: Mapping[str, str] | None = None,
+        protocols: str = "",
+    ) -> None:
+        """Run a command and hand on its output as it comes, until it ends or `take` says False.
+
+        Args:
+            arguments: behind `git`.
+            take: gets each piece; False ends the child, which is then no failure.
+            lines: written to its input.
+            settings: configuration on top of the neutral one.
+            protocols: transports allowed, as in GIT_ALLOW_PROTOCOL; none by default, so reading can fetch nothing.
+
+        Raises:
+            GitFailed: exit code other than 0.
+            RepositoryRefused: deadline or size limit met, or git is not installed.
+            Cancelled: the caller asked to stop.
+        """
+        options = [word for pair in {**_NEUTRAL, **(settings or {})}.items() for word in ("-c", "=".join(pair))]
+        with tempfile.TemporaryFile() as stdin:
+            stdin.writelines(line.encode() + b"\n" for line in lines)
+            stdin.seek(0)
+            child = self._start(["git", *options, *arguments], stdin, protocols)
+            try:
+                stopped, said = self._attend(child, take)
+            finally:
+                _end(child)
+        if child.returncode != 0 and not stopped:
+            raise GitFailed(said or f"git ended with code {child.returncode}")
+
+    def _start(self, command: list[str], stdin: IO[bytes], protocols: str) -> subprocess.Popen[bytes]:
+        home = str(self.folder / "home")
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
+            "HOME": home,
+            "XDG_CONFIG_HOME": home,
+            "LC_ALL": "C",
+            "GIT_DIR": str(self.folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "false",
+            "GIT_SSH_COMMAND": "false",
+            "GIT_ALLOW_PROTOCOL": protocols or "none",
+            "GIT_PROTOCOL_FROM_USER": "0",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_ALLOC_LIMIT": _MAX_ALLOCATION,
+        }
+        if not protocols:
+            environment["GIT_NO_LAZY_FETCH"] = "1"
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise RepositoryRefused("git is not installed", hint="install git 2.30 or newer") from error
+
+    def _attend(self, child: subprocess.Popen[bytes], take: Callable[[bytes], bool]) -> tuple[bool, str]:
+        """Pump both outputs under all limits; gives whether `take` stopped it, and what it said."""
+        assert child.stdout is not None and child.stderr is not None  # noqa: S101 - both are pipes
+        errors = bytearray()
+        with selectors.DefaultSelector() as ready:
+            ready.register(child.stdout, selectors.EVENT_READ)
+            ready.register(child.stderr, selectors.EVENT_READ)
+            looked = 0.0
+            while ready.get_map():
+                for key, _ in ready.select(_LOOK_EVERY):
+                    piece = os.read(key.fd, 1 << 16)
+                    if not piece:
+                        ready.unregister(key.fileobj)
+                    elif key.fileobj is child.stderr:
+                        errors = (errors + piece)[-_MAX_STDERR:]
+                    elif not take(piece):
+                        return True, ""
+                if (now := time.monotonic()) - looked >= _LOOK_EVERY:
+                    looked = now
+                    self._check(now)
+        while child.poll() is None:
+            self._check(time.monotonic())
+            time.sleep(0.01)
+        return False, _plain(errors)
+
+    def _check(self, now: float) -> None:
+        if self.cancelled():
+            raise Cancelled
+        if now > self.deadline:
+            raise RepositoryRefused(
+                "Reading the repository took too long and was stopped",
+                hint="try again; if it is very large, give a local clone's path instead of the URL",
+            )
+        if _size(self.folder) > self.max_bytes:
+            raise RepositoryRefused(
+                f"The repository sends more than {self.max_bytes >> 20} MB even without its history",
+                hint="give a local clone's path instead of the URL",
+            )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child's whole group: git's transports and indexers are its children."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _size(folder: Path) -> int:
+    """Bytes of packs here, the unfinished ones included; borrowed folders are links and do not count."""
+    total = 0
+    pack = folder / "objects" / "pack"
+    if pack.is_symlink():
+        return 0
+    for path in pack.glob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size
+    return total
+
+
+def _plain(errors: bytes | bytearray) -> str:
+    text = clean(bytes(errors).decode("utf-8", errors="replace").replace("\r", "\n"))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("remote: Enumerating", "remote: Counting", "remote: Total"))]
+    return "\n".join(kept[-8:])[:1000]

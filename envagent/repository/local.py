@@ -1,0 +1,135 @@
+"""Borrowing the objects of a repository on this machine without trusting it.
+
+Owns: finding the git directory behind a path and laying links to its objects and references into our own private
+one, so that git never reads the other's configuration, hooks, index or alternates.
+Must not: read a file of the work tree, follow a link that leads elsewhere, or write into the repository.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from envagent.errors import RepositoryRefused
+
+_LOOSE = re.compile(r"[0-9a-f]{2}")
+_POINTER_BYTES = 4096
+
+
+def borrow(path: Path, private: Path) -> None:
+    """Make the prepared private git directory see the objects and references of the repository at `path`.
+
+    Alternates are not followed: they may lead to somebody's other repositories. A linked work tree is followed to
+    its repository only when that one names it in return.
+
+    Raises:
+        RepositoryRefused: no such path, no repository, or one that borrows or links its objects from elsewhere.
+    """
+    own, common = _git_folders(path)
+    objects = common / "objects"
+    if _text(objects / "info" / "alternates"):
+        raise RepositoryRefused(
+            f"{path} borrows its objects from another repository",
+            hint=f"make it whole first: git -C {path} repack -a -d, then remove {objects}/info/alternates",
+        )
+    for part in [objects / "pack", *(p for p in _children(objects) if _LOOSE.fullmatch(p.name))]:
+        _refuse_links(part, path)
+        if part.is_dir():
+            link = private / "objects" / part.name
+            if link.is_dir():
+                link.rmdir()
+            link.symlink_to(part.resolve(), target_is_directory=True)
+    for pack in _children(objects / "pack"):
+        _refuse_links(pack, path)
+    (private / "HEAD").write_text(_text(own / "HEAD") or "ref: refs/heads/none\n")
+    if packed := _packed_refs(common / "packed-refs"):
+        (private / "packed-refs").write_bytes(packed)
+    _refuse_links(common / "refs", path)
+    if (common / "refs").is_dir():
+        (private / "refs").rmdir()
+        (private / "refs").symlink_to((common / "refs").resolve(), target_is_directory=True)
+
+
+def has_work_tree(path: Path) -> bool:
+    """Whether there may be uncommitted changes that reading the commit does not see."""
+    return (path / ".git").exists()
+
+
+def _git_folders(path: Path) -> tuple[Path, Path]:
+    """The git directory of this work tree, and the one that holds the objects."""
+    try:
+        path = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise RepositoryRefused(f"There is no repository at {path}") from error
+    if not path.is_dir():
+        raise RepositoryRefused(f"{path} is a file, not a repository", hint="give the folder of a git repository")
+    dot = path / ".git"
+    if _is_git(path):
+        return path, path
+    if dot.is_file() and not dot.is_symlink():
+        return _linked_work_tree(path, dot)
+    if dot.is_symlink():
+        raise RepositoryRefused(f"{dot} is a link", hint="give the folder that it leads to, if you trust it")
+    if _is_git(dot):
+        return dot, dot
+    if dot.is_dir():
+        raise RepositoryRefused(f"The git repository in {path} is broken: no HEAD, objects or refs in {dot}")
+    for parent in path.parents:
+        if _is_git(parent / ".git"):
+            raise RepositoryRefused(
+                f"{path} is a folder inside the repository {parent}", hint=f"give the repository's top: {parent}"
+            )
+    raise RepositoryRefused(
+        f"{path} is not a git repository",
+        hint=f"make it one: git -C {path} init && git -C {path} add -A && git -C {path} commit -m first",
+    )
+
+
+def _linked_work_tree(path: Path, dot: Path) -> tuple[Path, Path]:
+    target = _text(dot).removeprefix("gitdir:").strip()
+    own = (path / target).resolve() if target else path
+    back = _text(own / "gitdir").strip()
+    common = (own / (_text(own / "commondir").strip() or ".")).resolve()
+    if not back or Path(back).resolve() != dot or not _is_git(common):
+        raise RepositoryRefused(
+            f"{dot} leads to a repository elsewhere that does not know this folder",
+            hint="give the URL or the path of that repository itself",
+        )
+    return own, common
+
+
+def _is_git(folder: Path) -> bool:
+    return all((folder / part).exists() and not (folder / part).is_symlink() for part in ("HEAD", "objects", "refs"))
+
+
+def _refuse_links(item: Path, path: Path) -> None:
+    if item.is_symlink():
+        raise RepositoryRefused(f"{path} keeps its objects behind a link: {item}", hint="give a plain clone of it")
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _text(path: Path) -> str:
+    """A small pointer file of git, or nothing when it is absent, a link, or no text."""
+    if path.is_symlink() or not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as file:
+            return file.read(_POINTER_BYTES).decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _packed_refs(path: Path) -> bytes:
+    if path.is_symlink() or not path.is_file():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(64 << 20)
+    except OSError:
+        return b""

@@ -1,0 +1,150 @@
+"""Reading a commit's listing and files straight from the object store, without a checkout.
+
+Owns: what counts as an entry, and how large a listing or a file may get. Must not: fetch anything; a missing
+object is skipped and counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from envagent.repository.git import Git, GitFailed
+from envagent.repository.text import clean_line
+
+_OID = re.compile(rb"[0-9a-f]{40,64}")
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A regular file of the tree."""
+
+    path: str
+    oid: str
+
+
+@dataclass
+class Listing:
+    """The regular files of a commit, and what was left out."""
+
+    blobs: list[Blob] = field(default_factory=list)
+    links: int = 0
+    submodules: int = 0
+    odd: int = 0
+    """Paths that no file can have, such as those that climb out of the tree."""
+    cut: bool = False
+
+
+def resolve(git: Git, name: str) -> str:
+    """The id of the commit that `name` means.
+
+    Raises:
+        GitFailed: there is none.
+    """
+    return git.output("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+
+
+def list_tree(git: Git, commit: str, *, limit: int) -> Listing:
+    """Every regular file of the commit up to `limit`; the top folder's own files always come in.
+
+    Links and submodules are counted and dropped, so they are never followed.
+    """
+    listing = Listing()
+    seen: set[str] = set()
+    _read_tree(git, ["ls-tree", "-z", "--full-tree", commit], listing, seen, limit)
+    top = Listing(blobs=listing.blobs[:])
+    _read_tree(git, ["ls-tree", "-r", "-z", "--full-tree", commit], top, seen, limit)
+    return top
+
+
+def _read_tree(git: Git, command: list[str], into: Listing, seen: set[str], limit: int) -> None:
+    rest = b""
+
+    def take(piece: bytes) -> bool:
+        nonlocal rest
+        *records, rest = (rest + piece).split(b"\0")
+        for record in records:
+            _record(record, into, seen)
+            if len(into.blobs) >= limit:
+                into.cut = True
+                return False
+        # A name that never ends is no name.
+        return len(rest) < 1 << 20
+
+    git.stream(command, take)
+
+
+def _record(record: bytes, into: Listing, seen: set[str]) -> None:
+    meta, _, raw = record.partition(b"\t")
+    mode, kind, oid = meta.split(b" ")[:3]
+    if kind == b"commit":
+        into.submodules += 1
+    elif mode == b"120000":
+        into.links += 1
+    elif kind == b"blob":
+        path = clean_line(raw.decode("utf-8", errors="replace"))
+        parts = path.split("/")
+        if not all(parts) or ".." in parts or ".git" in (p.lower() for p in parts):
+            into.odd += 1
+        elif path not in seen:
+            seen.add(path)
+            into.blobs.append(Blob(path, oid.decode()))
+
+
+def sizes(git: Git, oids: Iterable[str]) -> dict[str, int]:
+    """Bytes of each object that is here; missing ones are left out."""
+    found: dict[str, int] = {}
+    answer = git.output("cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer", lines=oids)
+    for line in answer.splitlines():
+        oid, _, size = line.partition(b" ")
+        if size.isdigit() and _OID.fullmatch(oid):
+            found[oid.decode()] = int(size)
+    return found
+
+
+def read_blobs(git: Git, wanted: Mapping[str, int], *, most: int) -> dict[str, bytes]:
+    """The content of each wanted object; of one that is larger than `most` bytes, its beginning.
+
+    Args:
+        git: where they are.
+        wanted: object id to its size in bytes, as `sizes` gave it.
+        most: bytes of each.
+    """
+    small = [oid for oid, size in wanted.items() if size <= most]
+    contents = _split(git.output("cat-file", "--batch", "--buffer", lines=small)) if small else {}
+    for oid in wanted.keys() - contents.keys():
+        if (beginning := _beginning(git, oid, most)) is not None:
+            contents[oid] = beginning
+    return contents
+
+
+def _split(answer: bytes) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    at = 0
+    while (end := answer.find(b"\n", at)) >= 0:
+        fields = answer[at:end].split(b" ")
+        at = end + 1
+        if len(fields) == 3 and fields[2].isdigit():
+            size = int(fields[2])
+            contents[fields[0].decode()] = answer[at : at + size]
+            at += size + 1
+    return contents
+
+
+def _beginning(git: Git, oid: str, most: int) -> bytes | None:
+    pieces: list[bytes] = []
+    left = most
+
+    def take(piece: bytes) -> bool:
+        nonlocal left
+        pieces.append(piece[:left])
+        left -= len(piece)
+        return left > 0
+
+    reader: Callable[[bytes], bool] = take
+    try:
+        git.stream(["cat-file", "blob", oid], reader)
+    except GitFailed:
+        return None
+    return b"".join(pieces)
