@@ -1,0 +1,41 @@
+"""How long: hours with their reason, and what they cost."""
+
+from __future__ import annotations
+
+from envagent.catalog import NodeType
+from envagent.errors import UsageError
+from envagent.repository.model import Analysis
+
+SHORTEST_HOURS = 1
+LONGEST_HOURS = 168
+"""Chameleon's limit for bare metal: 7 days."""
+DEFAULT_HOURS = 24
+
+_BY_WORKLOAD: dict[str, tuple[int, str]] = {
+    "training": (24, "training runs take about a day"),
+    "inference": (12, "trying a model out takes an afternoon, not a day"),
+    "build": (12, "building and testing takes hours, not days"),
+    "benchmark": (24, "a series of measurements takes about a day"),
+}
+
+
+def checked(hours: int) -> int:
+    """Hours that a user asks for. Raises UsageError outside 1..168."""
+    if not SHORTEST_HOURS <= hours <= LONGEST_HOURS:
+        raise UsageError(
+            f"{hours} hours is outside {SHORTEST_HOURS} to {LONGEST_HOURS}", hint="give --hours from 1 to 168"
+        )
+    return hours
+
+
+def service_units(node_type: NodeType, hours: float) -> float:
+    """Charge for a whole lease: SU factor times hours, used or idle."""
+    return round(node_type.su_factor * hours, 2)
+
+
+def by_rules(analysis: Analysis, node_type: NodeType) -> tuple[int, str]:
+    """Hours by the kind of work, and the reason with the charge."""
+    hours, why = _BY_WORKLOAD.get(analysis.workload, (DEFAULT_HOURS, "one day is the default"))
+    where = "on GPUs" if analysis.requirements.gpu_required else "on CPUs"
+    cost = service_units(node_type, hours)
+    return hours, f"{why}, {where}; about {cost:g} SU on {node_type.name}, less when released early"

@@ -1,0 +1,107 @@
+"""Whether a node satisfies a need, with the reason in words when it does not; and how much of it is wasted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from envagent.advice.needs import GpuNeed, Need
+from envagent.advice.specials import Demand
+from envagent.catalog import NodeType
+from envagent.catalog.gpus import capabilities, version
+
+VENDORS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
+
+
+def lack(node: NodeType, need: Need, demands: Sequence[Demand]) -> str | None:
+    """What the node lacks, or None when it satisfies the need.
+
+    A GPU that a CPU project would leave idle is no lack: `idle_gpu` tells that apart.
+    """
+    if node.architecture != need.architecture:
+        return f"is {node.architecture}, the project needs {need.architecture}"
+    if need.gpu is not None and (missing := _gpu_lack(node, need.gpu)):
+        return missing
+    if node.cores < need.cores:
+        return f"{node.cores} cores, {need.cores} needed" if node.cores else "its cores are unknown"
+    if node.ram_gb is not None and node.ram_gb < need.ram_gb:
+        return f"{node.ram_gb} GB RAM, {need.ram_gb:g} needed"
+    if node.disk_gb + sum(node.extra_disks_gb) < need.disk_gb:
+        total = node.disk_gb + sum(node.extra_disks_gb)
+        return f"{total} GB of disk, {need.disk_gb:g} needed" if total else "its disk is unknown"
+    for demand in demands:
+        if demand.test is not None and not demand.test(node):
+            return f"lacks {demand.kind.name}"
+    return None
+
+
+def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:
+    gpu = node.gpu
+    if gpu is None:
+        return "has no GPU"
+    if gpu.vendor != need.vendor:
+        return f"its GPUs are {VENDORS[gpu.vendor]}, the project needs {VENDORS[need.vendor]}"
+    if gpu.guaranteed < 1:
+        return "only some of its nodes have a GPU, and which is not shown"
+    if gpu.guaranteed < need.count:
+        return f"{gpu.guaranteed} GPU a node, {need.count} needed"
+    if need.memory_gb and gpu.memory_gb is None:
+        return f"the memory of its {gpu.model} is unknown"
+    if gpu.memory_gb is not None and gpu.memory_gb < need.memory_gb:
+        return f"{gpu.memory_gb:g} GB per GPU, {need.memory_gb:g} needed"
+    if need.cuda and gpu.compute_capability:
+        oldest, _ = capabilities(need.cuda)
+        if version(gpu.compute_capability) < oldest:
+            return f"{gpu.model} is too old for CUDA {_dotted(need.cuda)}"
+    return None
+
+
+def idle_gpu(node: NodeType, need: Need) -> bool:
+    """Whether the node has GPUs that the project would leave idle."""
+    return need.gpu is None and node.gpu is not None
+
+
+def warnings(node: NodeType, need: Need) -> tuple[str, ...]:
+    """What a user should know of a node that satisfies the need."""
+    found = []
+    gpu = node.gpu
+    if node.ram_gb is None:
+        found.append("its RAM is not known")
+    if node.disk_gb < need.disk_gb:
+        found.append("the data disks come raw: make a file system and mount it for the space needed")
+    if need.gpu is not None and gpu is not None:
+        if need.gpu.assumed_vendor:
+            found.append("no GPU vendor is named by the project: NVIDIA assumed")
+        if too_new(node, need):
+            asked = _dotted(need.gpu.cuda or (0, 0))
+            found.append(f"{gpu.model} is newer than CUDA {asked}: the project may need newer builds")
+        elif gpu.compute_capability and not need.gpu.cuda and version(gpu.compute_capability) < (7, 5):
+            found.append(f"{gpu.model} is dropped by CUDA 13: install builds for CUDA 12")
+    return tuple(found)
+
+
+def too_new(node: NodeType, need: Need) -> bool:
+    """Whether the GPU came after the CUDA release that the project is built for."""
+    if need.gpu is None or need.gpu.cuda is None or node.gpu is None or not node.gpu.compute_capability:
+        return False
+    _, newest = capabilities(need.gpu.cuda)
+    return version(node.gpu.compute_capability) > newest
+
+
+def waste(node: NodeType, need: Need) -> float:
+    """How much larger than needed: the sum of the doublings of cores, RAM and GPU, and 1 per idle special."""
+    total = math.log2(max(node.cores, 1) / max(need.cores, 1))
+    if node.ram_gb:
+        total += math.log2(node.ram_gb / max(need.ram_gb, 1.0))
+    if node.gpu is not None and need.gpu is not None:
+        total += math.log2(max(node.gpu.count, 1) / need.gpu.count)
+        if node.gpu.memory_gb:
+            total += math.log2(node.gpu.memory_gb / max(need.gpu.memory_gb, 8.0)) if need.gpu.memory_gb else 0.0
+    elif node.gpu is not None:
+        total += 4.0 * max(node.gpu.count, 1)
+    total += len(node.tags) + node.infiniband
+    return round(total, 2)
+
+
+def _dotted(pair: tuple[int, int]) -> str:
+    return f"{pair[0]}.{pair[1]}"

@@ -1,0 +1,99 @@
+"""What the advice room hands out: a decision with its reason, and the ranked placement."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from envagent.catalog import NodeType
+
+DecisionName = Literal["requirements", "image_candidates", "image", "node_type", "duration"]
+Source = Literal["user", "ai", "rules"]
+
+
+class AdviceModel(BaseModel):
+    """An immutable value."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Usage(AdviceModel):
+    """What asking the AI for one decision took; recorded for an answer that was rejected, too."""
+
+    model: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
+    """None where neither the server nor the configuration tells a price."""
+    seconds: float = 0.0
+    requests: int = 0
+    """HTTP requests sent, retries included."""
+
+
+class Decision(AdviceModel):
+    """One of the five decisions of a run: what was decided, by whom, and why."""
+
+    name: DecisionName
+    value: JsonValue
+    source: Source
+    reason: str
+    rules_value: JsonValue = None
+    """What the rules say: equal to `value` unless the user or the AI decided otherwise."""
+    alternatives: tuple[JsonValue, ...] = ()
+    rejected: tuple[str, ...] = ()
+    """What was proposed and refused, and why (holds untrusted text, cleaned of control characters)."""
+    warnings: tuple[str, ...] = ()
+    usage: Usage | None = None
+
+
+class Candidate(AdviceModel):
+    """A node type that satisfies the needs."""
+
+    node_type: NodeType
+    free_now: int | None
+    """Suitable nodes free for the whole duration from now on; None where the site hides its hosts."""
+    total: int
+    """Suitable nodes, busy or not; for hidden hosts the catalogue's count."""
+    next_free: datetime | None
+    """When a suitable node is first free for the whole duration; None when nobody can tell, or never."""
+    su_per_hour: float
+    waste: float
+    """How much larger than needed: 0 is an exact fit."""
+    compromise: int = 0
+    """0 satisfies everything; more is a last resort that is worth a warning."""
+    exclude_uids: tuple[str, ...] = ()
+    """Nodes of this type that do not satisfy the needs: to be excluded in the reservation."""
+    why: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def region(self) -> str:
+        """The site's region: a node type is a site."""
+        return self.node_type.region
+
+
+class Placement(AdviceModel):
+    """All candidates, best first, and why every other node type is none."""
+
+    candidates: tuple[Candidate, ...]
+    excluded: dict[str, str] = Field(default_factory=dict)
+    hours: int
+    requested: str | None = None
+    """The node type that the user named."""
+
+    @property
+    def best(self) -> Candidate:
+        """The first candidate; a placement has at least one."""
+        return self.candidates[0]
+
+    @property
+    def full(self) -> bool:
+        """Whether every candidate is known to be occupied now."""
+        return all(c.free_now == 0 for c in self.candidates)
+
+    @property
+    def next_free(self) -> datetime | None:
+        """The earliest moment at which any candidate is free."""
+        return min((c.next_free for c in self.candidates if c.next_free is not None), default=None)

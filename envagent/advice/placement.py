@@ -1,0 +1,264 @@
+"""Which node types can serve, ranked: free now, then least service units, then least waste.
+
+It decides on facts it is given and asks no cloud. A GPU need is never placed on a node without such a GPU; only the
+user's own words may do that, with a warning.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from envagent.advice import fit, images, windows
+from envagent.advice.model import Candidate, Placement
+from envagent.advice.needs import Need, need_of
+from envagent.advice.refusals import nothing_suitable, unknown_type
+from envagent.advice.specials import Demand, demands
+from envagent.catalog import NodeType, describe
+from envagent.cloud.port import Host, Image, Occupation
+from envagent.repository.model import Analysis
+
+_NEVER = timedelta.max.total_seconds()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The nodes of one type: each described where the site shows its hosts, else only the type."""
+
+    kind: NodeType
+    hosts: tuple[tuple[Host, NodeType], ...] | None
+
+    @property
+    def nodes(self) -> tuple[NodeType, ...]:
+        return (self.kind,) if self.hosts is None else tuple(node for _, node in self.hosts)
+
+
+@dataclass(frozen=True)
+class _Suitable:
+    """The part of a group that satisfies the need."""
+
+    hosts: tuple[tuple[Host, NodeType], ...] | None
+    exclude_uids: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    compromise: int = 0
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Everything that stays the same while the groups are looked at."""
+
+    need: Need
+    demands: tuple[Demand, ...]
+    notes: tuple[str, ...]
+    images: tuple[Image, ...]
+    busy: dict[str, list[Occupation]] | None
+    now: datetime
+    length: timedelta
+
+
+def place(
+    analysis: Analysis,
+    catalogue_types: Sequence[NodeType],
+    hosts: Sequence[Host] | None,
+    occupations: Sequence[Occupation] | None,
+    available_images: Sequence[Image],
+    *,
+    now: datetime,
+    hours: int,
+    node_type: str | None = None,
+    image: Image | None = None,
+) -> Placement:
+    """Find and rank the node types of one site for an analysis.
+
+    Args:
+        analysis: what the project needs.
+        catalogue_types: the site's node types (packaged, or refreshed by live answers).
+        hosts: the live hosts; None where the site does not show them.
+        occupations: who occupies them; None where the site does not show it.
+        available_images: the site's images.
+        now: the earliest start of the lease (aware).
+        hours: length of the lease.
+        node_type: the type that the user names: the only candidate then, with warnings for what it lacks.
+        image: the image that the user names: types that it cannot serve are excluded.
+
+    Returns:
+        A placement with at least one candidate; all of them may be occupied (`Placement.full`).
+
+    Raises:
+        UsageError: the user named a node type that this site does not have.
+        NothingSuitable: no type satisfies the needs; says why, type by type.
+    """
+    groups = _groups(catalogue_types, hosts)
+    if node_type is not None:
+        groups = [g for g in groups if g.kind.name == node_type]
+        if not groups:
+            raise unknown_type(node_type, catalogue_types)
+    need = need_of(analysis)
+    tests, notes = demands(need.specials, (node for group in groups for node in group.nodes))
+    question = _Question(
+        need=need,
+        demands=tests,
+        notes=notes,
+        images=(image,) if image else tuple(i for i in available_images if images.traits(i).official),
+        busy=windows.by_host(occupations) if occupations is not None else None,
+        now=now,
+        length=timedelta(hours=hours),
+    )
+    found: list[Candidate] = []
+    excluded: dict[str, str] = {}
+    for accept_idle_gpu in (False, True):
+        found, excluded = _sweep(groups, question, accept_idle_gpu, by_wish=node_type is not None)
+        if found:
+            break
+    if not found:
+        raise nothing_suitable(need, groups[0].kind.region if groups else "this site", excluded)
+    ordered = tuple(sorted(found, key=rank))
+    return Placement(candidates=ordered, excluded=excluded, hours=hours, requested=node_type)
+
+
+def combine(placements: Sequence[Placement]) -> Placement:
+    """One placement of several sites' (at least one), ranked together; excluded types get their region's name."""
+    candidates = sorted((c for p in placements for c in p.candidates), key=rank)
+    excluded = {f"{name} ({p.best.region})": why for p in placements for name, why in p.excluded.items()}
+    return Placement(
+        candidates=tuple(candidates),
+        excluded=excluded,
+        hours=placements[0].hours,
+        requested=placements[0].requested,
+    )
+
+
+def rank(candidate: Candidate) -> tuple[object, ...]:
+    """Sort key, best first: nothing lacking; free now, then hidden, then busy; least SU; least waste.
+
+    Hidden types are asked for in order of plentifulness, then SU; busy ones in order of when they are free.
+    """
+    free, named = candidate.free_now, (candidate.node_type.name, candidate.region)
+    order: tuple[float, ...]
+    if free is None:
+        order = (1, -candidate.total, candidate.su_per_hour, candidate.waste)
+    elif free > 0:
+        order = (0, candidate.su_per_hour, candidate.waste, -free)
+    else:
+        wait = candidate.next_free.timestamp() if candidate.next_free else _NEVER
+        order = (2, wait, candidate.su_per_hour, candidate.waste)
+    return (candidate.compromise, *order, *named)
+
+
+def _groups(kinds: Sequence[NodeType], hosts: Sequence[Host] | None) -> list[_Group]:
+    if hosts is None:
+        return [_Group(kind, None) for kind in kinds]
+    members: dict[str, list[Host]] = defaultdict(list)
+    for host in hosts:
+        if host.node_type and host.reservable:
+            members[host.node_type].append(host)
+    return [_Group(kind, tuple((host, describe(host, kind)) for host in members[kind.name])) for kind in kinds]
+
+
+def _sweep(
+    groups: Sequence[_Group], question: _Question, accept_idle_gpu: bool, by_wish: bool
+) -> tuple[list[Candidate], dict[str, str]]:
+    found: list[Candidate] = []
+    excluded: dict[str, str] = {}
+    for group in groups:
+        suitable = _by_wish(group, question) if by_wish else _suitable(group, question, accept_idle_gpu)
+        if isinstance(suitable, _Suitable):
+            node = suitable.hosts[0][1] if suitable.hosts else group.kind
+            if any(images.misfit(i, node, question.need) is None for i in question.images):
+                found.append(_candidate(group, suitable, question))
+                continue
+            suitable = _no_image(node, question)
+        excluded[group.kind.name] = suitable
+    return found, excluded
+
+
+def _suitable(group: _Group, question: _Question, accept_idle_gpu: bool) -> _Suitable | str:
+    """The hosts of a group that satisfy the need, or why none does."""
+
+    def refusal(node: NodeType) -> str | None:
+        if not accept_idle_gpu and fit.idle_gpu(node, question.need):
+            return "has GPUs that the project does not need"
+        return fit.lack(node, question.need, question.demands)
+
+    idle = ("no node without GPUs satisfies the project: its GPUs stay idle",) if accept_idle_gpu else ()
+    if group.hosts is None:
+        return refusal(group.kind) or _Suitable(None, warnings=idle, compromise=int(accept_idle_gpu))
+    reasons = [(host, node, refusal(node)) for host, node in group.hosts]
+    bad = [(host, reason) for host, _, reason in reasons if reason is not None]
+    good = tuple((host, node) for host, node, reason in reasons if reason is None)
+    if not group.hosts:
+        return "none of its nodes can be reserved now"
+    if not good:
+        return Counter(reason for _, reason in bad).most_common(1)[0][0]
+    if any(host.uid is None for host, _ in bad):
+        return f"some of its nodes do not suit and cannot be told apart: {bad[0][1]}"
+    uids = tuple(sorted(host.uid for host, _ in bad if host.uid is not None))
+    return _Suitable(good, uids, idle, int(accept_idle_gpu))
+
+
+def _by_wish(group: _Group, question: _Question) -> _Suitable | str:
+    """The user's word overrides what a type lacks, with a warning."""
+    suitable = _suitable(group, question, accept_idle_gpu=False)
+    if isinstance(suitable, _Suitable):
+        return suitable
+    if group.hosts is not None and not group.hosts:
+        return suitable
+    return _Suitable(group.hosts, warnings=(f"named by the user although: {suitable}",), compromise=1)
+
+
+def _no_image(node: NodeType, question: _Question) -> str:
+    if not question.images:
+        return "the site offers no Chameleon image"
+    if len(question.images) == 1:
+        only = question.images[0]
+        return f"image {only.name} does not suit: {images.misfit(only, node, question.need)}"
+    return f"no image here for it: {images.lacking(question.images, node, question.need)}"
+
+
+def _candidate(group: _Group, suitable: _Suitable, question: _Question) -> Candidate:
+    hosts = suitable.hosts
+    node = hosts[0][1].model_copy(update={"count": len(hosts)}) if hosts else group.kind
+    free_now, next_free = _availability(hosts, question)
+    su = max(n.su_factor for _, n in hosts) if hosts else node.su_factor
+    strained = fit.too_new(node, question.need)
+    return Candidate(
+        node_type=node,
+        free_now=free_now,
+        total=len(hosts) if hosts is not None else node.count,
+        next_free=next_free,
+        su_per_hour=su,
+        waste=fit.waste(node, question.need),
+        compromise=suitable.compromise + strained,
+        exclude_uids=suitable.exclude_uids,
+        why=_why(node, free_now, next_free, su),
+        warnings=(*suitable.warnings, *fit.warnings(node, question.need), *question.notes),
+    )
+
+
+def _availability(
+    hosts: tuple[tuple[Host, NodeType], ...] | None, question: _Question
+) -> tuple[int | None, datetime | None]:
+    if hosts is None or question.busy is None:
+        return None, None
+    ids = [host.id for host, _ in hosts]
+    starts = {
+        host_id: windows.first_start(question.busy.get(host_id, ()), question.now, question.length) for host_id in ids
+    }
+    return sum(start == question.now for start in starts.values()), min(starts.values(), default=None)
+
+
+def _why(node: NodeType, free_now: int | None, next_free: datetime | None, su: float) -> str:
+    parts = [f"{node.cores} cores", f"{node.ram_gb} GB RAM" if node.ram_gb else "RAM unknown"]
+    if node.gpu:
+        memory = f" {node.gpu.memory_gb:g} GB" if node.gpu.memory_gb else ""
+        parts.append(f"{node.gpu.count} x {node.gpu.model}{'' if 'GB' in node.gpu.model else memory}")
+    parts.append(f"{su:g} SU/h")
+    if free_now:
+        parts.append(f"{free_now} free now")
+    elif free_now == 0:
+        parts.append(f"free from {next_free:%Y-%m-%d %H:%M} UTC" if next_free else "none free")
+    else:
+        parts.append("availability not shown")
+    return ", ".join(parts)

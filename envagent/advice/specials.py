@@ -1,0 +1,95 @@
+"""Special hardware: from the words in `special_requirements` to what a node must have.
+
+A strict special excludes every node without it. The others prefer, and end with a warning where a site has nothing:
+they can be installed, enabled or emulated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from envagent.catalog import NodeType
+
+Test = Callable[[NodeType], bool]
+
+
+@dataclass(frozen=True)
+class Special:
+    """One kind of special hardware."""
+
+    name: str
+    words: re.Pattern[str]
+    levels: tuple[Test, ...]
+    """Best first: the first level that a site can satisfy is the one that counts."""
+    strict: bool
+    without: str
+    """What to say where no node has it."""
+
+
+def _tag(name: str) -> Test:
+    return lambda node: name in node.tags
+
+
+def _special(name: str, words: str, *levels: Test, strict: bool = False, without: str = "") -> Special:
+    return Special(name, re.compile(words, re.IGNORECASE), levels, strict, without)
+
+
+# The order matters: the first kind whose words match a requirement counts.
+KINDS: tuple[Special, ...] = (
+    _special("Jetson", r"jetson|tegra", lambda n: False, strict=True, without="boards are at CHI@Edge only"),
+    _special("FPGA", r"fpga|alveo|xilinx|vivado|vitis", _tag("fpga"), strict=True),
+    _special("InfiniBand", r"infiniband|\bIB\b|\bHCA\b", lambda n: n.infiniband, strict=True),
+    _special("RDMA", r"rdma|roce|verbs|ofed|mellanox|connectx|gpu ?direct", lambda n: n.rdma, strict=True),
+    _special("persistent memory", r"pmem|persistent memory|optane|nvdimm|dcpmm", _tag("pmem"), strict=True),
+    _special("ZNS", r"\bzns\b|zoned", _tag("zns"), _tag("nvme"), without="emulate a zoned drive with null_blk or QEMU"),
+    _special("NVMe", r"nvme", _tag("nvme"), without="no drive here is known to be one"),
+    _special(
+        "many NUMA nodes",
+        r"numa",
+        lambda n: (n.sockets or 0) >= 4,
+        lambda n: (n.sockets or 0) >= 2,
+        without="no node here has more than one socket",
+    ),
+    _special("SGX", r"\bsgx\b", _tag("sgx-cpu"), without="use the simulation mode, or a site with Ice Lake nodes"),
+    _special(
+        "a physical machine",
+        r"dpdk|kvm|virtuali[sz]ation|huge ?pages?|kernel|ebpf|xdp",
+        lambda n: not n.virtual,
+        without="a virtual machine may not allow it",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A special as it counts at one site."""
+
+    kind: Special
+    test: Test | None
+    """None: no node here has it, and it is not strict."""
+
+
+def demands(specials: Iterable[str], nodes: Iterable[NodeType]) -> tuple[tuple[Demand, ...], tuple[str, ...]]:
+    """Turn requirement texts into tests on nodes, and into warnings where the site has none.
+
+    Args:
+        specials: texts such as `rdma`, `NVMe SSD`.
+        nodes: every node type (or described host) of the site.
+    """
+    kinds: list[Special] = []
+    for text in specials:
+        kind = next((k for k in KINDS if k.words.search(text)), None)
+        if kind and kind not in kinds:
+            kinds.append(kind)
+    available = list(nodes)
+    found, warnings = [], []
+    for kind in kinds:
+        test = next((t for t in kind.levels if any(t(n) for n in available)), None)
+        if test is None and kind.strict:
+            test = kind.levels[0]
+        elif test is None or test is not kind.levels[0]:
+            warnings.append(f"{kind.name} wanted, and not to be had here: {kind.without}")
+        found.append(Demand(kind, test))
+    return tuple(found), tuple(warnings)

@@ -1,0 +1,24 @@
+"""What Chameleon offers: sites, node types, flavors and GPU facts, dated, and how live answers refresh them.
+
+It owns facts and no decisions: what a project should take is the business of `envagent.advice`. It imports
+nothing of the project but errors, so every other room may read it.
+"""
+
+from envagent.catalog.live import describe, refresh, refresh_flavors
+from envagent.catalog.model import Gpu, NodeType, ReportedFlavor, ReportedHost, Site
+from envagent.catalog.packaged import flavors, node_types, site, sites
+
+__all__ = [
+    "Gpu",
+    "NodeType",
+    "ReportedFlavor",
+    "ReportedHost",
+    "Site",
+    "describe",
+    "flavors",
+    "node_types",
+    "refresh",
+    "refresh_flavors",
+    "site",
+    "sites",
+]
