@@ -1,0 +1,425 @@
+"""The port over the real SDKs: openstacksdk for configuration and login, python-blazarclient for Blazar.
+
+It owns which request each port method makes: exactly one, apart from lists that a service cuts into pages. Keystone's
+catalog leads to Glance, Nova and Neutron through keystoneauth adapters rather than through the SDK's proxies, because
+those discover versions first, look names up twice, and retry. What an answer means is `classify`'s business, and how
+a request is sent is `session`'s.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from blazarclient.v1.client import Client as BlazarClient
+from keystoneauth1 import exceptions as keystone_errors
+from keystoneauth1.identity.base import BaseIdentityPlugin
+
+from envagent.cloud import classify, convert
+from envagent.cloud.login import Credentials, login_failed, read_credentials
+from envagent.cloud.port import (
+    Cloud,
+    Flavor,
+    FlavorReservation,
+    FloatingIp,
+    Host,
+    HostReservation,
+    Identity,
+    Image,
+    Keypair,
+    Lease,
+    Network,
+    Occupation,
+    Port,
+    Server,
+    ServerRequest,
+)
+from envagent.cloud.rest import Rest
+from envagent.cloud.session import NoAnswer, Refused, SingleShotSession, quiet_loggers
+from envagent.errors import AuthenticationError, Forbidden, NotFound
+
+Profile = Literal["baremetal", "kvm"]
+
+_SSH_GROUP = "envagent-ssh"
+_EXTRA_SPECS = "2.61"  # Nova (2018) lists a flavor's extra specs from this microversion on.
+_PAGE = "1000"  # Glance's own default is 25 images a page; this is its upper limit.
+_UNRESTRICTED = (
+    "make an unrestricted application credential at this site (Horizon > Identity > Application Credentials), "
+    "or log in with the CLI password: Blazar needs a trust for each lease"
+)
+
+
+def connect(
+    cloud: str | None, *, clouds_yaml: Path | None = None, timeout: float = 30.0, write_timeout: float = 120.0
+) -> Cloud:
+    """A cloud by its clouds.yaml name; nothing is sent before the first method is called.
+
+    Args:
+        cloud: the name, or None for what OS_CLOUD or OS_* say.
+        clouds_yaml: the only file to read (OS_* then do not count); None for where openstacksdk looks.
+        timeout: seconds without a byte after which a connection or a read is given up.
+        write_timeout: the same for a write; Blazar deletes an active lease while the client waits.
+
+    Raises:
+        ConfigurationError: nothing is configured, or what is configured cannot be used.
+    """
+    quiet_loggers()
+    credentials = read_credentials(cloud, clouds_yaml)
+    verify, certificate = credentials.region.get_requests_verify_args()
+    session = SingleShotSession(
+        read_timeout=timeout,
+        write_timeout=write_timeout,
+        auth=credentials.region.get_auth(),
+        verify=verify,
+        cert=certificate,
+    )
+    return OpenStackCloud(credentials, session)
+
+
+class OpenStackCloud:
+    """One project at one site; safe to call from several threads.
+
+    Args:
+        credentials: where and as whom.
+        session: sends every request, blazarclient's too.
+        profile: how servers are bought; None finds out by the region's name or the flavors.
+    """
+
+    def __init__(self, credentials: Credentials, session: SingleShotSession, profile: Profile | None = None) -> None:
+        region = credentials.region
+        self._credentials = credentials
+        self._session = session
+        self._profile = profile
+        self._profile_lock = threading.Lock()
+        self._keystone = Rest(session, region, "identity", "v3")
+        self._glance = Rest(session, region, "image", "v2")
+        self._nova = Rest(session, region, "compute", "v2.1")
+        self._neutron = Rest(session, region, "network", "v2.0")
+        self._blazar = BlazarClient(
+            session=session,
+            service_type=region.get_service_type("reservation"),
+            service_name=region.get_service_name("reservation"),
+            interface=region.get_interface("reservation"),
+            region_name=region.get_region_name("reservation"),
+            endpoint_override=region.get_endpoint("reservation"),
+        )
+
+    # Keystone
+
+    def identity(self) -> Identity:
+        """Log in, once per process as long as the token lives."""
+        with self._call("log in"):
+            auth = self._session.auth
+            if not isinstance(auth, BaseIdentityPlugin):
+                raise AuthenticationError("this kind of login names no project", hint="use an auth_type of Keystone")
+            access = auth.get_access(self._session)
+            if access.project_id is None or access.user_id is None:
+                raise AuthenticationError(
+                    "the login is good, but the credentials name no project",
+                    hint="set project_id (OS_PROJECT_ID); openstack project list shows yours",
+                )
+            return Identity(
+                cloud=self._credentials.cloud,
+                auth_url=self._credentials.auth_url,
+                region=self._credentials.region.get_region_name(),
+                project_id=access.project_id,
+                project_name=access.project_name,
+                user_id=access.user_id,
+                profile=self._buying(),
+            )
+
+    # Glance
+
+    def images(self) -> list[Image]:
+        """List the project's, the public and the accepted shared images."""
+        with self._call("list the images"):
+            return [convert.image(body) for body in self._glance.pages("/images", "images", limit=_PAGE)]
+
+    def image(self, image_id: str) -> Image:
+        """Read one image."""
+        with self._call(f"read image {image_id}"):
+            return convert.image(self._glance.get(f"/images/{_segment(image_id)}"))
+
+    # Nova
+
+    def flavors(self) -> list[Flavor]:
+        """List the flavors with their extra specs."""
+        with self._call("list the flavors"):
+            bodies = self._nova.pages("/flavors/detail", "flavors", microversion=_EXTRA_SPECS)
+            return [convert.flavor(body) for body in bodies]
+
+    def keypair(self, name: str) -> Keypair | None:
+        """Read a keypair, None when Nova has none of that name for this user."""
+        try:
+            with self._call(f"read keypair {name}"):
+                return convert.keypair(self._nova.get(f"/os-keypairs/{_segment(name)}"))
+        except NotFound:
+            return None
+
+    def keypairs(self) -> list[Keypair]:
+        """List the user's keypairs; Nova cuts this list only from microversion 2.35 on."""
+        with self._call("list the keypairs"):
+            return [convert.keypair(body) for body in self._nova.pages("/os-keypairs", "keypairs")]
+
+    def import_keypair(self, name: str, public_key: str) -> Keypair:
+        """Register a public key."""
+        with self._call(f"register keypair {name}", write=True):
+            body = {"keypair": {"name": name, "public_key": public_key}}
+            return convert.keypair(self._nova.post("/os-keypairs", body))
+
+    def delete_keypair(self, name: str) -> None:
+        """Remove a keypair."""
+        with self._deletion(f"delete keypair {name}"):
+            self._nova.delete(f"/os-keypairs/{_segment(name)}")
+
+    def servers(self) -> list[Server]:
+        """List the project's servers with details."""
+        with self._call("list the servers"):
+            return [convert.server(body) for body in self._nova.pages("/servers/detail", "servers")]
+
+    def server(self, server_id: str) -> Server:
+        """Read one server."""
+        with self._call(f"read server {server_id}"):
+            return convert.server(self._nova.get(f"/servers/{_segment(server_id)}")["server"])
+
+    def create_server(self, request: ServerRequest) -> Server:
+        """Boot one server; Nova's answer holds hardly more than the id, so the rest repeats the request."""
+        by_flavor = self._kvm()
+        with self._call(f"launch server {request.name}", write=True):
+            body = convert.server_body(request, flavor_is_reservation=by_flavor)
+            made = self._nova.post("/servers", body)["server"]
+            return Server(
+                id=made["id"],
+                name=request.name,
+                status=made.get("status") or "BUILD",
+                metadata=request.metadata,
+                image_id=request.image_id,
+                key_name=request.key_name,
+            )
+
+    def delete_server(self, server_id: str) -> None:
+        """Ask for the server's removal; it stays visible until Nova has done it."""
+        with self._deletion(f"delete server {server_id}"):
+            self._nova.delete(f"/servers/{_segment(server_id)}")
+
+    # Neutron
+
+    def networks(self) -> list[Network]:
+        """List the networks that the project can see."""
+        with self._call("list the networks"):
+            return [convert.network(body) for body in self._neutron.pages("/networks", "networks")]
+
+    def ports(self, server_id: str) -> list[Port]:
+        """List a server's ports."""
+        with self._call(f"list the ports of server {server_id}"):
+            return [convert.port(body) for body in self._neutron.pages("/ports", "ports", device_id=server_id)]
+
+    def floating_ips(self) -> list[FloatingIp]:
+        """List the project's floating IPs, and no others for an administrator either."""
+        with self._call("list the floating IPs"):
+            project = self._session.get_project_id() or ""
+            bodies = self._neutron.pages("/floatingips", "floatingips", project_id=project)
+            return [convert.floating_ip(body) for body in bodies]
+
+    def floating_ip(self, floating_ip_id: str) -> FloatingIp:
+        """Read one floating IP."""
+        with self._call(f"read floating IP {floating_ip_id}"):
+            body = self._neutron.get(f"/floatingips/{_segment(floating_ip_id)}")
+            return convert.floating_ip(body["floatingip"])
+
+    def create_floating_ip(self, network_id: str, description: str) -> FloatingIp:
+        """Allocate an address; the description is part of the one request, so no address is ever without it."""
+        with self._call("allocate a floating IP", write=True):
+            body = {"floatingip": {"floating_network_id": network_id, "description": description}}
+            return convert.floating_ip(self._neutron.post("/floatingips", body)["floatingip"])
+
+    def attach_floating_ip(self, floating_ip_id: str, port_id: str) -> FloatingIp:
+        """Point a floating IP at a port."""
+        with self._call(f"attach floating IP {floating_ip_id}", write=True):
+            body = {"floatingip": {"port_id": port_id}}
+            path = f"/floatingips/{_segment(floating_ip_id)}"
+            return convert.floating_ip(self._neutron.put(path, body)["floatingip"])
+
+    def delete_floating_ip(self, floating_ip_id: str) -> None:
+        """Release an address."""
+        with self._deletion(f"release floating IP {floating_ip_id}"):
+            self._neutron.delete(f"/floatingips/{_segment(floating_ip_id)}")
+
+    def ensure_ssh_security_group(self) -> str | None:
+        """KVM only: the id of a group of the project that lets SSH in, made or completed when it is not there.
+
+        An id, because group names are not unique in Neutron and Nova refuses an ambiguous one. The group is shared by
+        all runs of the project and stays.
+        """
+        if not self._kvm():
+            return None
+        doing = f"prepare security group {_SSH_GROUP}"
+        with self._call(doing):
+            project = self._session.get_project_id() or ""
+            found = self._neutron.pages("/security-groups", "security_groups", name=_SSH_GROUP, project_id=project)
+        for group in found:
+            if any(_lets_ssh_in(rule) for rule in group.get("security_group_rules", ())):
+                return str(group["id"])
+        with self._call(doing, write=True):
+            if not found:
+                about = {"name": _SSH_GROUP, "description": "SSH from anywhere, for servers that envagent launches"}
+                found = [self._neutron.post("/security-groups", {"security_group": about})["security_group"]]
+            group_id = str(found[0]["id"])
+            rule = {
+                "security_group_id": group_id,
+                "direction": "ingress",
+                "ethertype": "IPv4",
+                "protocol": "tcp",
+                "port_range_min": 22,
+                "port_range_max": 22,
+            }
+            self._neutron.post("/security-group-rules", {"security_group_rule": rule})
+            return group_id
+
+    # Blazar
+
+    def hosts(self) -> list[Host]:
+        """List the site's hosts; slow at large sites."""
+        with self._call("list the hosts"):
+            return [convert.host(body) for body in self._blazar.host.list()]
+
+    def occupations(self) -> list[Occupation]:
+        """List who occupies which host, from now on."""
+        with self._call("list the hosts' reservations"):
+            entries = self._blazar.allocation.list("os-hosts")
+            return [occupation for entry in entries for occupation in convert.occupations(entry)]
+
+    def leases(self) -> list[Lease]:
+        """List the project's leases; an administrator's list is cut to the project."""
+        with self._call("list the leases"):
+            project = self._session.get_project_id()
+            found = [convert.lease(body) for body in self._blazar.lease.list()]
+            return [lease for lease in found if lease.project_id in (None, project)]
+
+    def lease(self, lease_id: str) -> Lease:
+        """Read one lease; another project's raises Forbidden, not NotFound."""
+        with self._call(f"read lease {lease_id}"):
+            return convert.lease(self._blazar.lease.get(_segment(lease_id)))
+
+    def create_lease(
+        self, name: str, start: datetime | None, end: datetime, reservation: HostReservation | FlavorReservation
+    ) -> Lease:
+        """Reserve; Blazar allocates the node before it answers."""
+        with self._call(f"reserve lease {name}", write=True):
+            try:
+                body = self._blazar.lease.create(
+                    name=name,
+                    start=convert.lease_date(start),
+                    end=convert.lease_date(end),
+                    reservations=[convert.reservation_body(reservation)],
+                    events=[],
+                )
+            except Refused as refusal:
+                self._blame_credential(refusal, name)
+                raise
+            return convert.lease(body)
+
+    def delete_lease(self, lease_id: str) -> None:
+        """End a lease; with servers on it this takes as long as they take to go."""
+        with self._deletion(f"end lease {lease_id}"):
+            self._blazar.lease.delete(_segment(lease_id))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.session.close()
+
+    # How servers are bought
+
+    def _kvm(self) -> bool:
+        with self._call("find out how servers are bought here"):
+            return self._buying() == "kvm"
+
+    def _buying(self) -> Profile:
+        """Chameleon's region names tell; elsewhere, a flavor named baremetal does."""
+        with self._profile_lock:
+            if self._profile is None:
+                region = (self._credentials.region.get_region_name() or "").upper()
+                if region.startswith("KVM@"):
+                    self._profile = "kvm"
+                elif region.startswith("CHI@"):
+                    self._profile = "baremetal"
+                else:
+                    names = {flavor["name"] for flavor in self._nova.pages("/flavors", "flavors")}
+                    self._profile = "baremetal" if "baremetal" in names else "kvm"
+            return self._profile
+
+    # Errors
+
+    @contextmanager
+    def _call(self, doing: str, *, write: bool = False) -> Iterator[None]:
+        """Turn every failure inside into an error of ours; `doing` is an infinitive with the object's name."""
+        try:
+            yield
+        except Refused as refusal:
+            raise classify.refused(refusal.answer, doing) from None
+        except NoAnswer as silence:
+            in_write = write and silence.service is not None
+            raise classify.unanswered(
+                doing, host=silence.host, reason=silence.reason, sent=silence.sent, write=in_write
+            ) from None
+        except keystone_errors.ClientException as error:
+            raise login_failed(error, self._credentials) from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise classify.unusable(doing, write=write, problem=type(error).__name__) from error
+
+    @contextmanager
+    def _deletion(self, doing: str) -> Iterator[None]:
+        try:
+            with self._call(doing, write=True):
+                yield
+        except NotFound:
+            return
+
+    def _blame_credential(self, refusal: Refused, name: str) -> None:
+        """Raise Forbidden when it is proven that Keystone refused Blazar the trust, so that no lease was made.
+
+        Blazar hides that refusal behind the same "Internal Server Error" as, say, its own time limit, after which the
+        lease may still come to be. So Keystone is asked for a trust that cannot be made, for a user that does not
+        exist: 403 means that these credentials may make none, 404 that they may.
+        """
+        if self._credentials.kind != "application_credential" or refusal.answer.kind != "INTERNAL_SERVER_ERROR":
+            return
+        trust: dict[str, object] = {
+            "trustor_user_id": self._session.get_user_id(),
+            "trustee_user_id": "0" * 32,
+            "impersonation": False,
+            "roles": [],
+        }
+        try:
+            self._keystone.post("/OS-TRUST/trusts", {"trust": trust})
+        except Refused as answer:
+            if answer.answer.status == 403:
+                raise Forbidden(
+                    f"cannot reserve lease {name}: Keystone refuses this application credential the trust "
+                    "that Blazar needs for each lease",
+                    hint=_UNRESTRICTED,
+                    service_said=answer.answer.words,
+                    request_id=refusal.answer.request_id,
+                ) from None
+        except (NoAnswer, keystone_errors.ClientException):
+            return
+
+
+def _lets_ssh_in(rule: dict[str, object]) -> bool:
+    low, high = rule.get("port_range_min"), rule.get("port_range_max")
+    return (
+        rule.get("direction") == "ingress"
+        and rule.get("protocol") in (None, "tcp", "6")
+        and rule.get("remote_group_id") is None
+        and (low is None or (isinstance(low, int) and isinstance(high, int) and low <= 22 <= high))
+    )
+
+
+def _segment(name: str) -> str:
+    """A name or id as one path segment."""
+    return quote(name, safe="")

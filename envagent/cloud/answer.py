@@ -1,0 +1,112 @@
+"""What a service said when it did not comply, taken out of its envelope.
+
+Each service wraps its words differently (Keystone `error`, Nova one key named after the fault, Neutron `NeutronError`,
+Glance `message` with HTML breaks, Blazar `error_message`), and a proxy in front of any of them answers HTML. This
+module owns the unwrapping and no judgement. The words are untrusted text.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+_WORDS_LIMIT = 2000
+_BREAK = re.compile(r"<br\s*/?>", re.I)
+_PAGE = re.compile(r"<(!doctype|html|head|body|title)\b", re.I)
+_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.S | re.I)
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class HttpResponse(Protocol):
+    """The part of a `requests.Response` that is read here."""
+
+    status_code: int
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header names are case-insensitive."""
+
+    @property
+    def text(self) -> str:
+        """The decoded body."""
+
+    @property
+    def url(self) -> str:
+        """Where the answer came from."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A refusal. `kind` is the service's own name for it where it has one (Neutron's `type`, Nova's key)."""
+
+    service: str
+    method: str
+    path: str
+    status: int
+    words: str
+    kind: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+
+    @classmethod
+    def read(cls, service: str, method: str, response: HttpResponse) -> Answer:
+        """Unwrap a response of any service."""
+        kind, words = unwrap(response.text)
+        headers = response.headers
+        return cls(
+            service=service,
+            method=method,
+            path=urlsplit(response.url).path,
+            status=response.status_code,
+            words=words,
+            kind=kind,
+            request_id=headers.get("x-openstack-request-id") or headers.get("x-compute-request-id"),
+            retry_after=seconds_to_wait(headers.get("retry-after")),
+        )
+
+
+def unwrap(body: str) -> tuple[str | None, str]:
+    """The kind and the words in an error body of any service, or of a proxy in front of it."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None, _plain(body)
+    if not isinstance(document, dict):
+        return None, _plain(body)
+    if "error_message" in document:
+        name = document.get("error_name")
+        return (name if isinstance(name, str) else None), _plain(document["error_message"])
+    if "message" in document:
+        return None, _plain(document["message"])
+    for key, value in document.items():
+        if isinstance(value, dict) and "message" in value:
+            kind = value.get("type", key)
+            return (kind if isinstance(kind, str) else key), _plain(value["message"])
+        if len(document) == 1 and isinstance(value, str):
+            return key, _plain(value)
+    return None, _plain(body)
+
+
+def seconds_to_wait(retry_after: str | None) -> float | None:
+    """The Retry-After header in seconds; it is a number or an HTTP date."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        then = email.utils.parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _plain(text: Any) -> str:
+    words = text if isinstance(text, str) else json.dumps(text)
+    words = _TAG.sub(" ", words) if _PAGE.search(words) else _BREAK.sub("\n", words)
+    return re.sub(r"\s*\n\s*", "\n", _UNSEEN.sub("", words)).strip()[:_WORDS_LIMIT]

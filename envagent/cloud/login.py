@@ -1,0 +1,278 @@
+"""Credentials: read as openstacksdk reads them, and every way in which they fail, in words.
+
+It owns the choice of the configuration (clouds.yaml or OS_*), the checks that the SDK leaves out, and the meaning of
+Keystone's refusals. No message of it repeats a value that could be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from keystoneauth1 import exceptions as keystone_errors
+from openstack import exceptions as sdk_errors
+from openstack.config import OpenStackConfig
+from openstack.config.cloud_region import CloudRegion
+from openstack.config.loader import CONFIG_FILES
+
+from envagent.cloud.answer import Answer, unwrap
+from envagent.errors import AuthenticationError, CloudError, CloudUnreachable, ConfigurationError, EnvagentError
+
+Kind = Literal["password", "oidc", "application_credential", "token", "other"]
+
+_KINDS: dict[str, Kind] = {
+    "password": "password",
+    "v3password": "password",
+    "v3oidcpassword": "oidc",
+    "v3applicationcredential": "application_credential",
+    "token": "token",
+    "v3token": "token",
+}
+# The plugins without a version ask Keystone for its versions first; an address that ends in /v3 has answered that.
+_VERSIONED = {"password": "v3password", "token": "v3token"}
+_UNVERSIONED_OPTIONS = ("default_domain_id", "default_domain_name", "tenant_id", "tenant_name")
+_SANDBOX = "try it without an account: envagent run URL --cloud sandbox"
+_SET = "set it in clouds.yaml or OS_* (on Chameleon: Horizon > Identity > Application Credentials gives a file)"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What openstacksdk found: `cloud` is the clouds.yaml name, None where OS_* alone speaks."""
+
+    region: CloudRegion
+    cloud: str | None
+    kind: Kind
+
+    @property
+    def auth_url(self) -> str:
+        """Keystone's address."""
+        return str(self.region.config["auth"].get("auth_url", ""))
+
+
+def read_credentials(cloud: str | None, clouds_yaml: Path | None) -> Credentials:
+    """Find the credentials; nothing is sent.
+
+    Args:
+        cloud: a clouds.yaml name, or None for what OS_CLOUD or OS_* say.
+        clouds_yaml: the only file to read, and then OS_* do not count; None for the places where openstacksdk looks.
+
+    Raises:
+        ConfigurationError: nothing is configured, the name is unknown, a file is unreadable, an option is missing.
+    """
+    _check_files(clouds_yaml)
+    try:
+        config = _config(clouds_yaml)
+        name = cloud or (os.environ.get("OS_CLOUD") if clouds_yaml else config.default_cloud)
+        if not config.cloud_config["clouds"] or name in (None, "defaults"):
+            raise ConfigurationError(_nothing_said(config), hint=f"{_SANDBOX}; or name one with --cloud or OS_CLOUD")
+        if name not in config.get_cloud_names():
+            names = ", ".join(sorted(set(config.get_cloud_names()) - {config.envvar_key})) or "none"
+            raise ConfigurationError(
+                f"no cloud {name!r} is configured; known are: {names}",
+                hint=f"check --cloud and OS_CLOUD; {_SANDBOX}",
+            )
+        region = _region(config, str(name))
+    except keystone_errors.NoMatchingPlugin as error:
+        missing = re.search(r"name (\S+)", str(error))
+        plugin = missing.group(1) if missing else "of this name"
+        raise ConfigurationError(
+            f"the login plugin {plugin} is not installed here",
+            hint="install the package that brings it (v3chameleonoidc: pip install ccauth), or use another auth_type",
+        ) from None
+    except keystone_errors.MissingRequiredOptions as error:
+        names = ", ".join(option.dest for option in error.options)
+        raise ConfigurationError(f"the credentials lack: {names}", hint=f"{_SET}; or {_SANDBOX}") from None
+    except TypeError as error:
+        raise ConfigurationError(_mixed(str(error)), hint=_unmix(str(error))) from None
+    except sdk_errors.ConfigException as error:
+        raise ConfigurationError(f"the cloud's configuration is not usable: {error}", hint=_SANDBOX) from None
+    kind = _KINDS.get(str(region.config.get("auth_type")), "other")
+    _check_kind(region, kind)
+    return Credentials(region=region, cloud=None if name == config.envvar_key else str(name), kind=kind)
+
+
+def _config(clouds_yaml: Path | None) -> OpenStackConfig:
+    if clouds_yaml is None:
+        return OpenStackConfig()
+    secure = clouds_yaml.with_name("secure.yaml")
+    return OpenStackConfig(config_files=[str(clouds_yaml)], secure_files=[str(secure)], load_envvars=False)
+
+
+def _region(config: OpenStackConfig, name: str) -> CloudRegion:
+    region = config.get_one(name)
+    auth = region.config["auth"]
+    versioned = _VERSIONED.get(str(region.config.get("auth_type")))
+    url = str(auth.get("auth_url", "")).rstrip("/")
+    if versioned and url.endswith("/v3") and not any(auth.get(option) for option in _UNVERSIONED_OPTIONS):
+        return config.get_one(name, auth_type=versioned)
+    return region
+
+
+def _check_files(clouds_yaml: Path | None) -> None:
+    """Refuse what openstacksdk would skip in silence: a file that is there and cannot be read."""
+    if clouds_yaml is not None:
+        candidates = [clouds_yaml]
+    else:
+        named = os.environ.get("OS_CLIENT_CONFIG_FILE")
+        candidates = [Path(path) for path in ([named] if named else []) + list(CONFIG_FILES)]
+        candidates = [path for path in candidates if path.exists()]
+    for path in candidates[:1]:
+        try:
+            document = yaml.safe_load(path.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=_SANDBOX) from None
+        except (yaml.YAMLError, UnicodeDecodeError):
+            raise ConfigurationError(f"{path} is not valid YAML", hint=f"correct the file; {_SANDBOX}") from None
+        clouds = document.get("clouds") if isinstance(document, dict) else None
+        if not isinstance(clouds, dict) or not all(isinstance(entry, dict) for entry in clouds.values()):
+            raise ConfigurationError(
+                f"{path} has no map of clouds under 'clouds:'", hint=f"correct the file; {_SANDBOX}"
+            )
+
+
+def _nothing_said(config: OpenStackConfig) -> str:
+    names = sorted(config.get_cloud_names()) if config.config_filename else []
+    if len(names) > 1:
+        return f"no cloud is chosen; {config.config_filename} has: {', '.join(names)}"
+    return "no cloud is configured: there are no OS_* variables and no clouds.yaml"
+
+
+def _check_kind(region: CloudRegion, kind: Kind) -> None:
+    auth = region.config["auth"]
+    stray = [key for key in ("application_credential_id", "application_credential_secret") if region.config.get(key)]
+    if kind == "password" and stray and not auth.get("password"):
+        raise ConfigurationError(
+            "there is an application credential, but auth_type says password",
+            hint="set auth_type (OS_AUTH_TYPE) to v3applicationcredential",
+        )
+    if kind == "password" and not (auth.get("username") or auth.get("user_id")):
+        raise ConfigurationError("the credentials lack: username", hint=f"{_SET}; or {_SANDBOX}")
+    if kind == "password" and not auth.get("password"):
+        raise ConfigurationError("the credentials lack: password", hint=f"{_SET}; or {_SANDBOX}")
+
+
+def _mixed(error: str) -> str:
+    option = re.search(r"argument '(\w+)'", error)
+    if option:
+        return f"settings of two kinds of credentials are mixed: auth_type does not know {option.group(1)}"
+    return "settings of two kinds of credentials are mixed"
+
+
+def _unmix(error: str) -> str:
+    option = re.search(r"argument '(\w+)'", error)
+    name = option.group(1) if option else "that setting"
+    return f"remove {name} (OS_{name.upper()}), or set auth_type (OS_AUTH_TYPE) to the kind it belongs to"
+
+
+def login_failed(error: keystone_errors.ClientException, credentials: Credentials) -> EnvagentError:
+    """The error for a login that Keystone, the identity provider or the service catalog refused."""
+    where = credentials.cloud or "OS_*"
+    if isinstance(error, keystone_errors.EndpointNotFound | keystone_errors.EmptyCatalog):
+        return _no_endpoint(error, credentials, where)
+    if not isinstance(error, keystone_errors.HttpError):
+        return _without_status(error, credentials, where)
+    response = error.response
+    words = unwrap(response.text)[1] if response is not None else ""
+    status = error.http_status
+    said, request_id = words or None, error.request_id
+    if status >= 500 or status in (408, 429):
+        retry_after = Answer.read("identity", "GET", response).retry_after if response is not None else None
+        return CloudUnreachable(
+            f"cannot log in to {where}: the login service fails at the moment (HTTP {status})",
+            service_said=said,
+            request_id=request_id,
+            retry_after=retry_after,
+        )
+    meaning, hint = _refusal(status, words, credentials)
+    return AuthenticationError(
+        f"cannot log in to {where}: {meaning}", hint=hint, service_said=said, request_id=request_id
+    )
+
+
+_WRONG: dict[Kind, tuple[str, str]] = {
+    "password": (
+        "the user, the password or the project is wrong",
+        "check username, password, project and their domains; on Chameleon use the CLI password of the portal "
+        "with auth_type v3oidcpassword",
+    ),
+    "oidc": (
+        "the identity provider or Keystone does not accept this user, password or project",
+        "on Chameleon the password is the CLI password, set in the portal, not that of your institution; "
+        "project_id must be this site's",
+    ),
+    "application_credential": (
+        "the application credential's secret is wrong, or it has expired",
+        "make a new one at this site (Horizon > Identity > Application Credentials), unrestricted",
+    ),
+    "token": (
+        "the token is wrong or has expired",
+        "a token cannot renew itself: get a new one, or better use an application credential",
+    ),
+    "other": ("the login is not accepted", AuthenticationError.default_hint),
+}
+
+
+def _refusal(status: int, words: str, credentials: Credentials) -> tuple[str, str]:
+    said = words.lower()
+    if "application credentials cannot request a scope" in said:
+        return (
+            "an application credential has its project already, and another is asked for",
+            "remove project and domain settings beside it: "
+            "unset OS_PROJECT_ID OS_PROJECT_NAME OS_PROJECT_DOMAIN_NAME OS_USER_DOMAIN_NAME",
+        )
+    if "could not find application credential" in said:
+        return (
+            "the application credential does not exist at this site",
+            "its id is wrong, it was deleted, or it belongs to another site; make one here, unrestricted",
+        )
+    if "could not recognize fernet token" in said or "failed to validate token" in said:
+        return (
+            "the token is not of this site, or was revoked",
+            "get a new token from this site; each Chameleon site has its own",
+        )
+    if "expecting to find" in said:
+        return (
+            "the credentials do not say enough",
+            "set project_id, or project_name with project_domain_name (at Chameleon: chameleon), "
+            "and user_domain_name with a username",
+        )
+    if status == 404:
+        return (
+            f"there is no Keystone v3 at {credentials.auth_url}",
+            "check auth_url; at Chameleon it is https://<site>.chameleoncloud.org:5000/v3",
+        )
+    if status == 403:
+        return ("the user may not log in here", "ask the project's PI, or the help desk")
+    return _WRONG[credentials.kind]
+
+
+def _without_status(error: keystone_errors.ClientException, credentials: Credentials, where: str) -> EnvagentError:
+    if isinstance(error, keystone_errors.DiscoveryFailure):
+        return ConfigurationError(
+            f"cannot log in to {where}: there is no Keystone at {credentials.auth_url}",
+            hint="check auth_url; at Chameleon it is https://<site>.chameleoncloud.org:5000/v3",
+        )
+    if isinstance(error, keystone_errors.AuthorizationFailure | keystone_errors.MissingAuthPlugin):
+        meaning, hint = _WRONG[credentials.kind]
+        return AuthenticationError(f"cannot log in to {where}: {meaning}", hint=hint)
+    return CloudError(f"cannot log in to {where}: the answer is unreadable ({type(error).__name__})")
+
+
+def _no_endpoint(error: keystone_errors.ClientException, credentials: Credentials, where: str) -> ConfigurationError:
+    region = credentials.region.get_region_name()
+    at = f" in region {region}" if region else ""
+    service = re.search(r"for (\S+) service", str(error))
+    if service and service.group(1) == "reservation":
+        return ConfigurationError(
+            f"{where} offers no reservations (Blazar){at}",
+            hint="check region_name (OS_REGION_NAME); choose a Chameleon site with --cloud, or --cloud sandbox",
+        )
+    what = f"service {service.group(1)}" if service else "service catalog"
+    return ConfigurationError(
+        f"{where} has no {what}{at}",
+        hint="check region_name (OS_REGION_NAME), interface, and that the credentials name a project",
+    )
