@@ -1,0 +1,151 @@
+"""What a stage may do besides computing: report, decide, wait, create, remove.
+
+A context lives for one entry of one stage. Reports and decisions are stored with the stage's next checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from envagent.engine.clock import Clock, from_text, to_text
+from envagent.engine.intents import Found, Ledger, ResourceKind
+from envagent.engine.run import Run
+from envagent.engine.step import NotYet
+from envagent.engine.tables import DecisionRecord
+
+Services = TypeVar("Services")
+
+FIRST_LOOK = timedelta(seconds=1)
+LOOKS_PER_WAIT = 0.1
+"""A wait is looked at again after a tenth of the time it has taken so far: little is lost when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A wait of a stage, counted from its first start through all restarts."""
+
+    name: str
+    since: datetime
+    now: datetime
+    deadline: datetime
+    every: timedelta
+    counted_from: datetime
+
+    @property
+    def over(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.now >= self.deadline
+
+    @property
+    def seconds(self) -> float:
+        """How long the wait has taken."""
+        return (self.now - self.since).total_seconds()
+
+    def not_yet(self, status: str) -> NotYet:
+        """Answer "not yet": look again soon at first, at most `every` apart, never beyond the deadline."""
+        waited = self.now - max(self.since, min(self.counted_from, self.now))
+        pause = min(self.every, max(waited * LOOKS_PER_WAIT, min(FIRST_LOOK, self.every)))
+        if self.counted_from > self.now:
+            pause = max(pause, min(self.counted_from - self.now, timedelta(minutes=5)))
+        return NotYet(self.name, min(self.now + pause, max(self.deadline, self.now)), self.deadline, status)
+
+
+class Context(Generic[Services]):
+    """Handed to a stage as its first argument.
+
+    Attributes:
+        ledger: the run's intents and resources, for stages that try several times.
+        services: what the pipeline's steps work with (the cloud, the advisor, the settings).
+        attempt: 1, and one more for each time that the stage was begun again after a crash or failure.
+        approved: whether the user has agreed to the plan.
+        stopping: tells whether the user asked to stop; long work without cloud calls should look at it.
+    """
+
+    def __init__(
+        self, services: Services, run: Run, stage: str, clock: Clock, ledger: Ledger, stopping: Callable[[], bool]
+    ) -> None:
+        self.services = services
+        self.run_id = run.run_id
+        self.stage = stage
+        self.ledger = ledger
+        self.stopping = stopping
+        self._run = run
+        self._row = run.stages[stage]
+        self.attempt = self._row.attempts
+        self._clock = clock
+
+    @property
+    def approved(self) -> bool:
+        """Whether the user has agreed to the plan."""
+        return self._run.row.approved_at is not None
+
+    def now(self) -> datetime:
+        """Give the current time."""
+        return self._clock.now()
+
+    def report(self, message: str, **detail: Any) -> None:
+        """Tell the user something."""
+        self.ledger.note("report", message, detail)
+
+    def warn(self, message: str, **detail: Any) -> None:
+        """Tell the user something that is not as expected."""
+        self.ledger.note("warning", message, detail)
+
+    def label(self, **labels: str | None) -> None:
+        """Set what a list of runs shows beside the run's id."""
+        self._run.row.labels = json.dumps({**json.loads(self._run.row.labels), **labels})
+        self.ledger.pending.append(self._run.row)
+
+    def decide(self, name: str, source: str, reason: str, detail: Mapping[str, Any]) -> None:
+        """Record a decision with its source and reason."""
+        record = DecisionRecord(
+            run_id=self.run_id,
+            stage=self.stage,
+            at=to_text(self.now()),
+            name=name,
+            source=source,
+            reason=reason,
+            detail=json.dumps(dict(detail)),
+        )
+        self.ledger.pending.append(record)
+        self.ledger.note("decision", f"{name}: {reason}", {"name": name, "source": source})
+
+    def wait(self, name: str, *, every: float, timeout: float, counted_from: datetime | None = None) -> Wait:
+        """Take up a wait, or go on with it.
+
+        Args:
+            name: what is waited for; a stage's next wait has another name.
+            every: the longest pause between two looks, in seconds.
+            timeout: seconds from the first start of this wait (or from `counted_from`, if later) to its deadline.
+            counted_from: a known moment before which nothing can happen, such as a lease's start.
+        """
+        now = self.now()
+        since = now
+        if self._row.wait == name and self._row.wait_since is not None:
+            since = min(from_text(self._row.wait_since), now)
+        counted_from = counted_from or since
+        deadline = max(since, counted_from) + timedelta(seconds=timeout)
+        return Wait(name, since, now, deadline, timedelta(seconds=every), counted_from)
+
+    def create(
+        self,
+        kind: ResourceKind,
+        number: int,
+        name: str,
+        request: Mapping[str, Any],
+        make: Callable[[], Found],
+    ) -> Found | NotYet:
+        """Have exactly one object; see `Ledger.create`."""
+        return self.ledger.create(kind, number, name, request, make)
+
+    def remove(self, kind: ResourceKind, cloud_id: str) -> NotYet | None:
+        """Remove one object and prove it gone; see `Ledger.remove`."""
+        return self.ledger.remove(kind, cloud_id)
+
+    def use(self, kind: str, cloud_id: str, name: str) -> None:
+        """Record an object that is used and was not made by the run."""
+        self.ledger.use(kind, cloud_id, name)

@@ -1,0 +1,353 @@
+"""Making and removing things in the outside world: exactly one per mark, through any crash.
+
+The rules, in order:
+
+1. the intent is on disk before the call that makes the object (`sent`);
+2. what is made carries the run's id and the intent's number, inside the very request that makes it;
+3. whoever enters again looks first: one match is adopted, several are refused;
+4. none may still be on its way: only after the settle window is the request sent again;
+5. after a second send, a surplus object of the same mark is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from envagent.engine.clock import Clock, from_text, to_text
+from envagent.engine.journal import Journal
+from envagent.engine.run import Holdings
+from envagent.engine.step import NotYet
+from envagent.engine.tables import (
+    EventRecord,
+    IntentRecord,
+    IntentState,
+    Ownership,
+    Record,
+    ResourceRecord,
+    ResourceState,
+)
+from envagent.errors import AmbiguousOwner, Conflict, EnvagentError, OutcomeUnknown
+
+REPEAT_DELETE = timedelta(seconds=15)
+"""How long a delete is given before it is asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that bears a run's mark."""
+
+    id: str
+    name: str
+    run_id: str
+    number: int
+    """The number of the intent that it was made for."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """What a user wants to see of it: end date, cost per hour, address (JSON values)."""
+
+
+class ResourceKind(Protocol):
+    """How objects of one kind are found by their mark, removed, and looked for."""
+
+    @property
+    def name(self) -> str:
+        """The kind's name, such as `lease`."""
+
+    def find(self, run_id: str | None) -> list[Found]:
+        """List the project's objects that bear the mark of a run, or (None) of any run."""
+
+    def delete(self, cloud_id: str) -> None:
+        """Ask for removal; an object that is already gone is no error."""
+
+    def exists(self, cloud_id: str) -> bool:
+        """Look whether the object is still there; False only when the right project says so."""
+
+
+class Ledger:
+    """The intents and resources of one run, for one stage that is being entered.
+
+    What must be on disk before a call is written at once; what the call brought waits in `pending` for the stage's
+    next checkpoint, which follows at once or is replaced by adoption after a crash.
+
+    Args:
+        settle: how long a sent request may still be on its way before its absence is believed.
+        announce: called with every event.
+        check_stop: called before a write is sent; raises Stopped when the user asked to stop.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        holdings: Holdings,
+        clock: Clock,
+        settle: timedelta,
+        stage: str,
+        attempt: int,
+        announce: Callable[[EventRecord], None],
+        check_stop: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._holdings = holdings
+        self._clock = clock
+        self._settle = settle
+        self._stage = stage
+        self._attempt = attempt
+        self._announce = announce
+        self._check_stop = check_stop
+        self.pending: list[Record] = []
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        if self.pending:
+            with self._journal.transaction() as transaction:
+                transaction.save(*self.pending)
+            self.pending.clear()
+
+    def note(self, kind: str, message: str, detail: Mapping[str, Any] | None = None) -> None:
+        """Add a line to the run's event log."""
+        line = EventRecord(
+            run_id=self._holdings.run_id,
+            at=to_text(self._clock.now()),
+            kind=kind,
+            stage=self._stage,
+            message=message,
+            detail="{}" if detail is None else json.dumps(dict(detail), default=str),
+        )
+        self.pending.append(line)
+        self._announce(line)
+
+    def create(
+        self,
+        kind: ResourceKind,
+        number: int,
+        name: str,
+        request: Mapping[str, Any],
+        make: Callable[[], Found],
+    ) -> Found | NotYet:
+        """Have exactly one object of (kind, number): known, adopted, or made now by `make`.
+
+        Returns:
+            The object, or NotYet while a lost request may still be on its way.
+
+        Raises:
+            AmbiguousOwner: several objects bear the mark.
+            EnvagentError: what `make` raised; a definite refusal is remembered for this attempt.
+        """
+        intent = self._holdings.intents.get((kind.name, number))
+        if intent is not None and intent.state == IntentState.DONE:
+            return self._known(intent)
+        if intent is not None and intent.state == IntentState.REFUSED and intent.attempt == self._attempt:
+            raise _remembered(intent)
+        if intent is not None and intent.state == IntentState.SENT:
+            found = [one for one in kind.find(self._holdings.run_id) if one.number == number]
+            if len(found) > 1:
+                listed = ", ".join(f"{one.name} ({one.id})" for one in found)
+                raise AmbiguousOwner(
+                    f"{len(found)} objects of kind {kind.name} bear the mark of run "
+                    f"{self._holdings.run_id}, number {number}: {listed}"
+                )
+            if found:
+                return self._close(intent, found[0], Ownership.ADOPTED)
+            unsettled = self._unsettled(intent)
+            if unsettled is not None:
+                return unsettled
+        return self._send(kind, number, name, request, make)
+
+    def remove(self, kind: ResourceKind, cloud_id: str) -> NotYet | None:
+        """Remove one object of the run and prove that it is gone; None once it is.
+
+        A delete that the service answers without doing it is asked for again; the caller sets the deadline.
+        """
+        row = self._holdings.resource(kind.name, cloud_id)
+        if row is None or row.state == ResourceState.ABSENT:
+            return None
+        now = self._clock.now()
+        asked = json.loads(row.detail).get("delete_asked_at")
+        if row.state == ResourceState.PRESENT or asked is None or abs(now - from_text(asked)) > REPEAT_DELETE:
+            self._check_stop()
+            row.state = ResourceState.REMOVING.value
+            row.detail = json.dumps({**json.loads(row.detail), "delete_asked_at": to_text(now)})
+            self.note("resource_removing", f"removing {kind.name} {row.name}")
+            self.pending.append(row)
+            self.flush()
+            with contextlib.suppress(Conflict):  # busy, or being removed already: only looking tells
+                kind.delete(cloud_id)
+        if kind.exists(cloud_id):
+            return NotYet(f"removal of {kind.name} {row.name}", now + timedelta(seconds=2), status="still there")
+        row.state = ResourceState.ABSENT.value
+        row.removed_at = to_text(self._clock.now())
+        self.note("resource_removed", f"removed {kind.name} {row.name}")
+        self.pending.append(row)
+        return None
+
+    def adopt(self, kind: str, found: Found) -> None:
+        """Record an object that bears the run's mark and that no intent knows by its id."""
+        if self._holdings.resource(kind, found.id) is None:
+            self._record(kind, found, Ownership.ADOPTED)
+
+    def use(self, kind: str, cloud_id: str, name: str) -> None:
+        """Record an object that the run uses and did not make; teardown leaves it alone."""
+        if self._holdings.resource(kind, cloud_id) is None:
+            self._record(kind, Found(cloud_id, name, self._holdings.run_id, 0), Ownership.FOREIGN)
+
+    def sent_in_this_attempt(self, kind: str) -> int:
+        """Count the objects of a kind that were asked for since the stage was last begun."""
+        return sum(1 for one in self._holdings.intents.values() if one.kind == kind and one.attempt == self._attempt)
+
+    def numbers(self, kind: str) -> list[int]:
+        """List the intents' numbers of a kind, ascending."""
+        return sorted(number for name, number in self._holdings.intents if name == kind)
+
+    def is_removed(self, kind: str, number: int) -> bool:
+        """Tell whether the object of an intent was made and is gone again."""
+        intent = self._holdings.intents.get((kind, number))
+        if intent is None or intent.cloud_id is None:
+            return False
+        row = self._holdings.resource(kind, intent.cloud_id)
+        return row is not None and row.state == ResourceState.ABSENT
+
+    def _unsettled(self, intent: IntentRecord) -> NotYet | None:
+        now = self._clock.now()
+        sent = from_text(intent.sent_at)
+        if sent > now:  # the clock was set back: count the window from now on
+            intent.sent_at = to_text(now)
+            sent = now
+        settled = sent + self._settle
+        if now >= settled:
+            return None
+        pause = max(self._settle / 20, timedelta(milliseconds=50))
+        return NotYet(
+            f"a lost request for {intent.kind} {intent.name} to show",
+            min(now + pause, settled),
+            settled,
+            "not seen",
+        )
+
+    def _send(
+        self,
+        kind: ResourceKind,
+        number: int,
+        name: str,
+        request: Mapping[str, Any],
+        make: Callable[[], Found],
+    ) -> Found | NotYet:
+        self._check_stop()
+        now = to_text(self._clock.now())
+        intent = self._holdings.intents.get((kind.name, number))
+        if intent is None:
+            intent = IntentRecord(
+                run_id=self._holdings.run_id,
+                stage=self._stage,
+                kind=kind.name,
+                number=number,
+                name=name,
+                request="",
+                state=IntentState.SENT.value,
+                attempt=self._attempt,
+                sent_at=now,
+            )
+        intent.name, intent.request = name, json.dumps(request)
+        intent.state, intent.attempt, intent.sent_at = IntentState.SENT.value, self._attempt, now
+        intent.sends += 1
+        intent.error = None
+        self.note("intent_sent", f"asking for {kind.name} {name}")
+        self.pending.append(intent)
+        self.flush()
+        self._holdings.intents[kind.name, number] = intent
+        try:
+            found = make()
+        except OutcomeUnknown as error:
+            self.note("outcome_unknown", f"no usable answer to the request for {kind.name} {name}: {error.message}")
+            return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
+        except EnvagentError as error:
+            intent.state = IntentState.REFUSED.value
+            if error.retryable:
+                intent.attempt = 0  # never reached the service: the next entry sends it again
+            intent.error = json.dumps(describe(error))
+            self.note("intent_refused", f"{kind.name} {name} refused: {error.message}")
+            self.pending.append(intent)
+            raise
+        made = self._close(intent, found, Ownership.OWNED)
+        if intent.sends > 1:
+            self._remove_surplus(kind, number, keep=found.id)
+        return made
+
+    def _remove_surplus(self, kind: ResourceKind, number: int, keep: str) -> None:
+        """An earlier send came through after all: the object that nobody uses goes, recorded first."""
+        for surplus in kind.find(self._holdings.run_id):
+            if surplus.number == number and surplus.id != keep:
+                self.adopt(kind.name, surplus)
+                self.remove(kind, surplus.id)
+
+    def _close(self, intent: IntentRecord, found: Found, ownership: Ownership) -> Found:
+        intent.state, intent.cloud_id = IntentState.DONE.value, found.id
+        self.pending.append(intent)
+        self._record(intent.kind, found, ownership)
+        return found
+
+    def _record(self, kind: str, found: Found, ownership: Ownership) -> None:
+        row = self._holdings.resource(kind, found.id)
+        if row is None:
+            row = ResourceRecord(
+                run_id=self._holdings.run_id,
+                stage=self._stage,
+                kind=kind,
+                cloud_id=found.id,
+                name=found.name,
+                ownership=ownership.value,
+                state=ResourceState.PRESENT.value,
+                created_at=to_text(self._clock.now()),
+                detail=json.dumps(dict(found.detail)),
+            )
+            self._holdings.resources.append(row)
+            self.pending.append(row)
+        verb = {Ownership.OWNED: "made", Ownership.ADOPTED: "found and adopted", Ownership.FOREIGN: "using"}[ownership]
+        self.note(f"resource_{ownership.value}", f"{verb} {kind} {found.name}", {"kind": kind, "id": found.id})
+
+    def _known(self, intent: IntentRecord) -> Found:
+        row = self._holdings.resource(intent.kind, intent.cloud_id or "")
+        if row is None:
+            raise AssertionError(f"intent {intent.id} is done and its resource is not recorded")
+        return Found(row.cloud_id, row.name, row.run_id, intent.number, json.loads(row.detail))
+
+
+def describe(error: EnvagentError) -> dict[str, Any]:
+    """Write an error as the journal stores it."""
+    return {
+        "error": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "service_said": error.service_said,
+        "request_id": error.request_id,
+        "exit_code": error.exit_code,
+    }
+
+
+def revive(stored: Mapping[str, Any]) -> EnvagentError:
+    """Make an error again from what the journal stored."""
+    found: type[EnvagentError] = EnvagentError
+    pending: list[type[EnvagentError]] = [EnvagentError]
+    while pending:
+        candidate = pending.pop()
+        if candidate.__name__ == stored["error"]:
+            found = candidate
+        pending.extend(candidate.__subclasses__())
+    return found(
+        stored["message"],
+        hint=stored.get("hint"),
+        service_said=stored.get("service_said"),
+        request_id=stored.get("request_id"),
+    )
+
+
+def _remembered(intent: IntentRecord) -> EnvagentError:
+    return revive(json.loads(intent.error or "{}"))
+
+
+def settled_by(intent: IntentRecord, settle: timedelta) -> datetime:
+    """Tell when the absence of a sent intent's object may be believed."""
+    return from_text(intent.sent_at) + settle

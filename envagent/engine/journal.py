@@ -1,0 +1,282 @@
+"""The journal: one SQLite file that outlives every crash (WAL, synchronous=FULL).
+
+It owns how rows are written, read and upgraded; what they mean is the runner's. They are the records of
+`tables.py`. Writing goes through statements that are compiled from them once, on one connection: the object
+layer's bookkeeping per commit costs more than the commit itself (see bench/).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session, col, select
+
+from envagent.engine.tables import (
+    TABLES,
+    DecisionRecord,
+    EventRecord,
+    IntentRecord,
+    Record,
+    ResourceRecord,
+    RunRecord,
+    RunTable,
+    StageRecord,
+)
+from envagent.errors import JournalError, RunNotFound
+
+REVISION = "0001"
+"""The schema that this version reads and writes: the head of migrations/ (a test holds them together)."""
+
+BUSY_SECONDS = 30.0
+"""How long a write waits for another process's transaction."""
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class Transaction:
+    """Records saved together or not at all; made by `Journal.transaction`.
+
+    When its block is left without an error, everything saved in it is on disk.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> Transaction:
+        self._journal.lock.acquire()
+        try:
+            self._cursor = self._journal.connection.cursor()
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._journal.lock.release()
+            raise _unusable(self._journal.path, error) from error
+        return self
+
+    def save(self, *records: Record) -> None:
+        """Write each record, inserting or replacing by primary key; a fresh surrogate key is set on it."""
+        for record in records:
+            statement = _upsert(type(record))
+            values = record.__dict__
+            try:
+                self._cursor.execute(statement.sql, [values[name] for name in statement.columns])
+            except sqlite3.Error as error:
+                raise _unusable(self._journal.path, error) from error
+            if statement.surrogate is not None and values[statement.surrogate] is None:
+                values[statement.surrogate] = self._cursor.lastrowid
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                if self._journal.before_commit is not None:
+                    self._journal.before_commit()
+                self._cursor.execute("COMMIT")
+        except sqlite3.Error as trouble:
+            raise _unusable(self._journal.path, trouble) from trouble
+        finally:
+            if self._journal.connection.in_transaction:
+                self._cursor.execute("ROLLBACK")
+            self._journal.lock.release()
+
+
+class Journal:
+    """An open journal. Safe to use from several threads; several processes may have it open.
+
+    Raises:
+        JournalError: from any method, when the file cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path, engine: Engine, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._engine = engine
+        self.connection = connection
+        self.lock = threading.RLock()
+        self.before_commit: Callable[[], None] | None = None
+        """Called before each commit: the seam through which tests stop a process at every one of them."""
+
+    @classmethod
+    def open(cls, path: Path) -> Journal:
+        """Open the file, making it or upgrading it (after a copy) where needed."""
+        with _explained(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # SQLite gives its -wal and -shm files the mode of the main file.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            engine = create_engine(
+                URL.create("sqlite", database=str(path)),
+                connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
+            )
+            event.listen(engine, "connect", _configure)
+            if _revision(path) != REVISION:
+                _upgrade(path, engine)
+            connection = sqlite3.connect(
+                path,
+                timeout=BUSY_SECONDS,
+                check_same_thread=False,
+                isolation_level=None,
+                cached_statements=64,
+            )
+            _configure(connection)
+            return cls(path, engine, connection)
+
+    def transaction(self) -> Transaction:
+        """Begin to save records atomically and durably; a context manager."""
+        return Transaction(self)
+
+    def run(self, prefix: str) -> RunRecord:
+        """Find a run by its id, an unambiguous prefix of it, or `last`.
+
+        Raises:
+            RunNotFound: none or several.
+        """
+        runs = select(RunTable).order_by(col(RunTable.created_at).desc(), col(RunTable.run_id).desc())
+        if prefix == "last":
+            found = self._read(RunRecord, runs.limit(1))
+        else:
+            found = self._read(RunRecord, runs.where(col(RunTable.run_id).startswith(prefix, autoescape=True)))
+        if not found and prefix == "last":
+            raise RunNotFound("there is no run yet", hint="envagent run URL")
+        if not found:
+            raise RunNotFound(f"no run has an id that begins with {prefix!r}")
+        if len(found) > 1:
+            raise RunNotFound(f"{prefix!r} begins several run ids: {', '.join(row.run_id for row in found[:5])}")
+        return found[0]
+
+    def runs(self) -> list[RunRecord]:
+        """List all runs, newest first."""
+        return self._read(RunRecord, select(RunTable).order_by(col(RunTable.created_at).desc()))
+
+    def stages(self, run_id: str) -> list[StageRecord]:
+        """List a run's stages in the pipeline's order."""
+        return self._of_run(StageRecord, run_id, "position")
+
+    def intents(self, run_id: str) -> list[IntentRecord]:
+        """List a run's intents, oldest first."""
+        return self._of_run(IntentRecord, run_id, "id")
+
+    def resources(self, run_id: str) -> list[ResourceRecord]:
+        """List a run's resources, oldest first."""
+        return self._of_run(ResourceRecord, run_id, "id")
+
+    def decisions(self, run_id: str) -> list[DecisionRecord]:
+        """List a run's decisions, oldest first."""
+        return self._of_run(DecisionRecord, run_id, "id")
+
+    def events(self, run_id: str) -> list[EventRecord]:
+        """List what happened in a run, oldest first."""
+        return self._of_run(EventRecord, run_id, "seq")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self.lock:
+            self.connection.close()
+            self._engine.dispose()
+
+    def _of_run(self, record: type[AnyRecord], run_id: str, order: str) -> list[AnyRecord]:
+        columns: Any = TABLES[record]
+        return self._read(record, select(columns).where(columns.run_id == run_id).order_by(getattr(columns, order)))
+
+    def _read(self, record: type[AnyRecord], statement: Any) -> list[AnyRecord]:
+        with _explained(self.path), Session(self._engine) as session:
+            return [record.model_validate(row, from_attributes=True) for row in session.exec(statement)]
+
+
+class _Upsert:
+    """INSERT ... ON CONFLICT DO UPDATE for one kind of record, compiled once."""
+
+    def __init__(self, record: type[Record]) -> None:
+        schema: Any = TABLES[record]
+        schema = schema.__table__
+        keys = [column.name for column in schema.primary_key]
+        self.columns = [column.name for column in schema.columns]
+        insert = sqlite.insert(schema)
+        replaced = {name: insert.excluded[name] for name in self.columns if name not in keys}
+        statement = insert.on_conflict_do_update(index_elements=keys, set_=replaced)
+        self.sql = str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))
+        autoincrement = schema.autoincrement_column
+        self.surrogate: str | None = None if autoincrement is None else autoincrement.name
+
+
+@cache
+def _upsert(record: type[Record]) -> _Upsert:
+    return _Upsert(record)
+
+
+def _configure(connection: sqlite3.Connection, _record: object = None) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _revision(path: Path) -> str | None:
+    """Read which schema the file has, without the cost of importing Alembic; None for a new file."""
+    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+        return None if row is None else str(row[0])
+
+
+def _upgrade(path: Path, engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    from envagent import migrations
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    guard = os.open(path.with_suffix(".upgrade"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        found = _revision(path)
+        if found == REVISION:
+            return
+        if found is not None:
+            if found not in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
+                raise JournalError(
+                    f"the journal {path} was made by a newer envagent (schema {found}; this one knows {REVISION})",
+                    hint="use that version; this one has changed nothing",
+                )
+            _copy(path, path.with_name(f"{path.name}.before-{REVISION}"))
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, REVISION)
+    finally:
+        os.close(guard)
+
+
+def _copy(path: Path, target: Path) -> None:
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with (
+        contextlib.closing(sqlite3.connect(path)) as source,
+        contextlib.closing(sqlite3.connect(target)) as copy,
+    ):
+        source.backup(copy)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite or the file system says into an error that a user can act on."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _unusable(path, error.orig or error) from error
+    except (sqlite3.Error, OSError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: BaseException) -> JournalError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return JournalError(f"the journal {path} cannot be used: {reason}")

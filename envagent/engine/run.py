@@ -1,0 +1,114 @@
+"""One run in memory: its row, checkpoints, outputs, intents and resources, as the journal has them.
+
+It owns loading a run and judging what was stored; it writes nothing.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ValidationError
+
+from envagent.engine.journal import Journal
+from envagent.engine.pipeline import Pipeline
+from envagent.engine.step import Output, Stage
+from envagent.engine.tables import IntentRecord, ResourceRecord, RunRecord, StageRecord, StageState
+from envagent.errors import RunMismatch
+
+
+class Holdings:
+    """What one run has asked for and has in the outside world."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.intents: dict[tuple[str, int], IntentRecord] = {}
+        """By kind and number."""
+        self.resources: list[ResourceRecord] = []
+
+    @classmethod
+    def load(cls, journal: Journal, run_id: str) -> Holdings:
+        """Read them."""
+        holdings = cls(run_id)
+        holdings.intents = {(intent.kind, intent.number): intent for intent in journal.intents(run_id)}
+        holdings.resources = list(journal.resources(run_id))
+        return holdings
+
+    def resource(self, kind: str, cloud_id: str) -> ResourceRecord | None:
+        """Find the record of one object."""
+        return next((one for one in self.resources if one.kind == kind and one.cloud_id == cloud_id), None)
+
+
+class Run:
+    """A run of a pipeline, loaded once and kept in step with the journal by the runner."""
+
+    def __init__(self, pipeline: Pipeline, row: RunRecord, request: BaseModel, stages: dict[str, StageRecord]) -> None:
+        self.pipeline = pipeline
+        self.row = row
+        self.request = request
+        self.stages = stages
+        self.outputs: dict[str, Output] = {}
+        """Stage key to the output of each finished stage."""
+        self.holdings = Holdings(row.run_id)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.row.run_id
+
+    @classmethod
+    def load(cls, journal: Journal, pipeline: Pipeline, row: RunRecord) -> Run:
+        """Read a run and validate every stored output against the model that the pipeline has now.
+
+        Raises:
+            RunMismatch: the run is of another pipeline, or an output no longer fits its model.
+        """
+        if row.pipeline != pipeline.name:
+            raise RunMismatch(f"run {row.run_id} belongs to the pipeline {row.pipeline!r}, not {pipeline.name!r}")
+        try:
+            request = pipeline.request.model_validate_json(row.request)
+        except ValidationError as error:
+            raise _no_longer_fits(row, "request", error) from None
+        rows = {f"{stored.step}.{stored.stage}": stored for stored in journal.stages(row.run_id)}
+        if set(rows) != set(pipeline.stages):
+            unknown = ", ".join(sorted(set(rows) ^ set(pipeline.stages)))
+            raise RunMismatch(f"run {row.run_id} was made with other steps than this version has: {unknown}")
+        run = cls(pipeline, row, request, rows)
+        for key, stored in rows.items():
+            if stored.state == StageState.SUCCEEDED:
+                run.outputs[key] = _validated(row, stored, pipeline.stages[key])
+        run.holdings = Holdings.load(journal, row.run_id)
+        return run
+
+    def output(self, model: type[Output]) -> Output | None:
+        """Find an output by its model, None while its stage is unfinished."""
+        return self.outputs.get(self.pipeline.producer(model).key)
+
+    def inputs(self, stage: Stage) -> dict[str, BaseModel]:
+        """Collect what a stage reads; every upstream stage must have finished."""
+        sources = self.pipeline.sources[stage.key]
+        return {name: self.request if key is None else self.outputs[key] for name, key in sources.items()}
+
+    def is_ready(self, key: str) -> bool:
+        """Tell whether a stage's inputs all exist."""
+        return all(source in self.outputs for source in self.pipeline.upstream[key])
+
+
+def _validated(run: RunRecord, stored: StageRecord, stage: Stage) -> Output:
+    model = stage.makes
+    if stored.model != model.__name__ or stored.model_version != model.version or stored.output is None:
+        raise RunMismatch(
+            f"run {run.run_id}: the output of {stage.key} is {stored.model} version {stored.model_version}, "
+            f"this envagent reads {model.__name__} version {model.version}",
+            hint="resume it with the version that made it, or: envagent teardown RUN_ID",
+        )
+    try:
+        return model.model_validate_json(stored.output)
+    except ValidationError as error:
+        raise _no_longer_fits(run, stage.key, error) from None
+
+
+def _no_longer_fits(run: RunRecord, what: str, error: ValidationError) -> RunMismatch:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return RunMismatch(
+        f"run {run.run_id}: the stored {what} no longer fits its model ({place}: {first['msg']})",
+        hint="resume it with the version that made it, or: envagent teardown RUN_ID",
+    )

@@ -1,0 +1,522 @@
+"""The runner: one advance of one run, and the loop that calls it.
+
+An advance does what is ready, records it, and says when to look again. Ready stages of a run work in parallel; every
+output is on disk before what depends on it begins. The loop keeps the clock for one run or for thousands; a queue
+of workers would call the same `advance`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from envagent.engine.clock import Clock, SystemClock, to_text
+from envagent.engine.context import Context
+from envagent.engine.intents import Ledger, describe
+from envagent.engine.journal import Journal
+from envagent.engine.pipeline import Pipeline
+from envagent.engine.run import Run
+from envagent.engine.step import NotYet, Output, Step, Stopped
+from envagent.engine.tables import EventRecord, Record, RunRecord, RunState, StageRecord, StageState
+from envagent.errors import EnvagentError, RunStateError
+
+Services = TypeVar("Services")
+Listener = Callable[[EventRecord], None]
+
+ID_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
+"""Lower-case letters and digits that are not mistaken for one another; names of servers allow them all."""
+
+ID_LENGTH = 10
+
+
+def new_run_id() -> str:
+    """Make a run id of 10 characters (49 random bits)."""
+    return "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in os.urandom(ID_LENGTH))
+
+
+class Standing(Enum):
+    """How an advance left its run."""
+
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    """Nothing goes on until somebody acts."""
+    STOPPED = "stopped"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How an advance left its run, and when to look again (with WAITING)."""
+
+    standing: Standing
+    look_again: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How a stage is entered again after an error that says "try again".
+
+    Attributes:
+        tries: how often in a row before the run fails (it stays resumable).
+        first: the first pause in seconds; it doubles.
+        longest: the longest pause in seconds. A service's Retry-After is kept to, up to ten times this.
+    """
+
+    tries: int = 8
+    first: float = 1.0
+    longest: float = 30.0
+
+    def pause(self, failed: int, asked: float | None) -> float:
+        """Give the seconds to wait after the n-th failure in a row."""
+        own = min(self.longest, self.first * 2.0 ** (failed - 1))
+        return own if asked is None else min(max(own, asked), 10 * self.longest)
+
+
+@dataclass(slots=True)
+class _Live:
+    """What only the living process knows of a stage."""
+
+    look_again: datetime | None = None
+    blocked: bool = False
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One entry of one stage: its context, and what came of it."""
+
+    key: str
+    context: Context[Any]
+    inputs: dict[str, BaseModel] = field(default_factory=dict)
+    result: Output | NotYet | EnvagentError | Stopped | BaseException | None = None
+
+
+@dataclass(slots=True)
+class Flight(Generic[Services]):
+    """A run under way in this process."""
+
+    run: Run
+    services: Services
+    live: dict[str, _Live] = field(default_factory=dict)
+    unconfirmed: list[Step] = field(default_factory=list)
+
+
+class Runner(Generic[Services]):
+    """Runs a pipeline's runs; the journal is the only memory between two processes.
+
+    Args:
+        settle: how long a write with a lost answer may still be on its way.
+        retries: by step name; `retry` is the default.
+        listener: gets every event as it happens, from several threads.
+        stop: set it to stop after the current exchange.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        journal: Journal,
+        *,
+        clock: Clock | None = None,
+        settle: timedelta = timedelta(seconds=60),
+        retry: RetryPolicy | None = None,
+        retries: Mapping[str, RetryPolicy] | None = None,
+        listener: Listener | None = None,
+        stop: threading.Event | None = None,
+        parallel: int = 6,
+    ) -> None:
+        self.pipeline = pipeline
+        self.journal = journal
+        self.stop = stop or threading.Event()
+        self._clock = clock or SystemClock()
+        self._settle = settle
+        self._retry = retry or RetryPolicy()
+        self._retries = retries or {}
+        self._listener = listener
+        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="stage")
+
+    def begin(
+        self,
+        request: BaseModel,
+        services: Services,
+        *,
+        run_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Flight[Services]:
+        """Store a new run and give it, ready to advance."""
+        now = to_text(self._clock.now())
+        row = RunRecord(
+            run_id=run_id or new_run_id(),
+            pipeline=self.pipeline.name,
+            state=RunState.RUNNING.value,
+            created_at=now,
+            updated_at=now,
+            request=request.model_dump_json(),
+            labels=json.dumps(dict(labels or {})),
+        )
+        stages = {
+            key: StageRecord(run_id=row.run_id, step=stage.step, stage=stage.name, position=position)
+            for position, (key, stage) in enumerate(self.pipeline.stages.items())
+        }
+        flight = Flight(Run(self.pipeline, row, request, stages), services)
+        line = EventRecord(run_id=row.run_id, at=now, kind="run_started")
+        started = self._start_ready(flight)
+        with self.journal.transaction() as transaction:
+            transaction.save(row, *stages.values(), line)
+        self._announce(line)
+        for one in started:
+            self._tell("stage_started", flight.run, f"{one.step}.{one.stage}")
+        return flight
+
+    def resume(self, row: RunRecord, services: Services) -> Flight[Services]:
+        """Load an unfinished run; what had failed gets a new attempt. The caller holds the run's lock.
+
+        Raises:
+            RunMismatch: the journal's run does not fit this pipeline.
+            RunStateError: its teardown was begun.
+        """
+        if row.teardown_at is not None:
+            raise RunStateError(
+                f"run {row.run_id} is being torn down, or is: it is not resumed",
+                hint="envagent teardown RUN_ID",
+            )
+        run = Run.load(self.journal, self.pipeline, row)
+        flight = Flight(run, services)
+        if row.state == RunState.SUCCEEDED:
+            return flight
+        flight.unconfirmed = [
+            step for step in self.pipeline.steps.values() if self.pipeline.last_stage(step.name).key in run.outputs
+        ]
+        row.state, row.error = RunState.RUNNING.value, None
+        for stored in run.stages.values():
+            if stored.state == StageState.FAILED:  # a new attempt waits anew
+                stored.wait = stored.wait_since = stored.deadline = stored.status = stored.error = None
+            if stored.state in (StageState.RUNNING, StageState.WAITING, StageState.FAILED):
+                stored.state = StageState.PENDING.value
+        line = EventRecord(run_id=row.run_id, at=to_text(self._clock.now()), kind="run_resumed")
+        started = self._start_ready(flight)
+        with self.journal.transaction() as transaction:
+            transaction.save(self._touched(row), *run.stages.values(), line)
+        self._announce(line)
+        for one in started:
+            self._tell("stage_started", run, f"{one.step}.{one.stage}")
+        return flight
+
+    def approve(self, flight: Flight[Services]) -> None:
+        """Record that the user agrees to the plan; blocked stages go on."""
+        row = flight.run.row
+        row.approved_at = to_text(self._clock.now())
+        line = EventRecord(run_id=row.run_id, at=row.approved_at, kind="run_approved")
+        with self.journal.transaction() as transaction:
+            transaction.save(self._touched(row), line)
+        self._announce(line)
+        for live in flight.live.values():
+            live.blocked = False
+
+    def advance(self, flight: Flight[Services]) -> Progress:
+        """Do what is ready, and what becomes ready by it, until all that is left must wait.
+
+        Raises:
+            JournalError: what was done cannot be recorded; nothing further is begun.
+        """
+        run = flight.run
+        if run.row.state == RunState.SUCCEEDED:
+            return Progress(Standing.SUCCEEDED)
+        confirmed = self._confirm(flight)
+        if confirmed is not None:
+            return confirmed
+        under_way: dict[Future[_Entry], str] = {}
+        failed: EnvagentError | None = None
+        while True:
+            if failed is None and not self.stop.is_set():
+                due = [key for key in self._due(flight) if key not in under_way.values()]
+                if len(due) == 1 and not under_way:  # alone: no thread needed
+                    failed = self._record(flight, self._enter(self._entry(flight, due[0])))
+                    continue
+                for key in due:
+                    under_way[self._pool.submit(self._enter, self._entry(flight, key))] = key
+            if not under_way:
+                break
+            done, _ = wait(under_way, timeout=self._patience(flight, under_way.values()), return_when=FIRST_COMPLETED)
+            for future in done:
+                del under_way[future]
+                failed = self._record(flight, future.result()) or failed
+        return self._standing(flight)
+
+    def drive(self, flights: Iterable[Flight[Services]], *, workers: int = 1) -> list[Progress]:
+        """Advance runs until each has ended, is blocked, or the stop is asked for.
+
+        Args:
+            workers: how many runs advance at the same time; with 1, all in this thread.
+
+        Returns:
+            How each run stands, in the order given.
+        """
+        ordered = list(flights)
+        results: dict[int, Progress] = {}
+        queue: list[tuple[float, int]] = [(0.0, index) for index in range(len(ordered))]
+        if workers == 1:
+            while queue:
+                when, index = heapq.heappop(queue)
+                self._clock.sleep(when - self._clock.now().timestamp(), self.stop)
+                self._requeue(queue, results, index, self.advance(ordered[index]))
+        else:
+            with ThreadPoolExecutor(workers, thread_name_prefix="run") as pool:
+                self._drive_on(pool, ordered, queue, results)
+        return [results[index] for index in range(len(ordered))]
+
+    def close(self) -> None:
+        """End the threads; stages under way are waited for."""
+        self._pool.shutdown(wait=True)
+
+    # --- one advance
+
+    def _confirm(self, flight: Flight[Services]) -> Progress | None:
+        """Ask the finished steps of a resumed run whether their outputs still hold."""
+        run = flight.run
+        while flight.unconfirmed:
+            step = flight.unconfirmed[0]
+            last = self.pipeline.last_stage(step.name).key
+            entry = self._entry(flight, last)
+            live = flight.live.setdefault(last, _Live())
+            try:
+                step.confirm(entry.context, run.outputs[last])
+            except EnvagentError as error:
+                live.failures += 1
+                policy = self._retries.get(step.name, self._retry)
+                if error.retryable and live.failures <= policy.tries and not self.stop.is_set():
+                    pause = policy.pause(live.failures, error.retry_after)
+                    return Progress(Standing.WAITING, self._clock.now() + timedelta(seconds=pause))
+                self._fail(flight, error, entry)
+                return Progress(Standing.FAILED)
+            live.failures = 0
+            flight.unconfirmed.pop(0)
+            entry.context.ledger.flush()
+        return None
+
+    def _due(self, flight: Flight[Services]) -> list[str]:
+        now = self._clock.now()
+        due = []
+        for key in self.pipeline.order:
+            if key in flight.run.outputs or not flight.run.is_ready(key):
+                continue
+            live = flight.live.get(key)
+            if live is None or (not live.blocked and (live.look_again is None or live.look_again <= now)):
+                due.append(key)
+        return due
+
+    def _patience(self, flight: Flight[Services], under_way: Iterable[str]) -> float | None:
+        """How long the loop may sleep on the stages under way before a waiting one is due."""
+        waiting = [
+            live.look_again
+            for key, live in flight.live.items()
+            if live.look_again is not None and key not in under_way and key not in flight.run.outputs
+        ]
+        if not waiting:
+            return None
+        return max(0.0, (min(waiting) - self._clock.now()).total_seconds())
+
+    def _entry(self, flight: Flight[Services], key: str) -> _Entry:
+        run = flight.run
+        attempt = run.stages[key].attempts
+        ledger = Ledger(
+            self.journal, run.holdings, self._clock, self._settle, key, attempt, self._announce, self._check_stop
+        )
+        context = Context(flight.services, run, key, self._clock, ledger, self.stop.is_set)
+        return _Entry(key, context, run.inputs(self.pipeline.stages[key]))
+
+    def _enter(self, entry: _Entry) -> _Entry:
+        stage = self.pipeline.stages[entry.key]
+        try:
+            entry.result = stage.enter(entry.context, **entry.inputs)
+        except BaseException as error:  # handed to the recording thread, which knows what to do with each
+            entry.result = error
+        return entry
+
+    def _record(self, flight: Flight[Services], entry: _Entry) -> EnvagentError | None:
+        """Write what came of an entry, in one transaction with what it makes ready; give the failure, if any."""
+        run, key, result = flight.run, entry.key, entry.result
+        live = flight.live.setdefault(key, _Live())
+        match result:
+            case Output():
+                self._finish(flight, entry, result)
+            case NotYet():
+                live.failures = 0
+                live.look_again, live.blocked = result.look_again, result.look_again is None
+                self._note_wait(run.stages[key], entry.context, result)
+            case Stopped():
+                live.look_again = self._clock.now()
+                entry.context.ledger.flush()
+            case EnvagentError():
+                policy = self._retries.get(run.stages[key].step, self._retry)
+                live.failures += 1
+                if not result.retryable or live.failures > policy.tries:
+                    self._fail(flight, result, entry)
+                    return result
+                pause = policy.pause(live.failures, result.retry_after)
+                live.look_again = self._clock.now() + timedelta(seconds=pause)
+                told = f"{result.message}; again in {pause:.0f} s (try {live.failures + 1})"
+                self._write(entry.context, self._line(run, "stage_retrying", key, told))
+            case BaseException():
+                raise result
+            case _:
+                raise TypeError(f"{key} returned {type(result).__name__}, neither its output nor NotYet")
+        return None
+
+    def _finish(self, flight: Flight[Services], entry: _Entry, output: Output) -> None:
+        run, key = flight.run, entry.key
+        stage = self.pipeline.stages[key]
+        if type(output) is not stage.makes:
+            raise TypeError(f"{key} returned {type(output).__name__}, its signature says {stage.makes.__name__}")
+        now = to_text(self._clock.now())
+        row = run.stages[key]
+        row.state, row.finished_at, row.error = StageState.SUCCEEDED.value, now, None
+        row.model, row.model_version = stage.makes.__name__, stage.makes.version
+        row.output = output.model_dump_json()
+        run.outputs[key] = output
+        flight.live.pop(key, None)
+        changed: list[Record] = [row]
+        lines = []
+        if len(run.outputs) == len(self.pipeline.stages):
+            run.row.state = RunState.SUCCEEDED.value
+            changed.append(self._touched(run.row))
+            lines.append(self._line(run, "run_succeeded"))
+        started = self._start_ready(flight, self.pipeline.downstream[key])
+        self._write(entry.context, *lines, records=[*changed, *started])
+        # The steps table tells begun and finished; a second copy in the event log would cost a page per commit.
+        self._tell("stage_succeeded", run, key)
+        for one in started:
+            self._tell("stage_started", run, f"{one.step}.{one.stage}")
+
+    def _start_ready(self, flight: Flight[Services], keys: Iterable[str] | None = None) -> list[StageRecord]:
+        """Mark stages whose inputs exist as begun; stored in the transaction that made them ready."""
+        run = flight.run
+        started = []
+        for key in self.pipeline.order if keys is None else keys:
+            row = run.stages[key]
+            if row.state == StageState.PENDING and run.is_ready(key):
+                row.state = StageState.RUNNING.value
+                row.attempts += 1
+                row.started_at = row.started_at or to_text(self._clock.now())
+                started.append(row)
+        return started
+
+    def _note_wait(self, row: StageRecord, context: Context[Services], waiting: NotYet) -> None:
+        """Store a wait that begins or shows another status; looks that tell nothing new cost no write."""
+        new = row.wait != waiting.wait
+        if not new and row.state == StageState.WAITING and row.status == waiting.status:
+            context.ledger.flush()
+            return
+        now = to_text(self._clock.now())
+        row.state, row.wait, row.status = StageState.WAITING.value, waiting.wait, waiting.status
+        row.wait_since = now if new else row.wait_since
+        row.deadline = None if waiting.deadline is None else to_text(waiting.deadline)
+        told = {"status": waiting.status, "since": row.wait_since, "deadline": row.deadline}
+        line = EventRecord(
+            run_id=row.run_id,
+            at=now,
+            kind="stage_waiting",
+            stage=context.stage,
+            message=waiting.wait,
+            detail=json.dumps(told),
+        )
+        self._write(context, line, records=[row])
+
+    def _fail(self, flight: Flight[Services], error: EnvagentError, entry: _Entry) -> None:
+        run = flight.run
+        told = json.dumps({**describe(error), "stage": entry.key})
+        row = run.stages[entry.key]
+        if row.state != StageState.SUCCEEDED:
+            row.state, row.error, row.finished_at = StageState.FAILED.value, told, to_text(self._clock.now())
+        run.row.state, run.row.error = RunState.FAILED.value, told
+        line = self._line(run, "stage_failed", entry.key, error.message)
+        self._write(entry.context, line, records=[self._touched(run.row), row])
+
+    def _write(self, context: Context[Services], *lines: EventRecord, records: Sequence[Record] = ()) -> None:
+        """Store records, what the stage left pending, and event lines in one transaction; then tell the lines."""
+        context.ledger.pending += [*records, *lines]
+        context.ledger.flush()
+        for line in lines:
+            self._announce(line)
+
+    def _standing(self, flight: Flight[Services]) -> Progress:
+        run = flight.run
+        if run.row.state == RunState.SUCCEEDED:
+            return Progress(Standing.SUCCEEDED)
+        if run.row.state == RunState.FAILED:
+            return Progress(Standing.FAILED)
+        if self.stop.is_set():
+            run.row.state = RunState.INTERRUPTED.value
+            line = self._line(run, "run_interrupted")
+            with self.journal.transaction() as transaction:
+                transaction.save(self._touched(run.row), line)
+            self._announce(line)
+            return Progress(Standing.STOPPED)
+        looks = [
+            live.look_again
+            for key, live in flight.live.items()
+            if live.look_again is not None and key not in run.outputs
+        ]
+        return Progress(Standing.WAITING, min(looks)) if looks else Progress(Standing.BLOCKED)
+
+    # --- the loop
+
+    def _drive_on(
+        self,
+        pool: ThreadPoolExecutor,
+        flights: list[Flight[Services]],
+        queue: list[tuple[float, int]],
+        results: dict[int, Progress],
+    ) -> None:
+        under_way: dict[Future[Progress], int] = {}
+        while queue or under_way:
+            now = self._clock.now().timestamp()
+            while queue and (queue[0][0] <= now or self.stop.is_set()):
+                _, index = heapq.heappop(queue)
+                under_way[pool.submit(self.advance, flights[index])] = index
+            pause = max(0.0, queue[0][0] - now) if queue else None
+            if not under_way:
+                self._clock.sleep(pause or 0.0, self.stop)
+                continue
+            done, _ = wait(under_way, timeout=pause, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._requeue(queue, results, under_way.pop(future), future.result())
+
+    @staticmethod
+    def _requeue(queue: list[tuple[float, int]], results: dict[int, Progress], index: int, progress: Progress) -> None:
+        if progress.standing is Standing.WAITING and progress.look_again is not None:
+            heapq.heappush(queue, (progress.look_again.timestamp(), index))
+        else:
+            results[index] = progress
+
+    # --- small things
+
+    def _check_stop(self) -> None:
+        if self.stop.is_set():
+            raise Stopped
+
+    def _touched(self, row: RunRecord) -> RunRecord:
+        row.updated_at = to_text(self._clock.now())
+        return row
+
+    def _line(self, run: Run, kind: str, stage: str | None = None, message: str = "") -> EventRecord:
+        return EventRecord(run_id=run.run_id, at=to_text(self._clock.now()), kind=kind, stage=stage, message=message)
+
+    def _tell(self, kind: str, run: Run, stage: str) -> None:
+        """Announce what the steps table records already."""
+        if self._listener is not None:
+            self._listener(self._line(run, kind, stage))
+
+    def _announce(self, line: EventRecord) -> None:
+        if self._listener is not None:
+            self._listener(line)

@@ -1,0 +1,140 @@
+"""What a step is: stages with typed signatures, and the answer "not yet".
+
+A step groups one or more stages; a stage is a method that reads upstream outputs named by type in its
+signature and returns one output, or `NotYet`. The stage is the unit of checkpoint: once its output is in the
+journal its function is never entered again. A stage must be safe to enter again after a crash at any line;
+what it creates in the outside world goes through `context.create`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class DefinitionError(TypeError):
+    """A step or pipeline is declared wrongly; a programmer's error, raised at import."""
+
+
+class Stopped(Exception):
+    """Not an error: the user asked to stop, and what was about to be sent was not."""
+
+
+class Output(BaseModel):
+    """What passes between stages and is stored: immutable, strict about its fields, with a version.
+
+    Raise `version` when a stored output of the old shape must not be read as the new one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    version: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """A stage's answer when it must wait: data, not sleep.
+
+    Attributes:
+        wait: what is waited for, such as "lease ACTIVE"; a new name starts a new deadline.
+        look_again: when to enter the stage again; None means when somebody acts (approval).
+        deadline: when the stage gives up, if it does; shown to the user, enforced by the stage.
+        status: the last status word seen, verbatim.
+    """
+
+    wait: str
+    look_again: datetime | None
+    deadline: datetime | None = None
+    status: str = ""
+
+
+def stage(method: Method) -> Method:
+    """Mark a method of a Step as a stage."""
+    method.__stage__ = True  # type: ignore[attr-defined]
+    return method
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage as the DAG sees it: its names, what it reads and what it makes."""
+
+    step: str
+    name: str
+    reads: dict[str, type[BaseModel]]
+    """Parameter name to the model it takes."""
+    makes: type[Output]
+    enter: Callable[..., Output | NotYet]
+
+    @property
+    def key(self) -> str:
+        """The stage's full name, such as `reserve_hardware.create_lease`."""
+        return f"{self.step}.{self.name}"
+
+
+class Step:
+    """A named group of stages, one of a pipeline's rows for the user.
+
+    Subclasses mark their stages with @stage, in order. The step's name is the class name in snake case; its
+    output is the last stage's. Its docstring says what it reads, what it creates, its owner mark and its undo.
+    """
+
+    name: ClassVar[str]
+    stages: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        cls.stages = tuple(name for name, value in vars(cls).items() if hasattr(value, "__stage__"))
+        if not cls.stages:
+            raise DefinitionError(f"{cls.__name__} has no @stage")
+
+    def confirm(self, context: Any, output: Any) -> None:
+        """Check, when a run is resumed after this step, that its output still holds.
+
+        Called once in each resuming process for a finished step, with the step's output. Reads only.
+
+        Raises:
+            EnvagentError: what has changed under the run.
+        """
+
+    def describe(self) -> list[Stage]:
+        """Read the stages' signatures.
+
+        Raises:
+            DefinitionError: a parameter or return value that is not a pydantic model.
+        """
+        return [self._describe(name) for name in self.stages]
+
+    def _describe(self, name: str) -> Stage:
+        method = getattr(self, name)
+        where = f"{type(self).__name__}.{name}"
+        hints = typing.get_type_hints(method)
+        makes = _output_of(hints.pop("return", None), where)
+        parameters = list(inspect.signature(method).parameters)
+        if not parameters or parameters[0] != "context":
+            raise DefinitionError(f"{where}: the first parameter must be `context`")
+        reads = {}
+        for parameter in parameters[1:]:
+            model = hints.get(parameter)
+            if not (isinstance(model, type) and issubclass(model, BaseModel)):
+                raise DefinitionError(f"{where}: parameter `{parameter}` needs a pydantic model as its type")
+            reads[parameter] = model
+        return Stage(self.name, name, reads, makes, method)
+
+
+def _output_of(annotation: Any, where: str) -> type[Output]:
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    candidates = [one for one in (typing.get_args(annotation) if union else (annotation,)) if one is not NotYet]
+    match candidates:
+        case [type() as model] if issubclass(model, Output):
+            return model
+    raise DefinitionError(f"{where}: must return one Output, or NotYet")

@@ -1,0 +1,153 @@
+"""Teardown: remove everything that bears a run's mark, and prove that none of it is left.
+
+It believes the cloud, not the journal: what the journal names and what the cloud shows with the run's mark both go.
+It can be killed and begun again at any point; a run whose teardown has begun is never resumed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from envagent.engine.clock import Clock, to_text
+from envagent.engine.intents import Ledger, ResourceKind, settled_by
+from envagent.engine.journal import Journal
+from envagent.engine.run import Holdings
+from envagent.engine.step import Stopped
+from envagent.engine.tables import (
+    EventRecord,
+    IntentState,
+    Ownership,
+    ResourceRecord,
+    ResourceState,
+    RunRecord,
+    RunState,
+)
+from envagent.errors import EnvagentError, LeftoversExist
+
+STAGE = "teardown"
+
+
+class Teardown:
+    """Removes what one run made. The caller holds the run's lock.
+
+    Args:
+        kinds: in the order of removal: what depends on others first.
+        settle: how long a write with a lost answer may still be on its way.
+        timeout: how long one kind's objects are given to disappear.
+        listener: gets every event.
+        stop: set it to stop after the current exchange.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        kinds: Sequence[ResourceKind],
+        *,
+        clock: Clock,
+        settle: timedelta,
+        timeout: timedelta,
+        listener: Callable[[EventRecord], None],
+        stop: threading.Event,
+    ) -> None:
+        self._journal = journal
+        self._kinds = kinds
+        self._clock = clock
+        self._settle = settle
+        self._timeout = timeout
+        self._listener = listener
+        self._stop = stop
+
+    def run(self, row: RunRecord) -> list[ResourceRecord]:
+        """Remove everything of the run.
+
+        Returns:
+            What was there and is gone now.
+
+        Raises:
+            LeftoversExist: objects are still there at the deadline; they are named with their ids.
+            Stopped: the stop was asked for.
+            EnvagentError: the cloud cannot be asked.
+        """
+        if row.state == RunState.TORN_DOWN:
+            return []
+        if row.teardown_at is None:
+            row.teardown_at = to_text(self._clock.now())
+            self._save(row, "teardown_started")
+        holdings = Holdings.load(self._journal, row.run_id)
+        before = {(one.kind, one.cloud_id) for one in holdings.resources if one.state == ResourceState.ABSENT}
+        ledger = Ledger(self._journal, holdings, self._clock, self._settle, STAGE, 0, self._listener, self._check_stop)
+        for kind in self._kinds:
+            self._remove_kind(kind, holdings, ledger)
+        row.state = RunState.TORN_DOWN.value
+        self._save(row, "run_torn_down")
+        return [
+            one
+            for one in holdings.resources
+            if one.state == ResourceState.ABSENT and (one.kind, one.cloud_id) not in before
+        ]
+
+    def _remove_kind(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger) -> None:
+        deadline = self._clock.now() + self._timeout
+        pause, trouble = 0.0, None
+        while True:
+            self._check_stop()
+            looked_at = self._clock.now()
+            try:
+                left = self._remove_once(kind, holdings, ledger)
+                trouble = None
+            except EnvagentError as error:
+                if not error.retryable:
+                    raise
+                left, trouble = None, error
+            unsettled = self._unsettled(kind, holdings, looked_at)
+            if left == [] and unsettled is None:
+                return
+            now = self._clock.now()
+            if now >= deadline and unsettled is None:
+                if left is None and trouble is not None:
+                    raise trouble
+                named = ", ".join(f"{one.kind} {one.name} ({one.cloud_id})" for one in left or ())
+                raise LeftoversExist(
+                    f"still there {self._timeout.total_seconds():.0f} s after their removal was asked for: {named}"
+                )
+            pause = min(5.0, pause * 1.5 + 0.25)
+            self._clock.sleep(pause, self._stop)
+
+    def _remove_once(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger) -> list[ResourceRecord]:
+        """Ask for the removal of all that is known or shows the mark; give what is still there."""
+        for found in kind.find(holdings.run_id):
+            ledger.adopt(kind.name, found)
+            row = holdings.resource(kind.name, found.id)
+            if row is not None and row.state == ResourceState.ABSENT:
+                row.state = ResourceState.PRESENT.value  # believed gone, and it is not
+        ours = [
+            one
+            for one in holdings.resources
+            if one.kind == kind.name and one.ownership != Ownership.FOREIGN and one.state != ResourceState.ABSENT
+        ]
+        return [one for one in ours if ledger.remove(kind, one.cloud_id) is not None]
+
+    def _unsettled(self, kind: ResourceKind, holdings: Holdings, looked_at: datetime) -> datetime | None:
+        """Give the moment before which a lost request's object may still appear."""
+        moments = [
+            settled_by(intent, self._settle)
+            for (name, _), intent in holdings.intents.items()
+            if name == kind.name and intent.state == IntentState.SENT
+        ]
+        latest = max(moments, default=looked_at)
+        # A clock that was set back must not hold the teardown for longer than the window.
+        return latest if looked_at < latest <= looked_at + self._settle else None
+
+    def _save(self, row: RunRecord, event: str) -> None:
+        now = to_text(self._clock.now())
+        row.updated_at = now
+        line = EventRecord(run_id=row.run_id, at=now, kind=event, stage=STAGE)
+        with self._journal.transaction() as transaction:
+            transaction.save(row, line)
+        self._listener(line)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
