@@ -1,0 +1,185 @@
+"""HTTP in, HTTP out: the routes of all sites and services, and what faults do to an exchange.
+
+Services know nothing of HTTP; here their calls are read, faults strike, and replies are written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import traceback
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as HttpRoute
+
+from envagent.sandbox import faults
+from envagent.sandbox.cloud import SERVICES, Sandbox
+from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError
+from envagent.sandbox.faults import Effects
+from envagent.sandbox.inventory import sites
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+Dropper = Callable[[Any], None]
+"""Breaks the connection of a client address, without an answer."""
+
+
+class Dropped(Exception):  # noqa: N818 - not an error: the exchange is over
+    """The connection was broken on purpose; there is nobody to answer."""
+
+
+class Exchanges:
+    """Carries out exchanges with the sandbox, faults included."""
+
+    def __init__(self, sandbox: Sandbox, drop: Dropper) -> None:
+        self.sandbox = sandbox
+        self._drop = drop
+        self._late: set[asyncio.Task[None]] = set()
+
+    @property
+    def pending(self) -> int:
+        """How many calls will be committed later."""
+        return len(self._late)
+
+    def endpoint(self, site: str, service: Service, route: Route) -> Endpoint:
+        """Return the HTTP endpoint of a route."""
+
+        async def answer(request: Request) -> Response:
+            raw = await request.body()
+            call = self._call(site, service, request, raw)
+            return await self._exchange(service, route, call, request)
+
+        return answer
+
+    def _call(self, site: str, service: Service, request: Request, raw: bytes) -> Call:
+        text = raw.decode("utf-8", "replace")
+        path = request.url.path
+        mount = f"/{site}{service.mount}"
+        seen = faults.Request(site, service.name, request.method, path, text)
+        try:
+            body = json.loads(text) if text else None
+        except ValueError:
+            body = None
+        return Call(
+            world=self.sandbox.world(site),
+            method=request.method,
+            root=f"{request.url.scheme}://{request.url.netloc}{mount}",
+            path=path.removeprefix(mount),
+            log_path=path,
+            query=list(request.query_params.multi_items()),
+            headers=request.headers,
+            body=body,
+            request_id=f"req-{uuid.uuid4()}",
+            effects=self.sandbox.faults.strike(seen),
+            params=dict(request.path_params),
+        )
+
+    async def _exchange(self, service: Service, route: Route, call: Call, request: Request) -> Response:
+        effects, sandbox = call.effects, self.sandbox
+        if "drop" in effects:
+            self._hang_up(request)
+        if "fail" in effects:
+            return _refusal(service, call, effects.get("fail") or {})
+        if "expire_token" in effects:
+            sandbox.expire(call)
+        if "late_commit" in effects:
+            return self._commit_later(service, route, call, request)
+        await self._wait("delay", effects)
+        try:
+            reply = sandbox.answer(service, route.handler, call, open=route.open)
+        except ServiceError as error:
+            response = _error(service, call, error)
+        else:
+            if reply.not_before is not None:
+                await asyncio.sleep(max(0.0, reply.not_before - sandbox.clock.now()))
+            response = _response(service, call, reply)
+        if "commit_then_drop" in effects:
+            self._hang_up(request)
+        await self._wait("slow_answer", effects)
+        if "commit_then_fail" in effects:
+            return _refusal(service, call, effects.get("commit_then_fail") or {})
+        return response
+
+    async def _wait(self, action: str, effects: Effects) -> None:
+        if action in effects:
+            await asyncio.sleep(self.sandbox.pace.seconds(effects.seconds(action)))
+
+    def _hang_up(self, request: Request) -> None:
+        self._drop(request.client)
+        raise Dropped
+
+    def _commit_later(self, service: Service, route: Route, call: Call, request: Request) -> Response:
+        """Give the client no usable answer now, and carry out the call later."""
+
+        async def commit() -> None:
+            await self._wait("late_commit", call.effects)
+            try:
+                self.sandbox.answer(service, route.handler, call, open=route.open)
+            except ServiceError:
+                traceback.print_exc()
+
+        task = asyncio.create_task(commit())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        parameters = call.effects.get("late_commit") or {}
+        if "status" not in parameters:
+            self._hang_up(request)
+        return _refusal(service, call, parameters)
+
+
+def _response(service: Service, call: Call, reply: Reply) -> Response:
+    headers = {**service.headers(call), **reply.headers}
+    if reply.body is None:
+        return Response(status_code=reply.status, headers=headers)
+    content = json.dumps(reply.body)
+    return Response(content, reply.status, headers, media_type="application/json")
+
+
+def _error(service: Service, call: Call, error: ServiceError) -> Response:
+    headers = dict(error.headers)
+    if error.status == 401:
+        site_root = call.root.removesuffix(service.mount)
+        headers["WWW-Authenticate"] = f'Keystone uri="{site_root}/identity/v3"'
+    return _response(service, call, Reply(error.status, service.error_body(error), headers))
+
+
+def _refusal(service: Service, call: Call, parameters: dict[str, Any]) -> Response:
+    """Answer as a fault says: its own body, or its message in the service's envelope."""
+    headers = {key: str(value) for key, value in parameters.get("headers", {}).items()}
+    status = int(parameters["status"])
+    if "body" in parameters:
+        body = parameters["body"]
+        content = body if isinstance(body, str) else json.dumps(body)
+        media = "text/html" if isinstance(body, str) else "application/json"
+        return Response(content, status, {**service.headers(call), **headers}, media_type=media)
+    message = str(parameters.get("message", "The server is currently unavailable. Please try again later."))
+    return _error(service, call, ServiceError(status, message, str(parameters.get("type", "")), headers))
+
+
+def _http_routes(exchanges: Exchanges) -> list[HttpRoute]:
+    routes = []
+    for site in sites():
+        for service in SERVICES:
+            for route in service.routes:
+                endpoint = exchanges.endpoint(site, service, route)
+                base = f"/{site}{service.mount}"
+                paths = [base, base + "/"] if route.path == "/" else [base + route.path]
+                routes += [HttpRoute(path, endpoint, methods=[route.method]) for path in paths]
+    return routes
+
+
+async def _dropped(request: Request, error: Exception) -> Response:
+    """Answer a client that is no longer there."""
+    return Response(status_code=500)
+
+
+def build(exchanges: Exchanges, control: list[HttpRoute]) -> Starlette:
+    """Assemble the application: all services of all sites, and the control routes."""
+    return Starlette(
+        routes=[*control, *_http_routes(exchanges)],
+        exception_handlers={Dropped: _dropped},
+    )

@@ -1,0 +1,166 @@
+"""Blazar v1: hosts, their properties and allocations, and the table of its routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envagent.sandbox import blazar_leases
+from envagent.sandbox.clock import iso_micro
+from envagent.sandbox.exchange import (
+    Call,
+    Reply,
+    Route,
+    Service,
+    ServiceError,
+    keystone_error_body,
+    keystone_unauthorized,
+    request_id_header,
+)
+from envagent.sandbox.inventory import Host
+
+REGISTERED = "2019-08-22 16:04:11"
+
+
+def error_body(error: ServiceError) -> dict[str, Any]:
+    """Return Blazar's envelope, or Keystone's for a 401; error_name is the number again."""
+    if error.type == "keystone":
+        return keystone_error_body(error)
+    return {
+        "error_code": error.status,
+        "error_message": error.message,
+        "error_name": error.type or error.status,
+    }
+
+
+def _headers(call: Call) -> dict[str, str]:
+    return {**request_id_header(call), "OpenStack-API-Version": "reservation 1.0"}
+
+
+def list_versions(call: Call) -> Reply:
+    """Answer GET /v1, to the authenticated only."""
+    links = [{"rel": "self", "href": f"{call.root}/v1"}]
+    version = {"id": "v1.0", "status": "CURRENT", "min_version": "1.0", "max_version": "1.0", "links": links}
+    return Reply(200, {"versions": [version]})
+
+
+def _allow(allowed: bool, action: str) -> None:
+    if not allowed:
+        raise ServiceError(403, f"Policy doesn't allow blazar:oshosts:{action} to be performed")
+
+
+def view(host: Host) -> dict[str, Any]:
+    """Return a host as Blazar shows it: properties flat, and strings."""
+    return {
+        **host.properties,
+        "id": host.id,
+        "hypervisor_hostname": host.uid,
+        "hypervisor_type": "ironic",
+        "hypervisor_version": 1,
+        "service_name": host.uid,
+        "uid": host.uid,
+        "node_name": host.node_name,
+        "node_type": host.node_type,
+        "reservable": host.reservable,
+        "disabled": False,
+        "vcpus": 0,
+        "memory_mb": 0,
+        "local_gb": 0,
+        "cpu_info": "",
+        "status": None,
+        "trust_id": None,
+        "created_at": REGISTERED,
+        "updated_at": None,
+    }
+
+
+def list_hosts(call: Call) -> Reply:
+    """Answer GET /os-hosts."""
+    _allow(call.world.profile.users_see_hosts, "get")
+    return Reply(200, {"hosts": [view(host) for host in call.site.hosts.values()]})
+
+
+def _get(call: Call) -> Host:
+    host = call.site.hosts.get(call.params["id"])
+    if host is None:
+        raise ServiceError(404, f"Object with {{'host_id': '{call.params['id']}'}} not found")
+    return host
+
+
+def show_host(call: Call) -> Reply:
+    """Answer GET /os-hosts/ID."""
+    _allow(call.world.profile.users_see_hosts, "get")
+    return Reply(200, {"host": view(_get(call))})
+
+
+def list_properties(call: Call) -> Reply:
+    """Answer GET /os-hosts/properties; with detail, the values that occur."""
+    _allow(call.world.profile.users_see_hosts, "get_resource_properties")
+    values: dict[str, set[str]] = {}
+    for host in call.site.hosts.values():
+        own = {"node_type": host.node_type, "uid": host.uid, "node_name": host.node_name}
+        for key, value in {**host.properties, **own}.items():
+            values.setdefault(key, set()).add(value)
+    detailed = (call.argument("detail") or "").lower() == "true"
+    shown: list[dict[str, Any]] = []
+    for key in sorted(values):
+        entry: dict[str, Any] = {"property": key}
+        shown.append({**entry, "private": False, "values": sorted(values[key])} if detailed else entry)
+    return Reply(200, {"resource_properties": shown})
+
+
+def _allocations(call: Call) -> dict[str, list[dict[str, Any]]]:
+    """Return the present and future reservations of every host."""
+    found: dict[str, list[dict[str, Any]]] = {id: [] for id in call.site.hosts}
+    for allocation in call.world.state.allocations(call.site.key):
+        if allocation.resource in found and allocation.end > call.world.at:
+            found[allocation.resource].append(
+                {
+                    "id": allocation.reservation,
+                    "lease_id": allocation.lease,
+                    "start_date": iso_micro(allocation.start),
+                    "end_date": iso_micro(allocation.end),
+                    "extras": {"user_name": allocation.user},
+                }
+            )
+    return found
+
+
+def list_allocations(call: Call) -> Reply:
+    """Answer GET /os-hosts/allocations."""
+    _allow(call.world.profile.users_see_allocations, "get_allocations")
+    shown = [{"resource_id": id, "reservations": found} for id, found in _allocations(call).items()]
+    return Reply(200, {"allocations": shown})
+
+
+def show_allocation(call: Call) -> Reply:
+    """Answer GET /os-hosts/ID/allocation."""
+    _allow(call.world.profile.users_see_allocations, "get_allocations")
+    host = _get(call)
+    return Reply(200, {"allocation": {"resource_id": host.id, "reservations": _allocations(call)[host.id]}})
+
+
+SERVICE = Service(
+    name="blazar",
+    type="reservation",
+    mount="/reservation",
+    catalog_path="/reservation/v1",
+    routes=(
+        Route("GET", "/", list_versions),
+        Route("GET", "/v1", list_versions),
+        Route("GET", "/v1/", list_versions),
+        Route("GET", "/v1/leases", blazar_leases.list_all),
+        Route("POST", "/v1/leases", blazar_leases.create),
+        Route("GET", "/v1/leases/{id}", blazar_leases.show),
+        Route("PUT", "/v1/leases/{id}", blazar_leases.update),
+        Route("DELETE", "/v1/leases/{id}", blazar_leases.delete),
+        Route("GET", "/v1/leases/{id}/hosts", blazar_leases.show_hosts),
+        Route("GET", "/v1/os-hosts", list_hosts),
+        Route("GET", "/v1/os-hosts/properties", list_properties),
+        Route("GET", "/v1/os-hosts/allocations", list_allocations),
+        Route("GET", "/v1/os-hosts/{id}", show_host),
+        Route("GET", "/v1/os-hosts/{id}/allocation", show_allocation),
+    ),
+    error_body=error_body,
+    unauthorized=keystone_unauthorized,
+    headers=_headers,
+)

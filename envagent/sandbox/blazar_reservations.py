@@ -1,0 +1,153 @@
+"""How Blazar finds resources for the reservations of a lease: one plugin per resource type."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from envagent.sandbox.blazar_requirements import choose, parse
+from envagent.sandbox.clock import utc
+from envagent.sandbox.exchange import Call, ServiceError
+from envagent.sandbox.inventory import Host
+from envagent.sandbox.neutron_addresses import pool
+from envagent.sandbox.records import Lease, Reservation
+from envagent.sandbox.state import Allocation
+from envagent.sandbox.world import World
+
+NOT_ENOUGH_HOSTS = "Not enough hosts available"
+DEFAULT_NODE_TYPE = '["=", "$node_type", "compute_skylake"]'
+HOST_KEYS = ("hypervisor_properties", "max", "min", "resource_properties")
+ADDRESS_KEYS = ("amount", "network_id")
+FLAVOR_KEYS = ("affinity", "amount", "flavor_id")
+
+
+def _require(asked: dict[str, Any], keys: tuple[str, ...]) -> None:
+    missing = sorted(key for key in keys if key not in asked)
+    if missing:
+        raise ServiceError(400, f"Missing parameter {', '.join(missing)}")
+
+
+def _number(asked: dict[str, Any], key: str) -> int:
+    try:
+        return int(asked[key])
+    except (TypeError, ValueError):
+        raise ServiceError(400, f"Malformed parameter {key}") from None
+
+
+def _window(lease: Lease) -> tuple[float, float]:
+    return lease.start, lease.end
+
+
+def reserve(call: Call, lease: Lease, asked: Any) -> Reservation:
+    """Make one reservation of a lease, resources allocated. Raises the refusals of Blazar's plugins."""
+    if not isinstance(asked, dict) or "resource_type" not in asked:
+        raise ServiceError(400, "Missing parameter resource_type")
+    kind = asked["resource_type"]
+    allowed = {"flavor:instance"} if call.site.kind == "kvm" else call.world.profile.reservation_types
+    plugins = {"physical:host": _hosts, "virtual:floatingip": _addresses, "flavor:instance": _instances}
+    if kind not in allowed:
+        raise ServiceError(500, f"The {kind} resource type is not supported")
+    world = call.world
+    reservation = Reservation(world.new_id(), world.new_id(), kind, "pending", world.at, world.at)
+    plugins[kind](call, lease, reservation, asked)
+    return reservation
+
+
+def _take(world: World, lease: Lease, reservation: Reservation, resource: str) -> None:
+    user = next(user.name for user in world.site.users.values() if user.id == lease.user)
+    allocation = Allocation(resource, reservation.id, lease.id, *_window(lease), user)
+    world.state.allocate(world.site.key, allocation)
+
+
+def _hosts(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, Any]) -> None:
+    """physical:host: between min and max whole nodes."""
+    _require(asked, HOST_KEYS)
+    least, most = _number(asked, "min"), _number(asked, "max")
+    if least < 1 or most < 1:
+        raise ServiceError(400, "Invalid values for min/max of hosts. Min and max must be at least 1.")
+    if least > most:
+        raise ServiceError(400, "Invalid values for min/max of hosts. Max must be equal to or larger than min.")
+    before_end = asked.get("before_end", "default")
+    if before_end not in call.world.profile.before_end_actions:
+        raise ServiceError(400, f"Malformed parameter before_end: {before_end}")
+    fitting = choose(call.site.hosts.values(), parse(asked["resource_properties"]))
+    if not asked["resource_properties"] and call.world.profile.users_see_hosts:
+        fitting = choose(call.site.hosts.values(), parse(DEFAULT_NODE_TYPE)) or fitting
+    free = _free_hosts(call, lease, fitting)
+    if len(free) < least:
+        query = {**asked, "start_date": _naive(lease.start), "end_date": _naive(lease.end), "project_id": lease.owner}
+        query |= {"count_range": f"{least}-{most}", "before_end": before_end, "on_start": "default"}
+        raise ServiceError(500, call.world.profile.host_search_text.format(query=query))
+    reservation.hosts = [host.id for host in free[:most]]
+    kept = {key: asked[key] for key in ("hypervisor_properties", "resource_properties")}
+    reservation.asked = {**kept, "min": least, "max": most, "before_end": before_end}
+    for host in reservation.hosts:
+        _take(call.world, lease, reservation, host)
+
+
+def _naive(moment: float) -> datetime:
+    return utc(moment).replace(tzinfo=None)
+
+
+def _free_hosts(call: Call, lease: Lease, fitting: list[Host]) -> list[Host]:
+    none_of = call.effects.get("no_capacity")
+    if none_of is not None:
+        types = none_of.get("node_types")
+        fitting = [host for host in fitting if types and host.node_type not in types]
+    taken = call.world.state.taken(call.site.key, *_window(lease))
+    return [host for host in fitting if host.id not in taken]
+
+
+def _addresses(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, Any]) -> None:
+    """virtual:floatingip: addresses of Blazar's own pool, which appear in the project when the lease starts."""
+    _require(asked, ADDRESS_KEYS)
+    amount, network = _number(asked, "amount"), call.site.networks.get(asked["network_id"])
+    if network is None or not network.external:
+        raise ServiceError(400, f"Malformed parameter network_id: {asked['network_id']}")
+    taken = call.world.state.taken(call.site.key, *_window(lease))
+    free = [address for address in pool(network)[1] if f"ip {address}" not in taken]
+    if len(free) < amount or "no_capacity" in call.effects:
+        raise ServiceError(400, "Not enough floating IPs available")
+    reservation.addresses = free[:amount]
+    reservation.asked = {"network_id": network.id, "amount": amount, "required_floatingips": []}
+    for address in reservation.addresses:
+        _take(call.world, lease, reservation, f"ip {address}")
+
+
+def _instances(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, Any]) -> None:
+    """flavor:instance (KVM@TACC): room for instances of a flavor, named by its id."""
+    _require(asked, FLAVOR_KEYS)
+    amount, flavor = _number(asked, "amount"), call.site.flavors.get(str(asked["flavor_id"]))
+    if flavor is None:
+        raise ServiceError(400, f"Malformed parameter flavor_id: {asked['flavor_id']}")
+    taken = call.world.state.taken(call.site.key, *_window(lease)).get(f"flavor {flavor.id}", 0)
+    if taken + amount > flavor.instances or "no_capacity" in call.effects:
+        raise ServiceError(500, NOT_ENOUGH_HOSTS)
+    source = {"id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk}
+    reservation.asked = {
+        "amount": amount,
+        "affinity": asked["affinity"],
+        "vcpus": flavor.vcpus,
+        "memory_mb": flavor.ram,
+        "disk_gb": flavor.disk,
+        "flavor_id": flavor.id,
+        "resource_properties": json.dumps(source),
+        "aggregate_id": 0,
+        "server_group_id": None,
+    }
+    for _ in range(amount):
+        _take(call.world, lease, reservation, f"flavor {flavor.id}")
+
+
+def check_move(call: Call, lease: Lease, start: float, end: float) -> None:
+    """Refuse new dates that somebody else's reservation of the same host forbids."""
+    taken = call.world.state.taken(call.site.key, start, end, except_lease=lease.id)
+    if any(host in taken for reservation in lease.reservations for host in reservation.hosts):
+        raise ServiceError(500, NOT_ENOUGH_HOSTS)
+    if any(f"ip {address}" in taken for reservation in lease.reservations for address in reservation.addresses):
+        raise ServiceError(400, "Floating IP reservation cannot be updated. Not enough floating IPs available")
+    if any(reservation.resource_type == "flavor:instance" for reservation in lease.reservations):
+        text = "Updating leases for 'flavor:instance' type reservations is not yet supported."
+        if not call.world.profile.users_see_hosts:
+            raise ServiceError(400, text)

@@ -1,0 +1,48 @@
+"""The limits that Blazar enforces on leases: their length, and the project's service units."""
+
+from __future__ import annotations
+
+from envagent.sandbox.exchange import Call, ServiceError
+from envagent.sandbox.records import Lease
+from envagent.sandbox.world import DEFAULT_SERVICE_UNITS, World
+
+
+def check_length(call: Call, seconds: float) -> None:
+    """Refuse a lease that is too long."""
+    most = call.world.profile.max_lease_seconds
+    if seconds > most:
+        message = (
+            f"Lease duration of {seconds:.0f} seconds must be less than or equal to the maximum lease duration of "
+            f"{most:.0f} seconds."
+        )
+        raise ServiceError(403, message)
+
+
+def check_extension(call: Call, lease: Lease, end: float) -> None:
+    """Refuse an extension that comes too early or is too long."""
+    window = call.world.profile.extension_window_seconds
+    if end > lease.end and window is not None and lease.end - call.world.at > window:
+        message = f"Lease can only be extended within {window:.0f} seconds of the leases current end time."
+        raise ServiceError(400, message)
+    check_length(call, end - max(lease.start, lease.end if window is not None else lease.start))
+
+
+def hourly(world: World, lease: Lease) -> float:
+    """Return what a lease costs in service units per hour."""
+    hosts = [world.site.hosts[host] for reservation in lease.reservations for host in reservation.hosts]
+    return sum(float(host.properties.get("su_factor", "1.0")) for host in hosts)
+
+
+def check_budget(call: Call, lease: Lease) -> None:
+    """Refuse a lease that costs more than the project has left, what its other leases will cost set aside."""
+    if not call.world.profile.enforces_budget:
+        return
+    asked = hourly(call.world, lease) * (lease.end - lease.start) / 3600
+    balance = float(call.world.state.setting("service_units", DEFAULT_SERVICE_UNITS))
+    for other in call.world.find(Lease, lease.owner):
+        if other.id != lease.id:
+            balance -= hourly(call.world, other) * (other.end - other.start) / 3600
+    if asked > balance:
+        project = next(p.name for p in call.site.projects.values() if p.id == lease.owner)
+        message = f"Reservation for project {project} would spend {asked:.2f} SUs, only {max(balance, 0):.2f} left"
+        raise ServiceError(403, message)

@@ -1,0 +1,170 @@
+"""The simulated cloud as a whole: it lets due things happen, and answers one call at a time.
+
+Everything runs on one thread and each call is one transaction, so calls never see each other half done.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from envagent.sandbox import blazar, glance, keystone, lease_life, neutron, nova, server_life
+from envagent.sandbox.clock import Clock, Pace, utc
+from envagent.sandbox.exchange import Call, Handler, Reply, Service, ServiceError
+from envagent.sandbox.faults import Faults
+from envagent.sandbox.inventory import sites
+from envagent.sandbox.profiles import PROFILES, Profile
+from envagent.sandbox.state import Due, State, Write
+from envagent.sandbox.world import World
+
+SERVICES: tuple[Service, ...] = (
+    keystone.SERVICE,
+    glance.SERVICE,
+    nova.SERVICE,
+    neutron.SERVICE,
+    blazar.SERVICE,
+)
+
+HAPPENINGS: dict[str, Callable[[World, Due], None]] = {
+    "lease.start": lease_life.start,
+    "lease.started": lease_life.started,
+    "lease.before_end": lease_life.before_end,
+    "lease.end": lease_life.end,
+    "lease.ended": lease_life.ended,
+    "lease.gone": lease_life.gone,
+    "server.schedule": server_life.schedule,
+    "server.active": server_life.become_active,
+    "server.fail": server_life.fail,
+    "server.gone": server_life.gone,
+}
+
+SETTINGS = ("speed", "profile", "overrides", "token_seconds", "quotas", "service_units", "clock_offset")
+
+
+class Sandbox:
+    """The sites, their state and the settings in force."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._found()
+        self.faults = Faults(state)
+        self.clock = Clock()
+        self.pace = Pace()
+        self.profile: Profile = PROFILES["chameleon"]
+        self._obey()
+
+    def _found(self) -> None:
+        """Give a new state its identity and its accounts their secrets."""
+        with self.state.transaction():
+            if self.state.setting("sandbox_id") is None:
+                self.state.set("sandbox_id", str(uuid.uuid4()))
+                holders = ("user", "mate", "other", "unrestricted", "restricted")
+                self.state.set("credentials", {holder: secrets.token_urlsafe(18) for holder in holders})
+
+    @property
+    def id(self) -> str:
+        """The identity of this state."""
+        return str(self.state.setting("sandbox_id"))
+
+    # Settings
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings in force."""
+        stored = {key: self.state.setting(key) for key in SETTINGS}
+        return {**stored, "speed": self.pace.speed, "profile": self.profile.name}
+
+    def change(self, wanted: dict[str, Any]) -> None:
+        """Store settings and obey them. Raises ValueError for what cannot be used."""
+        unknown = wanted.keys() - set(SETTINGS)
+        overrides = wanted.get("overrides", {}).keys() - {field.name for field in fields(Profile)}
+        if unknown or overrides:
+            raise ValueError(f"unknown setting: {', '.join(sorted(unknown | overrides))}")
+        if wanted.get("profile", "chameleon") not in PROFILES:
+            raise ValueError(f"profile must be one of {', '.join(PROFILES)}")
+        if float(wanted.get("speed", 1)) <= 0:
+            raise ValueError("speed must be more than 0")
+        with self.state.transaction():
+            for key, value in wanted.items():
+                self.state.set(key, value)
+        self._obey()
+
+    def _obey(self) -> None:
+        self.clock.offset = float(self.state.setting("clock_offset", 0.0))
+        self.pace = Pace(float(self.state.setting("speed", 1.0)))
+        named = PROFILES[self.state.setting("profile", "chameleon")]
+        self.profile = replace(named, **self.state.setting("overrides", {}))
+
+    # Time
+
+    def world(self, site: str, at: float | None = None) -> World:
+        """Return a site now, or at a moment."""
+        moment = self.clock.now() if at is None else at
+        return World(sites()[site], self.state, moment, self.pace, self.profile)
+
+    def catch_up(self) -> None:
+        """Let everything happen that is due, each at its own moment."""
+        now = self.clock.now()
+        if self.state.next_due(now) is None:
+            return
+        with self.state.transaction():
+            while (due := self.state.next_due(now)) is not None:
+                self.state.done(due)
+                HAPPENINGS[due.what](self.world(due.site, due.at), due)
+
+    # Calls
+
+    def answer(self, service: Service, handler: Handler, call: Call, *, open: bool = False) -> Reply:
+        """Carry out a call in one transaction, its changes logged with it. Raises ServiceError with nothing done."""
+        self.catch_up()
+        call.world = self.world(call.site.key)
+        if "stale" in call.effects:
+            call.as_of = call.world.at - self.pace.seconds(call.effects.seconds("stale"))
+        with self.state.transaction():
+            if not open and call.caller is None:
+                call.caller = self._caller(service, call)
+            reply = handler(call)
+            for kind, id, name in call.changes:
+                self.state.log(
+                    Write(
+                        time=utc(call.world.at).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                        service=service.name,
+                        method=call.method,
+                        path=call.log_path,
+                        status=reply.status,
+                        request_id=call.request_id,
+                        kind=kind,
+                        id=id,
+                        name=name,
+                    )
+                )
+        return reply
+
+    def _caller(self, service: Service, call: Call) -> keystone.Identity:
+        caller = keystone.authenticate(call.world, call.headers.get("x-auth-token"))
+        if caller is None or (not caller.project and service.name != "keystone"):
+            raise service.unauthorized()
+        return caller
+
+    def expire(self, call: Call) -> None:
+        """Make the call's token invalid."""
+        with self.state.transaction():
+            self.state.revoke_token(call.headers.get("x-auth-token", ""))
+
+
+def find_handler(service: Service, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
+    """Return the handler of a path below the service's mount, with its parameters (for calls made by the sandbox)."""
+    parts = path.strip("/").split("/")
+    for route in service.routes:
+        template = route.path.strip("/").split("/")
+        if route.method != method or len(template) != len(parts):
+            continue
+        params = {t[1:-1]: part for t, part in zip(template, parts, strict=True) if t.startswith("{")}
+        if all(t.startswith("{") or t == part for t, part in zip(template, parts, strict=True)):
+            return route.handler, params
+    return None
+
+
+__all__ = ["SERVICES", "Sandbox", "ServiceError", "find_handler"]

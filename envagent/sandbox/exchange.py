@@ -1,0 +1,147 @@
+"""One HTTP exchange as the services see it: the call, the reply, the error, and how a service is described.
+
+No HTTP library here: `app` turns requests into calls and replies into responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from envagent.sandbox.inventory import Site
+
+if TYPE_CHECKING:
+    from envagent.sandbox.faults import Effects
+    from envagent.sandbox.world import World
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who makes a call: a user in a project. `restricted` marks a restricted application credential."""
+
+    user: str
+    project: str
+    methods: tuple[str, ...] = ("password",)
+    restricted: bool = False
+
+
+class ServiceError(Exception):
+    """A refusal. `type` is what the service's envelope calls it (Nova's key, Neutron's type)."""
+
+    def __init__(
+        self, status: int, message: str, type: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.type = type
+        self.headers = dict(headers or {})
+
+
+@dataclass
+class Reply:
+    """An answer; `not_before` is the moment until which the service keeps the client waiting for it."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    not_before: float | None = None
+
+
+@dataclass
+class Call:
+    """A request to a service, with the world at its moment.
+
+    `root` is the absolute URL of the service, `path` what follows it, `log_path` the whole path. Handlers report what
+    they changed with `wrote`.
+    """
+
+    world: World
+    method: str
+    root: str
+    path: str
+    log_path: str
+    query: list[tuple[str, str]]
+    headers: Mapping[str, str]
+    body: Any
+    request_id: str
+    effects: Effects
+    params: dict[str, str] = field(default_factory=dict)
+    caller: Identity | None = None
+    as_of: float | None = None
+    changes: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def identity(self) -> Identity:
+        """The caller of an authenticated call."""
+        if self.caller is None:
+            raise RuntimeError("handler of an open route asked for the caller")
+        return self.caller
+
+    @property
+    def site(self) -> Site:
+        """The site that the call is made at."""
+        return self.world.site
+
+    def argument(self, name: str) -> str | None:
+        """Return the last value of a query parameter."""
+        return next((value for key, value in reversed(self.query) if key == name), None)
+
+    def wrote(self, kind: str, id: str, name: str) -> None:
+        """Note a change for the log of writes."""
+        self.changes.append((kind, id, name))
+
+
+Handler = Callable[[Call], Reply]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and a path template of a service; `open` routes need no token."""
+
+    method: str
+    path: str
+    handler: Handler
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service: its project name, catalog type, the path below the site, and what its answers look like."""
+
+    name: str
+    type: str
+    mount: str
+    catalog_path: str
+    routes: tuple[Route, ...]
+    error_body: Callable[[ServiceError], Any]
+    unauthorized: Callable[[], ServiceError]
+    headers: Callable[[Call], dict[str, str]]
+
+
+def keystone_unauthorized() -> ServiceError:
+    """Return the 401 of Keystone and of keystonemiddleware in front of Nova, Neutron and Blazar."""
+    return ServiceError(401, "The request you have made requires authentication.", "keystone")
+
+
+def keystone_error_body(error: ServiceError) -> dict[str, Any]:
+    """Return Keystone's envelope."""
+    titles = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
+    title = titles.get(error.status, "Internal Server Error")
+    return {"error": {"code": error.status, "message": error.message, "title": title}}
+
+
+def request_id_header(call: Call) -> dict[str, str]:
+    """Return the request id as most services send it."""
+    return {"x-openstack-request-id": call.request_id}
+
+
+def page(items: list[dict[str, Any]], limit: int | None, marker: str | None) -> list[dict[str, Any]] | None:
+    """Return the page after `marker` (an id), None when there is no such marker."""
+    if marker is not None:
+        ids = [item["id"] for item in items]
+        if marker not in ids:
+            return None
+        items = items[ids.index(marker) + 1 :]
+    return items[:limit] if limit else items

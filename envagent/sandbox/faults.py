@@ -1,0 +1,201 @@
+"""What goes wrong, and when: a schedule of faults, each with a match, a count and an action.
+
+Counts live in the state, so a schedule goes on where it was after the server was killed. `app` carries out what
+concerns the exchange (drops, delays, refusals); services consult `Effects` for what concerns the objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from envagent.sandbox.state import State
+
+MATCH_KEYS = frozenset({"name", "action", "site", "service", "method", "path", "body", "nth", "from"})
+
+LEASE_CREATE = {"service": "blazar", "method": "POST", "path": r"/leases$"}
+SERVER_CREATE = {"service": "nova", "method": "POST", "path": r"/servers$"}
+ADDRESS_CREATE = {"service": "neutron", "method": "POST", "path": r"/floatingips$"}
+
+
+@dataclass(frozen=True)
+class Action:
+    """A kind of fault: the parameters it takes, and what it matches when the fault does not say."""
+
+    parameters: frozenset[str] = frozenset()
+    match: dict[str, str] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+
+
+def _action(*parameters: str, match: dict[str, str] | None = None, required: Iterable[str] = ()) -> Action:
+    return Action(frozenset(parameters) | frozenset(required), match or {}, frozenset(required))
+
+
+ACTIONS: dict[str, Action] = {
+    # The exchange
+    "count": _action(),
+    "fail": _action("message", "type", "body", "headers", required=["status"]),
+    "drop": _action(),
+    "commit_then_drop": _action(),
+    "commit_then_fail": _action("message", "type", "body", "headers", required=["status"]),
+    "delay": _action(required=["seconds"]),
+    "slow_answer": _action(required=["seconds"]),
+    "late_commit": _action("status", required=["seconds"]),
+    "expire_token": _action(),
+    "stale": _action(match={"method": "GET"}, required=["seconds"]),
+    "ignore_delete": _action(match={"method": "DELETE"}),
+    # The objects
+    "no_capacity": _action("node_types", match=LEASE_CREATE),
+    "lease_error": _action("text", match=LEASE_CREATE),
+    "lease_stuck": _action(match=LEASE_CREATE),
+    "server_error": _action("text", "code", "after", match=SERVER_CREATE),
+    "server_stuck": _action(match=SERVER_CREATE),
+    "fip_pool_empty": _action(match=ADDRESS_CREATE),
+    "fip_quota": _action(match=ADDRESS_CREATE),
+}
+
+
+class BadSchedule(ValueError):  # noqa: N818 - reads as what it is
+    """A fault schedule that cannot be used; the message names the entry."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a fault is matched against."""
+
+    site: str
+    service: str
+    method: str
+    path: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One entry of a schedule."""
+
+    name: str
+    action: str
+    match: dict[str, str]
+    nth: tuple[int, ...]
+    since: int
+    parameters: dict[str, Any]
+
+    @classmethod
+    def parse(cls, number: int, entry: Any) -> Fault:
+        """Read an entry. Raises BadSchedule."""
+        where = f"fault {number}"
+        if not isinstance(entry, dict) or entry.get("action") not in ACTIONS:
+            raise BadSchedule(f"{where}: action must be one of {', '.join(sorted(ACTIONS))}")
+        action = ACTIONS[entry["action"]]
+        unknown = entry.keys() - MATCH_KEYS - action.parameters
+        missing = action.required - entry.keys()
+        if unknown or missing:
+            problem = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
+            raise BadSchedule(f"{where} ({entry['action']}): {problem}")
+        keys = ("site", "service", "method", "path", "body")
+        match = {**action.match, **{key: str(entry[key]) for key in keys if key in entry}}
+        try:
+            re.compile(match.get("path", ""))
+            re.compile(match.get("body", ""))
+        except re.error as error:
+            raise BadSchedule(f"{where}: {error}") from None
+        nth = entry.get("nth", [])
+        return cls(
+            name=str(entry.get("name", f"{number}: {entry['action']}")),
+            action=entry["action"],
+            match=match,
+            nth=tuple(nth) if isinstance(nth, list) else (int(nth),),
+            since=int(entry.get("from", 1)),
+            parameters={key: entry[key] for key in action.parameters if key in entry},
+        )
+
+    def concerns(self, request: Request) -> bool:
+        """Say whether the fault counts this request."""
+        wanted = self.match
+        exact = all(wanted.get(key) in (None, getattr(request, key)) for key in ("site", "service", "method"))
+        return (
+            exact
+            and re.search(wanted.get("path", ""), request.path) is not None
+            and re.search(wanted.get("body", ""), request.body) is not None
+        )
+
+    def fires_at(self, count: int) -> bool:
+        """Say whether it strikes at its count-th request."""
+        return count in self.nth if self.nth else count >= self.since
+
+
+class Effects:
+    """The faults that strike one exchange, by action."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._parameters = {fault.action: fault.parameters for fault in faults}
+
+    def __contains__(self, action: str) -> bool:
+        return action in self._parameters
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def get(self, action: str) -> dict[str, Any] | None:
+        """Return the parameters of a fault that strikes, None when it does not."""
+        return self._parameters.get(action)
+
+    def seconds(self, action: str) -> float:
+        """Return how many cloud seconds a fault takes, 0 when it does not strike."""
+        return float(self._parameters.get(action, {}).get("seconds", 0))
+
+    def text(self, action: str) -> str | None:
+        """Return a fault's text, None when it does not strike."""
+        parameters = self._parameters.get(action)
+        return None if parameters is None else str(parameters.get("text", action))
+
+
+class Faults:
+    """The schedule in force."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._entries: list[Any] = state.setting("faults", [])
+        self._faults = [Fault.parse(number, entry) for number, entry in enumerate(self._entries, 1)]
+        self._seen: list[int] = state.setting("faults_seen", [0] * len(self._faults))
+
+    def load(self, schedule: Any, *, add: bool = False) -> None:
+        """Put a schedule in force, `{"faults": [...]}` or the list; `add` keeps what is there. Raises BadSchedule."""
+        entries = schedule.get("faults") if isinstance(schedule, dict) else schedule
+        if not isinstance(entries, list):
+            raise BadSchedule('a schedule is {"faults": [...]}')
+        kept = self._entries if add else []
+        faults = [Fault.parse(number, entry) for number, entry in enumerate([*kept, *entries], 1)]
+        self._entries, self._faults = [*kept, *entries], faults
+        self._seen = [*(self._seen if add else []), *([0] * len(entries))]
+        self._save(everything=True)
+
+    def report(self) -> list[dict[str, Any]]:
+        """Return each entry with how many requests it has counted."""
+        return [
+            {**entry, "name": fault.name, "seen": seen}
+            for entry, fault, seen in zip(self._entries, self._faults, self._seen, strict=True)
+        ]
+
+    def strike(self, request: Request) -> Effects:
+        """Count a request and return what strikes it."""
+        struck: list[Fault] = []
+        counted = False
+        for number, fault in enumerate(self._faults):
+            if fault.concerns(request):
+                self._seen[number] += 1
+                counted = True
+                if fault.fires_at(self._seen[number]):
+                    struck.append(fault)
+        if counted:
+            self._save(everything=False)
+        return Effects(struck)
+
+    def _save(self, *, everything: bool) -> None:
+        with self._state.transaction():
+            if everything:
+                self._state.set("faults", self._entries)
+            self._state.set("faults_seen", self._seen)

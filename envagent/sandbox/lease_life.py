@@ -1,0 +1,172 @@
+"""A lease's life after the API answered: it starts and ends at ticks of Blazar's event loop.
+
+An end takes the servers on the lease with it; floating IPs that were not reserved stay.
+"""
+
+from __future__ import annotations
+
+from envagent.sandbox import clock, server_life
+from envagent.sandbox.records import Flavor, FloatingIp, Lease, Reservation, Server
+from envagent.sandbox.state import Due
+from envagent.sandbox.world import World
+
+
+def plan(world: World, lease: Lease) -> None:
+    """Put the lease's start, before-end and end in the calendar; what was planned before no longer counts."""
+    lease.plan += 1
+    if lease.status == "PENDING":
+        due = world.pace.next_tick(max(lease.start, world.at))
+        world.schedule(due, "lease.start", lease.id, plan=lease.plan)
+    before_end = next((event for event in lease.events if event.event_type == "before_end_lease"), None)
+    if before_end is not None and before_end.status == "UNDONE":
+        due = world.pace.next_tick(max(before_end.time, world.at))
+        world.schedule(due, "lease.before_end", lease.id, plan=lease.plan)
+    world.schedule(world.pace.next_tick(max(lease.end, world.at)), "lease.end", lease.id, plan=lease.plan)
+
+
+def _planned(world: World, due: Due) -> Lease | None:
+    lease = world.get(Lease, due.id)
+    return lease if lease is not None and lease.plan == due.detail["plan"] else None
+
+
+def _mark(world: World, lease: Lease, event_type: str, status: str) -> None:
+    event = lease.event(event_type)
+    event.status, event.updated_at = status, world.at
+
+
+def start(world: World, due: Due) -> None:
+    """Blazar takes up the start_lease event."""
+    lease = _planned(world, due)
+    if lease is None or lease.status != "PENDING" or lease.never_starts:
+        return
+    lease.status, lease.updated_at = "STARTING", world.at
+    _mark(world, lease, "start_lease", "IN_PROGRESS")
+    world.put(lease)
+    world.schedule(world.after(clock.LEASE_STARTING), "lease.started", lease.id, plan=lease.plan)
+
+
+def started(world: World, due: Due) -> None:
+    """The aggregates are filled and the lease is ACTIVE, or the start has failed."""
+    lease = world.get(Lease, due.id)
+    if lease is None or lease.status != "STARTING":
+        return
+    failed = lease.start_failure is not None
+    lease.status, lease.updated_at = "ERROR" if failed else "ACTIVE", world.at
+    _mark(world, lease, "start_lease", "ERROR" if failed else "DONE")
+    for reservation in lease.reservations:
+        reservation.status, reservation.updated_at = "error" if failed else "active", world.at
+        if not failed:
+            _hand_over(world, lease, reservation)
+    world.put(lease)
+
+
+def _hand_over(world: World, lease: Lease, reservation: Reservation) -> None:
+    """Make what a started reservation shows to its project: reserved addresses, the KVM flavor."""
+    common = {"site": lease.site, "created_at": world.at}
+    if reservation.resource_type == "virtual:floatingip":
+        for address in reservation.addresses:
+            world.put(
+                FloatingIp(
+                    id=world.new_id(),
+                    owner=lease.owner,
+                    name=address,
+                    network=reservation.asked["network_id"],
+                    description="",
+                    updated_at=world.at,
+                    tags=["blazar", f"reservation:{reservation.id}"],
+                    **common,
+                )
+            )
+    if reservation.resource_type == "flavor:instance":
+        source = world.site.flavors[reservation.asked["flavor_id"]]
+        extra = {**source.extra_specs, "aggregate_instance_extra_specs:reservation": reservation.id}
+        world.put(
+            Flavor(
+                id=reservation.id,
+                owner=lease.owner,
+                name=f"reservation:{reservation.id}",
+                vcpus=source.vcpus,
+                ram=source.ram,
+                disk=source.disk,
+                extra_specs=extra,
+                **common,
+            )
+        )
+
+
+def before_end(world: World, due: Due) -> None:
+    """The reminder is sent."""
+    lease = _planned(world, due)
+    if lease is None or lease.status != "ACTIVE":
+        return
+    _mark(world, lease, "before_end_lease", "DONE")
+    world.put(lease)
+
+
+def servers(world: World, lease: Lease) -> list[Server]:
+    """Return the servers that run on a lease."""
+    own = {reservation.id for reservation in lease.reservations}
+    found = world.find(Server, lease.owner)
+    return [server for server in found if server.hints.get("reservation") in own or server.flavor in own]
+
+
+def let_go(world: World, lease: Lease) -> float:
+    """Free what the lease holds and begin to delete its servers; return when the last one is gone."""
+    gone = [server_life.delete(world, server) for server in servers(world, lease) if server.host is not None]
+    for reservation in lease.reservations:
+        world.state.release(reservation.id)
+        tag = f"reservation:{reservation.id}"
+        for address in world.find(FloatingIp, lease.owner):
+            if tag in address.tags:
+                world.remove(address)
+        flavor = world.get(Flavor, reservation.id)
+        if flavor is not None:
+            world.remove(flavor)
+    return max(gone, default=world.at)
+
+
+def end(world: World, due: Due) -> None:
+    """Blazar takes up the end_lease event."""
+    lease = _planned(world, due)
+    if lease is None or lease.status not in ("ACTIVE", "ERROR", "PENDING"):
+        return
+    lease.status, lease.updated_at = "TERMINATING", world.at
+    _mark(world, lease, "end_lease", "IN_PROGRESS")
+    world.put(lease)
+    gone = let_go(world, lease)
+    world.schedule(max(gone, world.after(1.0)), "lease.ended", lease.id, plan=lease.plan)
+
+
+def ended(world: World, due: Due) -> None:
+    """The lease is TERMINATED and stays listed."""
+    lease = _planned(world, due)
+    if lease is None or lease.status != "TERMINATING":
+        return
+    lease.status, lease.updated_at = "TERMINATED", world.at
+    _mark(world, lease, "end_lease", "DONE")
+    for reservation in lease.reservations:
+        reservation.status, reservation.updated_at = "deleted", world.at
+    world.put(lease)
+
+
+def delete(world: World, lease: Lease) -> float:
+    """Delete a lease; return the moment from which it and its servers are gone for good."""
+    if lease.status in ("PENDING", "STARTING", "ACTIVE", "ERROR", "UPDATING"):
+        gone = let_go(world, lease)
+    else:
+        gone = world.at
+    if world.profile.lease_delete_waits and gone > world.at:
+        lease.status, lease.updated_at = "DELETING", world.at
+        lease.plan += 1
+        world.put(lease)
+        world.schedule(gone, "lease.gone", lease.id, plan=lease.plan)
+        return gone
+    world.remove(lease)
+    return world.at
+
+
+def gone(world: World, due: Due) -> None:
+    """A lease whose servers had to go first is deleted."""
+    lease = _planned(world, due)
+    if lease is not None:
+        world.remove(lease)

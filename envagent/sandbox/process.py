@@ -1,0 +1,261 @@
+"""The life of the sandbox's server process: start it once, find it again, stop and reset it.
+
+Light to import: it does not load the server. A lock file serialises starters, so twenty processes at once start
+one server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 20.0
+IDLE_SECONDS = 15 * 60.0
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
+KEPT_PREFIXES = ("LC_", "PYTHON", "COVERAGE")
+
+
+class SandboxError(RuntimeError):
+    """The sandbox cannot be started or asked."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running sandbox: its URL, its clouds.yaml, and the entries in it by name."""
+
+    url: str
+    clouds_file: Path
+    clouds: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The sandbox's files below the home folder."""
+
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all of them, 0700."""
+        return self.home / "sandbox"
+
+    @property
+    def state(self) -> Path:
+        """The simulated cloud's memory."""
+        return self.folder / "state.db"
+
+    @property
+    def clouds(self) -> Path:
+        """What OpenStack clients read."""
+        return self.folder / "clouds.yaml"
+
+    @property
+    def server(self) -> Path:
+        """Where the server listens."""
+        return self.folder / "server.json"
+
+    @property
+    def server_lock(self) -> Path:
+        """Held by the server while it lives."""
+        return self.folder / "server.lock"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held by whoever starts or resets a server."""
+        return self.folder / "start.lock"
+
+    @property
+    def output(self) -> Path:
+        """What a detached server prints."""
+        return self.folder / "server.log"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner only."""
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def request(url: str, body: Any = None, timeout: float = 5.0) -> Any:
+    """Ask a control endpoint: GET without a body, POST with one. Raises SandboxError."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - loopback
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(asked, timeout=timeout) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise SandboxError(f"{url}: {error.read().decode(errors='replace')}") from None
+    except (OSError, ValueError) as error:
+        raise SandboxError(f"{url}: {error}") from None
+
+
+def _running(paths: Paths) -> dict[str, Any] | None:
+    """Return the health of the server that has this state, with its url; None when none answers."""
+    try:
+        known = json.loads(paths.server.read_text("utf-8"))
+        health = request(f"{known['url']}/_sandbox/health", timeout=2.0)
+    except (OSError, ValueError, KeyError, SandboxError):
+        return None
+    return {**health, "url": known["url"]} if health.get("id") == known["id"] else None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(home: Path) -> Paths:
+    paths = Paths(home)
+    paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    paths.folder.chmod(0o700)
+    return paths
+
+
+def _environment() -> dict[str, str]:
+    """Return what the server needs of our environment; secrets stay here."""
+    kept = {k: v for k, v in os.environ.items() if k in KEPT_VARIABLES or k.startswith(KEPT_PREFIXES)}
+    own = str(Path(__file__).resolve().parents[2])
+    return {**kept, "PYTHONPATH": os.pathsep.join([own, *filter(None, [kept.get("PYTHONPATH")])])}
+
+
+def _start(paths: Paths, arguments: list[str]) -> dict[str, Any]:
+    """Start a detached server and wait until it answers."""
+    descriptor = os.open(paths.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "envagent.sandbox", str(paths.home), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            cwd=paths.folder,
+            env=_environment(),
+            start_new_session=True,
+        )
+    finally:
+        os.close(descriptor)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        running = _running(paths)
+        if running is not None:
+            return running
+        if child.poll() is not None:
+            break
+        time.sleep(0.02)
+    said = paths.output.read_text("utf-8", "replace")[-2000:].strip()
+    raise SandboxError(f"the sandbox did not start; {paths.output} says: {said}")
+
+
+def ensure_running(
+    home: Path,
+    *,
+    speed: float | None = None,
+    profile: str | None = None,
+    settings: dict[str, Any] | None = None,
+    faults: Path | None = None,
+    idle_seconds: float = IDLE_SECONDS,
+) -> Endpoint:
+    """Return the sandbox of this home folder, started if none answers.
+
+    Args:
+        home: the folder that holds `sandbox/`.
+        speed: divides the durations of what the cloud does; None leaves what is in force (1 at first).
+        profile: `chameleon` or `upstream`; None leaves what is in force (chameleon at first).
+        settings: more settings of POST /_sandbox/settings (quotas, token_seconds, ...).
+        faults: a fault schedule to put in force (JSON file).
+        idle_seconds: a server that is started here stops after so long without a request.
+
+    Raises:
+        SandboxError: it does not start, or refuses the settings.
+    """
+    paths = _prepare(home.resolve())
+    wanted: dict[str, Any] = dict(settings or {})
+    wanted |= {key: value for key, value in (("speed", speed), ("profile", profile)) if value is not None}
+    running = _running(paths)
+    if running is None:
+        with _locked(paths.start_lock):
+            running = _running(paths)
+            if running is None:
+                running = _start(paths, ["--idle-seconds", str(idle_seconds), "--settings", json.dumps(wanted)])
+    if any(running.get(key) != value for key, value in wanted.items()):
+        request(f"{running['url']}/_sandbox/settings", wanted)
+    if faults is not None:
+        request(f"{running['url']}/_sandbox/faults", json.loads(faults.read_text("utf-8")))
+    return _endpoint(paths, running["url"])
+
+
+def _endpoint(paths: Paths, url: str) -> Endpoint:
+    import yaml
+
+    clouds = yaml.safe_load(paths.clouds.read_text("utf-8"))["clouds"]
+    return Endpoint(url=url, clouds_file=paths.clouds, clouds=clouds)
+
+
+def serve(
+    home: Path,
+    *,
+    speed: float | None = None,
+    profile: str | None = None,
+    port: int | None = None,
+    settings: dict[str, Any] | None = None,
+    faults: Path | None = None,
+    idle_seconds: float | None = None,
+) -> None:
+    """Serve in the foreground until SIGINT or SIGTERM. Arguments as in `ensure_running`; `port` None: the last one.
+
+    Raises:
+        AlreadyServed: another server has this state.
+    """
+    from envagent.sandbox import server
+
+    wanted: dict[str, Any] = dict(settings or {})
+    wanted |= {key: value for key, value in (("speed", speed), ("profile", profile)) if value is not None}
+    server.run(home.resolve(), wanted, port, faults, idle_seconds)
+
+
+def stop(home: Path) -> bool:
+    """Stop the server of this home folder and wait until it has ended; return whether one ran."""
+    paths = Paths(home.resolve())
+    running = _running(paths)
+    if running is None:
+        return False
+    request(f"{running['url']}/_sandbox/stop", {})
+    with _locked(paths.server_lock):
+        return True
+
+
+def reset(home: Path) -> None:
+    """Stop the server and forget the simulated cloud: objects, log, faults, settings, accounts."""
+    paths = _prepare(home.resolve())
+    with _locked(paths.start_lock):
+        stop(home)
+        for path in (paths.state, paths.clouds, paths.server, paths.output):
+            for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+                each.unlink(missing_ok=True)
+
+
+def read_log(home: Path) -> list[dict[str, Any]]:
+    """Return the log of committed writes, oldest first; works with and without a running server."""
+    from envagent.sandbox.state import read_writes
+
+    return read_writes(Paths(home.resolve()).state)

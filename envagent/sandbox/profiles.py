@@ -1,0 +1,90 @@
+"""Where sites differ in policy: named sets of choices that the services consult.
+
+`chameleon` follows Chameleon's own Blazar fork and policies, `upstream` the services as the OpenStack project ships
+them. A new difference is a field here, never a test on the profile's name elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The policies of a site.
+
+    Attributes:
+        users_see_hosts: ordinary users may list os-hosts and their properties.
+        users_see_allocations: ordinary users may list who has which host when.
+        host_search_text: the refusal when no host fits, with `{query}` for what was looked for.
+        reservation_types: the resource types that Blazar's plugins serve on bare-metal sites.
+        before_end_actions: accepted values of a reservation's `before_end`.
+        before_end_seconds: how long before the end of a lease its before_end event lies.
+        max_lease_seconds: the longest lease.
+        extension_window_seconds: how long before its end a lease may be extended, None for always.
+        ended_leases_move: the dates of a TERMINATED lease may still be changed (without any effect).
+        enforces_budget: an external service refuses leases beyond the project's service units.
+        lease_delete_waits: DELETE of an active lease answers when its servers are gone.
+        restricted_credentials_lease: a restricted application credential may create a lease.
+        lease_shows_hosts: GET /leases/ID/hosts exists.
+        failed_server_keeps_host: a server that failed to spawn holds its host until it is deleted.
+        compute_microversion: Nova's highest microversion.
+    """
+
+    name: str
+    users_see_hosts: bool
+    users_see_allocations: bool
+    host_search_text: str
+    reservation_types: frozenset[str]
+    before_end_actions: frozenset[str]
+    before_end_seconds: float
+    max_lease_seconds: float
+    extension_window_seconds: float | None
+    ended_leases_move: bool
+    enforces_budget: bool
+    lease_delete_waits: bool
+    restricted_credentials_lease: bool
+    lease_shows_hosts: bool
+    failed_server_keeps_host: bool
+    compute_microversion: str
+
+
+CHAMELEON = Profile(
+    name="chameleon",
+    users_see_hosts=True,
+    users_see_allocations=True,
+    host_search_text="Not enough resources available with query {query}",
+    reservation_types=frozenset({"physical:host", "virtual:floatingip"}),
+    before_end_actions=frozenset({"", "default", "email", "snapshot"}),
+    before_end_seconds=2880 * 60.0,
+    max_lease_seconds=604800,
+    extension_window_seconds=172800,
+    ended_leases_move=False,
+    enforces_budget=True,
+    lease_delete_waits=False,
+    restricted_credentials_lease=False,
+    lease_shows_hosts=True,
+    failed_server_keeps_host=True,
+    compute_microversion="2.95",
+)
+
+UPSTREAM = Profile(
+    name="upstream",
+    users_see_hosts=False,
+    users_see_allocations=False,
+    host_search_text="Not enough hosts available",
+    reservation_types=frozenset({"physical:host"}),
+    before_end_actions=frozenset({"", "default", "snapshot"}),
+    before_end_seconds=60 * 60.0,
+    max_lease_seconds=604800,
+    extension_window_seconds=None,
+    ended_leases_move=True,
+    enforces_budget=False,
+    lease_delete_waits=True,
+    restricted_credentials_lease=True,
+    lease_shows_hosts=False,
+    failed_server_keeps_host=False,
+    compute_microversion="2.100",
+)
+
+PROFILES = {profile.name: profile for profile in (CHAMELEON, UPSTREAM)}

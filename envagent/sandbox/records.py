@@ -1,0 +1,190 @@
+"""What the simulated cloud holds: one dataclass per kind of object, as stored.
+
+Records are plain data, saved as JSON; moments are seconds since the epoch. How an object looks on the wire is the
+business of its service's module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Self
+
+
+@dataclass
+class Record:
+    """Anything that is stored: `owner` is a project id (a user id for keypairs)."""
+
+    kind: ClassVar[str]
+
+    id: str
+    site: str
+    owner: str
+    name: str
+    created_at: float
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Rebuild from the JSON form."""
+        return cls(**document)
+
+
+@dataclass
+class Reservation:
+    """An item of a lease. `hosts` are Blazar host ids; `asked` holds the request's own keys, echoed in answers."""
+
+    id: str
+    resource_id: str
+    resource_type: str
+    status: str
+    created_at: float
+    updated_at: float
+    asked: dict[str, Any] = field(default_factory=dict)
+    hosts: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    missing_resources: bool = False
+    resources_changed: bool = False
+
+
+@dataclass
+class LeaseEvent:
+    """An entry of a lease's `events`; `status` is UNDONE, IN_PROGRESS, DONE or ERROR."""
+
+    id: str
+    event_type: str
+    status: str
+    time: float
+    created_at: float
+    updated_at: float | None = None
+
+
+@dataclass
+class Lease(Record):
+    """A Blazar lease; `plan` counts the changes of its dates, so that superseded events are known."""
+
+    kind = "lease"
+
+    user: str
+    start: float
+    end: float
+    status: str
+    updated_at: float
+    trust_id: str
+    degraded: bool = False
+    plan: int = 0
+    reservations: list[Reservation] = field(default_factory=list)
+    events: list[LeaseEvent] = field(default_factory=list)
+    start_failure: str | None = None
+    never_starts: bool = False
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Rebuild, nested parts included."""
+        nested = {
+            "reservations": [Reservation(**item) for item in document["reservations"]],
+            "events": [LeaseEvent(**item) for item in document["events"]],
+        }
+        return cls(**{**document, **nested})
+
+    def event(self, event_type: str) -> LeaseEvent:
+        """Return the event of that type."""
+        return next(event for event in self.events if event.event_type == event_type)
+
+
+@dataclass
+class Server(Record):
+    """A Nova server; `host` is the Blazar host id that it occupies."""
+
+    kind = "server"
+
+    user: str
+    image: str
+    flavor: str
+    key_name: str | None
+    networks: list[str]
+    metadata: dict[str, str]
+    hints: dict[str, Any]
+    updated_at: float
+    status: str = "BUILD"
+    task_state: str | None = "scheduling"
+    vm_state: str = "building"
+    security_groups: list[str] = field(default_factory=lambda: ["default"])
+    description: str | None = None
+    tags: list[str] = field(default_factory=list)
+    zone: str = ""
+    host: str | None = None
+    launched_at: float | None = None
+    fault: dict[str, Any] | None = None
+    doomed: dict[str, Any] | None = None
+    never_builds: bool = False
+    action_request_id: str = ""
+
+
+@dataclass
+class Port(Record):
+    """A Neutron port with one fixed address."""
+
+    kind = "port"
+
+    network: str
+    subnet: str
+    address: str
+    mac: str
+    device: str
+    zone: str
+    updated_at: float
+    security_groups: list[str] = field(default_factory=list)
+    status: str = "DOWN"
+
+
+@dataclass
+class FloatingIp(Record):
+    """A Neutron floating IP; `name` is the address."""
+
+    kind = "floating_ip"
+
+    network: str
+    description: str
+    updated_at: float
+    port: str | None = None
+    fixed: str | None = None
+    tags: list[str] = field(default_factory=list)
+    revision: int = 0
+
+
+@dataclass
+class Keypair(Record):
+    """A Nova keypair; the id is `<user id>/<name>`, `number` what Nova shows as id."""
+
+    kind = "keypair"
+
+    fingerprint: str
+    public_key: str
+    type: str
+    number: int
+
+
+@dataclass
+class SecurityGroup(Record):
+    """A Neutron security group with its rules as Neutron shows them."""
+
+    kind = "security_group"
+
+    description: str
+    updated_at: float
+    rules: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Flavor(Record):
+    """A Nova flavor that Blazar made for a flavor:instance reservation; the id is the reservation's."""
+
+    kind = "flavor"
+
+    vcpus: int
+    ram: int
+    disk: int
+    extra_specs: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,187 @@
+"""The server process: one socket, one thread, one state file, until it is told or idle.
+
+It holds `sandbox/server.lock` while it lives, so a state has one server; it writes `server.json` and `clouds.yaml`
+once it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from envagent.sandbox.accounts import clouds
+from envagent.sandbox.app import Exchanges, build
+from envagent.sandbox.cloud import Sandbox
+from envagent.sandbox.control import Control
+from envagent.sandbox.process import Paths, write_private
+from envagent.sandbox.state import State
+
+HOST = "127.0.0.1"
+PORT_IN_USE = 98
+
+
+class AlreadyServed(RuntimeError):  # noqa: N818 - a fact about the state
+    """Another server has this state."""
+
+
+@dataclass
+class Activity:
+    """Counts what the server is doing, to know when it is idle."""
+
+    app: ASGIApp
+    exchanges: Exchanges
+    running: int = 0
+    last: float = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        self.running += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.running -= 1
+            self.last = time.monotonic()
+
+    def idle_since(self) -> float | None:
+        """Return since when nothing happens, None while something does."""
+        return None if self.running or self.exchanges.pending else self.last
+
+
+class Connections:
+    """Knows the open connections by client address, so that one can be broken."""
+
+    def __init__(self) -> None:
+        self._transports: dict[Any, asyncio.BaseTransport] = {}
+
+    def protocol(self) -> type[H11Protocol]:
+        """Return an HTTP protocol class for uvicorn that reports its connections here."""
+        transports = self._transports
+
+        class Reporting(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                transports[transport.get_extra_info("peername")] = transport
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                transports.pop(self.transport.get_extra_info("peername"), None)
+                super().connection_lost(exc)
+
+        return Reporting
+
+    def drop(self, client: Any) -> None:
+        """Break the connection of a client without a word."""
+        transport = self._transports.get(tuple(client))
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
+@contextlib.contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """Hold the state's server lock; the kernel releases it whatever happens."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyServed(f"a sandbox server runs already on {path.parent}") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _listen(port: int) -> socket.socket:
+    """Listen on the port, on any other if it is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        if error.errno != PORT_IN_USE or port == 0:
+            raise
+        listener.bind((HOST, 0))
+    return listener
+
+
+async def _stop_when_idle(server: uvicorn.Server, activity: Activity, idle_seconds: float) -> None:
+    while not server.should_exit:
+        await asyncio.sleep(min(1.0, idle_seconds / 4))
+        since = activity.idle_since()
+        if since is not None and time.monotonic() - since > idle_seconds:
+            server.should_exit = True
+
+
+def run(home: Path, settings: dict[str, Any], port: int | None, faults: Path | None, idle: float | None) -> None:
+    """Serve until stopped. `settings` and `faults` are stored; `idle` seconds without a request end it (None: never).
+
+    Raises AlreadyServed when the state has a server.
+    """
+    paths = Paths(home)
+    paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    paths.folder.chmod(0o700)
+    with _exclusive(paths.server_lock):
+        state = State(paths.state)
+        try:
+            sandbox = Sandbox(state)
+            sandbox.change(settings)
+            if faults is not None:
+                sandbox.faults.load(json.loads(faults.read_text("utf-8")))
+            wanted = port if port is not None else int(state.setting("port", 0))
+            _serve(sandbox, paths, _listen(wanted), idle)
+        finally:
+            state.close()
+
+
+def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, idle: float | None) -> None:
+    port = listener.getsockname()[1]
+    url = f"http://{HOST}:{port}"
+    connections = Connections()
+    exchanges = Exchanges(sandbox, connections.drop)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    activity = Activity(build(exchanges, Control(sandbox, stop).routes()), exchanges, last=time.monotonic())
+    config = uvicorn.Config(
+        activity,
+        http=connections.protocol(),
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=75,
+    )
+    server = uvicorn.Server(config)
+    with sandbox.state.transaction():
+        sandbox.state.set("port", port)
+    write_private(paths.clouds, clouds(sandbox, url))
+    listener.listen(128)
+    write_private(paths.server, json.dumps({"url": url, "pid": os.getpid(), "id": sandbox.id}))
+
+    async def main() -> None:
+        watch = None
+        if idle is not None:
+            watch = asyncio.create_task(_stop_when_idle(server, activity, idle))
+        await server.serve(sockets=[listener])
+        if watch is not None:
+            watch.cancel()
+
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        sys.stderr.write("sandbox stopped\n")

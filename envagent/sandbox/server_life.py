@@ -1,0 +1,195 @@
+"""A server's life after the API answered: scheduling, building, failing, disappearing.
+
+Scheduling follows Blazar's filter: only an ACTIVE reservation of the same project has hosts, one server each.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from typing import Any
+
+from envagent.sandbox import clock
+from envagent.sandbox.inventory import DEFAULT_BUILD_SECONDS, KVM_BUILD_SECONDS, Network
+from envagent.sandbox.records import FloatingIp, Lease, Port, Reservation, Server
+from envagent.sandbox.state import Due
+from envagent.sandbox.world import World
+
+NO_VALID_HOST = "No valid host was found. There are not enough hosts available."
+BUILD_FAILED = (
+    "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance {id}."
+)
+NO_FIXED_ADDRESS = (
+    "Build of instance {id} aborted: Failed to allocate the network(s) with error No fixed IP addresses available "
+    "for network: {network}, not rescheduling."
+)
+
+
+def reservation_of(world: World, server: Server) -> tuple[Lease, Reservation] | None:
+    """Return the reservation that a server runs on: by scheduler hint, or by flavor at KVM@TACC."""
+    wanted = {server.hints.get("reservation"), server.flavor}
+    for lease in world.find(Lease, server.owner):
+        for reservation in lease.reservations:
+            if reservation.id in wanted:
+                return lease, reservation
+    return None
+
+
+def _free_slot(world: World, server: Server) -> str | None:
+    """Return the host that takes the server, None when no valid host is found."""
+    found = reservation_of(world, server)
+    if found is None or found[0].status != "ACTIVE" or found[1].status != "active":
+        return None
+    reservation = found[1]
+    occupied = [other.host for other in world.find(Server) if other.id != server.id]
+    if reservation.resource_type == "flavor:instance":
+        slot = f"kvm-{reservation.id}"
+        return slot if occupied.count(slot) < int(reservation.asked["amount"]) else None
+    return next((host for host in reservation.hosts if host not in occupied), None)
+
+
+def _fail(world: World, server: Server, message: str, code: int = 500) -> None:
+    server.status, server.vm_state, server.task_state = "ERROR", "error", None
+    server.fault = {"code": code, "created": clock.iso_z(world.at), "message": message}
+    server.updated_at = world.at
+    world.put(server)
+
+
+def _free_address(world: World, network: Network) -> str | None:
+    used = {port.address for port in world.find(Port) if port.network == network.id}
+    hosts = ipaddress.ip_network(network.cidr).hosts()
+    return next((str(ip) for number, ip in enumerate(hosts) if number >= 10 and str(ip) not in used), None)
+
+
+def _plug(world: World, server: Server) -> Network | None:
+    """Give the server a port in each of its networks; return the network that has no address left."""
+    for id in server.networks:
+        network = world.site.networks[id]
+        address = _free_address(world, network)
+        if address is None:
+            return network
+        mac = "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))  # noqa: S311
+        world.put(
+            Port(
+                id=world.new_id(),
+                site=world.site.key,
+                owner=server.owner,
+                name="",
+                created_at=world.at,
+                network=network.id,
+                subnet=network.subnet_id,
+                address=address,
+                mac=mac,
+                device=server.id,
+                zone=server.zone,
+                updated_at=world.at,
+            )
+        )
+    return None
+
+
+def build_seconds(world: World, host: str) -> float:
+    """Return how long a host takes to deploy, in cloud seconds."""
+    known = world.site.hosts.get(host)
+    if known is not None:
+        return known.build_seconds
+    return KVM_BUILD_SECONDS if world.site.kind == "kvm" else DEFAULT_BUILD_SECONDS
+
+
+def schedule(world: World, due: Due) -> None:
+    """Find a host; with one, start to build."""
+    server = world.get(Server, due.id)
+    if server is None or server.task_state != "scheduling":
+        return
+    host = _free_slot(world, server)
+    if host is None:
+        _fail(world, server, NO_VALID_HOST)
+        return
+    found = reservation_of(world, server)
+    server.zone = f"blazar_{found[1].id}" if found else "nova"
+    if world.site.kind == "kvm":
+        server.zone = "nova"
+    full = _plug(world, server)
+    if full is not None:
+        _fail(world, server, NO_FIXED_ADDRESS.format(id=server.id, network=full.id))
+        return
+    server.host, server.task_state, server.updated_at = host, "spawning", world.at
+    world.put(server)
+    if server.never_builds:
+        return
+    if server.doomed is not None:
+        after = float(server.doomed.get("after", build_seconds(world, host)))
+        world.schedule(world.after(after), "server.fail", server.id)
+    else:
+        world.schedule(world.after(build_seconds(world, host)), "server.active", server.id)
+
+
+def become_active(world: World, due: Due) -> None:
+    """The node has begun its final boot."""
+    server = world.get(Server, due.id)
+    if server is None or server.task_state != "spawning":
+        return
+    server.status, server.vm_state, server.task_state = "ACTIVE", "active", None
+    server.launched_at = server.updated_at = world.at
+    world.put(server)
+    for port in ports(world, server):
+        port.status, port.updated_at = "ACTIVE", world.at
+        world.put(port)
+
+
+def fail(world: World, due: Due) -> None:
+    """The build fails as a fault asked for."""
+    server = world.get(Server, due.id)
+    if server is None or server.task_state != "spawning":
+        return
+    doomed: dict[str, Any] = server.doomed or {}
+    _unplug(world, server)
+    server.zone = ""
+    if not world.profile.failed_server_keeps_host:
+        server.host = None
+    text = str(doomed.get("text") or BUILD_FAILED).format(id=server.id)
+    _fail(world, server, text, int(doomed.get("code", 500)))
+
+
+def ports(world: World, server: Server) -> list[Port]:
+    """Return the server's ports."""
+    return [port for port in world.find(Port, server.owner) if port.device == server.id]
+
+
+def delete(world: World, server: Server) -> float:
+    """Begin to delete a server; return the moment from which it is gone."""
+    if server.task_state == "deleting":
+        return world.after(clock.SERVER_DELETION)
+    if server.host is None and server.task_state is None:
+        _vanish(world, server)
+        return world.at
+    server.task_state, server.updated_at = "deleting", world.at
+    world.put(server)
+    gone = world.after(clock.SERVER_DELETION)
+    world.schedule(gone, "server.gone", server.id)
+    return gone
+
+
+def gone(world: World, due: Due) -> None:
+    """The server is no more."""
+    server = world.get(Server, due.id)
+    if server is not None:
+        _vanish(world, server)
+
+
+def _vanish(world: World, server: Server) -> None:
+    _unplug(world, server)
+    world.remove(server)
+
+
+def _unplug(world: World, server: Server) -> None:
+    """Remove the ports; floating IPs stay and lose their port."""
+    gone = {port.id: port for port in ports(world, server)}
+    for address in world.find(FloatingIp, server.owner):
+        if address.port in gone:
+            address.port = address.fixed = None
+            address.revision += 1
+            address.updated_at = world.at
+            world.put(address)
+    for port in gone.values():
+        world.remove(port)

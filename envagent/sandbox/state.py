@@ -1,0 +1,281 @@
+"""The cloud's memory: one SQLite file with the objects, their history, what is due, and the log of writes.
+
+Only the server process opens it for writing, from one thread. Every answered write is one transaction, so a
+SIGKILL of every process loses nothing that a client was told. (Power loss is outside what the sandbox promises:
+WAL with synchronous=NORMAL.)
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from envagent.sandbox.records import Record
+
+R = TypeVar("R", bound=Record)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT, kind TEXT, id TEXT, owner TEXT, document TEXT,
+  UNIQUE (site, kind, id));
+CREATE INDEX IF NOT EXISTS objects_by_owner ON objects (site, kind, owner);
+CREATE TABLE IF NOT EXISTS history (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, site TEXT, kind TEXT, id TEXT, owner TEXT, document TEXT);
+CREATE INDEX IF NOT EXISTS history_by_object ON history (site, kind, id, seq);
+CREATE TABLE IF NOT EXISTS due (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, site TEXT, what TEXT, id TEXT, detail TEXT);
+CREATE INDEX IF NOT EXISTS due_by_time ON due (at, seq);
+CREATE TABLE IF NOT EXISTS allocations (
+  site TEXT, resource TEXT, reservation TEXT, lease TEXT, start REAL, "end" REAL, user TEXT);
+CREATE INDEX IF NOT EXISTS allocations_by_resource ON allocations (site, resource, "end");
+CREATE INDEX IF NOT EXISTS allocations_by_reservation ON allocations (reservation);
+CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, site TEXT, expires REAL, document TEXT);
+CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS writes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT, service TEXT, method TEXT, path TEXT, status INTEGER,
+  request_id TEXT, kind TEXT, id TEXT, name TEXT);
+"""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Something that the cloud will do at a moment."""
+
+    seq: int
+    at: float
+    site: str
+    what: str
+    id: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """A host is taken in [start, end) by a reservation."""
+
+    resource: str
+    reservation: str
+    lease: str
+    start: float
+    end: float
+    user: str
+
+
+@dataclass(frozen=True)
+class Write:
+    """A committed change, as the log shows it."""
+
+    time: str
+    service: str
+    method: str
+    path: str
+    status: int
+    request_id: str
+    kind: str
+    id: str
+    name: str
+
+
+class State:
+    """The store. All methods but the constructor need an open transaction unless they only read."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        self._db.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=10000;" + SCHEMA
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing: commit at the end, roll back on any exception."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # Objects
+
+    def get(self, record_type: type[R], site: str, id: str) -> R | None:
+        """Return an object, None when there is none."""
+        row = self._db.execute(
+            "SELECT document FROM objects WHERE site=? AND kind=? AND id=?", (site, record_type.kind, id)
+        ).fetchone()
+        return record_type.from_document(json.loads(row[0])) if row else None
+
+    def find(
+        self, record_type: type[R], site: str, owner: str | None = None, as_of: float | None = None
+    ) -> list[R]:
+        """Return the objects of a kind, oldest first; `as_of` answers as a reader of that moment would have seen."""
+        where = "site=? AND kind=?"
+        arguments: list[Any] = [site, record_type.kind]
+        if owner is not None:
+            where, arguments = where + " AND owner=?", [*arguments, owner]
+        if as_of is None:
+            rows = self._db.execute(f"SELECT document FROM objects WHERE {where} ORDER BY seq", arguments)  # noqa: S608
+        else:
+            rows = self._db.execute(
+                f"SELECT document FROM history JOIN (SELECT max(seq) AS last, min(seq) AS born FROM history "  # noqa: S608
+                f"WHERE {where} AND at<=? GROUP BY id) ON seq=last ORDER BY born",
+                [*arguments, as_of],
+            )
+        return [record_type.from_document(json.loads(row[0])) for row in rows if row[0] is not None]
+
+    def put(self, record: Record, at: float) -> None:
+        """Create or replace an object at a moment."""
+        document = json.dumps(record.document())
+        key = (record.site, record.kind, record.id, record.owner)
+        self._db.execute(
+            "INSERT INTO objects (site, kind, id, owner, document) VALUES (?,?,?,?,?) "
+            "ON CONFLICT (site, kind, id) DO UPDATE SET owner=excluded.owner, document=excluded.document",
+            (*key, document),
+        )
+        self._remember(at, key, document)
+
+    def remove(self, record: Record, at: float) -> None:
+        """Remove an object at a moment."""
+        self._db.execute(
+            "DELETE FROM objects WHERE site=? AND kind=? AND id=?", (record.site, record.kind, record.id)
+        )
+        self._remember(at, (record.site, record.kind, record.id, record.owner), None)
+
+    def _remember(self, at: float, key: tuple[str, str, str, str], document: str | None) -> None:
+        self._db.execute(
+            "INSERT INTO history (at, site, kind, id, owner, document) VALUES (?,?,?,?,?,?)", (at, *key, document)
+        )
+
+    # What is due
+
+    def schedule(self, at: float, site: str, what: str, id: str, **detail: Any) -> None:
+        """Have `what` happen to an object at a moment."""
+        self._db.execute(
+            "INSERT INTO due (at, site, what, id, detail) VALUES (?,?,?,?,?)",
+            (at, site, what, id, json.dumps(detail)),
+        )
+
+    def next_due(self, now: float) -> Due | None:
+        """Return the earliest thing that should have happened by now."""
+        row = self._db.execute(
+            "SELECT seq, at, site, what, id, detail FROM due WHERE at<=? ORDER BY at, seq LIMIT 1", (now,)
+        ).fetchone()
+        return Due(*row[:5], json.loads(row[5])) if row else None
+
+    def done(self, due: Due) -> None:
+        """Forget something that has happened."""
+        self._db.execute("DELETE FROM due WHERE seq=?", (due.seq,))
+
+    # Allocations
+
+    def allocate(self, site: str, allocation: Allocation) -> None:
+        """Take a host (or an address) for a window."""
+        self._db.execute(
+            "INSERT INTO allocations VALUES (?,?,?,?,?,?,?)",
+            (
+                site,
+                allocation.resource,
+                allocation.reservation,
+                allocation.lease,
+                allocation.start,
+                allocation.end,
+                allocation.user,
+            ),
+        )
+
+    def release(self, reservation: str) -> None:
+        """Free all that a reservation holds."""
+        self._db.execute("DELETE FROM allocations WHERE reservation=?", (reservation,))
+
+    def move(self, reservation: str, start: float, end: float) -> None:
+        """Change the window of a reservation."""
+        self._db.execute(
+            'UPDATE allocations SET start=?, "end"=? WHERE reservation=?', (start, end, reservation)
+        )
+
+    def allocations(self, site: str) -> list[Allocation]:
+        """Return all allocations of a site."""
+        rows = self._db.execute(
+            'SELECT resource, reservation, lease, start, "end", user FROM allocations WHERE site=? ORDER BY start',
+            (site,),
+        )
+        return [Allocation(*row) for row in rows]
+
+    def taken(self, site: str, start: float, end: float, except_lease: str | None = None) -> dict[str, int]:
+        """Count, per resource, the allocations that overlap [start, end)."""
+        rows = self._db.execute(
+            'SELECT resource, count(*) FROM allocations WHERE site=? AND start<? AND "end">? AND lease IS NOT ? '
+            "GROUP BY resource",
+            (site, end, start, except_lease),
+        )
+        return dict(rows.fetchall())
+
+    # Tokens
+
+    def put_token(self, token: str, site: str, expires: float, document: dict[str, Any]) -> None:
+        """Remember a token."""
+        self._db.execute("INSERT INTO tokens VALUES (?,?,?,?)", (token, site, expires, json.dumps(document)))
+
+    def token(self, token: str, site: str, now: float) -> dict[str, Any] | None:
+        """Return what a valid token stands for."""
+        row = self._db.execute(
+            "SELECT document FROM tokens WHERE token=? AND site=? AND expires>?", (token, site, now)
+        ).fetchone()
+        document: dict[str, Any] | None = json.loads(row[0]) if row else None
+        return document
+
+    def revoke_token(self, token: str) -> None:
+        """Make a token invalid."""
+        self._db.execute("DELETE FROM tokens WHERE token=?", (token,))
+
+    # Settings
+
+    def setting(self, key: str, default: Any = None) -> Any:
+        """Return a stored value."""
+        row = self._db.execute("SELECT value FROM settings WHERE key=?", (key,)).fetchone()
+        return json.loads(row[0]) if row else default
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a value."""
+        self._db.execute("INSERT OR REPLACE INTO settings VALUES (?,?)", (key, json.dumps(value)))
+
+    # The log of committed writes
+
+    def log(self, write: Write) -> None:
+        """Append to the log."""
+        self._db.execute(
+            "INSERT INTO writes (time, service, method, path, status, request_id, kind, id, name) "
+            "VALUES (:time, :service, :method, :path, :status, :request_id, :kind, :id, :name)",
+            asdict(write),
+        )
+
+    def writes(self) -> list[dict[str, Any]]:
+        """Return the log."""
+        return _writes(self._db)
+
+
+def _writes(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    columns = ("seq", "time", "service", "method", "path", "status", "request_id", "kind", "id", "name")
+    rows = db.execute(f"SELECT {', '.join(columns)} FROM writes ORDER BY seq")  # noqa: S608
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def read_writes(path: Path) -> list[dict[str, Any]]:
+    """Read the log from the file, whether or not a server runs; an absent file is an empty log."""
+    if not path.exists():
+        return []
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
+    try:
+        return _writes(db)
+    finally:
+        db.close()

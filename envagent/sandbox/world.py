@@ -1,0 +1,66 @@
+"""The world at one moment: what a service's code may look at and change."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from envagent.sandbox.clock import Pace
+from envagent.sandbox.inventory import Site
+from envagent.sandbox.profiles import Profile
+from envagent.sandbox.records import Record
+from envagent.sandbox.state import State
+
+R = TypeVar("R", bound=Record)
+
+DEFAULT_QUOTAS = {"instances": -1, "floatingip": 50, "keypairs": 100, "security_group": 10}
+DEFAULT_SERVICE_UNITS = 20000.0
+
+
+@dataclass(frozen=True)
+class World:
+    """One site at the moment `at`, with the store, the pace of things and the site's policies."""
+
+    site: Site
+    state: State
+    at: float
+    pace: Pace
+    profile: Profile
+
+    def moment(self, at: float) -> World:
+        """Return the same site at another moment."""
+        return replace(self, at=at)
+
+    def after(self, cloud_seconds: float) -> float:
+        """Return the moment when something that takes so long is over."""
+        return self.at + self.pace.seconds(cloud_seconds)
+
+    def new_id(self) -> str:
+        """Return a fresh uuid."""
+        return str(uuid.uuid4())
+
+    def get(self, record_type: type[R], id: str) -> R | None:
+        """Return an object of this site."""
+        return self.state.get(record_type, self.site.key, id)
+
+    def find(self, record_type: type[R], owner: str | None = None, as_of: float | None = None) -> list[R]:
+        """Return the objects of a kind at this site."""
+        return self.state.find(record_type, self.site.key, owner, as_of)
+
+    def put(self, record: Record) -> None:
+        """Store an object."""
+        self.state.put(record, self.at)
+
+    def remove(self, record: Record) -> None:
+        """Remove an object."""
+        self.state.remove(record, self.at)
+
+    def schedule(self, at: float, what: str, id: str, **detail: object) -> None:
+        """Have something happen to an object at a moment."""
+        self.state.schedule(at, self.site.key, what, id, **detail)
+
+    def quota(self, resource: str) -> int:
+        """Return the project's limit, -1 for none."""
+        limits: dict[str, int] = {**DEFAULT_QUOTAS, **self.state.setting("quotas", {})}
+        return limits[resource]
