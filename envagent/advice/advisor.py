@@ -1,29 +1,123 @@
-"""The five decisions of a run. Rules decide each of them completely."""
+"""The five decisions of a run: rules decide each of them completely, an AI may propose inside their bounds.
+
+A user's wish stands over both. An AI that fails, or proposes what does not exist or breaks a bound, changes nothing
+but the warnings: the rules' answer stands. After a failure that makes the AI useless it is not asked again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from envagent.advice import duration, images
-from envagent.advice.model import Decision, Placement
+from pydantic import JsonValue
+
+from envagent.advice import answers, bounds, duration, evidence, images, proposals, tasks
+from envagent.advice.ai import Ai, NoProposal
+from envagent.advice.model import Decision, Placement, Usage
 from envagent.advice.needs import need_of
+from envagent.advice.untrusted import one_line
 from envagent.catalog import NodeType
 from envagent.cloud.port import Image
-from envagent.errors import NothingSuitable
+from envagent.errors import AdviceUnavailable, NothingSuitable
 from envagent.repository.model import Analysis, Snapshot
+
+P = TypeVar("P", bound=proposals.Proposal)
+
+MOST_CALLS = 5
+
+
+@dataclass(frozen=True)
+class _Heard(Generic[P]):
+    """What asking the AI brought: an answer, or a warning why there is none; neither when it was not asked."""
+
+    answer: P | None = None
+    usage: Usage | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        return one_line(self.answer.reasoning) if self.answer else ""
 
 
 class Advisor:
-    """Decides requirements, image candidates, image, node type and duration, each with its reason."""
+    """Decides requirements, image candidates, image, node type and duration, each with its reason.
+
+    One advisor serves one run: it counts the calls and remembers that the AI is of no use.
+    """
+
+    def __init__(
+        self,
+        ai: Ai | None = None,
+        *,
+        demanded: bool = False,
+        longest_hours: int = duration.LONGEST_HOURS,
+        evidence_tokens: int = 8000,
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            ai: None to let the rules decide alone.
+            demanded: raise AdviceUnavailable where the AI gives no answer, instead of going on by rules.
+            longest_hours: the most hours that the AI may propose.
+            evidence_tokens: the most tokens of repository text in a prompt.
+        """
+        self._ai = ai
+        self._demanded = demanded
+        self._longest = min(longest_hours, duration.LONGEST_HOURS)
+        self._evidence_tokens = evidence_tokens
+        self._calls = 0
 
     def requirements(self, snapshot: Snapshot, analysis: Analysis) -> tuple[Analysis, Decision]:
-        """What the project needs."""
-        value = analysis.requirements.model_dump(mode="json")
+        """What the project needs.
+
+        Raises:
+            AdviceUnavailable: the AI is demanded and gave no answer (as for every decision).
+        """
+        ours = analysis.requirements.model_dump(mode="json")
         count = len(analysis.evidence)
         reason = f"read from {count} {'place' if count == 1 else 'places'} in the repository"
         if not count:
             reason = "nothing in the repository tells: defaults"
-        return analysis, Decision(name="requirements", value=value, source="rules", reason=reason, rules_value=value)
+        facts: dict[str, JsonValue] = {
+            "rules": ours,
+            "sizing": analysis.sizing.model_dump(mode="json", exclude={"reasons"}),
+            "bounds": "documented numbers may be raised up to fourfold, never lowered",
+        }
+        heard = self._ask(
+            tasks.REQUIREMENTS,
+            proposals.RequirementsProposal,
+            facts,
+            evidence.brief(snapshot, analysis, self._evidence_tokens) if self._listening else "",
+        )
+        if heard.answer is None:
+            return analysis, Decision(
+                name="requirements",
+                value=ours,
+                source="rules",
+                reason=reason,
+                rules_value=ours,
+                warnings=heard.warnings,
+                usage=heard.usage,
+            )
+        merged = bounds.merge(analysis, heard.answer)
+        decided = bounds.resized(analysis, merged.requirements)
+        by_ai = bool(merged.changed) or not merged.rejected
+        if merged.changed:
+            changes = ", ".join(f"{name} {ours.get(name)} -> {new}" for name, new in merged.changed.items())
+            reason = f"{heard.reason} ({changes})"
+        elif by_ai:
+            reason = f"{reason}; the AI agrees: {heard.reason}"
+        return decided, Decision(
+            name="requirements",
+            value=decided.requirements.model_dump(mode="json"),
+            source="ai" if by_ai else "rules",
+            reason=reason,
+            rules_value=ours,
+            rejected=tuple(merged.rejected),
+            warnings=heard.warnings,
+            usage=heard.usage,
+        )
 
     def image_candidates(
         self,
@@ -54,17 +148,35 @@ class Advisor:
         nodes = [c.node_type for c in placement.candidates]
         found = images.ranked(available, nodes, need)
         if not found:
-            raise NothingSuitable(f"no image here suits {nodes[0].name}: {images.lacking(available, nodes[0], need)}")
-        chosen = images.shortlist(found)
-        names: list[str] = [i.name for i in chosen]
-        reason = f"{len(chosen)} of {len(available)} images suit {nodes[0].name}, best first"
+            lacking = images.lacking(available, nodes[0], need)
+            raise NothingSuitable(f"no image here suits {nodes[0].name}: {lacking}")
+        by_rules = images.shortlist(found)
+        reason = f"{len(by_rules)} of {len(available)} images suit {nodes[0].name} best"
+        options = {i.id: i for i in found[: answers.MOST_OPTIONS]}
+        heard: _Heard[proposals.CandidatesProposal] = _Heard()
+        if len(options) > 1:
+            facts: dict[str, JsonValue] = {
+                "requirements": analysis.requirements.model_dump(mode="json"),
+                "node_type": nodes[0].name,
+                "images": [answers.image_facts(i) for i in options.values()],
+                "rules": answers.names(by_rules),
+            }
+            heard = self._ask(tasks.CANDIDATES, proposals.CandidatesProposal, facts)
+        chosen: list[Image] = by_rules
+        rejected: list[str] = []
+        if heard.answer is not None:
+            chosen, rejected = answers.candidates(heard.answer, options, available, by_rules)
+        by_ai = heard.answer is not None and chosen is not by_rules
         return chosen, Decision(
             name="image_candidates",
-            value=list(names),
-            source="rules",
-            reason=reason,
-            rules_value=list(names),
+            value=answers.names(chosen),
+            source="ai" if by_ai else "rules",
+            reason=heard.reason if by_ai else reason,
+            rules_value=answers.names(by_rules),
             alternatives=tuple(i.name for i in found if i not in chosen),
+            rejected=tuple(rejected),
+            warnings=heard.warnings,
+            usage=heard.usage,
         )
 
     def image(
@@ -88,47 +200,89 @@ class Advisor:
         """
         need = need_of(analysis)
         if wish is not None:
-            named = images.find_named(candidates, wish)
-            reason, warnings = images.explain(named, need)
-            if problem := images.misfit(named, node_type, need):
+            chosen = images.find_named(candidates, wish)
+            reason, warnings = images.explain(chosen, need)
+            if problem := images.misfit(chosen, node_type, need):
                 warnings = (f"named by the user although {problem}", *warnings)
-            value = {"name": named.name, "id": named.id}
-            return named, Decision(name="image", value=dict(value), source="user", reason=reason, warnings=warnings)
-        fitting = [i for i in candidates if images.misfit(i, node_type, need) is None]
+            value = answers.image_value(chosen)
+            return chosen, Decision(name="image", value=value, source="user", reason=reason, warnings=warnings)
+        fitting = {i.id: i for i in candidates if images.misfit(i, node_type, need) is None}
         if not fitting:
             why = "; ".join(f"{i.name}: {images.misfit(i, node_type, need)}" for i in candidates)
             raise NothingSuitable(f"no image candidate suits {node_type.name}: {why or 'there are none'}")
-        best = fitting[0]
-        reason, warnings = images.explain(best, need)
-        return best, Decision(
+        best = chosen = next(iter(fitting.values()))
+        heard: _Heard[proposals.ImageProposal] = _Heard()
+        if len(fitting) > 1:
+            facts: dict[str, JsonValue] = {
+                "requirements": analysis.requirements.model_dump(mode="json"),
+                "node_type": node_type.name,
+                "candidates": [answers.image_facts(i) for i in fitting.values()],
+                "rules": best.name,
+            }
+            heard = self._ask(tasks.IMAGE, proposals.ImageProposal, facts)
+        rejected: tuple[str, ...] = ()
+        by_ai = False
+        if heard.answer is not None:
+            chosen, refusal = answers.image(heard.answer, fitting, need)
+            by_ai = refusal is None
+            rejected = (refusal,) if refusal else ()
+        reason, warnings = images.explain(chosen, need)
+        return chosen, Decision(
             name="image",
-            value={"name": best.name, "id": best.id},
-            source="rules",
-            reason=reason,
-            rules_value={"name": best.name, "id": best.id},
-            alternatives=tuple(i.name for i in fitting[1:]),
-            warnings=warnings,
+            value=answers.image_value(chosen),
+            source="ai" if by_ai else "rules",
+            reason=heard.reason if by_ai else reason,
+            rules_value=answers.image_value(best),
+            alternatives=tuple(i.name for i in fitting.values() if i is not chosen),
+            rejected=rejected,
+            warnings=(*warnings, *heard.warnings),
+            usage=heard.usage,
         )
 
     def node_type(
         self, placement: Placement, analysis: Analysis, *, wish: str | None = None
     ) -> tuple[Placement, Decision]:
-        """The placement with the chosen node type first; the rest stays as what to try next."""
+        """The placement with the chosen node type first; the rest stays as what to try next.
+
+        Args:
+            placement: the ranked candidates; one alone when the user named it.
+            analysis: what the project needs.
+            wish: the node type that the user named.
+        """
         best = placement.best
-        return placement, Decision(
+        options = {answers.key(c): c for c in placement.candidates if answers.equal_standing(c, best)}
+        heard: _Heard[proposals.NodeTypeProposal] = _Heard()
+        if wish is None and len(options) > 1:
+            facts: dict[str, JsonValue] = {
+                "requirements": analysis.requirements.model_dump(mode="json"),
+                "candidates": [{"name": key, "why": c.why, "waste": c.waste} for key, c in options.items()],
+                "rules": answers.key(best),
+            }
+            heard = self._ask(tasks.NODE_TYPE, proposals.NodeTypeProposal, facts)
+        chosen, rejected = best, [f"{name}: {why}" for name, why in placement.excluded.items()]
+        by_ai = False
+        if heard.answer is not None:
+            chosen, refusal = answers.node_type(heard.answer, options, placement)
+            by_ai = refusal is None
+            rejected[:0] = [refusal] if refusal else []
+        rest = [c for c in placement.candidates if c is not chosen]
+        ordered = placement.model_copy(update={"candidates": (chosen, *rest)})
+        by_user = wish is not None
+        return ordered, Decision(
             name="node_type",
-            value=best.node_type.name,
-            source="user" if wish is not None else "rules",
-            reason=best.why,
+            value=chosen.node_type.name,
+            source="user" if by_user else "ai" if by_ai else "rules",
+            reason=f"{heard.reason} ({chosen.why})" if by_ai else chosen.why,
             rules_value=best.node_type.name,
-            alternatives=tuple(c.node_type.name for c in placement.candidates[1:]),
-            rejected=tuple(f"{name}: {why}" for name, why in placement.excluded.items()),
-            warnings=best.warnings,
+            alternatives=tuple(c.node_type.name for c in rest),
+            rejected=tuple(rejected),
+            warnings=(*chosen.warnings, *heard.warnings),
+            usage=heard.usage,
         )
 
     def duration(self, analysis: Analysis, node_type: NodeType, *, wish: int | None = None) -> tuple[int, Decision]:
         """Hours of the lease. Raises UsageError when the user's hours are outside 1..168."""
-        hours, reason = duration.by_rules(analysis, node_type)
+        ours, reason = duration.by_rules(analysis, node_type)
         if wish is not None:
             asked = duration.checked(wish)
             cost = duration.service_units(node_type, asked)
@@ -137,6 +291,56 @@ class Advisor:
                 value=asked,
                 source="user",
                 reason=f"asked for by the user; {cost:g} SU on {node_type.name}",
-                rules_value=hours,
+                rules_value=ours,
             )
-        return hours, Decision(name="duration", value=hours, source="rules", reason=reason, rules_value=hours)
+        facts: dict[str, JsonValue] = {
+            "requirements": analysis.requirements.model_dump(mode="json"),
+            "workload": analysis.workload,
+            "node_type": node_type.name,
+            "su_per_hour": node_type.su_factor,
+            "bounds": {"shortest_hours": duration.SHORTEST_HOURS, "longest_hours": self._longest},
+            "rules": ours,
+        }
+        heard = self._ask(tasks.DURATION, proposals.DurationProposal, facts)
+        hours, by_ai = ours, False
+        rejected: tuple[str, ...] = ()
+        if heard.answer is not None:
+            said = heard.answer.duration_hours
+            if duration.SHORTEST_HOURS <= said <= self._longest:
+                cost = duration.service_units(node_type, said)
+                hours, by_ai, reason = said, True, f"{heard.reason} (about {cost:g} SU)"
+            else:
+                rejected = (f"{said} hours: outside {duration.SHORTEST_HOURS} to {self._longest}",)
+        return hours, Decision(
+            name="duration",
+            value=hours,
+            source="ai" if by_ai else "rules",
+            reason=reason,
+            rules_value=ours,
+            rejected=rejected,
+            warnings=heard.warnings,
+            usage=heard.usage,
+        )
+
+    @property
+    def _listening(self) -> bool:
+        return self._ai is not None and self._calls < MOST_CALLS
+
+    def _ask(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str = "") -> _Heard[P]:
+        """Ask the AI, if there is one that is of use. Never fails unless the AI is demanded."""
+        if self._ai is None or self._calls >= MOST_CALLS:
+            return _Heard()
+        self._calls += 1
+        try:
+            answer = self._ai.ask(task, schema, facts, untrusted)
+        except NoProposal as failed:
+            if failed.unavailable:
+                self._ai.close()
+                self._ai = None
+            outcome, usage = failed, failed.usage
+        else:
+            return _Heard(answer.value, answer.usage)
+        if self._demanded:
+            raise AdviceUnavailable(f"the AI gave no answer: {outcome.reason}")
+        further = "; it is not asked again" if outcome.unavailable else ""
+        return _Heard(usage=usage, warnings=(f"the AI gave no answer, the rules decided: {outcome.reason}{further}",))

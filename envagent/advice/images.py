@@ -10,7 +10,6 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from envagent.advice.needs import Need
@@ -27,11 +26,10 @@ FEWEST_CANDIDATES, MOST_CANDIDATES = 3, 5
 _NAME = re.compile(
     r"CC-(?P<distro>Ubuntu|CentOS)(?P<release>\d+(?:\.\d+)?)(?:-Stream)?"
     r"(?P<variant>-CUDA-VGPU|-CUDA\d*|-ROCm|-ARM64)?"
-    r"(?P<stamp>[-_]\d{6,}.*)?",
+    r"(?P<stamp>[-_]\d{4}(?:\d\d|-\d).*)?",
     re.IGNORECASE,
 )
 _VARIANTS: dict[str, Variant] = {"": "base", "cuda": "cuda", "rocm": "rocm", "arm64": "arm64", "cuda-vgpu": "vgpu"}
-_EPOCH = datetime.min.replace(tzinfo=UTC)
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
@@ -80,6 +78,15 @@ def traits(image: Image) -> Traits:
         cuda=cuda_toolkit(eleven=word == "cuda11") if variant in ("cuda", "vgpu") else None,
         architecture="aarch64" if variant == "arm64" else "x86_64",
     )
+
+
+def _built(image: Image) -> float:
+    """When an image was made, to compare: seconds since 1970, or 0; of a dated name its digits say it."""
+    if image.created_at is not None:
+        return image.created_at.timestamp()
+    match = _NAME.fullmatch(image.name)
+    stamp = re.sub(r"\D", "", match["stamp"] or "")[:8] if match else ""
+    return float(stamp or 0)
 
 
 def ssh_user(image: Image) -> str:
@@ -154,7 +161,6 @@ def _rank(image: Image, need: Need) -> tuple[object, ...]:
     order = [r.release for r in releases() if r.distro == seen.distro]
     preferred = _preferred_release(seen.distro, need) if seen.distro and order else None
     place = order.index(seen.release) if seen.release in order else len(order)
-    age = (image.created_at or _EPOCH).timestamp() if image.created_at else 0.0
     exact = required is not None and _same_release(seen.release, required)
     eol = not maintained(seen) and not (exact and seen.distro == distro)
     return (
@@ -164,10 +170,24 @@ def _rank(image: Image, need: Need) -> tuple[object, ...]:
         not seen.current,
         -1 if seen.release == preferred else place,
         bool(seen.cuda and seen.cuda[0] == cuda_toolkit(eleven=True)[0]),
-        -age,
+        -_built(image),
         image.name,
         image.id,
     )
+
+
+def worse(image: Image, best: Image, need: Need) -> str | None:
+    """In which respect that rules insist on an image is worse than another, or None: the first four of the rank."""
+    reasons = (
+        "no longer maintained",
+        "another distribution than the project's",
+        f"not the release {need.os_version} that the project requires",
+        f"superseded: {best.name} is current",
+    )
+    for reason, has, other in zip(reasons, _rank(image, need), _rank(best, need), strict=False):
+        if has and not other:
+            return reason
+    return None
 
 
 def maintained(seen: Traits) -> bool:
@@ -193,7 +213,7 @@ def ranked(images: Iterable[Image], nodes: Sequence[NodeType], need: Need) -> li
         if not traits(image).official:
             continue
         held = newest.get(image.name)
-        if held is None or (image.created_at or _EPOCH, image.id) > (held.created_at or _EPOCH, held.id):
+        if held is None or (_built(image), image.id) > (_built(held), held.id):
             newest[image.name] = image
     fitting = [i for i in newest.values() if any(misfit(i, n, need) is None for n in nodes)]
     best = nodes[0] if nodes else None
@@ -253,7 +273,7 @@ def find_named(images: Sequence[Image], wish: str) -> Image:
     active = [i for i in found if i.status == "active"]
     official = [i for i in active if traits(i).official]
     if official:
-        return max(official, key=lambda i: (i.created_at or _EPOCH, i.id))
+        return max(official, key=lambda i: (_built(i), i.id))
     if len(active) == 1:
         return active[0]
     if active:
