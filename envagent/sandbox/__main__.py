@@ -19,10 +19,11 @@ def main() -> int:
     options = parser.parse_args()
 
     from envagent.sandbox import server
+    from envagent.sandbox.process import AlreadyServed
 
     try:
         server.run(options.home, options.settings, options.port, options.faults, options.idle_seconds)
-    except server.AlreadyServed as error:
+    except AlreadyServed as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -28,7 +28,7 @@ Dropper = Callable[[Any], None]
 """Breaks the connection of a client address, without an answer."""
 
 
-class Dropped(Exception):  # noqa: N818 - not an error: the exchange is over
+class Dropped(Exception):
     """The connection was broken on purpose; there is nobody to answer."""
 
 

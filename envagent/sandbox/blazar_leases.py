@@ -126,7 +126,7 @@ def create(call: Call) -> Reply:
         status="PENDING",
         updated_at=world.at,
         trust_id=world.new_id().replace("-", ""),
-        start_failure=call.effects.text("lease_error"),
+        start_fails="lease_error" in call.effects,
         never_starts="lease_stuck" in call.effects,
     )
     lease.events = _new_events(call, lease, _before_end(call, lease, asked.get("before_end_date")))

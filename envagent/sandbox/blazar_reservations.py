@@ -11,7 +11,7 @@ from envagent.sandbox.clock import utc
 from envagent.sandbox.exchange import Call, ServiceError
 from envagent.sandbox.inventory import Host
 from envagent.sandbox.neutron_addresses import pool
-from envagent.sandbox.records import Lease, Reservation
+from envagent.sandbox.records import Lease, Reservation, Server
 from envagent.sandbox.state import Allocation
 from envagent.sandbox.world import World
 
@@ -91,12 +91,15 @@ def _naive(moment: float) -> datetime:
 
 
 def _free_hosts(call: Call, lease: Lease, fitting: list[Host]) -> list[Host]:
+    """Return the hosts that nobody has in the lease's window, those that a deleted server still leaves last."""
     none_of = call.effects.get("no_capacity")
     if none_of is not None:
         types = none_of.get("node_types")
         fitting = [host for host in fitting if types and host.node_type not in types]
     taken = call.world.state.taken(call.site.key, *_window(lease))
-    return [host for host in fitting if host.id not in taken]
+    lingering = {server.host for server in call.world.find(Server)}
+    free = [host for host in fitting if host.id not in taken]
+    return sorted(free, key=lambda host: host.id in lingering)
 
 
 def _addresses(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, Any]) -> None:

@@ -33,15 +33,29 @@ def hourly(world: World, lease: Lease) -> float:
     return sum(float(host.properties.get("su_factor", "1.0")) for host in hosts)
 
 
+def _cost(world: World, lease: Lease, end: float) -> float:
+    return hourly(world, lease) * max(0.0, end - lease.start) / 3600
+
+
+def _spent_key(world: World, lease: Lease) -> str:
+    return f"spent:{world.site.key}:{lease.owner}"
+
+
+def charge(world: World, lease: Lease, end: float) -> None:
+    """Book what a deleted lease has used; the rest of its price is given back."""
+    key = _spent_key(world, lease)
+    world.state.set(key, world.state.setting(key, 0.0) + _cost(world, lease, min(end, lease.end)))
+
+
 def check_budget(call: Call, lease: Lease) -> None:
-    """Refuse a lease that costs more than the project has left, what its other leases will cost set aside."""
-    if not call.world.profile.enforces_budget:
+    """Refuse a lease that costs more than the project has left, its other leases' whole price set aside."""
+    world = call.world
+    if not world.profile.enforces_budget:
         return
-    asked = hourly(call.world, lease) * (lease.end - lease.start) / 3600
-    balance = float(call.world.state.setting("service_units", DEFAULT_SERVICE_UNITS))
-    for other in call.world.find(Lease, lease.owner):
-        if other.id != lease.id:
-            balance -= hourly(call.world, other) * (other.end - other.start) / 3600
+    balance = float(world.state.setting("service_units", DEFAULT_SERVICE_UNITS))
+    balance -= world.state.setting(_spent_key(world, lease), 0.0)
+    balance -= sum(_cost(world, one, one.end) for one in world.find(Lease, lease.owner) if one.id != lease.id)
+    asked = _cost(world, lease, lease.end)
     if asked > balance:
         project = next(p.name for p in call.site.projects.values() if p.id == lease.owner)
         message = f"Reservation for project {project} would spend {asked:.2f} SUs, only {max(balance, 0):.2f} left"

@@ -13,7 +13,7 @@ from typing import Any
 
 from envagent.sandbox import blazar, glance, keystone, lease_life, neutron, nova, server_life
 from envagent.sandbox.clock import Clock, Pace, utc
-from envagent.sandbox.exchange import Call, Handler, Reply, Service, ServiceError
+from envagent.sandbox.exchange import Call, Handler, Identity, Reply, Service
 from envagent.sandbox.faults import Faults
 from envagent.sandbox.inventory import sites
 from envagent.sandbox.profiles import PROFILES, Profile
@@ -142,7 +142,7 @@ class Sandbox:
                 )
         return reply
 
-    def _caller(self, service: Service, call: Call) -> keystone.Identity:
+    def _caller(self, service: Service, call: Call) -> Identity:
         caller = keystone.authenticate(call.world, call.headers.get("x-auth-token"))
         if caller is None or (not caller.project and service.name != "keystone"):
             raise service.unauthorized()
@@ -165,6 +165,3 @@ def find_handler(service: Service, method: str, path: str) -> tuple[Handler, dic
         if all(t.startswith("{") or t == part for t, part in zip(template, parts, strict=True)):
             return route.handler, params
     return None
-
-
-__all__ = ["SERVICES", "Sandbox", "ServiceError", "find_handler"]

@@ -29,9 +29,7 @@ class Identity:
 class ServiceError(Exception):
     """A refusal. `type` is what the service's envelope calls it (Nova's key, Neutron's type)."""
 
-    def __init__(
-        self, status: int, message: str, type: str = "", headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, type: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message

@@ -48,7 +48,7 @@ ACTIONS: dict[str, Action] = {
     "ignore_delete": _action(match={"method": "DELETE"}),
     # The objects
     "no_capacity": _action("node_types", match=LEASE_CREATE),
-    "lease_error": _action("text", match=LEASE_CREATE),
+    "lease_error": _action(match=LEASE_CREATE),
     "lease_stuck": _action(match=LEASE_CREATE),
     "server_error": _action("text", "code", "after", match=SERVER_CREATE),
     "server_stuck": _action(match=SERVER_CREATE),
@@ -57,7 +57,7 @@ ACTIONS: dict[str, Action] = {
 }
 
 
-class BadSchedule(ValueError):  # noqa: N818 - reads as what it is
+class BadSchedule(ValueError):
     """A fault schedule that cannot be used; the message names the entry."""
 
 
@@ -146,11 +146,6 @@ class Effects:
     def seconds(self, action: str) -> float:
         """Return how many cloud seconds a fault takes, 0 when it does not strike."""
         return float(self._parameters.get(action, {}).get("seconds", 0))
-
-    def text(self, action: str) -> str | None:
-        """Return a fault's text, None when it does not strike."""
-        parameters = self._parameters.get(action)
-        return None if parameters is None else str(parameters.get("text", action))
 
 
 class Faults:

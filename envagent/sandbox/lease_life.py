@@ -6,6 +6,7 @@ An end takes the servers on the lease with it; floating IPs that were not reserv
 from __future__ import annotations
 
 from envagent.sandbox import clock, server_life
+from envagent.sandbox.blazar_usage import charge
 from envagent.sandbox.records import Flavor, FloatingIp, Lease, Reservation, Server
 from envagent.sandbox.state import Due
 from envagent.sandbox.world import World
@@ -50,7 +51,7 @@ def started(world: World, due: Due) -> None:
     lease = world.get(Lease, due.id)
     if lease is None or lease.status != "STARTING":
         return
-    failed = lease.start_failure is not None
+    failed = lease.start_fails
     lease.status, lease.updated_at = "ERROR" if failed else "ACTIVE", world.at
     _mark(world, lease, "start_lease", "ERROR" if failed else "DONE")
     for reservation in lease.reservations:
@@ -62,36 +63,40 @@ def started(world: World, due: Due) -> None:
 
 def _hand_over(world: World, lease: Lease, reservation: Reservation) -> None:
     """Make what a started reservation shows to its project: reserved addresses, the KVM flavor."""
-    common = {"site": lease.site, "created_at": world.at}
     if reservation.resource_type == "virtual:floatingip":
         for address in reservation.addresses:
-            world.put(
-                FloatingIp(
-                    id=world.new_id(),
-                    owner=lease.owner,
-                    name=address,
-                    network=reservation.asked["network_id"],
-                    description="",
-                    updated_at=world.at,
-                    tags=["blazar", f"reservation:{reservation.id}"],
-                    **common,
-                )
-            )
+            world.put(_reserved_address(world, lease, reservation, address))
     if reservation.resource_type == "flavor:instance":
-        source = world.site.flavors[reservation.asked["flavor_id"]]
-        extra = {**source.extra_specs, "aggregate_instance_extra_specs:reservation": reservation.id}
-        world.put(
-            Flavor(
-                id=reservation.id,
-                owner=lease.owner,
-                name=f"reservation:{reservation.id}",
-                vcpus=source.vcpus,
-                ram=source.ram,
-                disk=source.disk,
-                extra_specs=extra,
-                **common,
-            )
-        )
+        world.put(_reserved_flavor(world, lease, reservation))
+
+
+def _reserved_address(world: World, lease: Lease, reservation: Reservation, address: str) -> FloatingIp:
+    return FloatingIp(
+        id=world.new_id(),
+        site=lease.site,
+        owner=lease.owner,
+        name=address,
+        created_at=world.at,
+        network=reservation.asked["network_id"],
+        description="",
+        updated_at=world.at,
+        tags=["blazar", f"reservation:{reservation.id}"],
+    )
+
+
+def _reserved_flavor(world: World, lease: Lease, reservation: Reservation) -> Flavor:
+    source = world.site.flavors[reservation.asked["flavor_id"]]
+    return Flavor(
+        id=reservation.id,
+        site=lease.site,
+        owner=lease.owner,
+        name=f"reservation:{reservation.id}",
+        created_at=world.at,
+        vcpus=source.vcpus,
+        ram=source.ram,
+        disk=source.disk,
+        extra_specs={**source.extra_specs, "aggregate_instance_extra_specs:reservation": reservation.id},
+    )
 
 
 def before_end(world: World, due: Due) -> None:
@@ -151,10 +156,9 @@ def ended(world: World, due: Due) -> None:
 
 def delete(world: World, lease: Lease) -> float:
     """Delete a lease; return the moment from which it and its servers are gone for good."""
-    if lease.status in ("PENDING", "STARTING", "ACTIVE", "ERROR", "UPDATING"):
-        gone = let_go(world, lease)
-    else:
-        gone = world.at
+    holding = lease.status in ("PENDING", "STARTING", "ACTIVE", "ERROR")
+    gone = let_go(world, lease) if holding else world.at
+    charge(world, lease, world.at)
     if world.profile.lease_delete_waits and gone > world.at:
         lease.status, lease.updated_at = "DELETING", world.at
         lease.plan += 1

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from envagent.sandbox.clock import iso_z
-from envagent.sandbox.exchange import Call, Reply, ServiceError
+from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.inventory import stable_id
 from envagent.sandbox.neutron_lists import listing, neutron_error
 from envagent.sandbox.records import SecurityGroup
 
 
 def _rule(call: Call, group: str, **wanted: Any) -> dict[str, Any]:
-    rule = {
+    rule: dict[str, Any] = {
         "id": call.world.new_id(),
         "security_group_id": group,
         "direction": "egress",
@@ -124,7 +124,9 @@ def delete_group(call: Call) -> Reply:
     """Answer DELETE /v2.0/security-groups/ID."""
     group = _get(call, call.params["id"])
     if group.name == "default":
-        raise neutron_error(409, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
+        raise neutron_error(
+            409, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group."
+        )
     call.world.remove(group)
     call.wrote("security_group", group.id, group.name)
     return Reply(204)
@@ -155,7 +157,15 @@ def create_rule(call: Call) -> Reply:
     """Answer POST /v2.0/security-group-rules; a rule that is there already is a conflict."""
     asked = call.body.get("security_group_rule", {})
     group = _get(call, str(asked.get("security_group_id")))
-    identifying = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group_id")
+    identifying = (
+        "direction",
+        "ethertype",
+        "protocol",
+        "port_range_min",
+        "port_range_max",
+        "remote_ip_prefix",
+        "remote_group_id",
+    )
     rule = _rule(call, group.id, **{key: asked[key] for key in (*identifying, "description") if key in asked})
     for known in group.rules:
         if all(known[key] == rule[key] for key in identifying):

@@ -138,14 +138,15 @@ def create(call: Call) -> Reply:
     world.put(server)
     world.schedule(world.after(clock.SCHEDULING), "server.schedule", server.id)
     call.wrote("server", server.id, server.name)
+    own_links = links(call, "servers", server.id)
     shown = {
         "id": server.id,
         "adminPass": secrets.token_urlsafe(9),
         "OS-DCF:diskConfig": "MANUAL",
         "security_groups": [{"name": name} for name in server.security_groups],
-        "links": links(call, "servers", server.id),
+        "links": own_links,
     }
-    return Reply(202, {"server": shown}, {"Location": shown["links"][0]["href"]})
+    return Reply(202, {"server": shown}, {"Location": own_links[0]["href"]})
 
 
 def _wanted(call: Call) -> list[Server]:
@@ -159,10 +160,10 @@ def _wanted(call: Call) -> list[Server]:
         found = [server for server in found if pattern.search(server.name)]
     if status:
         found = [server for server in found if server.status == status.upper()]
-    for key, attribute in (("image", "image"), ("flavor", "flavor"), ("user_id", "user")):
+    for key in ("image", "flavor"):
         value = call.argument(key)
-        if value and key != "user_id":
-            found = [server for server in found if getattr(server, attribute) == value]
+        if value:
+            found = [server for server in found if getattr(server, key) == value]
     return sorted(found, key=lambda server: (server.created_at, server.id), reverse=True)
 
 

@@ -20,14 +20,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envagent.errors import CloudError, UsageError
+
 START_SECONDS = 20.0
 IDLE_SECONDS = 15 * 60.0
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
 KEPT_PREFIXES = ("LC_", "PYTHON", "COVERAGE")
 
 
-class SandboxError(RuntimeError):
+class SandboxError(CloudError):
     """The sandbox cannot be started or asked."""
+
+    default_hint = "envagent sandbox reset, then again"
+
+
+class AlreadyServed(UsageError):
+    """Another server has this state."""
+
+    default_hint = "use that server, or stop it; its address is in sandbox/server.json"
 
 
 @dataclass(frozen=True)

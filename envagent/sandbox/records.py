@@ -77,7 +77,7 @@ class Lease(Record):
     plan: int = 0
     reservations: list[Reservation] = field(default_factory=list)
     events: list[LeaseEvent] = field(default_factory=list)
-    start_failure: str | None = None
+    start_fails: bool = False
     never_starts: bool = False
 
     @classmethod

@@ -27,15 +27,11 @@ from envagent.sandbox.accounts import clouds
 from envagent.sandbox.app import Exchanges, build
 from envagent.sandbox.cloud import Sandbox
 from envagent.sandbox.control import Control
-from envagent.sandbox.process import Paths, write_private
+from envagent.sandbox.process import AlreadyServed, Paths, write_private
 from envagent.sandbox.state import State
 
 HOST = "127.0.0.1"
 PORT_IN_USE = 98
-
-
-class AlreadyServed(RuntimeError):  # noqa: N818 - a fact about the state
-    """Another server has this state."""
 
 
 @dataclass

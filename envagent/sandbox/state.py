@@ -115,9 +115,7 @@ class State:
         ).fetchone()
         return record_type.from_document(json.loads(row[0])) if row else None
 
-    def find(
-        self, record_type: type[R], site: str, owner: str | None = None, as_of: float | None = None
-    ) -> list[R]:
+    def find(self, record_type: type[R], site: str, owner: str | None = None, as_of: float | None = None) -> list[R]:
         """Return the objects of a kind, oldest first; `as_of` answers as a reader of that moment would have seen."""
         where = "site=? AND kind=?"
         arguments: list[Any] = [site, record_type.kind]
@@ -146,9 +144,7 @@ class State:
 
     def remove(self, record: Record, at: float) -> None:
         """Remove an object at a moment."""
-        self._db.execute(
-            "DELETE FROM objects WHERE site=? AND kind=? AND id=?", (record.site, record.kind, record.id)
-        )
+        self._db.execute("DELETE FROM objects WHERE site=? AND kind=? AND id=?", (record.site, record.kind, record.id))
         self._remember(at, (record.site, record.kind, record.id, record.owner), None)
 
     def _remember(self, at: float, key: tuple[str, str, str, str], document: str | None) -> None:
@@ -170,7 +166,10 @@ class State:
         row = self._db.execute(
             "SELECT seq, at, site, what, id, detail FROM due WHERE at<=? ORDER BY at, seq LIMIT 1", (now,)
         ).fetchone()
-        return Due(*row[:5], json.loads(row[5])) if row else None
+        if row is None:
+            return None
+        seq, at, site, what, id, detail = row
+        return Due(seq, at, site, what, id, json.loads(detail))
 
     def done(self, due: Due) -> None:
         """Forget something that has happened."""
@@ -199,9 +198,7 @@ class State:
 
     def move(self, reservation: str, start: float, end: float) -> None:
         """Change the window of a reservation."""
-        self._db.execute(
-            'UPDATE allocations SET start=?, "end"=? WHERE reservation=?', (start, end, reservation)
-        )
+        self._db.execute('UPDATE allocations SET start=?, "end"=? WHERE reservation=?', (start, end, reservation))
 
     def allocations(self, site: str) -> list[Allocation]:
         """Return all allocations of a site."""
