@@ -20,7 +20,7 @@ from blazarclient.v1.client import Client as BlazarClient
 from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity.base import BaseIdentityPlugin
 
-from envagent.cloud import classify, convert
+from envagent.cloud import classify, convert, ssh_group, trusts
 from envagent.cloud.login import Credentials, login_failed, read_credentials
 from envagent.cloud.port import (
     Cloud,
@@ -45,7 +45,6 @@ from envagent.errors import AuthenticationError, Forbidden, NotFound
 
 Profile = Literal["baremetal", "kvm"]
 
-_SSH_GROUP = "envagent-ssh"
 _EXTRA_SPECS = "2.61"  # Nova (2018) lists a flavor's extra specs from this microversion on.
 _PAGE = "1000"  # Glance's own default is 25 images a page; this is its upper limit.
 _UNRESTRICTED = (
@@ -253,33 +252,17 @@ class OpenStackCloud:
     def ensure_ssh_security_group(self) -> str | None:
         """KVM only: the id of a group of the project that lets SSH in, made or completed when it is not there.
 
-        An id, because group names are not unique in Neutron and Nova refuses an ambiguous one. The group is shared by
-        all runs of the project and stays.
+        An id, because group names are not unique in Neutron and Nova refuses an ambiguous one.
         """
         if not self._kvm():
             return None
-        doing = f"prepare security group {_SSH_GROUP}"
+        doing = f"prepare security group {ssh_group.NAME}"
         with self._call(doing):
-            project = self._session.get_project_id() or ""
-            found = self._neutron.pages("/security-groups", "security_groups", name=_SSH_GROUP, project_id=project)
-        for group in found:
-            if any(_lets_ssh_in(rule) for rule in group.get("security_group_rules", ())):
-                return str(group["id"])
-        with self._call(doing, write=True):
-            if not found:
-                about = {"name": _SSH_GROUP, "description": "SSH from anywhere, for servers that envagent launches"}
-                found = [self._neutron.post("/security-groups", {"security_group": about})["security_group"]]
-            group_id = str(found[0]["id"])
-            rule = {
-                "security_group_id": group_id,
-                "direction": "ingress",
-                "ethertype": "IPv4",
-                "protocol": "tcp",
-                "port_range_min": 22,
-                "port_range_max": 22,
-            }
-            self._neutron.post("/security-group-rules", {"security_group_rule": rule})
+            group_id, ready = ssh_group.find(self._neutron, self._session.get_project_id() or "")
+        if group_id is not None and ready:
             return group_id
+        with self._call(doing, write=True):
+            return ssh_group.complete(self._neutron, group_id)
 
     # Blazar
 
@@ -381,43 +364,18 @@ class OpenStackCloud:
             return
 
     def _blame_credential(self, refusal: Refused, name: str) -> None:
-        """Raise Forbidden when it is proven that Keystone refused Blazar the trust, so that no lease was made.
-
-        Blazar hides that refusal behind the same "Internal Server Error" as, say, its own time limit, after which the
-        lease may still come to be. So Keystone is asked for a trust that cannot be made, for a user that does not
-        exist: 403 means that these credentials may make none, 404 that they may.
-        """
+        """Raise Forbidden when it is proven that Keystone refused Blazar the trust, so that no lease was made."""
         if self._credentials.kind != "application_credential" or refusal.answer.kind != "INTERNAL_SERVER_ERROR":
             return
-        trust: dict[str, object] = {
-            "trustor_user_id": self._session.get_user_id(),
-            "trustee_user_id": "0" * 32,
-            "impersonation": False,
-            "roles": [],
-        }
-        try:
-            self._keystone.post("/OS-TRUST/trusts", {"trust": trust})
-        except Refused as answer:
-            if answer.answer.status == 403:
-                raise Forbidden(
-                    f"cannot reserve lease {name}: Keystone refuses this application credential the trust "
-                    "that Blazar needs for each lease",
-                    hint=_UNRESTRICTED,
-                    service_said=answer.answer.words,
-                    request_id=refusal.answer.request_id,
-                ) from None
-        except (NoAnswer, keystone_errors.ClientException):
-            return
-
-
-def _lets_ssh_in(rule: dict[str, object]) -> bool:
-    low, high = rule.get("port_range_min"), rule.get("port_range_max")
-    return (
-        rule.get("direction") == "ingress"
-        and rule.get("protocol") in (None, "tcp", "6")
-        and rule.get("remote_group_id") is None
-        and (low is None or (isinstance(low, int) and isinstance(high, int) and low <= 22 <= high))
-    )
+        proof = trusts.refusal(self._keystone, self._session.get_user_id())
+        if proof is not None:
+            raise Forbidden(
+                f"cannot reserve lease {name}: Keystone refuses this application credential the trust that Blazar "
+                "needs for each lease",
+                hint=_UNRESTRICTED,
+                service_said=proof.words,
+                request_id=refusal.answer.request_id,
+            ) from None
 
 
 def _segment(name: str) -> str:

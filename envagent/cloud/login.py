@@ -77,17 +77,17 @@ def read_credentials(cloud: str | None, clouds_yaml: Path | None) -> Credentials
             )
         region = _region(config, str(name))
     except keystone_errors.NoMatchingPlugin as error:
-        missing = re.search(r"name (\S+)", str(error))
-        plugin = missing.group(1) if missing else "of this name"
         raise ConfigurationError(
-            f"the login plugin {plugin} is not installed here",
+            f"the login plugin {error.name} is not installed here",
             hint="install the package that brings it (v3chameleonoidc: pip install ccauth), or use another auth_type",
         ) from None
     except keystone_errors.MissingRequiredOptions as error:
         names = ", ".join(option.dest for option in error.options)
         raise ConfigurationError(f"the credentials lack: {names}", hint=f"{_SET}; or {_SANDBOX}") from None
+    except keystone_errors.OptionError as error:
+        raise ConfigurationError(f"the credentials say too little: {error}", hint=f"{_SET}; or {_SANDBOX}") from None
     except TypeError as error:
-        raise ConfigurationError(_mixed(str(error)), hint=_unmix(str(error))) from None
+        raise _wrong_options(str(error)) from None
     except sdk_errors.ConfigException as error:
         raise ConfigurationError(f"the cloud's configuration is not usable: {error}", hint=_SANDBOX) from None
     kind = _KINDS.get(str(region.config.get("auth_type")), "other")
@@ -151,21 +151,18 @@ def _check_kind(region: CloudRegion, kind: Kind) -> None:
         )
     if kind == "password" and not (auth.get("username") or auth.get("user_id")):
         raise ConfigurationError("the credentials lack: username", hint=f"{_SET}; or {_SANDBOX}")
-    if kind == "password" and not auth.get("password"):
-        raise ConfigurationError("the credentials lack: password", hint=f"{_SET}; or {_SANDBOX}")
 
 
-def _mixed(error: str) -> str:
-    option = re.search(r"argument '(\w+)'", error)
-    if option:
-        return f"settings of two kinds of credentials are mixed: auth_type does not know {option.group(1)}"
-    return "settings of two kinds of credentials are mixed"
-
-
-def _unmix(error: str) -> str:
-    option = re.search(r"argument '(\w+)'", error)
-    name = option.group(1) if option else "that setting"
-    return f"remove {name} (OS_{name.upper()}), or set auth_type (OS_AUTH_TYPE) to the kind it belongs to"
+def _wrong_options(error: str) -> ConfigurationError:
+    """What keystoneauth's plugins say by TypeError: an option is missing, or belongs to another kind of login."""
+    named = re.search(r"'(\w+)'", error)
+    option = named.group(1) if named else "an option"
+    if "missing" in error:
+        return ConfigurationError(f"the credentials lack: {option}", hint=f"{_SET}; or {_SANDBOX}")
+    return ConfigurationError(
+        f"settings of two kinds of credentials are mixed: auth_type does not know {option}",
+        hint=f"remove {option} (OS_{option.upper()}), or set auth_type (OS_AUTH_TYPE) to the kind it belongs to",
+    )
 
 
 def login_failed(error: keystone_errors.ClientException, credentials: Credentials) -> EnvagentError:

@@ -66,7 +66,7 @@ class Flavor(CloudModel):
 
 
 class Keypair(CloudModel):
-    """A Nova keypair (of the user, at this site). `public_key` is the OpenSSH line, `fingerprint` its MD5 with colons."""
+    """A Nova keypair (of the user, at this site): the OpenSSH line, and its MD5 fingerprint with colons."""
 
     name: str
     fingerprint: str
@@ -150,7 +150,10 @@ class Reservation(CloudModel):
 
 
 class Lease(CloudModel):
-    """A Blazar lease. `status` is one of PENDING STARTING ACTIVE TERMINATING TERMINATED ERROR CREATING UPDATING DELETING."""
+    """A Blazar lease.
+
+    `status` is one of CREATING PENDING STARTING ACTIVE UPDATING TERMINATING TERMINATED DELETING ERROR.
+    """
 
     id: str
     name: str
@@ -189,7 +192,7 @@ class Server(CloudModel):
 
 
 class ServerRequest(CloudModel):
-    """What to boot. `reservation_id` becomes the scheduler hint, or the flavor at KVM@TACC."""
+    """What to boot. `reservation_id` becomes the scheduler hint, or the flavor at KVM@TACC; groups by id or name."""
 
     name: str
     image_id: str
@@ -266,7 +269,7 @@ class Cloud(Protocol):
         """Release an address."""
 
     def ensure_ssh_security_group(self) -> str | None:
-        """KVM only: the name of a security group that lets SSH in, made when absent; None on bare metal."""
+        """KVM only: the id of a security group that lets SSH in, made when absent; None on bare metal."""
 
     # Blazar
     def hosts(self) -> list[Host]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -77,9 +78,9 @@ class SingleShotSession(Session):
             response = super().request(url, method, *args, **kwargs)
         except keystone_errors.ConnectionError as error:
             cause = error.__context__
-            reason = _reason(error, cause)
-            host = urllib3.util.parse_url(url).host or ""
-            raise NoAnswer(service, host, sent=not _never_left(cause), reason=reason) from None
+            request = getattr(cause, "request", None)
+            host = urlsplit(request.url if request is not None else url).hostname or "the cloud"
+            raise NoAnswer(service, host, sent=not _never_left(cause), reason=_reason(error, cause)) from None
         if service is not None and response.status_code >= 300:
             raise Refused(Answer.read(service, method, response))
         return response
