@@ -142,9 +142,9 @@ class Context(Generic[Services]):
         """Have exactly one object; see `Ledger.create`."""
         return self.ledger.create(kind, number, name, request, make)
 
-    def remove(self, kind: ResourceKind, cloud_id: str) -> NotYet | None:
+    def remove(self, kind: ResourceKind, cloud_id: str, why: str = "") -> NotYet | None:
         """Remove one object and prove it gone; see `Ledger.remove`."""
-        return self.ledger.remove(kind, cloud_id)
+        return self.ledger.remove(kind, cloud_id, why)
 
     def use(self, kind: str, cloud_id: str, name: str) -> None:
         """Record an object that is used and was not made by the run."""

@@ -50,6 +50,19 @@ class Found:
     """What a user wants to see of it: end date, cost per hour, address (JSON values)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One intent of a stage that may try several times."""
+
+    number: int
+    name: str
+    request: Mapping[str, Any]
+    state: IntentState = IntentState.SENT
+    attempt: int = 0
+    removed: bool = False
+    error: str | None = None
+
+
 class ResourceKind(Protocol):
     """How objects of one kind are found by their mark, removed, and looked for."""
 
@@ -135,13 +148,11 @@ class Ledger:
 
         Raises:
             AmbiguousOwner: several objects bear the mark.
-            EnvagentError: what `make` raised; a definite refusal is remembered for this attempt.
+            EnvagentError: what `make` raised: nothing was made.
         """
         intent = self._holdings.intents.get((kind.name, number))
         if intent is not None and intent.state == IntentState.DONE:
             return self._known(intent)
-        if intent is not None and intent.state == IntentState.REFUSED and intent.attempt == self._attempt:
-            raise _remembered(intent)
         if intent is not None and intent.state == IntentState.SENT:
             found = [one for one in kind.find(self._holdings.run_id) if one.number == number]
             if len(found) > 1:
@@ -157,10 +168,11 @@ class Ledger:
                 return unsettled
         return self._send(kind, number, name, request, make)
 
-    def remove(self, kind: ResourceKind, cloud_id: str) -> NotYet | None:
+    def remove(self, kind: ResourceKind, cloud_id: str, why: str = "") -> NotYet | None:
         """Remove one object of the run and prove that it is gone; None once it is.
 
         A delete that the service answers without doing it is asked for again; the caller sets the deadline.
+        `why` is remembered for the stage that comes back when the object is gone.
         """
         row = self._holdings.resource(kind.name, cloud_id)
         if row is None or row.state == ResourceState.ABSENT:
@@ -170,7 +182,8 @@ class Ledger:
         if row.state == ResourceState.PRESENT or asked is None or abs(now - from_text(asked)) > REPEAT_DELETE:
             self._check_stop()
             row.state = ResourceState.REMOVING.value
-            row.detail = json.dumps({**json.loads(row.detail), "delete_asked_at": to_text(now)})
+            known = json.loads(row.detail)
+            row.detail = json.dumps({**known, "delete_asked_at": to_text(now), "why": why or known.get("why", "")})
             self.note("resource_removing", f"removing {kind.name} {row.name}")
             self.pending.append(row)
             self.flush()
@@ -194,20 +207,51 @@ class Ledger:
         if self._holdings.resource(kind, cloud_id) is None:
             self._record(kind, Found(cloud_id, name, self._holdings.run_id, 0), Ownership.FOREIGN)
 
-    def sent_in_this_attempt(self, kind: str) -> int:
-        """Count the objects of a kind that were asked for since the stage was last begun."""
-        return sum(1 for one in self._holdings.intents.values() if one.kind == kind and one.attempt == self._attempt)
+    def current(self, kind: str) -> Try | None:
+        """Give the try of a kind that may have, or has, an object: the one to go on with after a restart."""
+        for try_ in reversed(self._tries(kind)):
+            if try_.state == IntentState.SENT or (try_.state == IntentState.DONE and not try_.removed):
+                return try_
+        return None
 
-    def numbers(self, kind: str) -> list[int]:
-        """List the intents' numbers of a kind, ascending."""
-        return sorted(number for name, number in self._holdings.intents if name == kind)
+    def failed(self, kind: str) -> list[Try]:
+        """List this attempt's tries of a kind that were refused, or made and removed again."""
+        return [
+            try_
+            for try_ in self._tries(kind)
+            if try_.attempt == self._attempt and (try_.removed or try_.state == IntentState.REFUSED)
+        ]
 
-    def is_removed(self, kind: str, number: int) -> bool:
-        """Tell whether the object of an intent was made and is gone again."""
-        intent = self._holdings.intents.get((kind, number))
-        if intent is None or intent.cloud_id is None:
-            return False
-        row = self._holdings.resource(kind, intent.cloud_id)
+    def next_number(self, kind: str) -> int:
+        """Give the number for the next try of a kind; none is used twice."""
+        return 1 + max((number for name, number in self._holdings.intents if name == kind), default=0)
+
+    def why_removing(self, kind: str, cloud_id: str) -> str | None:
+        """Give the reason for which the run itself has asked for the removal of an object; None if it has not."""
+        row = self._holdings.resource(kind, cloud_id)
+        if row is None or row.state == ResourceState.PRESENT:
+            return None
+        return str(json.loads(row.detail).get("why", ""))
+
+    def _tries(self, kind: str) -> list[Try]:
+        intents = sorted(
+            (one for one in self._holdings.intents.values() if one.kind == kind), key=lambda one: one.number
+        )
+        return [
+            Try(
+                number=one.number,
+                name=one.name,
+                request=json.loads(one.request),
+                state=IntentState(one.state),
+                attempt=one.attempt,
+                removed=self._is_removed(one),
+                error=None if one.error is None else json.loads(one.error)["message"],
+            )
+            for one in intents
+        ]
+
+    def _is_removed(self, intent: IntentRecord) -> bool:
+        row = None if intent.cloud_id is None else self._holdings.resource(intent.kind, intent.cloud_id)
         return row is not None and row.state == ResourceState.ABSENT
 
     def _unsettled(self, intent: IntentRecord) -> NotYet | None:
@@ -342,10 +386,6 @@ def revive(stored: Mapping[str, Any]) -> EnvagentError:
         service_said=stored.get("service_said"),
         request_id=stored.get("request_id"),
     )
-
-
-def _remembered(intent: IntentRecord) -> EnvagentError:
-    return revive(json.loads(intent.error or "{}"))
 
 
 def settled_by(intent: IntentRecord, settle: timedelta) -> datetime:

@@ -1,0 +1,178 @@
+"""Configuration: flag > environment (.env too) > ./envagent.toml > the user's file > default.
+
+It owns the settings and where they come from. Cloud credentials are not settings of ours: they are read by
+openstacksdk from clouds.yaml and OS_*, exactly as any OpenStack client reads them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from envagent.errors import ConfigurationError
+
+PROJECT_FILE = Path("envagent.toml")
+
+
+def user_file() -> Path:
+    """Give the path of the user's own configuration file."""
+    return user_config_path("envagent") / "envagent.toml"
+
+
+class Section(BaseModel):
+    """A table of the configuration file; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AiSettings(Section):
+    """The OpenAI-compatible service that proposes; without a key the rules decide alone."""
+
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    model: str = "gpt-4o-mini"
+    timeout_seconds: PositiveFloat = 60
+    retries: int = Field(default=2, ge=0, le=10)
+    required: bool = False
+    """End with exit code 8 when the AI does not help, instead of deciding by rules."""
+
+
+class LeaseSettings(Section):
+    """Reserving hardware."""
+
+    hours: int | None = Field(default=None, ge=1, le=168)
+    """The duration, where the user wants no advice on it."""
+    max_hours: int = Field(default=168, ge=1, le=168)
+    """The longest lease that advice may propose."""
+    poll_seconds: PositiveFloat = 10
+    timeout_seconds: PositiveFloat = 300
+    """From the lease's start time to ACTIVE."""
+
+
+class ServerSettings(Section):
+    """Launching the server."""
+
+    poll_seconds: PositiveFloat = 30
+    timeout_seconds: PositiveFloat = 1800
+    tries: PositiveInt = 2
+    """How many servers are tried in one lease when deployment fails."""
+
+
+class SshSettings(Section):
+    """Proving that the server lets its user in."""
+
+    enabled: bool = True
+    port: int = Field(default=22, ge=1, le=65535)
+    poll_seconds: PositiveFloat = 15
+    timeout_seconds: PositiveFloat = 600
+    """From the server's address to the first login; bare metal opens SSH minutes after ACTIVE."""
+
+
+class NetworkSettings(Section):
+    """Networks by name."""
+
+    name: str = "sharednet1"
+    external: str = "public"
+
+
+class KeySettings(Section):
+    """The SSH key."""
+
+    name: str | None = None
+    """A keypair's name in the cloud; without one, each run makes its own key."""
+    public_key: Path | None = None
+    """A public key to register under that name when the cloud does not have it."""
+
+
+class RetrySettings(Section):
+    """Entering a step again after an error that says "try again"."""
+
+    tries: int = Field(default=8, ge=0)
+    first_seconds: PositiveFloat = 1
+    longest_seconds: PositiveFloat = 30
+
+
+class SandboxSettings(Section):
+    """The simulated Chameleon of `--cloud sandbox`."""
+
+    speed: PositiveFloat = 100
+    """How many times faster than reality the simulated cloud works."""
+
+
+class Settings(BaseSettings):
+    """All settings. Environment names are ENVAGENT_<SECTION>__<KEY>, such as ENVAGENT_SERVER__TIMEOUT_SECONDS."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ENVAGENT_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    home: Path = Field(default_factory=lambda: user_data_path("envagent"))
+    cloud: str | None = None
+    """The clouds.yaml name to use; also OS_CLOUD."""
+    settle_seconds: PositiveFloat = 60
+    """How long a write whose answer was lost may still be on its way."""
+    removal_timeout_seconds: PositiveFloat = 300
+    ai: AiSettings = AiSettings()
+    lease: LeaseSettings = LeaseSettings()
+    server: ServerSettings = ServerSettings()
+    ssh: SshSettings = SshSettings()
+    network: NetworkSettings = NetworkSettings()
+    key: KeySettings = KeySettings()
+    retry: RetrySettings = RetrySettings()
+    sandbox: SandboxSettings = SandboxSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources, strongest first."""
+        files = [TomlConfigSettingsSource(settings_cls, path) for path in (PROJECT_FILE, user_file())]
+        return init_settings, env_settings, *files
+
+
+def load(**flags: Any) -> Settings:
+    """Read the configuration; `flags` are what the command line says (nested dictionaries, None left out).
+
+    Raises:
+        ConfigurationError: a file cannot be read, or a key or value is not one of ours.
+    """
+    import tomllib
+
+    from dotenv import load_dotenv
+
+    load_dotenv(Path(".env"))
+    try:
+        settings = Settings(**flags)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"a configuration file is not valid TOML: {error}", hint=_files()) from None
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"configuration key {key}: {first['msg']}", hint=_files()) from None
+    except OSError as error:
+        raise ConfigurationError(f"configuration cannot be read: {error}", hint=_files()) from None
+    return _with_openai_variables(settings)
+
+
+def _with_openai_variables(settings: Settings) -> Settings:
+    """Take the key and the address from the variables of the openai client where ours say nothing."""
+    found: dict[str, Any] = {}
+    if settings.ai.api_key is None and os.environ.get("OPENAI_API_KEY"):
+        found["api_key"] = SecretStr(os.environ["OPENAI_API_KEY"])
+    if settings.ai.base_url is None and os.environ.get("OPENAI_BASE_URL"):
+        found["base_url"] = os.environ["OPENAI_BASE_URL"]
+    return settings.model_copy(update={"ai": settings.ai.model_copy(update=found)}) if found else settings
+
+
+def _files() -> str:
+    return f"see envagent.toml.example; files read: ./{PROJECT_FILE}, {user_file()}, ./.env, ENVAGENT_* variables"

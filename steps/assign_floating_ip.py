@@ -1,0 +1,108 @@
+"""Step 7: an address that can be reached from outside."""
+
+from __future__ import annotations
+
+from envagent.engine.intents import Found
+from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.errors import CapacityError, CloudError, NotFound, ResourceLost
+from envagent.steps import mark
+from envagent.steps.find_network import FoundNetwork
+from envagent.steps.launch_server import LaunchedServer
+from envagent.steps.request import RunRequest
+from envagent.steps.resources import FloatingIpKind
+from envagent.steps.services import StepContext
+
+ATTACH_SECONDS = 60.0
+"""How long a port may take to appear, or an address to be routed to it."""
+
+
+class AllocatedAddress(Output):
+    """A floating IP of the run's own; None where there is to be none, or none is left."""
+
+    floating_ip_id: str | None
+    address: str | None
+
+
+class AssignedAddress(Output):
+    """The address at which the server is reached from outside, if any."""
+
+    floating_ip_id: str | None
+    address: str | None
+
+
+class AssignFloatingIp(Step):
+    """Allocate an address that carries the run's mark and point it at the server's port.
+
+    An unattached address of the project may be a colleague's: only one with this run's mark is ever used.
+
+    Reads: Neutron's floating IPs and the server's ports.
+    Creates: one floating IP; the run goes on without, warned, when none is left.
+    Owner mark: the floating IP's description.
+    Undo: release the floating IP.
+    """
+
+    @stage
+    def allocate(
+        self, context: StepContext, request: RunRequest, network: FoundNetwork, launched: LaunchedServer
+    ) -> AllocatedAddress | NotYet:
+        """Stage 7A."""
+        none = AllocatedAddress(floating_ip_id=None, address=None)
+        if not request.floating_ip:
+            return none
+        if network.external_id is None:
+            context.warn("this site has no external network: the server is reached from inside only")
+            return none
+        cloud, external = context.services.cloud, network.external_id
+        kind = FloatingIpKind(cloud)
+
+        def make() -> Found:
+            return kind.found(cloud.create_floating_ip(external, mark.description(context.run_id, 1)))
+
+        wanted = {"network_id": external}
+        try:
+            found = context.create(kind, 1, f"floating IP of {launched.server_name}", wanted, make)
+        except CapacityError as refusal:
+            context.warn(
+                f"no floating IP is left ({refusal.message}); the server is reached from inside only",
+                service_said=refusal.service_said,
+            )
+            return none
+        if isinstance(found, NotYet):
+            return found
+        return AllocatedAddress(floating_ip_id=found.id, address=found.name)
+
+    @stage
+    def attach(
+        self, context: StepContext, allocated: AllocatedAddress, launched: LaunchedServer, network: FoundNetwork
+    ) -> AssignedAddress | NotYet:
+        """Stage 7B: a port update at Neutron; doing it twice is harmless."""
+        if allocated.floating_ip_id is None:
+            return AssignedAddress(floating_ip_id=None, address=None)
+        cloud = context.services.cloud
+        wait = context.wait("a port that takes the address", every=5, timeout=ATTACH_SECONDS)
+        ports = cloud.ports(launched.server_id)
+        ports.sort(key=lambda port: port.network_id != network.network_id)
+        refusal: CloudError | None = None
+        for port in ports:
+            try:
+                attached = cloud.attach_floating_ip(allocated.floating_ip_id, port.id)
+            except NotFound as error:  # this port has no way to the external network: another may
+                refusal = error
+                continue
+            return AssignedAddress(floating_ip_id=attached.id, address=attached.address)
+        if wait.over:
+            raise refusal or CloudError(f"server {launched.server_name} has no port to point an address at")
+        return wait.not_yet(f"{len(ports)} ports, none takes it")
+
+    def confirm(self, context: StepContext, output: AssignedAddress) -> None:
+        """Check that the address is still there."""
+        if output.floating_ip_id is None:
+            return
+        try:
+            address = context.services.cloud.floating_ip(output.floating_ip_id)
+        except NotFound:
+            raise ResourceLost(
+                f"floating IP {output.address} ({output.floating_ip_id}) was released by somebody"
+            ) from None
+        if address.port_id is None:
+            context.warn(f"floating IP {output.address} no longer points at the server")

@@ -1,0 +1,65 @@
+"""Step 4: the network that the server is put on."""
+
+from __future__ import annotations
+
+from envagent.cloud.port import Network
+from envagent.engine.step import Output, Step, stage
+from envagent.errors import NothingSuitable, UsageError
+from envagent.steps.initialize import Initialized
+from envagent.steps.request import RunRequest
+from envagent.steps.services import StepContext
+
+
+class FoundNetwork(Output):
+    """The server's network, and the external one that floating IPs come from (None where there is none)."""
+
+    network_id: str
+    network_name: str
+    external_id: str | None
+    external_name: str
+
+
+class FindNetwork(Step):
+    """Find the network by name and check that a server can be put on it.
+
+    Reads: Neutron's networks.
+    Creates: nothing.
+    Owner mark: none.
+    Undo: nothing to undo.
+    """
+
+    @stage
+    def find(self, context: StepContext, request: RunRequest, initialized: Initialized) -> FoundNetwork:
+        """Look the names up."""
+        settings = context.services.settings.network
+        wanted = request.network or settings.name
+        networks = context.services.cloud.networks()
+        found = [one for one in networks if wanted in (one.name, one.id)]
+        if not found:
+            raise NothingSuitable(
+                f"there is no network {wanted!r} here; there are: {_names(networks)}",
+                hint="name one with --network",
+            )
+        if len(found) > 1:
+            listed = ", ".join(one.id for one in found)
+            raise UsageError(f"{len(found)} networks are named {wanted!r}: {listed}", hint="give --network an id")
+        network = found[0]
+        if network.external:
+            raise UsageError(
+                f"network {network.name} is external: addresses come from it, servers are not put on it",
+                hint="choose another with --network, such as sharednet1",
+            )
+        if network.status != "ACTIVE" or not network.subnet_ids:
+            raise NothingSuitable(f"network {network.name} ({network.id}) is {network.status} or has no subnet")
+        external = [one for one in networks if one.external and one.name == settings.external]
+        external = external or [one for one in networks if one.external]
+        return FoundNetwork(
+            network_id=network.id,
+            network_name=network.name,
+            external_id=external[0].id if external else None,
+            external_name=external[0].name if external else settings.external,
+        )
+
+
+def _names(networks: list[Network]) -> str:
+    return ", ".join(sorted({one.name for one in networks if not one.external})) or "none"

@@ -1,0 +1,45 @@
+"""Step 0: configuration, credentials, clients; and what a resumed run must still match."""
+
+from __future__ import annotations
+
+from envagent.cloud.port import Identity
+from envagent.engine.step import Output, Step, stage
+from envagent.errors import RunMismatch
+from envagent.steps.services import StepContext
+
+
+class Initialized(Output):
+    """Who the run is, where."""
+
+    identity: Identity
+
+
+class Initialize(Step):
+    """Log in.
+
+    Reads: the configuration and the cloud's credentials.
+    Creates: nothing.
+    Owner mark: none.
+    Undo: nothing to undo.
+    """
+
+    @stage
+    def log_in(self, context: StepContext) -> Initialized:
+        """Authenticate and note project, user and site."""
+        identity = context.services.cloud.identity()
+        context.label(site=identity.region or identity.auth_url, project=identity.project_name or identity.project_id)
+        return Initialized(identity=identity)
+
+    def confirm(self, context: StepContext, output: Initialized) -> None:
+        """Refuse to go on in another project or at another site: an empty list there would mean nothing."""
+        now, then = context.services.cloud.identity(), output.identity
+        for what, ours, stored in (
+            ("project", now.project_id, then.project_id),
+            ("site", now.region, then.region),
+            ("user", now.user_id, then.user_id),
+        ):
+            if ours != stored:
+                raise RunMismatch(
+                    f"run {context.run_id} belongs to {what} {stored}, the credentials now are of {what} {ours}",
+                    hint="use the credentials that the run began with (--cloud NAME, OS_CLOUD or OS_*)",
+                )

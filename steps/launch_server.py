@@ -1,0 +1,189 @@
+"""Step 6: the server, on the reserved node."""
+
+from __future__ import annotations
+
+from envagent.cloud.port import Flavor, Image, Server, ServerRequest
+from envagent.engine.intents import Found, Try
+from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.errors import NotFound, NothingSuitable, ResourceLost, ServerFailed
+from envagent.steps import mark
+from envagent.steps.analyze_repository import AnalyzedRepository
+from envagent.steps.ensure_keypair import EnsuredKeypair
+from envagent.steps.find_network import FoundNetwork
+from envagent.steps.initialize import Initialized
+from envagent.steps.plan import Plan
+from envagent.steps.record import record
+from envagent.steps.request import RunRequest
+from envagent.steps.reserve_hardware import ReservedHardware
+from envagent.steps.resources import ServerKind
+from envagent.steps.select_image import ImageCandidates, SelectedImage
+from envagent.steps.services import StepContext
+
+
+class LaunchedServer(Output):
+    """An ACTIVE server."""
+
+    server_id: str
+    server_name: str
+    image_id: str
+    image_name: str
+    fixed_ips: tuple[str, ...]
+
+
+class LaunchServer(Step):
+    """Launch one server into the reservation; one that ends in ERROR is removed and tried once more.
+
+    Reads: Nova's flavors.
+    Creates: one server.
+    Owner mark: the server's metadata, envagent_run and envagent_try.
+    Undo: delete the server; its disk is lost.
+    """
+
+    @stage
+    def launch(
+        self,
+        context: StepContext,
+        request: RunRequest,
+        initialized: Initialized,
+        analyzed: AnalyzedRepository,
+        plan: Plan,
+        candidates: ImageCandidates,
+        selected: SelectedImage,
+        keypair: EnsuredKeypair,
+        network: FoundNetwork,
+        reserved: ReservedHardware,
+    ) -> LaunchedServer | NotYet:
+        """Create the server and wait until it is ACTIVE."""
+        cloud = context.services.cloud
+        kind = ServerKind(cloud)
+        while True:
+            current = context.ledger.current(kind.name)
+            if current is None:
+                image = _image_for(context, analyzed, plan, candidates, selected.image, reserved)
+                current = _next_try(context, request, image)
+
+            def make(current: Try = current) -> Found:
+                wanted = ServerRequest(
+                    name=current.name,
+                    image_id=current.request["image_id"],
+                    flavor_id=_flavor(context, initialized, reserved),
+                    network_id=network.network_id,
+                    key_name=keypair.name,
+                    reservation_id=reserved.reservation_id,
+                    metadata=mark.server_metadata(context.run_id, current.number),
+                    security_groups=_security_groups(context),
+                )
+                return kind.found(cloud.create_server(wanted))
+
+            found = context.create(kind, current.number, current.name, current.request, make)
+            if isinstance(found, NotYet):
+                return found
+            answer = self._await_active(context, kind, current, found)
+            if answer is not None:
+                return answer
+
+    def confirm(self, context: StepContext, output: LaunchedServer) -> None:
+        """Check that the server is still there."""
+        try:
+            server = context.services.cloud.server(output.server_id)
+        except NotFound:
+            raise _lost(output.server_name, output.server_id) from None
+        if server.status in ("DELETED", "SOFT_DELETED"):
+            raise _lost(output.server_name, output.server_id)
+        if server.status == "ERROR":
+            raise ResourceLost(f"server {output.server_name} ({output.server_id}) is in ERROR: {_fault(server)}")
+
+    def _await_active(
+        self, context: StepContext, kind: ServerKind, current: Try, found: Found
+    ) -> LaunchedServer | NotYet | None:
+        """Look at the server: ACTIVE, not yet, or (None) in ERROR and removed."""
+        settings = context.services.settings.server
+        wait = context.wait(
+            f"server ACTIVE (try {current.number})", every=settings.poll_seconds, timeout=settings.timeout_seconds
+        )
+        if context.ledger.why_removing(kind.name, found.id) is not None:
+            return context.remove(kind, found.id)
+        try:
+            server = kind.cloud.server(found.id)
+        except NotFound:
+            raise _lost(found.name, found.id) from None
+        if server.status == "ACTIVE":
+            return LaunchedServer(
+                server_id=server.id,
+                server_name=server.name,
+                image_id=current.request["image_id"],
+                image_name=current.request["image_name"],
+                fixed_ips=server.fixed_ips,
+            )
+        if server.status in ("DELETED", "SOFT_DELETED"):
+            raise _lost(found.name, found.id)
+        if server.status != "ERROR":
+            if wait.over:
+                raise ServerFailed(
+                    f"server {server.name} ({server.id}) is still {server.status} after {wait.seconds / 60:.0f} min",
+                    hint="envagent resume RUN_ID waits on; if it stays, give the help desk the server's id",
+                )
+            status = server.status if server.task_state is None else f"{server.status}/{server.task_state}"
+            return wait.not_yet(status)
+        if len(context.ledger.failed(kind.name)) + 1 >= settings.tries and not _from_earlier(context, current):
+            raise ServerFailed(
+                f"server {server.name} ({server.id}) went to ERROR, {settings.tries} times in a row",
+                service_said=_fault(server),
+                hint="envagent resume RUN_ID tries again in the same lease; envagent teardown RUN_ID removes all",
+            )
+        context.warn(f"server {server.name} went to ERROR: {_fault(server)}; removing it to try again")
+        return context.remove(kind, found.id, "went to ERROR")
+
+
+def _next_try(context: StepContext, request: RunRequest, image: Image) -> Try:
+    name = request.server_name or mark.server_name(context.run_id, mark.slug(request.repository))
+    number = context.ledger.next_number("server")
+    return Try(number, name, {"image_id": image.id, "image_name": image.name})
+
+
+def _from_earlier(context: StepContext, current: Try) -> bool:
+    """Tell whether the try was sent in an earlier attempt: a resumed run may replace what had failed before it."""
+    return current.attempt not in (0, context.attempt)
+
+
+def _image_for(
+    context: StepContext,
+    analyzed: AnalyzedRepository,
+    plan: Plan,
+    candidates: ImageCandidates,
+    selected: Image,
+    reserved: ReservedHardware,
+) -> Image:
+    """Keep the selected image unless another node type was reserved than planned and it does not suit that one."""
+    best = plan.placement.best.node_type
+    if reserved.node_type == best.name or context.ledger.failed("server"):
+        return selected
+    got = next(one.node_type for one in plan.placement.candidates if one.node_type.name == reserved.node_type)
+    ordered = [selected, *(one for one in candidates.images if one.id != selected.id)]
+    image, decision = context.services.advisor.image(ordered, analyzed.analysis, got)
+    if image.id != selected.id:
+        record(context, decision)
+    return image
+
+
+def _flavor(context: StepContext, initialized: Initialized, reserved: ReservedHardware) -> str:
+    if initialized.identity.profile == "kvm":
+        return reserved.reservation_id
+    flavors: list[Flavor] = context.services.cloud.flavors()
+    for flavor in flavors:
+        if flavor.name == "baremetal":
+            return flavor.id
+    raise NothingSuitable("this site has no flavor named baremetal", hint="take a bare-metal site with --cloud")
+
+
+def _security_groups(context: StepContext) -> tuple[str, ...]:
+    name = context.services.cloud.ensure_ssh_security_group()
+    return () if name is None else (name,)
+
+
+def _fault(server: Server) -> str:
+    return server.fault.message if server.fault else "Nova gives no reason"
+
+
+def _lost(name: str, server_id: str) -> ResourceLost:
+    return ResourceLost(f"server {name} ({server_id}) was deleted by somebody")

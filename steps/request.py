@@ -1,0 +1,35 @@
+"""What starts a run: the repository and what the user wants of the machine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RunRequest(BaseModel):
+    """The user's wishes, as stored with the run; None leaves the choice to the decisions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repository: str
+    """`https://` URL or local path."""
+    ref: str | None = None
+    cloud: str | None = None
+    """clouds.yaml name; None means OS_CLOUD or OS_*."""
+    node_type: str | None = None
+    image: str | None = None
+    hours: int | None = Field(default=None, ge=1, le=168)
+    start: datetime | None = None
+    """When the lease begins; None means now."""
+    wait_for_capacity: bool = False
+    """Reserve the earliest window when nothing is free now."""
+    key_name: str | None = None
+    public_key: Path | None = None
+    network: str | None = None
+    server_name: str | None = None
+    floating_ip: bool = True
+    ai: bool = True
+    output_folder: Path
+    """Where `{server_name}_info.json` is written."""

@@ -1,0 +1,272 @@
+"""Step 5: find hardware that is really free, and reserve it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from envagent.advice.model import Candidate, Placement
+from envagent.cloud.port import FlavorReservation, HostReservation, Lease
+from envagent.engine.intents import Found, Try
+from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.errors import CapacityError, LeaseFailed, NoCapacity, NotFound, ResourceLost
+from envagent.steps import mark
+from envagent.steps.analyze_repository import AnalyzedRepository
+from envagent.steps.initialize import Initialized
+from envagent.steps.plan import Approved, Plan
+from envagent.steps.record import record
+from envagent.steps.request import RunRequest
+from envagent.steps.resources import LeaseKind
+from envagent.steps.select_image import AvailableImages
+from envagent.steps.services import StepContext
+from envagent.steps.site import look
+
+DEFAULT_HOURS = 24
+"""For the first look at what is free; the duration is decided for the node type found."""
+
+ENDED = ("TERMINATING", "TERMINATED", "DELETING")
+NEVER_STARTED = "never became ACTIVE"
+
+MOST_TRIES = 8
+"""How many node types are asked for in one attempt; matters where the site hides what is free."""
+
+STARTING = ("CREATING", "PENDING", "STARTING", "UPDATING")
+
+
+class ReservedHardware(Output):
+    """An ACTIVE lease and the reservation in it that servers are launched into."""
+
+    lease_id: str
+    lease_name: str
+    reservation_id: str
+    node_type: str
+    hours: int
+    start: datetime
+    end: datetime
+    service_units: float
+
+
+class ReserveHardware(Step):
+    """Plan, have it approved, reserve; a refused node type is followed by the next of the plan.
+
+    Reads: Blazar's hosts and allocations where the site shows them; the AI where there is one.
+    Creates: one lease.
+    Owner mark: the lease's name, envagent-RUN_ID-NUMBER-...
+    Undo: delete the lease.
+    """
+
+    @stage
+    def plan(
+        self,
+        context: StepContext,
+        request: RunRequest,
+        initialized: Initialized,
+        analyzed: AnalyzedRepository,
+        available: AvailableImages,
+    ) -> Plan:
+        """Rank what satisfies the needs by what is free; decide node type and duration."""
+        from envagent.advice import images
+        from envagent.advice.duration import service_units
+        from envagent.advice.placement import place as rank_candidates
+
+        advisor = context.services.advisor
+        site = look(context.services.cloud, initialized.identity)
+        wished_image = images.find_named(available.images, request.image) if request.image else None
+        start = request.start or context.now()
+
+        def place(hours: int) -> Placement:
+            return rank_candidates(
+                analyzed.analysis,
+                site.node_types,
+                site.hosts,
+                site.occupations,
+                available.images,
+                now=start,
+                hours=hours,
+                node_type=request.node_type,
+                image=wished_image,
+            )
+
+        wish = request.hours or context.services.settings.lease.hours
+        placement, decision = advisor.node_type(place(wish or DEFAULT_HOURS), analyzed.analysis, wish=request.node_type)
+        record(context, decision)
+        hours, decided = advisor.duration(analyzed.analysis, placement.best.node_type, wish=wish)
+        hours = min(hours, context.services.settings.lease.max_hours) if wish is None else hours
+        record(context, decided)
+        if hours != placement.hours:
+            placement = _keep_first(place(hours), placement.best.node_type.name)
+        begin = request.start
+        if placement.full:
+            begin = _when_free(placement, request)
+        best = placement.best.node_type
+        context.label(node_type=best.name)
+        return Plan(
+            placement=placement,
+            hours=hours,
+            hours_reason=decided.reason,
+            start=begin,
+            service_units=service_units(best, hours),
+        )
+
+    @stage
+    def approve(self, context: StepContext, plan: Plan) -> Approved | NotYet:
+        """Wait until the user agrees to the plan; nothing is made in the cloud before."""
+        if not context.approved:
+            return NotYet("approval of the plan", look_again=None)
+        return Approved(at=context.now())
+
+    @stage
+    def reserve(
+        self, context: StepContext, request: RunRequest, plan: Plan, approved: Approved, initialized: Initialized
+    ) -> ReservedHardware | NotYet:
+        """Create the lease and wait until it is ACTIVE; ERROR or a refusal leads to the next candidate."""
+        cloud = context.services.cloud
+        kind = LeaseKind(cloud)
+        ledger = context.ledger
+        candidates = {candidate.node_type.name: candidate for candidate in plan.placement.candidates}
+        while True:
+            current = ledger.current(kind.name) or _next_try(context, request, plan)
+            candidate = candidates[current.request["node_type"]]
+            end = _end(context, plan)
+
+            def make(candidate: Candidate = candidate, name: str = current.name, end: datetime = end) -> Found:
+                made = cloud.create_lease(name, plan.start, end, _reservation(candidate, initialized))
+                return kind.found(made)
+
+            try:
+                found = context.create(kind, current.number, current.name, current.request, make)
+            except CapacityError as refusal:
+                context.warn(f"{candidate.node_type.name}: {refusal.message}")
+                continue
+            if isinstance(found, NotYet):
+                return found
+            answer = self._await_active(context, kind, plan, candidate, found)
+            if answer is not None:
+                return answer
+
+    def confirm(self, context: StepContext, output: ReservedHardware) -> None:
+        """Check that the lease is still there and still holds a node."""
+        try:
+            lease = context.services.cloud.lease(output.lease_id)
+        except NotFound:
+            raise ResourceLost(f"lease {output.lease_name} ({output.lease_id}) was deleted by somebody") from None
+        if lease.status in (*ENDED, "ERROR"):
+            raise ResourceLost(
+                f"lease {lease.name} ({lease.id}) is {lease.status}; it was to end at {lease.end:%Y-%m-%d %H:%M} UTC"
+            )
+        if lease.degraded or any(item.missing_resources for item in lease.reservations):
+            context.warn(f"lease {lease.name} is degraded: its node failed and Blazar found no replacement")
+        elif any(item.resources_changed for item in lease.reservations):
+            context.warn(f"Blazar replaced the node of lease {lease.name}: a server that was on the old one is lost")
+
+    def _await_active(
+        self, context: StepContext, kind: LeaseKind, plan: Plan, candidate: Candidate, found: Found
+    ) -> ReservedHardware | NotYet | None:
+        """Look at the lease: ACTIVE, not yet, or (None) in ERROR and removed."""
+        why = context.ledger.why_removing(kind.name, found.id)
+        if why is not None:
+            gone = context.remove(kind, found.id)
+            if gone is None and why == NEVER_STARTED:
+                raise LeaseFailed(
+                    f"lease {found.name} did not become ACTIVE; it has been removed",
+                    hint="envagent resume RUN_ID reserves anew; see the site's status page if it happens again",
+                )
+            return gone
+        try:
+            lease = kind.cloud.lease(found.id)
+        except NotFound:
+            raise ResourceLost(f"lease {found.name} ({found.id}) was deleted by somebody") from None
+        settings = context.services.settings.lease
+        wait = context.wait(
+            "lease ACTIVE", every=settings.poll_seconds, timeout=settings.timeout_seconds, counted_from=lease.start
+        )
+        if lease.status == "ACTIVE":
+            return _reserved(plan, candidate, lease)
+        if lease.status in STARTING and not wait.over:
+            return wait.not_yet(lease.status)
+        if lease.status in ENDED:
+            raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended: it is {lease.status}")
+        # A lease that does not start holds its node and is charged until its end: Blazar removes nothing by itself.
+        context.warn(f"lease {lease.name} is {lease.status} {wait.seconds:.0f} s after it was asked for; removing it")
+        context.remove(kind, lease.id, NEVER_STARTED if wait.over else f"went to {lease.status}")
+        return NotYet(f"removal of lease {lease.name}", context.now())
+
+
+def _next_try(context: StepContext, request: RunRequest, plan: Plan) -> Try:
+    """Take the first candidate that this attempt has not tried yet.
+
+    Raises:
+        NoCapacity: all were tried; says what each answered.
+    """
+    failed = context.ledger.failed("lease")
+    tried = {one.request["node_type"] for one in failed}
+    for candidate in plan.placement.candidates[:MOST_TRIES]:
+        if candidate.node_type.name not in tried:
+            number = context.ledger.next_number("lease")
+            name = mark.lease_name(context.run_id, number, mark.slug(request.repository))
+            return Try(number, name, {"node_type": candidate.node_type.name, "hours": plan.hours})
+    told = "; ".join(f"{one.request['node_type']}: {one.error or 'did not start'}" for one in failed)
+    raise NoCapacity(f"no suitable node can be reserved now ({told}){_next_free(plan.placement)}")
+
+
+def _reservation(candidate: Candidate, initialized: Initialized) -> HostReservation | FlavorReservation:
+    if initialized.identity.profile == "kvm":
+        return FlavorReservation(flavor_id=candidate.node_type.flavor_id or candidate.node_type.name)
+    return HostReservation(node_type=candidate.node_type.name, exclude_uids=candidate.exclude_uids)
+
+
+def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardware:
+    found = [item for item in lease.reservations if item.resource_type in ("physical:host", "flavor:instance")]
+    if not found:
+        raise LeaseFailed(f"lease {lease.name} ({lease.id}) is ACTIVE and holds no host")
+    return ReservedHardware(
+        lease_id=lease.id,
+        lease_name=lease.name,
+        reservation_id=found[0].id,
+        node_type=candidate.node_type.name,
+        hours=plan.hours,
+        start=lease.start,
+        end=lease.end,
+        service_units=candidate.su_per_hour * plan.hours,
+    )
+
+
+def _end(context: StepContext, plan: Plan) -> datetime:
+    """Give the lease's end: whole minutes, never beyond the asked hours as Blazar counts them."""
+    begin = plan.start or context.now()
+    return begin.replace(second=0, microsecond=0) + timedelta(hours=plan.hours)
+
+
+def _keep_first(placement: Placement, name: str) -> Placement:
+    """Keep the decided node type first where the placement for the decided hours still has it free."""
+    first = [one for one in placement.candidates if one.node_type.name == name and one.free_now != 0]
+    rest = [one for one in placement.candidates if one not in first]
+    return placement.model_copy(update={"candidates": (*first, *rest)})
+
+
+def _when_free(placement: Placement, request: RunRequest) -> datetime:
+    """Give the start of the earliest window, where the user is willing to wait for it.
+
+    Raises:
+        NoCapacity: the user is not, or there is none.
+    """
+    earliest = placement.next_free
+    if request.wait_for_capacity and earliest is not None:
+        return _next_minute(earliest)
+    raise NoCapacity(
+        f"all suitable nodes are reserved now{_next_free(placement)}",
+        hint="reserve the earliest window with --wait-for-capacity, or ask for other hardware with --node-type",
+    )
+
+
+def _next_minute(moment: datetime) -> datetime:
+    whole = moment.replace(second=0, microsecond=0)
+    return whole if whole == moment else whole + timedelta(minutes=1)
+
+
+def _next_free(placement: Placement) -> str:
+    known = [
+        f"{one.node_type.name} at {one.next_free:%Y-%m-%d %H:%M} UTC"
+        for one in placement.candidates
+        if one.next_free is not None and one.free_now == 0
+    ]
+    return f"; free again: {', '.join(known)}" if known else ""

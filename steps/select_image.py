@@ -1,0 +1,84 @@
+"""Step 2: the image, in two stages: a few candidates, then one with a look at its details."""
+
+from __future__ import annotations
+
+from envagent.cloud.port import Image
+from envagent.engine.step import Output, Step, stage
+from envagent.steps.analyze_repository import AnalyzedRepository
+from envagent.steps.initialize import Initialized
+from envagent.steps.plan import Plan
+from envagent.steps.record import record
+from envagent.steps.request import RunRequest
+from envagent.steps.services import StepContext
+
+
+class AvailableImages(Output):
+    """The images that a server can be made of: public ones, and the one that the user names."""
+
+    images: tuple[Image, ...]
+
+
+class ImageCandidates(Output):
+    """Three to five images, best first."""
+
+    images: tuple[Image, ...]
+
+
+class SelectedImage(Output):
+    """The image for the planned node type."""
+
+    image: Image
+
+
+class SelectImage(Step):
+    """List the images beside the analysis; choose beside the reservation.
+
+    Reads: Glance; the AI where there is one.
+    Creates: nothing.
+    Owner mark: none.
+    Undo: nothing to undo.
+    """
+
+    @stage
+    def list_images(self, context: StepContext, request: RunRequest, initialized: Initialized) -> AvailableImages:
+        """List what the site has."""
+        usable = [
+            image
+            for image in context.services.cloud.images()
+            if image.status == "active" and (image.visibility == "public" or request.image in (image.name, image.id))
+        ]
+        return AvailableImages(images=tuple(usable))
+
+    @stage
+    def choose_candidates(
+        self,
+        context: StepContext,
+        request: RunRequest,
+        available: AvailableImages,
+        analyzed: AnalyzedRepository,
+        plan: Plan,
+    ) -> ImageCandidates:
+        """Stage 2A: narrow the list."""
+        chosen, decision = context.services.advisor.image_candidates(
+            available.images, analyzed.analysis, plan.placement, wish=request.image
+        )
+        record(context, decision)
+        return ImageCandidates(images=tuple(chosen))
+
+    @stage
+    def choose_image(
+        self,
+        context: StepContext,
+        request: RunRequest,
+        candidates: ImageCandidates,
+        analyzed: AnalyzedRepository,
+        plan: Plan,
+    ) -> SelectedImage:
+        """Stage 2B: look at the candidates once more and choose."""
+        detailed = [context.services.cloud.image(image.id) for image in candidates.images]
+        image, decision = context.services.advisor.image(
+            detailed, analyzed.analysis, plan.placement.best.node_type, wish=request.image
+        )
+        record(context, decision)
+        context.label(image=image.name)
+        return SelectedImage(image=image)

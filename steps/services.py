@@ -1,0 +1,68 @@
+"""What the steps work with: settings, the cloud, the advisor. Each is made at its first use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from envagent.config import Settings
+from envagent.engine.context import Context
+
+if TYPE_CHECKING:
+    from envagent.advice.advisor import Advisor
+    from envagent.cloud.port import Cloud
+
+
+class Services:
+    """One run's view of the world; safe to use from several threads.
+
+    Args:
+        run_folder: the run's own folder under ENVAGENT_HOME (0700).
+        key_folder: where private keys that envagent made are kept (0700).
+        connect: opens the cloud.
+        advise: makes the advisor.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        run_folder: Path,
+        key_folder: Path,
+        connect: Callable[[], Cloud],
+        advise: Callable[[], Advisor],
+    ) -> None:
+        self.settings = settings
+        self.run_folder = run_folder
+        self.key_folder = key_folder
+        self._connect = connect
+        self._advise = advise
+        self._lock = threading.Lock()
+        self._cloud: Cloud | None = None
+        self._advisor: Advisor | None = None
+
+    @property
+    def cloud(self) -> Cloud:
+        """The cloud, connected at the first use."""
+        with self._lock:
+            if self._cloud is None:
+                self._cloud = self._connect()
+            return self._cloud
+
+    @property
+    def advisor(self) -> Advisor:
+        """The advisor."""
+        with self._lock:
+            if self._advisor is None:
+                self._advisor = self._advise()
+            return self._advisor
+
+    def close(self) -> None:
+        """Close the cloud's connections."""
+        if self._cloud is not None:
+            self._cloud.close()
+
+
+StepContext: TypeAlias = Context[Services]

@@ -1,0 +1,89 @@
+"""Step 8: look at what was made, and log in to prove it."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from envagent import ssh
+from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.errors import ServerFailed
+from envagent.steps.assign_floating_ip import AssignedAddress
+from envagent.steps.ensure_keypair import EnsuredKeypair
+from envagent.steps.launch_server import LaunchedServer
+from envagent.steps.select_image import ImageCandidates
+from envagent.steps.services import StepContext
+
+
+class Verified(Output):
+    """The server as a user meets it."""
+
+    server_status: str
+    fixed_ip: str | None
+    floating_ip: str | None
+    ssh_user: str
+    ssh_command: str | None
+    """None when the server has no address at all."""
+    logged_in: bool
+    """Whether a login succeeded; without one, the user is told why."""
+
+
+class Verify(Step):
+    """Read the server once more, and try SSH until it answers.
+
+    Reads: Nova; the server itself.
+    Creates: a known_hosts file in the run's own folder.
+    Owner mark: none.
+    Undo: nothing to undo.
+    """
+
+    @stage
+    def check(
+        self,
+        context: StepContext,
+        launched: LaunchedServer,
+        assigned: AssignedAddress,
+        keypair: EnsuredKeypair,
+        candidates: ImageCandidates,
+    ) -> Verified | NotYet:
+        """Collect addresses and try to log in."""
+        from envagent.advice.images import ssh_user
+
+        server = context.services.cloud.server(launched.server_id)
+        image = next((one for one in candidates.images if one.id == launched.image_id), None)
+        user = "cc" if image is None else ssh_user(image)
+        fixed = next(iter(server.fixed_ips), None)
+        address = assigned.address or fixed
+        answer = self._log_in(context, assigned.address, user, keypair.private_key)
+        if isinstance(answer, NotYet):
+            return answer
+        return Verified(
+            server_status=server.status,
+            fixed_ip=fixed,
+            floating_ip=assigned.address,
+            ssh_user=user,
+            ssh_command=None if address is None else ssh.command_line(address, user, keypair.private_key),
+            logged_in=answer,
+        )
+
+    def _log_in(self, context: StepContext, address: str | None, user: str, key: Path | None) -> bool | NotYet:
+        settings = context.services.settings.ssh
+        if not settings.enabled or address is None:
+            return False
+        wait = context.wait("SSH login", every=settings.poll_seconds, timeout=settings.timeout_seconds)
+        login = ssh.try_login(address, user, key, context.services.run_folder / "known_hosts", settings.port)
+        if login.logged_in:
+            return True
+        if ipaddress.ip_address(address).is_loopback:  # a simulated or test cloud: no machine is behind it
+            context.report(f"SSH at {address}: {login.said}; a loopback address is not waited for")
+            return False
+        if login.reached and key is None:
+            context.report(f"SSH answers at {address}; the private key is not here, so no login was tried")
+            return False
+        if wait.over:
+            raise ServerFailed(
+                f"no SSH login at {user}@{address} within {settings.timeout_seconds / 60:.0f} min of ACTIVE",
+                service_said=login.said,
+                hint="envagent resume RUN_ID tries again; a node that never answers is a case for the help desk",
+            )
+        return wait.not_yet(login.said)
