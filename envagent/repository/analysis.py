@@ -1,0 +1,63 @@
+"""From a snapshot to requirements, by plain rules.
+
+Owns: the order: read every file into facts, survey the listing, conclude, size. Nothing of the repository is run, and
+no reader's failure ends it. Must not: hold a rule of its own.
+"""
+
+from __future__ import annotations
+
+from envagent.repository import listing as listings
+from envagent.repository.conclusions import amounts, gpu, pythons, sizing, systems
+from envagent.repository.facts import Facts
+from envagent.repository.model import Analysis, Requirements, Snapshot
+from envagent.repository.readers.registry import read_file
+
+
+def analyze(snapshot: Snapshot) -> Analysis:
+    """Conclude what hardware the repository's main job needs, with the evidence for it."""
+    facts = Facts()
+    for path, text in snapshot.files.items():
+        read_file(path, text, facts)
+    listing = listings.survey(snapshot.entries)
+    listings.read(snapshot.entries, listing, facts)
+    accelerator = gpu.conclude(facts)
+    python = pythons.conclude(
+        facts, python_files=listing.languages.get("Python", 0) + listing.languages.get("Jupyter", 0)
+    )
+    ram, ram_evidence = amounts.conclude(facts, "ram", "ram_gb")
+    disk, disk_evidence = amounts.conclude(facts, "disk", "disk_gb")
+    cores, cores_evidence = amounts.conclude(facts, "cores", "cpu_cores")
+    os_type, os_version, system_evidence = systems.conclude_system(facts)
+    special, architecture, special_evidence = systems.conclude_special(facts, gpu_vendor=accelerator.vendor)
+    requirements = Requirements(
+        cpu_cores=int(cores) if cores else None,
+        ram_gb=ram,
+        gpu_required=accelerator.required,
+        gpu_optional=accelerator.optional,
+        gpu_vendor=accelerator.vendor,
+        gpu_count=accelerator.count,
+        gpu_memory_gb=accelerator.memory_gb,
+        cuda_required=accelerator.required and accelerator.vendor == "nvidia",
+        cuda_version=accelerator.cuda_version,
+        disk_gb=disk,
+        os_type=os_type,
+        os_version=os_version,
+        architecture=architecture,
+        python_version=python.version,
+        special_requirements=special,
+    )
+    return Analysis(
+        requirements=requirements,
+        sizing=sizing.size(requirements, facts, listing),
+        evidence=(
+            *accelerator.evidence,
+            *python.evidence,
+            *ram_evidence,
+            *disk_evidence,
+            *cores_evidence,
+            *system_evidence,
+            *special_evidence,
+        ),
+        assumptions=(*python.assumptions, *facts.notes),
+        languages=listing.languages,
+    )

@@ -1,0 +1,40 @@
+"""How much RAM and disk, and how many cores, the repository's documents ask for.
+
+Owns: choosing among the amounts that were found. Must not: fill gaps; what no document says is None.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from envagent.repository.conclusions.evidence import evidence
+from envagent.repository.facts import Amount, Facts
+from envagent.repository.model import Evidence
+
+_STANCE = {"minimum": 1.0, "recommended": 0.9, "tested": 0.6, "mentioned": 0.2}
+_CREDIBLE = 0.25
+_NEAR_BEST = 0.4
+_COMFORT = 2.0
+
+
+def conclude(facts: Facts, what: Literal["ram", "disk", "cores"], field: str) -> tuple[float | None, list[Evidence]]:
+    """The amount asked for, with the place that asks.
+
+    Documents name a least amount and often a comfortable one; the comfortable one is taken when it is at most twice
+    the least. Among several credible places the largest amount wins, for a node too small ends the run.
+    """
+    weighed = [(a.weight * _STANCE[a.stance], a) for a in facts.amounts if a.what == what]
+    best = max((w for w, _ in weighed), default=0.0)
+    if best < _CREDIBLE:
+        return None, []
+    credible = [a for w, a in weighed if w >= max(_CREDIBLE, _NEAR_BEST * best)]
+    firm = [a for a in credible if a.stance != "recommended"] or credible
+    chosen = max(firm, key=lambda a: a.value)
+    for more in sorted((a for a in credible if a.stance == "recommended"), key=lambda a: a.value):
+        if chosen.value < more.value <= _COMFORT * chosen.value:
+            chosen = more
+    return chosen.value, [_evidence(field, chosen)]
+
+
+def _evidence(field: str, chosen: Amount) -> Evidence:
+    return evidence(field, chosen.value, chosen.spot, chosen.weight * _STANCE[chosen.stance], chosen.stance)

@@ -1,0 +1,162 @@
+"""Is a GPU needed, whose, and how much memory must it have?
+
+Owns: weighing signs for and against. Signs of one kind repeat each other, so within a kind the strongest counts fully
+and the others little; the kinds add up, and from `_ENOUGH` on a GPU is needed. Must not: read text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+
+from envagent.repository.conclusions.evidence import evidence
+from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, Package, Scope, Vendor
+from envagent.repository.knowledge import table
+from envagent.repository.model import Evidence
+
+_ENOUGH = 2.0
+_REPEATED = 0.2
+_MOST_BY_REPETITION = 0.8
+_SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "optional": 0.2, "development": 0.1}
+_FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
+
+
+@dataclass(frozen=True)
+class GpuConclusion:
+    """The answer, with the evidence for it."""
+
+    required: bool
+    optional: bool
+    vendor: Vendor | None
+    cuda_version: str | None
+    memory_gb: float | None
+    count: int | None
+    evidence: tuple[Evidence, ...]
+
+
+def conclude(facts: Facts) -> GpuConclusion:
+    """Weigh all signs."""
+    signs = [*facts.gpu, *_package_signs(facts.packages)]
+    total = _total(signs)
+    required = total >= _ENOUGH
+    positive = [s for s in signs if s.weight > 0]
+    optional = not required and (_total(positive) >= 0.8 or any(s.kind == "optional" for s in signs))
+    vendor = _vendor(positive) if required else None
+    told = sorted((s for s in signs if (s.weight > 0) == required), key=lambda s: -abs(s.weight))[:5]
+    found = [evidence("gpu_required", required, s.spot, s.weight, s.note) for s in told]
+    memory, count = None, None
+    if required:
+        memory, memory_evidence = _memory(facts.amounts)
+        found += memory_evidence
+        counts = [a for a in facts.amounts if a.what == "gpus" and a.weight >= 0.5]
+        count = int(max(counts, key=lambda a: a.weight).value) if counts else None
+    cuda = _cuda([*facts.cuda, *_package_cuda(facts.packages)]) if required and vendor != "amd" else None
+    if cuda is not None:
+        found.append(evidence("cuda_version", cuda.version, cuda.spot, cuda.weight))
+    return GpuConclusion(required, optional, vendor, cuda.version if cuda else None, memory, count, tuple(found))
+
+
+def _total(signs: list[GpuSign]) -> float:
+    kinds: dict[str, list[float]] = defaultdict(list)
+    for sign in signs:
+        kinds[sign.kind + ("+" if sign.weight > 0 else "-")].append(sign.weight)
+    total = 0.0
+    for kind, weights in kinds.items():
+        weights.sort(key=abs, reverse=True)
+        rest = _REPEATED * sum(weights[1:])
+        rest = max(-_MOST_BY_REPETITION, min(_MOST_BY_REPETITION, rest))
+        total += weights[0] + (0 if kind == "optional-" else rest)
+    return total
+
+
+def _vendor(signs: list[GpuSign]) -> Vendor:
+    weight: dict[Vendor, float] = defaultdict(float)
+    for sign in signs:
+        if sign.vendor is not None:
+            weight[sign.vendor] += sign.weight
+    return max(weight, key=lambda v: weight[v]) if weight else "nvidia"
+
+
+def _package_signs(packages: list[Package]) -> list[GpuSign]:
+    promoted = not any(p.scope == "main" for p in packages)
+    frameworks = {p.name for p in packages if p.name in _FRAMEWORKS and "cpu" not in p.local}
+    signs: list[GpuSign] = []
+    for package in packages:
+        factor = 1.0 if promoted and package.scope == "component" else _SCOPE[package.scope]
+        for weight, vendor, why in _weights(package):
+            # A CPU build beside another framework is an auxiliary.
+            own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
+            signs.append(
+                GpuSign(
+                    "denial" if own < 0 else "dependency", own * factor, vendor, package.spot, f"{package.name} {why}"
+                )
+            )
+    return signs
+
+
+def _weights(package: Package) -> list[tuple[float, Vendor | None, str]]:
+    found: list[tuple[float, Vendor | None, str]] = []
+    if re.fullmatch(r"cu\d+|cuda.*", package.local):
+        found.append((3.0, "nvidia", "is a CUDA build"))
+    elif package.local.startswith("rocm"):
+        found.append((3.0, "amd", "is a ROCm build"))
+    elif package.local == "cpu":
+        return [(-3.0, None, "is built for CPUs only")]
+    if any(re.match(r"(and-)?cuda|gpu", extra) for extra in package.extras):
+        found.append((2.5, "nvidia", "is wanted with its CUDA extra"))
+    elif "cpu" in package.extras:
+        return [(-1.0, None, "is wanted with its CPU extra")]
+    for names, weight, vendor, why in _known():
+        if names.fullmatch(package.name):
+            found.append((weight, vendor, why))
+            break
+    return found
+
+
+@cache
+def _known() -> list[tuple[re.Pattern[str], float, Vendor | None, str]]:
+    return [
+        (
+            re.compile("|".join(re.escape(n).replace(r"\*", ".*") for n in row["names"])),
+            row["weight"],
+            row.get("vendor"),
+            row["why"],
+        )
+        for row in table("packages")["gpu"]
+    ]
+
+
+def _package_cuda(packages: list[Package]) -> list[CudaSign]:
+    signs = []
+    for package in packages:
+        if found := re.fullmatch(r"cu(\d{2})(\d)", package.local):
+            signs.append(CudaSign(f"{found[1]}.{found[2]}", 2.0 * _SCOPE[package.scope], package.spot))
+        elif package.name in ("cudatoolkit", "pytorch-cuda", "cuda-toolkit", "cuda-version") and package.pinned:
+            version = ".".join(package.pinned.split(".")[:2])
+            signs.append(CudaSign(version, 1.8 * _SCOPE[package.scope], package.spot))
+    return signs
+
+
+def _cuda(signs: list[CudaSign]) -> CudaSign | None:
+    return max(signs, key=lambda s: s.weight, default=None)
+
+
+def _memory(amounts: list[Amount]) -> tuple[float | None, list[Evidence]]:
+    """The least that any credible statement asks for, raised to what the default case needs.
+
+    Readmes give the smallest variant and the usual one; up to three times the smallest counts as usual.
+    """
+    factor = {"minimum": 1.0, "recommended": 0.8, "tested": 0.5, "mentioned": 0.4}
+    weighed = [(a.weight * factor[a.stance], a) for a in amounts if a.what == "vram"]
+    best = max((w for w, _ in weighed), default=0.0)
+    credible = [a for w, a in weighed if w >= 0.5 * best and w >= 0.15]
+    if not credible:
+        return None, []
+    least = min(a.value for a in credible)
+    strict = [a for a in credible if a.stance == "minimum"] or credible
+    chosen = max(
+        (a for a in strict if a.value <= 3 * least), key=lambda a: a.value, default=min(credible, key=lambda a: a.value)
+    )
+    return chosen.value, [evidence("gpu_memory_gb", chosen.value, chosen.spot, chosen.weight, chosen.stance)]

@@ -1,0 +1,87 @@
+"""Which CPython to install.
+
+Owns: intersecting what all places allow, the most binding first, and choosing one of what is left. A place that
+contradicts a more binding one is left out and named. Must not: invent a bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
+
+from envagent.repository.conclusions.evidence import evidence
+from envagent.repository.facts import PYTHON_MINORS, Facts, Package, PythonSign
+from envagent.repository.knowledge import table
+from envagent.repository.model import Evidence
+
+# Among what is allowed: the versions that most wheels exist for come first.
+_PREFERENCE = ("3.11", "3.10", "3.12", "3.9", "3.8", "3.13", "3.7", "3.14", "3.6", "3.5", "2.7", "3.4")
+_WHEELS = 2
+_MERELY_USED = 0
+
+
+@dataclass(frozen=True)
+class PythonConclusion:
+    """The version with its evidence, and what had to be assumed."""
+
+    version: str | None
+    evidence: tuple[Evidence, ...]
+    assumptions: tuple[str, ...]
+
+
+def conclude(facts: Facts, *, python_files: int) -> PythonConclusion:
+    """Intersect and choose; None for a repository without Python manifests or statements."""
+    signs = sorted(
+        [*facts.pythons, *_wheel_signs(facts.packages)], key=lambda s: (-s.authority, s.spot.path.count("/"))
+    )
+    allowed = frozenset(PYTHON_MINORS)
+    kept: list[PythonSign] = []
+    assumptions: list[str] = []
+    for sign in signs:
+        if not sign.allowed:
+            continue
+        if narrowed := allowed & sign.allowed:
+            if sign.authority > _MERELY_USED or len(kept) == 0 or len(narrowed) < len(allowed):
+                kept.append(sign)
+            allowed = narrowed
+        elif sign.authority > _MERELY_USED:
+            assumptions.append(
+                f"{sign.spot.path} says otherwise about Python ({sign.spot.quote}); the more binding place won."
+            )
+    runtime = [p for p in facts.packages if p.scope in ("main", "component")]
+    if not kept and not (python_files and runtime):
+        return PythonConclusion(None, (), ())
+    if not kept:
+        assumptions.append("No Python bound was found; its unpinned packages install on any current version.")
+    version = next(v for v in _PREFERENCE if v in allowed)
+    found = [evidence("python_version", version, s.spot, 0.5 * s.authority, s.note) for s in kept[:5]]
+    return PythonConclusion(version, tuple(found), tuple(assumptions[:3]))
+
+
+def _wheel_signs(packages: list[Package]) -> list[PythonSign]:
+    signs = []
+    for package in packages:
+        if package.pinned is None or package.scope not in ("main", "component"):
+            continue
+        rows = table("wheels").get(package.name.removesuffix("-headless").removesuffix("-gpu").removesuffix("-cpu"))
+        if rows is None:
+            continue
+        if span := _span(rows, package.pinned):
+            first, last = PYTHON_MINORS.index(span[0]), PYTHON_MINORS.index(span[1])
+            note = f"wheels of {package.name} {package.pinned} exist for {span[0]} to {span[1]}"
+            authority = _WHEELS if package.scope == "main" else 1
+            signs.append(PythonSign(frozenset(PYTHON_MINORS[first : last + 1]), authority, package.spot, note))
+    return signs
+
+
+def _span(rows: list[list[str]], pinned: str) -> tuple[str, str] | None:
+    try:
+        wanted = Version(pinned)
+    except InvalidVersion:
+        return None
+    span: tuple[str, str] | None = None
+    for since, first, last in rows:
+        if wanted >= Version(since):
+            span = first, last
+    return span

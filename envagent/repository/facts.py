@@ -1,0 +1,166 @@
+"""What readers find in single files, before anything is concluded.
+
+Owns: the typed facts and the collection that all readers write into. A fact is what one place says and how much it
+weighs, never a decision; deciding is the conclusions' work. Must not: read or weigh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from packaging.specifiers import SpecifierSet
+
+Vendor = Literal["nvidia", "amd", "intel"]
+Scope = Literal["main", "component", "optional", "development"]
+"""main: what the repository's own job installs; component: a part in a subfolder; optional: an extra or a variant;
+development: tests, documentation, linting."""
+
+PYTHON_MINORS = (
+    *("2.7", "3.4", "3.5", "3.6", "3.7", "3.8", "3.9"),
+    *("3.10", "3.11", "3.12", "3.13", "3.14"),
+)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where something stands: the evidence behind a fact (the quote is untrusted text)."""
+
+    path: str
+    line: int | None
+    quote: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """A dependency of some packaging system, named as that system names it, in lower case with dashes."""
+
+    name: str
+    specifier: SpecifierSet
+    extras: frozenset[str]
+    local: str
+    """Local version label, such as cu121 or cpu; empty without one."""
+    scope: Scope
+    spot: Spot
+    pinned: str | None = None
+    """The exact version asked for, without its local label."""
+
+
+@dataclass(frozen=True)
+class GpuSign:
+    """Something for or against a GPU being needed by the main job.
+
+    Attributes:
+        kind: signs of one kind support each other little; see conclusions.gpu.
+        weight: positive speaks for needing one, negative against; 3 alone is about enough.
+    """
+
+    kind: Literal["statement", "purpose", "dependency", "container", "sources", "command", "optional", "denial"]
+    weight: float
+    vendor: Vendor | None
+    spot: Spot
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CudaSign:
+    """A CUDA version named: `12.1`, or `>=11.1`."""
+
+    version: str
+    weight: float
+    spot: Spot
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A number of gigabytes or pieces that some place asks for."""
+
+    what: Literal["ram", "vram", "disk", "cores", "gpus"]
+    value: float
+    stance: Literal["minimum", "recommended", "tested", "mentioned"]
+    weight: float
+    spot: Spot
+
+
+@dataclass(frozen=True)
+class PythonSign:
+    """CPython minors that one place allows.
+
+    Attributes:
+        authority: 4 enforced at installation, 3 an environment's pin, 2 wheels of pinned packages, 1 prose, 0 merely used.
+    """
+
+    allowed: frozenset[str]
+    authority: int
+    spot: Spot
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SystemSign:
+    """An operating system named for the machine itself.
+
+    Attributes:
+        versions: such as 22.04; empty when only the distribution is named.
+        and_newer: later ones do too.
+    """
+
+    distribution: str
+    versions: tuple[str, ...]
+    and_newer: bool
+    weight: float
+    spot: Spot
+
+
+@dataclass(frozen=True)
+class SpecialSign:
+    """Special hardware or system features, by tag: rdma, dpdk, sgx, aarch64, ..."""
+
+    tag: str
+    weight: float
+    spot: Spot
+
+
+@dataclass
+class Facts:
+    """Everything that was found, in reading order."""
+
+    packages: list[Package] = field(default_factory=list)
+    gpu: list[GpuSign] = field(default_factory=list)
+    cuda: list[CudaSign] = field(default_factory=list)
+    amounts: list[Amount] = field(default_factory=list)
+    pythons: list[PythonSign] = field(default_factory=list)
+    systems: list[SystemSign] = field(default_factory=list)
+    specials: list[SpecialSign] = field(default_factory=list)
+    builds: set[str] = field(default_factory=set)
+    """How it is built, such as cmake, maven, npm, cargo, go, docker."""
+    notes: list[str] = field(default_factory=list)
+
+
+def minors(allowed: SpecifierSet) -> frozenset[str]:
+    """The known CPython minors of which some release satisfies the specifier."""
+    return frozenset(m for m in PYTHON_MINORS if _some_release(m, allowed))
+
+
+def _some_release(minor: str, allowed: SpecifierSet) -> bool:
+    # A bound may name a patch release: 3.10 satisfies >=3.10.4, and ==3.9.16 is a 3.9.
+    patches = {s.version.removesuffix(".*") for s in allowed}
+    candidates = [minor, f"{minor}.0", f"{minor}.30", *(p for p in patches if p.startswith(minor + "."))]
+    return any(allowed.contains(candidate, prereleases=True) for candidate in candidates)
+
+
+def quote(text: str) -> str:
+    """A line as it is shown in evidence."""
+    text = " ".join(text.split())
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def line_of(text: str, needles: Iterable[str]) -> tuple[int | None, str]:
+    """The first line that contains all of the needles, for readers whose parser forgets lines."""
+    wanted = [needle.lower() for needle in needles if needle]
+    for number, line in enumerate(text.split("\n"), 1):
+        low = line.lower()
+        if all(needle in low for needle in wanted):
+            return number, quote(line)
+    return None, quote(" ".join(wanted))

@@ -1,0 +1,54 @@
+"""Telling text that is written for automated readers from text that is written for people.
+
+Owns: the signs of such text. A repository can say anything; what gives orders to a model, names the fields of an
+answer or asks for leases tells nothing about hardware, so no conclusion may rest on it. Must not: guess at intent
+beyond these signs: a plain lie in plain prose looks like any other requirement.
+"""
+
+from __future__ import annotations
+
+import re
+
+_READER = (
+    r"(?:ai|a\.i\.|llms?|gpt\S{0,3}|automated|automatic|language[- ]models?|chat ?bots?|machine|bots?|coding|autonomous)"
+    r"(?:[- ](?:agents?|assistants?|analy\w+|readers?|reviewers?|models?|planners?|crawlers?|scanners?|systems?|tools?))"
+    r"|(?:llms?|chat ?bots?|language[- ]models?)(?= (?:reading|analy|processing|parsing|that read))"
+)
+_FIELDS = (
+    r"gpu_(?:required|memory_gb|count|vendor)|cuda_(?:required|version)|ram_gb|disk_gb|cpu_cores|special_requirements"
+)
+_BEFORE = r"(?:previous|prior|above|earlier|preceding|other|existing|your|system)"
+
+# Orders: the whole section is left out.
+_ORDERS = re.compile(
+    rf"\b(?:ignore|disregard|forget|override|bypass)\b.{{0,25}}\b{_BEFORE}\b.{{0,25}}\b(?:instruction|prompt|rule|direction|"
+    rf"message|guideline|text|file|content|context|evidence|order|everything)"
+    rf"|\b(?:notes?|notice|instructions?|message|attention|hints?|dear|hey|hello|hi|guidance|directives?)\b.{{0,20}}\b(?:{_READER})"
+    rf"|\b(?:{_FIELDS})\b\W{{0,4}}[:=]"
+    rf"|\b(?:{_READER})\b.{{0,60}}\b(?:must|shall|should|are to|need to|please|have to)\b"
+    r"|\bif you are an? (?:ai|llm|language model|automated|agent|assistant|bot)"
+    r"|\byou are now\b.{0,60}\b(?:planner|assistant|agent|administrator|model|system|mode|dan)\b"
+    r"|<\|?(?:im_start|im_end|system|endoftext)\|?>|\[/?inst\]|<</?sys>>"
+    r"|\b(?:ignorez|ignorer|ignorieren? sie|ignoriere|ignora|ignore as|ignoruj|игнорируй\w*)\b.{0,40}(?:instruc|anweisung|instrukc|инструкц|prompt)"
+    r"|忽略.{0,8}(?:指令|指示|提示)|以前の指示を無視",
+    re.IGNORECASE,
+)
+# Smells: that sentence alone is left out, for people write so too.
+_SMELLS = re.compile(
+    rf"\b(?:{_FIELDS})\b|\bnode[_ ]type\b|\b(?:gpu|compute|storage)_[a-z0-9]+(?:_[a-z0-9]+)+\b"
+    r"|\b(?:reserve|lease|allocate|book|provision)\b.{0,40}\b(?:nodes?|hosts?|bare.?metal|hours|days)\b"
+    r"|\b(?:do not|don't|never) (?:mention|reveal|tell|disclose)\b|\boverrides? (?:every|all|any|the) other\b"
+    r"|\b(?:system|developer) ?(?:prompt|message|override)\b|^\s*(?:system|assistant)\s*:"
+    r"|\b(?:return|answer|reply|respond|output) (?:exactly|only|with only)\b|\bas an ai\b",
+    re.IGNORECASE,
+)
+
+
+def gives_orders(text: str) -> bool:
+    """Whether the text addresses an automated reader, so that what surrounds it is suspect too."""
+    return _ORDERS.search(text) is not None
+
+
+def smells(text: str) -> bool:
+    """Whether this sentence is no evidence, although what surrounds it may be."""
+    return _SMELLS.search(text) is not None or gives_orders(text)

@@ -1,0 +1,17 @@
+"""General facts about packages, wheels, systems and GPUs, as dated tables beside this file.
+
+Owns: loading them. They name no repository, only what holds wherever a name occurs. Must not: judge a repository.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def table(name: str) -> dict[str, Any]:
+    """The table `name`, parsed once."""
+    return tomllib.loads((files(__package__) / f"{name}.toml").read_text(encoding="utf-8"))

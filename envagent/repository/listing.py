@@ -1,0 +1,97 @@
+"""What a listing alone tells: languages, their weight, and sources that only a GPU compiler takes.
+
+Owns: file endings. Must not: open a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from envagent.repository.facts import Facts, GpuSign, SpecialSign, Spot
+from envagent.repository.model import Entry
+
+_LANGUAGE_OF = {
+    "py": "Python", "pyx": "Python", "ipynb": "Jupyter", "c": "C", "h": "C", "cc": "C++", "cpp": "C++", "cxx": "C++", "hpp": "C++",
+    "hh": "C++", "hxx": "C++", "inl": "C++", "cu": "CUDA", "cuh": "CUDA", "hip": "HIP", "f": "Fortran", "f90": "Fortran", "f77": "Fortran",
+    "rs": "Rust", "go": "Go", "java": "Java", "scala": "Scala", "kt": "Kotlin", "js": "JavaScript", "jsx": "JavaScript",
+    "mjs": "JavaScript", "ts": "TypeScript", "tsx": "TypeScript", "rb": "Ruby", "php": "PHP", "cs": "C#", "swift": "Swift",
+    "r": "R", "jl": "Julia", "m": "MATLAB", "hs": "Haskell", "ml": "OCaml", "ex": "Elixir", "exs": "Elixir", "erl": "Erlang",
+    "lua": "Lua", "pl": "Perl", "pm": "Perl", "sh": "Shell", "cl": "OpenCL", "v": "Verilog", "sv": "SystemVerilog", "vhd": "VHDL",
+    "vhdl": "VHDL", "zig": "Zig", "nim": "Nim", "dart": "Dart", "clj": "Clojure", "p4": "P4",
+}  # fmt: skip
+_NATIVE = ("C", "C++", "CUDA", "HIP", "Fortran")
+_HARDWARE = ("Verilog", "SystemVerilog", "VHDL")
+_BORROWED = re.compile(
+    r"(^|/)(third[-_]?party|3rdparty|vendor|external|extern|deps|node_modules|submodules)(/|$)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Counts over the repository's own files.
+
+    Attributes:
+        languages: file count per language, most first.
+        code_bytes: per language; 0 where sizes are unknown.
+        total_bytes: of everything listed, borrowed code included; 0 where sizes are unknown.
+        files: everything listed.
+    """
+
+    languages: dict[str, int]
+    code_bytes: dict[str, int]
+    total_bytes: int
+    files: int
+
+
+def survey(entries: Sequence[Entry]) -> Listing:
+    """Count."""
+    counts: Counter[str] = Counter()
+    size: Counter[str] = Counter()
+    total = 0
+    for entry in entries:
+        total += entry.size or 0
+        language = _LANGUAGE_OF.get(entry.path.rpartition(".")[2].lower())
+        if language is not None and not _BORROWED.search(entry.path):
+            counts[language] += 1
+            size[language] += entry.size or 0
+    return Listing(dict(counts.most_common()), dict(size), total, len(entries))
+
+
+def read(entries: Sequence[Entry], listing: Listing, facts: Facts) -> None:
+    """Signs in the names of files."""
+    languages = listing.languages
+    native = sum(languages.get(name, 0) for name in _NATIVE)
+    for language, vendor in (("CUDA", "nvidia"), ("HIP", "amd")):
+        count = languages.get(language, 0)
+        if not count:
+            continue
+        ending = (".cu", ".cuh") if language == "CUDA" else (".hip",)
+        first = next(e.path for e in entries if e.path.lower().endswith(ending))
+        share = count / max(native, 1)
+        # Beside much Python a few kernels are a part of the job, not all of it.
+        weight = (
+            (2.0 if native >= 0.3 * sum(languages.values()) else 1.2) if share >= 0.3 else 0.8 if share >= 0.1 else 0.3
+        )
+        spot = Spot(first, None, f"{count} {language} files of {native} native ones")
+        facts.gpu.append(
+            GpuSign(
+                "sources", weight, "amd" if vendor == "amd" else "nvidia", spot, "its sources are compiled for GPUs"
+            )
+        )
+    hardware = sum(languages.get(name, 0) for name in _HARDWARE)
+    if hardware >= 5 and hardware >= 0.2 * sum(languages.values()):
+        first = next(e.path for e in entries if e.path.lower().endswith((".v", ".sv", ".vhd", ".vhdl")))
+        facts.specials.append(SpecialSign("fpga", 1.5, Spot(first, None, f"{hardware} files of hardware description")))
+    _modules(entries, facts)
+
+
+def _modules(entries: Sequence[Entry], facts: Facts) -> None:
+    for entry in entries:
+        name = entry.path.rsplit("/", 1)[-1].lower()
+        if name == "kbuild":
+            facts.specials.append(SpecialSign("kernel-module", 1.0, Spot(entry.path, None, name)))
+        elif name.endswith((".bpf.c", "_kern.c")):
+            facts.specials.append(SpecialSign("kernel", 0.8, Spot(entry.path, None, name)))

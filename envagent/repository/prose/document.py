@@ -1,0 +1,30 @@
+"""One document of prose, sentence by sentence.
+
+Owns: sending each sentence to the subjects, and the note about text for automated readers. Must not: weigh.
+"""
+
+from __future__ import annotations
+
+from envagent.repository.documents import sentences
+from envagent.repository.facts import Facts
+from envagent.repository.prose import amounts, gpu, special, systems
+from envagent.repository.prose.context import standing
+from envagent.repository.readers.commands import read_command
+
+
+def read(path: str, text: str, facts: Facts) -> None:
+    """Read a readme or a guide."""
+    found, addressed = sentences(path, text)
+    for line in addressed[:3]:
+        facts.notes.append(f"{path}:{line} addresses automated readers; what it says was not taken as evidence.")
+    for sentence in found:
+        place = standing(sentence)
+        special.read(sentence, place, facts)
+        systems.read(sentence, place, facts)
+        if sentence.kind == "code":
+            weight = place.weight * (0.3 if place.alternative or place.aside else 1.0)
+            scope = "component" if weight > 0.5 else "optional"
+            read_command(path, sentence.line, sentence.text, facts, scope=scope, weight=weight)
+        else:
+            gpu.read(sentence, place, facts)
+            amounts.read(sentence, place, facts)

@@ -1,0 +1,26 @@
+"""Numbers with units, as people write them.
+
+Owns: gigabytes out of `64 GB`, `2 To`, `512MiB`, `1.5TB`. Must not: know what they measure.
+"""
+
+from __future__ import annotations
+
+import re
+
+QUANTITY = re.compile(
+    r"(?<![\w.$€#/-])(?P<number>\d{1,3}(?:,\d{3})+|\d{1,5}(?:[.,]\d{1,2})?)\s?-?(?P<unit>[kmgtp]i?[bo]|[mgt]|gigabytes?|gigs?|terabytes?|megabytes?)(?![\w])",
+    re.IGNORECASE,
+)
+_SCALE = {"k": 1 / 1024 / 1024, "m": 1 / 1024, "g": 1.0, "t": 1000.0, "p": 1_000_000.0}
+
+
+def to_gigabytes(number: str, unit: str) -> float:
+    """GB of a number and its unit; decimal and binary units are not told apart."""
+    number = number.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", number) else number.replace(",", ".")
+    return float(number) * _SCALE[unit[0].lower()]
+
+
+def gigabytes(text: str) -> float | None:
+    """The first quantity in the text, in GB."""
+    found = QUANTITY.search(text)
+    return to_gigabytes(found["number"], found["unit"]) if found else None

@@ -1,0 +1,86 @@
+"""Notebooks and top-level scripts: what they import and on which device they run.
+
+Owns: reading source without running it. Must not: follow imports into the repository.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+
+from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Spot, quote
+from envagent.repository.readers.commands import python_specifier, read_command
+
+_IMPORT = re.compile(r"^\s*(?:import|from)\s+([A-Za-z_]\w*)", re.MULTILINE)
+_FALLBACK = re.compile(
+    r"cuda\.is_available\(\)|if\s+use_(gpu|cuda)|list_physical_devices\(['\"]GPU|device_count\(\)|--no[-_]cuda|default=['\"]cpu['\"]"
+)
+_DEVICE = re.compile(r"\.cuda\(\)|\.to\(['\"]cuda|device\s*=\s*['\"]cuda|torch\.device\(['\"]cuda(:\d)?['\"]\)")
+_PACKAGE_OF = {
+    "cv2": "opencv-python", "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow", "yaml": "pyyaml",
+    "flash_attn": "flash-attn", "mpi4py": "mpi4py", "pytorch_lightning": "pytorch-lightning",
+}  # fmt: skip
+
+
+def read_notebook(path: str, text: str, facts: Facts) -> None:
+    """Imports, installation commands and the accelerator that it was saved with."""
+    try:
+        loaded: Any = json.loads(text)
+    except ValueError:
+        # A notebook cut at the size limit is no JSON any more; its imports still stand in it.
+        _imports(path, text.replace("\\n", "\n").replace('"', "\n"), facts)
+        return
+    if not isinstance(loaded, dict):
+        return
+    metadata = loaded.get("metadata") if isinstance(loaded.get("metadata"), dict) else {}
+    if metadata.get("accelerator") == "GPU":
+        facts.gpu.append(
+            GpuSign("command", 0.8, None, Spot(path, None, '"accelerator": "GPU"'), "its notebook was saved with a GPU")
+        )
+    language = metadata.get("language_info")
+    if (
+        isinstance(language, dict)
+        and language.get("name") == "python"
+        and (named := python_specifier(str(language.get("version"))))
+    ):
+        facts.pythons.append(
+            PythonSign(named, 0, Spot(path, None, f"kernel: Python {language.get('version')}"), "its notebook's kernel")
+        )
+    cells = loaded.get("cells")
+    for cell in cells if isinstance(cells, list) else []:
+        source = cell.get("source") if isinstance(cell, dict) and cell.get("cell_type") == "code" else None
+        code = "".join(s for s in source if isinstance(s, str)) if isinstance(source, list) else source
+        if isinstance(code, str):
+            _imports(path, code, facts)
+            for line in code.split("\n"):
+                if line.startswith(("!", "%")):
+                    read_command(path, None, line[1:], facts, scope="component", weight=0.3)
+
+
+def read_script(path: str, text: str, facts: Facts) -> None:
+    """A script of the kind that one runs: train.py, main.py, run.sh."""
+    if path.endswith(".py"):
+        _imports(path, text, facts)
+        found = _DEVICE.search(text)
+        if found and not _FALLBACK.search(text):
+            number = text.count("\n", 0, found.start()) + 1
+            spot = Spot(path, number, quote(text.split("\n")[number - 1]))
+            facts.gpu.append(GpuSign("command", 1.0, "nvidia", spot, "its code runs on a GPU without asking"))
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            read_command(path, number, line.strip(), facts, scope="component", weight=0.5)
+
+
+def _imports(path: str, code: str, facts: Facts) -> None:
+    known = {p.name for p in facts.packages}
+    for found in _IMPORT.finditer(code):
+        name = _PACKAGE_OF.get(found[1], found[1].lower().replace("_", "-"))
+        if name not in known:
+            known.add(name)
+            number = code.count("\n", 0, found.start()) + 1
+            spot = Spot(path, number if path.endswith(".py") else None, quote(found[0]))
+            facts.packages.append(Package(name, SpecifierSet(), frozenset(), "", "component", spot))

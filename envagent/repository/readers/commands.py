@@ -1,0 +1,122 @@
+"""Shell commands, wherever they stand: readmes, scripts, Makefiles, Dockerfiles.
+
+Owns: the words of commands that show a GPU, MPI or special hardware in use, and packages installed by them.
+Must not: run anything.
+"""
+
+from __future__ import annotations
+
+import re
+
+from packaging.specifiers import SpecifierSet
+
+from envagent.repository.facts import (
+    CudaSign,
+    Facts,
+    GpuSign,
+    PythonSign,
+    Scope,
+    SpecialSign,
+    Spot,
+    Vendor,
+    minors,
+    quote,
+)
+from envagent.repository.readers.dependencies import conda_package, pip_package
+
+_GPU: tuple[tuple[re.Pattern[str], float, Vendor | None], ...] = (
+    (re.compile(r"--gpus[ =]+(all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b", re.I), 1.2, "nvidia"),
+    (re.compile(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b", re.I), 1.2, "amd"),
+    (re.compile(r"\b(CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc\b|\bnvidia-smi\b", re.I), 1.0, "nvidia"),
+    (re.compile(r"\bCUDA_VISIBLE_DEVICES=\d"), 1.0, "nvidia"),
+    (re.compile(r"--device[ =]['\"]?cuda|device\s*=\s*['\"]cuda|\.cuda\(\)|\.to\(['\"]cuda|torch\.device\(['\"]cuda", re.I), 1.0, "nvidia"),
+    (re.compile(r"--nproc[-_]per[-_]node[ =]\$?\{?[A-Z0-9]|\btorchrun\b|\btorch\.distributed\.(launch|run)\b", re.I), 1.0, None),
+    (re.compile(r"\baccelerate launch\b|^\s*\$?\s*deepspeed\b|--deepspeed\b|--tensor[-_]parallel", re.I), 1.2, "nvidia"),
+    (re.compile(r"--(n[-_]?gpus?|num[-_]gpus?|gpus?([-_]ids?)?|devices)[ =]\[?\d|--fp16\b|--bf16\b|--amp\b|mixed[-_]precision", re.I), 0.8, None),
+    (re.compile(r"--gres[= ]gpu|--gpus-per-(task|node)|-l (ngpus|select=.*ngpus)", re.I), 1.0, None),
+    (re.compile(r"\b(trtllm-|trtexec|tritonserver)\b", re.I), 1.0, "nvidia"),
+)  # fmt: skip
+_CPU = re.compile(r"--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b", re.I)
+_MPI = re.compile(r"\bmpi(run|exec|cc|cxx|c\+\+|f90|fort)\b|\bsrun -n", re.I)
+_CU_WHEEL = re.compile(
+    r"whl/(?:nightly/)?cu(\d{2,3})\b|\bcudatoolkit[= ]+(\d+\.\d+)|\bpytorch-cuda[= ]+(\d+\.\d+)|\bcuda[-_=](\d+\.\d+)",
+    re.I,
+)
+_PIP = re.compile(r"\bpip3?(?:\.\d+)? install\b(.*)", re.I)
+_CONDA = re.compile(r"\b(?:conda|mamba|micromamba) (?:create|install)\b(.*)", re.I)
+_WORD = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
+_TAKES_VALUE = frozenset({"-n", "--name", "-p", "--prefix", "-c", "--channel", "-r", "--requirement", "-f", "--find-links", "--file",
+                          "-i", "--index-url", "--extra-index-url", "-t", "--target"})  # fmt: skip
+
+
+def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope: Scope, weight: float) -> None:
+    """What one command tells.
+
+    Args:
+        path: of the file, for evidence.
+        line: in it.
+        text: the command.
+        facts: written into.
+        scope: of what it installs.
+        weight: of what it shows, 1 for a main readme.
+    """
+    spot = Spot(path, line, quote(text))
+    _accelerator(text, spot, facts, weight)
+    if _MPI.search(text):
+        facts.specials.append(SpecialSign("mpi", 0.8 * weight, spot))
+    if (pip := _PIP.search(text)) and "{" not in text:
+        for word in _arguments(pip[1]):
+            if package := pip_package(word, scope, path, line):
+                facts.packages.append(package)
+    if (conda := _CONDA.search(text)) and "{" not in text:
+        _conda(_arguments(conda[1]), path, line, spot, facts, scope)
+
+
+def _accelerator(text: str, spot: Spot, facts: Facts, weight: float) -> None:
+    if _CPU.search(text):
+        facts.gpu.append(GpuSign("optional", -0.5 * weight, None, spot, "a command that runs on the CPU"))
+        return
+    for pattern, strength, vendor in _GPU:
+        if pattern.search(text):
+            facts.gpu.append(GpuSign("command", strength * weight, vendor, spot, "a command that uses a GPU"))
+            break
+    if wheel := _CU_WHEEL.search(text):
+        found = next(group for group in wheel.groups() if group)
+        version = found if "." in found else f"{found[:-1]}.{found[-1]}"
+        facts.cuda.append(CudaSign(version, 0.5 * weight, spot))
+        facts.gpu.append(GpuSign("command", 0.8 * weight, "nvidia", spot, "installs CUDA builds"))
+
+
+def _conda(words: list[str], path: str, line: int | None, spot: Spot, facts: Facts, scope: Scope) -> None:
+    for word in words:
+        package = conda_package(word, scope, path, line)
+        if package is None or not re.match(r"[a-z0-9]", package.name):
+            continue
+        if package.name == "python":
+            allowed = minors(package.specifier)
+            if allowed and str(package.specifier):
+                facts.pythons.append(PythonSign(allowed, 1, spot, "the documented environment"))
+        elif scope != "main" or package.name not in ("create", "env"):
+            facts.packages.append(package)
+
+
+def _arguments(text: str) -> list[str]:
+    """The words that name packages: no options, no values of options, nothing behind a separator."""
+    kept: list[str] = []
+    skip = False
+    for word in _WORD.findall(re.split(r"&&|\|\||;|\||(?<!\S)#", text, maxsplit=1)[0]):
+        word = word.strip("\"'")
+        if skip:
+            skip = False
+        elif word.startswith("-"):
+            skip = word in _TAKES_VALUE
+        elif word not in (".", "\\") and "/" not in word:
+            kept.append(word)
+    return kept
+
+
+def python_specifier(text: str) -> frozenset[str]:
+    """Minors of a version written as 3.9, 3.9.1 or 3.9.x."""
+    if found := re.match(r"(\d\.\d{1,2})", text):
+        return minors(SpecifierSet(f"=={found[1]}.*"))
+    return frozenset()

@@ -1,0 +1,89 @@
+"""conda environment files, recipes and pixi manifests.
+
+Owns: their YAML. Must not: resolve channels.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import yaml
+
+from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors, quote
+from envagent.repository.readers.dependencies import conda_package, pip_package
+from envagent.repository.readers.scopes import scope_of
+
+_JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+
+
+def read(path: str, text: str, facts: Facts) -> None:
+    """Packages and the Python pin of an environment."""
+    scope = scope_of(path)
+    if scope is None:
+        return
+    for item in _dependencies(path, text, facts):
+        _one(item, scope, path, text, facts)
+
+
+def _dependencies(path: str, text: str, facts: Facts) -> list[object]:
+    if path.endswith(".toml"):
+        try:
+            loaded: object = tomllib.loads(text)
+        except tomllib.TOMLDecodeError:
+            facts.notes.append(f"{path}: not valid TOML.")
+            return []
+        wanted = loaded.get("dependencies", {}) if isinstance(loaded, dict) else {}
+        return (
+            [f"{n} {v}" if isinstance(v, str) and v != "*" else n for n, v in wanted.items()]
+            if isinstance(wanted, dict)
+            else []
+        )
+    try:
+        loaded = yaml.safe_load(_JINJA.sub("0", text))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        facts.notes.append(f"{path}: not valid YAML ({quote(str(error))}).")
+        return []
+    if not isinstance(loaded, dict):
+        return []
+    found = loaded.get("dependencies")
+    requirements = loaded.get("requirements")
+    if found is None and isinstance(requirements, dict):
+        found = [item for part in ("run", "host") for item in (requirements.get(part) or [])]
+    if isinstance(found, dict):
+        return _rapids(found)
+    return found if isinstance(found, list) else []
+
+
+def _rapids(groups: dict[object, object]) -> list[object]:
+    """dependencies.yaml of rapids-dependency-file-generator: groups with a `common` list."""
+    items: list[object] = []
+    for group in groups.values():
+        common = group.get("common") if isinstance(group, dict) else None
+        for entry in common if isinstance(common, list) else []:
+            packages = entry.get("packages") if isinstance(entry, dict) else None
+            items += packages if isinstance(packages, list) else []
+    return items
+
+
+def _one(item: object, scope: Scope, path: str, text: str, facts: Facts) -> None:
+    if isinstance(item, dict):
+        for nested in item.get("pip") or []:
+            if isinstance(nested, str) and (
+                package := pip_package(nested.partition("#")[0], scope, path, line_of(text, [nested])[0])
+            ):
+                facts.packages.append(package)
+        return
+    if not isinstance(item, str):
+        return
+    line, words = line_of(text, [item])
+    package = conda_package(item, scope, path, line)
+    if package is None:
+        return
+    if package.name == "python":
+        allowed = minors(package.specifier)
+        if allowed and str(package.specifier):
+            authority = 3 if scope in ("main", "component") else 1
+            facts.pythons.append(PythonSign(allowed, authority, Spot(path, line, words), "the environment's pin"))
+    else:
+        facts.packages.append(package)

@@ -1,0 +1,133 @@
+"""Dockerfiles, compose files and devcontainers.
+
+Owns: what a container asks of the machine under it: GPUs, CPUs, memory. Its own system is not the host's.
+Must not: take a base image's distribution for a need.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import Any
+
+import yaml
+
+from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, PythonSign, Scope, Spot, Vendor, line_of, quote
+from envagent.repository.quantities import gigabytes
+from envagent.repository.readers.commands import python_specifier, read_command
+from envagent.repository.readers.scopes import scope_of, words
+
+_CUDA_TAG = re.compile(r"(?:cuda|cu)[:_-]?(\d{1,2}\.\d)")
+_IMAGES: tuple[tuple[re.Pattern[str], float, Vendor], ...] = (
+    (re.compile(r"nvcr\.io/nvidia/(?!cuda)"), 2.5, "nvidia"),
+    (re.compile(r"(nvidia/cuda(gl)?|nvcr\.io/nvidia/cuda|nvidia/cudagl)\b"), 2.0, "nvidia"),
+    (re.compile(r"pytorch/pytorch.*cuda|tensorflow/tensorflow.*gpu|rapidsai/|nvidia/|deepspeed/|vllm/vllm-openai"), 2.2, "nvidia"),
+    (re.compile(r"(^|/)rocm/|rocm"), 2.2, "amd"),
+)  # fmt: skip
+_FACTOR: dict[Scope, float] = {"main": 1.0, "component": 0.6, "optional": 0.3, "development": 0.15}
+_JSON_COMMENT = re.compile(r"(?<![:\"\w/])//[^\n]*|/\*.*?\*/", re.DOTALL)
+_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+
+
+def container_scope(path: str) -> Scope | None:
+    """As for manifests, but a folder named docker is where the main Dockerfile often stands."""
+    scope = scope_of(path)
+    if (
+        scope == "component"
+        and path.count("/") == 1
+        and {"docker", "container", "containers"} & set(words(path.split("/")[0]))
+    ):
+        return "main"
+    return scope
+
+
+def read_dockerfile(path: str, text: str, facts: Facts) -> None:
+    """Base images and the commands of a Dockerfile."""
+    from dockerfile_parse import DockerfileParser
+
+    scope = container_scope(path)
+    if scope is None:
+        return
+    facts.builds.add("docker")
+    # The parser reads a file object; it has no other way to take text without touching the disk.
+    parser = DockerfileParser(fileobj=io.BytesIO(text.encode("utf-8", errors="replace")))
+    for step in parser.structure:
+        line, value = step["startline"] + 1, step["value"]
+        if step["instruction"] == "FROM":
+            _image(value, scope, Spot(path, line, quote(f"FROM {value}")), facts)
+        elif step["instruction"] == "RUN":
+            inner: Scope = "component" if scope == "main" else scope
+            read_command(path, line, value, facts, scope=inner, weight=0.4 * _FACTOR[scope])
+
+
+def _image(value: str, scope: Scope, spot: Spot, facts: Facts) -> None:
+    image = value.split(" AS ")[0].split(" as ")[0].strip().lower()
+    for pattern, weight, vendor in _IMAGES:
+        if pattern.search(image):
+            facts.gpu.append(GpuSign("container", weight * _FACTOR[scope], vendor, spot, "its container's base image"))
+            if cuda := _CUDA_TAG.search(image):
+                facts.cuda.append(CudaSign(cuda[1], _FACTOR[scope], spot))
+            break
+    if found := re.search(r"(?:^|/)python:(\d\.\d+)", image):
+        facts.pythons.append(PythonSign(python_specifier(found[1]), 0, spot, "its container's Python"))
+
+
+def read_compose(path: str, text: str, facts: Facts) -> None:
+    """Devices and resources that services reserve."""
+    scope = container_scope(path)
+    try:
+        loaded: Any = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        facts.notes.append(f"{path}: not valid YAML.")
+        return
+    services = loaded.get("services") if isinstance(loaded, dict) else None
+    if scope is None or not isinstance(services, dict):
+        return
+    facts.builds.add("docker")
+    for service in services.values():
+        if isinstance(service, dict):
+            _service(service, path, text, _FACTOR[scope], facts)
+
+
+def _service(service: dict[str, Any], path: str, text: str, factor: float, facts: Facts) -> None:
+    written = json.dumps(service, default=str).lower()
+    gpu = '"capabilities"' in written and "gpu" in written
+    if gpu or service.get("runtime") == "nvidia" or service.get("gpus"):
+        line, words_ = line_of(text, ["gpu"]) if gpu or service.get("gpus") else line_of(text, ["runtime", "nvidia"])
+        vendor: Vendor | None = "nvidia" if "nvidia" in written else None
+        facts.gpu.append(
+            GpuSign("container", 2.0 * factor, vendor, Spot(path, line, words_), "its service reserves a GPU")
+        )
+    resources = service.get("deploy", {}).get("resources", {}) if isinstance(service.get("deploy"), dict) else {}
+    reserved = resources.get("reservations", {}) if isinstance(resources, dict) else {}
+    if isinstance(reserved, dict) and (size := gigabytes(str(reserved.get("memory", "")))):
+        line, words_ = line_of(text, [str(reserved["memory"])])
+        facts.amounts.append(Amount("ram", size, "recommended", factor, Spot(path, line, words_)))
+
+
+def read_devcontainer(path: str, text: str, facts: Facts) -> None:
+    """hostRequirements, which is exactly what this asks."""
+    try:
+        loaded: Any = json.loads(_TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text)), strict=False)
+    except ValueError:
+        facts.notes.append(f"{path}: not valid JSON.")
+        return
+    wanted = loaded.get("hostRequirements") if isinstance(loaded, dict) else None
+    if not isinstance(wanted, dict):
+        return
+
+    def spot(word: str) -> Spot:
+        return Spot(path, *line_of(text, [word]))
+
+    if isinstance(wanted.get("cpus"), int):
+        facts.amounts.append(Amount("cores", wanted["cpus"], "minimum", 1.0, spot("cpus")))
+    if size := gigabytes(str(wanted.get("memory", ""))):
+        facts.amounts.append(Amount("ram", size, "minimum", 1.0, spot("memory")))
+    if size := gigabytes(str(wanted.get("storage", ""))):
+        facts.amounts.append(Amount("disk", size, "minimum", 1.0, spot("storage")))
+    gpu = wanted.get("gpu")
+    if gpu == "optional":
+        facts.gpu.append(GpuSign("optional", -1.0, None, spot("gpu"), "the development container calls it optional"))
+    elif gpu:
+        facts.gpu.append(GpuSign("container", 2.5, None, spot("gpu"), "the development container requires it"))

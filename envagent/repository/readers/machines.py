@@ -1,0 +1,66 @@
+"""Descriptions of machines: Vagrant files, CloudLab profiles, batch scripts.
+
+Owns: the sizes and systems that they ask a machine to have. Must not: take them for more than one way to run it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from envagent.repository.facts import Amount, Facts, GpuSign, Spot, SystemSign, line_of, quote
+from envagent.repository.quantities import gigabytes
+
+_MEMORY = re.compile(r"\.memory\s*=\s*[\"']?(\d{3,6})")
+_CPUS = re.compile(r"\.cpus\s*=\s*[\"']?(\d{1,3})")
+_BOX = re.compile(
+    r"\.box\s*=\s*[\"'](?:ubuntu|bento|generic)/(?:ubuntu-?)?(trusty|xenial|bionic|focal|jammy|noble|\d\d\.?04)"
+)
+_CODENAMES = {
+    "trusty": "14.04",
+    "xenial": "16.04",
+    "bionic": "18.04",
+    "focal": "20.04",
+    "jammy": "22.04",
+    "noble": "24.04",
+}
+_CLOUDLAB = re.compile(r"UBUNTU(\d\d)(?:-\d+)?-64")
+_BATCH = re.compile(r"^#(?:SBATCH|PBS)\s+(.*)", re.MULTILINE)
+
+
+def read(path: str, text: str, facts: Facts) -> None:
+    """Whatever the file's kind says."""
+    name = path.rsplit("/", 1)[-1].lower()
+    if name == "vagrantfile":
+        _vagrant(path, text, facts)
+    elif name == "profile.py":
+        if found := _CLOUDLAB.search(text):
+            spot = Spot(path, *line_of(text, [found[0]]))
+            facts.systems.append(SystemSign("ubuntu", (f"{found[1]}.04",), False, 1.5, spot))
+    else:
+        _batch(path, text, facts)
+
+
+def _vagrant(path: str, text: str, facts: Facts) -> None:
+    if found := _MEMORY.search(text):
+        spot = Spot(path, *line_of(text, [found[0]]))
+        facts.amounts.append(Amount("ram", round(int(found[1]) / 1024, 1), "recommended", 0.8, spot))
+    if found := _CPUS.search(text):
+        spot = Spot(path, *line_of(text, [found[0]]))
+        facts.amounts.append(Amount("cores", int(found[1]), "recommended", 0.8, spot))
+    if found := _BOX.search(text):
+        version = _CODENAMES.get(found[1], f"{found[1][:2]}.04")
+        facts.systems.append(SystemSign("ubuntu", (version,), False, 1.0, Spot(path, *line_of(text, [found[0]]))))
+
+
+def _batch(path: str, text: str, facts: Facts) -> None:
+    for found in _BATCH.finditer(text):
+        option = found[1]
+        spot = Spot(path, text.count("\n", 0, found.start()) + 1, quote(found[0]))
+        if re.search(r"gpu", option, re.IGNORECASE):
+            facts.gpu.append(GpuSign("command", 1.0, None, spot, "its batch script asks for a GPU"))
+        elif (memory := re.search(r"--mem[= ](\S+)", option)) and (
+            size := gigabytes(memory[1] + ("B" if memory[1][-1:] in "GgMm" else ""))
+        ):
+            facts.amounts.append(Amount("ram", size, "tested", 0.5, spot))
+        elif cores := re.search(r"--cpus-per-task[= ](\d+)", option):
+            facts.amounts.append(Amount("cores", int(cores[1]), "tested", 0.4, spot))

@@ -1,0 +1,118 @@
+"""pyproject.toml: PEP 621, poetry, pdm, hatch, uv and setuptools tables.
+
+Owns: where those tools keep dependencies and the Python bound. A file that is not TOML still gives its bound, read
+line by line. Must not: take a dependency out of a file that could not be parsed.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors, quote
+from envagent.repository.readers.dependencies import pip_package
+from envagent.repository.readers.scopes import group_scope, scope_of
+
+_BOUND_LINE = re.compile(r"^\s*(?:requires-python|python)\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
+
+
+def read(path: str, text: str, facts: Facts) -> None:
+    """The Python bound and all dependencies with their scopes."""
+    scope = scope_of(path)
+    if scope is None:
+        return
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        facts.notes.append(f"{path}: not valid TOML ({quote(str(error))}); only its Python bound was read.")
+        if bound := _BOUND_LINE.search(text):
+            python_bound(bound[1], path, text, facts)
+        return
+    project = _table(tables, "project")
+    poetry = _table(tables, "tool", "poetry")
+    if isinstance(bound_text := project.get("requires-python"), str) or isinstance(
+        bound_text := _table(poetry, "dependencies").get("python"), str
+    ):
+        python_bound(bound_text, path, text, facts)
+    for requirement, own in [*_declared(project, scope), *_poetry(poetry, scope), *_groups(tables)]:
+        line, _ = line_of(text, [re.split(r"[\s<>=!~;\[(@^]", requirement, maxsplit=1)[0]])
+        if package := pip_package(requirement, own, path, line):
+            facts.packages.append(package)
+
+
+def python_bound(bound: str, path: str, text: str, facts: Facts) -> None:
+    """Record a Python bound as PEP 440 or as poetry's caret writes it."""
+    line, words = line_of(text, ["python", bound.split(",")[0].strip()])
+    try:
+        allowed = minors(SpecifierSet(caret(bound)))
+    except InvalidSpecifier:
+        return
+    if allowed:
+        authority = 4 if path.count("/") == 0 else 3
+        facts.pythons.append(PythonSign(allowed, authority, Spot(path, line, words), "enforced at installation"))
+
+
+def caret(bound: str) -> str:
+    """Poetry's and Pipenv's `^3.8`, `~3.9`, `3.10` and `*` as PEP 440."""
+    parts = []
+    for part in re.split(r"\s*,\s*|\s+(?=[<>=!~^])", bound.partition("||")[0].strip()):
+        if part in ("*", ""):
+            continue
+        if part.startswith("^"):
+            version = part[1:].strip()
+            parts += [f">={version}", f"<{int(version.split('.')[0]) + 1}" if version[0].isdigit() else ""]
+        elif part.startswith("~") and not part.startswith("~="):
+            parts.append(f"=={'.'.join(part[1:].strip().split('.')[:2])}.*")
+        elif part[0].isdigit():
+            parts.append(f"=={part}" if part.endswith("*") else f"=={part}.*")
+        else:
+            parts.append(part)
+    return ",".join(p for p in parts if p)
+
+
+def _declared(project: dict[str, Any], scope: Scope) -> Iterator[tuple[str, Scope]]:
+    yield from ((item, scope) for item in _strings(project.get("dependencies")))
+    for group, items in _table(project, "optional-dependencies").items():
+        yield from ((item, group_scope(group)) for item in _strings(items))
+
+
+def _poetry(poetry: dict[str, Any], scope: Scope) -> Iterator[tuple[str, Scope]]:
+    tables: list[tuple[dict[str, Any], Scope]] = [
+        (_table(poetry, "dependencies"), scope),
+        (_table(poetry, "dev-dependencies"), "development"),
+    ]
+    tables += [
+        (_table(g, "dependencies"), group_scope(n)) for n, g in _table(poetry, "group").items() if isinstance(g, dict)
+    ]
+    for entries, own in tables:
+        for name, wanted in entries.items():
+            if name == "python":
+                continue
+            optional = isinstance(wanted, dict) and wanted.get("optional") is True
+            version = wanted.get("version", "") if isinstance(wanted, dict) else wanted
+            yield f"{name}{caret(version) if isinstance(version, str) else ''}", "optional" if optional else own
+
+
+def _groups(tables: dict[str, Any]) -> Iterator[tuple[str, Scope]]:
+    groups = [_table(tables, "dependency-groups"), _table(tables, "tool", "pdm", "dev-dependencies")]
+    for group in groups:
+        for name, items in group.items():
+            yield from ((item, group_scope(name)) for item in _strings(items))
+    yield from ((item, "development") for item in _strings(_table(tables, "tool", "uv").get("dev-dependencies")))
+
+
+def _table(tables: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        found = tables.get(name)
+        if not isinstance(found, dict):
+            return {}
+        tables = found
+    return tables
+
+
+def _strings(items: object) -> list[str]:
+    return [item for item in items if isinstance(item, str)] if isinstance(items, list) else []

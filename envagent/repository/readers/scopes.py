@@ -1,0 +1,133 @@
+"""How close a file stands to the repository's own job, judged from its path.
+
+Owns: the words in names that mark tests, variants and other platforms. Must not: look inside.
+"""
+
+from __future__ import annotations
+
+import re
+
+from envagent.repository.facts import Scope
+
+_WORD = re.compile(r"[a-z]+|[0-9]+")
+_DEVELOPMENT = frozenset(
+    [
+        "test",
+        "tests",
+        "testing",
+        "doc",
+        "docs",
+        "documentation",
+        "dev",
+        "devel",
+        "develop",
+        "development",
+        "lint",
+        "linting",
+        "ci",
+        "cov",
+        "coverage",
+        "mypy",
+        "typing",
+        "style",
+        "release",
+        "publish",
+        "website",
+        "site",
+        "rtd",
+        "readthedocs",
+        "pre",
+        "commit",
+        "precommit",
+        "format",
+        "benchmark",
+        "benchmarks",
+        "bench",
+        "tutorial",
+        "tutorials",
+        "example",
+        "examples",
+        "demo",
+        "demos",
+        "contrib",
+        "sphinx",
+        "mkdocs",
+        "changelog",
+        "blog",
+    ]
+)
+_VARIANT = frozenset(
+    [
+        "gpu",
+        "cuda",
+        "cu",
+        "rocm",
+        "hip",
+        "amd",
+        "xpu",
+        "ipex",
+        "npu",
+        "ascend",
+        "tpu",
+        "hpu",
+        "habana",
+        "gaudi",
+        "mps",
+        "jetson",
+        "l4t",
+        "extra",
+        "extras",
+        "optional",
+        "full",
+        "all",
+        "runpod",
+        "colab",
+        "kaggle",
+        "sagemaker",
+        "lts",
+        "legacy",
+        "old",
+        "archive",
+        "experimental",
+        "nightly",
+    ]
+)
+_FOREIGN_PLATFORM = frozenset(
+    [
+        "windows",
+        "win",
+        "win32",
+        "macos",
+        "osx",
+        "mac",
+        "darwin",
+        "android",
+        "ios",
+        "wasm",
+        "freebsd",
+        "raspberry",
+        "rpi",
+    ]
+)
+
+
+def words(path: str) -> list[str]:
+    """The words that a path is made of, in lower case."""
+    return _WORD.findall(path.lower())
+
+
+def scope_of(path: str) -> Scope | None:
+    """The scope of what a manifest at `path` declares; None when it is for a platform that no server here has."""
+    found = set(words(path))
+    if found & _FOREIGN_PLATFORM:
+        return None
+    if found & _DEVELOPMENT:
+        return "development"
+    if found & _VARIANT or any(re.fullmatch(r"cu\d+", part) for part in re.split(r"[^a-z0-9]+", path.lower())):
+        return "optional"
+    return "main" if path.count("/") == 0 or path.startswith(("requirements/", "src/")) else "component"
+
+
+def group_scope(group: str) -> Scope:
+    """The scope of a named extra or dependency group."""
+    return "development" if set(words(group)) & _DEVELOPMENT else "optional"
