@@ -126,7 +126,10 @@ class Context(Generic[Services]):
         now = self.now()
         since = now
         if self._row.wait == name and self._row.wait_since is not None:
-            since = min(from_text(self._row.wait_since), now)
+            since = from_text(self._row.wait_since)
+            if since > now:  # the clock was set back: count from now on, not for an hour more
+                since = now
+                self._row.wait_since = to_text(now)
         counted_from = counted_from or since
         deadline = max(since, counted_from) + timedelta(seconds=timeout)
         return Wait(name, since, now, deadline, timedelta(seconds=every), counted_from)

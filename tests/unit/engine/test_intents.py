@@ -1,0 +1,266 @@
+"""Exactly one object per mark, through lost requests, lost answers and kills."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from envagent.engine.intents import Found
+from envagent.engine.runner import Standing
+from envagent.engine.tables import IntentState
+from envagent.errors import Conflict, NoCapacity
+from tests.unit.engine.world import (
+    SETTLE,
+    Killed,
+    Process,
+    Request,
+    Services,
+    TestClock,
+    killed_before,
+    lost_answer,
+    lost_request,
+)
+
+Start = Callable[..., Process]
+
+
+def run(one: Process, services: Services) -> Standing:
+    return one.runner.drive([one.runner.begin(Request(), services)])[0].standing
+
+
+def resume(one: Process, services: Services) -> Standing:
+    return one.runner.drive([one.runner.resume(one.journal.run("last"), services)])[0].standing
+
+
+def error_code(one: Process) -> int:
+    return int(json.loads(one.journal.run("last").error or "{}")["exit_code"])
+
+
+def test_the_intent_is_on_disk_before_the_call(process: Start, services: Services) -> None:
+    one = process()
+    seen = []
+
+    def look(commit: Callable[[], Found]) -> Found:
+        (intent,) = process().journal.intents(one.journal.run("last").run_id)
+        seen.append((intent.state, json.loads(intent.request), intent.sends))
+        return commit()
+
+    services.outside.next_create = [look]
+    assert run(one, services) is Standing.SUCCEEDED
+    assert seen == [("sent", {"words": 1}, 1)]
+    (intent,) = one.journal.intents(one.journal.run("last").run_id)
+    (resource,) = one.journal.resources(one.journal.run("last").run_id)
+    assert intent.state == IntentState.DONE
+    assert (resource.ownership, resource.state, resource.cloud_id) == ("owned", "present", intent.cloud_id)
+    assert json.loads(resource.detail) == {"su": 1}
+
+
+def test_a_fresh_intent_needs_no_look(process: Start, services: Services) -> None:
+    assert run(process(), services) is Standing.SUCCEEDED
+    assert services.outside.looks == 0
+
+
+def test_what_a_lost_answer_made_is_adopted_at_once(process: Start, services: Services, clock: TestClock) -> None:
+    services.outside.next_create = [lost_answer]
+    one = process()
+    begun = clock.now()
+    assert run(one, services) is Standing.SUCCEEDED
+    assert services.outside.creates == 1
+    assert clock.now() - begun < timedelta(seconds=1)
+    (resource,) = one.journal.resources(one.journal.run("last").run_id)
+    assert resource.ownership == "adopted"
+
+
+def test_a_lost_request_is_sent_again_only_after_the_settle_window(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    services.outside.next_create = [lost_request]
+    begun = clock.now()
+    one = process()
+    assert run(one, services) is Standing.SUCCEEDED
+    assert services.outside.creates == 2
+    assert len(services.outside.objects) == 1
+    assert SETTLE <= clock.now() - begun <= SETTLE + timedelta(seconds=5)
+    (intent,) = one.journal.intents(one.journal.run("last").run_id)
+    assert intent.sends == 2
+
+
+@pytest.mark.parametrize("late", [0.5, 10, 59])
+def test_a_late_commit_is_adopted_and_not_doubled(
+    process: Start, services: Services, clock: TestClock, late: float
+) -> None:
+    begun = clock.now()
+    waiting: list[Callable[[], Found]] = []
+
+    def later(commit: Callable[[], Found]) -> Found:
+        waiting.append(commit)
+        return lost_request(commit)
+
+    outside = services.outside
+    find = outside.find
+
+    def find_late(run_id: str | None) -> list[Found]:
+        if waiting and clock.now() - begun >= timedelta(seconds=late):
+            waiting.pop()()
+        return find(run_id)
+
+    outside.next_create = [later]
+    outside.find = find_late  # type: ignore[method-assign]
+    assert run(process(), services) is Standing.SUCCEEDED
+    assert (outside.creates, len(outside.objects)) == (1, 1)
+
+
+def test_a_commit_later_than_the_window_leaves_one(process: Start, services: Services, clock: TestClock) -> None:
+    """The second send made one as well: the surplus goes, what the run uses stays."""
+    waiting: list[Callable[[], Found]] = []
+
+    def later(commit: Callable[[], Found]) -> Found:
+        waiting.append(commit)
+        return lost_request(commit)
+
+    def with_the_late_one(commit: Callable[[], Found]) -> Found:
+        waiting.pop()()
+        return commit()
+
+    services.outside.next_create = [later, with_the_late_one]
+    one = process()
+    assert run(one, services) is Standing.SUCCEEDED
+    (left,) = services.outside.objects
+    (output,) = [row.output for row in one.journal.stages(one.journal.run("last").run_id) if row.step == "make_thing"]
+    assert json.loads(output or "")["id"] == left
+    states = {row.cloud_id: row.state for row in one.journal.resources(one.journal.run("last").run_id)}
+    assert sorted(states.values()) == ["absent", "present"]
+
+
+def test_two_matches_are_not_guessed_at(process: Start, services: Services) -> None:
+    def twice(commit: Callable[[], Found]) -> Found:
+        found = commit()
+        services.outside.objects["another"] = Found("another", found.name, found.run_id, 1)
+        raise Killed
+
+    services.outside.next_create = [twice]
+    with pytest.raises(Killed):
+        run(process(), services)
+    two = process()
+    assert resume(two, services) is Standing.FAILED
+    assert error_code(two) == 10
+    assert services.outside.creates == 1
+    assert len(services.outside.objects) == 2
+
+
+def test_another_runs_object_is_not_adopted(process: Start, services: Services) -> None:
+    services.outside.objects["foreign"] = Found("foreign", "thing-else", "elsewherex", 1)
+    services.outside.next_create = [killed_before]
+    with pytest.raises(Killed):
+        run(process(), services)
+    assert resume(process(), services) is Standing.SUCCEEDED
+    assert len(services.outside.objects) == 2
+
+
+def test_another_numbers_object_is_not_adopted(process: Start, services: Services) -> None:
+    services.outside.next_create = [killed_before]
+    one = process()
+    with pytest.raises(Killed):
+        run(one, services)
+    services.outside.objects["second"] = Found("second", "thing", one.journal.run("last").run_id, 2)
+    assert resume(process(), services) is Standing.SUCCEEDED
+    assert services.outside.creates == 2
+
+
+def test_a_refusal_makes_nothing_and_a_resume_asks_again(process: Start, services: Services) -> None:
+    def refuse(commit: Callable[[], Found]) -> Found:
+        raise NoCapacity("Not enough hosts available")
+
+    services.outside.next_create = [refuse]
+    one = process()
+    assert run(one, services) is Standing.FAILED
+    assert error_code(one) == 5
+    (intent,) = one.journal.intents(one.journal.run("last").run_id)
+    assert (intent.state, intent.sends) == ("refused", 1)
+    assert resume(process(), services) is Standing.SUCCEEDED
+    assert len(services.outside.objects) == 1
+
+
+def test_kills_at_every_commit(process: Start, services: Services, clock: TestClock) -> None:
+    """Killed before or after each commit of a run, then resumed: one object, every finished stage entered once."""
+    commits = 0
+    while True:
+        services.outside.objects.clear()
+        clock.at += timedelta(seconds=1)
+        one = process()
+        count = 0
+
+        def kill(at: int = commits) -> None:
+            nonlocal count
+            count += 1
+            if count == at + 1:
+                raise Killed
+
+        one.journal.before_commit = kill
+        try:
+            flight = one.runner.begin(Request(), services)
+            one.runner.drive([flight])
+        except Killed:
+            pass
+        else:
+            break
+        two = process()
+        try:
+            row = two.journal.run("last")
+        except Exception:  # killed before the run was stored
+            assert commits == 0
+        else:
+            if row.state != "succeeded":
+                assert resume(two, services) is Standing.SUCCEEDED
+            if commits > 0:
+                assert len(services.outside.objects) == 1
+        commits += 1
+    assert commits >= 5
+
+
+def test_removal_asks_looks_and_asks_again(process: Start, services: Services, clock: TestClock) -> None:
+    from envagent.engine.intents import Ledger
+    from envagent.engine.run import Holdings
+
+    one = process()
+    run(one, services)
+    run_id = one.journal.run("last").run_id
+    holdings = Holdings.load(one.journal, run_id)
+    stop: list[int] = []
+    ledger = Ledger(one.journal, holdings, clock, SETTLE, "s", 1, lambda line: None, lambda: stop.append(1))
+    (cloud_id,) = services.outside.objects
+    services.outside.deaf = True
+    assert ledger.remove(services.outside, cloud_id, "no longer wanted") is not None
+    assert ledger.remove(services.outside, cloud_id) is not None
+    assert services.outside.deletes == 1
+    assert ledger.why_removing("thing", cloud_id) == "no longer wanted"
+    clock.at += timedelta(seconds=20)
+    services.outside.deaf = False
+    assert ledger.remove(services.outside, cloud_id) is None
+    assert services.outside.deletes == 2
+    assert ledger.remove(services.outside, cloud_id) is None
+    assert services.outside.deletes == 2
+    ledger.flush()
+    assert [row.state for row in one.journal.resources(run_id)] == ["absent"]
+
+
+def test_a_busy_object_is_looked_at_again(process: Start, services: Services, clock: TestClock) -> None:
+    one = process()
+    run(one, services)
+    from envagent.engine.intents import Ledger
+    from envagent.engine.run import Holdings
+
+    ledger = Ledger(
+        one.journal, Holdings.load(one.journal, one.journal.run("last").run_id), clock, SETTLE, "s", 1,
+        lambda line: None, lambda: None,
+    )  # fmt: skip
+
+    def busy(cloud_id: str) -> None:
+        raise Conflict("Invalid lease status.")
+
+    services.outside.delete = busy  # type: ignore[method-assign]
+    (cloud_id,) = services.outside.objects
+    assert ledger.remove(services.outside, cloud_id) is not None

@@ -1,0 +1,369 @@
+"""Running, waiting, failing, stopping, resuming."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from envagent.engine.context import Context
+from envagent.engine.pipeline import Pipeline
+from envagent.engine.runner import Runner, Standing
+from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.errors import CloudUnreachable, ResourceLost, RunMismatch, RunNotFound, RunStateError
+from tests.unit.engine.world import (
+    Killed,
+    Process,
+    Request,
+    Services,
+    TestClock,
+    Thought,
+    killed_after,
+    killed_before,
+)
+
+Start = Callable[..., Process]
+
+
+def test_a_run_from_begin_to_end(process: Start, services: Services) -> None:
+    one = process()
+    flight = one.runner.begin(Request(text="a b c"), services)
+    (progress,) = one.runner.drive([flight])
+    assert progress.standing is Standing.SUCCEEDED
+    row = one.journal.run(flight.run.run_id)
+    assert row.state == "succeeded"
+    stages = one.journal.stages(row.run_id)
+    assert [(stored.step, stored.state, stored.attempts) for stored in stages] == [
+        ("think", "succeeded", 1),
+        ("make_thing", "succeeded", 1),
+        ("tell", "succeeded", 1),
+    ]
+    assert json.loads(stages[0].output or "") == {"words": 3}
+    assert one.events[:3] == ["run_started", "stage_started", "stage_succeeded"]
+    assert services.entered == ["think", "make", "tell"]
+
+
+@pytest.mark.parametrize("killed", [killed_before, killed_after])
+def test_a_finished_stage_is_never_entered_again(
+    process: Start, services: Services, clock: TestClock, killed: Callable[..., object]
+) -> None:
+    one = process()
+    services.outside.next_create = [killed]  # type: ignore[list-item]
+    with pytest.raises(Killed):
+        one.runner.drive([one.runner.begin(Request(), services)])
+    two = process()
+    (progress,) = two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    assert progress.standing is Standing.SUCCEEDED
+    assert services.entered.count("think") == 1
+    assert len(services.outside.objects) == 1
+    stages = {stored.step: stored for stored in two.journal.stages(two.journal.run("last").run_id)}
+    assert (stages["think"].attempts, stages["make_thing"].attempts) == (1, 2)
+
+
+def test_a_wait_keeps_its_deadline_through_a_restart(process: Start, services: Services, clock: TestClock) -> None:
+    deadlines = []
+
+    def think(context: Context[Services]) -> Thought | NotYet:
+        wait = context.wait("the moon", every=10, timeout=300)
+        deadlines.append(wait.deadline)
+        return Thought(words=0) if wait.over else wait.not_yet("rising")
+
+    services.think = think
+    one = process()
+    flight = one.runner.begin(Request(), services)
+    begun = clock.now()
+    assert one.runner.advance(flight).standing is Standing.WAITING
+    clock.at += timedelta(seconds=100)
+    two = process()
+    again = two.runner.resume(two.journal.run("last"), services)
+    assert two.runner.advance(again).standing is Standing.WAITING
+    clock.at += timedelta(seconds=250)
+    assert two.runner.advance(again).standing is Standing.SUCCEEDED
+    assert set(deadlines) == {begun + timedelta(seconds=300)}
+
+
+def test_looks_are_frequent_at_first_and_never_beyond_the_deadline(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    looks: list[float] = []
+    begun = clock.now()
+
+    def think(context: Context[Services]) -> Thought | NotYet:
+        wait = context.wait("the moon", every=30, timeout=400)
+        looks.append((clock.now() - begun).total_seconds())
+        return Thought(words=0) if wait.over else wait.not_yet("rising")
+
+    services.think = think
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+    pauses = [after - before for before, after in itertools.pairwise(looks)]
+    assert looks[1] == 1.0
+    assert max(pauses) <= 30
+    assert all(pause <= max(1.0, 0.11 * at) for at, pause in zip(looks, pauses, strict=False))
+    assert looks[-1] == 400.0
+
+
+def test_a_wait_counts_from_a_known_start(process: Start, services: Services, clock: TestClock) -> None:
+    opens = clock.now() + timedelta(hours=2)
+
+    def think(context: Context[Services]) -> Thought | NotYet:
+        wait = context.wait("a lease", every=10, timeout=300, counted_from=opens)
+        assert wait.deadline == opens + timedelta(seconds=300)
+        return Thought(words=0) if clock.now() >= opens else wait.not_yet("PENDING")
+
+    services.think = think
+    one = process()
+    (progress,) = one.runner.drive([one.runner.begin(Request(), services)])
+    assert progress.standing is Standing.SUCCEEDED
+    assert clock.now() - opens < timedelta(seconds=10)
+
+
+def test_a_clock_set_back_does_not_lengthen_a_wait_beyond_its_timeout(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    def think(context: Context[Services]) -> Thought | NotYet:
+        wait = context.wait("the moon", every=10, timeout=300)
+        return Thought(words=0) if wait.over else wait.not_yet("rising")
+
+    services.think = think
+    one = process()
+    flight = one.runner.begin(Request(), services)
+    one.runner.advance(flight)
+    clock.at -= timedelta(hours=1)
+    back = clock.now()
+    two = process()
+    two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    assert clock.now() - back <= timedelta(seconds=301)
+
+
+def test_try_again_errors_are_retried_with_growing_pauses_then_fail_resumably(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    times = []
+
+    def think(context: Context[Services]) -> Thought:
+        times.append(clock.now())
+        raise CloudUnreachable("no answer")
+
+    services.think = think
+    one = process()
+    (progress,) = one.runner.drive([one.runner.begin(Request(), services)])
+    assert progress.standing is Standing.FAILED
+    pauses = [(b - a).total_seconds() for a, b in itertools.pairwise(times)]
+    assert pauses == [1, 2, 4]
+    row = one.journal.run("last")
+    assert row.state == "failed"
+    assert json.loads(row.error or "")["exit_code"] == 7
+    services.think = None
+    two = process()
+    (progress,) = two.runner.drive([two.runner.resume(row, services)])
+    assert progress.standing is Standing.SUCCEEDED
+    assert two.journal.run("last").error is None
+
+
+def test_retry_after_is_kept_to(process: Start, services: Services, clock: TestClock) -> None:
+    answers: list[CloudUnreachable | None] = [CloudUnreachable("busy", retry_after=17), None]
+    times = []
+
+    def think(context: Context[Services]) -> Thought:
+        times.append(clock.now())
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        return Thought(words=1)
+
+    services.think = think
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+    assert (times[1] - times[0]).total_seconds() == 17
+
+
+def test_a_stop_before_the_write_sends_nothing(process: Start, services: Services) -> None:
+    def think(context: Context[Services]) -> Thought:
+        one.stop.set()
+        return Thought(words=1)
+
+    one = process()
+    services.think = think
+    (progress,) = one.runner.drive([one.runner.begin(Request(), services)])
+    assert progress.standing is Standing.STOPPED
+    assert services.outside.creates == 0
+    assert one.journal.run("last").state == "interrupted"
+    services.think = None
+    two = process()
+    (progress,) = two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    assert progress.standing is Standing.SUCCEEDED
+    assert services.entered.count("think") == 1
+
+
+def test_a_blocked_run_goes_on_when_it_is_approved(process: Start, services: Services) -> None:
+    def think(context: Context[Services]) -> Thought | NotYet:
+        return Thought(words=1) if context.approved else NotYet("approval", look_again=None)
+
+    services.think = think
+    one = process()
+    flight = one.runner.begin(Request(), services)
+    assert one.runner.drive([flight])[0].standing is Standing.BLOCKED
+    one.runner.approve(flight)
+    assert one.runner.drive([flight])[0].standing is Standing.SUCCEEDED
+
+
+def test_an_output_that_no_longer_fits_is_refused(process: Start, services: Services) -> None:
+    one = process()
+    services.outside.next_create = [killed_before]
+    with pytest.raises(Killed):
+        one.runner.drive([one.runner.begin(Request(), services)])
+    stored = next(row for row in one.journal.stages(one.journal.run("last").run_id) if row.step == "think")
+    for output, version, said in (
+        ('{"words": "many"}', 1, "no longer fits its model"),
+        ('{"words": 1, "more": 2}', 1, "no longer fits its model"),
+        ('{"words": 1}', 2, "version 2"),
+    ):
+        stored.output, stored.model_version = output, version
+        with one.journal.transaction() as transaction:
+            transaction.save(stored)
+        with pytest.raises(RunMismatch, match=said):
+            process().runner.resume(one.journal.run("last"), services)
+
+
+def test_a_run_of_another_pipeline_is_refused(process: Start, services: Services) -> None:
+    one = process()
+    one.runner.begin(Request(), services)
+    other = process(Pipeline("other", Request, list(one.runner.pipeline.steps.values())))
+    with pytest.raises(RunMismatch, match="belongs to the pipeline 'toy'"):
+        other.runner.resume(other.journal.run("last"), services)
+
+
+def test_a_run_under_teardown_is_not_resumed(process: Start, services: Services) -> None:
+    one = process()
+    row = one.runner.begin(Request(), services).run.row
+    row.teardown_at = "2026-11-23T12:00:00+00:00"
+    with pytest.raises(RunStateError, match="torn down"):
+        one.runner.resume(row, services)
+
+
+def test_run_ids_are_found_by_prefix(process: Start, services: Services) -> None:
+    one = process()
+    with pytest.raises(RunNotFound, match="no run yet"):
+        one.journal.run("last")
+    for run_id in ("abcdefghjk", "abcxyzxyzx"):
+        one.runner.begin(Request(), services, run_id=run_id)
+    assert one.journal.run("abcd").run_id == "abcdefghjk"
+    with pytest.raises(RunNotFound, match="begins several run ids"):
+        one.journal.run("abc")
+    for strange in ("zzz", "%", "_bc", "abc'"):
+        with pytest.raises(RunNotFound, match="no run"):
+            one.journal.run(strange)
+
+
+class Seen(Output):
+    at: float
+
+
+class Other(Output):
+    at: float
+
+
+class Both(Output):
+    pass
+
+
+def test_independent_steps_run_in_parallel(tmp_path: Path, services: Services, clock: TestClock) -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    class Left(Step):
+        @stage
+        def run(self, context: Context[Services], request: Request) -> Seen:
+            meeting.wait()
+            return Seen(at=time.time())
+
+    class Right(Step):
+        @stage
+        def run(self, context: Context[Services], request: Request) -> Other:
+            meeting.wait()
+            return Other(at=time.time())
+
+    class Join(Step):
+        @stage
+        def run(self, context: Context[Services], left: Seen, right: Other) -> Both:
+            return Both()
+
+    for step in (Left, Right, Join):
+        step.run.__annotations__ |= {"return": {"Left": Seen, "Right": Other, "Join": Both}[step.__name__]}
+    one = Process(tmp_path, services, clock, Pipeline("parallel", Request, [Left(), Right(), Join()]))
+    assert one.runner.drive([one.runner.begin(Request(), services)])[0].standing is Standing.SUCCEEDED
+    one.close()
+
+
+class Checked(Output):
+    pass
+
+
+class Later(Output):
+    pass
+
+
+class Check(Step):
+    confirmed: list[str] = []  # noqa: RUF012
+    trouble: Exception | None = None
+
+    @stage
+    def run(self, context: Context[Services], request: Request) -> Checked:
+        return Checked()
+
+    def confirm(self, context: Context[Services], output: BaseModel) -> None:
+        self.confirmed.append(context.run_id)
+        if self.trouble is not None:
+            raise self.trouble
+
+
+class Block(Step):
+    @stage
+    def run(self, context: Context[Services], checked: Checked) -> Later | NotYet:
+        return Later() if context.approved else NotYet("approval", look_again=None)
+
+
+def test_finished_steps_are_confirmed_once_in_a_resuming_process(
+    tmp_path: Path, services: Services, clock: TestClock
+) -> None:
+    check = Check()
+    pipeline = Pipeline("confirming", Request, [check, Block()])
+    one = Process(tmp_path, services, clock, pipeline)
+    one.runner.drive([one.runner.begin(Request(), services)])
+    assert check.confirmed == []
+    two = Process(tmp_path, services, clock, pipeline)
+    flight = two.runner.resume(two.journal.run("last"), services)
+    two.runner.drive([flight])
+    two.runner.advance(flight)
+    assert check.confirmed == [flight.run.run_id]
+    check.trouble = ResourceLost("the thing is gone")
+    (progress,) = two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    assert progress.standing is Standing.FAILED
+    assert "the thing is gone" in (two.journal.run("last").error or "")
+    check.trouble = None
+    (progress,) = two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    assert progress.standing is Standing.BLOCKED
+    for process in (one, two):
+        process.close()
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_many_runs_wait_in_one_process(process: Start, services: Services, clock: TestClock, workers: int) -> None:
+    end = clock.now() + timedelta(seconds=60)
+
+    def think(context: Context[Services]) -> Thought | NotYet:
+        return Thought(words=1) if clock.now() >= end else NotYet("a minute", clock.now() + timedelta(seconds=7))
+
+    services.think = think
+    one = process()
+    runner: Runner[Services] = one.runner
+    results = runner.drive([runner.begin(Request(), services) for _ in range(20)], workers=workers)
+    assert {progress.standing for progress in results} == {Standing.SUCCEEDED}
+    assert len(services.outside.objects) == 20

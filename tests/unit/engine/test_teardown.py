@@ -1,0 +1,162 @@
+"""Teardown removes what bears the mark, proves it, and touches nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from envagent.engine.intents import Found
+from envagent.engine.step import Stopped
+from envagent.engine.teardown import Teardown
+from envagent.errors import AuthenticationError, CloudUnreachable, LeftoversExist
+from tests.unit.engine.world import SETTLE, Killed, Process, Request, Services, TestClock, killed_after, lost_request
+
+Start = Callable[..., Process]
+
+
+def teardown(one: Process, services: Services, clock: TestClock, stop: threading.Event | None = None) -> list[str]:
+    removed = Teardown(
+        one.journal,
+        [services.outside],
+        clock=clock,
+        settle=SETTLE,
+        timeout=timedelta(seconds=300),
+        listener=lambda line: one.events.append(line.kind),
+        stop=stop or threading.Event(),
+    ).run(one.journal.run("last"))
+    return [row.cloud_id for row in removed]
+
+
+def test_everything_goes_and_a_second_teardown_does_nothing(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+    services.outside.objects["foreign"] = Found("foreign", "thing", "elsewherex", 1)
+    assert len(teardown(one, services, clock)) == 1
+    assert set(services.outside.objects) == {"foreign"}
+    assert one.journal.run("last").state == "torn_down"
+    looks = services.outside.looks
+    assert teardown(one, services, clock) == []
+    assert services.outside.looks == looks
+
+
+def test_what_the_journal_does_not_know_goes_too(process: Start, services: Services, clock: TestClock) -> None:
+    services.outside.next_create = [killed_after]
+    one = process()
+    with pytest.raises(Killed):
+        one.runner.drive([one.runner.begin(Request(), services)])
+    assert one.journal.resources(one.journal.run("last").run_id) == []
+    teardown(process(), services, clock)
+    assert services.outside.objects == {}
+
+
+def test_a_request_still_on_its_way_is_waited_for(process: Start, services: Services, clock: TestClock) -> None:
+    waiting: list[Callable[[], Found]] = []
+
+    def later(commit: Callable[[], Found]) -> Found:
+        waiting.append(commit)
+        raise Killed
+
+    services.outside.next_create = [later]
+    one = process()
+    with pytest.raises(Killed):
+        one.runner.drive([one.runner.begin(Request(), services)])
+    sent = clock.now()
+    find = services.outside.find
+
+    def find_late(run_id: str | None) -> list[Found]:
+        if waiting and clock.now() - sent >= timedelta(seconds=50):
+            waiting.pop()()
+        return find(run_id)
+
+    services.outside.find = find_late  # type: ignore[method-assign]
+    two = process()
+    teardown(two, services, clock)
+    assert waiting == []
+    assert services.outside.objects == {}
+    assert clock.now() - sent >= SETTLE
+
+
+def test_a_removal_that_does_nothing_is_a_leftover(process: Start, services: Services, clock: TestClock) -> None:
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+    (cloud_id,) = services.outside.objects
+    services.outside.deaf = True
+    with pytest.raises(LeftoversExist, match=cloud_id):
+        teardown(one, services, clock)
+    assert one.journal.run("last").state != "torn_down"
+    services.outside.deaf = False
+    assert teardown(one, services, clock) == [cloud_id]
+    assert one.journal.run("last").state == "torn_down"
+
+
+def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Services, clock: TestClock) -> None:
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+    services.outside.objects.clear()
+    teardown(one, services, clock)
+    assert one.journal.run("last").state == "torn_down"
+
+
+def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services: Services, clock: TestClock) -> None:
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+    find, until = services.outside.find, clock.now() + timedelta(seconds=100)
+
+    def flaky(run_id: str | None) -> list[Found]:
+        if clock.now() < until:
+            raise CloudUnreachable("no answer")
+        return find(run_id)
+
+    services.outside.find = flaky  # type: ignore[method-assign]
+    teardown(one, services, clock)
+    assert services.outside.objects == {}
+    one.runner.drive([one.runner.begin(Request(), services)])
+    until = clock.now() + timedelta(hours=1)
+    with pytest.raises(CloudUnreachable):
+        teardown(one, services, clock)
+    assert len(services.outside.objects) == 1
+
+
+def test_a_refused_login_ends_at_once(process: Start, services: Services, clock: TestClock) -> None:
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+
+    def refused(run_id: str | None) -> list[Found]:
+        raise AuthenticationError("wrong password")
+
+    services.outside.find = refused  # type: ignore[method-assign]
+    begun = clock.now()
+    with pytest.raises(AuthenticationError):
+        teardown(one, services, clock)
+    assert clock.now() == begun
+
+
+def test_a_stop_leaves_a_teardown_that_can_be_begun_again(process: Start, services: Services, clock: TestClock) -> None:
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        teardown(one, services, clock, stop)
+    assert one.journal.run("last").teardown_at is not None
+    assert len(services.outside.objects) == 1
+    teardown(one, services, clock)
+    assert services.outside.objects == {}
+
+
+def test_a_lost_request_that_never_came_does_not_hold_for_ever(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    services.outside.next_create = [lost_request]
+    one = process()
+    flight = one.runner.begin(Request(), services)
+    one.runner.advance(flight)
+    clock.at -= timedelta(hours=1)
+    back = clock.now()
+    teardown(process(), services, clock)
+    assert clock.now() - back <= SETTLE + timedelta(seconds=10)

@@ -1,0 +1,169 @@
+"""A toy world for the engine's tests: a clock that tests move, and an outside where things are made and lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from envagent.engine.context import Context
+from envagent.engine.intents import Found
+from envagent.engine.journal import Journal
+from envagent.engine.pipeline import Pipeline
+from envagent.engine.runner import RetryPolicy, Runner
+from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.errors import OutcomeUnknown
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this line happens."""
+
+
+class TestClock:
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float, wake: threading.Event) -> None:
+        self.at += timedelta(seconds=max(seconds, 0.0))
+
+
+class Outside:
+    """Objects of one kind in the outside world, and what goes wrong with the next calls."""
+
+    name = "thing"
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Found] = {}
+        self.creates = 0
+        self.deletes = 0
+        self.looks = 0
+        self.next_create: list[Callable[[Callable[[], Found]], Found]] = []
+        self.deaf = False
+        """Deletes are answered and not done."""
+
+    def make(self, run_id: str, number: int) -> Found:
+        self.creates += 1
+
+        def commit() -> Found:
+            found = Found(
+                f"id-{self.creates}-{len(self.objects)}", f"thing-{run_id}-{number}", run_id, number, {"su": 1}
+            )
+            self.objects[found.id] = found
+            return found
+
+        return self.next_create.pop(0)(commit) if self.next_create else commit()
+
+    def find(self, run_id: str | None) -> list[Found]:
+        self.looks += 1
+        return [one for one in self.objects.values() if run_id in (None, one.run_id)]
+
+    def delete(self, cloud_id: str) -> None:
+        self.deletes += 1
+        if not self.deaf:
+            self.objects.pop(cloud_id, None)
+
+    def exists(self, cloud_id: str) -> bool:
+        return cloud_id in self.objects
+
+
+def lost_answer(commit: Callable[[], Found]) -> Found:
+    commit()
+    raise OutcomeUnknown("the answer was lost")
+
+
+def lost_request(commit: Callable[[], Found]) -> Found:
+    raise OutcomeUnknown("the request was lost")
+
+
+def killed_before(commit: Callable[[], Found]) -> Found:
+    raise Killed
+
+
+def killed_after(commit: Callable[[], Found]) -> Found:
+    commit()
+    raise Killed
+
+
+class Request(BaseModel):
+    text: str = "hello"
+
+
+class Thought(Output):
+    words: int
+
+
+class Thing(Output):
+    id: str
+
+
+class Report(Output):
+    text: str
+
+
+class Services:
+    def __init__(self) -> None:
+        self.outside = Outside()
+        self.entered: list[str] = []
+        self.think: Callable[[Context[Any]], Thought | NotYet] | None = None
+
+
+class Think(Step):
+    @stage
+    def think(self, context: Context[Services], request: Request) -> Thought | NotYet:
+        context.services.entered.append("think")
+        if context.services.think is not None:
+            return context.services.think(context)
+        return Thought(words=len(request.text.split()))
+
+
+class MakeThing(Step):
+    @stage
+    def make(self, context: Context[Services], thought: Thought) -> Thing | NotYet:
+        context.services.entered.append("make")
+        outside = context.services.outside
+        name = f"thing-{context.run_id}"
+        found = context.create(outside, 1, name, {"words": thought.words}, lambda: outside.make(context.run_id, 1))
+        return found if isinstance(found, NotYet) else Thing(id=found.id)
+
+
+class Tell(Step):
+    @stage
+    def tell(self, context: Context[Services], thing: Thing, thought: Thought) -> Report:
+        context.services.entered.append("tell")
+        return Report(text=f"{thing.id} {thought.words}")
+
+
+TOY = Pipeline("toy", Request, [Think(), MakeThing(), Tell()])
+SETTLE = timedelta(seconds=60)
+
+
+class Process:
+    """One process working on the journal of a folder: a kill leaves only what is on disk and outside."""
+
+    def __init__(self, folder: Path, services: Services, clock: TestClock, pipeline: Pipeline = TOY) -> None:
+        self.journal = Journal.open(folder / "journal.db")
+        self.stop = threading.Event()
+        self.events: list[str] = []
+        self.services = services
+        self.runner: Runner[Services] = Runner(
+            pipeline,
+            self.journal,
+            clock=clock,
+            settle=SETTLE,
+            retry=RetryPolicy(tries=3, first=1, longest=4),
+            listener=lambda line: self.events.append(line.kind),
+            stop=self.stop,
+        )
+
+    def close(self) -> None:
+        self.runner.close()
+        self.journal.close()
