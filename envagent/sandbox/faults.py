@@ -13,7 +13,7 @@ from typing import Any
 
 from envagent.sandbox.state import State
 
-MATCH_KEYS = frozenset({"name", "action", "site", "service", "method", "path", "body", "nth", "from"})
+MATCH_KEYS = frozenset({"name", "action", "site", "service", "method", "path", "contains", "nth", "from"})
 
 LEASE_CREATE = {"service": "blazar", "method": "POST", "path": r"/leases$"}
 SERVER_CREATE = {"service": "nova", "method": "POST", "path": r"/servers$"}
@@ -95,11 +95,11 @@ class Fault:
         if unknown or missing:
             problem = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
             raise BadSchedule(f"{where} ({entry['action']}): {problem}")
-        keys = ("site", "service", "method", "path", "body")
+        keys = ("site", "service", "method", "path", "contains")
         match = {**action.match, **{key: str(entry[key]) for key in keys if key in entry}}
         try:
             re.compile(match.get("path", ""))
-            re.compile(match.get("body", ""))
+            re.compile(match.get("contains", ""))
         except re.error as error:
             raise BadSchedule(f"{where}: {error}") from None
         nth = entry.get("nth", [])
@@ -119,7 +119,7 @@ class Fault:
         return (
             exact
             and re.search(wanted.get("path", ""), request.path) is not None
-            and re.search(wanted.get("body", ""), request.body) is not None
+            and re.search(wanted.get("contains", ""), request.body) is not None
         )
 
     def fires_at(self, count: int) -> bool:

@@ -18,11 +18,15 @@ def plan(world: World, lease: Lease) -> None:
     if lease.status == "PENDING":
         due = world.pace.next_tick(max(lease.start, world.at))
         world.schedule(due, "lease.start", lease.id, plan=lease.plan)
-    before_end = next((event for event in lease.events if event.event_type == "before_end_lease"), None)
-    if before_end is not None and before_end.status == "UNDONE":
-        due = world.pace.next_tick(max(before_end.time, world.at))
-        world.schedule(due, "lease.before_end", lease.id, plan=lease.plan)
+    if lease.status == "ACTIVE":
+        _plan_reminder(world, lease)
     world.schedule(world.pace.next_tick(max(lease.end, world.at)), "lease.end", lease.id, plan=lease.plan)
+
+
+def _plan_reminder(world: World, lease: Lease) -> None:
+    """Have the before_end event of a started lease done in its time."""
+    due = world.pace.next_tick(max(lease.event("before_end_lease").time, world.at))
+    world.schedule(due, "lease.before_end", lease.id, plan=lease.plan)
 
 
 def _planned(world: World, due: Due) -> Lease | None:
@@ -58,6 +62,8 @@ def started(world: World, due: Due) -> None:
         reservation.status, reservation.updated_at = "error" if failed else "active", world.at
         if not failed:
             _hand_over(world, lease, reservation)
+    if not failed:
+        _plan_reminder(world, lease)
     world.put(lease)
 
 

@@ -119,7 +119,7 @@ def _running(paths: Paths) -> dict[str, Any] | None:
     """Return the health of the server that has this state, with its url; None when none answers."""
     try:
         known = json.loads(paths.server.read_text("utf-8"))
-        health = request(f"{known['url']}/_sandbox/health", timeout=2.0)
+        health = request(f"{known['url']}/_sandbox/health")
     except (OSError, ValueError, KeyError, SandboxError):
         return None
     return {**health, "url": known["url"]} if health.get("id") == known["id"] else None
@@ -149,11 +149,26 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join([own, *filter(None, [kept.get("PYTHONPATH")])])}
 
 
-def _start(paths: Paths, arguments: list[str]) -> dict[str, Any]:
-    """Start a detached server and wait until it answers."""
+def _alive(paths: Paths) -> bool:
+    """Say whether a server process has this state, answering or not."""
+    try:
+        descriptor = os.open(paths.server_lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _spawn(paths: Paths, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start a server in a session of its own that inherits nothing of ours."""
     descriptor = os.open(paths.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "envagent.sandbox", str(paths.home), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
@@ -164,16 +179,25 @@ def _start(paths: Paths, arguments: list[str]) -> dict[str, Any]:
         )
     finally:
         os.close(descriptor)
+
+
+def _started(paths: Paths, arguments: list[str]) -> dict[str, Any]:
+    """Return the health of the state's server, started if there is none; the caller holds the start lock."""
+    child: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        running = _running(paths)
+        alive = _alive(paths)
+        running = _running(paths) if alive else None
         if running is not None:
             return running
-        if child.poll() is not None:
+        if not alive and child is None:
+            paths.server.unlink(missing_ok=True)
+            child = _spawn(paths, arguments)
+        if child is not None and child.poll() is not None:
             break
         time.sleep(0.02)
     said = paths.output.read_text("utf-8", "replace")[-2000:].strip()
-    raise SandboxError(f"the sandbox did not start; {paths.output} says: {said}")
+    raise SandboxError("the sandbox did not start", service_said=said)
 
 
 def ensure_running(
@@ -201,12 +225,11 @@ def ensure_running(
     paths = _prepare(home.resolve())
     wanted: dict[str, Any] = dict(settings or {})
     wanted |= {key: value for key, value in (("speed", speed), ("profile", profile)) if value is not None}
-    running = _running(paths)
+    running = _running(paths) if _alive(paths) else None
     if running is None:
         with _locked(paths.start_lock):
-            running = _running(paths)
-            if running is None:
-                running = _start(paths, ["--idle-seconds", str(idle_seconds), "--settings", json.dumps(wanted)])
+            arguments = ["--idle-seconds", str(idle_seconds), "--settings", json.dumps(wanted)]
+            running = _started(paths, arguments)
     if any(running.get(key) != value for key, value in wanted.items()):
         request(f"{running['url']}/_sandbox/settings", wanted)
     if faults is not None:
@@ -246,9 +269,11 @@ def serve(
 def stop(home: Path) -> bool:
     """Stop the server of this home folder and wait until it has ended; return whether one ran."""
     paths = Paths(home.resolve())
+    if not _alive(paths):
+        return False
     running = _running(paths)
     if running is None:
-        return False
+        raise SandboxError(f"a sandbox server has {paths.folder} and does not answer")
     request(f"{running['url']}/_sandbox/stop", {})
     with _locked(paths.server_lock):
         return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -31,7 +32,7 @@ from envagent.sandbox.process import AlreadyServed, Paths, write_private
 from envagent.sandbox.state import State
 
 HOST = "127.0.0.1"
-PORT_IN_USE = 98
+LOCK_SECONDS = 1.0
 
 
 @dataclass
@@ -90,13 +91,24 @@ def _exclusive(path: Path) -> Iterator[None]:
     """Hold the state's server lock; the kernel releases it whatever happens."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyServed(f"a sandbox server runs already on {path.parent}") from None
+        _take(descriptor, path)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    """Take the lock; a process that only looks whether it is held has it for an instant, so try for a moment."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise AlreadyServed(f"a sandbox server runs already on {path.parent}") from None
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _listen(port: int) -> socket.socket:
@@ -106,7 +118,7 @@ def _listen(port: int) -> socket.socket:
     try:
         listener.bind((HOST, port))
     except OSError as error:
-        if error.errno != PORT_IN_USE or port == 0:
+        if error.errno != errno.EADDRINUSE or port == 0:
             raise
         listener.bind((HOST, 0))
     return listener
