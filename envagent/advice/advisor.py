@@ -206,7 +206,7 @@ class Advisor:
                 warnings = (f"named by the user although {problem}", *warnings)
             value = answers.image_value(chosen)
             return chosen, Decision(name="image", value=value, source="user", reason=reason, warnings=warnings)
-        fitting = {i.id: i for i in candidates if images.misfit(i, node_type, need) is None}
+        fitting = {i.id: i for i in images.fitting(candidates, node_type, need)}
         if not fitting:
             why = "; ".join(f"{i.name}: {images.misfit(i, node_type, need)}" for i in candidates)
             raise NothingSuitable(f"no image candidate suits {node_type.name}: {why or 'there are none'}")

@@ -158,7 +158,7 @@ class Ai:
             spent = self._usage({}, time.monotonic() - started, requests)
             wait = sent.retry_after if sent.retry_after is not None else 0.5 * 2 ** (self._retries - left)
             if not sent.transient or left == 0 or wait > LONGEST_RETRY_WAIT:
-                raise NoProposal(self._hide(sent.reason), spent, unavailable=True)
+                raise NoProposal(sent.reason, spent, unavailable=True)
             left -= 1
             self._sleep(wait)
         usage = self._usage(sent, time.monotonic() - started, requests)
@@ -202,13 +202,13 @@ class Ai:
                         return _Failure("its answer is larger than 1 MB")
                     if time.monotonic() > deadline:
                         return _Failure(f"no whole answer within {self._timeout:g} s")
-            found = json.loads(received)
+            found = json.loads(self._hide(received.decode("utf-8")))
         except openai.APITimeoutError:
             return _Failure(f"no answer within {self._timeout:g} s")
         except openai.APIConnectionError as error:
             return _Failure(f"cannot be reached: {one_line(str(error.__cause__ or error))}", transient=True)
         except openai.APIStatusError as error:
-            said = one_line(_said(error.body) or error.message)
+            said = one_line(self._hide(_said(error.body) or error.message))
             return _Failure(
                 f"HTTP {error.status_code}: {said}",
                 status=error.status_code,
@@ -237,7 +237,7 @@ class Ai:
     def _read(self, answer: Mapping[str, Any], schema: type[M], usage: Usage) -> M:
         choice, message = _first_choice(answer)
         if message.get("refusal"):
-            raise NoProposal(f"it refused: {self._hide(one_line(str(message['refusal']), 120))}", usage)
+            raise NoProposal(f"it refused: {one_line(str(message['refusal']), 120)}", usage)
         content = _text(message.get("content"))
         if not content.strip():
             why = "an empty answer" if choice.get("finish_reason") != "content_filter" else "it was filtered"

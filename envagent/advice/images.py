@@ -223,6 +223,11 @@ def ranked(images: Iterable[Image], nodes: Sequence[NodeType], need: Need) -> li
     )
 
 
+def fitting(candidates: Iterable[Image], node: NodeType, need: Need) -> list[Image]:
+    """Those of the candidates that suit a node, best first by rules, whoever put them on the list."""
+    return sorted((i for i in candidates if misfit(i, node, need) is None), key=lambda i: _rank(i, need))
+
+
 def shortlist(found: Sequence[Image]) -> list[Image]:
     """The first three of ranked images, and up to two more that are current builds of maintained releases."""
     further = [i for i in found[FEWEST_CANDIDATES:] if (seen := traits(i)).current and maintained(seen)]

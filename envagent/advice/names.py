@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 _WITH_ID = re.compile(r"^(?P<name>.*?)\s*[\(\[]\s*(?:id\s*[:=]\s*)?(?P<id>[^()\[\]]*?)\s*[\)\]]$", re.IGNORECASE)
-_SIMILAR, _CLEARLY = 0.85, 0.03
+_MOST_SLIPS = 2
 
 
 def _plain(name: str) -> str:
@@ -40,17 +40,26 @@ def resolve(said: str, options: Mapping[str, str]) -> str | None:
 
 
 def _near(name: str, options: Mapping[str, str]) -> str | None:
-    digits = re.findall(r"\d+", name)
-    scored = sorted(
-        (
-            (difflib.SequenceMatcher(None, _plain(name), _plain(shown)).ratio(), key)
-            for key, shown in options.items()
-            if re.findall(r"\d+", shown) == digits
-        ),
-        reverse=True,
+    """The one option that differs by a slip of the pen: a letter too many, too few, or two swapped.
+
+    Another letter in its place is no slip: gpu_a100 is not gpu_v100.
+    """
+    plain, digits = _plain(name), re.findall(r"\d+", name)
+    found = [
+        key
+        for key, shown in options.items()
+        if re.findall(r"\d+", shown) == digits
+        and abs(len(_plain(shown)) - len(plain)) <= 1
+        and _slips(plain, _plain(shown)) <= _MOST_SLIPS
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _slips(a: str, b: str) -> int:
+    """Letters inserted and removed between two names; a replaced letter counts as too many."""
+    edits = difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+    return sum(
+        _MOST_SLIPS + 1 if tag == "replace" else (a1 - a0) + (b1 - b0)
+        for tag, a0, a1, b0, b1 in edits
+        if tag != "equal"
     )
-    if not scored or scored[0][0] < _SIMILAR:
-        return None
-    if len(scored) > 1 and scored[0][0] - scored[1][0] < _CLEARLY:
-        return None
-    return scored[0][1]

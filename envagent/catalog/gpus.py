@@ -10,6 +10,7 @@ from envagent.catalog.model import Gpu, Vendor
 from envagent.catalog.packaged import load
 
 _VENDOR_WORDS: tuple[tuple[str, Vendor], ...] = (("nvidia", "nvidia"), ("amd", "amd"), ("intel", "intel"))
+_IN_BRACKETS = re.compile(r"\[([^\]]+)\]")
 _MEMORY_IN_NAME = re.compile(r"(\d{1,3}) ?Gi?B\b", re.IGNORECASE)
 
 
@@ -28,10 +29,11 @@ def identify(model: str, *, vendor: str = "", count: int = 1) -> Gpu | None:
     maker: Vendor | None = facts.get("vendor") or next((v for word, v in _VENDOR_WORDS if word in said), None)
     if maker is None:
         return None
+    short = _IN_BRACKETS.search(model)
     named = _MEMORY_IN_NAME.search(model)
     return Gpu(
         vendor=maker,
-        model=model or f"{maker} GPU",
+        model=(short.group(1) if short else model) or f"{maker} GPU",
         count=count,
         guaranteed=count,
         memory_gb=float(named.group(1)) if named else facts.get("memory_gb"),

@@ -79,7 +79,10 @@ def _network(properties: Mapping[str, str], known: NodeType | None) -> tuple[flo
     rates = [_number(a.get("rate")) or 0.0 for a in adapters if _true(a.get("enabled", "True"))]
     infiniband = any(a.get("interface", "").casefold() == "infiniband" for a in adapters)
     connectx = any(_true(a.get("enabled", "True")) and _CONNECTX.search(a.get("model", "")) for a in adapters)
-    return (max(rates, default=0.0) / 1e9 or None), infiniband, infiniband or connectx
+    # The list of adapters is not always whole: what the type is known for is not lost by leaving it out.
+    infiniband = infiniband or bool(known and known.infiniband)
+    rdma = infiniband or connectx or bool(known and known.rdma)
+    return (max(rates, default=0.0) / 1e9 or None), infiniband, rdma
 
 
 def _tags(properties: Mapping[str, str], known: NodeType | None) -> tuple[str, ...]:
@@ -95,6 +98,17 @@ def _tags(properties: Mapping[str, str], known: NodeType | None) -> tuple[str, .
     return tuple(sorted(tags))
 
 
+def _usual_charge(gpu: Gpu | None, ram_gb: int | None, tags: tuple[str, ...]) -> float:
+    """Service units by Chameleon's announced scheme, for a type whose factor nobody tells.
+
+    4 for each GPU from the A100 on, 2 for older GPUs, FPGAs, storage and much RAM, else 1.
+    """
+    if gpu is not None and ((gpu.memory_gb or 0) >= 40 or (gpu.compute_capability or "") >= "8.0"):
+        return 4.0 * gpu.count
+    special = gpu is not None or (ram_gb or 0) >= 512 or bool({"fpga", "pmem", "storage"} & set(tags))
+    return 2.0 if special else 1.0
+
+
 def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") -> NodeType:
     """Describe one live host as a node type of its own (count 1), `known` filling what it does not say."""
     told = host.properties
@@ -107,6 +121,9 @@ def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") ->
     ram = _number(told.get("main_memory.ram_size"))
     root, extra = _disks(told, known)
     nic, infiniband, rdma = _network(told, known)
+    ram_gb = round(ram / _GIB) if ram else (known.ram_gb if known else None)
+    gpu, tags = _gpu(told, known.gpu if known else None), _tags(told, known)
+    usual = known.su_factor if known else _usual_charge(gpu, ram_gb, tags)
     return NodeType(
         name=host.node_type or "",
         region=known.region if known else region,
@@ -116,16 +133,16 @@ def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") ->
         sockets=int(sockets) if sockets else (known.sockets if known else None),
         cores=cores,
         threads=threads,
-        ram_gb=round(ram / _GIB) if ram else (known.ram_gb if known else None),
-        gpu=_gpu(told, known.gpu if known else None),
+        ram_gb=ram_gb,
+        gpu=gpu,
         disk_gb=root,
         extra_disks_gb=extra,
         nic_gbps=nic,
         infiniband=infiniband,
         rdma=rdma,
         architecture=architecture,
-        su_factor=_number(told.get("su_factor")) or (known.su_factor if known else 1.0),
-        tags=_tags(told, known),
+        su_factor=_number(told.get("su_factor")) or usual,
+        tags=tags,
         source="live" if known is None else f"live, over: {known.source}",
         as_of=known.as_of if known else None,
     )

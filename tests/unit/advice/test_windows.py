@@ -1,0 +1,72 @@
+"""Free windows, against brute force."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envagent.advice.windows import MARGIN, by_host, earliest_window, first_start, is_free
+from envagent.cloud.port import Occupation
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+spans = st.lists(
+    st.tuples(st.integers(-300, 400), st.integers(1, 200)).map(
+        lambda pair: Occupation(host_id="h", start=NOW + pair[0] * MINUTE, end=NOW + (pair[0] + pair[1]) * MINUTE)
+    ),
+    max_size=8,
+)
+
+
+def by_brute_force(busy: list[Occupation], length: timedelta) -> datetime:
+    """Try every minute; keep the facts' rule literally: no reservation with start < e and end > s, margins added."""
+    start = NOW
+    while True:
+        end = start + length
+        if all(not (o.start < end + MARGIN and o.end > start - MARGIN) for o in busy):
+            return start
+        start += MINUTE
+
+
+@settings(max_examples=300, deadline=None)
+@given(busy=spans, minutes=st.integers(1, 240))
+def test_the_first_start_is_the_one_brute_force_finds(busy: list[Occupation], minutes: int) -> None:
+    length = minutes * MINUTE
+    ordered = by_host(busy).get("h", [])
+    assert first_start(ordered, NOW, length) == by_brute_force(busy, length)
+
+
+@settings(max_examples=100, deadline=None)
+@given(several=st.lists(spans, min_size=1, max_size=4), minutes=st.integers(1, 240))
+def test_the_earliest_window_is_the_best_of_all_hosts(several: list[list[Occupation]], minutes: int) -> None:
+    length = minutes * MINUTE
+    busy = {str(n): by_host(spans).get("h", []) for n, spans in enumerate(several)}
+    found = earliest_window(busy, busy, NOW, length)
+    assert found is not None
+    expected = min((by_brute_force(list(spans), length), n) for n, spans in busy.items())
+    assert (found[1], found[0]) == expected
+
+
+def test_a_window_needs_its_margins_on_both_sides() -> None:
+    hour = timedelta(hours=1)
+    ended = Occupation(host_id="h", start=NOW - hour, end=NOW - 4 * MINUTE)
+    follows = Occupation(host_id="h", start=NOW + hour + 4 * MINUTE, end=NOW + 3 * hour)
+    assert not is_free([ended], NOW, NOW + hour)
+    assert not is_free([follows], NOW, NOW + hour)
+    assert is_free([ended], NOW + MINUTE, NOW + hour) and is_free([follows], NOW, NOW + hour - MINUTE)
+    assert first_start([ended], NOW, hour) == NOW + MINUTE
+    assert first_start([follows], NOW, hour) == follows.end + MARGIN
+
+
+def test_a_start_that_is_not_now_is_a_whole_minute() -> None:
+    busy = [Occupation(host_id="h", start=NOW, end=NOW + timedelta(minutes=10, seconds=1, microseconds=5))]
+    assert first_start(busy, NOW, MINUTE) == NOW + 16 * MINUTE
+    odd = NOW + timedelta(seconds=30)
+    assert first_start([], odd, MINUTE) == odd
+
+
+def test_no_host_no_window() -> None:
+    assert earliest_window([], {}, NOW, MINUTE) is None

@@ -1,0 +1,150 @@
+"""The catalogue refreshed by what a site reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from envagent.catalog import NodeType, describe, flavors, node_types, refresh, refresh_flavors
+from envagent.cloud.port import Flavor, Host
+
+UC = {t.name: t for t in node_types("CHI@UC")}
+TACC = {t.name: t for t in node_types("CHI@TACC")}
+
+
+def host(kind: str | None, number: int = 1, *, reservable: bool = True, **properties: str) -> Host:
+    told = {key.replace("__", "."): value for key, value in properties.items()}
+    return Host(id=str(number), uid=f"uid-{number}", node_type=kind, reservable=reservable, properties=told)
+
+
+NEW_TYPE = {
+    "architecture__platform_type": "x86_64",
+    "architecture__smp_size": "2",
+    "architecture__smt_size": "256",
+    "main_memory__ram_size": str(768 << 30),
+    "gpu__gpu": "True",
+    "gpu__gpu_count": "8",
+    "gpu__gpu_model": "GH100 [H100 SXM5 80GB]",
+    "gpu__gpu_vendor": "NVIDIA",
+    "processor__vendor": "AMD",
+    "su_factor": "32.0",
+    "storage_devices__0__size": "3840000000000",
+    "storage_devices__0__device": "nvme0n1",
+    "storage_devices__1__size": "960000000000",
+    "network_adapters__0__interface": "Ethernet",
+    "network_adapters__0__rate": "100000000000",
+    "network_adapters__0__enabled": "True",
+    "network_adapters__0__model": "MT28908 Family [ConnectX-6]",
+    "network_adapters__1__interface": "InfiniBand",
+    "network_adapters__1__enabled": "False",
+}
+
+
+def test_a_type_that_nobody_packaged_is_made_of_its_properties() -> None:
+    (found,) = refresh((), [host("gpu_h100_new", **NEW_TYPE)], region="CHI@UC")
+    assert (found.name, found.region, found.count, found.known) == ("gpu_h100_new", "CHI@UC", 1, False)
+    assert (found.threads, found.cores, found.sockets, found.ram_gb) == (256, 128, 2, 768)
+    assert found.gpu is not None
+    assert (found.gpu.count, found.gpu.memory_gb, found.gpu.compute_capability) == (8, 80, "9.0")
+    assert (found.disk_gb, found.extra_disks_gb) == (960, (3840,))
+    assert (found.nic_gbps, found.infiniband, found.rdma) == (100, True, True)
+    assert found.su_factor == 32 and found.cpu_vendor == "amd" and "nvme" in found.tags
+
+
+def test_a_charge_that_nobody_tells_follows_the_announced_scheme() -> None:
+    untold = {key: value for key, value in NEW_TYPE.items() if key != "su_factor"}
+    (gpus,) = refresh((), [host("x", **untold)], region="X")
+    (plain,) = refresh((), [host("y", architecture__smt_size="48")], region="X")
+    assert (gpus.su_factor, plain.su_factor) == (32.0, 1.0)
+
+
+def test_without_hosts_the_package_stands() -> None:
+    assert refresh(tuple(UC.values()), []) == tuple(UC.values())
+
+
+def test_the_live_list_decides_what_exists_and_how_many() -> None:
+    hosts = [host("compute_skylake", n) for n in range(3)] + [
+        host("compute_skylake", 9, reservable=False),
+        host(None, 10),
+    ]
+    (found,) = refresh(tuple(UC.values()), hosts)
+    assert (found.name, found.count, found.cores) == ("compute_skylake", 3, 24)
+
+
+def test_the_live_answer_wins_and_the_package_fills_the_gaps() -> None:
+    one = describe(host("gpu_rtx_6000", su_factor="3.5", main_memory__ram_size=str(384 << 30)), UC["gpu_rtx_6000"])
+    assert (one.su_factor, one.ram_gb, one.cores, one.disk_gb) == (3.5, 384, 24, 240)
+    assert one.gpu == UC["gpu_rtx_6000"].gpu
+
+
+def test_a_type_is_as_poor_as_its_poorest_node() -> None:
+    hosts = [
+        host("compute_gigaio", 1, gpu__gpu="True", gpu__gpu_count="1", gpu__gpu_model="GA100 [A100 PCIe 80GB]"),
+        host("compute_gigaio", 2, gpu__gpu="False"),
+        host("compute_gigaio", 3, architecture__smt_size="128"),
+    ]
+    (found,) = refresh(tuple(UC.values()), hosts)
+    assert found.gpu is not None and (found.gpu.count, found.gpu.guaranteed) == (1, 0)
+    assert (found.threads, found.cores) == (128, 128)
+
+
+def test_a_silent_host_of_a_composable_type_is_not_trusted_with_a_gpu() -> None:
+    assert describe(host("compute_gigaio"), UC["compute_gigaio"]).gpu is None
+    liqid = describe(host("compute_liqid"), TACC["compute_liqid"]).gpu
+    assert liqid is not None and liqid.count == 1
+
+
+def test_a_special_of_one_node_only_is_no_property_of_the_type() -> None:
+    hosts = [host("compute_cascadelake_r", 1, fpga__board_vendor="Xilinx"), host("compute_cascadelake_r", 2)]
+    (found,) = refresh(tuple(UC.values()), hosts)
+    assert "fpga" not in found.tags
+    assert "fpga" in describe(hosts[0], UC["compute_cascadelake_r"]).tags
+
+
+@pytest.mark.parametrize("junk", ["", "many", "NaN GB", "-", "0x10"])
+def test_numbers_that_are_none_are_left_to_the_package(junk: str) -> None:
+    odd = host("compute_skylake", su_factor=junk, main_memory__ram_size=junk, architecture__smt_size=junk)
+    one = describe(odd, UC["compute_skylake"])
+    assert (one.su_factor, one.ram_gb, one.threads) == (1.0, 192, 48)
+
+
+def test_an_arm_node_is_one() -> None:
+    one = describe(host("new_arm", architecture__platform_type="aarch64", architecture__smt_size="80"), None)
+    assert (one.architecture, one.cores) == ("aarch64", 80)
+
+
+def test_live_flavors_decide_what_can_be_reserved() -> None:
+    live = [
+        Flavor(id="3", name="m1.medium", vcpus=2, ram_mb=4096, disk_gb=40),
+        Flavor(id="r", name="reservation:9f", vcpus=2, ram_mb=4096, disk_gb=40),
+        Flavor(id="b", name="baremetal", vcpus=1, ram_mb=1, disk_gb=1),
+        Flavor(
+            id="g",
+            name="g2.gpu.h200.1",
+            vcpus=24,
+            ram_mb=131072,
+            disk_gb=80,
+            extra_specs={"pci_passthrough:alias": "h200:2"},
+        ),
+    ]
+    found = {f.name: f for f in refresh_flavors(flavors("KVM@TACC"), live)}
+    assert set(found) == {"m1.medium", "g2.gpu.h200.1"}
+    assert (found["m1.medium"].flavor_id, found["m1.medium"].ram_gb, found["m1.medium"].known) == ("3", 4, True)
+    gpu = found["g2.gpu.h200.1"].gpu
+    assert gpu is not None and (gpu.vendor, gpu.count, gpu.memory_gb) == ("nvidia", 2, 141)
+    assert refresh_flavors(flavors("KVM@TACC"), []) == flavors("KVM@TACC")
+
+
+@dataclass(frozen=True)
+class _Other:
+    """Anything of the right shape is a reported host: the catalogue imports no cloud."""
+
+    node_type: str | None = "compute_skylake"
+    reservable: bool = True
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+def test_any_object_of_the_right_shape_is_a_host() -> None:
+    found: tuple[NodeType, ...] = refresh(tuple(UC.values()), [_Other()])
+    assert found[0].name == "compute_skylake"

@@ -1,0 +1,98 @@
+"""The packaged facts are whole, dated and consistent with each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from envagent.catalog import flavors, node_types, site, sites
+from envagent.catalog.gpus import capabilities, identify, version
+from envagent.catalog.releases import cuda_toolkit, relative, releases
+
+BAREMETAL = [s.region for s in sites() if s.kind == "baremetal"]
+
+
+def test_every_site_is_found_by_region_and_by_uid() -> None:
+    for known in sites():
+        assert site(known.region) == site(known.uid.upper()) == known
+        assert known.auth_url.startswith("https://") and known.auth_url.endswith(":5000/v3")
+    assert site("CHI@Nowhere") is None
+
+
+@pytest.mark.parametrize("region", BAREMETAL)
+def test_node_types_are_dated_and_plausible(region: str) -> None:
+    types = node_types(region)
+    assert types, f"no node type at {region}"
+    assert len({t.name for t in types}) == len(types)
+    for t in types:
+        assert t.known and t.source and t.count > 0
+        assert 0 < t.cores <= t.threads and t.disk_gb > 0 and t.su_factor > 0
+        assert t.ram_gb is None or t.ram_gb >= 32
+        assert (t.gpu is not None) == (t.name.startswith(("gpu_", "compute_liqid", "compute_gigaio")))
+        if t.gpu and t.gpu.vendor == "nvidia":
+            assert version(t.gpu.compute_capability or "")
+
+
+def test_a_region_that_is_not_known_has_nothing() -> None:
+    assert node_types("CHI@Nowhere") == () == flavors("CHI@Nowhere")
+
+
+def test_what_the_seed_documents_name_wrongly_is_not_in_the_catalogue() -> None:
+    names = {t.name for region in BAREMETAL for t in node_types(region)}
+    assert not names & {"gpu_a100", "gpu_rtx_5000", "compute_cascadelake_r640", "compute_skylake_384gb"}
+    assert "compute_haswell" not in {t.name for r in ("CHI@UC", "CHI@TACC") for t in node_types(r)}
+
+
+def test_kvm_flavors_are_virtual_node_types() -> None:
+    found = {f.name: f for f in flavors("KVM@TACC")}
+    assert all(f.virtual for f in found.values())
+    assert found["m1.large"].cores == 4 and found["m1.large"].ram_gb == 8
+    assert found["g1.h100.pci.1"].gpu is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "memory", "capability"),
+    [
+        ("TU102GL [Quadro RTX 6000/8000]", 24, "7.5"),
+        ("GA100 [A100 PCIe 80GB]", 80, "8.0"),
+        ("GA100 [A100 PCIe 40GB]", 40, "8.0"),
+        ("GV100GL [Tesla V100 SXM2 32GB]", 32, "7.0"),
+        ("GP100GL [Tesla P100 PCIe 16GB]", 16, "6.0"),
+        ("GK210GL [Tesla K80]", 12, "3.7"),
+        ("NVIDIA H100 NVL", 94, "9.0"),
+        ("NVIDIA Z9000 64GB", 64, None),
+    ],
+)
+def test_a_gpu_is_identified_by_its_name(model: str, memory: int, capability: str | None) -> None:
+    gpu = identify(model, vendor="NVIDIA", count=2)
+    assert gpu is not None
+    assert (gpu.vendor, gpu.memory_gb, gpu.compute_capability, gpu.count) == ("nvidia", memory, capability, 2)
+
+
+def test_vendors_are_told_apart_and_nonsense_is_no_gpu() -> None:
+    amd = identify("Arcturus GL-XL [Instinct MI100]")
+    intel = identify("Data Center GPU Max 1550")
+    assert amd and amd.vendor == "amd" and intel and intel.vendor == "intel"
+    assert identify("Matrox G200eW3") is None
+
+
+@pytest.mark.parametrize(
+    ("cuda", "oldest", "newest"), [("10.2", (3, 0), (7, 5)), ("11.4", (3, 5), (8, 6)), ("12.6", (5, 0), (9, 0))]
+)
+def test_cuda_releases_bound_the_compute_capability(
+    cuda: str, oldest: tuple[int, int], newest: tuple[int, int]
+) -> None:
+    assert capabilities(version(cuda)) == (oldest, newest)
+
+
+def test_versions_are_parsed_strictly() -> None:
+    assert version("12") == (12, 0) and version("12.6.1") == (12, 6)
+    for text in ("", "x", "12.x", "-1", "1e3"):
+        with pytest.raises(ValueError, match="not a version"):
+            version(text)
+
+
+def test_releases_have_a_default_and_relatives() -> None:
+    assert next(r for r in releases() if r.distro == "ubuntu").release == "24.04"
+    assert relative(None) == relative("Debian") == "ubuntu"
+    assert relative("rocky") == relative("RHEL") == "centos"
+    assert cuda_toolkit(eleven=True) < cuda_toolkit(eleven=False)
