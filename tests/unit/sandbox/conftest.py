@@ -48,7 +48,7 @@ class Person:
 
     def __init__(self, endpoint: Endpoint, cloud: str) -> None:
         config = OpenStackConfig(config_files=[str(endpoint.clouds_file)]).get_one(cloud)
-        self.conn = openstack.connection.Connection(config=config)
+        self.conn: Any = openstack.connection.Connection(config=config)
         self.blazar = blazar_client(session=self.conn.session, region_name=config.region_name, interface="public")
         self.region = config.region_name
 
@@ -165,7 +165,13 @@ def alone(tmp_path: Path) -> Iterator[Sandbox]:
     stop(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def user(shared: Sandbox) -> Person:
+    """The user of the file's sandbox, who logs in once."""
+    return shared.person()
+
+
 @pytest.fixture
-def me(sandbox: Sandbox) -> Person:
+def me(sandbox: Sandbox, user: Person) -> Person:
     """The user of the sandbox."""
-    return sandbox.person()
+    return user

@@ -223,12 +223,13 @@ def test_somebody_else_acts(sandbox: Sandbox, me: Person) -> None:
 
 def test_bad_schedules_are_refused(sandbox: Sandbox) -> None:
     url = f"{sandbox.endpoint.url}/_sandbox/faults"
-    for bad, why in (
+    bad_entries: list[tuple[dict[str, Any], str]] = [
         ({"action": "explode"}, "action must be one of"),
         ({"action": "fail"}, "missing ['status']"),
         ({"action": "drop", "seconds": 3}, "unknown ['seconds']"),
         ({"action": "drop", "path": "("}, "unterminated"),
-    ):
+    ]
+    for bad, why in bad_entries:
         answer = requests.post(url, json={"faults": [bad]}, timeout=5)
         assert answer.status_code == 400 and why in answer.json()["error"]
 

@@ -135,7 +135,7 @@ def test_files_are_private_and_the_process_detached(tmp_path: Path) -> None:
         assert os.getsid(pid) == pid
         assert b"canary" not in Path(f"/proc/{pid}/environ").read_bytes()
         assert not Path(f"/proc/{pid}/fd/{descriptor}").exists()
-        assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
+        assert Path(f"/proc/{pid}/fd/0").readlink() == Path("/dev/null")
         password = json.dumps(ensure_running(home).clouds["sandbox"]["auth"]["password"])
         assert password.strip('"').encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
     finally:

@@ -213,7 +213,7 @@ def test_reservation_refusals(me: Person, change: dict[str, Any], code: int, mes
 
 def test_no_capacity_in_each_profiles_words(sandbox: Sandbox, me: Person) -> None:
     for node_type in ("gpu_h100", "no_such_type"):
-        with pytest.raises(Exception, match="Not enough resources available with query {'resource_type'") as caught:
+        with pytest.raises(Exception, match=r"Not enough resources available with query \{'resource_type'") as caught:
             me.lease(node_type=node_type)
         assert caught.value.kwargs["code"] == 500  # type: ignore[attr-defined]
     sandbox.control("settings", {"profile": "upstream"})
