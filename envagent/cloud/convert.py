@@ -216,7 +216,7 @@ def host(body: Body) -> Host:
     return Host(
         id=text(body["id"]),
         node_type=properties.get("node_type"),
-        uid=properties.get("uid") or body.get("hypervisor_hostname"),
+        uid=properties.get("uid"),
         name=properties.get("node_name") or body.get("hypervisor_hostname"),
         reservable=_truth(body.get("reservable", True)) and not _truth(body.get("disabled", False)),
         properties=properties,
@@ -286,13 +286,12 @@ def lease_date(moment: datetime | None) -> str:
 def reservation_body(wanted: HostReservation | FlavorReservation) -> dict[str, Any]:
     """An item of POST /leases.
 
-    The filter's operator is "=" because Chameleon's documents rule out "==" and upstream takes both. A host is
-    excluded by hypervisor_hostname, which on Ironic is the node's uid and which, unlike `uid`, every site has.
+    The filter's operator is "=" because Chameleon's documents rule out "==" and upstream takes both.
     """
     if isinstance(wanted, FlavorReservation):
         return {"resource_type": "flavor:instance", "flavor_id": wanted.flavor_id, "amount": 1, "affinity": None}
     of_type = ["=", "$node_type", wanted.node_type]
-    others = [["!=", "$hypervisor_hostname", uid] for uid in wanted.exclude_uids]
+    others = [["!=", "$uid", uid] for uid in wanted.exclude_uids]
     return {
         "resource_type": "physical:host",
         "min": 1,

@@ -38,6 +38,7 @@ class Rest:
             interface=region.get_interface(service_type),
             region_name=region.get_region_name(service_type),
             endpoint_override=region.get_endpoint(service_type),
+            additional_headers={"Accept": "application/json"},  # without it Glance words its errors as HTML
         )
         self._version = version
         self._prefix: str | None = None
