@@ -10,13 +10,16 @@ from envagent.advice.specials import Demand
 from envagent.catalog import NodeType
 from envagent.catalog.gpus import capabilities, version
 
+_CURRENT_BUILDS = (6, 0)
+"""The oldest compute capability that frameworks built for CUDA 12 still carry code for."""
+
 VENDORS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 
 def lack(node: NodeType, need: Need, demands: Sequence[Demand]) -> str | None:
     """What the node lacks, or None when it satisfies the need.
 
-    A GPU that a CPU project would leave idle is no lack: `idle_gpu` tells that apart.
+    What speaks against a node without making it useless is no lack: `reluctance` tells that.
     """
     if node.architecture != need.architecture:
         return f"is {node.architecture}, the project needs {need.architecture}"
@@ -56,9 +59,18 @@ def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:
     return None
 
 
-def idle_gpu(node: NodeType, need: Need) -> bool:
-    """Whether the node has GPUs that the project would leave idle."""
-    return need.gpu is None and node.gpu is not None
+def reluctance(node: NodeType, need: Need) -> str | None:
+    """Why a node that satisfies is left alone as long as another type satisfies too, or None."""
+    if need.gpu is None:
+        return "has GPUs that the project does not need" if node.gpu is not None else None
+    gpu = node.gpu
+    if gpu is None or not gpu.compute_capability:
+        return None
+    if need.gpu.cuda and version(gpu.compute_capability) > capabilities(need.gpu.cuda)[1]:
+        return f"{gpu.model} is newer than CUDA {_dotted(need.gpu.cuda)}, which the project is built for"
+    if version(gpu.compute_capability) < _CURRENT_BUILDS and (need.gpu.cuda is None or need.gpu.cuda >= (12, 0)):
+        return f"{gpu.model} is too old for the current builds of most frameworks"
+    return None
 
 
 def warnings(node: NodeType, need: Need) -> tuple[str, ...]:
@@ -72,20 +84,9 @@ def warnings(node: NodeType, need: Need) -> tuple[str, ...]:
     if need.gpu is not None and gpu is not None:
         if need.gpu.assumed_vendor:
             found.append("no GPU vendor is named by the project: NVIDIA assumed")
-        if too_new(node, need):
-            asked = _dotted(need.gpu.cuda or (0, 0))
-            found.append(f"{gpu.model} is newer than CUDA {asked}: the project may need newer builds")
-        elif gpu.compute_capability and not need.gpu.cuda and version(gpu.compute_capability) < (7, 5):
+        if gpu.compute_capability and not need.gpu.cuda and version(gpu.compute_capability) < (7, 5):
             found.append(f"{gpu.model} is dropped by CUDA 13: install builds for CUDA 12")
     return tuple(found)
-
-
-def too_new(node: NodeType, need: Need) -> bool:
-    """Whether the GPU came after the CUDA release that the project is built for."""
-    if need.gpu is None or need.gpu.cuda is None or node.gpu is None or not node.gpu.compute_capability:
-        return False
-    _, newest = capabilities(need.gpu.cuda)
-    return version(node.gpu.compute_capability) > newest
 
 
 def waste(node: NodeType, need: Need) -> float:

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from envagent.advice import fit, images, windows
 from envagent.advice.model import Candidate, Placement
@@ -108,8 +109,8 @@ def place(
     )
     found: list[Candidate] = []
     excluded: dict[str, str] = {}
-    for accept_idle_gpu in (False, True):
-        found, excluded = _sweep(groups, question, accept_idle_gpu, by_wish=node_type is not None)
+    for reluctantly in (False, True):
+        found, excluded = _sweep(groups, question, reluctantly, by_wish=node_type is not None)
         if found:
             break
     if not found:
@@ -119,11 +120,18 @@ def place(
 
 
 def combine(placements: Sequence[Placement]) -> Placement:
-    """One placement of several sites' (at least one), ranked together; excluded types get their region's name."""
+    """One placement of several sites' (at least one), ranked together.
+
+    A last resort of one site is excluded where another site has better; excluded types get their region's name.
+    """
     candidates = sorted((c for p in placements for c in p.candidates), key=rank)
-    excluded = {f"{name} ({p.best.region})": why for p in placements for name, why in p.excluded.items()}
+    least = candidates[0].compromise
+    excluded = {f"{name} at {p.best.region}": why for p in placements for name, why in p.excluded.items()}
+    for candidate in candidates:
+        if candidate.compromise > least:
+            excluded[f"{candidate.node_type.name} at {candidate.region}"] = candidate.warnings[0]
     return Placement(
-        candidates=tuple(candidates),
+        candidates=tuple(c for c in candidates if c.compromise == least),
         excluded=excluded,
         hours=placements[0].hours,
         requested=placements[0].requested,
@@ -158,12 +166,12 @@ def _groups(kinds: Sequence[NodeType], hosts: Sequence[Host] | None) -> list[_Gr
 
 
 def _sweep(
-    groups: Sequence[_Group], question: _Question, accept_idle_gpu: bool, by_wish: bool
+    groups: Sequence[_Group], question: _Question, reluctantly: bool, by_wish: bool
 ) -> tuple[list[Candidate], dict[str, str]]:
     found: list[Candidate] = []
     excluded: dict[str, str] = {}
     for group in groups:
-        suitable = _by_wish(group, question) if by_wish else _suitable(group, question, accept_idle_gpu)
+        suitable = _by_wish(group, question) if by_wish else _suitable(group, question, reluctantly)
         if isinstance(suitable, _Suitable):
             node = suitable.hosts[0][1] if suitable.hosts else group.kind
             if any(images.misfit(i, node, question.need) is None for i in question.images):
@@ -174,36 +182,37 @@ def _sweep(
     return found, excluded
 
 
-def _suitable(group: _Group, question: _Question, accept_idle_gpu: bool) -> _Suitable | str:
+def _suitable(group: _Group, question: _Question, reluctantly: bool) -> _Suitable | str:
     """The hosts of a group that satisfy the need, or why none does."""
 
     def refusal(node: NodeType) -> str | None:
-        if not accept_idle_gpu and fit.idle_gpu(node, question.need):
-            return "has GPUs that the project does not need"
-        return fit.lack(node, question.need, question.demands)
+        missing = fit.lack(node, question.need, question.demands)
+        return missing or (None if reluctantly else fit.reluctance(node, question.need))
 
-    idle = ("no node without GPUs satisfies the project: its GPUs stay idle",) if accept_idle_gpu else ()
     if group.hosts is None:
-        return refusal(group.kind) or _Suitable(None, warnings=idle, compromise=int(accept_idle_gpu))
+        return refusal(group.kind) or _Suitable(None, **_last_resort(group.kind, question.need))
+    if not group.hosts:
+        return "none of its nodes can be reserved now"
     reasons = [(host, node, refusal(node)) for host, node in group.hosts]
     bad = [(host, reason) for host, _, reason in reasons if reason is not None]
     good = tuple((host, node) for host, node, reason in reasons if reason is None)
-    if not group.hosts:
-        return "none of its nodes can be reserved now"
     if not good:
         return Counter(reason for _, reason in bad).most_common(1)[0][0]
     if any(host.uid is None for host, _ in bad):
         return f"some of its nodes do not suit and cannot be told apart: {bad[0][1]}"
     uids = tuple(sorted(host.uid for host, _ in bad if host.uid is not None))
-    return _Suitable(good, uids, idle, int(accept_idle_gpu))
+    return _Suitable(good, uids, **_last_resort(good[0][1], question.need))
+
+
+def _last_resort(node: NodeType, need: Need) -> dict[str, Any]:
+    against = fit.reluctance(node, need)
+    return {"warnings": (f"taken all the same: {against}",), "compromise": 1} if against else {}
 
 
 def _by_wish(group: _Group, question: _Question) -> _Suitable | str:
     """The user's word overrides what a type lacks, with a warning."""
-    suitable = _suitable(group, question, accept_idle_gpu=False)
-    if isinstance(suitable, _Suitable):
-        return suitable
-    if group.hosts is not None and not group.hosts:
+    suitable = _suitable(group, question, reluctantly=True)
+    if isinstance(suitable, _Suitable) or group.hosts == ():
         return suitable
     return _Suitable(group.hosts, warnings=(f"named by the user although: {suitable}",), compromise=1)
 
@@ -222,7 +231,6 @@ def _candidate(group: _Group, suitable: _Suitable, question: _Question) -> Candi
     node = hosts[0][1].model_copy(update={"count": len(hosts)}) if hosts else group.kind
     free_now, next_free = _availability(hosts, question)
     su = max(n.su_factor for _, n in hosts) if hosts else node.su_factor
-    strained = fit.too_new(node, question.need)
     return Candidate(
         node_type=node,
         free_now=free_now,
@@ -230,7 +238,7 @@ def _candidate(group: _Group, suitable: _Suitable, question: _Question) -> Candi
         next_free=next_free,
         su_per_hour=su,
         waste=fit.waste(node, question.need),
-        compromise=suitable.compromise + strained,
+        compromise=suitable.compromise,
         exclude_uids=suitable.exclude_uids,
         why=_why(node, free_now, next_free, su),
         warnings=(*suitable.warnings, *fit.warnings(node, question.need), *question.notes),

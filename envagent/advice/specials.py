@@ -47,11 +47,12 @@ KINDS: tuple[Special, ...] = (
     _special("NVMe", r"nvme", _tag("nvme"), without="no drive here is known to be one"),
     _special(
         "many NUMA nodes",
-        r"numa",
+        r"(?:many|multi|several|four|4|8)\W?.*\bnuma|numa\W?(?:heavy|scal)",
         lambda n: (n.sockets or 0) >= 4,
         lambda n: (n.sockets or 0) >= 2,
-        without="no node here has more than one socket",
+        without="the nodes here have two sockets at most",
     ),
+    _special("NUMA", r"numa", lambda n: (n.sockets or 0) >= 2, without="the nodes here have one socket"),
     _special("SGX", r"\bsgx\b", _tag("sgx-cpu"), without="use the simulation mode, or a site with Ice Lake nodes"),
     _special(
         "a physical machine",
