@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -120,6 +120,7 @@ class Runner(Generic[Services]):
         retries: by step name; `retry` is the default.
         listener: gets every event as it happens, from several threads.
         stop: set it to stop after the current exchange.
+        pool: runs stages of one run beside each other; threads of its own by default.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class Runner(Generic[Services]):
         retries: Mapping[str, RetryPolicy] | None = None,
         listener: Listener | None = None,
         stop: threading.Event | None = None,
-        parallel: int = 6,
+        pool: Executor | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.journal = journal
@@ -143,7 +144,7 @@ class Runner(Generic[Services]):
         self._retry = retry or RetryPolicy()
         self._retries = retries or {}
         self._listener = listener
-        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="stage")
+        self._pool = pool or ThreadPoolExecutor(6, thread_name_prefix="stage")
 
     def begin(
         self,
@@ -248,7 +249,7 @@ class Runner(Generic[Services]):
             if not under_way:
                 break
             done, _ = wait(under_way, timeout=self._patience(flight, under_way.values()), return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in [one for one in under_way if one in done]:
                 del under_way[future]
                 failed = self._record(flight, future.result()) or failed
         return self._standing(flight)
