@@ -18,14 +18,15 @@ def main() -> int:
     parser.add_argument("--idle-seconds", type=float)
     options = parser.parse_args()
 
+    from envagent.errors import UsageError
     from envagent.sandbox import server
-    from envagent.sandbox.process import AlreadyServed
 
+    chosen = server.Options(options.settings, options.port, options.faults, options.idle_seconds)
     try:
-        server.run(options.home, options.settings, options.port, options.faults, options.idle_seconds)
-    except AlreadyServed as error:
+        server.run(options.home, chosen)
+    except UsageError as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return error.exit_code
     return 0
 
 

@@ -135,8 +135,9 @@ def _response(service: Service, call: Call, reply: Reply) -> Response:
     headers = {**service.headers(call), **reply.headers}
     if reply.body is None:
         return Response(status_code=reply.status, headers=headers)
-    content = json.dumps(reply.body)
-    return Response(content, reply.status, headers, media_type="application/json")
+    if isinstance(reply.body, str):
+        return Response(reply.body, reply.status, headers, media_type="text/html")
+    return Response(json.dumps(reply.body), reply.status, headers, media_type="application/json")
 
 
 def _error(service: Service, call: Call, error: ServiceError) -> Response:
@@ -152,10 +153,7 @@ def _refusal(service: Service, call: Call, parameters: dict[str, Any]) -> Respon
     headers = {key: str(value) for key, value in parameters.get("headers", {}).items()}
     status = int(parameters["status"])
     if "body" in parameters:
-        body = parameters["body"]
-        content = body if isinstance(body, str) else json.dumps(body)
-        media = "text/html" if isinstance(body, str) else "application/json"
-        return Response(content, status, {**service.headers(call), **headers}, media_type=media)
+        return _response(service, call, Reply(status, parameters["body"], headers))
     message = str(parameters.get("message", "The server is currently unavailable. Please try again later."))
     return _error(service, call, ServiceError(status, message, str(parameters.get("type", "")), headers))
 
@@ -169,6 +167,9 @@ def _http_routes(exchanges: Exchanges) -> list[HttpRoute]:
                 base = f"/{site}{service.mount}"
                 paths = [base, base + "/"] if route.path == "/" else [base + route.path]
                 routes += [HttpRoute(path, endpoint, methods=[route.method]) for path in paths]
+            unknown = exchanges.endpoint(site, service, Route("GET", "", service.unknown_path))
+            methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+            routes.append(HttpRoute(f"/{site}{service.mount}/{{rest:path}}", unknown, methods=methods))
     return routes
 
 

@@ -36,11 +36,13 @@ def _headers(call: Call) -> dict[str, str]:
     return {**request_id_header(call), "OpenStack-API-Version": "reservation 1.0"}
 
 
-def list_versions(call: Call) -> Reply:
-    """Answer GET /v1, to the authenticated only."""
-    links = [{"rel": "self", "href": f"{call.root}/v1"}]
-    version = {"id": "v1.0", "status": "CURRENT", "min_version": "1.0", "max_version": "1.0", "links": links}
-    return Reply(200, {"versions": [version]})
+def refuse_path(call: Call) -> Reply:
+    """Answer a path that Blazar does not know (there is no version document), in an envelope of its own."""
+    message = (
+        "The requested URL was not found on the server. If you entered the URL manually please check your spelling "
+        "and try again."
+    )
+    return Reply(404, {"error": 404, "error_message": message})
 
 
 def _allow(allowed: bool, action: str) -> None:
@@ -71,6 +73,11 @@ def view(host: Host) -> dict[str, Any]:
         "created_at": REGISTERED,
         "updated_at": None,
     }
+
+
+def show_lease_hosts(call: Call) -> Reply:
+    """Answer GET /leases/ID/hosts, which Chameleon's fork adds."""
+    return blazar_leases.show_hosts(call) if call.world.profile.lease_shows_hosts else refuse_path(call)
 
 
 def list_hosts(call: Call) -> Reply:
@@ -134,7 +141,7 @@ def list_allocations(call: Call) -> Reply:
 
 def show_allocation(call: Call) -> Reply:
     """Answer GET /os-hosts/ID/allocation."""
-    _allow(call.world.profile.users_see_allocations, "get_allocations")
+    _allow(call.world.profile.users_see_allocations, "get")
     host = _get(call)
     return Reply(200, {"allocation": {"resource_id": host.id, "reservations": _allocations(call)[host.id]}})
 
@@ -145,15 +152,12 @@ SERVICE = Service(
     mount="/reservation",
     catalog_path="/reservation/v1",
     routes=(
-        Route("GET", "/", list_versions),
-        Route("GET", "/v1", list_versions),
-        Route("GET", "/v1/", list_versions),
         Route("GET", "/v1/leases", blazar_leases.list_all),
         Route("POST", "/v1/leases", blazar_leases.create),
         Route("GET", "/v1/leases/{id}", blazar_leases.show),
         Route("PUT", "/v1/leases/{id}", blazar_leases.update),
         Route("DELETE", "/v1/leases/{id}", blazar_leases.delete),
-        Route("GET", "/v1/leases/{id}/hosts", blazar_leases.show_hosts),
+        Route("GET", "/v1/leases/{id}/hosts", show_lease_hosts),
         Route("GET", "/v1/os-hosts", list_hosts),
         Route("GET", "/v1/os-hosts/properties", list_properties),
         Route("GET", "/v1/os-hosts/allocations", list_allocations),
@@ -163,4 +167,5 @@ SERVICE = Service(
     error_body=error_body,
     unauthorized=keystone_unauthorized,
     headers=_headers,
+    unknown_path=refuse_path,
 )

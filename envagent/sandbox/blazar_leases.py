@@ -152,8 +152,6 @@ def show(call: Call) -> Reply:
 
 def show_hosts(call: Call) -> Reply:
     """Answer GET /leases/ID/hosts, which Chameleon's fork adds."""
-    if not call.world.profile.lease_shows_hosts:
-        raise ServiceError(404, "The resource could not be found.")
     lease = get(call)
     ids = [host for reservation in lease.reservations for host in reservation.hosts]
     hosts = [call.site.hosts[id] for id in ids]

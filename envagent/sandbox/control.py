@@ -17,6 +17,7 @@ from envagent.sandbox.cloud import SERVICES, Sandbox, find_handler
 from envagent.sandbox.exchange import Call, Identity, ServiceError
 from envagent.sandbox.faults import BadSchedule, Effects
 from envagent.sandbox.inventory import sites
+from envagent.sandbox.mishaps import MISHAPS
 from envagent.sandbox.occupation import occupy
 
 Act = Callable[[Any], Any]
@@ -41,6 +42,7 @@ class Control:
             ("POST", "clock"): self.advance_clock,
             ("POST", "act"): self.act,
             ("POST", "allocations"): self.occupy,
+            ("POST", "mishap"): self.mishap,
             ("POST", "stop"): self.stop,
         }
         return [self._route(method, name, act) for (method, name), act in table.items()]
@@ -113,6 +115,13 @@ class Control:
         self._sandbox.catch_up()
         with self._sandbox.state.transaction():
             return {"leases": occupy(self._sandbox.world(body.get("site", "uc")), body)}
+
+    def mishap(self, body: Any) -> Any:
+        """Have something happen to an object: {"what", "site", "id", ...}."""
+        self._sandbox.catch_up()
+        with self._sandbox.state.transaction():
+            MISHAPS[body["what"]](self._sandbox.world(body.get("site", "uc")), body)
+        return {"what": body["what"]}
 
     def stop(self, body: Any) -> Any:
         """End the server after this answer."""

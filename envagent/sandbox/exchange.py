@@ -39,7 +39,10 @@ class ServiceError(Exception):
 
 @dataclass
 class Reply:
-    """An answer; `not_before` is the moment until which the service keeps the client waiting for it."""
+    """An answer; a `body` that is text is HTML, any other JSON.
+
+    `not_before` is the moment until which the service keeps the client waiting for it.
+    """
 
     status: int = 200
     body: Any = None
@@ -116,6 +119,7 @@ class Service:
     error_body: Callable[[ServiceError], Any]
     unauthorized: Callable[[], ServiceError]
     headers: Callable[[Call], dict[str, str]]
+    unknown_path: Handler
 
 
 def keystone_unauthorized() -> ServiceError:
@@ -128,6 +132,11 @@ def keystone_error_body(error: ServiceError) -> dict[str, Any]:
     titles = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
     title = titles.get(error.status, "Internal Server Error")
     return {"error": {"code": error.status, "message": error.message, "title": title}}
+
+
+def not_found_page(call: Call) -> Reply:
+    """Answer a path that the service does not know as most of them do."""
+    return Reply(404, "<html><body><h1>404 Not Found</h1>The resource could not be found.</body></html>")
 
 
 def request_id_header(call: Call) -> dict[str, str]:

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 from urllib.parse import urlencode
 
-from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, page, request_id_header
+from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, not_found_page, page, request_id_header
 from envagent.sandbox.inventory import Image
 
 DEFAULT_LIMIT = 25
@@ -96,7 +96,7 @@ def list_images(call: Call) -> Reply:
     limit, marker = _limit(call), call.argument("marker")
     shown = page(items, limit, marker)
     if shown is None:
-        raise ServiceError(400, f"Invalid marker. Image {marker} could not be found.")
+        raise ServiceError(400, f"No image found with ID {marker}")
     kept = [(key, value) for key, value in call.query if key != "marker"]
     body: dict[str, Any] = {
         "images": shown,
@@ -137,4 +137,5 @@ SERVICE = Service(
     error_body=error_body,
     unauthorized=lambda: ServiceError(401, UNAUTHORIZED),
     headers=request_id_header,
+    unknown_path=not_found_page,
 )

@@ -43,6 +43,11 @@ def error_body(error: ServiceError) -> dict[str, Any]:
     return {"NeutronError": {"type": error.type or "HTTPError", "message": error.message, "detail": ""}}
 
 
+def refuse_path(call: Call) -> Reply:
+    """Refuse a path that Neutron does not know."""
+    raise neutron_error(404, "HTTPNotFound", "The resource could not be found.")
+
+
 def list_versions(call: Call) -> Reply:
     """Answer GET /."""
     links = [{"rel": "self", "href": f"{call.root}/v2.0/"}]
@@ -105,6 +110,11 @@ def _subnet(call: Call, network: Network) -> dict[str, Any]:
         "dns_nameservers": [],
         "host_routes": [],
         "description": "",
+        "service_types": [],
+        "subnetpool_id": None,
+        "ipv6_address_mode": None,
+        "ipv6_ra_mode": None,
+        "router:external": network.external,
         "project_id": owner,
         "tenant_id": owner,
         "tags": [],
@@ -116,7 +126,7 @@ def _subnet(call: Call, network: Network) -> dict[str, Any]:
 
 def list_networks(call: Call) -> Reply:
     """Answer GET /v2.0/networks."""
-    return Reply(200, {"networks": listing(call, [_network(call, n) for n in call.site.networks.values()])})
+    return Reply(200, listing(call, "networks", [_network(call, n) for n in call.site.networks.values()]))
 
 
 def show_network(call: Call) -> Reply:
@@ -130,7 +140,7 @@ def show_network(call: Call) -> Reply:
 def list_subnets(call: Call) -> Reply:
     """Answer GET /v2.0/subnets; a project sees no subnet of an external network."""
     seen = [network for network in call.site.networks.values() if not network.external]
-    return Reply(200, {"subnets": listing(call, [_subnet(call, network) for network in seen])})
+    return Reply(200, listing(call, "subnets", [_subnet(call, network) for network in seen]))
 
 
 def show_subnet(call: Call) -> Reply:
@@ -170,7 +180,7 @@ def _port(port: Port) -> dict[str, Any]:
 def list_ports(call: Call) -> Reply:
     """Answer GET /v2.0/ports."""
     found = call.world.find(Port, call.identity.project, call.as_of)
-    return Reply(200, {"ports": listing(call, [_port(port) for port in found])})
+    return Reply(200, listing(call, "ports", [_port(port) for port in found]))
 
 
 def show_port(call: Call) -> Reply:
@@ -189,7 +199,15 @@ def list_routers(call: Call) -> Reply:
 def show_quota(call: Call) -> Reply:
     """Answer GET /v2.0/quotas/PROJECT."""
     names = ("floatingip", "security_group")
-    others = {"network": 10, "subnet": 10, "port": 500, "router": 10, "security_group_rule": 100}
+    others = {
+        "network": 10,
+        "subnet": 10,
+        "subnetpool": -1,
+        "rbac_policy": 10,
+        "port": 500,
+        "router": 10,
+        "security_group_rule": 100,
+    }
     return Reply(200, {"quota": {**others, **{name: call.world.quota(name) for name in names}}})
 
 
@@ -237,4 +255,5 @@ SERVICE = Service(
     error_body=error_body,
     unauthorized=keystone_unauthorized,
     headers=request_id_header,
+    unknown_path=refuse_path,
 )

@@ -140,7 +140,7 @@ def create(call: Call) -> Reply:
 def list_all(call: Call) -> Reply:
     """Answer GET /v2.0/floatingips."""
     found = call.world.find(FloatingIp, call.identity.project, call.as_of)
-    return Reply(200, {"floatingips": listing(call, [view(call, address) for address in found])})
+    return Reply(200, listing(call, "floatingips", [view(call, address) for address in found]))
 
 
 def show(call: Call) -> Reply:

@@ -24,9 +24,8 @@ def _rule(call: Call, group: str, **wanted: Any) -> dict[str, Any]:
         "remote_group_id": None,
         "remote_address_group_id": None,
         "normalized_cidr": None,
-        "standard_attr_id": 0,
-        "description": "",
-        "tags": [],
+        "belongs_to_default_sg": None,
+        "description": None,
         "revision_number": 0,
         "project_id": call.identity.project,
         "tenant_id": call.identity.project,
@@ -90,7 +89,7 @@ def _get(call: Call, id: str) -> SecurityGroup:
 def list_groups(call: Call) -> Reply:
     """Answer GET /v2.0/security-groups."""
     default_group(call)
-    return Reply(200, {"security_groups": listing(call, [_view(group) for group in groups(call)])})
+    return Reply(200, listing(call, "security_groups", [_view(group) for group in groups(call)]))
 
 
 def show_group(call: Call) -> Reply:
@@ -136,7 +135,7 @@ def list_rules(call: Call) -> Reply:
     """Answer GET /v2.0/security-group-rules."""
     default_group(call)
     rules = [rule for group in groups(call) for rule in group.rules]
-    return Reply(200, {"security_group_rules": listing(call, rules)})
+    return Reply(200, listing(call, "security_group_rules", rules))
 
 
 def _find_rule(call: Call) -> tuple[SecurityGroup, dict[str, Any]]:

@@ -7,14 +7,16 @@ from typing import Any
 from envagent.sandbox import nova_keypairs, nova_servers
 from envagent.sandbox.exchange import (
     Call,
+    Handler,
     Reply,
     Route,
     Service,
     ServiceError,
     keystone_error_body,
     keystone_unauthorized,
+    not_found_page,
 )
-from envagent.sandbox.nova_versions import list_versions, response_headers, show_version
+from envagent.sandbox.nova_versions import list_versions, microversion, response_headers, show_version
 from envagent.sandbox.nova_views import flavor_view, flavors, links
 from envagent.sandbox.records import Server
 
@@ -29,12 +31,35 @@ KEYS = {
 }
 
 
+EARLY_LIMITS = {
+    "maxImageMeta": 128,
+    "maxPersonality": 5,
+    "maxPersonalitySize": 10240,
+    "maxSecurityGroups": -1,
+    "maxSecurityGroupRules": -1,
+    "maxTotalFloatingIps": -1,
+    "totalSecurityGroupsUsed": 0,
+    "totalFloatingIpsUsed": 0,
+}
+"""What GET /limits also says below microversion 2.36."""
+
+
 def error_body(error: ServiceError) -> dict[str, Any]:
     """Return Nova's envelope, or Keystone's for a 401."""
     if error.type == "keystone":
         return keystone_error_body(error)
     key = error.type or KEYS.get(error.status, "computeFault")
     return {key: {"code": error.status, "message": error.message}}
+
+
+def _versioned(handler: Handler) -> Handler:
+    """Have a handler refuse a microversion that Nova does not have."""
+
+    def answer(call: Call) -> Reply:
+        microversion(call)
+        return handler(call)
+
+    return answer
 
 
 def list_flavors(call: Call) -> Reply:
@@ -66,9 +91,10 @@ def show_extra_specs(call: Call) -> Reply:
 
 def show_limits(call: Call) -> Reply:
     """Answer GET /limits."""
-    used = len(call.world.find(Server, call.identity.project))
+    used, version = len(call.world.find(Server, call.identity.project)), microversion(call)
     absolute = {
         "maxServerMeta": 128,
+        **(EARLY_LIMITS if version < (2, 36) else {}),
         "maxTotalInstances": call.world.quota("instances"),
         "maxTotalCores": -1,
         "maxTotalRAMSize": -1,
@@ -89,6 +115,30 @@ def refuse_hypervisors(call: Call) -> Reply:
     raise ServiceError(403, message, "forbidden")
 
 
+VERSIONED = (
+    Route("GET", "/v2.1/flavors", list_flavors),
+    Route("GET", "/v2.1/flavors/detail", list_flavors_detailed),
+    Route("GET", "/v2.1/flavors/{id}", show_flavor),
+    Route("GET", "/v2.1/flavors/{id}/os-extra_specs", show_extra_specs),
+    Route("GET", "/v2.1/limits", show_limits),
+    Route("GET", "/v2.1/os-hypervisors", refuse_hypervisors),
+    Route("GET", "/v2.1/os-hypervisors/detail", refuse_hypervisors),
+    Route("POST", "/v2.1/os-keypairs", nova_keypairs.create),
+    Route("GET", "/v2.1/os-keypairs", nova_keypairs.list_all),
+    Route("GET", "/v2.1/os-keypairs/{name}", nova_keypairs.show),
+    Route("DELETE", "/v2.1/os-keypairs/{name}", nova_keypairs.delete),
+    Route("POST", "/v2.1/servers", nova_servers.create),
+    Route("GET", "/v2.1/servers", nova_servers.list_brief),
+    Route("GET", "/v2.1/servers/detail", nova_servers.list_detailed),
+    Route("GET", "/v2.1/servers/{id}", nova_servers.show),
+    Route("PUT", "/v2.1/servers/{id}", nova_servers.update),
+    Route("DELETE", "/v2.1/servers/{id}", nova_servers.delete),
+    Route("POST", "/v2.1/servers/{id}/metadata", nova_servers.set_metadata),
+    Route("POST", "/v2.1/servers/{id}/action", nova_servers.act),
+    Route("GET", "/v2.1/servers/{id}/os-instance-actions", nova_servers.list_actions),
+    Route("GET", "/v2.1/servers/{id}/os-instance-actions/{request}", nova_servers.show_action),
+)
+
 SERVICE = Service(
     name="nova",
     type="compute",
@@ -98,29 +148,10 @@ SERVICE = Service(
         Route("GET", "/", list_versions, open=True),
         Route("GET", "/v2.1", show_version, open=True),
         Route("GET", "/v2.1/", show_version, open=True),
-        Route("GET", "/v2.1/flavors", list_flavors),
-        Route("GET", "/v2.1/flavors/detail", list_flavors_detailed),
-        Route("GET", "/v2.1/flavors/{id}", show_flavor),
-        Route("GET", "/v2.1/flavors/{id}/os-extra_specs", show_extra_specs),
-        Route("GET", "/v2.1/limits", show_limits),
-        Route("GET", "/v2.1/os-hypervisors", refuse_hypervisors),
-        Route("GET", "/v2.1/os-hypervisors/detail", refuse_hypervisors),
-        Route("POST", "/v2.1/os-keypairs", nova_keypairs.create),
-        Route("GET", "/v2.1/os-keypairs", nova_keypairs.list_all),
-        Route("GET", "/v2.1/os-keypairs/{name}", nova_keypairs.show),
-        Route("DELETE", "/v2.1/os-keypairs/{name}", nova_keypairs.delete),
-        Route("POST", "/v2.1/servers", nova_servers.create),
-        Route("GET", "/v2.1/servers", nova_servers.list_brief),
-        Route("GET", "/v2.1/servers/detail", nova_servers.list_detailed),
-        Route("GET", "/v2.1/servers/{id}", nova_servers.show),
-        Route("PUT", "/v2.1/servers/{id}", nova_servers.update),
-        Route("DELETE", "/v2.1/servers/{id}", nova_servers.delete),
-        Route("POST", "/v2.1/servers/{id}/metadata", nova_servers.set_metadata),
-        Route("POST", "/v2.1/servers/{id}/action", nova_servers.act),
-        Route("GET", "/v2.1/servers/{id}/os-instance-actions", nova_servers.list_actions),
-        Route("GET", "/v2.1/servers/{id}/os-instance-actions/{request}", nova_servers.show_action),
+        *(Route(route.method, route.path, _versioned(route.handler)) for route in VERSIONED),
     ),
     error_body=error_body,
     unauthorized=keystone_unauthorized,
     headers=response_headers,
+    unknown_path=not_found_page,
 )

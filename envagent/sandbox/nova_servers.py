@@ -168,12 +168,16 @@ def _wanted(call: Call) -> list[Server]:
 
 
 def _list(call: Call, detailed: bool) -> Reply:
+    if call.argument("all_tenants") in ("1", "true", "True"):
+        rule = f"os_compute_api:servers:{'detail' if detailed else 'index'}:get_all_tenants"
+        raise ServiceError(403, f"Policy doesn't allow {rule} to be performed.", "forbidden")
     view = server_view if detailed else server_brief
     items = [view(call, server) for server in _wanted(call)]
-    try:
-        limit = min(int(call.argument("limit") or MAX_PAGE), MAX_PAGE)
-    except ValueError:
-        raise bad_request("Invalid input for query parameters limit.") from None
+    asked = call.argument("limit") or str(MAX_PAGE)
+    if not asked.isdigit():
+        reason = f"Value: {asked}. '{asked}' does not match '^[0-9]*$'"
+        raise bad_request(f"Invalid input for query parameters limit. {reason}")
+    limit = min(int(asked), MAX_PAGE)
     shown = page(items, limit, call.argument("marker"))
     if shown is None:
         raise bad_request(f"marker [{call.argument('marker')}] not found")

@@ -16,7 +16,7 @@ def _parse(text: str) -> tuple[int, int]:
         return int(major), int(minor)
     except ValueError:
         message = f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum."
-        raise ServiceError(400, message, "computeFault") from None
+        raise ServiceError(400, message, "badRequest") from None
 
 
 def microversion(call: Call) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -223,8 +223,7 @@ def ensure_running(
         SandboxError: it does not start, or refuses the settings.
     """
     paths = _prepare(home.resolve())
-    wanted: dict[str, Any] = dict(settings or {})
-    wanted |= {key: value for key, value in (("speed", speed), ("profile", profile)) if value is not None}
+    wanted = _settings(speed, profile, settings)
     running = _running(paths) if _alive(paths) else None
     if running is None:
         with _locked(paths.start_lock):
@@ -235,6 +234,11 @@ def ensure_running(
     if faults is not None:
         request(f"{running['url']}/_sandbox/faults", json.loads(faults.read_text("utf-8")))
     return _endpoint(paths, running["url"])
+
+
+def _settings(speed: float | None, profile: str | None, others: dict[str, Any] | None) -> dict[str, Any]:
+    named = {"speed": speed, "profile": profile}
+    return {**(others or {}), **{key: value for key, value in named.items() if value is not None}}
 
 
 def _endpoint(paths: Paths, url: str) -> Endpoint:
@@ -253,17 +257,27 @@ def serve(
     settings: dict[str, Any] | None = None,
     faults: Path | None = None,
     idle_seconds: float | None = None,
+    ready: Callable[[Endpoint], None] | None = None,
 ) -> None:
-    """Serve in the foreground until SIGINT or SIGTERM. Arguments as in `ensure_running`; `port` None: the last one.
+    """Serve in the foreground until SIGINT or SIGTERM.
+
+    Args are those of `ensure_running`; `port` None is the last one, `idle_seconds` None never ends it; `ready` is
+    called once it listens.
 
     Raises:
         AlreadyServed: another server has this state.
+        UsageError: the settings or the faults cannot be used.
     """
     from envagent.sandbox import server
 
-    wanted: dict[str, Any] = dict(settings or {})
-    wanted |= {key: value for key, value in (("speed", speed), ("profile", profile)) if value is not None}
-    server.run(home.resolve(), wanted, port, faults, idle_seconds)
+    paths = Paths(home.resolve())
+
+    def listening() -> None:
+        if ready is not None:
+            ready(_endpoint(paths, json.loads(paths.server.read_text("utf-8"))["url"]))
+
+    wanted = _settings(speed, profile, settings)
+    server.run(paths.home, server.Options(wanted, port, faults, idle_seconds, listening))
 
 
 def stop(home: Path) -> bool:

@@ -15,7 +15,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from envagent.errors import UsageError
 from envagent.sandbox.accounts import clouds
 from envagent.sandbox.app import Exchanges, build
 from envagent.sandbox.cloud import Sandbox
@@ -135,11 +136,27 @@ async def _stop_when_idle(server: uvicorn.Server, activity: Activity, idle_secon
             server.should_exit = True
 
 
-def run(home: Path, settings: dict[str, Any], port: int | None, faults: Path | None, idle: float | None) -> None:
-    """Serve until stopped. `settings` and `faults` are stored; `idle` seconds without a request end it (None: never).
+@dataclass(frozen=True)
+class Options:
+    """How to serve.
 
-    Raises AlreadyServed when the state has a server.
+    Attributes:
+        settings: stored and obeyed.
+        port: where to listen, the last one when None.
+        faults: a schedule to put in force (JSON file).
+        idle_seconds: so long without a request ends the server; None never.
+        ready: called once it listens.
     """
+
+    settings: dict[str, Any]
+    port: int | None = None
+    faults: Path | None = None
+    idle_seconds: float | None = None
+    ready: Callable[[], None] = lambda: None
+
+
+def run(home: Path, options: Options) -> None:
+    """Serve until stopped. Raises AlreadyServed, and UsageError for settings or faults that cannot be used."""
     paths = Paths(home)
     paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     paths.folder.chmod(0o700)
@@ -147,16 +164,23 @@ def run(home: Path, settings: dict[str, Any], port: int | None, faults: Path | N
         state = State(paths.state)
         try:
             sandbox = Sandbox(state)
-            sandbox.change(settings)
-            if faults is not None:
-                sandbox.faults.load(json.loads(faults.read_text("utf-8")))
-            wanted = port if port is not None else int(state.setting("port", 0))
-            _serve(sandbox, paths, _listen(wanted), idle)
+            _prepare(sandbox, options)
+            wanted = options.port if options.port is not None else int(state.setting("port", 0))
+            _serve(sandbox, paths, _listen(wanted), options)
         finally:
             state.close()
 
 
-def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, idle: float | None) -> None:
+def _prepare(sandbox: Sandbox, options: Options) -> None:
+    try:
+        sandbox.change(options.settings)
+        if options.faults is not None:
+            sandbox.faults.load(json.loads(options.faults.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the sandbox cannot start: {error}") from None
+
+
+def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, options: Options) -> None:
     port = listener.getsockname()[1]
     url = f"http://{HOST}:{port}"
     connections = Connections()
@@ -183,11 +207,12 @@ def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, idle: float 
     write_private(paths.clouds, clouds(sandbox, url))
     listener.listen(128)
     write_private(paths.server, json.dumps({"url": url, "pid": os.getpid(), "id": sandbox.id}))
+    options.ready()
 
     async def main() -> None:
         watch = None
-        if idle is not None:
-            watch = asyncio.create_task(_stop_when_idle(server, activity, idle))
+        if options.idle_seconds is not None:
+            watch = asyncio.create_task(_stop_when_idle(server, activity, options.idle_seconds))
         await server.serve(sockets=[listener])
         if watch is not None:
             watch.cancel()

@@ -48,7 +48,8 @@ def _free_slot(world: World, server: Server) -> str | None:
     return next((host for host in reservation.hosts if host not in occupied), None)
 
 
-def _fail(world: World, server: Server, message: str, code: int = 500) -> None:
+def break_down(world: World, server: Server, message: str, code: int = 500) -> None:
+    """Set a server to ERROR with a fault."""
     server.status, server.vm_state, server.task_state = "ERROR", "error", None
     server.fault = {"code": code, "created": clock.iso_z(world.at), "message": message}
     server.updated_at = world.at
@@ -103,7 +104,7 @@ def schedule(world: World, due: Due) -> None:
         return
     host = _free_slot(world, server)
     if host is None:
-        _fail(world, server, NO_VALID_HOST)
+        break_down(world, server, NO_VALID_HOST)
         return
     found = reservation_of(world, server)
     server.zone = f"blazar_{found[1].id}" if found else "nova"
@@ -111,7 +112,7 @@ def schedule(world: World, due: Due) -> None:
         server.zone = "nova"
     full = _plug(world, server)
     if full is not None:
-        _fail(world, server, NO_FIXED_ADDRESS.format(id=server.id, network=full.id))
+        break_down(world, server, NO_FIXED_ADDRESS.format(id=server.id, network=full.id))
         return
     server.host, server.task_state, server.updated_at = host, "spawning", world.at
     world.put(server)
@@ -148,7 +149,7 @@ def fail(world: World, due: Due) -> None:
     if not world.profile.failed_server_keeps_host:
         server.host = None
     text = str(doomed.get("text") or BUILD_FAILED).format(id=server.id)
-    _fail(world, server, text, int(doomed.get("code", 500)))
+    break_down(world, server, text, int(doomed.get("code", 500)))
 
 
 def ports(world: World, server: Server) -> list[Port]:

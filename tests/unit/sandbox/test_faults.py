@@ -246,3 +246,32 @@ def test_real_allocations_make_a_busy_site(sandbox: Sandbox, me: Person) -> None
     assert len(made) == 3
     taken = {one["resource_id"]: one["reservations"] for one in me.blazar.allocation.list("os-hosts")}
     assert all(len(taken[one["resource_id"]]) == 1 for one in free)
+
+
+def mishap(sandbox: Sandbox, what: str, id: str, **more: str) -> None:
+    sandbox.control("mishap", {"what": what, "id": id, **more})
+
+
+def test_mishaps_to_leases_and_servers(sandbox: Sandbox, me: Person) -> None:
+    lease, reservation = me.active_lease()
+    server = me.server(reservation)
+    until(lambda: me.server_status(server.id), "ACTIVE/None")
+    mishap(sandbox, "node_lost", lease["id"])
+    seen = me.blazar.lease.get(lease["id"])
+    assert seen["degraded"] and seen["reservations"][0]["missing_resources"]
+    (before,) = me.http("reservation", "GET", f"/leases/{lease['id']}/hosts").json()["hosts"]
+    mishap(sandbox, "node_replaced", lease["id"])
+    (after,) = me.http("reservation", "GET", f"/leases/{lease['id']}/hosts").json()["hosts"]
+    assert after["id"] != before["id"] and after["node_type"] == before["node_type"]
+    assert me.blazar.lease.get(lease["id"])["reservations"][0]["resources_changed"]
+    until(lambda: me.server_status(server.id), "gone")
+    second = me.server(reservation)
+    until(lambda: me.server_status(second.id), "ACTIVE/None")
+    mishap(sandbox, "server_fails", second.id, text="power lost")
+    assert me.conn.compute.get_server(second.id).fault["message"] == "power lost"
+    mishap(sandbox, "lease_ends", lease["id"])
+    until(lambda: me.lease_status(lease["id"]), "TERMINATED")
+    until(lambda: me.server_status(second.id), "gone")
+    broken, _ = me.active_lease()
+    mishap(sandbox, "lease_fails", broken["id"])
+    assert me.lease_status(broken["id"]) == "ERROR"

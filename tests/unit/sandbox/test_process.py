@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from envagent.errors import UsageError
 from envagent.sandbox import ensure_running, read_log, reset
 from envagent.sandbox.process import AlreadyServed, Paths, SandboxError, serve, stop
 
@@ -168,6 +169,31 @@ def test_settings_reach_a_running_server(home: Path, tmp_path: Path) -> None:
     assert [one["name"] for one in sandbox.control("faults")] == ["d"]
     with pytest.raises(SandboxError, match="speed must be more than 0"):
         ensure_running(home, speed=-1)
+
+
+def test_serving_in_the_foreground(home: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from envagent.sandbox import serve;"
+        "serve(Path(sys.argv[1]), port=0, speed=7, ready=lambda e: print(e.url, e.clouds_file, flush=True))"
+    )
+    home.mkdir()
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, env=env, text=True) as child:
+        assert child.stdout is not None
+        url, clouds = child.stdout.readline().split()
+        assert ensure_running(home, speed=7).url == url
+        assert Path(clouds) == Paths(home.resolve()).clouds
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=10) == 0
+
+
+def test_what_cannot_be_used_is_said(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(SandboxError) as caught:
+        ensure_running(home, profile="nope")
+    assert caught.value.service_said is not None
+    assert caught.value.service_said.endswith("the sandbox cannot start: profile must be one of chameleon, upstream")
+    with pytest.raises(UsageError, match="speed must be more than 0"):
+        serve(home, speed=0)
 
 
 def test_it_starts_fast(home: Path) -> None:

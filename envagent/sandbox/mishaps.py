@@ -1,0 +1,82 @@
+"""What happens to objects without anybody's call: nodes break, leases end early, servers die."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from envagent.sandbox import lease_life, server_life
+from envagent.sandbox.records import Lease, Server
+from envagent.sandbox.state import Allocation
+from envagent.sandbox.world import World
+
+
+def _lease(world: World, id: str) -> Lease:
+    lease = world.get(Lease, id)
+    if lease is None:
+        raise ValueError(f"no lease {id}")
+    return lease
+
+
+def lease_ends(world: World, wanted: dict[str, Any]) -> None:
+    """The lease's end is now: TERMINATING at the next tick, its servers with it."""
+    lease = _lease(world, wanted["id"])
+    lease.end = lease.event("end_lease").time = world.at
+    lease_life.plan(world, lease)
+    world.put(lease)
+
+
+def lease_fails(world: World, wanted: dict[str, Any]) -> None:
+    """The lease is in ERROR."""
+    lease = _lease(world, wanted["id"])
+    lease.status, lease.updated_at = "ERROR", world.at
+    for reservation in lease.reservations:
+        reservation.status = "error"
+    world.put(lease)
+
+
+def node_lost(world: World, wanted: dict[str, Any]) -> None:
+    """A reserved node has failed and no other was found."""
+    lease = _lease(world, wanted["id"])
+    lease.degraded = True
+    for reservation in lease.reservations:
+        reservation.missing_resources = bool(reservation.hosts)
+    world.put(lease)
+
+
+def node_replaced(world: World, wanted: dict[str, Any]) -> None:
+    """A reserved node has failed, its server with it, and another of its type takes its place."""
+    lease = _lease(world, wanted["id"])
+    user = next(user.name for user in world.site.users.values() if user.id == lease.user)
+    taken = world.state.taken(world.site.key, lease.start, lease.end)
+    for reservation in lease.reservations:
+        types = {world.site.hosts[host].node_type for host in reservation.hosts}
+        free = [h.id for h in world.site.hosts.values() if h.node_type in types and h.reservable and h.id not in taken]
+        if len(free) < len(reservation.hosts):
+            raise ValueError("no node to replace it with")
+        world.state.release(reservation.id)
+        reservation.hosts = free[: len(reservation.hosts)]
+        for host in reservation.hosts:
+            window = (lease.start, lease.end)
+            world.state.allocate(world.site.key, Allocation(host, reservation.id, lease.id, *window, user))
+        reservation.resources_changed = bool(reservation.hosts)
+    world.put(lease)
+    for server in lease_life.servers(world, lease):
+        server_life.delete(world, server)
+
+
+def server_fails(world: World, wanted: dict[str, Any]) -> None:
+    """The server is in ERROR, with `text` as its fault."""
+    server = world.get(Server, wanted["id"])
+    if server is None:
+        raise ValueError(f"no server {wanted['id']}")
+    server_life.break_down(world, server, str(wanted.get("text", "the node is gone")))
+
+
+MISHAPS: dict[str, Callable[[World, dict[str, Any]], None]] = {
+    "lease_ends": lease_ends,
+    "lease_fails": lease_fails,
+    "node_lost": node_lost,
+    "node_replaced": node_replaced,
+    "server_fails": server_fails,
+}
