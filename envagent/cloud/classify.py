@@ -24,6 +24,7 @@ from envagent.errors import (
 )
 
 _READS = frozenset({"GET", "HEAD"})
+_LOOK = "envagent resume RUN_ID looks first"
 _LATER = "wait, then: envagent resume RUN_ID"
 _HELP_DESK = "ask the site's help desk, with the request id and the project's name"
 
@@ -69,7 +70,7 @@ def refused(answer: Answer, doing: str) -> EnvagentError:
     if answer.status >= 500 or answer.status == 408:
         if write:
             meaning = f"the service failed (HTTP {answer.status}) and may or may not have done it"
-            return _error(OutcomeUnknown, answer, doing, meaning, "envagent resume RUN_ID looks first")
+            return _error(OutcomeUnknown, answer, doing, meaning, _LOOK)
         return _error(CloudUnreachable, answer, doing, f"the service fails at present (HTTP {answer.status})", None)
     if answer.status < 400:
         meaning = f"the service catalog's address leads elsewhere (HTTP {answer.status})"
@@ -81,14 +82,17 @@ def refused(answer: Answer, doing: str) -> EnvagentError:
 def unanswered(doing: str, *, host: str, reason: str, sent: bool, write: bool) -> CloudError:
     """The error for silence: `sent` and `write` together leave open what happened."""
     if sent and write:
-        return OutcomeUnknown(f"cannot tell whether it happened: {doing}: {host}: {reason}")
-    return CloudUnreachable(f"cannot {doing}: {host}: {reason}")
+        return OutcomeUnknown(f"cannot tell whether it happened: {doing}: {host}: {reason}", hint=_LOOK)
+    return CloudUnreachable(
+        f"cannot {doing}: {host}: {reason}", hint="check the network and auth_url, then: envagent resume RUN_ID"
+    )
 
 
 def unusable(doing: str, *, write: bool, problem: str) -> CloudError:
     """The error for a success whose body is not what the service's API promises."""
     if write:
-        return OutcomeUnknown(f"cannot tell whether it happened: {doing}: the answer is unreadable ({problem})")
+        message = f"cannot tell whether it happened: {doing}: the answer is unreadable ({problem})"
+        return OutcomeUnknown(message, hint=_LOOK)
     return CloudError(f"cannot {doing}: the answer is unreadable ({problem})", hint=_HELP_DESK)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +16,10 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud, HostReservation, ServerRequest
@@ -139,6 +146,54 @@ def test_a_host_name_that_nobody_knows(connected: Connect) -> None:
     cloud = connected(reservation_endpoint_override="http://blazar.invalid/v1")
     with pytest.raises(CloudUnreachable, match=r"blazar\.invalid.*not known"):
         cloud.delete_lease("x")
+
+
+def test_a_certificate_that_nobody_signed(tmp_path: Path, connected: Connect) -> None:
+    """The request is never sent, so nothing is open."""
+    listener = ssl_listener(tmp_path)
+    cloud = connected(reservation_endpoint_override=f"https://127.0.0.1:{listener.getsockname()[1]}/v1")
+    with pytest.raises(CloudUnreachable, match="TLS"):
+        cloud.delete_lease("x")
+    listener.close()
+
+
+def ssl_listener(folder: Path) -> socket.socket:
+    """A TLS server with a certificate of its own making, on a thread that ends with the socket."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    no_password = serialization.NoEncryption()
+    pem.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    listener = context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True)
+
+    def refuse() -> None:
+        with contextlib.suppress(OSError):
+            listener.accept()
+
+    threading.Thread(target=refuse, daemon=True).start()
+    return listener
+
+
+def test_a_proxy_that_is_not_there(stub: StubCloud, connected: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = connected(reservation_endpoint_override="http://blazar.example:1234/v1")
+    cloud.identity()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with pytest.raises(CloudUnreachable):
+            cloud.delete_lease("x")
 
 
 def test_a_failing_login_before_a_write_leaves_nothing_open(stub: StubCloud, connected: Connect) -> None:
