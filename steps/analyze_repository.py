@@ -32,7 +32,7 @@ class AnalyzeRepository(Step):
     @stage
     def analyze(self, context: StepContext, request: RunRequest, initialized: Initialized) -> AnalyzedRepository:
         """Read and conclude."""
-        from envagent.repository.conclusions import analyze
+        from envagent.repository.analysis import analyze
         from envagent.repository.fetch import fetch
         from envagent.repository.git import Cancelled
 

@@ -31,15 +31,23 @@ class Initialize(Step):
         return Initialized(identity=identity)
 
     def confirm(self, context: StepContext, output: Initialized) -> None:
-        """Refuse to go on in another project or at another site: an empty list there would mean nothing."""
-        now, then = context.services.cloud.identity(), output.identity
-        for what, ours, stored in (
-            ("project", now.project_id, then.project_id),
-            ("site", now.region, then.region),
-            ("user", now.user_id, then.user_id),
-        ):
-            if ours != stored:
-                raise RunMismatch(
-                    f"run {context.run_id} belongs to {what} {stored}, the credentials now are of {what} {ours}",
-                    hint="use the credentials that the run began with (--cloud NAME, OS_CLOUD or OS_*)",
-                )
+        """Refuse to go on in another project or at another site."""
+        must_match(context.run_id, context.services.cloud.identity(), output.identity)
+
+
+def must_match(run_id: str, now: Identity, then: Identity) -> None:
+    """Check that we are who the run was begun as, where it was: elsewhere an empty list would mean nothing.
+
+    Raises:
+        RunMismatch: the project, the site or the user is another.
+    """
+    for what, ours, stored in (
+        ("project", now.project_id, then.project_id),
+        ("site", now.region, then.region),
+        ("user", now.user_id, then.user_id),
+    ):
+        if ours != stored:
+            raise RunMismatch(
+                f"run {run_id} belongs to {what} {stored}, the credentials now are of {what} {ours}",
+                hint="use the credentials that the run began with (--cloud NAME, OS_CLOUD or OS_*)",
+            )

@@ -1,0 +1,115 @@
+"""The journal's file: made, upgraded, protected, and its troubles told."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+from envagent import migrations
+from envagent.engine import tables
+from envagent.engine.journal import REVISION, Journal
+from envagent.engine.tables import TABLES, EventRecord, RunRecord
+from envagent.errors import JournalError
+
+
+def a_run(run_id: str = "abcdefghjk") -> RunRecord:
+    return RunRecord(run_id=run_id, pipeline="p", state="running", created_at="1", updated_at="1", request="{}")
+
+
+def test_the_revision_is_the_head_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_migrations_and_tables_agree(tmp_path: Path) -> None:
+    Journal.open(tmp_path / "journal.db").close()
+    with create_engine(f"sqlite:///{tmp_path / 'journal.db'}").connect() as connection:
+        ours = {table.__tablename__ for table in TABLES.values()}
+        context = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, kind, _: kind != "table" or name in ours}
+        )
+        assert compare_metadata(context, SQLModel.metadata) == []
+    assert tables.RunTable.__tablename__ == "runs"
+
+
+def test_durable_settings(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal.db")
+    assert journal.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert journal.connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert journal.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    journal.close()
+
+
+def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        journal = Journal.open(tmp_path / "home" / "journal.db")
+        with journal.transaction() as transaction:
+            transaction.save(a_run())
+    finally:
+        os.umask(before)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "home").iterdir()}
+    assert set(modes.values()) == {"0o600"}, modes
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+    journal.close()
+
+
+def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal.db")
+    with pytest.raises(ZeroDivisionError), journal.transaction() as transaction:
+        transaction.save(a_run())
+        raise ZeroDivisionError
+    assert journal.runs() == []
+    with pytest.raises(JournalError, match="FOREIGN KEY"), journal.transaction() as transaction:
+        transaction.save(a_run(), EventRecord(run_id="nobody", at="1", kind="k"))
+    assert journal.runs() == []
+    journal.close()
+
+
+def test_surrogate_keys_are_set_once(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal.db")
+    line = EventRecord(run_id="abcdefghjk", at="1", kind="k")
+    with journal.transaction() as transaction:
+        transaction.save(a_run(), line)
+    assert line.seq == 1
+    line.message = "again"
+    with journal.transaction() as transaction:
+        transaction.save(line)
+    assert [(one.seq, one.message) for one in journal.events("abcdefghjk")] == [(1, "again")]
+    journal.close()
+
+
+def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    Journal.open(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(JournalError, match="made by a newer envagent"):
+        Journal.open(path)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+
+
+@pytest.mark.parametrize("content", [b"this is no database, whatever it is called", b"SQLite format 3\0" + b"x" * 500])
+def test_a_broken_file_is_said(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=r"journal\.db cannot be used"):
+        Journal.open(path)
+    assert path.read_bytes() == content
+
+
+def test_a_path_that_cannot_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="cannot be used"):
+        Journal.open(tmp_path / "file" / "journal.db")

@@ -1,0 +1,126 @@
+"""The house keeps its order: which way imports run, and which room may know which library."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = {
+    "errors": set(),
+    "catalog": {"errors"},
+    "engine": {"errors", "migrations"},
+    "migrations": {"engine"},
+    "repository": {"errors"},
+    "cloud": {"errors"},
+    "advice": {"errors", "catalog", "repository", "cloud"},
+    "config": {"errors"},
+    "ssh": {"errors"},
+    "sandbox": {"errors", "catalog"},
+    "steps": {"errors", "catalog", "engine", "repository", "cloud", "advice", "config", "ssh"},
+}
+"""Each room with the rooms that it may import; cli may import all."""
+
+LIBRARIES = {
+    "openstack": {"cloud"},
+    "keystoneauth1": {"cloud"},
+    "blazarclient": {"cloud"},
+    "requests": {"cloud"},
+    "openai": {"advice/ai.py"},
+    "rich": {"cli"},
+    "typer": {"cli"},
+    "click": {"cli"},
+    "sqlmodel": {"engine/journal.py", "engine/tables.py", "migrations"},
+    "sqlalchemy": {"engine/journal.py", "migrations"},
+    "alembic": {"engine/journal.py", "migrations"},
+    "starlette": {"sandbox"},
+    "uvicorn": {"sandbox"},
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Give every module of the product by its path below the package, steps and migrations included."""
+    for folder, prefix in ((ROOT / "envagent", ""), (ROOT / "steps", "steps/"), (ROOT / "migrations", "migrations/")):
+        for path in sorted(folder.rglob("*.py")):
+            relative = path.relative_to(folder).as_posix()
+            if not prefix and relative.startswith(("steps/", "migrations/")):
+                continue
+            yield prefix + relative, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(path: str) -> str:
+    return path.split("/")[0].removesuffix(".py")
+
+
+def test_imports_run_one_way() -> None:
+    wrong = []
+    for path, tree in modules():
+        room = room_of(path)
+        if room in ("cli", "__init__", "__main__"):
+            continue
+        allowed = ROOMS[room] | {room}
+        for name in imported(tree):
+            parts = name.split(".")
+            if parts[0] == "envagent" and len(parts) > 1 and parts[1] in {*ROOMS, "cli"} and parts[1] not in allowed:
+                wrong.append(f"{path} imports {name}")
+    assert wrong == []
+
+
+def test_each_library_has_its_room() -> None:
+    wrong = []
+    for path, tree in modules():
+        for name in imported(tree):
+            places = LIBRARIES.get(name.split(".")[0])
+            if places is not None and not any(path == place or path.startswith(f"{place}/") for place in places):
+                wrong.append(f"{path} imports {name}")
+    assert wrong == []
+
+
+HEAVY = ("openstack", "blazarclient", "openai", "sqlmodel", "sqlalchemy", "alembic", "starlette", "cryptography")
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import envagent.cli.main", (*HEAVY, "pydantic")),
+        ("import envagent.config, envagent.errors, envagent.ssh", HEAVY),
+        ("import envagent.steps", ("openstack", "blazarclient", "openai", "starlette", "cryptography", "alembic")),
+        ("import envagent.advice.advisor", ("openai",)),
+    ],
+)
+def test_nothing_heavy_is_imported_before_its_use(statement: str, unwanted: tuple[str, ...]) -> None:
+    code = f"import sys; {statement}; print([one for one in {unwanted!r} if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_module_says_what_it_owns() -> None:
+    silent = [
+        path for path, tree in modules() if not ast.get_docstring(tree) and not path.endswith("versions/__init__.py")
+    ]
+    assert silent == []
+
+
+def test_no_file_holds_two_subjects() -> None:
+    """A file of more than 600 lines has grown a second subject."""
+    sizes = {
+        path: len(
+            (ROOT / ("" if path.startswith(("steps/", "migrations/")) else "envagent") / path).read_text().splitlines()
+        )
+        for path, _ in modules()
+    }
+    assert {path: size for path, size in sizes.items() if size > 600} == {}
