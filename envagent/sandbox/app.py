@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import traceback
 import uuid
 from collections.abc import Callable, Coroutine
@@ -72,7 +73,7 @@ class Exchanges:
             log_path=path,
             query=list(request.query_params.multi_items()),
             headers=request.headers,
-            body=body,
+            body=body if isinstance(body, dict) else {},
             request_id=f"req-{uuid.uuid4()}",
             effects=self.sandbox.faults.strike(seen),
             params=dict(request.path_params),
@@ -90,7 +91,7 @@ class Exchanges:
             return self._commit_later(service, route, call, request)
         await self._wait("delay", effects)
         try:
-            reply = sandbox.answer(service, route.handler, call, open=route.open)
+            reply = self._answer(service, route, call)
         except ServiceError as error:
             response = _error(service, call, error)
         else:
@@ -103,6 +104,16 @@ class Exchanges:
         if "commit_then_fail" in effects:
             return _refusal(service, call, effects.get("commit_then_fail") or {})
         return response
+
+    def _answer(self, service: Service, route: Route, call: Call) -> Reply:
+        """Carry out the call; a bug of the sandbox is a 500 to the client and a traceback in the server's output."""
+        try:
+            return self.sandbox.answer(service, route.handler, call, open=route.open)
+        except ServiceError:
+            raise
+        except Exception:
+            traceback.print_exc()
+            raise ServiceError(500, "Internal Server Error", "INTERNAL_SERVER_ERROR") from None
 
     async def _wait(self, action: str, effects: Effects) -> None:
         if action in effects:
@@ -118,9 +129,9 @@ class Exchanges:
         async def commit() -> None:
             await self._wait("late_commit", call.effects)
             try:
-                self.sandbox.answer(service, route.handler, call, open=route.open)
-            except ServiceError:
-                traceback.print_exc()
+                self._answer(service, route, call)
+            except ServiceError as error:
+                sys.stderr.write(f"late {call.method} {call.log_path}: {error}\n")
 
         task = asyncio.create_task(commit())
         self._late.add(task)

@@ -102,7 +102,7 @@ def _before_end(call: Call, lease: Lease, asked: Any) -> float:
 
 def create(call: Call) -> Reply:
     """Answer POST /leases: resources are allocated before the answer."""
-    asked = call.body if isinstance(call.body, dict) else {}
+    asked = call.body
     missing = sorted({"name", "start_date", "end_date"} - asked.keys())
     if missing:
         raise ServiceError(400, f"Missing parameter {', '.join(missing)}")
@@ -165,7 +165,7 @@ def show_hosts(call: Call) -> Reply:
 def update(call: Call) -> Reply:
     """Answer PUT /leases/ID: a new name, new dates. The answer says UPDATING, the next look the stable status."""
     lease = get(call)
-    asked = call.body if isinstance(call.body, dict) else {}
+    asked = call.body
     if lease.status not in ("PENDING", "ACTIVE", "TERMINATED", "ERROR"):
         raise ServiceError(500, "Invalid lease status.")
     known = {reservation.id for reservation in lease.reservations}

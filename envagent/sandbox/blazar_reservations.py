@@ -43,7 +43,7 @@ def reserve(call: Call, lease: Lease, asked: Any) -> Reservation:
     """Make one reservation of a lease, resources allocated. Raises the refusals of Blazar's plugins."""
     if not isinstance(asked, dict) or "resource_type" not in asked:
         raise ServiceError(400, "Missing parameter resource_type")
-    kind = asked["resource_type"]
+    kind = str(asked["resource_type"])
     allowed = {"flavor:instance"} if call.site.kind == "kvm" else call.world.profile.reservation_types
     plugins = {"physical:host": _hosts, "virtual:floatingip": _addresses, "flavor:instance": _instances}
     if kind not in allowed:

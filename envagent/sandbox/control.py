@@ -98,7 +98,7 @@ class Control:
             log_path=f"/_sandbox/act/{site.key}{service.mount}{path}",
             query=[],
             headers={},
-            body=body.get("body"),
+            body=dict(body.get("body") or {}),
             request_id="req-by-somebody",
             effects=Effects(),
             params=found[1],

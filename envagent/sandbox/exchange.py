@@ -54,7 +54,8 @@ class Reply:
 class Call:
     """A request to a service, with the world at its moment.
 
-    `root` is the absolute URL of the service, `path` what follows it, `log_path` the whole path. Handlers report what
+    `root` is the absolute URL of the service, `path` what follows it, `log_path` the whole path; a `body`
+    that is no JSON object is empty. Handlers report what
     they changed with `wrote`.
     """
 
@@ -65,7 +66,7 @@ class Call:
     log_path: str
     query: list[tuple[str, str]]
     headers: Mapping[str, str]
-    body: Any
+    body: dict[str, Any]
     request_id: str
     effects: Effects
     params: dict[str, str] = field(default_factory=dict)
@@ -88,6 +89,11 @@ class Call:
     def argument(self, name: str) -> str | None:
         """Return the last value of a query parameter."""
         return next((value for key, value in reversed(self.query) if key == name), None)
+
+    def part(self, key: str) -> dict[str, Any]:
+        """Return an object in the body, empty when there is none of that name."""
+        value = self.body.get(key)
+        return value if isinstance(value, dict) else {}
 
     def wrote(self, kind: str, id: str, name: str) -> None:
         """Note a change for the log of writes."""

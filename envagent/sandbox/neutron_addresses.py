@@ -111,7 +111,7 @@ def free_address(world: World, network: Network, addresses: list[str]) -> str | 
 
 def create(call: Call) -> Reply:
     """Answer POST /v2.0/floatingips; description and port may come with it."""
-    asked = call.body.get("floatingip", {})
+    asked = call.part("floatingip")
     network = _external(call, str(asked.get("floating_network_id")))
     world, project = call.world, call.identity.project
     mine = [address for address in world.find(FloatingIp, project) if "blazar" not in address.tags]
@@ -151,7 +151,7 @@ def show(call: Call) -> Reply:
 def update(call: Call) -> Reply:
     """Answer PUT /v2.0/floatingips/ID: attach, detach, describe."""
     address = _get(call)
-    asked = call.body.get("floatingip", {})
+    asked = call.part("floatingip")
     address.description = asked.get("description", address.description)
     if "port_id" in asked:
         _attach(call, address, asked["port_id"])
@@ -174,7 +174,7 @@ def delete(call: Call) -> Reply:
 def set_tags(call: Call) -> Reply:
     """Answer PUT /v2.0/floatingips/ID/tags."""
     address = _get(call)
-    address.tags = [str(tag) for tag in call.body.get("tags", [])]
+    address.tags = [str(tag) for tag in call.body.get("tags") or []]
     address.updated_at = call.world.at
     call.world.put(address)
     call.wrote("floating_ip", address.id, address.name)

@@ -100,7 +100,7 @@ def show_group(call: Call) -> Reply:
 
 def create_group(call: Call) -> Reply:
     """Answer POST /v2.0/security-groups."""
-    asked = call.body.get("security_group", {})
+    asked = call.part("security_group")
     default_group(call)
     if 0 <= call.world.quota("security_group") <= len(groups(call)):
         raise neutron_error(409, "OverQuota", "Quota exceeded for resources: ['security_group'].")
@@ -154,7 +154,7 @@ def show_rule(call: Call) -> Reply:
 
 def create_rule(call: Call) -> Reply:
     """Answer POST /v2.0/security-group-rules; a rule that is there already is a conflict."""
-    asked = call.body.get("security_group_rule", {})
+    asked = call.part("security_group_rule")
     group = _get(call, str(asked.get("security_group_id")))
     identifying = (
         "direction",

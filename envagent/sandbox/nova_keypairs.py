@@ -73,7 +73,7 @@ def _get(call: Call) -> Keypair:
 
 def create(call: Call) -> Reply:
     """Answer POST /os-keypairs."""
-    asked = call.body.get("keypair", {}) if isinstance(call.body, dict) else {}
+    asked = call.part("keypair")
     name = asked.get("name")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ServiceError(400, BAD_NAME, "badRequest")

@@ -40,7 +40,7 @@ def get(call: Call) -> Server:
     return server
 
 
-def _check_body(asked: dict[str, Any]) -> None:
+def _check_body(body: dict[str, Any], asked: dict[str, Any]) -> None:
     """Refuse what Nova's schema refuses."""
     name, image = asked.get("name"), asked.get("imageRef", "")
     if not isinstance(name, str) or not name.strip() or len(name) > 255:
@@ -50,10 +50,28 @@ def _check_body(asked: dict[str, Any]) -> None:
     if not _is_uuid(image):
         text = f"Value: {image}. '{image}' is not valid under any of the given schemas"
         raise bad_request(f"Invalid input for field/attribute imageRef. {text}")
-    for key, value in (asked.get("metadata") or {}).items():
-        if not isinstance(value, str) or len(value) > 255 or len(key) > 255:
-            text = f"Value: {value}. {value!r} is too long" if isinstance(value, str) else f"Value: {value}."
-            raise bad_request(f"Invalid input for field/attribute {key}. {text}")
+    _check_shapes(body, asked)
+
+
+def _check_shapes(body: dict[str, Any], asked: dict[str, Any]) -> None:
+    groups, metadata = asked.get("security_groups") or [], asked.get("metadata") or {}
+    hints = [body[key] for key in HINTS if key in body]
+    shapes = {
+        "security_groups": _are_all(groups, dict) and _are_all([group.get("name") for group in groups], str),
+        "metadata": isinstance(metadata, dict) and _are_all([*metadata, *metadata.values()], str, longest=255),
+        "networks": not isinstance(asked.get("networks"), list) or _are_all(asked["networks"], dict),
+        "key_name": isinstance(asked.get("key_name"), str | None),
+        "tags": _are_all(asked.get("tags") or [], str, longest=60),
+        "description": isinstance(asked.get("description"), str | None),
+        "scheduler_hints": _are_all(hints, dict) and _are_all([h.get("reservation", "") for h in hints], str),
+    }
+    for field, right in shapes.items():
+        if not right:
+            raise bad_request(f"Invalid input for field/attribute {field}. Value: {asked.get(field)}.")
+
+
+def _are_all(items: Any, kind: type[str] | type[dict[str, Any]], longest: int = 10**6) -> bool:
+    return isinstance(items, list) and all(isinstance(item, kind) and len(item) <= longest for item in items)
 
 
 def _networks(call: Call, asked: dict[str, Any]) -> list[str]:
@@ -101,11 +119,10 @@ def _check_references(call: Call, asked: dict[str, Any]) -> None:
 
 def create(call: Call) -> Reply:
     """Answer POST /servers with 202: whether a host is found shows later."""
-    body = call.body if isinstance(call.body, dict) else {}
-    asked = body.get("server")
-    if not isinstance(asked, dict):
+    body, asked = call.body, call.part("server")
+    if not asked:
         raise bad_request(f"Invalid input for field/attribute . Value: {body}. 'server' is a required property")
-    _check_body(asked)
+    _check_body(body, asked)
     networks = _networks(call, asked)
     _check_references(call, asked)
     world, project = call.world, call.identity.project
@@ -216,7 +233,7 @@ def delete(call: Call) -> Reply:
 def update(call: Call) -> Reply:
     """Answer PUT /servers/ID: a new name or description."""
     server = get(call)
-    asked = call.body.get("server", {})
+    asked = call.part("server")
     server.name = asked.get("name", server.name)
     server.description = asked.get("description", server.description)
     server.updated_at = call.world.at
@@ -228,7 +245,7 @@ def update(call: Call) -> Reply:
 def set_metadata(call: Call) -> Reply:
     """Answer POST /servers/ID/metadata."""
     server = get(call)
-    server.metadata = {**server.metadata, **call.body.get("metadata", {})}
+    server.metadata = {**server.metadata, **call.part("metadata")}
     server.updated_at = call.world.at
     call.world.put(server)
     call.wrote("server", server.id, server.name)
@@ -238,7 +255,7 @@ def set_metadata(call: Call) -> Reply:
 def act(call: Call) -> Reply:
     """Answer POST /servers/ID/action."""
     server = get(call)
-    action = next(iter(call.body or {}), "")
+    action = next(iter(call.body), "")
     if action == "os-getConsoleOutput":
         if server.status != "ACTIVE":
             raise ServiceError(404, "The console log is not available.", "itemNotFound")

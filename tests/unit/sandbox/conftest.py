@@ -17,7 +17,7 @@ from blazarclient.client import Client as blazar_client
 from openstack.config import OpenStackConfig
 
 from envagent.sandbox import Endpoint, ensure_running, read_log
-from envagent.sandbox.process import stop
+from envagent.sandbox.process import Paths, stop
 
 SPEED = 2000
 NODE_TYPE = "gpu_rtx_6000"
@@ -148,6 +148,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     home = tmp_path_factory.mktemp("home")
     yield Sandbox(home)
     stop(home)
+    assert Paths(home).output.read_text() == "", "no traceback in the server's output"
 
 
 @pytest.fixture
@@ -163,6 +164,7 @@ def alone(tmp_path: Path) -> Iterator[Sandbox]:
     """A sandbox for one test, which may move its clock."""
     yield Sandbox(tmp_path)
     stop(tmp_path)
+    assert Paths(tmp_path).output.read_text() == "", "no traceback in the server's output"
 
 
 @pytest.fixture(scope="module")

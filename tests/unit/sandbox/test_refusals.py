@@ -265,3 +265,36 @@ def test_what_no_user_may_do(me: Person) -> None:
     server = me.server(None)
     answer = me.http("compute", "POST", f"/servers/{server.id}/action", json={"addFloatingIp": {"address": "1.2.3.4"}})
     assert (answer.status_code, answer.json()) == (400, nova("badRequest", 400, "Instance network is not ready yet"))
+
+
+GARBAGE: list[Any] = [None, 1, "x", [], [1], [{}], {"a": 1}, True, -1, "\x00"]
+WRITES: dict[tuple[str, str], dict[str, Any]] = {
+    ("compute", "/servers"): {"server": {"name": "s", "imageRef": NOBODY, "flavorRef": "f", "networks": "none"}},
+    ("compute", "/os-keypairs"): {"keypair": {"name": "k", "public_key": PUBLIC_KEY}},
+    ("network", "/v2.0/floatingips"): {"floatingip": {"floating_network_id": NOBODY}},
+    ("network", "/v2.0/security-group-rules"): {"security_group_rule": {"security_group_id": NOBODY}},
+    ("reservation", "/leases"): {"name": "l", "start_date": "now", "end_date": "x", "reservations": []},
+    ("identity", "/auth/tokens"): {"auth": {"identity": {"methods": ["password"], "password": {}}}},
+}
+
+
+@pytest.mark.parametrize(("service", "path"), WRITES)
+def test_garbage_is_the_clients_fault(me: Person, service: str, path: str) -> None:
+    sound = WRITES[service, path]
+    bodies: list[Any] = [*GARBAGE, *({**sound, key: bad} for key in sound for bad in GARBAGE)]
+    for key, inner in sound.items():
+        if isinstance(inner, dict):
+            fields = (*inner, "metadata", "security_groups", "key_name", "tags", "port_id", "scope")
+            bodies += [{**sound, key: {**inner, field: bad}} for field in fields for bad in GARBAGE]
+    for body in bodies:
+        answer = me.http(service, "POST", path, json=body)
+        assert answer.status_code < 500, (body, answer.text)
+
+
+def test_paths_that_no_service_knows(me: Person) -> None:
+    flask = "The requested URL was not found on the server."
+    assert me.http("reservation", "GET", "/").json()["error_message"].startswith(flask)
+    assert me.http("reservation", "GET", "/nothing").json()["error"] == 404
+    expected = neutron("HTTPNotFound", "The resource could not be found.")
+    assert me.http("network", "GET", "/v2.0/nothing").json() == expected
+    assert "404 Not Found" in me.http("compute", "PATCH", "/servers").text
