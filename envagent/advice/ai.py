@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 
 from envagent.advice.model import Usage
 from envagent.advice.untrusted import REDACTED, clean, one_line
+from envagent.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -107,10 +109,18 @@ class Ai:
             retries: further tries of one question after a transient failure.
             price_per_million: USD for a million prompt and completion tokens, for the record of costs.
             sleep: waits between tries.
+
+        Raises:
+            ConfigurationError: an address or a key that no request can carry.
         """
+        if not _is_http(base_url):
+            raise ConfigurationError("the AI's base_url is no http(s) address")
+        key = api_key.get_secret_value().strip()
+        if not key.isascii() or not key.isprintable():
+            raise ConfigurationError("the AI's key holds characters that no request can carry")
         self.model = model
         self._base_url = base_url
-        self._key = api_key
+        self._key = SecretStr(key)
         self._timeout = timeout
         self._retries = retries
         self._price = price_per_million
@@ -206,7 +216,8 @@ class Ai:
         except openai.APITimeoutError:
             return _Failure(f"no answer within {self._timeout:g} s")
         except openai.APIConnectionError as error:
-            return _Failure(f"cannot be reached: {one_line(str(error.__cause__ or error))}", transient=True)
+            why = one_line(self._hide(str(error.__cause__ or error)))
+            return _Failure(f"cannot be reached: {why}", transient=True)
         except openai.APIStatusError as error:
             said = one_line(self._hide(_said(error.body) or error.message))
             return _Failure(
@@ -274,6 +285,14 @@ class Ai:
         """Some servers echo the key in their error text."""
         key = self._key.get_secret_value()
         return text.replace(key, REDACTED) if key else text
+
+
+def _is_http(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _count(value: object) -> int:

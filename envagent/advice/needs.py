@@ -9,7 +9,8 @@ from envagent.catalog.gpus import version
 from envagent.catalog.model import Architecture, Vendor
 from envagent.repository.model import Analysis
 
-_NUMBER = re.compile(r"\d{1,2}(?:\.\d{1,3})?")
+_NUMBER = re.compile(r"\d{1,3}(?:\.\d{1,3})?")
+_OLDEST_CUDA = (7, 0)
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,14 @@ class Need:
 
 
 def _cuda(text: str | None) -> tuple[int, int] | None:
-    """Read `12.1`, `>=11.8`, `11.x`; None where no number is found."""
+    """Read `12.1`, `>=11.8`, `11.x`, `cu121`; None where there is no such release."""
     found = _NUMBER.search(text or "")
-    return version(found.group()) if found else None
+    if found is None:
+        return None
+    if wheel := re.fullmatch(r"(\d\d)(\d)", found.group()):
+        return int(wheel[1]), int(wheel[2])
+    read = version(found.group())
+    return read if read >= _OLDEST_CUDA else None
 
 
 def need_of(analysis: Analysis) -> Need:

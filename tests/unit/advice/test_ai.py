@@ -13,9 +13,11 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from envagent.advice.ai import Ai, NoProposal
 from envagent.advice.proposals import DurationProposal
+from envagent.errors import ConfigurationError
 
 from .chat_server import ChatServer, Reply, failed, said
 from .conftest import KEY
@@ -262,6 +264,25 @@ class TestUnavailable:
         with pytest.raises(NoProposal, match="no whole answer within"):
             ask(connect(server, timeout=0.4))
         assert time.monotonic() - started < 2.5
+
+
+@pytest.mark.parametrize("url", ["", "api.openai.com/v1", "file:///etc/passwd", "http://", "http://[::1"])
+def test_an_address_that_is_none_is_a_configuration_error(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Ai(base_url=url, api_key=SecretStr(KEY), model="m")
+
+
+@pytest.mark.parametrize("key", ["sk-ü", "sk-a\nX-Evil: 1", "sk-\x00"])
+def test_a_key_that_no_header_can_carry_is_a_configuration_error(key: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Ai(base_url="http://127.0.0.1:9/v1", api_key=SecretStr(key), model="m")
+    assert key not in str(caught.value)
+
+
+def test_a_key_with_a_newline_at_its_end_works(chat: Chat) -> None:
+    server = chat([said(GOOD)])
+    ask(Ai(base_url=server.url, api_key=SecretStr(f"{KEY}\n"), model="m"))
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
 def test_the_key_is_in_no_text(chat: Chat, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
