@@ -102,6 +102,9 @@ def _before_end(call: Call, lease: Lease, asked: Any) -> float:
 
 def create(call: Call) -> Reply:
     """Answer POST /leases: resources are allocated before the answer."""
+    if call.identity.restricted and not call.world.profile.restricted_credentials_lease:
+        # Keystone refuses Blazar the trust, which comes before Blazar looks at the request, and Blazar hides why.
+        raise ServiceError(500, "Internal Server Error", "INTERNAL_SERVER_ERROR")
     asked = call.body
     missing = sorted({"name", "start_date", "end_date"} - asked.keys())
     if missing:
@@ -112,8 +115,7 @@ def create(call: Call) -> Reply:
         raise ServiceError(400, "Start date must be later than current date")
     if end <= start:
         raise ServiceError(400, "End date must be later than start date.")
-    if call.identity.restricted and not world.profile.restricted_credentials_lease:
-        raise ServiceError(500, "Internal Server Error", "INTERNAL_SERVER_ERROR")
+    check_length(call, end - start)
     lease = Lease(
         id=world.new_id(),
         site=world.site.key,
@@ -131,7 +133,6 @@ def create(call: Call) -> Reply:
     )
     lease.events = _new_events(call, lease, _before_end(call, lease, asked.get("before_end_date")))
     lease.reservations = [reserve(call, lease, one) for one in asked.get("reservations") or []]
-    check_length(call, end - start)
     check_budget(call, lease)
     lease_life.plan(world, lease)
     world.put(lease)

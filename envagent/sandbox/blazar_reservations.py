@@ -16,7 +16,6 @@ from envagent.sandbox.state import Allocation
 from envagent.sandbox.world import World
 
 NOT_ENOUGH_HOSTS = "Not enough hosts available"
-DEFAULT_NODE_TYPE = '["=", "$node_type", "compute_skylake"]'
 HOST_KEYS = ("hypervisor_properties", "max", "min", "resource_properties")
 ADDRESS_KEYS = ("amount", "network_id")
 FLAVOR_KEYS = ("affinity", "amount", "flavor_id")
@@ -71,11 +70,12 @@ def _hosts(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, 
     before_end = asked.get("before_end", "default")
     if before_end not in call.world.profile.before_end_actions:
         raise ServiceError(400, f"Malformed parameter before_end: {before_end}")
-    fitting = choose(call.site.hosts.values(), parse(asked["resource_properties"]))
-    if not asked["resource_properties"] and call.world.profile.users_see_hosts:
-        fitting = choose(call.site.hosts.values(), parse(DEFAULT_NODE_TYPE)) or fitting
-    free = _free_hosts(call, lease, fitting)
-    if len(free) < least:
+    searches = [asked["resource_properties"] or call.world.profile.default_properties, asked["resource_properties"]]
+    for search in searches:
+        free = _free_hosts(call, lease, choose(call.site.hosts.values(), parse(search)))
+        if len(free) >= least:
+            break
+    else:
         query = {**asked, "start_date": _naive(lease.start), "end_date": _naive(lease.end), "project_id": lease.owner}
         query |= {"count_range": f"{least}-{most}", "before_end": before_end, "on_start": "default"}
         raise ServiceError(500, call.world.profile.host_search_text.format(query=query))
@@ -111,7 +111,7 @@ def _addresses(call: Call, lease: Lease, reservation: Reservation, asked: dict[s
     taken = call.world.state.taken(call.site.key, *_window(lease))
     free = [address for address in pool(network)[1] if f"ip {address}" not in taken]
     if len(free) < amount or "no_capacity" in call.effects:
-        raise ServiceError(400, "Not enough floating IPs available")
+        raise ServiceError(500, "Not enough floating IPs available")
     reservation.addresses = free[:amount]
     reservation.asked = {"network_id": network.id, "amount": amount, "required_floatingips": []}
     for address in reservation.addresses:
@@ -150,7 +150,7 @@ def check_move(call: Call, lease: Lease, start: float, end: float) -> None:
         raise ServiceError(500, NOT_ENOUGH_HOSTS)
     if any(f"ip {address}" in taken for reservation in lease.reservations for address in reservation.addresses):
         raise ServiceError(400, "Floating IP reservation cannot be updated. Not enough floating IPs available")
-    if any(reservation.resource_type == "flavor:instance" for reservation in lease.reservations):
+    flavors = any(reservation.resource_type == "flavor:instance" for reservation in lease.reservations)
+    if flavors and not call.world.profile.flavor_leases_move:
         text = "Updating leases for 'flavor:instance' type reservations is not yet supported."
-        if not call.world.profile.users_see_hosts:
-            raise ServiceError(400, text)
+        raise ServiceError(400, text)

@@ -105,8 +105,19 @@ def _matches(reference: dict[str, Any], account: Account) -> bool:
     return known and reference.get("name") == account.name
 
 
+def _check_domain(reference: dict[str, Any], what: str) -> None:
+    """Refuse a name without a domain, which would not say whose name it is."""
+    if "name" in reference and "id" not in reference and not reference.get("domain"):
+        raise ServiceError(
+            400,
+            f"Expecting to find domain in {what}. The server could not comply with the request since it is either "
+            "malformed or otherwise incorrect. The client is assumed to be in error.",
+        )
+
+
 def _password_user(call: Call, method: dict[str, Any]) -> Account:
     reference = method.get("user") or {}
+    _check_domain(reference, "user")
     for user in call.site.users.values():
         password = credentials(call.world)[user.key]
         if _matches(reference, user) and secrets.compare_digest(str(reference.get("password")), password):
@@ -137,6 +148,7 @@ def _scoped(call: Call, user: Account, scope: Any, methods: tuple[str, ...]) -> 
     reference = (scope or {}).get("project") if isinstance(scope, dict) else None
     if reference is None:
         return Identity(user.id, "", methods)
+    _check_domain(reference, "project")
     for project in call.site.projects.values():
         if _matches(reference, project) and project.id in user.projects:
             return Identity(user.id, project.id, methods)
@@ -152,6 +164,9 @@ def _identify(call: Call) -> Identity:
     except (KeyError, TypeError, IndexError):
         raise ServiceError(400, "Expecting to find auth in request body.") from None
     if method == "application_credential":
+        if isinstance(auth.get("scope"), dict):
+            reason = "Application credentials cannot request a scope."
+            raise ServiceError(401, f"Error authenticating with application credential: {reason}")
         return _by_application_credential(call, detail)
     if method == "password":
         return _scoped(call, _password_user(call, detail), auth.get("scope"), ("password",))
@@ -253,6 +268,18 @@ def show_project(call: Call) -> Reply:
     raise ServiceError(403, "You are not authorized to perform the requested action: identity:get_project.")
 
 
+def create_trust(call: Call) -> Reply:
+    """Answer POST /v3/OS-TRUST/trusts, of which only the refusals are simulated.
+
+    Whether the credentials may make trusts is told before the trustee is looked up.
+    """
+    if call.identity.restricted and not call.world.profile.restricted_credentials_lease:
+        action = "Using method 'application_credential' is not allowed for managing trusts."
+        raise ServiceError(403, f"You are not authorized to perform the requested action: {action}")
+    trustee = call.part("trust").get("trustee_user_id")
+    raise ServiceError(404, f"Could not find user: {trustee}.")
+
+
 SERVICE = Service(
     name="keystone",
     type="identity",
@@ -267,6 +294,7 @@ SERVICE = Service(
         Route("DELETE", "/v3/auth/tokens", revoke_token),
         Route("GET", "/v3/auth/catalog", show_catalog),
         Route("GET", "/v3/auth/projects", list_projects),
+        Route("POST", "/v3/OS-TRUST/trusts", create_trust),
         Route("GET", "/v3/projects", list_projects),
         Route("GET", "/v3/projects/{id}", show_project),
     ),

@@ -131,6 +131,9 @@ def create(call: Call) -> Reply:
         message = f"Quota exceeded for instances: Requested 1, but already used {used} of {limit} instances"
         raise ServiceError(403, message, "forbidden")
     failure = call.effects.get("server_error")
+    # Asked for by name or id; the answer repeats what was asked, the server shows names.
+    wanted = [group["name"] for group in asked.get("security_groups") or [{"name": "default"}]]
+    named = {group.id: group.name for group in groups(call)}
     server = Server(
         id=world.new_id(),
         site=world.site.key,
@@ -145,7 +148,7 @@ def create(call: Call) -> Reply:
         metadata=dict(asked.get("metadata") or {}),
         hints=next((dict(body[key]) for key in HINTS if body.get(key)), {}),
         updated_at=world.at,
-        security_groups=[group["name"] for group in asked.get("security_groups") or [{"name": "default"}]],
+        security_groups=[named.get(group, group) for group in wanted],
         description=asked.get("description") or asked["name"],
         tags=list(asked.get("tags") or []),
         doomed=failure,
@@ -160,7 +163,7 @@ def create(call: Call) -> Reply:
         "id": server.id,
         "adminPass": secrets.token_urlsafe(9),
         "OS-DCF:diskConfig": "MANUAL",
-        "security_groups": [{"name": name} for name in server.security_groups],
+        "security_groups": [{"name": group} for group in wanted],
         "links": own_links,
     }
     return Reply(202, {"server": shown}, {"Location": own_links[0]["href"]})

@@ -17,12 +17,14 @@ class Profile:
         users_see_hosts: ordinary users may list os-hosts and their properties.
         users_see_allocations: ordinary users may list who has which host when.
         host_search_text: the refusal when no host fits, with `{query}` for what was looked for.
+        default_properties: what is looked for first when a reservation has no resource_properties.
         reservation_types: the resource types that Blazar's plugins serve on bare-metal sites.
         before_end_actions: accepted values of a reservation's `before_end`.
         before_end_seconds: how long before the end of a lease its before_end event lies.
         max_lease_seconds: the longest lease.
         extension_window_seconds: how long before its end a lease may be extended, None for always.
         ended_leases_move: the dates of a TERMINATED lease may still be changed (without any effect).
+        flavor_leases_move: the dates of a lease with a flavor:instance reservation may be changed.
         enforces_budget: an external service refuses leases beyond the project's service units.
         lease_delete_waits: DELETE of an active lease answers when its servers are gone.
         restricted_credentials_lease: a restricted application credential may create a lease.
@@ -35,12 +37,14 @@ class Profile:
     users_see_hosts: bool
     users_see_allocations: bool
     host_search_text: str
+    default_properties: str
     reservation_types: frozenset[str]
     before_end_actions: frozenset[str]
     before_end_seconds: float
     max_lease_seconds: float
     extension_window_seconds: float | None
     ended_leases_move: bool
+    flavor_leases_move: bool
     enforces_budget: bool
     lease_delete_waits: bool
     restricted_credentials_lease: bool
@@ -54,12 +58,14 @@ CHAMELEON = Profile(
     users_see_hosts=True,
     users_see_allocations=True,
     host_search_text="Not enough resources available with query {query}",
+    default_properties='["=", "$node_type", "compute_skylake"]',
     reservation_types=frozenset({"physical:host", "virtual:floatingip"}),
     before_end_actions=frozenset({"", "default", "email", "snapshot"}),
     before_end_seconds=2880 * 60.0,
     max_lease_seconds=604800,
     extension_window_seconds=172800,
     ended_leases_move=False,
+    flavor_leases_move=True,
     enforces_budget=True,
     lease_delete_waits=False,
     restricted_credentials_lease=False,
@@ -73,12 +79,14 @@ UPSTREAM = Profile(
     users_see_hosts=False,
     users_see_allocations=False,
     host_search_text="Not enough hosts available",
+    default_properties="",
     reservation_types=frozenset({"physical:host"}),
     before_end_actions=frozenset({"", "default", "snapshot"}),
     before_end_seconds=60 * 60.0,
     max_lease_seconds=604800,
     extension_window_seconds=None,
     ended_leases_move=True,
+    flavor_leases_move=False,
     enforces_budget=False,
     lease_delete_waits=True,
     restricted_credentials_lease=True,

@@ -115,7 +115,7 @@ def test_changes_of_a_lease(sandbox: Sandbox, me: Person) -> None:
 
 
 def test_an_extension_may_come_too_early(me: Person) -> None:
-    lease = me.lease(node_type="compute_skylake", hours=100)
+    lease, _ = me.active_lease(node_type="compute_skylake", hours=100)
     answer = me.http("reservation", "PUT", f"/leases/{lease['id']}", json={"end_date": date(110)})
     text = "Lease can only be extended within 172800 seconds of the leases current end time."
     assert (answer.status_code, answer.json()["error_message"]) == (400, text)
@@ -175,3 +175,17 @@ def test_who_has_which_host(sandbox: Sandbox, me: Person) -> None:
     properties = me.blazar.host.list_properties(detail=True)
     types = next(one["property_values"] for one in properties if one["property"] == "node_type")
     assert "gpu_a100_nvlink" in types and len(types) == 10
+
+
+def test_without_properties_chameleon_prefers_skylake(alone: Sandbox) -> None:
+    me = alone.person()
+    asked = [me.reservation(resource_properties="")]
+
+    def node_type() -> str:
+        lease = me.blazar.lease.create("any", "now", date(1), asked, [])
+        (host,) = me.http("reservation", "GET", f"/leases/{lease['id']}/hosts").json()["hosts"]
+        return str(host["node_type"])
+
+    assert node_type() == "compute_skylake"
+    alone.control("allocations", {"node_type": "compute_skylake", "hours": 2})
+    assert node_type() != "compute_skylake", "then any node"
