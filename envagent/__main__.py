@@ -1,0 +1,5 @@
+"""python -m envagent."""
+
+from envagent.cli.main import main
+
+main()

@@ -1,0 +1,38 @@
+"""envagent analyze: what a repository needs, with the evidence; touches no cloud."""
+
+from __future__ import annotations
+
+from envagent.cli.shared import AS_JSON, NO_AI, REF, REPO, examples
+
+EPILOG = examples(
+    "envagent analyze https://github.com/karpathy/minGPT",
+    "envagent analyze ./my-project --no-ai --json",
+)
+
+
+def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF = None) -> int:
+    """Tell what hardware and system a repository needs, and why.
+
+    Reads the files that tell and runs none of them; no cloud is asked and nothing is reserved.
+    """
+    from envagent import config
+    from envagent.cli import views
+    from envagent.cli.analysis import analysis_document
+    from envagent.cli.session import make_advisor
+    from envagent.cli.stop import StopSignals
+    from envagent.cli.terminal import err, out, print_document
+    from envagent.repository.conclusions import analyze as conclude
+    from envagent.repository.fetch import fetch
+    from envagent.repository.git import Cancelled
+
+    settings = config.load()
+    terminal = err()
+    with StopSignals(lambda: terminal.line("stopping"), lambda: None) as stop:
+        try:
+            snapshot = fetch(repo, ref=ref, cancelled=stop.event.is_set)
+        except Cancelled:
+            return stop.exit_code
+        analysis, decision = make_advisor(settings, ai=not no_ai).requirements(snapshot, conclude(snapshot))
+    document = analysis_document(snapshot, analysis, decision)
+    print_document(document) if as_json else views.show_analysis(out(), document)
+    return 0

@@ -1,0 +1,26 @@
+"""Questions to a person: asked on the terminal, answered with y, and a stop request is an answer too."""
+
+from __future__ import annotations
+
+import select
+import sys
+import threading
+
+from envagent.cli.terminal import Terminal, answerable
+
+LOOK_SECONDS = 0.1
+
+
+def can_ask() -> bool:
+    """Tell whether somebody is there to answer: stdin and stderr are terminals."""
+    return answerable(sys.stdin, sys.stderr)
+
+
+def agreed(terminal: Terminal, question: str, stop: threading.Event) -> bool:
+    """Ask; anything but yes, a closed input and a stop request mean no."""
+    terminal.prompt(f"{question} [y/N] ")
+    while not stop.is_set():
+        readable, _, _ = select.select([sys.stdin], [], [], LOOK_SECONDS)
+        if readable:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return False

@@ -1,0 +1,100 @@
+"""Which cloud a command works on, and how it is reached: the user's own, or the simulated one.
+
+It owns the rule that names beginning with `sandbox` mean the simulation, and the client's pace there.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envagent.config import Section, Settings
+from envagent.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from envagent.cloud.port import Cloud
+
+SANDBOX = "sandbox"
+SHORTEST_PAUSE = 0.05
+"""Seconds: the sandbox may be fast, our looks at it stay bounded."""
+
+
+@dataclass(frozen=True)
+class CloudAccess:
+    """How to reach a cloud.
+
+    Attributes:
+        name: clouds.yaml name; None means OS_*.
+        settings: the settings to work with there.
+        clouds_yaml: the only file to read, None for where openstacksdk looks.
+    """
+
+    name: str | None
+    settings: Settings
+    clouds_yaml: Path | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether nothing there is real or costs anything."""
+        return self.clouds_yaml is not None
+
+    def connect(self) -> Cloud:
+        """Open the cloud; nothing is sent yet.
+
+        Raises:
+            ConfigurationError: no such cloud, or credentials that cannot be used.
+        """
+        from envagent.cloud.adapter import connect
+
+        return connect(self.name, clouds_yaml=self.clouds_yaml)
+
+
+def is_sandbox(name: str | None) -> bool:
+    """Tell whether a cloud's name means the simulated Chameleon."""
+    return name is not None and (name == SANDBOX or name.startswith(f"{SANDBOX}-"))
+
+
+def chosen_cloud(settings: Settings) -> str | None:
+    """Give the name to work with and to remember: the user's, or OS_CLOUD; None means OS_* variables."""
+    return settings.cloud or os.environ.get("OS_CLOUD") or None
+
+
+def reach(name: str | None, settings: Settings) -> CloudAccess:
+    """Find out how a cloud is reached; starts the simulated one if it is meant.
+
+    Raises:
+        ConfigurationError: the sandbox has no such entry.
+        CloudError: the sandbox cannot be started.
+    """
+    if name is None or not is_sandbox(name):
+        return CloudAccess(name, settings)
+    from envagent.sandbox.process import Paths, ensure_running, request
+
+    speed: float | None = settings.sandbox.speed
+    if "speed" not in settings.sandbox.model_fields_set and Paths(settings.home).state.exists():
+        speed = None  # it keeps the speed that somebody gave it
+    endpoint = ensure_running(settings.home, speed=speed)
+    if name not in endpoint.clouds:
+        known = ", ".join(sorted(endpoint.clouds))
+        raise ConfigurationError(f"the sandbox has no cloud {name!r}; it has: {known}", hint="--cloud sandbox")
+    pace = float(request(f"{endpoint.url}/_sandbox/health")["speed"])
+    return CloudAccess(name, hastened(settings, pace), endpoint.clouds_file)
+
+
+def hastened(settings: Settings, speed: float) -> Settings:
+    """Divide the pauses between looks by the sandbox's speed, where the user has not set them."""
+    changed: dict[str, object] = {}
+    if "settle_seconds" not in settings.model_fields_set:
+        changed["settle_seconds"] = _shorter(settings.settle_seconds, speed)
+    for name in ("lease", "server", "ssh"):
+        section: Section = getattr(settings, name)
+        if "poll_seconds" not in section.model_fields_set:
+            pause = _shorter(getattr(section, "poll_seconds"), speed)  # noqa: B009 - three sections share the field
+            changed[name] = section.model_copy(update={"poll_seconds": pause})
+    return settings.model_copy(update=changed)
+
+
+def _shorter(seconds: float, speed: float) -> float:
+    return max(SHORTEST_PAUSE, seconds / max(speed, 1.0))

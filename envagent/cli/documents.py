@@ -1,0 +1,278 @@
+"""The JSON documents: what `--json` prints on stdout, one document a command.
+
+Fields are only ever added; what does not exist (yet) is null. Times are ISO 8601 in UTC. Texts that come from a
+repository, a server or a model are untrusted data.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+SCHEMA_VERSION: Literal[1] = 1
+
+RunStateName = Literal["running", "interrupted", "failed", "succeeded", "torn_down"]
+StepStateName = Literal["pending", "running", "waiting", "interrupted", "failed", "succeeded"]
+ResourceStateName = Literal["present", "removing", "absent", "unknown"]
+
+
+class Document(BaseModel):
+    """An immutable part of a document."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ErrorPart(Document):
+    """Why something failed."""
+
+    type: str
+    """The error's class, see envagent/errors.py."""
+    message: str
+    hint: str
+    """What to do next; commands in it work when pasted."""
+    service_said: str | None = None
+    """The service's own words."""
+    request_id: str | None = None
+    exit_code: int
+    step: str | None = None
+    """The step that failed, and its stage: `launch_server.launch`."""
+
+
+class RepositoryPart(Document):
+    """What was read."""
+
+    url: str
+    commit: str | None
+
+
+class ImagePart(Document):
+    """The image that the server is made of."""
+
+    id: str
+    name: str
+
+
+class LeasePart(Document):
+    """The lease; status is Blazar's word, DELETED once the run has removed it."""
+
+    id: str
+    name: str
+    reservation_id: str | None
+    status: str | None
+    end_date: str | None
+
+
+class ServerPart(Document):
+    """The server; status is Nova's word, DELETED once the run has removed it."""
+
+    id: str
+    name: str
+    status: str | None
+
+
+class DecisionPart(Document):
+    """One choice: by whom, why, and what else there was."""
+
+    name: str
+    source: str
+    """user, ai or rules."""
+    reason: str
+    value: JsonValue = None
+    rules_value: JsonValue = None
+    alternatives: list[JsonValue] = []
+    rejected: list[str] = []
+    warnings: list[str] = []
+    usage: JsonValue = None
+    """What asking the AI took."""
+    step: str
+    at: str
+
+
+class StagePart(Document):
+    """A stage of a step: the unit of checkpoint."""
+
+    name: str
+    state: StepStateName
+    attempts: int
+    started_at: str | None
+    finished_at: str | None
+    wait: str | None
+    """What was waited for last."""
+    wait_since: str | None
+    deadline: str | None
+    status: str | None
+    """The service's last status word in that wait."""
+
+
+class StepPart(Document):
+    """One of the ten steps."""
+
+    name: str
+    state: StepStateName
+    attempts: int
+    started_at: str | None
+    finished_at: str | None
+    error: ErrorPart | None
+    stages: list[StagePart]
+
+
+class ResourcePart(Document):
+    """An object in the cloud: lease, server, floating_ip or keypair."""
+
+    kind: str
+    id: str | None
+    """None where a request was sent and its outcome is unknown."""
+    name: str
+    state: ResourceStateName
+    ownership: Literal["owned", "adopted", "foreign"]
+    """foreign: used, not made by the run; teardown leaves it."""
+    created_at: str | None
+    removed_at: str | None
+    end_date: str | None = None
+    """When a lease ends by itself."""
+
+
+class CandidatePart(Document):
+    """A node type that suits, in the order in which it is asked for."""
+
+    node_type: str
+    site: str
+    why: str
+    free_now: int | None
+    total: int
+    next_free: str | None
+    su_per_hour: float
+
+
+class PlanPart(Document):
+    """What a user agrees to before anything is made."""
+
+    hours: int
+    hours_reason: str
+    start: str | None
+    """None means now."""
+    service_units: float
+    """The estimate for the whole lease on the first node type."""
+    candidates: list[CandidatePart]
+    excluded: dict[str, str]
+    approved_at: str | None
+
+
+class CostPart(Document):
+    """Service units; releasing early refunds what was not used."""
+
+    su_per_hour: float
+    su_estimate: float
+    """For the whole lease."""
+    su_so_far: float
+    """From the lease's start until now, its end or its removal."""
+    lease_start: str
+    lease_end: str
+    charged_now: bool
+
+
+class RunDocument(Document):
+    """One run: `run`, `resume`, `status RUN_ID` and `teardown RUN_ID`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_id: str
+    state: RunStateName
+    created_at: str
+    updated_at: str
+    cloud: str | None
+    """The clouds.yaml name; None means OS_*."""
+    site: str | None
+    project: str | None
+    repository: RepositoryPart
+    requirements: dict[str, JsonValue] | None
+    image: ImagePart | None
+    node_type: str | None
+    lease: LeasePart | None
+    server: ServerPart | None
+    key_name: str | None
+    private_key: str | None
+    """The file that holds the private key, where envagent knows it."""
+    network_id: str | None
+    fixed_ip: str | None
+    floating_ip: str | None
+    ssh: str | None
+    """The command that logs in."""
+    ssh_verified: bool | None
+    """Whether a login succeeded; None before the step verify."""
+    info_file: str | None
+    plan: PlanPart | None
+    cost: CostPart | None
+    decisions: list[DecisionPart]
+    steps: list[StepPart]
+    resources: list[ResourcePart]
+    warnings: list[str]
+    error: ErrorPart | None
+    teardown_started_at: str | None
+    next: list[str]
+    """Commands that make sense now."""
+
+
+class RunLine(Document):
+    """One run in the list of `status`."""
+
+    run_id: str
+    state: RunStateName
+    repository: str
+    cloud: str | None
+    site: str | None
+    node_type: str | None
+    image: str | None
+    lease_end: str | None
+    created_at: str
+    updated_at: str
+    error: str | None
+
+
+class RunsDocument(Document):
+    """`status`: all runs, newest first."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    runs: list[RunLine]
+
+
+class AnalysisDocument(Document):
+    """`analyze REPO`: what a repository needs, with the evidence."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    repository: RepositoryPart
+    requirements: dict[str, JsonValue]
+    sizing: dict[str, JsonValue]
+    evidence: list[dict[str, JsonValue]]
+    assumptions: list[str]
+    languages: dict[str, int]
+    workload: str
+    notes: list[str]
+    """What was not read, and why."""
+    decision: DecisionPart
+
+
+class OrphanPart(Document):
+    """An object in the project that bears envagent's mark."""
+
+    kind: str
+    id: str
+    name: str
+    run_id: str
+    known_as: str | None
+    """The run's state in this journal; None where the journal does not know it."""
+    outcome: Literal["left_alone", "removed", "still_there"]
+
+
+class OrphansDocument(Document):
+    """`teardown --orphans`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    orphans: list[OrphanPart]
+
+
+class ErrorDocument(Document):
+    """What any command prints with `--json` when it fails before there is a run."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    error: ErrorPart

@@ -1,0 +1,192 @@
+"""One run from where it is to its last line: what `run` and `resume` share.
+
+It asks for the approval of the plan, renders what happens, and ends with the result, the failure or the way to go on.
+It holds the run's lock all the while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from envagent.cli import approval, views
+from envagent.cli.clouds import CloudAccess
+from envagent.cli.documents import ErrorPart, RunDocument
+from envagent.cli.output import Output
+from envagent.cli.report import Rows, error_of, run_document
+from envagent.cli.session import Home, make_runner, make_services, opened_teardown
+from envagent.cli.stop import StopSignals
+from envagent.cli.terminal import Terminal, err, out, print_document
+from envagent.cli.usual import usual_seconds
+from envagent.engine.journal import Journal
+from envagent.engine.runner import Flight, Runner, Standing
+from envagent.engine.step import Stopped
+from envagent.errors import EnvagentError
+
+if TYPE_CHECKING:
+    from envagent.steps.request import RunRequest
+    from envagent.steps.services import Services
+
+DECLINED = 130
+"""The exit code of a plan that the user declines: as if it had been stopped by Ctrl-C."""
+
+Start: TypeAlias = "Callable[[Runner[Services], Services], Flight[Services]]"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run is driven: the flags of `run` and `resume` that are not about the machine."""
+
+    yes: bool = False
+    as_json: bool = False
+    on_failure: Literal["keep", "teardown"] = "keep"
+
+
+class Drive:
+    """Works on one run. The caller has opened the journal and holds the run's lock."""
+
+    def __init__(self, home: Home, journal: Journal, access: CloudAccess, manner: Manner) -> None:
+        self._home = home
+        self._journal = journal
+        self._access = access
+        self._manner = manner
+        self._terminal = err()
+
+    def go(self, run_id: str, request: RunRequest, start: Start) -> int:
+        """Carry the run through; give the exit code.
+
+        Args:
+            run_id: the run's id.
+            request: what the run is for.
+            start: begins or resumes the run.
+        """
+        services = make_services(self._home, self._access, run_id, request)
+        output = make_output(self._terminal)
+        with ExitStack() as stack:
+            stack.callback(services.close)
+            stop = stack.enter_context(StopSignals(lambda: _announce_stop(output), output.restore))
+            runner = make_runner(self._journal, self._access.settings, output, stop.event)
+            stack.callback(runner.close)
+            flight = start(runner, services)
+            self._terminal.line((f"run {run_id}", "bold"), f": {request.repository} on {self._access.name or 'OS_*'}")
+            if not flight.run.outputs:
+                self._mention_unfinished(flight)
+            output.watch(flight.run.stages.values(), usual_seconds(self._journal, self._access.name))
+            try:
+                standing = self._fly(runner, flight, output, stop)
+            except EnvagentError as error:  # the journal: what is known in memory is all there is
+                told = {"state": "interrupted", "error": error_of(error, run_id)}
+                self._close(run_document(Rows.of(flight.run)).model_copy(update=told))
+                return error.exit_code
+            except Exception:
+                views.show_existing(self._terminal, run_document(Rows.of(flight.run)))
+                raise
+            return self._end(standing, flight, output, stop)
+
+    def _fly(self, runner: Runner[Services], flight: Flight[Services], output: Output, stop: StopSignals) -> Standing:
+        """Advance the run until it ends; the plan is asked for once, where somebody can answer."""
+        asks = not (self._manner.yes or self._access.simulated) and approval.can_ask()
+        if not asks and flight.run.row.approved_at is None:
+            runner.approve(flight)
+        with output:
+            [progress] = runner.drive([flight])
+            if progress.standing is not Standing.BLOCKED:
+                return progress.standing
+            with output.paused():
+                document = self._document(flight)
+                if document.plan is not None:
+                    views.show_plan(self._terminal, document.plan, document.decisions)
+                if not approval.agreed(self._terminal, "Reserve this?", stop.event):
+                    stop.event.set()  # recorded as an interruption: nothing was made, and it can be taken up again
+                    runner.advance(flight)
+                    return Standing.BLOCKED
+            runner.approve(flight)
+            [progress] = runner.drive([flight])
+            return progress.standing
+
+    def _end(self, standing: Standing, flight: Flight[Services], output: Output, stop: StopSignals) -> int:
+        """Say how the run ended and give the exit code."""
+        row = flight.run.row
+        if standing is Standing.FAILED and self._manner.on_failure == "teardown":
+            self._tear_down(flight, output, stop)
+        document = self._document(flight)
+        self._close(document)
+        match standing:
+            case Standing.SUCCEEDED:
+                return 0
+            case Standing.FAILED:
+                return _error(document).exit_code
+            case Standing.BLOCKED if stop.signal is None:
+                self._terminal.line("declined: nothing was made")
+                return DECLINED
+            case Standing.STOPPED | Standing.BLOCKED:
+                return stop.exit_code
+        raise AssertionError(f"run {row.run_id} ended {standing}")
+
+    def _tear_down(self, flight: Flight[Services], output: Output, stop: StopSignals) -> None:
+        """Remove what the failed run made; what goes wrong is told, the failure stays the result."""
+        row = flight.run.row
+        try:
+            with opened_teardown(self._journal, self._access, row, output, stop.event) as teardown:
+                teardown.run(row)
+        except Stopped:
+            self._terminal.line(f"the teardown was stopped; go on with: envagent teardown {row.run_id}")
+        except EnvagentError as error:
+            views.show_error(self._terminal, error_of(error, row.run_id))
+
+    def _close(self, document: RunDocument) -> None:
+        """Print the last lines: the result on stdout, everything else on stderr."""
+        if self._manner.as_json:
+            print_document(document)
+        if document.state == "succeeded":
+            if not self._manner.as_json:
+                views.show_result(out(), document)
+            return
+        if document.error is not None:
+            views.show_error(self._terminal, document.error)
+        elif document.state == "interrupted":
+            self._terminal.line("stopped; nothing was deleted")
+        views.show_existing(self._terminal, document)
+        views.show_next(self._terminal, document)
+
+    def _document(self, flight: Flight[Services]) -> RunDocument:
+        return run_document(Rows.load(self._journal, flight.run.row, working=False))
+
+    def _mention_unfinished(self, flight: Flight[Services]) -> None:
+        """Point to earlier runs of the same repository on the same cloud that could be taken up instead."""
+        from envagent.cli.report import run_line
+
+        mine = run_line(flight.run.row, working=True)
+        for row in self._journal.runs():
+            other = run_line(row, working=self._home.is_worked_on(row.run_id))
+            same = (other.repository, other.cloud) == (mine.repository, mine.cloud) and other.run_id != mine.run_id
+            if same and other.state in ("interrupted", "failed") and row.teardown_at is None:
+                self._terminal.line(
+                    f"note: run {other.run_id} of this repository is {other.state}; "
+                    f"to take it up instead: envagent resume {other.run_id}"
+                )
+
+
+def make_output(terminal: Terminal) -> Output:
+    """Choose how events are shown: drawn on a terminal that is large enough, else as lines."""
+    if terminal.interactive:
+        from envagent.cli.live import ROWS_NEEDED, LiveOutput
+
+        if terminal.console.height >= ROWS_NEEDED:
+            return LiveOutput(terminal)
+    return Output(terminal)
+
+
+def _announce_stop(output: Output) -> None:
+    output.say(
+        ("stopping after the current call; nothing is deleted and the run can be resumed. ", "yellow"),
+        "Once more to end at once.",
+    )
+
+
+def _error(document: RunDocument) -> ErrorPart:
+    if document.error is None:
+        raise AssertionError(f"run {document.run_id} failed and says no error")
+    return document.error

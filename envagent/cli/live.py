@@ -1,0 +1,114 @@
+"""The live view: the ten steps as a table that keeps itself current, with what happened scrolling above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from types import TracebackType
+
+from rich.live import Live
+from rich.table import Table
+
+from envagent.cli import times
+from envagent.cli.board import StepView
+from envagent.cli.output import Output, Parts
+from envagent.cli.terminal import Terminal, styled
+from envagent.engine.tables import EventRecord, StageState
+
+FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+PER_SECOND = 8
+ROWS_NEEDED = 14
+"""Lines that the table and some of what happened want; a smaller terminal gets plain lines."""
+
+STYLES = {
+    StageState.SUCCEEDED: "green",
+    StageState.FAILED: "red",
+    StageState.RUNNING: "cyan",
+    StageState.WAITING: "yellow",
+}
+
+
+class LiveOutput(Output):
+    """Draws the steps; warnings and what is made are printed above them."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self._live = Live(
+            console=terminal.console,
+            get_renderable=self._draw,
+            refresh_per_second=PER_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> LiveOutput:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def restore(self) -> None:
+        """Show the cursor again."""
+        self.terminal.raw("\x1b[?25h\n")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the table away while a question is asked."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start(refresh=True)
+
+    def _told(self, event: EventRecord, step: StepView | None, before: object) -> Parts | None:
+        """Leave to the table what it shows: states, waits, decisions."""
+        if event.kind in ("stage_succeeded", "stage_waiting", "decision", "report", "intent_sent"):
+            return None
+        return super()._told(event, step, None)
+
+    def _draw(self) -> Table:
+        with self._lock:
+            now = times.now()
+            table = Table.grid(padding=(0, 1), expand=False)
+            table.add_column(width=1)
+            table.add_column(no_wrap=True)
+            table.add_column(justify="right", no_wrap=True)
+            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+            for step in self.board.steps.values():
+                state = step.state
+                seconds = step.seconds(now)
+                took = "" if seconds is None or state == StageState.PENDING else times.duration(seconds)
+                style = STYLES.get(StageState(state), "") if state != "begun" else "cyan"
+                name = styled((step.name, "dim" if state == StageState.PENDING else ""))
+                table.add_row(
+                    styled((self._sign(state, now), style)), name, styled((took, "dim")), styled(self._about(step, now))
+                )
+            return table
+
+    def _sign(self, state: str, now: datetime) -> str:
+        match state:
+            case StageState.SUCCEEDED:
+                return self.terminal.sign("✓", "+")
+            case StageState.FAILED:
+                return self.terminal.sign("✗", "x")
+            case StageState.PENDING:
+                return self.terminal.sign("·", ".")
+            case StageState.RUNNING | StageState.WAITING:
+                return self.terminal.sign(FRAMES[int(now.timestamp() * PER_SECOND) % len(FRAMES)], "*")
+            case _:
+                return self.terminal.sign("…", "-")
+
+    def _about(self, step: StepView, now: datetime) -> str:
+        if not step.waiting or step.state == StageState.SUCCEEDED:
+            return step.note if step.state != StageState.PENDING else ""
+        wait = list(step.waiting.values())[-1]
+        parts = [f"{wait.what}: {wait.status}" if wait.status else wait.what]
+        if wait.deadline is not None:
+            parts.append(f"gives up {times.until(wait.deadline, now)}")
+        if step.name in self.usual:
+            parts.append(f"usually {times.duration(self.usual[step.name])}")
+        return ", ".join(parts)

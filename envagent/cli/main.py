@@ -1,0 +1,156 @@
+"""The application: its commands, and the one place that maps errors to exit codes.
+
+0    done
+1    a bug; a report is written to ENVAGENT_HOME/crash
+2    usage or configuration
+4    authentication
+5    no capacity or quota
+6    provisioning failed
+7    cloud unreachable, or an outcome that nobody knows
+8    the AI was demanded and is unavailable
+9    repository refused
+10   run state: locked, not found, ambiguous, journal
+11   leftovers exist after a teardown
+129, 130, 143   stopped by SIGHUP, Ctrl-C (or declined), SIGTERM
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from envagent import __version__
+from envagent.cli import analyze, resume, run, sandbox, status, teardown
+from envagent.cli.shared import examples
+from envagent.errors import EnvagentError
+
+CTRL_C = 130
+
+app = typer.Typer(
+    name="envagent",
+    rich_markup_mode=None,  # rich would triple the time of --help
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples("envagent run https://github.com/karpathy/minGPT --cloud sandbox", "envagent status last"),
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"envagent {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _envagent(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Go from a repository to a bare-metal server on Chameleon Cloud that you can log in to."""
+
+
+app.command(epilog=run.EPILOG)(run.run)
+app.command(epilog=resume.EPILOG)(resume.resume)
+app.command(epilog=status.EPILOG)(status.status)
+app.command(epilog=teardown.EPILOG)(teardown.teardown)
+app.command(epilog=analyze.EPILOG)(analyze.analyze)
+app.add_typer(sandbox.app, name="sandbox")
+
+
+def main() -> None:
+    """Run the command line; ends the process with its exit code."""
+    os.umask(0o077)  # whatever we or our libraries write is for its owner alone
+    code = _guarded(sys.argv[1:])
+    _flush()
+    sys.exit(code)
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run a command and give its exit code, whatever happens."""
+    command: Any = typer.main.get_command(app)
+    try:
+        returned = command.main(arguments, prog_name="envagent", standalone_mode=False)
+    except EnvagentError as error:
+        return _failed(error, arguments)
+    except typer.TyperException as error:
+        return _misused(error, arguments)
+    except typer.Abort:
+        return CTRL_C
+    except KeyboardInterrupt:
+        return CTRL_C
+    except BrokenPipeError:  # who read our output has gone
+        return 0
+    except Exception as error:
+        return _crashed(error, arguments)
+    return returned if isinstance(returned, int) else 0
+
+
+def _failed(error: EnvagentError, arguments: list[str]) -> int:
+    """Tell an error that ends a command."""
+    from envagent.cli import views
+    from envagent.cli.report import error_of
+    from envagent.cli.terminal import err
+
+    part = error_of(error)
+    views.show_error(err(), part)
+    _document_of(part, arguments)
+    return error.exit_code
+
+
+def _misused(error: typer.TyperException, arguments: list[str]) -> int:
+    """Tell a wrong use of the command line: in typer's words, exit code 2."""
+    from envagent.cli.documents import ErrorPart
+
+    show: Any = error
+    show.show()
+    message = error.format_message()
+    _document_of(
+        ErrorPart(type="UsageError", message=message, hint="envagent --help", exit_code=error.exit_code), arguments
+    )
+    return error.exit_code
+
+
+def _crashed(error: Exception, arguments: list[str]) -> int:
+    """Tell a bug in one line, and write what its finder needs to a file."""
+    from envagent.cli.crash import write_report
+    from envagent.cli.documents import ErrorPart
+    from envagent.cli.terminal import err
+
+    if os.environ.get("ENVAGENT_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    path = write_report(error, arguments)
+    where = "no report could be written" if path is None else f"report: {path}"
+    message = f"internal error, a bug: {type(error).__name__}: {error}"
+    err().line(("error: ", "bold red"), f"{message} ({where})")
+    hint = "please report this with that file; a run goes on with: envagent resume last"
+    err().line(("hint: ", "bold"), hint)
+    _document_of(ErrorPart(type=type(error).__name__, message=message, hint=hint, exit_code=1), arguments)
+    return 1
+
+
+def _document_of(part: Any, arguments: list[str]) -> None:
+    if "--json" in arguments:
+        from envagent.cli.documents import ErrorDocument
+        from envagent.cli.terminal import print_document
+
+        print_document(ErrorDocument(error=part))
+
+
+def _flush() -> None:
+    """Flush here, where a reader that has gone is no error."""
+    from envagent.cli.terminal import Sturdy
+
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            Sturdy(stream).flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""Removing what bears envagent's mark in a project, found without any journal.
+
+The way out when a journal is lost or broken. Runs that this journal knows are torn down as runs, so that their record
+stays true; a run that a process works on now is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from envagent.cli import approval, times, views
+from envagent.cli.clouds import CloudAccess, chosen_cloud, reach
+from envagent.cli.documents import OrphanPart, OrphansDocument
+from envagent.cli.output import Output
+from envagent.cli.report import state_of
+from envagent.cli.session import Home, opened_teardown, registered_keys
+from envagent.cli.stop import StopSignals
+from envagent.cli.terminal import Terminal, err, print_document
+from envagent.config import Settings
+from envagent.engine.intents import REPEAT_DELETE, Found, ResourceKind
+from envagent.engine.journal import Journal
+from envagent.engine.step import Stopped
+from envagent.engine.tables import RunRecord, RunState
+from envagent.errors import Conflict, EnvagentError, JournalError, LeftoversExist, RunLocked, UsageError
+
+DECLINED = 130
+PAUSE = 0.5
+"""Seconds between two looks at what is being removed."""
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """One object with the mark."""
+
+    kind: ResourceKind
+    found: Found
+
+
+class Orphans:
+    """Everything with the mark in one project, and what is done with it."""
+
+    def __init__(
+        self, home: Home, journal: Journal | None, access: CloudAccess, terminal: Terminal, stop: threading.Event
+    ) -> None:
+        from envagent.steps.resources import removal_order
+
+        self._home = home
+        self._journal = journal
+        self._access = access
+        self._terminal = terminal
+        self._stop = stop
+        self.known: dict[str, RunRecord] = {} if journal is None else {row.run_id: row for row in journal.runs()}
+        intents = [] if journal is None else [one for run_id in self.known for one in journal.intents(run_id)]
+        self._cloud = access.connect()
+        self._kinds: Sequence[ResourceKind] = tuple(removal_order(self._cloud, registered_keys(intents)))
+        self.found = self._find()
+        self.busy = {one.found.run_id for one in self.found if home.is_worked_on(one.found.run_id)}
+
+    def remove(self) -> None:
+        """Remove all but what belongs to busy runs.
+
+        Raises:
+            Stopped: the stop was asked for.
+            EnvagentError: the cloud cannot be asked any more.
+        """
+        for run_id in dict.fromkeys(one.found.run_id for one in self.found):
+            row = self.known.get(run_id)
+            if row is not None and row.state != RunState.TORN_DOWN and run_id not in self.busy:
+                self._tear_down(row)
+        for kind in self._kinds:
+            self._remove_kind(kind)
+
+    def document(self, *, after: bool) -> OrphansDocument:
+        """Tell what there is; `after` the removal, look again and tell what has become of it."""
+        there = {(one.kind.name, one.found.id) for one in self._find()} if after else set()
+        parts = [
+            OrphanPart(
+                kind=one.kind.name,
+                id=one.found.id,
+                name=one.found.name,
+                run_id=one.found.run_id,
+                known_as=self._known_as(one.found.run_id),
+                outcome="left_alone"
+                if not after or one.found.run_id in self.busy
+                else "still_there"
+                if (one.kind.name, one.found.id) in there
+                else "removed",
+            )
+            for one in self.found
+        ]
+        return OrphansDocument(orphans=parts)
+
+    def close(self) -> None:
+        """Close the cloud."""
+        self._cloud.close()
+
+    def _find(self) -> list[Orphan]:
+        return [Orphan(kind, found) for kind in self._kinds for found in kind.find(None)]
+
+    def _known_as(self, run_id: str) -> str | None:
+        row = self.known.get(run_id)
+        return None if row is None else state_of(row, working=self._home.is_worked_on(run_id))
+
+    def _tear_down(self, row: RunRecord) -> None:
+        if self._journal is None:
+            raise AssertionError("a run is known without a journal")
+        output = Output(self._terminal)
+        try:
+            with (
+                self._home.lock(row.run_id),
+                opened_teardown(self._journal, self._access, row, output, self._stop) as teardown,
+            ):
+                teardown.run(row)
+        except RunLocked:  # somebody took it up just now
+            self.busy.add(row.run_id)
+        except LeftoversExist as left:  # told by the look at the end
+            self._terminal.line(left.message)
+
+    def _remove_kind(self, kind: ResourceKind) -> None:
+        """Remove what is left of a kind, and wait until it is gone or the time is over."""
+        started = asked = times.now()
+        left = [one for one in kind.find(None) if one.run_id not in self.busy]
+        for one in left:
+            self._terminal.line(f"removing {kind.name} {one.name}")
+            self._ask(kind, one)
+        while left and times.now() - started < timedelta(seconds=self._access.settings.removal_timeout_seconds):
+            left = [one for one in left if self._exists(kind, one)]
+            if left and times.now() - asked > REPEAT_DELETE:
+                asked = times.now()
+                for one in left:
+                    self._ask(kind, one)
+            if left:
+                self._stop.wait(PAUSE)
+
+    def _ask(self, kind: ResourceKind, one: Found) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        with contextlib.suppress(Conflict):  # busy, or being removed already: only looking tells
+            kind.delete(one.id)
+
+    def _exists(self, kind: ResourceKind, one: Found) -> bool:
+        if self._stop.is_set():
+            raise Stopped
+        try:
+            return kind.exists(one.id)
+        except EnvagentError as error:
+            if not error.retryable:
+                raise
+            return True
+
+
+def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) -> int:
+    """Find, list, ask, remove, look again; give the exit code.
+
+    Raises:
+        UsageError: somebody would have to be asked, and nobody is there.
+        LeftoversExist: something is still there; it is named with its id.
+    """
+    terminal = err()
+    access = reach(chosen_cloud(settings), settings)
+    with contextlib.ExitStack() as stack:
+        journal = _journal(home, stack, terminal)
+        stop = stack.enter_context(StopSignals(lambda: terminal.line("stopping after the current call"), lambda: None))
+        orphans = Orphans(home, journal, access, terminal, stop.event)
+        stack.callback(orphans.close)
+        document = orphans.document(after=False)
+        views.show_orphans(terminal, document)
+        wanted = [one for one in orphans.found if one.found.run_id not in orphans.busy]
+        if wanted:
+            if not _agreed(terminal, access, len(wanted), stop.event, yes=yes):
+                terminal.line("declined: nothing was removed")
+                return stop.exit_code if stop.signal is not None else DECLINED
+            try:
+                orphans.remove()
+            except Stopped:
+                terminal.line("stopped; go on with: envagent teardown --orphans")
+                return stop.exit_code
+            document = orphans.document(after=True)
+        left = [one for one in document.orphans if one.outcome == "still_there"]
+        if left:
+            named = ", ".join(f"{one.kind} {one.name} ({one.id})" for one in left)
+            raise LeftoversExist(
+                f"still there: {named}", hint="envagent teardown --orphans again; if it stays, the help desk"
+            )
+        if wanted:
+            terminal.line(f"{len(wanted)} removed, nothing of them is left")
+        if as_json:
+            print_document(document)
+    return 0
+
+
+def _journal(home: Home, stack: contextlib.ExitStack, terminal: Terminal) -> Journal | None:
+    """Open the journal if there is one that can be read; this command must work without."""
+    if not home.journal.exists():
+        return None
+    try:
+        return stack.enter_context(home.opened_journal())
+    except JournalError as error:
+        terminal.line(("warning: ", "yellow"), f"{error.message}; going on without it")
+        return None
+
+
+def _agreed(terminal: Terminal, access: CloudAccess, count: int, stop: threading.Event, *, yes: bool) -> bool:
+    if yes or access.simulated:
+        return True
+    if not approval.can_ask():
+        raise UsageError(
+            "teardown asks before it removes anything, and nobody is there to answer",
+            hint="envagent teardown --orphans --yes",
+        )
+    return approval.agreed(terminal, f"Remove these {count}?", stop)

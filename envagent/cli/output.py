@@ -1,0 +1,120 @@
+"""Rendering the one stream of events: as plain lines, one for each event that is worth reading.
+
+`live.py` draws the same stream on a terminal. An output never raises: a run does not end because nobody can see it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from types import TracebackType
+
+from envagent.cli import times
+from envagent.cli.board import Board, StepView, Waiting
+from envagent.cli.terminal import Terminal
+from envagent.engine.tables import EventRecord, StageRecord, StageState
+
+Parts = tuple[str | tuple[str, str], ...]
+
+TOLD_AS_THEY_ARE = {
+    "report",
+    "decision",
+    "intent_sent",
+    "intent_refused",
+    "outcome_unknown",
+    "resource_owned",
+    "resource_adopted",
+    "resource_foreign",
+    "resource_removing",
+    "resource_removed",
+    "stage_retrying",
+}
+
+
+class Output:
+    """Prints events as lines; a context manager around the work that sends them.
+
+    Events that come before `watch` tells the run's steps, or belong to none of them, are told without a step.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.board = Board(())
+        self.usual: dict[str, float] = {}
+        self._lock = threading.RLock()
+
+    def watch(self, rows: Iterable[StageRecord], usual: dict[str, float]) -> None:
+        """Take up a run.
+
+        Args:
+            rows: its stages, for the steps' names and what is done already.
+            usual: step name to the seconds that it took in past runs.
+        """
+        with self._lock:
+            self.board, self.usual = Board(rows), usual
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def __call__(self, event: EventRecord) -> None:
+        """Take an event; called from several threads."""
+        with self._lock:
+            before = self._waits(event)
+            step = self.board.take(event)
+            parts = self._told(event, step, before)
+            if parts is not None:
+                at = times.clock(datetime.fromisoformat(event.at))
+                self.say((f"{at}  ", "dim"), *parts)
+
+    def say(self, *parts: str | tuple[str, str]) -> None:
+        """Print a line."""
+        with self._lock:
+            self.terminal.line(*parts)
+
+    def restore(self) -> None:
+        """Leave the terminal usable, as the process is about to end at once."""
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal alone, for a question."""
+        yield
+
+    def _waits(self, event: EventRecord) -> Waiting | None:
+        step, _, stage = (event.stage or "").partition(".")
+        view = self.board.steps.get(step)
+        return None if view is None else view.waiting.get(stage)
+
+    def _told(self, event: EventRecord, step: StepView | None, before: Waiting | None) -> Parts | None:
+        """Say an event in one line, None where it is not worth one."""
+        where = "" if step is None else f"{self.board.place(step)} {step.name}: "
+        match event.kind:
+            case "warning":
+                return (where, (f"warning: {event.message}", "yellow"))
+            case "stage_succeeded" if step is not None and step.state == StageState.SUCCEEDED:
+                took = times.duration(step.seconds(times.now()) or 0.0)
+                return (where, ("done", "green"), f" ({took})")
+            case "stage_waiting" if step is not None:
+                return self._waiting(where, step.waiting[(event.stage or "").partition(".")[2]], before, step.name)
+            case "stage_failed":
+                return (where, (f"failed: {event.message}", "red"))
+            case kind if kind in TOLD_AS_THEY_ARE:
+                return (where, event.message)
+            case "teardown_started":
+                return ("teardown begins",)
+            case _:
+                return None
+
+    def _waiting(self, where: str, wait: Waiting, before: Waiting | None, step: str) -> Parts | None:
+        status = f" ({wait.status})" if wait.status else ""
+        if before is not None and before.what == wait.what:
+            return None if before.status == wait.status else (where, f"{wait.what}: now {wait.status}")
+        until = "" if wait.deadline is None else f", until {times.clock(wait.deadline)} at most"
+        usual = f", usually {times.duration(self.usual[step])}" if step in self.usual else ""
+        return (where, f"waiting for {wait.what}{status}{until}{usual}")

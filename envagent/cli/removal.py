@@ -1,0 +1,110 @@
+"""Tearing one run down, from the question to the last line. The caller has opened the journal and holds the lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from envagent.cli import approval, views
+from envagent.cli.clouds import CloudAccess, reach
+from envagent.cli.documents import RunDocument
+from envagent.cli.output import Output
+from envagent.cli.report import Rows, error_of, run_document
+from envagent.cli.session import Home, opened_teardown
+from envagent.cli.stop import StopSignals
+from envagent.cli.terminal import err, print_document
+from envagent.config import Settings
+from envagent.engine.journal import Journal
+from envagent.engine.step import Stopped
+from envagent.engine.tables import RunRecord, RunState
+from envagent.errors import EnvagentError, UsageError
+
+DECLINED = 130
+
+
+class Removal:
+    """Removes what one run made."""
+
+    def __init__(self, home: Home, journal: Journal, settings: Settings) -> None:
+        self._home = home
+        self._journal = journal
+        self._settings = settings
+        self._terminal = err()
+
+    def remove(self, row: RunRecord, *, yes: bool, as_json: bool, delete_key: bool) -> int:
+        """Ask, remove, tell; give the exit code.
+
+        Raises:
+            UsageError: somebody would have to be asked, and nobody is there.
+            EnvagentError: the cloud cannot be asked, or the credentials are of another project.
+        """
+        document = self._document(row)
+        if row.state == RunState.TORN_DOWN:
+            self._terminal.line(f"run {row.run_id} is torn down: nothing to do")
+        else:
+            access = reach(document.cloud, self._settings)
+            output = Output(self._terminal)
+            with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
+                if not self._agreed(document, access, stop, yes=yes):
+                    return stop.exit_code if stop.signal is not None else DECLINED
+                failed = self._carry_out(row, access, output, stop, as_json=as_json)
+            if failed is not None:
+                return failed
+        if delete_key:
+            self._delete_key(document)
+        if as_json:
+            print_document(self._document(row))
+        return 0
+
+    def _agreed(self, document: RunDocument, access: CloudAccess, stop: StopSignals, *, yes: bool) -> bool:
+        views.show_existing(self._terminal, document)
+        if yes or access.simulated:
+            return True
+        if not approval.can_ask():
+            raise UsageError(
+                "teardown asks before it removes anything, and nobody is there to answer",
+                hint=f"envagent teardown {document.run_id} --yes",
+            )
+        if approval.agreed(self._terminal, f"Remove everything of run {document.run_id}?", stop.event):
+            return True
+        self._terminal.line("declined: nothing was removed")
+        return False
+
+    def _carry_out(
+        self, row: RunRecord, access: CloudAccess, output: Output, stop: StopSignals, *, as_json: bool
+    ) -> int | None:
+        """Remove; None when all is gone, else the exit code."""
+        try:
+            with opened_teardown(self._journal, access, row, output, stop.event) as teardown:
+                removed = teardown.run(row)
+        except Stopped:
+            self._terminal.line(f"stopped; go on with: envagent teardown {row.run_id}")
+            code = stop.exit_code
+        except EnvagentError as error:
+            part = error_of(error, row.run_id)
+            views.show_error(self._terminal, part)
+            if as_json:
+                print_document(self._document(row).model_copy(update={"error": part}))
+            return error.exit_code
+        else:
+            count = len(removed)
+            self._terminal.line(f"torn down: {count} removed, nothing of run {row.run_id} is left")
+            return None
+        if as_json:
+            print_document(self._document(row))
+        return code
+
+    def _delete_key(self, document: RunDocument) -> None:
+        """Remove the private key file, if envagent made it: it is then in our own folder."""
+        path = None if document.private_key is None else Path(document.private_key)
+        if path is None or path.parent != self._home.keys:
+            self._terminal.line("envagent made no private key for this run: none was removed")
+        elif path.exists():
+            path.unlink()
+            self._terminal.line(f"removed the private key {path}")
+
+    def _document(self, row: RunRecord) -> RunDocument:
+        return run_document(Rows.load(self._journal, row, working=False))
+
+
+def _announce_stop(output: Output) -> None:
+    output.say(("stopping after the current call. ", "yellow"), "Once more to end at once.")

@@ -1,0 +1,443 @@
+"""The JSON documents made of journal rows, without the steps' own models: `status` must not load them.
+
+It reads and computes; it asks no cloud.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from envagent.cli import times
+from envagent.cli.documents import (
+    CandidatePart,
+    CostPart,
+    DecisionPart,
+    ErrorPart,
+    ImagePart,
+    LeasePart,
+    PlanPart,
+    RepositoryPart,
+    ResourcePart,
+    RunDocument,
+    RunLine,
+    RunStateName,
+    ServerPart,
+    StagePart,
+    StepPart,
+    StepStateName,
+)
+from envagent.engine.journal import Journal
+from envagent.engine.tables import (
+    DecisionRecord,
+    EventRecord,
+    IntentRecord,
+    IntentState,
+    Ownership,
+    ResourceRecord,
+    ResourceState,
+    RunRecord,
+    RunState,
+    StageRecord,
+    StageState,
+)
+from envagent.errors import EnvagentError
+
+if TYPE_CHECKING:
+    from envagent.engine.run import Run
+
+GONE = "DELETED"
+"""The status of a lease or server that the run has removed."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All that the journal has of one run.
+
+    Attributes:
+        working: whether a process works on the run now.
+    """
+
+    run: RunRecord
+    working: bool
+    stages: Sequence[StageRecord] = ()
+    intents: Sequence[IntentRecord] = ()
+    resources: Sequence[ResourceRecord] = ()
+    decisions: Sequence[DecisionRecord] = ()
+    events: Sequence[EventRecord] = ()
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Stage key to its output's fields."""
+
+    @classmethod
+    def load(cls, journal: Journal, run: RunRecord, *, working: bool) -> Rows:
+        """Read them."""
+        stages = journal.stages(run.run_id)
+        return cls(
+            run=run,
+            working=working,
+            stages=stages,
+            intents=journal.intents(run.run_id),
+            resources=journal.resources(run.run_id),
+            decisions=journal.decisions(run.run_id),
+            events=journal.events(run.run_id),
+            outputs={f"{one.step}.{one.stage}": json.loads(one.output) for one in stages if one.output is not None},
+        )
+
+    @classmethod
+    def of(cls, run: Run) -> Rows:
+        """Take them from memory, for when the journal cannot be read any more."""
+        holdings = run.holdings
+        outputs = {key: output.model_dump(mode="json") for key, output in run.outputs.items()}
+        return cls(
+            run=run.row,
+            working=False,
+            stages=list(run.stages.values()),
+            intents=list(holdings.intents.values()),
+            resources=holdings.resources,
+            outputs=outputs,
+        )
+
+    def output(self, key: str) -> dict[str, Any] | None:
+        """Give a stage's output, None while it has none."""
+        return self.outputs.get(key)
+
+    def held(self, kind: str) -> ResourceRecord | None:
+        """Find the object of a kind that the run has now, or had last."""
+        ours = [one for one in self.resources if one.kind == kind]
+        present = [one for one in ours if one.state != ResourceState.ABSENT]
+        return next(reversed(present or ours), None)
+
+
+def run_document(rows: Rows) -> RunDocument:
+    """Make the document of one run."""
+    run, labels = rows.run, json.loads(rows.run.labels)
+    verified = rows.output("verify.check") or {}
+    server_there = _is_there(rows.held("server"))
+    address_there = _is_there(rows.held("floating_ip"))
+    analyzed = rows.output("analyze_repository.analyze")
+    request = json.loads(run.request)
+    key = rows.output("ensure_keypair.register") or rows.output("ensure_keypair.choose") or {}
+    resources = resource_parts(rows)
+    plan, cost = plan_part(rows), cost_part(rows)
+    return RunDocument(
+        run_id=run.run_id,
+        state=state_of(run, working=rows.working),
+        created_at=run.created_at,
+        updated_at=run.updated_at,
+        cloud=request.get("cloud"),
+        site=labels.get("site"),
+        project=labels.get("project"),
+        repository=RepositoryPart(
+            url=analyzed["url"] if analyzed else request.get("repository", ""),
+            commit=analyzed["commit"] if analyzed else None,
+        ),
+        requirements=analyzed["analysis"]["requirements"] if analyzed else None,
+        image=_image(rows),
+        node_type=labels.get("node_type"),
+        lease=_lease(rows),
+        server=_server(rows),
+        key_name=key.get("name"),
+        private_key=key.get("private_key"),
+        network_id=(rows.output("find_network.find") or {}).get("network_id"),
+        fixed_ip=verified.get("fixed_ip") if server_there else None,
+        floating_ip=_address(rows) if address_there else None,
+        ssh=verified.get("ssh_command") if server_there else None,
+        ssh_verified=verified.get("logged_in"),
+        info_file=(rows.output("save_state.save") or {}).get("path"),
+        plan=plan,
+        cost=cost,
+        decisions=[_decision(one) for one in rows.decisions],
+        steps=step_parts(rows),
+        resources=resources,
+        warnings=[one.message for one in rows.events if one.kind == "warning"],
+        error=error_part(run.error, run.run_id),
+        teardown_started_at=run.teardown_at,
+        next=next_commands(run, working=rows.working),
+    )
+
+
+def run_line(run: RunRecord, *, working: bool) -> RunLine:
+    """Make a run's entry in the list."""
+    labels, request = json.loads(run.labels), json.loads(run.request)
+    error = error_part(run.error, run.run_id)
+    return RunLine(
+        run_id=run.run_id,
+        state=state_of(run, working=working),
+        repository=request.get("repository", ""),
+        cloud=request.get("cloud"),
+        site=labels.get("site"),
+        node_type=labels.get("node_type"),
+        image=labels.get("image"),
+        lease_end=labels.get("lease_end"),
+        created_at=run.created_at,
+        updated_at=run.updated_at,
+        error=None if error is None else error.message,
+    )
+
+
+def state_of(run: RunRecord, *, working: bool) -> RunStateName:
+    """Tell where a run is: the stored state, unless work on it began and nobody goes on with it."""
+    if run.state == RunState.TORN_DOWN:
+        return "torn_down"
+    if working:
+        return "running"
+    if run.state == RunState.RUNNING or run.teardown_at is not None:
+        return "interrupted"
+    return RunState(run.state).value
+
+
+def next_commands(run: RunRecord, *, working: bool) -> list[str]:
+    """List the commands that make sense now."""
+    if run.state == RunState.TORN_DOWN:
+        return []
+    if working:
+        return [f"envagent status {run.run_id}"]
+    remove = f"envagent teardown {run.run_id}"
+    if run.teardown_at is not None or run.state == RunState.SUCCEEDED:
+        return [remove]
+    return [f"envagent resume {run.run_id}", remove]
+
+
+def error_part(stored: str | None, run_id: str) -> ErrorPart | None:
+    """Read an error as the journal stores it."""
+    if stored is None:
+        return None
+    told = json.loads(stored)
+    return ErrorPart(
+        type=told["error"],
+        message=told["message"],
+        hint=told["hint"].replace("RUN_ID", run_id),
+        service_said=told.get("service_said"),
+        request_id=told.get("request_id"),
+        exit_code=told["exit_code"],
+        step=told.get("stage"),
+    )
+
+
+def error_of(error: EnvagentError, run_id: str | None = None) -> ErrorPart:
+    """Make the part of an error in hand."""
+    return ErrorPart(
+        type=type(error).__name__,
+        message=error.message,
+        hint=error.hint if run_id is None else error.hint.replace("RUN_ID", run_id),
+        service_said=error.service_said,
+        request_id=error.request_id,
+        exit_code=error.exit_code,
+    )
+
+
+def resource_parts(rows: Rows) -> list[ResourcePart]:
+    """List what the run made or uses, and the requests whose outcome nobody knows."""
+    known = [
+        ResourcePart(
+            kind=one.kind,
+            id=one.cloud_id,
+            name=one.name,
+            state=ResourceState(one.state).value,
+            ownership=Ownership(one.ownership).value,
+            created_at=one.created_at,
+            removed_at=one.removed_at,
+            end_date=json.loads(one.detail).get("end_date"),
+        )
+        for one in rows.resources
+    ]
+    unknown = [
+        ResourcePart(
+            kind=one.kind,
+            id=None,
+            name=one.name,
+            state="unknown",
+            ownership="owned",
+            created_at=one.sent_at,
+            removed_at=None,
+        )
+        for one in rows.intents
+        if one.state == IntentState.SENT and rows.run.state != RunState.TORN_DOWN
+    ]
+    return known + unknown
+
+
+def step_parts(rows: Rows) -> list[StepPart]:
+    """Sum up the stages to steps, in the order of the pipeline."""
+    by_step: dict[str, list[StageRecord]] = {}
+    for one in rows.stages:
+        by_step.setdefault(one.step, []).append(one)
+    return [_step(rows, name, stages) for name, stages in by_step.items()]
+
+
+def plan_part(rows: Rows) -> PlanPart | None:
+    """Give the plan, once there is one."""
+    plan = rows.output("reserve_hardware.plan")
+    if plan is None:
+        return None
+    candidates = [
+        CandidatePart(
+            node_type=one["node_type"]["name"],
+            site=one["node_type"]["region"],
+            why=one["why"],
+            free_now=one["free_now"],
+            total=one["total"],
+            next_free=one["next_free"],
+            su_per_hour=one["su_per_hour"],
+        )
+        for one in plan["placement"]["candidates"]
+    ]
+    return PlanPart(
+        hours=plan["hours"],
+        hours_reason=plan["hours_reason"],
+        start=plan["start"],
+        service_units=plan["service_units"],
+        candidates=candidates,
+        excluded=plan["placement"]["excluded"],
+        approved_at=rows.run.approved_at,
+    )
+
+
+def cost_part(rows: Rows) -> CostPart | None:
+    """Compute what the lease costs; None while there is none."""
+    lease, plan = rows.held("lease"), plan_part(rows)
+    if lease is None or plan is None:
+        return None
+    reserved = rows.output("reserve_hardware.reserve")
+    if reserved is not None:
+        rate = reserved["service_units"] / reserved["hours"]
+        start, end = _moment(reserved["start"]), _moment(reserved["end"])
+    else:
+        rate = _rate_of(rows, lease, plan)
+        start, end = _moment(plan.start or lease.created_at), _moment(json.loads(lease.detail)["end_date"])
+    now = times.now()
+    stop = min(now, end, times.parsed(lease.removed_at) or now)
+    return CostPart(
+        su_per_hour=rate,
+        su_estimate=round(rate * plan.hours, 2),
+        su_so_far=round(rate * max(0.0, (stop - start).total_seconds()) / 3600, 2),
+        lease_start=start.isoformat(),
+        lease_end=end.isoformat(),
+        charged_now=lease.state != ResourceState.ABSENT and now < end,
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _rate_of(rows: Rows, lease: ResourceRecord, plan: PlanPart) -> float:
+    asked = next((one for one in rows.intents if one.cloud_id == lease.cloud_id), None)
+    name = None if asked is None else json.loads(asked.request).get("node_type")
+    rates = {one.node_type: one.su_per_hour for one in plan.candidates}
+    return rates.get(name or "", plan.candidates[0].su_per_hour)
+
+
+def _is_there(row: ResourceRecord | None) -> bool:
+    return row is not None and row.state != ResourceState.ABSENT
+
+
+def _image(rows: Rows) -> ImagePart | None:
+    launched = rows.output("launch_server.launch")
+    if launched is not None:
+        return ImagePart(id=launched["image_id"], name=launched["image_name"])
+    selected = rows.output("select_image.choose_image")
+    return None if selected is None else ImagePart(id=selected["image"]["id"], name=selected["image"]["name"])
+
+
+def _lease(rows: Rows) -> LeasePart | None:
+    row = rows.held("lease")
+    if row is None:
+        return None
+    reserved = rows.output("reserve_hardware.reserve") or {}
+    return LeasePart(
+        id=row.cloud_id,
+        name=row.name,
+        reservation_id=reserved.get("reservation_id"),
+        status=_status(rows, row, "reserve_hardware", "ACTIVE" if reserved else None),
+        end_date=reserved.get("end") or json.loads(row.detail).get("end_date"),
+    )
+
+
+def _server(rows: Rows) -> ServerPart | None:
+    row = rows.held("server")
+    if row is None:
+        return None
+    verified = rows.output("verify.check") or {}
+    launched = rows.output("launch_server.launch")
+    known = verified.get("server_status") or ("ACTIVE" if launched else None)
+    return ServerPart(id=row.cloud_id, name=row.name, status=_status(rows, row, "launch_server", known))
+
+
+def _status(rows: Rows, row: ResourceRecord, step: str, known: str | None) -> str | None:
+    """Give the service's last status word: of the finished stage, or of its wait."""
+    if row.state == ResourceState.ABSENT:
+        return GONE
+    if known is not None:
+        return known
+    waiting = (one.status for one in rows.stages if one.step == step and one.state == StageState.WAITING)
+    return next(waiting, None)
+
+
+def _address(rows: Rows) -> str | None:
+    row = rows.held("floating_ip")
+    return None if row is None else row.name
+
+
+def _decision(row: DecisionRecord) -> DecisionPart:
+    told = json.loads(row.detail)
+    return DecisionPart(
+        name=row.name,
+        source=row.source,
+        reason=row.reason,
+        value=told.get("value"),
+        rules_value=told.get("rules_value"),
+        alternatives=list(told.get("alternatives", ())),
+        rejected=list(told.get("rejected", ())),
+        warnings=list(told.get("warnings", ())),
+        usage=told.get("usage"),
+        step=row.stage,
+        at=row.at,
+    )
+
+
+def _step(rows: Rows, name: str, stages: list[StageRecord]) -> StepPart:
+    parts = [_stage(rows, one) for one in stages]
+    states = [one.state for one in parts]
+    failed = next((one for one in stages if one.error is not None), None)
+    done = all(state == "succeeded" for state in states)
+    started = [one.started_at for one in parts if one.started_at is not None]
+    finished = [one.finished_at for one in parts if one.finished_at is not None]
+    return StepPart(
+        name=name,
+        state=_summary(states, working=rows.working),
+        attempts=max(one.attempts for one in parts),
+        started_at=min(started, default=None),
+        finished_at=max(finished, default=None) if done or failed is not None else None,
+        error=error_part(None if failed is None else failed.error, rows.run.run_id),
+        stages=parts,
+    )
+
+
+def _summary(states: list[StepStateName], *, working: bool) -> StepStateName:
+    if all(state == states[0] for state in states):
+        return states[0]
+    for state in ("failed", "running", "waiting", "interrupted"):
+        if state in states:
+            return state
+    return "waiting" if working else "interrupted"
+
+
+def _stage(rows: Rows, row: StageRecord) -> StagePart:
+    state: StepStateName = StageState(row.state).value
+    if state in ("running", "waiting") and not rows.working:
+        state = "interrupted"
+    return StagePart(
+        name=row.stage,
+        state=state,
+        attempts=row.attempts,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        wait=row.wait,
+        wait_since=row.wait_since,
+        deadline=row.deadline,
+        status=row.status,
+    )

@@ -1,0 +1,43 @@
+"""envagent resume: go on with a run that was interrupted or has failed."""
+
+from __future__ import annotations
+
+from envagent.cli.shared import AS_JSON, RUN_ID, YES, examples
+
+EPILOG = examples("envagent resume last", "envagent resume k3j9 --json")
+
+
+def resume(run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False) -> int:
+    """Take up a run where it stopped.
+
+    What is finished is not done again, what exists is found by its mark instead of made twice, and what failed gets
+    another try. A run that has succeeded shows its result once more.
+    """
+    from envagent import config
+    from envagent.cli import views
+    from envagent.cli.clouds import reach
+    from envagent.cli.drive import Drive, Manner
+    from envagent.cli.report import Rows, run_document
+    from envagent.cli.session import Home, request_of
+    from envagent.cli.terminal import out, print_document
+    from envagent.engine.tables import RunState
+    from envagent.errors import RunStateError
+
+    settings = config.load()
+    home = Home(settings.home)
+    with home.opened_journal(to_read=True) as journal:
+        found = journal.run(run_id)
+        with home.lock(found.run_id):
+            row = journal.run(found.run_id)  # as the process that held the lock before has left it
+            if row.state == RunState.TORN_DOWN:
+                raise RunStateError(
+                    f"run {row.run_id} is torn down: there is nothing to take up", hint="envagent run URL"
+                )
+            if row.state == RunState.SUCCEEDED and row.teardown_at is None:
+                document = run_document(Rows.load(journal, row, working=False))
+                print_document(document) if as_json else views.show_result(out(), document)
+                return 0
+            request = request_of(row)
+            access = reach(request.cloud, settings)
+            drive = Drive(home, journal, access, Manner(yes, as_json))
+            return drive.go(row.run_id, request, lambda runner, services: runner.resume(row, services))

@@ -1,0 +1,115 @@
+"""envagent run: from a repository to a server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from envagent.cli.shared import AS_JSON, CLOUD, NO_AI, REF, REPO, YES, examples
+from envagent.errors import UsageError
+
+EPILOG = examples(
+    "envagent run https://github.com/karpathy/minGPT --cloud sandbox",
+    "envagent run https://github.com/openai/whisper --node-type gpu_rtx_6000 --hours 12",
+)
+
+
+def run(
+    repo: REPO,
+    cloud: CLOUD = None,
+    yes: YES = False,
+    as_json: AS_JSON = False,
+    node_type: Annotated[str | None, typer.Option(help="Reserve this node type instead of deciding.")] = None,
+    image: Annotated[str | None, typer.Option(help="Use this image (name or id) instead of deciding.")] = None,
+    hours: Annotated[int | None, typer.Option(min=1, max=168, help="Length of the lease instead of deciding.")] = None,
+    key_name: Annotated[str | None, typer.Option(help="Name of the keypair in the cloud.")] = None,
+    public_key: Annotated[Path | None, typer.Option(help="Public key file to register under that name.")] = None,
+    network: Annotated[str | None, typer.Option(help="Network (name or id) for the server.")] = None,
+    server_name: Annotated[str | None, typer.Option(help="Name of the server.")] = None,
+    no_floating_ip: Annotated[bool, typer.Option("--no-floating-ip", help="Take no public address.")] = False,
+    no_ai: NO_AI = False,
+    ref: REF = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Begin the lease then: 2026-12-01T09:00 (local time), or with Z.")
+    ] = None,
+    wait_for_capacity: Annotated[
+        bool, typer.Option("--wait-for-capacity", help="Reserve the earliest window when nothing is free now.")
+    ] = False,
+    on_failure: Annotated[
+        Literal["keep", "teardown"], typer.Option(help="What becomes of what was made when the run fails.")
+    ] = "keep",
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="How many times faster than reality the sandbox works.")
+    ] = None,
+) -> int:
+    """Turn a repository into a server that you can log in to.
+
+    Reads what the repository needs, reserves hardware that has it, launches a server there, gives it an address and
+    proves the login. Killed at any moment, it is taken up again with `envagent resume`.
+    """
+    from pydantic import ValidationError
+
+    from envagent import config
+    from envagent.cli.clouds import chosen_cloud, reach
+    from envagent.cli.drive import Drive, Manner
+    from envagent.cli.session import Home
+    from envagent.engine.runner import new_run_id
+    from envagent.steps.request import RunRequest
+
+    begin = None if start is None else _moment(start)
+    repository = _checked(repo, ref)
+    flags: dict[str, object] = {"sandbox": {"speed": speed}} if speed is not None else {}
+    settings = config.load(**flags, **({} if cloud is None else {"cloud": cloud}))
+    access = reach(chosen_cloud(settings), settings)
+    try:
+        request = RunRequest(
+            repository=repository,
+            ref=ref,
+            cloud=access.name,
+            node_type=node_type,
+            image=image,
+            hours=hours,
+            start=begin,
+            wait_for_capacity=wait_for_capacity,
+            key_name=key_name,
+            public_key=None if public_key is None else public_key.expanduser().absolute(),
+            network=network,
+            server_name=server_name,
+            floating_ip=not no_floating_ip,
+            ai=not no_ai,
+            output_folder=Path.cwd(),
+        )
+    except ValidationError as error:
+        raise UsageError(f"a flag cannot be used: {error.errors(include_input=False)[0]['msg']}") from None
+    home, run_id = Home(settings.home), new_run_id()
+    with home.opened_journal() as journal, home.lock(run_id):
+        drive = Drive(home, journal, access, Manner(yes, as_json, on_failure))
+        return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
+
+
+def _checked(repository: str, ref: str | None) -> str:
+    """Refuse what no repository can be called, before anything begins; a local path is kept whole."""
+    from envagent.repository.source import Local, parse_source
+
+    source = parse_source(repository, ref=ref)
+    return str(source.path.absolute()) if isinstance(source, Local) else repository.strip()
+
+
+def _moment(text: str) -> datetime:
+    """Read --start; a time without offset is local.
+
+    Raises:
+        UsageError: it is no time, or has passed.
+    """
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--start {text!r} is no time", hint="write it like 2026-12-01T09:00, or with Z for UTC"
+        ) from None
+    if moment <= datetime.now(UTC):
+        raise UsageError(f"--start {text!r} has passed", hint="leave --start out to begin now")
+    return moment

@@ -1,0 +1,229 @@
+"""What a command works with: the settings, the home folder, the journal, a run's lock, runner and services.
+
+Everything is opened late: a command pays for what it uses.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envagent.cli.clouds import CloudAccess
+from envagent.cli.output import Output
+from envagent.config import Settings
+from envagent.engine.clock import SystemClock
+from envagent.engine.journal import Journal
+from envagent.engine.lock import RunLock, is_locked
+from envagent.engine.tables import IntentRecord, RunRecord
+from envagent.errors import AdviceUnavailable, ConfigurationError, RunMismatch, RunNotFound
+
+if TYPE_CHECKING:
+    from envagent.advice.advisor import Advisor
+    from envagent.cloud.port import Cloud
+    from envagent.engine.runner import Runner
+    from envagent.engine.teardown import Teardown
+    from envagent.steps.request import RunRequest
+    from envagent.steps.services import Services
+
+OPENAI = "https://api.openai.com/v1"
+
+
+class Home:
+    """The folder that holds all state: journal, run folders, private keys; 0700."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.path / "journal.db"
+
+    @property
+    def runs(self) -> Path:
+        """The folder with a folder for each run."""
+        return self.path / "runs"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of private keys that envagent made."""
+        return self.path / "keys"
+
+    def run(self, run_id: str) -> Path:
+        """A run's own folder."""
+        return self.runs / run_id
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ConfigurationError: it cannot be made.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the folder {self.path} cannot be made: {error.strerror}", hint="set ENVAGENT_HOME to one that can"
+            ) from None
+
+    def is_worked_on(self, run_id: str) -> bool:
+        """Tell whether a process works on the run now."""
+        return is_locked(self.run(run_id))
+
+    def lock(self, run_id: str) -> RunLock:
+        """Give the run's lock, to be entered."""
+        return RunLock(self.run(run_id), run_id)
+
+    @contextmanager
+    def opened_journal(self, *, to_read: bool = False) -> Iterator[Journal]:
+        """Open the journal.
+
+        Args:
+            to_read: refuse to make one where there is none.
+
+        Raises:
+            JournalError: it cannot be used.
+            RunNotFound: `to_read`, and there is none.
+        """
+        if to_read and not self.journal.exists():
+            raise RunNotFound(f"there is no run yet in {self.path}", hint="envagent run URL --cloud sandbox")
+        self.prepare()
+        journal = Journal.open(self.journal)
+        try:
+            yield journal
+        finally:
+            journal.close()
+
+
+def request_of(row: RunRecord) -> RunRequest:
+    """Read what a stored run is for.
+
+    Raises:
+        RunMismatch: another version of envagent stored it in another form.
+    """
+    from pydantic import ValidationError
+
+    from envagent.steps.request import RunRequest
+
+    try:
+        return RunRequest.model_validate_json(row.request)
+    except ValidationError:
+        raise RunMismatch(
+            f"the request of run {row.run_id} was stored by another version of envagent",
+            hint="resume it with the version that made it, or: envagent teardown RUN_ID",
+        ) from None
+
+
+def make_services(home: Home, access: CloudAccess, run_id: str, request: RunRequest) -> Services:
+    """Make what the steps of one run work with; the cloud is opened now, so a wrong name fails before anything else.
+
+    Raises:
+        ConfigurationError: no such cloud, or credentials that cannot be used.
+        AdviceUnavailable: the AI is demanded and not configured.
+    """
+    from envagent.steps.services import Services
+
+    settings = access.settings
+    if settings.ai.required and request.ai and not _has_ai(settings):
+        raise AdviceUnavailable(
+            "the AI is demanded (ai.required) and none is configured",
+            hint="set ENVAGENT_AI__API_KEY (and ENVAGENT_AI__BASE_URL), or use the rules alone with --no-ai",
+        )
+    cloud = access.connect()
+    return Services(
+        settings,
+        run_folder=home.run(run_id),
+        key_folder=home.keys,
+        connect=lambda: cloud,
+        advise=lambda: make_advisor(settings, ai=request.ai),
+    )
+
+
+def make_advisor(settings: Settings, *, ai: bool) -> Advisor:
+    """Make the advisor: with the AI where one is configured and wanted, else the rules alone."""
+    from pydantic import SecretStr
+
+    from envagent.advice.advisor import Advisor
+    from envagent.advice.ai import Ai
+
+    asked = None
+    if ai and _has_ai(settings):
+        asked = Ai(
+            base_url=settings.ai.base_url or OPENAI,
+            api_key=settings.ai.api_key or SecretStr("none"),
+            model=settings.ai.model,
+            timeout=settings.ai.timeout_seconds,
+            retries=settings.ai.retries,
+        )
+    return Advisor(asked, demanded=settings.ai.required and ai, longest_hours=settings.lease.max_hours)
+
+
+def _has_ai(settings: Settings) -> bool:
+    return settings.ai.api_key is not None or settings.ai.base_url is not None
+
+
+def make_runner(journal: Journal, settings: Settings, output: Output, stop: threading.Event) -> Runner[Services]:
+    """Make the runner of the ten steps."""
+    from envagent.engine.runner import RetryPolicy, Runner
+    from envagent.steps import PROVISIONING
+
+    retry = settings.retry
+    return Runner(
+        PROVISIONING,
+        journal,
+        settle=timedelta(seconds=settings.settle_seconds),
+        retry=RetryPolicy(retry.tries, retry.first_seconds, retry.longest_seconds),
+        listener=output,
+        stop=stop,
+    )
+
+
+@contextmanager
+def opened_teardown(
+    journal: Journal, access: CloudAccess, row: RunRecord, output: Output, stop: threading.Event
+) -> Iterator[Teardown]:
+    """Open the teardown of one run, on the cloud that the run was begun on.
+
+    Raises:
+        ConfigurationError: no such cloud, or credentials that cannot be used.
+        RunMismatch: the credentials are of another project, site or user: absence there would prove nothing.
+    """
+    from envagent.engine.teardown import Teardown
+    from envagent.steps.resources import removal_order
+
+    intents = journal.intents(row.run_id)
+    cloud = access.connect() if intents else None  # nothing is made without an intent: then there is nothing to ask
+    try:
+        if cloud is not None:
+            _check_identity(journal, cloud, row.run_id)
+        kinds = () if cloud is None else tuple(removal_order(cloud, registered_keys(intents)))
+        yield Teardown(
+            journal,
+            kinds,
+            clock=SystemClock(),
+            settle=timedelta(seconds=access.settings.settle_seconds),
+            timeout=timedelta(seconds=access.settings.removal_timeout_seconds),
+            listener=output,
+            stop=stop,
+        )
+    finally:
+        if cloud is not None:
+            cloud.close()
+
+
+def registered_keys(intents: Iterable[IntentRecord]) -> dict[str, tuple[str, str]]:
+    """Give the public keys that runs registered: name to (run id, public key)."""
+    return {one.name: (one.run_id, json.loads(one.request)["public_key"]) for one in intents if one.kind == "keypair"}
+
+
+def _check_identity(journal: Journal, cloud: Cloud, run_id: str) -> None:
+    from envagent.steps.initialize import Initialized, must_match
+
+    for row in journal.stages(run_id):
+        if row.model == Initialized.__name__ and row.output is not None:
+            must_match(run_id, cloud.identity(), Initialized.model_validate_json(row.output).identity)

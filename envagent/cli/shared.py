@@ -1,0 +1,43 @@
+"""Options that several commands share, and the form of the examples below each help text."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from envagent.cli.completion import run_ids
+
+REPO = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPO", help="https://host/owner/name (also /tree/REF), or a local path.", show_default=False
+    ),
+]
+RUN_ID = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN_ID", help="A run's id, its beginning, or `last`.", autocompletion=run_ids, show_default=False
+    ),
+]
+SOME_RUN_ID = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN_ID]", help="A run's id, its beginning, or `last`.", autocompletion=run_ids, show_default=False
+    ),
+]
+CLOUD = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Name in clouds.yaml, or `sandbox` (no account needed). Default: OS_CLOUD or OS_*."
+    ),
+]
+YES = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
+AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+NO_AI = Annotated[bool, typer.Option("--no-ai", help="Decide by rules alone.")]
+REF = Annotated[str | None, typer.Option(help="Branch, tag or commit.")]
+
+
+def examples(*commands: str) -> str:
+    r"""Lay out examples below a help text (\b keeps the lines as they are)."""
+    return "\b\nExamples:\n" + "\n".join(f"  {one}" for one in commands)

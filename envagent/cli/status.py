@@ -1,0 +1,37 @@
+"""envagent status: what runs there are, and everything about one."""
+
+from __future__ import annotations
+
+from envagent.cli.shared import AS_JSON, SOME_RUN_ID, examples
+
+EPILOG = examples("envagent status", "envagent status last --json")
+
+
+def status(run_id: SOME_RUN_ID = None, as_json: AS_JSON = False) -> int:
+    """Show all runs, or everything about one.
+
+    Tells what the journal on this machine knows; no cloud is asked.
+    """
+    from envagent import config
+    from envagent.cli import views
+    from envagent.cli.documents import RunsDocument
+    from envagent.cli.report import Rows, run_document, run_line
+    from envagent.cli.session import Home
+    from envagent.cli.terminal import out, print_document
+    from envagent.errors import RunNotFound
+
+    home = Home(config.load().home)
+    if run_id is None:
+        try:
+            with home.opened_journal(to_read=True) as journal:
+                rows = journal.runs()
+        except RunNotFound:
+            rows = []
+        runs = [run_line(row, working=home.is_worked_on(row.run_id)) for row in rows]
+        print_document(RunsDocument(runs=runs)) if as_json else views.show_runs(out(), runs)
+        return 0
+    with home.opened_journal(to_read=True) as journal:
+        row = journal.run(run_id)
+        document = run_document(Rows.load(journal, row, working=home.is_worked_on(row.run_id)))
+    print_document(document) if as_json else views.show_run(out(), document)
+    return 0

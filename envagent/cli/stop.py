@@ -1,0 +1,88 @@
+"""Stopping by signal, in two stages: the first asks, the second ends at once.
+
+SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal was closed) all stop the run after the current exchange with the
+cloud; the run stays resumable. The signals arrive through a pipe that a thread of its own reads, so the answer comes
+at once even while the main thread waits for the network, and no lock of the main thread's is touched in a handler.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+ONE_STROKE = 0.1
+"""Seconds within which a repeated signal is the same stroke: wrappers forward what their whole group gets anyway."""
+
+
+class StopSignals:
+    """Turns signals into a stop request while its block is running.
+
+    Args:
+        announce: called once, from another thread, when the first signal has arrived.
+        restore: called before the process ends at the second signal, to leave the terminal usable.
+
+    Attributes:
+        event: set when the stop is asked for.
+        signal: the first signal, None while none came.
+    """
+
+    def __init__(self, announce: Callable[[], None], restore: Callable[[], None]) -> None:
+        self.event = threading.Event()
+        self.signal: signal.Signals | None = None
+        self._announce = announce
+        self._restore = restore
+        self._before: dict[signal.Signals, Any] = {}
+        self._first = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number: 130, 143, 129."""
+        return 128 + (self.signal or signal.SIGINT)
+
+    def __enter__(self) -> StopSignals:
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for one in SIGNALS:
+            if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup and `&` in scripts want it
+                self._before[one] = signal.signal(one, _arrives_through_the_pipe)
+        self._thread = threading.Thread(target=self._watch, name="signals", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        self._writer.close()
+        self._thread.join(timeout=1)
+        self._reader.close()
+
+    def _watch(self) -> None:
+        while received := self._reader.recv(1):
+            number = received[0]
+            if number not in SIGNALS:
+                continue
+            if self.signal is not None:
+                if number != signal.SIGHUP and time.monotonic() - self._first > ONE_STROKE:
+                    self._restore()
+                    os._exit(128 + number)
+                continue  # a closing terminal sends several SIGHUPs
+            self.signal = signal.Signals(number)
+            self._first = time.monotonic()
+            self.event.set()
+            self._announce()
+
+
+def _arrives_through_the_pipe(number: int, frame: FrameType | None) -> None:
+    """Do nothing here: the interpreter has written the number to the pipe already."""

@@ -1,0 +1,56 @@
+"""envagent teardown: remove what a run made, or everything that bears envagent's mark."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from envagent.cli.shared import AS_JSON, CLOUD, SOME_RUN_ID, YES, examples
+from envagent.errors import UsageError
+
+EPILOG = examples("envagent teardown last", "envagent teardown --orphans --cloud chi_uc")
+
+
+def teardown(
+    run_id: SOME_RUN_ID = None,
+    yes: YES = False,
+    as_json: AS_JSON = False,
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans", help="Remove all in the project that bears envagent's mark, whoever's journal knows it."
+        ),
+    ] = False,
+    cloud: CLOUD = None,
+    delete_key: Annotated[
+        bool, typer.Option("--delete-key", help="Also remove the local private key that envagent made for the run.")
+    ] = False,
+) -> int:
+    """Remove everything that a run made, and prove that it is gone.
+
+    Floating IP, server, lease and keypair, in that order; what the run did not make stays. Can be repeated and taken
+    up again; ends with exit code 11 and the ids if something stays.
+    """
+    from envagent import config
+    from envagent.cli.session import Home
+
+    if orphans == (run_id is not None):
+        raise UsageError(
+            "name one run, or give --orphans", hint="envagent teardown last; or: envagent teardown --orphans"
+        )
+    if cloud is not None and not orphans:
+        raise UsageError("a run is removed from the cloud that it was begun on", hint="leave out --cloud")
+    settings = config.load(**({} if cloud is None else {"cloud": cloud}))
+    home = Home(settings.home)
+    if run_id is None:
+        from envagent.cli.orphans import remove_orphans
+
+        return remove_orphans(home, settings, yes=yes, as_json=as_json)
+    from envagent.cli.removal import Removal
+
+    with home.opened_journal(to_read=True) as journal:
+        found = journal.run(run_id)
+        with home.lock(found.run_id):
+            row = journal.run(found.run_id)
+            return Removal(home, journal, settings).remove(row, yes=yes, as_json=as_json, delete_key=delete_key)

@@ -1,0 +1,55 @@
+"""Times and durations in words: local beside UTC, minutes and hours instead of seconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+def now() -> datetime:
+    """Give the current time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration.
+
+    >>> [duration(one) for one in (0.04, 7.25, 65, 3600 * 5 + 60, 86400 * 2 + 3600)]
+    ['0.0 s', '7.2 s', '1 min 05 s', '5 h 01 min', '2 d 1 h']
+    """
+    if seconds < 59.95:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def clock(moment: datetime) -> str:
+    """Write a moment of today: local hours, minutes, seconds."""
+    return moment.astimezone().strftime("%H:%M:%S")
+
+
+def both(moment: datetime) -> str:
+    """Write a moment in local time and in UTC, such as `Tue 24 Nov 14:10 CET (2026-11-24 13:10 UTC)`."""
+    local = moment.astimezone()
+    return f"{local:%a %d %b %H:%M} {local.tzname()} ({moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
+
+
+def until(moment: datetime, since: datetime) -> str:
+    """Write how far ahead (or past) a moment is."""
+    left = moment - since
+    if left < timedelta(0):
+        return f"{duration(-left.total_seconds())} ago"
+    return f"in {duration(left.total_seconds())}"
+
+
+def parsed(text: str | None) -> datetime | None:
+    """Read a time as the journal stores it."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def after_hours(moment: datetime, hours: int) -> datetime:
+    """Give the moment some hours later."""
+    return moment + timedelta(hours=hours)

@@ -1,0 +1,44 @@
+"""How long steps usually take: the median over the last runs that succeeded on the same cloud, from the journal."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from datetime import datetime
+
+from envagent.engine.journal import Journal
+from envagent.engine.tables import RunState, StageRecord
+
+MOST_RUNS = 10
+SHORTEST = 5.0
+"""Seconds below which nobody wonders how long it will take."""
+
+
+def usual_seconds(journal: Journal, cloud: str | None) -> dict[str, float]:
+    """Give the usual seconds by step, for steps long enough to wait for."""
+    same = [
+        run
+        for run in journal.runs()
+        if run.state in (RunState.SUCCEEDED, RunState.TORN_DOWN) and json.loads(run.request).get("cloud") == cloud
+    ]
+    taken: dict[str, list[float]] = {}
+    for run in same[:MOST_RUNS]:
+        steps: dict[str, list[StageRecord]] = {}
+        for row in journal.stages(run.run_id):
+            steps.setdefault(row.step, []).append(row)
+        for name, rows in steps.items():
+            seconds = _seconds(rows)
+            if seconds is not None:
+                taken.setdefault(name, []).append(seconds)
+    medians = {name: statistics.median(values) for name, values in taken.items()}
+    return {name: median for name, median in medians.items() if median >= SHORTEST}
+
+
+def _seconds(rows: list[StageRecord]) -> float | None:
+    """Sum up the stages, leaving out the pauses between them; None for a step that was begun again."""
+    total = 0.0
+    for row in rows:
+        if row.started_at is None or row.finished_at is None or row.attempts != 1:
+            return None
+        total += (datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.started_at)).total_seconds()
+    return total

@@ -1,0 +1,296 @@
+"""What a person reads of a run: its result, its plan, its details, and the list of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from envagent.cli import times
+from envagent.cli.documents import (
+    AnalysisDocument,
+    CostPart,
+    DecisionPart,
+    ErrorPart,
+    OrphansDocument,
+    PlanPart,
+    ResourcePart,
+    RunDocument,
+    RunLine,
+    StepPart,
+)
+from envagent.cli.terminal import Terminal
+from envagent.cli.text import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MOST_ALTERNATIVES = 5
+
+STATE_STYLES = {
+    "succeeded": "green",
+    "present": "green",
+    "failed": "red",
+    "unknown": "red",
+    "interrupted": "yellow",
+    "waiting": "yellow",
+    "removing": "yellow",
+    "running": "cyan",
+    "pending": "dim",
+    "torn_down": "dim",
+    "absent": "dim",
+}
+
+
+def grid(rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> Table:
+    """Lay out harmless cells in columns without lines; the last column takes what is left."""
+    from rich.table import Table
+    from rich.text import Text
+
+    headings = list(head)
+    table = Table(box=None, show_header=bool(headings), header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    filled = [[printable(cell) for cell in row] for row in rows]
+    count = max((len(row) for row in filled), default=len(headings))
+    for number in range(count):
+        heading = headings[number] if number < len(headings) else ""
+        left = " " * indent if number == 0 else ""
+        table.add_column(f"{left}{heading}", overflow="fold", no_wrap=number != count - 1)
+    for row in filled:
+        cells = [Text(cell, STATE_STYLES.get(cell, "")) for cell in row]
+        cells[0] = Text(" " * indent) + cells[0]
+        table.add_row(*cells)
+    return table
+
+
+def show_result(terminal: Terminal, run: RunDocument) -> None:
+    """Print what a finished run gives: how to log in, what it costs, how to end it."""
+    where = f" at {run.site}" if run.site else ""
+    image = "" if run.image is None else f" with {run.image.name}"
+    server = "the server" if run.server is None else run.server.name
+    terminal.line((f"{server} is up", "bold green"), f": {run.node_type}{where}{image}")
+    if run.ssh is None:
+        terminal.line("  it has no address")
+    else:
+        terminal.line("  log in       ", (run.ssh, "bold"))
+        if not run.ssh_verified:
+            terminal.line("               (no login has been proved)")
+    if run.cost is not None:
+        show_cost(terminal, run.cost)
+    if run.info_file is not None:
+        terminal.line(f"  all details  {run.info_file}")
+    terminal.line(f"  remove it    envagent teardown {run.run_id}")
+
+
+def show_cost(terminal: Terminal, cost: CostPart) -> None:
+    """Print when the lease ends and what it costs."""
+    end = datetime.fromisoformat(cost.lease_end)
+    terminal.line(f"  lease ends   {times.both(end)}, {times.until(end, times.now())}")
+    rate = f"{cost.su_per_hour:g} SU/h"
+    terminal.line(f"  costs        {cost.su_estimate:g} SU for the whole lease ({rate}), {cost.su_so_far:g} SU so far")
+
+
+def show_plan(terminal: Terminal, plan: PlanPart, decisions: Iterable[DecisionPart]) -> None:
+    """Print what will be reserved, why, for how long, at what price, and what else there is."""
+    first, *others = plan.candidates
+    terminal.line(("plan", "bold"))
+    terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
+    terminal.line(f"               {first.why}")
+    begin = times.parsed(plan.start) or times.now()
+    terminal.line(f"  lease        {plan.hours} h ({plan.hours_reason})")
+    starts = "now" if plan.start is None else times.both(begin)
+    terminal.line(f"  from         {starts}")
+    terminal.line(f"  until        {times.both(times.after_hours(begin, plan.hours))}")
+    terminal.line(
+        f"  costs        {plan.service_units:g} SU at most ({first.su_per_hour:g} SU/h); less when removed early"
+    )
+    images = [
+        str(name)
+        for one in decisions
+        if one.name == "image_candidates" and isinstance(one.value, list)
+        for name in one.value
+    ]
+    if images:
+        terminal.line(f"  images       {', '.join(images)}")
+    if others:
+        names = ", ".join(f"{one.node_type}{_free(one.free_now, one.total)}" for one in others[:MOST_ALTERNATIVES])
+        more = "" if len(others) <= MOST_ALTERNATIVES else f" and {len(others) - MOST_ALTERNATIVES} more"
+        terminal.line(f"  if refused   {names}{more}")
+
+
+def show_error(terminal: Terminal, error: ErrorPart) -> None:
+    """Print what failed, the service's own words, and what to do."""
+    where = "" if error.step is None else f"{error.step.partition('.')[0]} failed: "
+    terminal.line(("error: ", "bold red"), f"{where}{error.message}")
+    if error.service_said:
+        request = f" (request {error.request_id})" if error.request_id else ""
+        terminal.line(f"  the service said: {error.service_said}{request}")
+    elif error.request_id:
+        terminal.line(f"  request id: {error.request_id}")
+    if error.hint:
+        terminal.line(("hint: ", "bold"), error.hint)
+
+
+def show_existing(terminal: Terminal, run: RunDocument) -> None:
+    """Print what exists in the cloud now and is charged."""
+    there = [one for one in run.resources if one.state != "absent" and one.ownership != "foreign"]
+    if not there:
+        terminal.line("nothing of this run exists in the cloud; nothing is charged")
+        return
+    charged = "" if run.cost is None or not run.cost.charged_now else f", charged {run.cost.su_per_hour:g} SU/h"
+    terminal.line((f"exists now{charged}:", "bold"))
+    terminal.show(grid([_resource_row(one) for one in there]))
+
+
+def show_run(terminal: Terminal, run: RunDocument) -> None:
+    """Print everything about one run."""
+    where = " at ".join(filter(None, (run.cloud or "OS_*", run.site)))
+    terminal.line((f"run {run.run_id}", "bold"), "  ", (run.state, STATE_STYLES.get(run.state, "")))
+    commit = "" if run.repository.commit is None else f" at {run.repository.commit[:12]}"
+    terminal.line(f"  repository   {run.repository.url}{commit}")
+    terminal.line(f"  cloud        {where}")
+    terminal.line(f"  begun        {times.both(datetime.fromisoformat(run.created_at))}")
+    if run.ssh is not None:
+        terminal.line("  log in       ", (run.ssh, "bold"))
+    if run.cost is not None:
+        show_cost(terminal, run.cost)
+    terminal.line()
+    terminal.show(grid([_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", "last word")))
+    if run.resources:
+        terminal.line()
+        head = ("resource", "id", "name", "state", "")
+        terminal.show(grid([_resource_row(one) for one in run.resources], head=head))
+    if run.decisions:
+        terminal.line()
+        rows = [(one.name, _value(one), one.source, one.reason) for one in run.decisions]
+        terminal.show(grid(rows, head=("decision", "value", "by", "reason")))
+    for warning in dict.fromkeys(run.warnings):
+        terminal.line(("warning: ", "yellow"), warning)
+    if run.error is not None:
+        terminal.line()
+        show_error(terminal, run.error)
+    show_next(terminal, run)
+
+
+def show_next(terminal: Terminal, run: RunDocument) -> None:
+    """Print the commands that make sense now."""
+    if run.next:
+        terminal.line(("next:", "bold"))
+        for command in run.next:
+            terminal.line(f"  {command}")
+
+
+def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:
+    """Print the list of runs."""
+    if not runs:
+        terminal.line("no runs yet; begin one: envagent run URL --cloud sandbox")
+        return
+    now = times.now()
+    rows = [
+        (
+            one.run_id,
+            one.state,
+            times.until(datetime.fromisoformat(one.created_at), now),
+            one.cloud or "OS_*",
+            one.node_type or "",
+            _lease_end(one, now),
+            one.repository,
+        )
+        for one in runs
+    ]
+    terminal.show(
+        grid(rows, head=("run", "state", "begun", "cloud", "node type", "lease ends", "repository"), indent=0)
+    )
+
+
+def _lease_end(run: RunLine, now: datetime) -> str:
+    end = times.parsed(run.lease_end)
+    return "" if end is None or run.state == "torn_down" else times.until(end, now)
+
+
+def _free(free: int | None, total: int) -> str:
+    return f" ({total} in all)" if free is None else f" ({free} of {total} free)"
+
+
+def _step_row(step: StepPart) -> tuple[str, ...]:
+    took = ""
+    started, finished = times.parsed(step.started_at), times.parsed(step.finished_at)
+    if started is not None and finished is not None:
+        took = times.duration((finished - started).total_seconds())
+    waits = [one for one in step.stages if one.wait is not None and one.state != "succeeded"]
+    word = "" if step.error is None else step.error.message
+    if not word and waits:
+        word = f"{waits[-1].wait}: {waits[-1].status}" if waits[-1].status else waits[-1].wait or ""
+    return step.name, step.state, str(step.attempts or ""), took, word
+
+
+def _resource_row(one: ResourcePart) -> tuple[str, ...]:
+    end = times.parsed(one.end_date)
+    until = "" if end is None or one.state == "absent" else f"until {times.both(end)}"
+    if one.state == "unknown":
+        until = "asked for, and no answer came: only the cloud knows"
+    if one.ownership == "foreign":
+        until = "not made by this run"
+    return one.kind, one.id or "?", one.name, one.state, until
+
+
+def _value(decision: DecisionPart) -> str:
+    value = decision.value
+    if isinstance(value, dict):
+        value = value.get("name", "")
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value[:2]) + (", …" if len(value) > 2 else "")
+    return str(value)
+
+
+def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
+    """Print what a repository needs, and the evidence."""
+    commit = "" if analysis.repository.commit is None else f" at {analysis.repository.commit[:12]}"
+    terminal.line((analysis.repository.url, "bold"), commit)
+    known = [(name, _plain(value)) for name, value in analysis.requirements.items() if value not in (None, [], False)]
+    terminal.line(("needs", "bold"), "" if known else ": nothing that its files tell")
+    if known:
+        terminal.show(grid(known))
+    sizes = [(name, _plain(value)) for name, value in analysis.sizing.items() if value and name != "reasons"]
+    terminal.line(("looks for", "bold"))
+    terminal.show(grid(sizes))
+    if analysis.evidence:
+        terminal.line(("evidence", "bold"))
+        rows = [
+            (_plain(one["field"]), _plain(one["value"]), _place(one), _plain(one["quote"])) for one in analysis.evidence
+        ]
+        terminal.show(grid(rows))
+    for assumption in analysis.assumptions:
+        terminal.line("assumed: ", assumption)
+    for note in (*analysis.notes, *analysis.decision.warnings):
+        terminal.line(("note: ", "yellow"), note)
+
+
+def show_log(terminal: Terminal, lines: Iterable[Mapping[str, object]]) -> None:
+    """Print the sandbox's committed writes."""
+    names = ("seq", "time", "service", "method", "path", "status", "kind", "name")
+    terminal.show(grid([[str(one.get(name) or "") for name in names] for one in lines], head=names, indent=0))
+
+
+def _place(evidence: Mapping[str, JsonValue]) -> str:
+    line = evidence.get("line")
+    return f"{evidence['path']}" if line is None else f"{evidence['path']}:{line}"
+
+
+def _plain(value: JsonValue) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    return "yes" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def show_orphans(terminal: Terminal, document: OrphansDocument) -> None:
+    """Print what bears the mark, and whose it is as far as this journal knows."""
+    if not document.orphans:
+        terminal.line("nothing in this project bears envagent's mark")
+        return
+    rows = [
+        (one.kind, one.id, one.name, one.run_id, one.known_as or "not in this journal: perhaps a colleague's")
+        for one in document.orphans
+    ]
+    terminal.show(grid(rows, head=("resource", "id", "name", "run", "the run is"), indent=0))
