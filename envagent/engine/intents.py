@@ -178,17 +178,19 @@ class Ledger:
         if row is None or row.state == ResourceState.ABSENT:
             return None
         now = self._clock.now()
-        asked = json.loads(row.detail).get("delete_asked_at")
-        if row.state == ResourceState.PRESENT or asked is None or abs(now - from_text(asked)) > REPEAT_DELETE:
+        asked = self._holdings.asked.get((kind.name, cloud_id))
+        if row.state == ResourceState.PRESENT or asked is None or abs(now - asked) > REPEAT_DELETE:
             self._check_stop()
             row.state = ResourceState.REMOVING.value
             known = json.loads(row.detail)
-            row.detail = json.dumps({**known, "delete_asked_at": to_text(now), "why": why or known.get("why", "")})
+            row.detail = json.dumps({**known, "why": why or known.get("why", "")})
             self.note("resource_removing", f"removing {kind.name} {row.name}")
             self.pending.append(row)
             self.flush()
-            with contextlib.suppress(Conflict):  # busy, or being removed already: only looking tells
+            # Busy, being removed already, or an answer that never came: only looking tells.
+            with contextlib.suppress(Conflict, OutcomeUnknown):
                 kind.delete(cloud_id)
+            self._holdings.asked[kind.name, cloud_id] = now
         if kind.exists(cloud_id):
             return NotYet(f"removal of {kind.name} {row.name}", now + timedelta(seconds=2), status="still there")
         row.state = ResourceState.ABSENT.value

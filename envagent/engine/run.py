@@ -5,6 +5,8 @@ It owns loading a run and judging what was stored; it writes nothing.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import BaseModel, ValidationError
 
 from envagent.engine.journal import Journal
@@ -22,6 +24,8 @@ class Holdings:
         self.intents: dict[tuple[str, int], IntentRecord] = {}
         """By kind and number."""
         self.resources: list[ResourceRecord] = []
+        self.asked: dict[tuple[str, str], datetime] = {}
+        """By kind and id: when this process asked for a removal. That another one recorded it proves no request."""
 
     @classmethod
     def load(cls, journal: Journal, run_id: str) -> Holdings:
