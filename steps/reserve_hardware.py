@@ -180,6 +180,7 @@ class ReserveHardware(Step):
             "lease ACTIVE", every=settings.poll_seconds, timeout=settings.timeout_seconds, counted_from=lease.start
         )
         if lease.status == "ACTIVE":
+            context.label(node_type=candidate.node_type.name, lease_end=lease.end.isoformat())
             return _reserved(plan, candidate, lease)
         if lease.status in STARTING and not wait.over:
             return wait.not_yet(lease.status)

@@ -6,6 +6,7 @@ A context lives for one entry of one stage. Reports and decisions are stored wit
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from envagent.engine.tables import DecisionRecord
 Services = TypeVar("Services")
 
 FIRST_LOOK = timedelta(seconds=1)
+_LABELLING = threading.Lock()
+
 LOOKS_PER_WAIT = 0.1
 """A wait is looked at again after a tenth of the time it has taken so far: little is lost when it ends."""
 
@@ -97,7 +100,8 @@ class Context(Generic[Services]):
 
     def label(self, **labels: str | None) -> None:
         """Set what a list of runs shows beside the run's id."""
-        self._run.row.labels = json.dumps({**json.loads(self._run.row.labels), **labels})
+        with _LABELLING:  # stages of one run work in parallel
+            self._run.row.labels = json.dumps({**json.loads(self._run.row.labels), **labels})
         self.ledger.pending.append(self._run.row)
 
     def decide(self, name: str, source: str, reason: str, detail: Mapping[str, Any]) -> None:
@@ -112,7 +116,8 @@ class Context(Generic[Services]):
             detail=json.dumps(dict(detail)),
         )
         self.ledger.pending.append(record)
-        self.ledger.note("decision", f"{name}: {reason}", {"name": name, "source": source})
+        told = {"name": name, "source": source, "value": detail.get("value"), "reason": reason}
+        self.ledger.note("decision", f"{name}: {reason}", told)
 
     def wait(self, name: str, *, every: float, timeout: float, counted_from: datetime | None = None) -> Wait:
         """Take up a wait, or go on with it.
