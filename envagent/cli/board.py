@@ -35,7 +35,7 @@ class StepView:
     finished: datetime | None = None
     waiting: dict[str, Waiting] = field(default_factory=dict)
     note: str = ""
-    """The last thing that was said about it."""
+    """The last thing that was said about it; once it is done, what came of it."""
 
     @property
     def state(self) -> str:
@@ -91,7 +91,9 @@ class Board:
                 step.waiting[stage] = Waiting(
                     event.message, told["status"], times.parsed(told["since"]), times.parsed(told["deadline"])
                 )
-            case "decision" | "report" | "stage_retrying" | "resource_owned" | "resource_adopted":
+            case "decision":
+                step.note = decided(event)
+            case "report" | "stage_retrying" | "resource_owned" | "resource_adopted":
                 step.note = event.message
             case _:
                 pass
@@ -101,3 +103,15 @@ class Board:
         """Say which of how many a step is, such as ` 3/10`."""
         number = list(self.steps).index(step.name) + 1
         return f"{number:2}/{len(self.steps)}"
+
+
+def decided(event: EventRecord) -> str:
+    """Say a decision: what, by whom, why."""
+    told = json.loads(event.detail)
+    value = told["value"]
+    if isinstance(value, dict):
+        value = value.get("name")
+    if isinstance(value, list):
+        value = ", ".join(str(one) for one in value)
+    by = "" if told["source"] == "rules" else f" (by {told['source']})"
+    return f"{told['name']}{'' if value is None else f' {value}'}{by}: {told['reason']}"

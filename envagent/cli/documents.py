@@ -114,6 +114,8 @@ class StepPart(Document):
     started_at: str | None
     finished_at: str | None
     error: ErrorPart | None
+    summary: str
+    """What came of it, in a few words."""
     stages: list[StagePart]
 
 

@@ -18,9 +18,11 @@ from envagent.cli.output import Output
 from envagent.cli.report import Rows, error_of, run_document
 from envagent.cli.session import Home, make_runner, make_services, opened_teardown
 from envagent.cli.stop import StopSignals
+from envagent.cli.summary import summary
 from envagent.cli.terminal import Terminal, err, out, print_document
 from envagent.cli.usual import usual_seconds
 from envagent.engine.journal import Journal
+from envagent.engine.run import Run
 from envagent.engine.runner import Flight, Runner, Standing
 from envagent.engine.step import Stopped
 from envagent.errors import EnvagentError
@@ -73,7 +75,8 @@ class Drive:
             self._terminal.line((f"run {run_id}", "bold"), f": {request.repository} on {self._access.name or 'OS_*'}")
             if not flight.run.outputs:
                 self._mention_unfinished(flight)
-            output.watch(flight.run.stages.values(), usual_seconds(self._journal, self._access.name))
+            usual = usual_seconds(self._journal, self._access.name)
+            output.watch(flight.run.stages.values(), usual, lambda step: _came_of(flight.run, step))
             try:
                 standing = self._fly(runner, flight, output, stop)
             except EnvagentError as error:  # the journal: what is known in memory is all there is
@@ -177,6 +180,11 @@ def make_output(terminal: Terminal) -> Output:
         if terminal.console.height >= ROWS_NEEDED:
             return LiveOutput(terminal)
     return Output(terminal)
+
+
+def _came_of(run: Run, step: str) -> str:
+    keys = [key for key in run.outputs if key.partition(".")[0] == step]
+    return summary(step, {key: run.outputs[key].model_dump(mode="json") for key in keys})
 
 
 def _announce_stop(output: Output) -> None:

@@ -34,6 +34,7 @@ class LiveOutput(Output):
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
+        self._ended = False
         self._live = Live(
             console=terminal.console,
             get_renderable=self._draw,
@@ -49,6 +50,7 @@ class LiveOutput(Output):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended = True
         self._live.stop()
 
     def restore(self) -> None:
@@ -97,7 +99,7 @@ class LiveOutput(Output):
                 return self.terminal.sign("✗", "x")
             case StageState.PENDING:
                 return self.terminal.sign("·", ".")
-            case StageState.RUNNING | StageState.WAITING:
+            case StageState.RUNNING | StageState.WAITING if not self._ended:
                 return self.terminal.sign(FRAMES[int(now.timestamp() * PER_SECOND) % len(FRAMES)], "*")
             case _:
                 return self.terminal.sign("…", "-")

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
 
 from envagent.cli import times
-from envagent.cli.board import Board, StepView, Waiting
+from envagent.cli.board import Board, StepView, Waiting, decided
 from envagent.cli.terminal import Terminal
 from envagent.engine.tables import EventRecord, StageRecord, StageState
 
@@ -20,7 +20,6 @@ Parts = tuple[str | tuple[str, str], ...]
 
 TOLD_AS_THEY_ARE = {
     "report",
-    "decision",
     "intent_sent",
     "intent_refused",
     "outcome_unknown",
@@ -43,17 +42,22 @@ class Output:
         self.terminal = terminal
         self.board = Board(())
         self.usual: dict[str, float] = {}
+        self._came_of_it: Callable[[str], str] = lambda step: ""
         self._lock = threading.RLock()
 
-    def watch(self, rows: Iterable[StageRecord], usual: dict[str, float]) -> None:
+    def watch(self, rows: Iterable[StageRecord], usual: dict[str, float], came_of_it: Callable[[str], str]) -> None:
         """Take up a run.
 
         Args:
             rows: its stages, for the steps' names and what is done already.
             usual: step name to the seconds that it took in past runs.
+            came_of_it: tells of a finished step what came of it.
         """
         with self._lock:
-            self.board, self.usual = Board(rows), usual
+            self.board, self.usual, self._came_of_it = Board(rows), usual, came_of_it
+            for step in self.board.steps.values():
+                if step.state == StageState.SUCCEEDED:
+                    step.note = came_of_it(step.name)
 
     def __enter__(self) -> Output:
         return self
@@ -68,6 +72,8 @@ class Output:
         with self._lock:
             before = self._waits(event)
             step = self.board.take(event)
+            if step is not None and step.state == StageState.SUCCEEDED:
+                step.note = self._came_of_it(step.name)
             parts = self._told(event, step, before)
             if parts is not None:
                 at = times.clock(datetime.fromisoformat(event.at))
@@ -99,7 +105,9 @@ class Output:
                 return (where, (f"warning: {event.message}", "yellow"))
             case "stage_succeeded" if step is not None and step.state == StageState.SUCCEEDED:
                 took = times.duration(step.seconds(times.now()) or 0.0)
-                return (where, ("done", "green"), f" ({took})")
+                return (where, ("done", "green"), f" ({took}){': ' if step.note else ''}{step.note}")
+            case "decision":
+                return (where, decided(event))
             case "stage_waiting" if step is not None:
                 return self._waiting(where, step.waiting[(event.stage or "").partition(".")[2]], before, step.name)
             case "stage_failed":

@@ -30,6 +30,7 @@ from envagent.cli.documents import (
     StepPart,
     StepStateName,
 )
+from envagent.cli.summary import summary
 from envagent.engine.journal import Journal
 from envagent.engine.tables import (
     DecisionRecord,
@@ -413,6 +414,7 @@ def _step(rows: Rows, name: str, stages: list[StageRecord]) -> StepPart:
         started_at=min(started, default=None),
         finished_at=max(finished, default=None) if done or failed is not None else None,
         error=error_part(None if failed is None else failed.error, rows.run.run_id),
+        summary=summary(name, rows.outputs) if done else "",
         stages=parts,
     )
 

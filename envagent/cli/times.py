@@ -34,6 +34,8 @@ def clock(moment: datetime) -> str:
 def both(moment: datetime) -> str:
     """Write a moment in local time and in UTC, such as `Tue 24 Nov 14:10 CET (2026-11-24 13:10 UTC)`."""
     local = moment.astimezone()
+    if not local.utcoffset():
+        return f"{local:%a %d %b %Y %H:%M} UTC"
     return f"{local:%a %d %b %H:%M} {local.tzname()} ({moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
 
 

@@ -156,7 +156,7 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     if run.cost is not None:
         show_cost(terminal, run.cost)
     terminal.line()
-    terminal.show(grid([_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", "last word")))
+    terminal.show(grid([_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", "")))
     if run.resources:
         terminal.line()
         head = ("resource", "id", "name", "state", "")
@@ -219,7 +219,7 @@ def _step_row(step: StepPart) -> tuple[str, ...]:
     if started is not None and finished is not None:
         took = times.duration((finished - started).total_seconds())
     waits = [one for one in step.stages if one.wait is not None and one.state != "succeeded"]
-    word = "" if step.error is None else step.error.message
+    word = step.summary if step.error is None else step.error.message
     if not word and waits:
         word = f"{waits[-1].wait}: {waits[-1].status}" if waits[-1].status else waits[-1].wait or ""
     return step.name, step.state, str(step.attempts or ""), took, word
