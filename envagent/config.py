@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: user_data_path("envagent"))
     cloud: str | None = None
     """The clouds.yaml name to use; also OS_CLOUD."""
+    timeout_seconds: PositiveFloat = 30
+    """How long a service may be silent before a read or a login is given up."""
+    write_timeout_seconds: PositiveFloat = 120
+    """The same for a write; Blazar deletes an active lease while the client waits."""
     settle_seconds: PositiveFloat = 60
     """How long a write whose answer was lost may still be on its way."""
     removal_timeout_seconds: PositiveFloat = 300

@@ -48,7 +48,12 @@ class CloudAccess:
         """
         from envagent.cloud.adapter import connect
 
-        return connect(self.name, clouds_yaml=self.clouds_yaml)
+        return connect(
+            self.name,
+            clouds_yaml=self.clouds_yaml,
+            timeout=self.settings.timeout_seconds,
+            write_timeout=self.settings.write_timeout_seconds,
+        )
 
 
 def is_sandbox(name: str | None) -> bool:
