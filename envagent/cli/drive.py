@@ -95,38 +95,37 @@ class Drive:
             runner.approve(flight)
         with output:
             [progress] = runner.drive([flight])
-            if progress.standing is not Standing.BLOCKED:
-                return progress.standing
-            with output.paused():
-                document = self._document(flight)
-                if document.plan is not None:
-                    views.show_plan(self._terminal, document.plan, document.decisions)
-                if not approval.agreed(self._terminal, "Reserve this?", stop.event):
-                    stop.event.set()  # recorded as an interruption: nothing was made, and it can be taken up again
-                    runner.advance(flight)
-                    return Standing.BLOCKED
-            runner.approve(flight)
-            [progress] = runner.drive([flight])
+        if progress.standing is not Standing.BLOCKED:
             return progress.standing
+        document = self._document(flight)
+        if document.plan is not None:
+            views.show_plan(self._terminal, document.plan, document.decisions)
+        if not approval.agreed(self._terminal, "Reserve this?", stop.event):
+            stop.event.set()  # recorded as an interruption: nothing was made, and it can be taken up again
+            runner.advance(flight)
+            return Standing.BLOCKED
+        runner.approve(flight)
+        with output:
+            [progress] = runner.drive([flight])
+        return progress.standing
 
     def _end(self, standing: Standing, flight: Flight[Services], output: Output, stop: StopSignals) -> int:
         """Say how the run ended and give the exit code."""
-        row = flight.run.row
         if standing is Standing.FAILED and self._manner.on_failure == "teardown":
             self._tear_down(flight, output, stop)
         document = self._document(flight)
+        declined = standing is Standing.BLOCKED and stop.signal is None
+        if standing in (Standing.STOPPED, Standing.BLOCKED):
+            self._terminal.line("declined: nothing was made" if declined else "stopped; nothing was deleted")
         self._close(document)
         match standing:
             case Standing.SUCCEEDED:
                 return 0
             case Standing.FAILED:
                 return _error(document).exit_code
-            case Standing.BLOCKED if stop.signal is None:
-                self._terminal.line("declined: nothing was made")
-                return DECLINED
             case Standing.STOPPED | Standing.BLOCKED:
-                return stop.exit_code
-        raise AssertionError(f"run {row.run_id} ended {standing}")
+                return DECLINED if declined else stop.exit_code
+        raise AssertionError(f"run {document.run_id} ended {standing}")
 
     def _tear_down(self, flight: Flight[Services], output: Output, stop: StopSignals) -> None:
         """Remove what the failed run made; what goes wrong is told, the failure stays the result."""
@@ -149,8 +148,6 @@ class Drive:
             return
         if document.error is not None:
             views.show_error(self._terminal, document.error)
-        elif document.state == "interrupted":
-            self._terminal.line("stopped; nothing was deleted")
         views.show_existing(self._terminal, document)
         views.show_next(self._terminal, document)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
 
@@ -34,37 +32,29 @@ class LiveOutput(Output):
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
-        self._ended = False
+        self._live: Live | None = None
+
+    def __enter__(self) -> LiveOutput:
         self._live = Live(
-            console=terminal.console,
+            console=self.terminal.console,
             get_renderable=self._draw,
             refresh_per_second=PER_SECOND,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-
-    def __enter__(self) -> LiveOutput:
         self._live.start(refresh=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended = True
-        self._live.stop()
+        live, self._live = self._live, None  # from now on nothing turns: what is drawn last, stays
+        if live is not None:
+            live.stop()
 
     def restore(self) -> None:
         """Show the cursor again."""
         self.terminal.raw("\x1b[?25h\n")
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Take the table away while a question is asked."""
-        self._live.stop()
-        try:
-            yield
-        finally:
-            self._live.start(refresh=True)
 
     def _told(self, event: EventRecord, step: StepView | None, before: object) -> Parts | None:
         """Leave to the table what it shows: states, waits, decisions."""
@@ -79,7 +69,7 @@ class LiveOutput(Output):
             table.add_column(width=1)
             table.add_column(no_wrap=True)
             table.add_column(justify="right", no_wrap=True)
-            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+            table.add_column()  # the only one that gives way; its cells do not wrap
             for step in self.board.steps.values():
                 state = step.state
                 seconds = step.seconds(now)
@@ -99,7 +89,7 @@ class LiveOutput(Output):
                 return self.terminal.sign("✗", "x")
             case StageState.PENDING:
                 return self.terminal.sign("·", ".")
-            case StageState.RUNNING | StageState.WAITING if not self._ended:
+            case StageState.RUNNING | StageState.WAITING if self._live is not None:
                 return self.terminal.sign(FRAMES[int(now.timestamp() * PER_SECOND) % len(FRAMES)], "*")
             case _:
                 return self.terminal.sign("…", "-")

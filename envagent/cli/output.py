@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
 
@@ -33,7 +32,7 @@ TOLD_AS_THEY_ARE = {
 
 
 class Output:
-    """Prints events as lines; a context manager around the work that sends them.
+    """Prints events as lines; a context manager around each stretch of work that sends them.
 
     Events that come before `watch` tells the run's steps, or belong to none of them, are told without a step.
     """
@@ -86,11 +85,6 @@ class Output:
 
     def restore(self) -> None:
         """Leave the terminal usable, as the process is about to end at once."""
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave the terminal alone, for a question."""
-        yield
 
     def _waits(self, event: EventRecord) -> Waiting | None:
         step, _, stage = (event.stage or "").partition(".")

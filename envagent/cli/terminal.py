@@ -15,11 +15,8 @@ from envagent.cli.text import printable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from rich.console import Console, RenderableType
-
-
-PIPED_WIDTH = 160
-"""Columns where no terminal says how many it has."""
+    from rich.console import Console
+    from rich.text import Text
 
 
 class Sturdy(io.TextIOBase):
@@ -100,7 +97,6 @@ class Terminal:
                 markup=False,
                 emoji=False,
                 highlight=False,
-                width=None if self.stream.isatty() else PIPED_WIDTH,
                 legacy_windows=False,
             )
         return self._console
@@ -118,11 +114,6 @@ class Terminal:
         self.console.print(styled(*parts), soft_wrap=True)  # a pasted line must not hold line breaks of ours
         self.stream.flush()
 
-    def show(self, what: RenderableType) -> None:
-        """Print something of rich's, laid out for the terminal's width."""
-        self.console.print(what)
-        self.stream.flush()
-
     def prompt(self, question: str) -> None:
         """Print a question; the answer follows on its line."""
         self.console.print(styled((question, "bold")), end="", soft_wrap=True)
@@ -134,11 +125,11 @@ class Terminal:
         self.stream.flush()
 
 
-def styled(*parts: str | tuple[str, str]) -> RenderableType:
+def styled(*parts: str | tuple[str, str]) -> Text:
     """Make a harmless line of parts, each plain or (text, style)."""
     from rich.text import Text
 
-    made = Text(overflow="fold")
+    made = Text(no_wrap=True, overflow="ellipsis")
     for part in parts:
         text, style = part if isinstance(part, tuple) else (part, "")
         made.append(printable(text), style)

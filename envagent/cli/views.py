@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from itertools import zip_longest
 
 from pydantic import JsonValue
 
@@ -24,9 +25,6 @@ from envagent.cli.documents import (
 from envagent.cli.terminal import Terminal
 from envagent.cli.text import printable
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 MOST_ALTERNATIVES = 5
 
 STATE_STYLES = {
@@ -44,24 +42,24 @@ STATE_STYLES = {
 }
 
 
-def grid(rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> Table:
-    """Lay out harmless cells in columns without lines; the last column takes what is left."""
-    from rich.table import Table
-    from rich.text import Text
+def show_table(terminal: Terminal, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
+    """Print cells in columns. A line may be longer than the terminal: ids must never be cut, they are copied."""
+    from rich.cells import cell_len
 
-    headings = list(head)
-    table = Table(box=None, show_header=bool(headings), header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     filled = [[printable(cell) for cell in row] for row in rows]
-    count = max((len(row) for row in filled), default=len(headings))
-    for number in range(count):
-        heading = headings[number] if number < len(headings) else ""
-        left = " " * indent if number == 0 else ""
-        table.add_column(f"{left}{heading}", overflow="fold", no_wrap=number != count - 1)
+    headings = [list(head)] if head else []
+    columns = zip_longest(*headings, *filled, fillvalue="")
+    widths = [max(cell_len(cell) for cell in column) for column in columns]
+
+    def padded(cell: str, number: int) -> str:
+        return cell if number == len(widths) - 1 else cell + " " * (widths[number] - cell_len(cell) + 2)
+
+    for row in headings:
+        terminal.line(" " * indent, *((padded(cell, number), "dim") for number, cell in enumerate(row)))
     for row in filled:
-        cells = [Text(cell, STATE_STYLES.get(cell, "")) for cell in row]
-        cells[0] = Text(" " * indent) + cells[0]
-        table.add_row(*cells)
-    return table
+        styles = [STATE_STYLES.get(cell, "") for cell in row]
+        cells = ((padded(cell, number), style) for number, (cell, style) in enumerate(zip(row, styles, strict=True)))
+        terminal.line(" " * indent, *cells)
 
 
 def show_result(terminal: Terminal, run: RunDocument) -> None:
@@ -75,7 +73,9 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
     else:
         terminal.line("  log in       ", (run.ssh, "bold"))
         if not run.ssh_verified:
-            terminal.line("               (no login has been proved)")
+            simulated = run.floating_ip is not None and ipaddress.ip_address(run.floating_ip).is_loopback
+            why = "simulated: no machine is behind this address" if simulated else "no login has been proved"
+            terminal.line(f"               ({why})")
     if run.cost is not None:
         show_cost(terminal, run.cost)
     if run.info_file is not None:
@@ -140,7 +140,7 @@ def show_existing(terminal: Terminal, run: RunDocument) -> None:
         return
     charged = "" if run.cost is None or not run.cost.charged_now else f", charged {run.cost.su_per_hour:g} SU/h"
     terminal.line((f"exists now{charged}:", "bold"))
-    terminal.show(grid([_resource_row(one) for one in there]))
+    show_table(terminal, [_resource_row(one) for one in there])
 
 
 def show_run(terminal: Terminal, run: RunDocument) -> None:
@@ -156,15 +156,15 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     if run.cost is not None:
         show_cost(terminal, run.cost)
     terminal.line()
-    terminal.show(grid([_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", "")))
+    show_table(terminal, [_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", ""))
     if run.resources:
         terminal.line()
         head = ("resource", "id", "name", "state", "")
-        terminal.show(grid([_resource_row(one) for one in run.resources], head=head))
+        show_table(terminal, [_resource_row(one) for one in run.resources], head=head)
     if run.decisions:
         terminal.line()
         rows = [(one.name, _value(one), one.source, one.reason) for one in run.decisions]
-        terminal.show(grid(rows, head=("decision", "value", "by", "reason")))
+        show_table(terminal, rows, head=("decision", "value", "by", "reason"))
     for warning in dict.fromkeys(run.warnings):
         terminal.line(("warning: ", "yellow"), warning)
     if run.error is not None:
@@ -199,9 +199,8 @@ def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:
         )
         for one in runs
     ]
-    terminal.show(
-        grid(rows, head=("run", "state", "begun", "cloud", "node type", "lease ends", "repository"), indent=0)
-    )
+    head = ("run", "state", "begun", "cloud", "node type", "lease ends", "repository")
+    show_table(terminal, rows, head=head, indent=0)
 
 
 def _lease_end(run: RunLine, now: datetime) -> str:
@@ -251,16 +250,16 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
     known = [(name, _plain(value)) for name, value in analysis.requirements.items() if value not in (None, [], False)]
     terminal.line(("needs", "bold"), "" if known else ": nothing that its files tell")
     if known:
-        terminal.show(grid(known))
+        show_table(terminal, known)
     sizes = [(name, _plain(value)) for name, value in analysis.sizing.items() if value and name != "reasons"]
     terminal.line(("looks for", "bold"))
-    terminal.show(grid(sizes))
+    show_table(terminal, sizes)
     if analysis.evidence:
         terminal.line(("evidence", "bold"))
         rows = [
             (_plain(one["field"]), _plain(one["value"]), _place(one), _plain(one["quote"])) for one in analysis.evidence
         ]
-        terminal.show(grid(rows))
+        show_table(terminal, rows)
     for assumption in analysis.assumptions:
         terminal.line("assumed: ", assumption)
     for note in (*analysis.notes, *analysis.decision.warnings):
@@ -270,7 +269,7 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
 def show_log(terminal: Terminal, lines: Iterable[Mapping[str, object]]) -> None:
     """Print the sandbox's committed writes."""
     names = ("seq", "time", "service", "method", "path", "status", "kind", "name")
-    terminal.show(grid([[str(one.get(name) or "") for name in names] for one in lines], head=names, indent=0))
+    show_table(terminal, [[str(one.get(name) or "") for name in names] for one in lines], head=names, indent=0)
 
 
 def _place(evidence: Mapping[str, JsonValue]) -> str:
@@ -293,4 +292,4 @@ def show_orphans(terminal: Terminal, document: OrphansDocument) -> None:
         (one.kind, one.id, one.name, one.run_id, one.known_as or "not in this journal: perhaps a colleague's")
         for one in document.orphans
     ]
-    terminal.show(grid(rows, head=("resource", "id", "name", "run", "the run is"), indent=0))
+    show_table(terminal, rows, head=("resource", "id", "name", "run", "the run is"), indent=0)
