@@ -102,5 +102,10 @@ def _candidates(entries: Iterable[Entry]) -> list[tuple[int, bool, str, str, Ent
             path = entry.path.lower()
             if not _FOREIGN.search(path):
                 name = path.rpartition("/")[2]
-                found.append((depth, _TRANSLATION.match(name) is not None, path, name, entry))
+                found.append((depth, is_translation(path), path, name, entry))
     return sorted(found, key=lambda row: row[:3])
+
+
+def is_translation(path: str) -> bool:
+    """Whether a readme repeats the main one in another language."""
+    return _TRANSLATION.match(path.lower().rpartition("/")[2]) is not None

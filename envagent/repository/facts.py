@@ -13,9 +13,9 @@ from typing import Literal
 from packaging.specifiers import SpecifierSet
 
 Vendor = Literal["nvidia", "amd", "intel"]
-Scope = Literal["main", "component", "optional", "development"]
-"""main: what the repository's own job installs; component: a part in a subfolder; optional: an extra or a variant;
-development: tests, documentation, linting."""
+Scope = Literal["main", "component", "documented", "optional", "development"]
+"""main: what the repository's own job installs; component: a part in a subfolder; documented: a command shown to people;
+optional: an extra or a variant; development: tests, documentation, linting."""
 
 PYTHON_MINORS = (
     *("2.7", "3.4", "3.5", "3.6", "3.7", "3.8", "3.9"),

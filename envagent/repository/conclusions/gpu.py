@@ -19,7 +19,9 @@ from envagent.repository.model import Evidence
 _ENOUGH = 2.0
 _REPEATED = 0.2
 _MOST_BY_REPETITION = 0.8
-_SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "optional": 0.2, "development": 0.1}
+_CREDIBLE = 0.25
+_LARGEST_GPU = 80
+_SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.2, "development": 0.1}
 _FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
 
 
@@ -67,7 +69,7 @@ def _total(signs: list[GpuSign]) -> float:
         weights.sort(key=abs, reverse=True)
         rest = _REPEATED * sum(weights[1:])
         rest = max(-_MOST_BY_REPETITION, min(_MOST_BY_REPETITION, rest))
-        total += weights[0] + (0 if kind == "optional-" else rest)
+        total += weights[0] + rest
     return total
 
 
@@ -80,11 +82,13 @@ def _vendor(signs: list[GpuSign]) -> Vendor:
 
 
 def _package_signs(packages: list[Package]) -> list[GpuSign]:
-    promoted = not any(p.scope == "main" for p in packages)
+    scopes = {p.scope for p in packages}
+    # Where nothing is declared closer to the job, the next closest place stands for it.
+    standing_in: Scope = "main" if "main" in scopes else "component" if "component" in scopes else "documented"
     frameworks = {p.name for p in packages if p.name in _FRAMEWORKS and "cpu" not in p.local}
     signs: list[GpuSign] = []
     for package in packages:
-        factor = 1.0 if promoted and package.scope == "component" else _SCOPE[package.scope]
+        factor = 1.0 if package.scope == standing_in else _SCOPE[package.scope]
         for weight, vendor, why in _weights(package):
             # A CPU build beside another framework is an auxiliary.
             own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
@@ -146,17 +150,24 @@ def _cuda(signs: list[CudaSign]) -> CudaSign | None:
 def _memory(amounts: list[Amount]) -> tuple[float | None, list[Evidence]]:
     """The least that any credible statement asks for, raised to what the default case needs.
 
-    Readmes give the smallest variant and the usual one; up to three times the smallest counts as usual.
+    Readmes give the smallest variant and the usual one; up to twice the smallest counts as usual. What no
+    single GPU has is the sum over several.
     """
     factor = {"minimum": 1.0, "recommended": 0.8, "tested": 0.5, "mentioned": 0.4}
     weighed = [(a.weight * factor[a.stance], a) for a in amounts if a.what == "vram"]
     best = max((w for w, _ in weighed), default=0.0)
-    credible = [a for w, a in weighed if w >= 0.5 * best and w >= 0.15]
+    credible = [a for w, a in weighed if w >= max(0.5 * best, _CREDIBLE)]
     if not credible:
         return None, []
-    least = min(a.value for a in credible)
-    strict = [a for a in credible if a.stance == "minimum"] or credible
-    chosen = max(
-        (a for a in strict if a.value <= 3 * least), key=lambda a: a.value, default=min(credible, key=lambda a: a.value)
-    )
-    return chosen.value, [evidence("gpu_memory_gb", chosen.value, chosen.spot, chosen.weight, chosen.stance)]
+    single = [a for a in credible if a.value <= _LARGEST_GPU]
+    if not single:
+        return float(_LARGEST_GPU), [_memory_evidence(_LARGEST_GPU, credible[0])]
+    least = min(a.value for a in single)
+    strict = [a for a in single if a.stance == "minimum"] or single
+    usual = [a for a in strict if a.value <= 2 * least] or single
+    chosen = max(usual, key=lambda a: a.value)
+    return chosen.value, [_memory_evidence(chosen.value, chosen)]
+
+
+def _memory_evidence(value: float, amount: Amount) -> Evidence:
+    return evidence("gpu_memory_gb", value, amount.spot, amount.weight, amount.stance)

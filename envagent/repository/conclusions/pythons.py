@@ -38,17 +38,19 @@ def conclude(facts: Facts, *, python_files: int) -> PythonConclusion:
     allowed = frozenset(PYTHON_MINORS)
     kept: list[PythonSign] = []
     assumptions: list[str] = []
-    for sign in signs:
-        if not sign.allowed:
-            continue
+    for sign in (s for s in signs if s.authority > _MERELY_USED):
         if narrowed := allowed & sign.allowed:
-            if sign.authority > _MERELY_USED or len(kept) == 0 or len(narrowed) < len(allowed):
-                kept.append(sign)
+            kept.append(sign)
             allowed = narrowed
-        elif sign.authority > _MERELY_USED:
+        elif sign.allowed:
             assumptions.append(
                 f"{sign.spot.path} says otherwise about Python ({sign.spot.quote}); the more binding place won."
             )
+    # Jobs and containers each use one of many; together they show what is known to work.
+    used = [s for s in signs if s.authority == _MERELY_USED and s.allowed & allowed]
+    if used:
+        allowed = allowed & frozenset[str]().union(*(s.allowed for s in used))
+        kept += used[:1]
     runtime = [p for p in facts.packages if p.scope in ("main", "component")]
     if not kept and not (python_files and runtime):
         return PythonConclusion(None, (), ())

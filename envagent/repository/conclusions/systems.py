@@ -16,6 +16,7 @@ from envagent.repository.model import Evidence
 _RELEASES = ("14.04", "16.04", "18.04", "20.04", "22.04", "24.04")
 _USUAL = "22.04"
 _CREDIBLE = 0.6
+_FIRM = 0.9
 _SPECIAL_ENOUGH = 1.4
 _SPECIAL_MOST = 40
 _ARCHITECTURES = ("aarch64", "x86_64")
@@ -25,6 +26,10 @@ def conclude_system(facts: Facts) -> tuple[str | None, str | None, list[Evidence
     """Distribution and release, or None for what no document says."""
     named = [s for s in facts.systems if s.weight >= _CREDIBLE]
     ubuntu = [s for s in named if s.distribution == "ubuntu"]
+    elsewhere = {s.distribution for s in facts.systems if s.weight >= 0.3} - {"ubuntu", "debian"}
+    # Instructions for many distributions name versions in passing; only a firm statement is a constraint then.
+    if len(elsewhere) > 1:
+        ubuntu = [s for s in ubuntu if s.weight >= _FIRM]
     if ubuntu:
         best = max(s.weight for s in ubuntu)
         strong = [s for s in ubuntu if s.weight >= 0.6 * best]
@@ -33,7 +38,7 @@ def conclude_system(facts: Facts) -> tuple[str | None, str | None, list[Evidence
             deciding = max(strong, key=lambda s: (release in s.versions, s.weight))
             return "ubuntu", release, [evidence("os_version", release, deciding.spot, deciding.weight)]
     others = [s for s in named if s.distribution != "ubuntu" and s.versions]
-    if others:
+    if others and len(elsewhere) == 1:
         deciding = max(others, key=lambda s: s.weight)
         return (
             deciding.distribution,

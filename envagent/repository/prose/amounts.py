@@ -5,12 +5,14 @@ Owns: telling RAM, GPU memory and disk apart by the words beside a number. Must 
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Literal
 
 from envagent.repository.documents import Sentence
 from envagent.repository.facts import Amount, Facts, Spot, quote
 from envagent.repository.knowledge import table
+from envagent.repository.prose import gpu
 from envagent.repository.prose.context import NEED, RECOMMEND, TESTED, Standing
 from envagent.repository.quantities import QUANTITY, to_gigabytes
 
@@ -31,6 +33,15 @@ _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
 )  # fmt: skip
 _GPU_LEFT = re.compile(
     r"\b(?:gpus?|graphics cards?|[ahv]100|h200|p100|l40s?|t4|a10g?|a40|a6000|rtx ?\w+|gtx ?\w+|titan \w+|mi\d+x?|tesla|card)s?\b[\s,(/-]*(?:s\b)?(?:with|of|having|that has|has|,|\(|-|pcie|sxm\d?|sxm|nvidia|at least|a|minimum|more than|or more|ti|super|each|≥|>=|:|\s)*$",
+    re.IGNORECASE,
+)
+_JOINED_MODEL = re.compile(r"\b((?:[AHVBLP]|MI)\d{2,3}X?)(?:-[A-Z]+\d?)?-(?=\d{2,3} ?G)(\b)?", re.IGNORECASE)
+_RESIDENT = re.compile(
+    r"\b(?:hold|holds|loads?|loaded|fits?|keeps?|kept|stored?|reside)\b.{0,60}\b(?:in|into|to)(?: \S+){0,2} (?:ram|memory)\b",
+    re.IGNORECASE,
+)
+_THING_SIZE = re.compile(
+    r"\b(?:database|index|hash table|reference|dataset|graph|table|genome|corpus)\b[^.;]{0,30}\b(?:is|of|takes?|needs?|requires?)\b[^.;\d]{0,20}$",
     re.IGNORECASE,
 )
 _RATE = re.compile(
@@ -54,7 +65,7 @@ _GPU_COUNT = re.compile(
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     """Every amount in the sentence whose meaning its neighbours tell."""
-    text = sentence.text
+    text = _JOINED_MODEL.sub(r"\1 \2", sentence.text)
     if not any(c.isdigit() for c in text) or sentence.kind == "code":
         return
     spot = Spot(sentence.path, sentence.line, quote(text))
@@ -65,9 +76,14 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
         return
     for found in QUANTITY.finditer(text):
         what = measured(text, found.start(), found.end())
-        if what is None or _RATE.match(text, found.end()):
+        if _RATE.match(text, found.end()):
             continue
         value = to_gigabytes(found["number"], found["unit"])
+        if what is None and _THING_SIZE.search(text[: found.start()]) and _RESIDENT.search(sentence.block):
+            # What must lie in memory needs room for itself and for the program around it.
+            facts.amounts.append(Amount("ram", float(math.ceil(value * 1.15)), "minimum", weight, spot))
+        if what is None:
+            continue
         own: Stance = (
             "mentioned"
             if _AT_MOST.search(text[: found.start()]) and what != "disk"
@@ -81,13 +97,13 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
 def measured(text: str, start: int, end: int) -> What | None:
     """What the quantity at [start, end) measures, by the words of its own clause."""
     right = re.split(r"[,;]|\.\s|\d+\s?[GT]i?B", text[end : end + 50], maxsplit=1)[0]
-    left = re.split(r"[;]|\.\s|[GT]i?B\b|, (?=\d)", text[max(0, start - 60) : start])[-1]
+    left = re.split(r"[;]|\.\s|[GT]i?B\b|,\s*(?:and\s*)?(?=\d|$)", text[max(0, start - 60) : start])[-1]
     for what, pattern in _RIGHT:
         if pattern.match(right):
             if (
                 what == "ram"
                 and _GPU_LEFT.search(left)
-                and not re.match(r"\s*(?:of )?(?:system|main|host|cpu|ram)", right, re.IGNORECASE)
+                and not re.match(r"\s*(?:of )?(?:system|main|host|cpu)", right, re.IGNORECASE)
             ):
                 return "vram"
             return what
@@ -131,11 +147,15 @@ def _pieces(text: str, place: Standing, stance: Stance, weight: float, spot: Spo
             facts.amounts.append(Amount("cores", (value + 1) // 2 if threads else value, stance, weight, spot))
     if (found := _GPU_COUNT.search(text)) and stance in ("minimum", "recommended"):
         facts.amounts.append(Amount("gpus", int(found[1]), stance, weight, spot))
-    if stance == "minimum" and not any(a.what == "vram" and a.spot == spot for a in facts.amounts[-4:]):
+    if (
+        gpu.asks_for_one(text)
+        and not place.aside
+        and not any(a.what == "vram" and a.spot == spot for a in facts.amounts[-4:])
+    ):
         for group in table("machines")["gpu"]:
             for model, memory in group["memory"]:
                 if re.search(rf"\b{re.escape(model)}\b", text, re.IGNORECASE):
-                    facts.amounts.append(Amount("vram", memory, "mentioned", weight * 0.5, spot))
+                    facts.amounts.append(Amount("vram", memory, "tested", weight * 0.6, spot))
                     return
 
 
@@ -162,5 +182,5 @@ def _nearer(text: str, at: int, stance: Stance) -> Stance:
 
 
 def _plausible(what: What, value: float) -> bool:
-    low, high = {"ram": (0.25, 12_500.0), "vram": (1.0, 300.0), "disk": (0.1, 1_000_000.0)}[what]
+    low, high = {"ram": (1.0, 12_500.0), "vram": (1.0, 300.0), "disk": (0.1, 1_000_000.0)}[what]
     return low <= value <= high

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from envagent.repository.choose import is_translation
 from envagent.repository.documents import Sentence
 from envagent.repository.readers.scopes import scope_of, words
 
 REQUIREMENT_HEADING = re.compile(
     r"require|prerequisit|hardware|system|dependenc|environment|platform|configuration matérielle|voraussetzung|"
-    r"需求|要求|环境|依赖|before you (begin|start)|what you need|you need|need(ed|s)\b|minimum|specification|compatib|support",
+    r"需求|要求|环境|依赖|before you (begin|start)|what you need|you need|need(ed|s)\b|minimum|specification",
     re.IGNORECASE,
 )
 INSTALL_HEADING = re.compile(
@@ -54,7 +55,7 @@ RECOMMEND = re.compile(
     re.IGNORECASE,
 )
 TESTED = re.compile(
-    r"\b(tested|validated|verified|developed|test(é|ed)? (on|with)|known to work|works? (well )?(on|with)|runs? on|used|equipped)\b|测试",
+    r"\b(tested|validated|verified|developed|test(é|ed)? (on|with)|known to work|works? (well )?(on|with)|runs? on|(?:was|were|we) used|equipped|confirmed|assum\w+)\b|测试",
     re.IGNORECASE,
 )
 OPTIONAL = re.compile(
@@ -62,7 +63,7 @@ OPTIONAL = re.compile(
     r"\b(can|could|may|might) (also |optionally |then |be |even |either )*(use|used|run|leverage|benefit|accelerat\w+|utili[sz]ed?|take advantage|enabled?|built|compiled|configured)\b|"
     r"\bexperimental\b|\bspeed[- ]?ups?\b|\bfaster\b|\baccelerated? by\b|\beither\b|\bor (a |the |on )?cpus?\b|\bcpus?( and|,|/| or| as well as| to)\s*(the )?(multi-?)?gpus?\b|"
     r"\bgpus?\s*(/|,|or|and)\s*(\w+\s*(/|,|or|and)\s*)?cpus?\b|\bgpu/tpu\b|\b(to|for) (use|using|run|running|enable|enabling)\b.{0,40}\b(gpus?|cuda)\b|"
-    r"\b(gpu|cuda|rocm) (support|acceleration|backend|version|build|users?|awareness)\b|\bsupport(s|ed)? (for )?(\w+ ){0,3}(gpus?|cuda|rocm)\b|\bdefault(s)? to\b|\bextra\b|"
+    r"\b(gpu|cuda|rocm) (support|acceleration|backend|version|build|users?|awareness)\b|\bsupport(s|ed)? (for |of )?(\w+,? ){0,3}(gpus?|cuda|rocm)\b|\bdefault(s)? to\b|\bextra\b|"
     r"\bwant (to|gpu)\b|\bwish(es)? to\b|\bin case\b|\bfor (those|users)\b|\balso\b.{0,20}\bgpus?\b",
     re.IGNORECASE,
 )
@@ -96,9 +97,11 @@ def document_weight(path: str) -> float:
     scope = scope_of(path)
     if scope is None:
         return 0.1
+    if is_translation(path):
+        return 0.2
     if depth == 0:
         return 1.0
-    if path.lower().startswith(("doc", ".github/")) and depth <= 3:
+    if re.match(r"docs?/|documentation/|\.github/", path.lower()) and depth <= 3:
         return 0.8 if re.search(r"install|require|hardware|manual|start|build|prerequisite", name) else 0.4
     if scope in ("development", "optional") or {"third", "extern", "subprojects", "plugins"} & set(words(path)):
         return 0.15

@@ -6,7 +6,7 @@ Owns: sending each sentence to the subjects, and the note about text for automat
 from __future__ import annotations
 
 from envagent.repository.documents import sentences
-from envagent.repository.facts import Facts
+from envagent.repository.facts import Facts, Scope
 from envagent.repository.prose import amounts, gpu, special, systems
 from envagent.repository.prose.context import standing
 from envagent.repository.readers.commands import read_command
@@ -23,7 +23,7 @@ def read(path: str, text: str, facts: Facts) -> None:
         systems.read(sentence, place, facts)
         if sentence.kind == "code":
             weight = place.weight * (0.3 if place.alternative or place.aside else 1.0)
-            scope = "component" if weight > 0.5 else "optional"
+            scope: Scope = "documented" if weight > 0.5 else "optional"
             read_command(path, sentence.line, sentence.text, facts, scope=scope, weight=weight)
         else:
             gpu.read(sentence, place, facts)

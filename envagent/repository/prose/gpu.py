@@ -10,49 +10,103 @@ from typing import Literal
 
 from envagent.repository.documents import Sentence
 from envagent.repository.facts import CudaSign, Facts, GpuSign, Spot, Vendor, quote
+from envagent.repository.patterns import one_of
 from envagent.repository.prose.context import NEED, OPTIONAL, RECOMMEND, Standing
 
-_MODEL = (
-    r"\b(?:nvidia |tesla |quadro |geforce )?(?:[ahv]100|h200|b200|p100|[ml]40s?|t4|a10g?|a30|a40|a6000|k80|rtx[- ]?(?:a?\d{4}|titan)|"
+_Kind = Literal["statement", "purpose", "optional"]
+
+MODEL = (
+    r"\b(?:nvidia |tesla |quadro |geforce )?"
+    r"(?:[ahv]100|h200|b200|p100|[ml]40s?|t4|a10g?|a30|a40|a6000|k80|rtx[- ]?(?:a?\d{4}|titan)|"
     r"gtx[- ]?\d{3,4}|titan (?:x|v|xp|rtx)|mi\d{2,3}x?a?)(?: ?ti)?s?\b"
 )
-GPU = re.compile(
-    rf"\bgpus?\b|\bgpgpu\b|graphics? (?:cards?|processors?|processing|hardware)|\bcuda\b|\bnvidia\b(?! (?:research|corporation|corp|developer))|\brocm\b|\bradeon\b|"
-    rf"\bvram\b|cartes? graphiques?|grafikkarten?|显卡|显存|\bcudnn\b|{_MODEL}",
-    re.IGNORECASE,
+_NVIDIA_NAME = r"\bnvidia\b(?!(?:\s|/)*(?:research|corporation|corp|developer|mellanox|networking|nics?|bluefield|connectx|source|license))"
+GPU = one_of(
+    r"\bgpus?\b",
+    r"\bgpgpu\b",
+    r"graphics? (?:cards?|processors?|processing|hardware)",
+    r"\bcuda\b",
+    _NVIDIA_NAME,
+    r"\brocm\b",
+    r"\bradeon\b",
+    r"\bvram\b",
+    r"cartes? graphiques?",
+    r"grafikkarten?",
+    r"显卡|显存",
+    r"\bcudnn\b",
+    MODEL,
 )
-_Kind = Literal["statement", "purpose", "optional"]
-_AMD = re.compile(r"\brocm\b|\bamd\b|\bradeon\b|\bhip\b|\brccl\b|\brocblas\b|\bmi\d{2,3}x?\b", re.IGNORECASE)
-_NVIDIA = re.compile(rf"\bcuda\b|\bnvidia\b|\bcudnn\b|\bnccl\b|\btensorrt\b|\bjetson\b|{_MODEL}", re.IGNORECASE)
-_THING = r"(?:(?:an?|any|the|nvidia|dedicated|special|powerful|discrete|amd|cuda) )*(?:gpus?|graphics? cards?|cuda|video cards?|accelerators?)"
-_DENIAL = re.compile(
-    rf"\bno {_THING}(?: (?:is|are|was))?\s*(?:needed|required|necessary|used|involved|at all|whatsoever|dependenc|$|[.,;)])|"
-    rf"\b{_THING}\b[^.;]{{0,25}}\b(?:(?:is|are|was)n't|(?:is|are) not|not) (?:\w+ly )?(?:\w+ )?(?:required|needed|necessary|mandatory|used)\b|"
-    rf"\b(?:does|do|did|is|are|will)(?:n't| not) (?:\w+ )?(?:require|need|use|rely|depend|have to)\b[^.;]{{0,30}}\b{_THING}|"
-    rf"\b(?:without|needs? no|requires? no|no need (?:for|of)) {_THING}\b(?! (?:support|it|the|you|this|training|will))|"
-    r"\baucune? (?:carte graphique|gpu)|\bkeine? (?:gpu|grafikkarte)|\bno (?:se )?(?:requiere|necesita)[^.]{0,20}gpu|(?:不需要|无需)[^。]{0,12}(?:gpu|显卡)",
-    re.IGNORECASE,
+_AMD = one_of(r"\brocm\b", r"\bamd\b", r"\bradeon\b", r"\bhip\b", r"\brccl\b", r"\brocblas\b", r"\bmi\d{2,3}x?\b")
+_NVIDIA = one_of(r"\bcuda\b", _NVIDIA_NAME, r"\bcudnn\b", r"\bnccl\b", r"\btensorrt\b", r"\bjetson\b", MODEL)
+_THING = (
+    r"(?:(?:an?|any|the|nvidia|dedicated|special|powerful|discrete|amd|cuda) )*"
+    r"(?:gpus?|graphics? cards?|cuda|video cards?|accelerators?)"
 )
-_CPU_ONLY = re.compile(
-    r"\bcpu[- ]only\b|\bonly (?:uses? |needs? |runs? on |on )?(?:the |a )?cpus?\b|\bruns? on (?:the |a |any |your |an )?(?:\w+ )?(?:laptop|cpu|desktop|raspberry)s?\b|"
-    r"\bcpu code\b|\b(?:on|with) a (?:single )?(?:laptop|cpu)\b|\bcpu (?:is|are) (?:enough|sufficient|fine)|\bdesigned (?:for|to run on) cpus?\b|\bany laptop\b",
-    re.IGNORECASE,
+_DENIAL = one_of(
+    rf"\bno {_THING}(?: (?:is|are|was))?\s*(?:needed|required|necessary|used|involved|at all|whatsoever|dependenc|$|[.,;)])",
+    rf"\b{_THING}\b[^.;]{{0,25}}\b(?:(?:is|are|was)n't|(?:is|are) not|not) (?:\w+ly )?(?:\w+ )?(?:required|needed|necessary|mandatory|used)\b",
+    rf"\b(?:does|do|did|is|are|will)(?:n't| not) (?:\w+ )?(?:require|need|use|rely|depend|have to)\b[^.;]{{0,30}}\b{_THING}",
+    rf"\b(?:without|needs? no|requires? no|no need (?:for|of)) {_THING}\b(?! (?:support|it|the|you|this|training|will))",
+    r"\baucune? (?:carte graphique|gpu)",
+    r"\bkeine? (?:gpu|grafikkarte)",
+    r"\bno (?:se )?(?:requiere|necesita)[^.]{0,20}gpu",
+    r"(?:不需要|无需)[^。]{0,12}(?:gpu|显卡)",
 )
-_PURPOSE = re.compile(
-    r"\bgpu[- ](?:accelerated|optimi[sz]ed|native|based|powered|enabled|first|resident)\b|\b(?:on|for|of|across|to|using|targeting|with) (?:multiple |modern |many |several |nvidia |amd |large |thousands of |hundreds of )*(?:gpus|nvidia gpus?|amd gpus?|cuda)\b|"
-    r"\bcuda (?:c\+\+|c/c\+\+|kernels?|library|libraries|templates?|implementation|toolkit|programming|samples?|code|python|programs?)\b|\bmulti-?gpu\b|\b(?:nccl|rccl|cudnn|cublas|tensorrt|rocblas|rocm|hip|cutlass)\b|"
-    r"\bgpu (?:kernels?|clusters?|programming|computing|implementation|library|memory|performance|benchmarks?|inference|rendering|serving|communication)\b|\bjetson\b",
-    re.IGNORECASE,
+_CPU_ONLY = one_of(
+    r"\bcpu[- ]only\b",
+    r"\bonly (?:uses? |needs? |runs? on |on )?(?:the |a )?cpus?\b",
+    r"\bruns? on (?:the |a |any |your |an )?(?:\w+ )?(?:laptop|cpu|desktop|raspberry)s?\b",
+    r"\bcpu code\b",
+    r"\b(?:on|with) a (?:single )?(?:laptop|cpu)\b",
+    r"\bcpu (?:is|are) (?:enough|sufficient|fine)",
+    r"\bdesigned (?:for|to run on) cpus?\b",
+    r"\bany laptop\b",
 )
-_BROAD = re.compile(
-    r"\bcpus?\b|\btpus?\b|\bmps\b|\bmetal\b|\bfpgas?\b|\boptional|\bsupports?\b|\bcross-platform|\bheterogeneous|\bbackends?\b|\bintegrat",
-    re.IGNORECASE,
+_PURPOSE = one_of(
+    r"\bgpu[- ](?:accelerated|optimi[sz]ed|native|based|powered|enabled|first|resident)\b",
+    r"\b(?:on|for|of|across|to|using|targeting|with) (?:multiple |modern |many |several |nvidia |amd |large |thousands of |hundreds of )*"
+    r"(?:gpus|nvidia gpus?|amd gpus?|cuda)\b",
+    r"\bcuda (?:c\+\+|c/c\+\+|kernels?|library|libraries|templates?|implementation|toolkit|programming|samples?|code|python|programs?)\b",
+    r"\bmulti-?gpu\b",
+    r"\b(?:nccl|rccl|cudnn|cublas|tensorrt|rocblas|rocm|hip|cutlass)\b",
+    r"\bgpu (?:kernels?|clusters?|programming|computing|implementation|library|memory|performance|benchmarks?|inference|rendering|serving)\b",
+    r"\bjetson\b",
+)
+_BROAD = one_of(
+    r"\bcpus?\b",
+    r"\btpus?\b",
+    r"\bmps\b",
+    r"\bmetal\b",
+    r"\bfpgas?\b",
+    r"\boptional",
+    r"\bsupports?\b",
+    r"\bcross-platform",
+    r"\bheterogeneous",
+    r"\bbackends?\b",
+    r"\bintegrat",
+)
+_SEVERAL = one_of(
+    r"\b(?:multiple|several|more|two|many|all|which|other|different|single|one|specific) gpus?\b",
+    r"\bmulti-?gpu\b",
+    r"\bgpu ids?\b",
+)
+_CONTAINER = one_of(r"\bdocker", r"\bcontainers?\b", r"\bimages?\b", r"\bnotebook\b", r"\bcolab\b")
+_NOTHING_MORE = one_of(
+    r"\bno (?:\w+ )?(?:action|installation|changes?|steps?|configuration) (?:is |are )?(?:required|needed|necessary)"
 )
 _NAMED = re.compile(
-    r"\bcuda\s*(?:toolkit|version|sdk|driver|runtime|v)?\s*(?P<bound>>=|≥|>|==?|~)?\s*v?(?P<version>\d{1,2}\.\d)(?:\.\d+)?(?P<newer>\s*(?:\+|or (?:newer|later|higher|above|greater)|and (?:above|later|newer|up)|以上))?",
+    r"\bcuda\s*(?:toolkit|version|sdk|driver|runtime|v)?\s*(?P<bound>>=|≥|>|==?|~)?\s*v?(?P<version>\d{1,2}\.\d)(?:\.\d+)?"
+    r"(?P<newer>\s*(?:\+|or (?:newer|later|higher|above|greater)|and (?:above|later|newer|up)|以上))?",
     re.IGNORECASE,
 )
 _NOT_CUDA = re.compile(r"\b(?:driver|cudnn)\b", re.IGNORECASE)
+_NEEDED = one_of(
+    rf"\b(?:requires?|requiring|needs?|must have|have to have|you'll want|you will want|you will need|depends? on|relies on|rely on|assumes?|"
+    rf"expects?|at least|minimum(?: of)?|prerequisites?|mandatory|necessary|only (?:works?|runs?|supports?|tested|available|compatible) (?:on|with)?|"
+    rf"au moins|mindestens|needed|required|run on|runs on)\b[^.;]{{0,45}}?(?:{GPU.pattern})(?! (?:support|users?|version|build))",
+    rf"(?:{GPU.pattern})[^.;]{{0,45}}\b(?:is|are|be|with|of)? ?(?:also )?(?:absolutely |strictly |currently )?(?:required|needed|necessary|mandatory|a must|at least|minimum)\b",
+    rf"(?:至少|需要|最低|必须)[^。；]{{0,25}}(?:{GPU.pattern})|(?:{GPU.pattern})[^。；]{{0,20}}(?:至少|需要|最低|必须)",
+)
 
 
 def vendor_of(text: str) -> Vendor | None:
@@ -70,14 +124,13 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that a CPU will do"))
     if GPU.search(text) is None and not (place.intro and _PURPOSE.search(text)):
         return
-    vendor = vendor_of(text)
     if _DENIAL.search(text):
         weight = -1.2 if place.alternative else -3.5
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that no GPU is needed"))
         return
     kind, weight, note = _judge(sentence, place)
     if weight:
-        facts.gpu.append(GpuSign(kind, weight * place.weight, vendor, spot, note))
+        facts.gpu.append(GpuSign(kind, weight * place.weight, vendor_of(text), spot, note))
     _cuda(text, place, spot, facts)
 
 
@@ -85,20 +138,25 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
     text = sentence.text
     if place.aside:
         return "statement", 0.2, "tells of a machine that was used"
-    optional = OPTIONAL.search(text) is not None or place.alternative
-    if place.intro and _PURPOSE.search(text):
-        if not _BROAD.search(text) and not optional:
+    optional = place.alternative or OPTIONAL.search(text) is not None
+    if place.intro and "/" not in sentence.path and _PURPOSE.search(text):
+        if not optional and not _BROAD.search(text):
             return "purpose", 2.5 if sentence.order < 5 else 1.5, "its purpose is work on GPUs"
         return "purpose", 0.3, "GPUs are among what it works on"
     if optional:
-        return "optional", -0.6, "names a GPU as one way"
-    if NEED.search(text):
-        return "statement", 3.0, "says that it needs one"
-    if place.required and sentence.kind in ("bullet", "table", "prose") and len(text) < 220:
-        return "statement", 2.5, "stands among its requirements"
+        return "optional", 0.0 if _SEVERAL.search(text) else -0.6, "names a GPU as one way"
+    if asks_for_one(text):
+        return "statement", 1.0 if _CONTAINER.search(text) else 3.0, "says that it needs one"
+    if place.required and len(text) < 220 and not _NOTHING_MORE.search(text):
+        return "statement", 2.5 if "/" not in sentence.path else 1.5, "stands among its requirements"
     if RECOMMEND.search(text):
         return "statement", 1.5, "recommends one"
     return "statement", 0.2, "names one"
+
+
+def asks_for_one(text: str) -> bool:
+    """Whether a GPU is the object of a word of needing, or the subject of being needed."""
+    return _NOTHING_MORE.search(text) is None and _NEEDED.search(text) is not None
 
 
 def _cuda(text: str, place: Standing, spot: Spot, facts: Facts) -> None:

@@ -88,8 +88,10 @@ def _systems(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
     for found in _UBUNTU.finditer(text):
         versions = tuple(f"{m[1]}.{m[2] or '04'}" for m in _VERSION.finditer(found["list"]))
         if versions:
+            # A list of releases, or one as a heading, tells what is supported.
+            own = weight * (1.2 if len(versions) > 1 or sentence.kind == "heading" else 1.0)
             newer = _NEWER.match(text[found.end() :]) is not None or ">" in found[0] or "≥" in found[0]
-            facts.systems.append(SystemSign("ubuntu", versions, newer, weight, spot))
+            facts.systems.append(SystemSign("ubuntu", versions, newer, own, spot))
     if sentence.kind != "code":
         for found in _OTHERS.finditer(text):
             name = found[1].lower()
@@ -108,7 +110,7 @@ def _kernels(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
         return
     for row in reversed(table("machines")["kernel"]):
         if tuple(int(part) for part in row["from"].split(".")) >= wanted:
-            facts.systems.append(SystemSign("ubuntu", (row["ubuntu"],), True, 0.5 * place.weight, spot))
+            facts.systems.append(SystemSign("ubuntu", (row["ubuntu"],), True, 0.7 * place.weight, spot))
             return
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
-from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Spot, quote
+from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Scope, Spot, quote
 from envagent.repository.readers.commands import python_specifier, read_command
+from envagent.repository.readers.scopes import scope_of
 
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+([A-Za-z_]\w*)", re.MULTILINE)
 _FALLBACK = re.compile(
@@ -57,7 +58,7 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
             _imports(path, code, facts)
             for line in code.split("\n"):
                 if line.startswith(("!", "%")):
-                    read_command(path, None, line[1:], facts, scope="component", weight=0.3)
+                    read_command(path, None, line[1:], facts, scope="documented", weight=0.3)
 
 
 def read_script(path: str, text: str, facts: Facts) -> None:
@@ -68,14 +69,19 @@ def read_script(path: str, text: str, facts: Facts) -> None:
         if found and not _FALLBACK.search(text):
             number = text.count("\n", 0, found.start()) + 1
             spot = Spot(path, number, quote(text.split("\n")[number - 1]))
-            facts.gpu.append(GpuSign("command", 1.0, "nvidia", spot, "its code runs on a GPU without asking"))
+            facts.gpu.append(GpuSign("command", _weight(path), "nvidia", spot, "its code runs on a GPU without asking"))
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
-            read_command(path, number, line.strip(), facts, scope="component", weight=0.5)
+            read_command(path, number, line.strip(), facts, scope="documented", weight=0.5 * _weight(path))
+
+
+def _weight(path: str) -> float:
+    return {"main": 1.0, "component": 0.6}.get(scope_of(path) or "", 0.2)
 
 
 def _imports(path: str, code: str, facts: Facts) -> None:
+    scope: Scope = "documented" if scope_of(path) in ("main", "component") else "development"
     known = {p.name for p in facts.packages}
     for found in _IMPORT.finditer(code):
         name = _PACKAGE_OF.get(found[1], found[1].lower().replace("_", "-"))
@@ -83,4 +89,4 @@ def _imports(path: str, code: str, facts: Facts) -> None:
             known.add(name)
             number = code.count("\n", 0, found.start()) + 1
             spot = Spot(path, number if path.endswith(".py") else None, quote(found[0]))
-            facts.packages.append(Package(name, SpecifierSet(), frozenset(), "", "component", spot))
+            facts.packages.append(Package(name, SpecifierSet(), frozenset(), "", scope, spot))

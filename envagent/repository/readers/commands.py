@@ -27,7 +27,8 @@ from envagent.repository.readers.dependencies import conda_package, pip_package
 _GPU: tuple[tuple[re.Pattern[str], float, Vendor | None], ...] = (
     (re.compile(r"--gpus[ =]+(all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b", re.I), 1.2, "nvidia"),
     (re.compile(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b", re.I), 1.2, "amd"),
-    (re.compile(r"\b(CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc\b|\bnvidia-smi\b", re.I), 1.0, "nvidia"),
+    (re.compile(r"\b(CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc\b(?! *--?v)", re.I), 1.0, "nvidia"),
+    (re.compile(r"\bnvidia-smi\b|\bnvcc\b", re.I), 0.4, "nvidia"),
     (re.compile(r"\bCUDA_VISIBLE_DEVICES=\d"), 1.0, "nvidia"),
     (re.compile(r"--device[ =]['\"]?cuda|device\s*=\s*['\"]cuda|\.cuda\(\)|\.to\(['\"]cuda|torch\.device\(['\"]cuda", re.I), 1.0, "nvidia"),
     (re.compile(r"--nproc[-_]per[-_]node[ =]\$?\{?[A-Z0-9]|\btorchrun\b|\btorch\.distributed\.(launch|run)\b", re.I), 1.0, None),

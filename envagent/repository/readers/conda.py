@@ -13,6 +13,7 @@ import yaml
 from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors, quote
 from envagent.repository.readers.dependencies import conda_package, pip_package
 from envagent.repository.readers.scopes import scope_of
+from envagent.repository.yamls import load_yaml
 
 _JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 
@@ -40,7 +41,7 @@ def _dependencies(path: str, text: str, facts: Facts) -> list[object]:
             else []
         )
     try:
-        loaded = yaml.safe_load(_JINJA.sub("0", text))
+        loaded = load_yaml(_JINJA.sub("0", text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         facts.notes.append(f"{path}: not valid YAML ({quote(str(error))}).")
         return []

@@ -16,7 +16,8 @@ import yaml
 from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, PythonSign, Scope, Spot, Vendor, line_of, quote
 from envagent.repository.quantities import gigabytes
 from envagent.repository.readers.commands import python_specifier, read_command
-from envagent.repository.readers.scopes import scope_of, words
+from envagent.repository.readers.scopes import scope_of
+from envagent.repository.yamls import load_yaml
 
 _CUDA_TAG = re.compile(r"(?:cuda|cu)[:_-]?(\d{1,2}\.\d)")
 _IMAGES: tuple[tuple[re.Pattern[str], float, Vendor], ...] = (
@@ -57,7 +58,7 @@ def read_dockerfile(path: str, text: str, facts: Facts) -> None:
         if step["instruction"] == "FROM":
             _image(value, scope, Spot(path, line, quote(f"FROM {value}")), facts)
         elif step["instruction"] == "RUN":
-            inner: Scope = "component" if scope == "main" else scope
+            inner: Scope = "documented" if scope in ("main", "component") else scope
             read_command(path, line, value, facts, scope=inner, weight=0.4 * _FACTOR[scope])
 
 
@@ -77,7 +78,7 @@ def read_compose(path: str, text: str, facts: Facts) -> None:
     """Devices and resources that services reserve."""
     scope = container_scope(path)
     try:
-        loaded: Any = yaml.safe_load(text)
+        loaded: Any = load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         facts.notes.append(f"{path}: not valid YAML.")
         return

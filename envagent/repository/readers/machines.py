@@ -9,6 +9,7 @@ import re
 
 from envagent.repository.facts import Amount, Facts, GpuSign, Spot, SystemSign, line_of, quote
 from envagent.repository.quantities import gigabytes
+from envagent.repository.readers.scopes import scope_of
 
 _MEMORY = re.compile(r"\.memory\s*=\s*[\"']?(\d{3,6})")
 _CPUS = re.compile(r"\.cpus\s*=\s*[\"']?(\d{1,3})")
@@ -43,20 +44,23 @@ def read(path: str, text: str, facts: Facts) -> None:
 def _vagrant(path: str, text: str, facts: Facts) -> None:
     if found := _MEMORY.search(text):
         spot = Spot(path, *line_of(text, [found[0]]))
-        facts.amounts.append(Amount("ram", round(int(found[1]) / 1024, 1), "recommended", 0.8, spot))
+        facts.amounts.append(Amount("ram", round(int(found[1]) / 1024, 1), "recommended", 0.4, spot))
     if found := _CPUS.search(text):
         spot = Spot(path, *line_of(text, [found[0]]))
-        facts.amounts.append(Amount("cores", int(found[1]), "recommended", 0.8, spot))
+        facts.amounts.append(Amount("cores", int(found[1]), "recommended", 0.4, spot))
     if found := _BOX.search(text):
         version = _CODENAMES.get(found[1], f"{found[1][:2]}.04")
-        facts.systems.append(SystemSign("ubuntu", (version,), False, 1.0, Spot(path, *line_of(text, [found[0]]))))
+        facts.systems.append(SystemSign("ubuntu", (version,), False, 0.5, Spot(path, *line_of(text, [found[0]]))))
 
 
 def _batch(path: str, text: str, facts: Facts) -> None:
+    scope = scope_of(path)
+    if scope not in ("main", "component"):
+        return
     for found in _BATCH.finditer(text):
-        option = found[1]
+        option = found[1].partition("#")[0]
         spot = Spot(path, text.count("\n", 0, found.start()) + 1, quote(found[0]))
-        if re.search(r"gpu", option, re.IGNORECASE):
+        if re.search(r"--gres=gpu|--gpus|ngpus", option, re.IGNORECASE):
             facts.gpu.append(GpuSign("command", 1.0, None, spot, "its batch script asks for a GPU"))
         elif (memory := re.search(r"--mem[= ](\S+)", option)) and (
             size := gigabytes(memory[1] + ("B" if memory[1][-1:] in "GgMm" else ""))

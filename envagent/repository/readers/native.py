@@ -28,6 +28,7 @@ _CUDA = re.compile(
 _ROCM = re.compile(
     r"find_package\s*\(\s*(HIP|ROCM|rocblas|hip)\b|\bhipcc\b|HIP_PATH|enable_language\s*\(\s*HIP", re.IGNORECASE
 )
+_SWITCH = re.compile(r"^\s*option\s*\(\s*\w*(?:CUDA|GPU|HIP|ROCM)\w*\s.*\bOFF\s*\)", re.IGNORECASE)
 _CUDA_VERSION = re.compile(r"find_package\s*\(\s*CUDA(?:Toolkit)?\s+(\d+\.\d+)", re.IGNORECASE)
 _SPECIAL: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("mpi", re.compile(r"find_package\s*\(\s*MPI\b|\bmpi(cc|cxx|c\+\+|f90|fort)\b|AX_MPI|dependency\('mpi", re.IGNORECASE)),
@@ -61,6 +62,8 @@ def read(path: str, text: str, facts: Facts) -> None:
         if vendor and not (gpu_seen and conditional):
             gpu_seen = True
             facts.gpu.append(GpuSign("sources", 2.0 * own, vendor, spot, "its build compiles for a GPU"))
+        if _SWITCH.search(line):
+            facts.gpu.append(GpuSign("optional", -0.8 * factor, None, spot, "its build makes GPUs a choice"))
         if version := _CUDA_VERSION.search(line):
             facts.cuda.append(CudaSign(f">={version[1]}", own, spot))
         for tag, pattern in _SPECIAL:
@@ -82,9 +85,9 @@ def _lines(name: str, text: str) -> Iterator[tuple[int, str, bool]]:
         if name == "cmakelists.txt":
             if low.startswith("endif"):
                 depth = max(0, depth - 1)
-            yield number, line, depth > 0 or low.startswith("option")
-            if re.match(r"if\s*\(", low):
-                depth += 1
+            begins = re.match(r"if\s*\(", low) is not None
+            yield number, line, depth > 0 or begins or "quiet" in low or low.startswith("option")
+            depth += begins
         elif name.startswith(("makefile", "gnumakefile")):
             if low.startswith("endif"):
                 depth = max(0, depth - 1)
