@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,27 @@ def changed(entry: dict[str, Any], folder: Path, **auth: str) -> Cloud:
 def test_an_application_credential_logs_in(target: Target, tmp_path: Path, wire: Wire) -> None:
     identity = changed(credential(target), tmp_path).identity()
     assert identity.project_id == wire.project_id
+
+
+@pytest.mark.parametrize("endings", [(), ("appcred-unrestricted", "appcred")], ids=["the user", "a credential"])
+def test_the_same_by_variables(endings: tuple[str, ...], target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = target.entries[target.entry(*endings) if endings else target.name]
+    for name in [name for name in os.environ if name.startswith("OS_")]:
+        monkeypatch.delenv(name)
+    settings = {key: value for key, value in entry.items() if isinstance(value, str)}
+    for key, value in {**settings, **entry["auth"]}.items():
+        monkeypatch.setenv(f"OS_{key.upper()}", str(value))
+    identity = connect(None).identity()
+    assert identity.cloud is None
+    assert identity == target.cloud.identity().model_copy(update={"cloud": None})
+
+
+def test_threads_share_an_adapter(target: Target) -> None:
+    cloud, _ = target.open_entry(target.name)
+    reads = [cloud.networks, cloud.images, cloud.leases, cloud.servers, cloud.floating_ips, cloud.keypairs] * 4
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda read: read(), reads))
+    assert [len(each) for each in results[:6]] == [len(each) for each in results[-6:]]
 
 
 @pytest.mark.parametrize(
