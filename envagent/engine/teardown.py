@@ -101,6 +101,7 @@ class Teardown:
                 if not error.retryable:
                     raise
                 left, trouble = None, error
+            ledger.flush()
             unsettled = self._unsettled(kind, holdings, looked_at)
             if left == [] and unsettled is None:
                 return
