@@ -1,8 +1,9 @@
-"""The time: wall-clock UTC for what is stored, and a sleep that a stop request ends at once."""
+"""The time: wall-clock UTC for what is stored, a steady clock for what is waited for in one process."""
 
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -12,6 +13,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Give the current time, aware, UTC."""
+
+    def steady(self) -> float:
+        """Give seconds of a clock that nobody sets."""
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
         """Return after `seconds`, or at once when `wake` is set."""
@@ -23,6 +27,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Give the current time, aware, UTC."""
         return datetime.now(UTC)
+
+    def steady(self) -> float:
+        """Give seconds of a clock that nobody sets."""
+        return time.monotonic()
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
         """Return after `seconds`, or at once when `wake` is set."""

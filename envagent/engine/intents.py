@@ -36,6 +36,9 @@ from envagent.errors import AmbiguousOwner, Conflict, EnvagentError, OutcomeUnkn
 REPEAT_DELETE = timedelta(seconds=15)
 """How long a delete is given before it is asked for again."""
 
+LONGEST_CALL = timedelta(minutes=10)
+"""No process waits longer for one answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -87,7 +90,7 @@ class Ledger:
     next checkpoint, which follows at once or is replaced by adoption after a crash.
 
     Args:
-        settle: how long a sent request may still be on its way before its absence is believed.
+        settle: how long a request may still be on its way when its answer was given up.
         announce: called with every event.
         check_stop: called before a write is sent; raises Stopped when the user asked to stop.
     """
@@ -154,6 +157,7 @@ class Ledger:
         if intent is not None and intent.state == IntentState.DONE:
             return self._known(intent)
         if intent is not None and intent.state == IntentState.SENT:
+            looked_at = self._clock.now()
             found = [one for one in kind.find(self._holdings.run_id) if one.number == number]
             if len(found) > 1:
                 listed = ", ".join(f"{one.name} ({one.id})" for one in found)
@@ -163,7 +167,7 @@ class Ledger:
                 )
             if found:
                 return self._close(intent, found[0], Ownership.ADOPTED)
-            unsettled = self._unsettled(intent)
+            unsettled = self._unsettled(intent, looked_at)
             if unsettled is not None:
                 return unsettled
         return self._send(kind, number, name, request, make)
@@ -256,19 +260,18 @@ class Ledger:
         row = None if intent.cloud_id is None else self._holdings.resource(intent.kind, intent.cloud_id)
         return row is not None and row.state == ResourceState.ABSENT
 
-    def _unsettled(self, intent: IntentRecord) -> NotYet | None:
-        now = self._clock.now()
-        sent = from_text(intent.sent_at)
-        if sent > now:  # the clock was set back: count the window from now on
-            intent.sent_at = to_text(now)
-            sent = now
-        settled = sent + self._settle
-        if now >= settled:
+    def _unsettled(self, intent: IntentRecord, looked_at: datetime) -> NotYet | None:
+        """Wait on unless the look that found nothing began after the settle window."""
+        if from_text(intent.sent_at) > looked_at:  # the clock was set back: count the window from now on
+            intent.sent_at = to_text(looked_at)
+        settled = settled_by(intent, self._holdings, self._settle, looked_at)
+        if looked_at >= settled:
             return None
+        now = self._clock.now()
         pause = max(self._settle / 20, timedelta(milliseconds=50))
         return NotYet(
             f"a lost request for {intent.kind} {intent.name} to show",
-            min(now + pause, settled),
+            max(now, min(now + pause, settled)),
             settled,
             "not seen",
         )
@@ -282,7 +285,8 @@ class Ledger:
         make: Callable[[], Found],
     ) -> Found | NotYet:
         self._check_stop()
-        now = to_text(self._clock.now())
+        self._holdings.met[kind.name, number] = self._clock.now()
+        now = to_text(self._holdings.met[kind.name, number])
         intent = self._holdings.intents.get((kind.name, number))
         if intent is None:
             intent = IntentRecord(
@@ -307,6 +311,8 @@ class Ledger:
         try:
             found = make()
         except OutcomeUnknown as error:
+            intent.sent_at = to_text(self._clock.now())
+            self.pending.append(intent)
             self.note("outcome_unknown", f"no usable answer to the request for {kind.name} {name}: {error.message}")
             return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
         except EnvagentError as error:
@@ -390,6 +396,12 @@ def revive(stored: Mapping[str, Any]) -> EnvagentError:
     )
 
 
-def settled_by(intent: IntentRecord, settle: timedelta) -> datetime:
-    """Tell when the absence of a sent intent's object may be believed."""
-    return from_text(intent.sent_at) + settle
+def settled_by(intent: IntentRecord, holdings: Holdings, settle: timedelta, now: datetime) -> datetime:
+    """Tell when the absence of a sent intent's object may be believed.
+
+    The window opens when the answer was given up. A process that died in the call cannot say when that was: for what
+    it had sent, the window opens at the first look of this process, unless that is very long after.
+    """
+    sent = from_text(intent.sent_at)
+    first_look = holdings.met.setdefault((intent.kind, intent.number), now)
+    return max(sent, min(first_look, sent + LONGEST_CALL)) + settle

@@ -44,6 +44,10 @@ def new_run_id() -> str:
     return "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in os.urandom(ID_LENGTH))
 
 
+SLACK = 0.001
+"""Seconds by which a look may be early: sums of times in floating point must not cost an idle round."""
+
+
 class Standing(Enum):
     """How an advance left its run."""
 
@@ -87,7 +91,8 @@ class RetryPolicy:
 class _Live:
     """What only the living process knows of a stage."""
 
-    look_again: datetime | None = None
+    due: float | None = None
+    """When to enter it again, on the steady clock; None is at once."""
     blocked: bool = False
     failures: int = 0
 
@@ -233,9 +238,10 @@ class Runner(Generic[Services]):
         run = flight.run
         if run.row.state == RunState.SUCCEEDED:
             return Progress(Standing.SUCCEEDED)
-        confirmed = self._confirm(flight)
-        if confirmed is not None:
-            return confirmed
+        if not self.stop.is_set():
+            unconfirmed = self._confirm(flight)
+            if unconfirmed is not None:
+                return unconfirmed
         under_way: dict[Future[_Entry], str] = {}
         failed: EnvagentError | None = None
         while True:
@@ -269,7 +275,7 @@ class Runner(Generic[Services]):
         if workers == 1:
             while queue:
                 when, index = heapq.heappop(queue)
-                self._clock.sleep(when - self._clock.now().timestamp(), self.stop)
+                self._clock.sleep(when - self._clock.steady(), self.stop)
                 self._requeue(queue, results, index, self.advance(ordered[index]))
         else:
             with ThreadPoolExecutor(workers, thread_name_prefix="run") as pool:
@@ -295,7 +301,7 @@ class Runner(Generic[Services]):
             except EnvagentError as error:
                 live.failures += 1
                 policy = self._retries.get(step.name, self._retry)
-                if error.retryable and live.failures <= policy.tries and not self.stop.is_set():
+                if error.retryable and live.failures <= policy.tries:
                     pause = policy.pause(live.failures, error.retry_after)
                     return Progress(Standing.WAITING, self._clock.now() + timedelta(seconds=pause))
                 self._fail(flight, error, entry)
@@ -306,26 +312,24 @@ class Runner(Generic[Services]):
         return None
 
     def _due(self, flight: Flight[Services]) -> list[str]:
-        now = self._clock.now()
+        now = self._clock.steady() + SLACK
         due = []
         for key in self.pipeline.order:
             if key in flight.run.outputs or not flight.run.is_ready(key):
                 continue
             live = flight.live.get(key)
-            if live is None or (not live.blocked and (live.look_again is None or live.look_again <= now)):
+            if live is None or (not live.blocked and (live.due is None or live.due <= now)):
                 due.append(key)
         return due
 
     def _patience(self, flight: Flight[Services], under_way: Iterable[str]) -> float | None:
         """How long the loop may sleep on the stages under way before a waiting one is due."""
         waiting = [
-            live.look_again
+            live.due
             for key, live in flight.live.items()
-            if live.look_again is not None and key not in under_way and key not in flight.run.outputs
+            if live.due is not None and key not in under_way and key not in flight.run.outputs
         ]
-        if not waiting:
-            return None
-        return max(0.0, (min(waiting) - self._clock.now()).total_seconds())
+        return max(0.0, min(waiting) - self._clock.steady()) if waiting else None
 
     def _entry(self, flight: Flight[Services], key: str) -> _Entry:
         run = flight.run
@@ -353,10 +357,12 @@ class Runner(Generic[Services]):
                 self._finish(flight, entry, result)
             case NotYet():
                 live.failures = 0
-                live.look_again, live.blocked = result.look_again, result.look_again is None
+                live.blocked = result.look_again is None
+                if result.look_again is not None:
+                    pause = (result.look_again - self._clock.now()).total_seconds()
+                    live.due = self._clock.steady() + pause
                 self._note_wait(run.stages[key], entry.context, result)
             case Stopped():
-                live.look_again = self._clock.now()
                 entry.context.ledger.flush()
             case EnvagentError():
                 policy = self._retries.get(run.stages[key].step, self._retry)
@@ -365,7 +371,7 @@ class Runner(Generic[Services]):
                     self._fail(flight, result, entry)
                     return result
                 pause = policy.pause(live.failures, result.retry_after)
-                live.look_again = self._clock.now() + timedelta(seconds=pause)
+                live.due = self._clock.steady() + pause
                 told = f"{result.message}; again in {pause:.0f} s (try {live.failures + 1})"
                 self._write(entry.context, self._line(run, "stage_retrying", key, told))
             case BaseException():
@@ -463,12 +469,10 @@ class Runner(Generic[Services]):
                 transaction.save(self._touched(run.row), line)
             self._announce(line)
             return Progress(Standing.STOPPED)
-        looks = [
-            live.look_again
-            for key, live in flight.live.items()
-            if live.look_again is not None and key not in run.outputs
-        ]
-        return Progress(Standing.WAITING, min(looks)) if looks else Progress(Standing.BLOCKED)
+        pause = self._patience(flight, ())
+        if pause is None:
+            return Progress(Standing.BLOCKED)
+        return Progress(Standing.WAITING, self._clock.now() + timedelta(seconds=pause))
 
     # --- the loop
 
@@ -481,8 +485,8 @@ class Runner(Generic[Services]):
     ) -> None:
         under_way: dict[Future[Progress], int] = {}
         while queue or under_way:
-            now = self._clock.now().timestamp()
-            while queue and (queue[0][0] <= now or self.stop.is_set()):
+            now = self._clock.steady()
+            while queue and (queue[0][0] <= now + SLACK or self.stop.is_set()):
                 _, index = heapq.heappop(queue)
                 under_way[pool.submit(self.advance, flights[index])] = index
             pause = max(0.0, queue[0][0] - now) if queue else None
@@ -493,10 +497,12 @@ class Runner(Generic[Services]):
             for future in done:
                 self._requeue(queue, results, under_way.pop(future), future.result())
 
-    @staticmethod
-    def _requeue(queue: list[tuple[float, int]], results: dict[int, Progress], index: int, progress: Progress) -> None:
+    def _requeue(
+        self, queue: list[tuple[float, int]], results: dict[int, Progress], index: int, progress: Progress
+    ) -> None:
         if progress.standing is Standing.WAITING and progress.look_again is not None:
-            heapq.heappush(queue, (progress.look_again.timestamp(), index))
+            pause = (progress.look_again - self._clock.now()).total_seconds()
+            heapq.heappush(queue, (self._clock.steady() + pause, index))
         else:
             results[index] = progress
 

@@ -134,6 +134,7 @@ class IntentRecord(Record):
     """The stage's attempt that last sent it."""
     sends: int = 0
     sent_at: str
+    """When it was last sent; from an answer that was given up on, that moment."""
     cloud_id: str | None = None
     error: str | None = None
 

@@ -133,7 +133,7 @@ class Teardown:
     def _unsettled(self, kind: ResourceKind, holdings: Holdings, looked_at: datetime) -> datetime | None:
         """Give the moment before which a lost request's object may still appear."""
         moments = [
-            settled_by(intent, self._settle)
+            settled_by(intent, holdings, self._settle, looked_at)
             for (name, _), intent in holdings.intents.items()
             if name == kind.name and intent.state == IntentState.SENT
         ]

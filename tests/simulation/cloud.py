@@ -51,6 +51,9 @@ class VirtualClock:
     def now(self) -> datetime:
         return self.at
 
+    def steady(self) -> float:
+        return self.at.timestamp()
+
     def sleep(self, seconds: float, wake: object) -> None:
         self.at += timedelta(seconds=max(0.0, seconds))
 

@@ -136,11 +136,28 @@ def test_a_clock_set_back_does_not_lengthen_a_wait_beyond_its_timeout(
     one = process()
     flight = one.runner.begin(Request(), services)
     one.runner.advance(flight)
-    clock.at -= timedelta(hours=1)
+    clock.set_back(timedelta(hours=1))
     back = clock.now()
     two = process()
     two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
     assert clock.now() - back <= timedelta(seconds=301)
+
+
+def test_a_clock_set_back_under_a_running_process_does_not_stop_its_looks(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    looks: list[float] = []
+
+    def think(context: Context[Services]) -> Thought | NotYet:
+        looks.append(clock.steady())
+        if len(looks) == 3:
+            clock.set_back(timedelta(hours=1))
+        return Thought(words=0) if len(looks) > 6 else NotYet("the moon", clock.now() + timedelta(seconds=10))
+
+    services.think = think
+    one = process()
+    one.runner.drive([one.runner.begin(Request(), services)])
+    assert [after - before for before, after in itertools.pairwise(looks)] == [10.0] * 6
 
 
 def test_try_again_errors_are_retried_with_growing_pauses_then_fail_resumably(

@@ -156,7 +156,7 @@ def test_a_lost_request_that_never_came_does_not_hold_for_ever(
     one = process()
     flight = one.runner.begin(Request(), services)
     one.runner.advance(flight)
-    clock.at -= timedelta(hours=1)
+    clock.set_back(timedelta(hours=1))
     back = clock.now()
     teardown(process(), services, clock)
     assert clock.now() - back <= SETTLE + timedelta(seconds=10)

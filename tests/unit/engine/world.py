@@ -28,6 +28,15 @@ class TestClock:
 
     def __init__(self) -> None:
         self.at = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+        self.set_back_by = timedelta()
+
+    def set_back(self, by: timedelta) -> None:
+        """Somebody sets the wall clock; the steady one goes on."""
+        self.at -= by
+        self.set_back_by += by
+
+    def steady(self) -> float:
+        return (self.at + self.set_back_by).timestamp()
 
     def now(self) -> datetime:
         return self.at
