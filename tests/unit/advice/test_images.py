@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from envagent.advice.images import explain, find_named, misfit, ranked, shortlist, ssh_user, traits
+from envagent.advice.images import (
+    explain,
+    find_named,
+    lacking,
+    misfit,
+    ranked,
+    shortlist,
+    ssh_user,
+    traits,
+    worse,
+)
 from envagent.advice.needs import need_of
 from envagent.catalog import flavors
 from envagent.errors import UsageError
@@ -143,6 +153,53 @@ class TestChoice:
             "CC-CentOS9-Stream",
         ]
         assert shortlist(found[:1]) == found[:1]
+
+    def test_of_dated_builds_without_a_date_the_name_tells_the_newest(self) -> None:
+        names = ("CC-Ubuntu24.04-20231115", "CC-Ubuntu24.04_2025-05-05 19:32:07", "CC-Ubuntu24.04-20240326")
+        dated = [image(name, created_at=None) for name in names]
+        found = ranked(dated, [one("compute_skylake")], need_of(analysis()))
+        assert [i.name for i in found] == [names[1], names[2], names[0]]
+
+    def test_of_two_toolkits_of_one_release_the_current_one(self) -> None:
+        offered = [image("CC-Ubuntu20.04-CUDA11"), image("CC-Ubuntu20.04-CUDA")]
+        assert best("gpu_v100", offered=offered, **GPU) == "CC-Ubuntu20.04-CUDA"
+
+    def test_images_for_the_best_node_come_first(self) -> None:
+        nodes = [one("gpu_k80", "CHI@TACC"), one("gpu_p100", "CHI@TACC")]
+        found = ranked(ALL, nodes, need_of(analysis(**GPU)))
+        assert found[0].name == "CC-Ubuntu20.04-CUDA11" and "CC-Ubuntu24.04-CUDA" in [i.name for i in found]
+
+    @pytest.mark.parametrize(
+        ("chosen", "wanted", "words"),
+        [
+            ("CC-Ubuntu20.04", {}, "no longer maintained"),
+            ("CC-CentOS9-Stream", {}, "another distribution"),
+            ("CC-Ubuntu24.04", {"os_type": "ubuntu", "os_version": "22.04"}, "not the release 22.04"),
+            ("CC-Ubuntu24.04_2025-05-05 19:32:07.856003", {}, "superseded"),
+            ("CC-Ubuntu22.04", {}, None),
+        ],
+    )
+    def test_where_another_choice_is_worse_than_the_rules(
+        self, chosen: str, wanted: dict[str, Any], words: str | None
+    ) -> None:
+        need = need_of(analysis(**wanted))
+        first = ranked(ALL, [one("compute_skylake")], need)[0]
+        found = worse(image(chosen), first, need)
+        assert (found is None) is (words is None) and (words or "") in (found or "")
+        assert worse(first, image(chosen), need) is None
+
+    @pytest.mark.parametrize("version", ["9", "9-stream", "9.4", "Stream 9"])
+    def test_releases_are_compared_as_people_write_them(self, version: str) -> None:
+        offered = images(["CC-CentOS9-Stream", "CC-Ubuntu24.04"])
+        assert best("compute_skylake", offered=offered, os_type="centos", os_version=version) == "CC-CentOS9-Stream"
+
+    def test_what_a_node_would_need_is_said(self) -> None:
+        need = need_of(analysis(**GPU))
+        assert (
+            lacking(images(["CC-Ubuntu24.04"]), one("gpu_k80", "CHI@TACC"), need) == "the cuda variant is not offered"
+        )
+        old = lacking(images(["CC-Ubuntu24.04-CUDA"]), one("gpu_k80", "CHI@TACC"), need)
+        assert old == "CC-Ubuntu24.04-CUDA: the Tesla K80 is too old for its CUDA 12.6"
 
     def test_the_choice_does_not_depend_on_the_order_of_the_list(self) -> None:
         need = need_of(analysis(**GPU))

@@ -220,6 +220,23 @@ class TestOrder:
             ("compute_skylake", "CHI@UC"),
         ]
 
+    def test_a_last_resort_of_one_site_gives_way_to_another_site(self) -> None:
+        wanted = analysis(ram_gb=400)
+        uc = placed(wanted, live=hosts("gpu_a100_pcie", 1), occupied=[])
+        tacc = placed(wanted, "CHI@TACC", hosts("storage_hierarchy", 1), [busy("storage_hierarchy-0", -1, 5)])
+        both = combine([uc, tacc])
+        assert names(both) == ["storage_hierarchy"]
+        assert "does not need" in both.excluded["gpu_a100_pcie at CHI@UC"]
+        assert names(combine([uc])) == ["gpu_a100_pcie"]
+
+    def test_a_candidate_says_what_it_is(self) -> None:
+        live = hosts("gpu_rtx_6000", 1)
+        free = placed(analysis(gpu_required=True), live=live, occupied=[]).best.why
+        assert free == "24 cores, 192 GB RAM, 1 x Quadro RTX 6000 24 GB, 2 SU/h, 1 free now"
+        taken = placed(analysis(gpu_required=True), live=live, occupied=[busy("gpu_rtx_6000-0", -1, 5)]).best.why
+        assert taken.endswith("2 SU/h, free from 2026-11-23 17:05 UTC")
+        assert placed(analysis(gpu_required=True)).best.why.endswith("availability not shown")
+
 
 class TestIdleGpus:
     """A CPU project leaves the GPUs to those who need them."""

@@ -61,6 +61,18 @@ def test_a_window_needs_its_margins_on_both_sides() -> None:
     assert first_start([follows], NOW, hour) == follows.end + MARGIN
 
 
+def test_a_window_that_just_fits_is_taken() -> None:
+    hour = timedelta(hours=1)
+    before = Occupation(host_id="h", start=NOW - hour, end=NOW - MARGIN)
+    after = Occupation(host_id="h", start=NOW + hour + MARGIN, end=NOW + 9 * hour)
+    assert is_free([before, after], NOW, NOW + hour)
+    assert first_start([before, after], NOW, hour) == NOW
+    assert first_start([before, after], NOW, hour + MINUTE) == after.end + MARGIN
+    odd = NOW + timedelta(seconds=7)
+    ended = Occupation(host_id="h", start=NOW - hour, end=odd - MARGIN)
+    assert first_start([ended], odd, hour) == odd
+
+
 def test_a_start_that_is_not_now_is_a_whole_minute() -> None:
     busy = [Occupation(host_id="h", start=NOW, end=NOW + timedelta(minutes=10, seconds=1, microseconds=5))]
     assert first_start(busy, NOW, MINUTE) == NOW + 16 * MINUTE

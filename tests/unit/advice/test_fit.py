@@ -1,0 +1,168 @@
+"""Single nodes against single needs: the exact edges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from envagent.advice.fit import lack, reluctance, warnings, waste
+from envagent.advice.needs import need_of
+from envagent.advice.specials import demands
+from envagent.catalog import flavors
+
+from .samples import analysis, one, types
+
+GPU = {"gpu_required": True, "gpu_vendor": "nvidia", "cuda_required": True}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "fits"),
+    [
+        ({"cores": 24}, "compute_skylake", True),
+        ({"cores": 25}, "compute_skylake", False),
+        ({"ram": 192}, "compute_skylake", True),
+        ({"ram": 193}, "compute_skylake", False),
+        ({"disk": 240}, "compute_skylake", True),
+        ({"disk": 241}, "compute_skylake", False),
+        ({"disk": 480 + 2 * 960}, "compute_nvdimm", True),
+        ({"disk": 480 + 2 * 960 + 1}, "compute_nvdimm", False),
+        ({**GPU, "gpu_memory_gb": 24}, "gpu_rtx_6000", True),
+        ({**GPU, "gpu_memory_gb": 24.5}, "gpu_rtx_6000", False),
+        ({**GPU, "gpu_count": 4}, "gpu_v100", True),
+        ({**GPU, "gpu_count": 5}, "gpu_v100", False),
+        ({**GPU, "cuda_version": "13.0"}, "gpu_rtx_6000", True),
+        ({**GPU, "cuda_version": "13.0"}, "gpu_v100", False),
+    ],
+)
+def test_a_need_that_is_just_met_is_met(wanted: dict[str, Any], kind: str, fits: bool) -> None:
+    assert (lack(one(kind), need_of(analysis(**wanted)), ()) is None) is fits
+
+
+def test_what_is_unknown_does_not_count_as_there() -> None:
+    node = one("compute_skylake").model_copy(update={"cores": 0, "disk_gb": 0})
+    assert lack(node, need_of(analysis()), ()) == "its cores are unknown"
+    assert lack(node.model_copy(update={"cores": 8}), need_of(analysis()), ()) == "its disk is unknown"
+    gpus = one("gpu_rtx_6000")
+    assert gpus.gpu is not None
+    dark = gpus.model_copy(update={"gpu": gpus.gpu.model_copy(update={"memory_gb": None})})
+    assert "memory of its Quadro RTX 6000 is unknown" in (
+        lack(dark, need_of(analysis(**GPU, gpu_memory_gb=8)), ()) or ""
+    )
+    assert lack(dark, need_of(analysis(**GPU)), ()) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "region", "cuda", "held_back"),
+    [
+        ("gpu_m40", "CHI@TACC", None, True),
+        ("gpu_m40", "CHI@TACC", "12.0", True),
+        ("gpu_m40", "CHI@TACC", "11.8", False),
+        ("gpu_p100", "CHI@TACC", None, False),
+        ("gpu_p100", "CHI@TACC", "12.0", False),
+        ("gpu_v100", "CHI@UC", "10.2", False),
+        ("gpu_rtx_6000", "CHI@UC", "10.0", False),
+        ("gpu_a100_pcie", "CHI@UC", "10.2", True),
+        ("gpu_a100_pcie", "CHI@UC", "11.0", False),
+        ("gpu_h100", "CHI@TACC", "11.4", True),
+        ("gpu_h100", "CHI@TACC", "11.8", False),
+    ],
+)
+def test_gpus_are_held_back_by_their_age(kind: str, region: str, cuda: str | None, held_back: bool) -> None:
+    need = need_of(analysis(**GPU, cuda_version=cuda))
+    assert (reluctance(one(kind, region), need) is not None) is held_back
+
+
+@pytest.mark.parametrize(
+    ("kind", "region", "cuda", "said"),
+    [
+        ("gpu_p100", "CHI@TACC", None, True),
+        ("gpu_v100", "CHI@UC", None, True),
+        ("gpu_v100", "CHI@UC", "12.1", False),
+        ("gpu_rtx_6000", "CHI@UC", None, False),
+        ("gpu_a100_pcie", "CHI@UC", None, False),
+    ],
+)
+def test_what_cuda_13_drops_is_said(kind: str, region: str, cuda: str | None, said: bool) -> None:
+    found = warnings(one(kind, region), need_of(analysis(**GPU, cuda_version=cuda)))
+    assert any("dropped by CUDA 13" in text for text in found) is said
+
+
+def test_raw_disks_and_unknown_ram_are_said() -> None:
+    assert "raw" in warnings(one("compute_nvdimm"), need_of(analysis(disk=481)))[0]
+    assert warnings(one("compute_nvdimm"), need_of(analysis(disk=480))) == ()
+    assert "RAM is not known" in warnings(one("arm_thunder", "CHI@NCAR"), need_of(analysis(architecture="aarch64")))[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "expected"),
+    [
+        ("compute_skylake", {"cores": 24, "ram": 192}, 0.0),
+        ("compute_skylake", {"cores": 12, "ram": 96}, 2.0),
+        ("storage_nvme", {"cores": 48, "ram": 256}, 3.0),
+        ("gpu_rtx_6000", {"cores": 24, "ram": 192, **GPU, "gpu_memory_gb": 24}, 0.0),
+        ("gpu_rtx_6000", {"cores": 24, "ram": 192, **GPU, "gpu_memory_gb": 12}, 1.0),
+        ("gpu_rtx_6000", {"cores": 24, "ram": 192, **GPU, "gpu_memory_gb": 2}, 1.58),
+        ("gpu_rtx_6000", {"cores": 24, "ram": 192, **GPU}, 0.0),
+        ("gpu_rtx_6000", {"cores": 24, "ram": 192}, 4.0),
+        ("gpu_v100", {"cores": 40, "ram": 128, **GPU, "gpu_count": 2, "gpu_memory_gb": 32}, 2.0),
+    ],
+)
+def test_waste_counts_doublings_and_idle_specials(kind: str, wanted: dict[str, Any], expected: float) -> None:
+    assert waste(one(kind), need_of(analysis(**wanted))) == expected
+
+
+class TestSpecials:
+    """From words to what a node must have."""
+
+    @pytest.mark.parametrize(
+        ("text", "kind"),
+        [
+            ("Xilinx Alveo U280", "FPGA"),
+            ("IB verbs", "InfiniBand"),
+            ("Mellanox ConnectX-5", "RDMA"),
+            ("GPUDirect RDMA", "RDMA"),
+            ("Intel Optane DCPMM", "persistent memory"),
+            ("ZNS SSD", "ZNS"),
+            ("NVMe", "NVMe"),
+            ("8-NUMA-node machine", "many NUMA nodes"),
+            ("numa", "NUMA"),
+            ("Intel SGX", "SGX"),
+            ("DPDK", "a physical machine"),
+            ("custom kernel", "a physical machine"),
+        ],
+    )
+    def test_words_are_recognised(self, text: str, kind: str) -> None:
+        found, _ = demands([text], types())
+        assert [d.kind.name for d in found] == [kind]
+
+    @pytest.mark.parametrize("text", ["docker", "mpi", "cuDNN", "Python 3", ""])
+    def test_what_is_no_hardware_demands_none(self, text: str) -> None:
+        assert demands([text], types()) == ((), ())
+
+    def test_one_kind_counts_once(self) -> None:
+        assert len(demands(["rdma", "RoCE", "ofed"], types())[0]) == 1
+
+    def test_a_lower_level_counts_with_a_warning_where_the_best_is_not_to_be_had(self) -> None:
+        two_sockets = [one("compute_skylake"), one("gpu_v100")]
+        (demand,), (warning,) = demands(["many numa nodes"], two_sockets)
+        assert demand.test is not None and all(demand.test(n) for n in two_sockets)
+        assert "two sockets at most" in warning
+        (best,), none = demands(["many numa nodes"], types())
+        assert best.test is not None and none == ()
+        assert [n.name for n in types() if best.test(n)] == ["compute_nvdimm"]
+
+    def test_a_soft_special_that_nobody_has_demands_nothing(self) -> None:
+        (demand,), (warning,) = demands(["numa"], [one("compute_zen5_grado", "CHI@NCAR")])
+        assert demand.test is None and "one socket" in warning
+
+    def test_a_strict_special_that_nobody_has_excludes_everybody(self) -> None:
+        (demand,), found = demands(["rdma"], types("CHI@NCAR"))
+        assert demand.test is not None and found == ()
+        assert not any(demand.test(n) for n in types("CHI@NCAR"))
+
+    def test_a_virtual_machine_is_no_physical_one(self) -> None:
+        (demand,), (warning,) = demands(["dpdk"], flavors("KVM@TACC"))
+        assert demand.test is None and "virtual" in warning
+        (physical,), nothing = demands(["dpdk"], types())
+        assert physical.test is not None and nothing == ()
