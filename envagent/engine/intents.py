@@ -311,7 +311,7 @@ class Ledger:
         try:
             found = make()
         except OutcomeUnknown as error:
-            intent.sent_at = to_text(self._clock.now())
+            intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(describe(error))
             self.pending.append(intent)
             self.note("outcome_unknown", f"no usable answer to the request for {kind.name} {name}: {error.message}")
             return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
@@ -403,5 +403,7 @@ def settled_by(intent: IntentRecord, holdings: Holdings, settle: timedelta, now:
     it had sent, the window opens at the first look of this process, unless that is very long after.
     """
     sent = from_text(intent.sent_at)
+    if intent.error is not None:
+        return sent + settle
     first_look = holdings.met.setdefault((intent.kind, intent.number), now)
     return max(sent, min(first_look, sent + LONGEST_CALL)) + settle

@@ -134,9 +134,10 @@ class IntentRecord(Record):
     """The stage's attempt that last sent it."""
     sends: int = 0
     sent_at: str
-    """When it was last sent; from an answer that was given up on, that moment."""
+    """When it was last sent; once the answer was given up, when that was."""
     cloud_id: str | None = None
     error: str | None = None
+    """Why it was refused, or why its answer was given up (JSON)."""
 
 
 class IntentTable(IntentRecord, table=True):
