@@ -1,0 +1,312 @@
+"""Commands in forked children: the parent has imported everything, so that a command costs what it does.
+
+It owns the fork, the child's surroundings and what came of it. The parent must have no threads when it forks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import shutil
+import signal
+import sqlite3
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.crash.hooks import Exchange, Strike, Watch
+from tests.crash.world import CLOUD, SERVER_NAME, World
+
+HUNG_SECONDS = 60.0
+
+
+def invoke(argv: Sequence[str]) -> int:
+    """Run one command line as the installed script does; give its exit code."""
+    from envagent.cli.main import main
+
+    sys.argv = ["envagent", *argv]
+    try:
+        code = main()
+    except SystemExit as left:
+        code = left.code
+    return code if isinstance(code, int) else 0 if code is None else 1
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a command."""
+
+    argv: tuple[str, ...]
+    code: int | None
+    """None when a signal ended it."""
+    signal: int | None
+    out: str
+    err: str
+    trace: tuple[dict[str, Any], ...]
+    seconds: float
+    ended: float
+    """When it had ended, in seconds since the epoch."""
+
+    @property
+    def killed(self) -> bool:
+        """Whether SIGKILL ended it."""
+        return self.signal == signal.SIGKILL
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """What it sent, in order."""
+        return [Exchange(one["method"], one["path"], one["occurrence"]) for one in self.trace if one["event"] == "send"]
+
+    @property
+    def commits(self) -> int:
+        """How many transactions of the journal it committed."""
+        return sum(one["event"] == "commit" for one in self.trace)
+
+    @property
+    def struck(self) -> bool:
+        """Whether a planned signal was sent."""
+        return any(one["event"] == "strike" for one in self.trace)
+
+    @property
+    def unrecorded(self) -> list[str]:
+        """Writes that were not in the journal when they were sent."""
+        return [one["what"] for one in self.trace if one["event"] == "unrecorded"]
+
+    def __str__(self) -> str:
+        end = f"signal {self.signal}" if self.code is None else f"exit {self.code}"
+        return f"{' '.join(self.argv)}: {end}\n{self.out[-1500:]}{self.err[-3000:]}"
+
+
+@dataclass
+class Home:
+    """One ENVAGENT_HOME and the folder around it: a user's machine."""
+
+    world: World
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    _count: int = 0
+
+    @classmethod
+    def make(cls, world: World, name: str, **environment: str) -> Home:
+        """Make an empty one."""
+        folder = world.folder / "homes" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return cls(world, folder, environment)
+
+    @property
+    def home(self) -> Path:
+        """ENVAGENT_HOME."""
+        return self.folder / "envagent"
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.home / "journal.db"
+
+    def run_arguments(self, *more: str) -> tuple[str, ...]:
+        """A command line that begins a run."""
+        return (
+            "run",
+            str(self.world.repository),
+            "--yes",
+            "--server-name",
+            SERVER_NAME,
+            "--node-type",
+            "compute_skylake",
+            *more,
+        )
+
+    def run_id(self) -> str | None:
+        """The newest run of the journal; None before there is one."""
+        if not self.journal.exists():
+            return None
+        with contextlib.closing(sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True)) as connection:
+            try:
+                row = connection.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 1").fetchone()
+            except sqlite3.OperationalError:
+                return None
+        return None if row is None else str(row[0])
+
+    def rows(self, question: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Read the journal by hand."""
+        with contextlib.closing(sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(question, parameters).fetchall()
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # Commands
+
+    def call(self, *argv: str, strikes: Sequence[Strike] = (), **environment: str) -> Ended:
+        """Run a command to its end."""
+        return self.start(*argv, strikes=strikes, **environment).wait()
+
+    def start(
+        self,
+        *argv: str,
+        strikes: Sequence[Strike] = (),
+        before: Callable[[], None] | None = None,
+        **environment: str,
+    ) -> Child:
+        """Begin a command; `before` runs in the child first."""
+        self._count += 1
+        stem = self.folder / f"command-{self._count}"
+        settings = {**self._environment(), **self.environment, **environment}
+        if threading.active_count() != 1:
+            raise AssertionError(f"the parent has threads: {threading.enumerate()}")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        began = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            _become(stem, settings, self.folder, self.journal, argv, tuple(strikes), before)
+        return Child(pid, stem, tuple(argv), began)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.world.folder),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(self.folder),
+            "OS_CLIENT_CONFIG_FILE": str(self.world.clouds_file),
+            "OS_CLOUD": CLOUD,
+            "ENVAGENT_HOME": str(self.home),
+            "ENVAGENT_SETTLE_SECONDS": "0.3",
+            "ENVAGENT_REMOVAL_TIMEOUT_SECONDS": "5",
+            "ENVAGENT_LEASE__POLL_SECONDS": "0.05",
+            "ENVAGENT_SERVER__POLL_SECONDS": "0.15",
+            "ENVAGENT_RETRY__FIRST_SECONDS": "0.05",
+            "ENVAGENT_RETRY__LONGEST_SECONDS": "0.2",
+        }
+
+
+@dataclass
+class Child:
+    """A command under way."""
+
+    pid: int
+    stem: Path
+    argv: tuple[str, ...]
+    began: float
+
+    def wait(self, seconds: float = HUNG_SECONDS) -> Ended:
+        """Wait for its end; one that hangs is killed and is a violation."""
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            ready, _, _ = select.select([descriptor], [], [], max(0.0, self.began + seconds - time.monotonic()))
+        finally:
+            os.close(descriptor)
+        if not ready:
+            os.kill(self.pid, signal.SIGKILL)
+        _, status = os.waitpid(self.pid, 0)
+        taken = time.monotonic() - self.began
+        if not ready:
+            raise AssertionError(f"hung for {seconds:.0f} s: {self._ended(status, taken)}")
+        return self._ended(status, taken)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def trace(self) -> list[dict[str, Any]]:
+        """What it has done so far."""
+        path = self.stem.with_suffix(".trace")
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def _ended(self, status: int, taken: float) -> Ended:
+        return Ended(
+            argv=self.argv,
+            code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+            signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+            out=self.stem.with_suffix(".out").read_text("utf-8", "replace"),
+            err=self.stem.with_suffix(".err").read_text("utf-8", "replace"),
+            trace=tuple(self.trace()),
+            seconds=taken,
+            ended=time.time(),
+        )
+
+
+def _become(
+    stem: Path,
+    environment: Mapping[str, str],
+    folder: Path,
+    journal: Path,
+    argv: Sequence[str],
+    strikes: tuple[Strike, ...],
+    before: Callable[[], None] | None,
+) -> None:
+    """Be the child; never returns."""
+    code = 1
+    try:
+        for number, path in ((0, "/dev/null"), (1, f"{stem}.out"), (2, f"{stem}.err")):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - lives as long as the process
+        sys.stdout = open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+        sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        watch = Watch(stem.with_suffix(".trace"), journal, strikes)
+        watch.install()
+        if before is not None:
+            before()
+        code = invoke(argv)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def preload(world: World) -> None:
+    """Import here what a command imports, found by running one; then every child starts warm."""
+    home = Home.make(world, "preload")
+    names = home.folder / "modules"
+
+    def tell_modules() -> None:
+        import atexit  # noqa: F401 - os._exit does not run it
+
+        original = os._exit
+
+        def leave(code: int) -> None:
+            names.write_text("\n".join(sorted(sys.modules)), "utf-8")
+            original(code)
+
+        os._exit = leave  # type: ignore[assignment]
+
+    done = home.start(*home.run_arguments(), before=tell_modules).wait(120)
+    if done.code != 0:
+        raise AssertionError(f"the first run does not succeed: {done}")
+    done = home.call("teardown", home.run_id() or "", "--yes")
+    if done.code != 0:
+        raise AssertionError(f"the first teardown does not succeed: {done}")
+    for name in names.read_text("utf-8").splitlines():
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    _prime_plugins()
+    home.remove()
+
+
+def _prime_plugins() -> None:
+    """Have keystoneauth scan the installed entry points once, not in each child."""
+    from keystoneauth1 import loading
+
+    for name in ("v3password", "v3applicationcredential", "password"):
+        loading.get_plugin_loader(name)

@@ -1,0 +1,167 @@
+"""SIGKILL at every boundary of a run and of its teardown: one object of each kind after the resume, none after the end.
+
+python -m tests.crash.crash [--workers 2] [--sample 40 --seed 7] [--only "run:"]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.crash import sweep
+from tests.crash.child import Ended, Home
+from tests.crash.hooks import Exchange, Place, Strike
+from tests.crash.oracle import Ids, Judge
+from tests.crash.sweep import Options, Outcome
+from tests.crash.world import World
+
+PLACES: tuple[Place, ...] = ("before", "committed", "checkpoint")
+TRIES = 3
+"""How often a point is tried that a run happens not to reach (how often a wait is looked at varies)."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One point: a strike in a run, in a teardown, or in a run and then (found on the way) in its resume."""
+
+    phase: Literal["run", "teardown", "pair"]
+    strike: Strike
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {self.strike}"
+
+
+def discover(world: World) -> list[Kill]:
+    """Count the boundaries of a run and of a teardown."""
+    home = Home.make(world, "counting")
+    ran = succeed(home.call(*home.run_arguments()))
+    removed = succeed(home.call("teardown", home.run_id() or "", "--yes"))
+    home.remove()
+    points = [Kill("run", one) for one in strikes(ran.exchanges, ran.commits)]
+    points += [Kill("teardown", one) for one in strikes(removed.exchanges, removed.commits)]
+    return points + [Kill("pair", one) for one in strikes([one for one in ran.exchanges if one.writes], 0)]
+
+
+def strikes(exchanges: Iterable[Exchange], commits: int) -> list[Strike]:
+    """Give the strikes at all boundaries."""
+    found = [Strike(place, exchange) for exchange in exchanges for place in PLACES]
+    for number in range(1, commits + 1):
+        found += [Strike("commit", commit=number), Strike("after-commit", commit=number)]
+    return found
+
+
+def succeed(command: Ended) -> Ended:
+    """Demand exit code 0."""
+    if command.code != 0:
+        raise AssertionError(f"expected success: {command}")
+    return command
+
+
+def try_kill(world: World, kill: Kill) -> list[Outcome]:
+    """Try one point; a pair brings an outcome for each second kill."""
+    if kill.phase == "teardown":
+        return [_again(lambda: _kill_teardown(world, kill))]
+    if kill.phase == "run":
+        return [_again(lambda: _kill_run(world, kill)[0])]
+    first, resumed = _kill_run(world, kill)
+    if resumed is None:
+        return [first]
+    seconds = [one for one in resumed.exchanges if one.writes or "/servers/detail" in one.path or _lists(one)]
+    pairs = [first]
+    for strike in strikes(seconds, 0):
+        pairs.append(_again(lambda strike=strike: _kill_run(world, kill, strike)[0]))  # type: ignore[misc]
+    return pairs
+
+
+def _lists(exchange: Exchange) -> bool:
+    return exchange.method == "GET" and exchange.path.endswith(("/leases", "/floatingips", "/os-keypairs"))
+
+
+def _again(attempt: object) -> Outcome:
+    for _ in range(TRIES):
+        outcome: Outcome = attempt()  # type: ignore[operator]
+        if outcome.reached:
+            break
+    return outcome
+
+
+def _kill_run(world: World, kill: Kill, second: Strike | None = None) -> tuple[Outcome, Ended | None]:
+    """Kill a run, perhaps its resume too; then resume and tear down. Gives the resume as well."""
+    home = Home.make(world, "point")
+    judge = Judge(world)
+    name = str(kill) if second is None else f"{kill} then {second}"
+    commands = [home.call(*home.run_arguments(), strikes=[kill.strike])]
+    run_id = home.run_id()
+    if not commands[0].struck:
+        succeed(commands[0])
+        succeed(home.call("teardown", run_id or "", "--yes"))
+        return Outcome(name, reached=False), None
+    kept = judge.at_most_one(run_id)
+    if run_id is None:  # killed before the run was stored: there is nothing to resume, and nothing was made
+        judge.gone()
+        return _outcome(name, judge, 0), None
+    if second is not None:
+        commands.append(home.call("resume", run_id, "--yes", strikes=[second]))
+        if not commands[-1].struck:
+            succeed(commands[-1])
+            succeed(home.call("teardown", run_id, "--yes"))
+            return Outcome(name, reached=False), None
+        kept = _merged(kept, judge.at_most_one(run_id), judge)
+    world.mate_keypair(f"envagent-{run_id}")
+    judge.settle_strangers()
+    resumed = home.call("resume", run_id, "--yes")
+    judge.expect(resumed.code == 0, f"the resume does not succeed: {resumed}")
+    if resumed.code == 0:
+        judge.complete(run_id, kept=kept)
+    removed = home.call("teardown", run_id, "--yes")
+    judge.expect(removed.code == 0, f"the teardown does not succeed: {removed}")
+    judge.gone()
+    judge.log_is_clean()
+    judge.sends_are_intended(home, [*commands, resumed, removed])
+    world.act("mate", "nova", "DELETE", f"/os-keypairs/envagent-{run_id}")
+    home.remove()
+    return _outcome(name, judge, int(resumed.code == 0)), resumed
+
+
+def _kill_teardown(world: World, kill: Kill) -> Outcome:
+    home = Home.make(world, "point")
+    judge = Judge(world)
+    ran = succeed(home.call(*home.run_arguments()))
+    run_id = home.run_id() or ""
+    killed = home.call("teardown", run_id, "--yes", strikes=[kill.strike])
+    if not killed.struck:
+        succeed(killed)
+        return Outcome(str(kill), reached=False)
+    judge.at_most_one(run_id)
+    removed = home.call("teardown", run_id, "--yes")
+    judge.expect(removed.code == 0, f"the second teardown does not succeed: {removed}")
+    judge.gone()
+    judge.log_is_clean()
+    judge.sends_are_intended(home, [ran, killed, removed])
+    home.remove()
+    return _outcome(str(kill), judge, int(removed.code == 0))
+
+
+def _merged(one: Ids, other: Ids, judge: Judge) -> Ids:
+    for kind, ids in one.items():
+        judge.expect(ids <= other[kind], f"{kind} {ids - other[kind]} was made before the first kill and is gone")
+    return other
+
+
+def _outcome(name: str, judge: Judge, resumed: int) -> Outcome:
+    return Outcome(name, resumed=resumed, doubles=judge.doubles, leftovers=judge.leftovers, violations=judge.violations)
+
+
+def main(options: Options) -> int:
+    """Sweep."""
+    began = time.monotonic()
+    points = options.choose(sweep.in_world(discover))
+    outcomes = sweep.run(points, try_kill, options)
+    return sweep.report("crash", outcomes, began)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Options.read("crash")))

@@ -1,0 +1,195 @@
+"""Many hands: several processes take up one run, and many runs go on at once.
+
+    python -m tests.crash.hands [--rounds 200] [--seed 1] [--workers 2]
+
+In a round a run is killed somewhere, then 2 or 8 processes resume it in the same instant: one goes on, the others
+end with exit code 10. Every tenth round 20 runs begin at once in one home, a third of them is killed and resumed, all
+at once; each has its own lease, server and floating IP.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+
+from tests.crash import sweep
+from tests.crash.child import Child, Ended, Home
+from tests.crash.hooks import Exchange, Strike
+from tests.crash.oracle import OURS, Judge, key
+from tests.crash.sweep import Options, Outcome
+from tests.crash.world import SERVER_NAME, World
+
+SPEED = 500.0
+"""Slow enough that a run is still under way when the last of eight processes asks for it."""
+ROUNDS = 200
+CROWD = 20
+CROWD_SECONDS = 180.0
+
+MOMENTS = (
+    Strike("committed", Exchange("POST", "/uc/compute/v2.1/os-keypairs", 1)),
+    Strike("before", Exchange("POST", "/uc/reservation/v1/leases", 1)),
+    Strike("committed", Exchange("POST", "/uc/reservation/v1/leases", 1)),
+    Strike("committed", Exchange("POST", "/uc/compute/v2.1/servers", 1)),
+    Strike("checkpoint", Exchange("GET", "/uc/compute/v2.1/servers/*", 1)),
+)
+"""Where the runs are killed: what is left after each takes long enough for all hands to meet."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round."""
+
+    seed: int
+    hands: int
+    """2 or 8 on one run; CROWD runs of their own."""
+
+    def __str__(self) -> str:
+        return f"round {self.seed}: {self.hands} {'runs' if self.hands == CROWD else 'hands'}"
+
+
+@dataclass
+class Gate:
+    """Holds children until it is opened for all of them at once."""
+
+    reader: int = -1
+    writer: int = -1
+    held: list[Child] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+
+    def hold(self) -> None:
+        """In the child: wait until the gate opens."""
+        os.close(self.writer)
+        os.read(self.reader, 1)
+        os.close(self.reader)
+
+    def open(self, seconds: float = 60.0) -> list[Ended]:
+        """Let them go; give what came of each."""
+        time.sleep(0.05)  # until the last has come to the gate
+        os.close(self.writer)
+        os.close(self.reader)
+        return [child.wait(seconds) for child in self.held]
+
+
+def try_round(world: World, one: Round) -> list[Outcome]:
+    """Try a round."""
+    return [_crowd(world, one) if one.hands == CROWD else _hands(world, one)]
+
+
+def _hands(world: World, one: Round) -> Outcome:
+    dice = random.Random(one.seed)  # noqa: S311 - a replayable drawing
+    home = Home.make(world, "hands")
+    judge = Judge(world)
+    commands = [home.call(*home.run_arguments(), strikes=[dice.choice(MOMENTS)])]
+    judge.expect(commands[0].struck, f"not killed: {commands[0]}")
+    run_id = home.run_id() or ""
+    kept = judge.at_most_one(run_id)
+    gate = Gate()
+    for _ in range(one.hands):
+        gate.held.append(home.start("resume", run_id, "--yes", before=gate.hold))
+    together = gate.open()
+    going = [each for each in together if each.commits or each.exchanges]
+    judge.expect(len(going) == 1, f"{len(going)} processes went on")
+    judge.expect(all(each.code == 0 for each in going), f"the one that went on: {[str(each) for each in going]}")
+    for each in together:
+        if each not in going:
+            judge.expect(each.code == 10, f"a process beside: {each}")
+    judge.complete(run_id, kept=kept)
+    commands += together
+    if dice.random() < 0.5:  # the end, too, is asked for by all
+        gate = Gate()
+        for _ in range(one.hands):
+            gate.held.append(home.start("teardown", run_id, "--yes", before=gate.hold))
+        commands += gate.open()
+        codes = sorted(each.code or 0 for each in commands[-one.hands :])
+        judge.expect(set(codes) <= {0, 10} and 0 in codes, f"teardowns together ended {codes}")
+    else:
+        commands.append(home.call("teardown", run_id, "--yes"))
+        judge.expect(commands[-1].code == 0, f"the teardown: {commands[-1]}")
+    judge.gone()
+    judge.log_is_clean()
+    judge.sends_are_intended(home, commands)
+    home.remove()
+    return Outcome(
+        str(one), True, len(going), judge.doubles, judge.leftovers, judge.violations, [f"{one.hands} hands"]
+    )
+
+
+def _crowd(world: World, one: Round) -> Outcome:
+    dice = random.Random(one.seed)  # noqa: S311 - a replayable drawing
+    home = Home.make(world, "crowd")
+    judge = Judge(world)
+    gate = Gate()
+    for number in range(CROWD):
+        strikes = [dice.choice(MOMENTS)] if number % 3 == 0 else []
+        argv = ("run", str(world.repository), "--yes", "--server-name", SERVER_NAME)
+        gate.held.append(home.start(*argv, strikes=strikes, before=gate.hold))
+    begun = gate.open(CROWD_SECONDS)
+    for number, each in enumerate(begun):
+        expected = each.signal == signal.SIGKILL if number % 3 == 0 else each.code == 0
+        judge.expect(expected, f"a run among {CROWD}: {each}")
+    ids = [row[0] for row in home.rows("SELECT run_id FROM runs")]
+    ended = [*begun, *_all_at_once(home, "resume", ids), *_all_at_once(home, "resume", ids)]
+    for each in ended[len(begun) :]:
+        judge.expect(each.code == 0, f"a resume among {CROWD}: {each}")
+    _each_has_its_own(world, judge, ids)
+    removed = _all_at_once(home, "teardown", ids)
+    for each in removed:
+        judge.expect(each.code == 0, f"a teardown among {CROWD}: {each}")
+    judge.gone()
+    judge.log_is_clean(most=len(ids))
+    judge.sends_are_intended(home, [*ended, *removed])
+    home.remove()
+    return Outcome(str(one), True, len(ids), judge.doubles, judge.leftovers, judge.violations, [f"{CROWD} runs"])
+
+
+def _all_at_once(home: Home, verb: str, ids: list[str]) -> list[Ended]:
+    gate = Gate()
+    for run_id in ids:
+        gate.held.append(home.start(verb, run_id, "--yes", before=gate.hold))
+    return gate.open(CROWD_SECONDS)
+
+
+def _each_has_its_own(world: World, judge: Judge, ids: list[str]) -> None:
+    """Check that the new objects are one of each kind for each run, and that each address leads to its own server."""
+    new = judge.new()
+    for kind in OURS:
+        if len(new[kind]) != len(ids):
+            judge.doubles += len(new[kind]) > len(ids)
+            judge.blame(f"{len(ids)} runs have {len(new[kind])} of kind {kind}")
+    for run_id in ids:
+        leases = [one for one in new["lease"] if one["name"].startswith(f"envagent-{run_id}-")]
+        servers = [one for one in new["server"] if one["metadata"].get("envagent_run") == run_id]
+        addresses = [one for one in new["floating_ip"] if f" {run_id} " in one["description"]]
+        found = (len(leases), len(servers), len(addresses))
+        judge.expect(found == (1, 1, 1), f"run {run_id} has {found} leases, servers, addresses")
+        for address in addresses:
+            port = next((one for one in new["port"] if one["id"] == address["port_id"]), None)
+            device = None if port is None else port["device_id"]
+            judge.expect(device in {key("server", one) for one in servers}, f"run {run_id}'s address leads to {device}")
+
+
+def rounds(options: Options) -> list[Round]:
+    """Draw the rounds: 2 and 8 hands by turns, every tenth a crowd."""
+    found = []
+    for number in range(1, (options.rounds or ROUNDS) + 1):
+        hands = CROWD if number % 10 == 0 else 8 if number % 2 == 0 else 2
+        found.append(Round(options.seed * 100_000 + number, hands))
+    return found
+
+
+def main(options: Options) -> int:
+    """Sweep."""
+    began = time.monotonic()
+    sweep.in_world(lambda world: [], speed=SPEED)
+    outcomes = sweep.run(options.choose(rounds(options)), try_round, options, speed=SPEED)
+    return sweep.report("hands", outcomes, began)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Options.read("hands")))

@@ -1,0 +1,161 @@
+"""Creations that give no answer and come true later, up to 59 s after the client gave up: never a double.
+
+    python -m tests.crash.late [--rounds 500] [--seed 1] [--workers 2]
+
+A minute of the settle window is scaled to SETTLE seconds here, and the lateness with it. A schedule draws what is
+late, how late, how the client learns nothing (time limit, cut connection, 500, 504), whether the process is killed at
+that moment and taken up at once, and whether the end is a resume or a teardown.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from tests.crash import sweep
+from tests.crash.child import Ended, Home
+from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
+from tests.crash.oracle import Judge
+from tests.crash.sweep import Options, Outcome
+from tests.crash.world import Json, World
+
+SPEED = 2000.0
+SETTLE = 1.5
+"""Seconds here for the 60 s of reality."""
+LATEST = 59 / 60 * SETTLE
+TIMEOUT = 0.5
+ROUNDS = 500
+TRIES = 4
+
+CREATIONS = {
+    "lease": ("/uc/reservation/v1/leases", "blazar"),
+    "server": ("/uc/compute/v2.1/servers", "nova"),
+    "floating_ip": ("/uc/network/v2.0/floatingips", "neutron"),
+    "keypair": ("/uc/compute/v2.1/os-keypairs", "nova"),
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One seed's drawing."""
+
+    seed: int
+
+    def draw(self) -> Drawn:
+        """Draw."""
+        dice = random.Random(self.seed)  # noqa: S311 - a replayable drawing
+        return Drawn(
+            kind=dice.choice(list(CREATIONS)),
+            silence=dice.choice(("time limit", "cut", "500", "504")),
+            late=dice.uniform(1 / 60, 59 / 60) * SETTLE * 0.97,
+            killed=dice.random() < 0.5,
+            end=dice.choice(("resume", "resume", "teardown")),
+        )
+
+    def __str__(self) -> str:
+        drawn = self.draw()
+        killed = ", killed" if drawn.killed else ""
+        seconds = drawn.late / SETTLE * 60
+        return f"seed {self.seed}: {drawn.kind} {seconds:.0f} s after {drawn.silence}{killed}, then {drawn.end}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is late, how, by how many seconds after the client gave up."""
+
+    kind: str
+    silence: str
+    late: float
+    killed: bool
+    end: str
+
+    def fault(self) -> Json:
+        """Write it for the sandbox."""
+        path, service = CREATIONS[self.kind]
+        at: Json = {"service": service, "method": "POST", "path": f"^{path}$", "nth": 1}
+        if self.silence == "time limit":
+            return {**at, "action": "delay", "seconds": (TIMEOUT + self.late) * SPEED}
+        late = {**at, "action": "late_commit", "seconds": self.late * SPEED}
+        return late if self.silence == "cut" else {**late, "status": int(self.silence)}
+
+
+def try_schedule(world: World, schedule: Schedule) -> list[Outcome]:
+    """Try a schedule; one whose commit came later than drawn, because the machine was busy, is tried again."""
+    for _ in range(TRIES):
+        outcome, lateness = _once(world, schedule)
+        if lateness is not None and lateness <= LATEST:
+            return [outcome]
+    return [Outcome(str(schedule), reached=False)]
+
+
+def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
+    drawn = schedule.draw()
+    home = Home.make(
+        world,
+        "late",
+        ENVAGENT_SETTLE_SECONDS=str(SETTLE),
+        ENVAGENT_TIMEOUT_SECONDS=str(TIMEOUT),
+        ENVAGENT_WRITE_TIMEOUT_SECONDS=str(TIMEOUT),
+    )
+    judge = Judge(world)
+    world.faults(drawn.fault())
+    creation = Exchange("POST", CREATIONS[drawn.kind][0], 1)
+    strikes = (Strike("committed", creation),) if drawn.killed else ()
+    commands = [home.call(*home.run_arguments(), strikes=strikes)]
+    judge.expect(commands[0].struck if drawn.killed else commands[0].code == 0, f"the run: {commands[0]}")
+    run_id = home.run_id() or ""
+    if drawn.killed and drawn.end == "resume":
+        commands.append(home.call("resume", run_id, "--yes"))
+        judge.expect(commands[-1].code == 0, f"the resume does not succeed: {commands[-1]}")
+    if not drawn.killed or drawn.end == "resume":
+        judge.complete(run_id)
+    commands.append(home.call("teardown", run_id, "--yes"))
+    judge.expect(commands[-1].code == 0, f"the teardown does not succeed: {commands[-1]}")
+    _until_committed(world)
+    judge.gone()
+    judge.log_is_clean()
+    judge.sends_are_intended(home, commands)
+    world.faults()
+    lateness = _lateness(judge, drawn.kind, commands[0])
+    home.remove()
+    outcome = Outcome(
+        str(schedule), True, drawn.killed, judge.doubles, judge.leftovers, judge.violations, [drawn.silence]
+    )
+    if lateness is None and not judge.violations:
+        outcome.violations.append("the late creation never came")
+    return outcome, lateness
+
+
+def _until_committed(world: World) -> None:
+    """Wait as long as the latest commit may take, so that one that comes after the teardown is seen."""
+    time.sleep(0.05)
+
+
+def _lateness(judge: Judge, kind: str, run: Ended) -> float | None:
+    """Measure how long after the client's giving up the first creation was committed."""
+    told = [one for one in run.trace if one["event"] in ("silence", "answer") and one["what"].startswith("POST")]
+    gave_up = next((one["at"] for one in told if KIND_OF_POST.get(_collection(one["what"])) == kind), None)
+    made = [one for one in judge.written() if one["kind"] == kind and one["method"] == "POST"]
+    if gave_up is None or not made:
+        return None
+    return datetime.fromisoformat(made[0]["time"]).timestamp() - float(gave_up)
+
+
+def _collection(what: str) -> str:
+    return what.split()[1].rsplit("/", 1)[-1]
+
+
+def main(options: Options) -> int:
+    """Sweep."""
+    began = time.monotonic()
+    schedules = [Schedule(options.seed * 100_000 + number) for number in range(options.rounds or ROUNDS)]
+    sweep.in_world(lambda world: [], speed=SPEED)
+    outcomes = sweep.run(options.choose(schedules), try_schedule, options, speed=SPEED)
+    return sweep.report("late", outcomes, began)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Options.read("late")))
