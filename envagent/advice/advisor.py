@@ -6,6 +6,7 @@ but the warnings: the rules' answer stands. After a failure that makes the AI us
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -24,8 +25,6 @@ from envagent.repository.model import Analysis, Snapshot
 
 P = TypeVar("P", bound=proposals.Proposal)
 
-MOST_CALLS = 5
-
 
 @dataclass(frozen=True)
 class _Heard(Generic[P]):
@@ -43,7 +42,8 @@ class _Heard(Generic[P]):
 class Advisor:
     """Decides requirements, image candidates, image, node type and duration, each with its reason.
 
-    One advisor serves one run: it counts the calls and remembers that the AI is of no use.
+    One advisor serves one run. It asks the AI for each decision once (five calls at most, whatever is refused later)
+    and remembers that it is of no use. Safe to use from several threads: one question at a time.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class Advisor:
         self._demanded = demanded
         self._longest = min(longest_hours, duration.LONGEST_HOURS)
         self._evidence_tokens = evidence_tokens
-        self._calls = 0
+        self._asked: set[type[proposals.Proposal]] = set()
+        self._asking = threading.Lock()
 
     def requirements(self, snapshot: Snapshot, analysis: Analysis) -> tuple[Analysis, Decision]:
         """What the project needs.
@@ -88,7 +89,7 @@ class Advisor:
             tasks.REQUIREMENTS,
             proposals.RequirementsProposal,
             facts,
-            evidence.brief(snapshot, analysis, self._evidence_tokens) if self._listening else "",
+            evidence.brief(snapshot, analysis, self._evidence_tokens) if self._ai else "",
         )
         if heard.answer is None:
             return analysis, Decision(
@@ -322,15 +323,15 @@ class Advisor:
             usage=heard.usage,
         )
 
-    @property
-    def _listening(self) -> bool:
-        return self._ai is not None and self._calls < MOST_CALLS
-
     def _ask(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str = "") -> _Heard[P]:
         """Ask the AI, if there is one that is of use. Never fails unless the AI is demanded."""
-        if self._ai is None or self._calls >= MOST_CALLS:
+        with self._asking:
+            return self._ask_alone(task, schema, facts, untrusted)
+
+    def _ask_alone(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str) -> _Heard[P]:
+        if self._ai is None or schema in self._asked:
             return _Heard()
-        self._calls += 1
+        self._asked.add(schema)
         try:
             answer = self._ai.ask(task, schema, facts, untrusted)
         except NoProposal as failed:
