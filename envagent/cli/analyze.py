@@ -21,7 +21,7 @@ def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF
     from envagent.cli.session import make_advisor
     from envagent.cli.stop import StopSignals
     from envagent.cli.terminal import err, out, print_document
-    from envagent.repository.conclusions import analyze as conclude
+    from envagent.repository.analysis import analyze as conclude
     from envagent.repository.fetch import fetch
     from envagent.repository.git import Cancelled
 

@@ -83,8 +83,10 @@ class Drive:
                 told = {"state": "interrupted", "error": error_of(error, run_id)}
                 self._close(run_document(Rows.of(flight.run)).model_copy(update=told))
                 return error.exit_code
-            except Exception:
-                views.show_existing(self._terminal, run_document(Rows.of(flight.run)))
+            except Exception:  # a bug: main tells it; what exists must be known all the same
+                document = run_document(Rows.of(flight.run))
+                views.show_existing(self._terminal, document)
+                views.show_next(self._terminal, document)
                 raise
             return self._end(standing, flight, output, stop)
 
@@ -147,7 +149,7 @@ class Drive:
                 views.show_result(out(), document)
             return
         if document.error is not None:
-            views.show_error(self._terminal, document.error)
+            views.show_error(self._terminal, document.error, hint=document.state != "torn_down")
         views.show_existing(self._terminal, document)
         views.show_next(self._terminal, document)
 

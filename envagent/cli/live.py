@@ -102,5 +102,5 @@ class LiveOutput(Output):
         if wait.deadline is not None:
             parts.append(f"gives up {times.until(wait.deadline, now)}")
         if step.name in self.usual:
-            parts.append(f"usually {times.duration(self.usual[step.name])}")
+            parts.append(f"usually {times.duration(self.usual[step.name])} in all")
         return ", ".join(parts)

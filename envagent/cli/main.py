@@ -16,8 +16,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -65,6 +67,9 @@ app.add_typer(sandbox.app, name="sandbox")
 def main() -> None:
     """Run the command line; ends the process with its exit code."""
     os.umask(0o077)  # whatever we or our libraries write is for its owner alone
+    logging.disable(logging.CRITICAL)  # libraries log requests, and some of them secrets; users read our own words
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     code = _guarded(sys.argv[1:])
     _flush()
     sys.exit(code)

@@ -111,7 +111,7 @@ class Orphans:
         output = Output(self._terminal)
         try:
             with (
-                self._home.lock(row.run_id),
+                self._home.working_on(row.run_id),
                 opened_teardown(self._journal, self._access, row, output, self._stop) as teardown,
             ):
                 teardown.run(row)

@@ -67,7 +67,13 @@ class Output:
         pass
 
     def __call__(self, event: EventRecord) -> None:
-        """Take an event; called from several threads."""
+        """Take an event; called from several threads. Never raises: the run goes on even if this cannot be shown."""
+        try:
+            self._show(event)
+        except Exception:
+            self.say(event.kind, " ", event.message)
+
+    def _show(self, event: EventRecord) -> None:
         with self._lock:
             before = self._waits(event)
             step = self.board.take(event)
@@ -118,5 +124,5 @@ class Output:
         if before is not None and before.what == wait.what:
             return None if before.status == wait.status else (where, f"{wait.what}: now {wait.status}")
         until = "" if wait.deadline is None else f", until {times.clock(wait.deadline)} at most"
-        usual = f", usually {times.duration(self.usual[step])}" if step in self.usual else ""
+        usual = f"; the step usually takes {times.duration(self.usual[step])}" if step in self.usual else ""
         return (where, f"waiting for {wait.what}{status}{until}{usual}")

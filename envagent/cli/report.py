@@ -218,12 +218,12 @@ def error_part(stored: str | None, run_id: str) -> ErrorPart | None:
     )
 
 
-def error_of(error: EnvagentError, run_id: str | None = None) -> ErrorPart:
-    """Make the part of an error in hand."""
+def error_of(error: EnvagentError, run_id: str = "RUN_ID") -> ErrorPart:
+    """Make the part of an error in hand; its hint names the run, where there is one."""
     return ErrorPart(
         type=type(error).__name__,
         message=error.message,
-        hint=error.hint if run_id is None else error.hint.replace("RUN_ID", run_id),
+        hint=error.hint.replace("RUN_ID", run_id),
         service_said=error.service_said,
         request_id=error.request_id,
         exit_code=error.exit_code,

@@ -27,7 +27,7 @@ def resume(run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False) -> int:
     home = Home(settings.home)
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
-        with home.lock(found.run_id):
+        with home.working_on(found.run_id):
             row = journal.run(found.run_id)  # as the process that held the lock before has left it
             if row.state == RunState.TORN_DOWN:
                 raise RunStateError(

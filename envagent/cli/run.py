@@ -85,7 +85,7 @@ def run(
     except ValidationError as error:
         raise UsageError(f"a flag cannot be used: {error.errors(include_input=False)[0]['msg']}") from None
     home, run_id = Home(settings.home), new_run_id()
-    with home.opened_journal() as journal, home.lock(run_id):
+    with home.opened_journal() as journal, home.working_on(run_id):
         drive = Drive(home, journal, access, Manner(yes, as_json, on_failure))
         return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
 

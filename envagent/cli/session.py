@@ -20,7 +20,7 @@ from envagent.engine.clock import SystemClock
 from envagent.engine.journal import Journal
 from envagent.engine.lock import RunLock, is_locked
 from envagent.engine.tables import IntentRecord, RunRecord
-from envagent.errors import AdviceUnavailable, ConfigurationError, RunMismatch, RunNotFound
+from envagent.errors import AdviceUnavailable, ConfigurationError, EnvagentError, RunMismatch, RunNotFound
 
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
@@ -75,9 +75,19 @@ class Home:
         """Tell whether a process works on the run now."""
         return is_locked(self.run(run_id))
 
-    def lock(self, run_id: str) -> RunLock:
-        """Give the run's lock, to be entered."""
-        return RunLock(self.run(run_id), run_id)
+    @contextmanager
+    def working_on(self, run_id: str) -> Iterator[None]:
+        """Hold the run's lock; hints of errors that are raised meanwhile name this run.
+
+        Raises:
+            RunLocked: another process works on it.
+        """
+        try:
+            with RunLock(self.run(run_id), run_id):
+                yield
+        except EnvagentError as error:
+            error.hint = error.hint.replace("RUN_ID", run_id)
+            raise
 
     @contextmanager
     def opened_journal(self, *, to_read: bool = False) -> Iterator[Journal]:

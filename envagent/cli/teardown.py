@@ -51,6 +51,6 @@ def teardown(
 
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
-        with home.lock(found.run_id):
+        with home.working_on(found.run_id):
             row = journal.run(found.run_id)
             return Removal(home, journal, settings).remove(row, yes=yes, as_json=as_json, delete_key=delete_key)

@@ -119,8 +119,8 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Iterable[DecisionPa
         terminal.line(f"  if refused   {names}{more}")
 
 
-def show_error(terminal: Terminal, error: ErrorPart) -> None:
-    """Print what failed, the service's own words, and what to do."""
+def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
+    """Print what failed, the service's own words, and (unless it is too late for that) what to do."""
     where = "" if error.step is None else f"{error.step.partition('.')[0]} failed: "
     terminal.line(("error: ", "bold red"), f"{where}{error.message}")
     if error.service_said:
@@ -128,7 +128,7 @@ def show_error(terminal: Terminal, error: ErrorPart) -> None:
         terminal.line(f"  the service said: {error.service_said}{request}")
     elif error.request_id:
         terminal.line(f"  request id: {error.request_id}")
-    if error.hint:
+    if hint and error.hint:
         terminal.line(("hint: ", "bold"), error.hint)
 
 
@@ -169,7 +169,7 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
         terminal.line(("warning: ", "yellow"), warning)
     if run.error is not None:
         terminal.line()
-        show_error(terminal, run.error)
+        show_error(terminal, run.error, hint=run.state != "torn_down")
     show_next(terminal, run)
 
 
