@@ -193,6 +193,14 @@ class Target:
             time.sleep(0.05 if self.control else 0.5)
         raise AssertionError(f"none of {last} within {self.patience} s, but {seen}")
 
+    def pass_time(self, until: datetime) -> None:
+        """Let the cloud's clock reach a moment: a real one has to be waited for, the sandbox's can be moved on."""
+        seconds = (until - datetime.now(UTC)).total_seconds()
+        if self.control is not None and seconds > 0:
+            assert requests.post(f"{self.control}/clock", json={"seconds": seconds}, timeout=10).ok
+        elif seconds > 0:
+            time.sleep(seconds)
+
     def lease_status(self, lease_id: str) -> str:
         """The status of a lease, or HTTP and a number."""
         answer = self.wire.ask("reservation", "GET", f"/leases/{lease_id}")

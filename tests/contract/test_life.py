@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -25,10 +26,9 @@ class Life:
     target: Target
     lease: Lease
     as_created: str
+    short: Lease
+    """One that nobody deletes: it ends by itself in the minute after next."""
     lease_walk: list[str] = field(default_factory=list)
-    early: str = ""
-    """A server that was asked for before the lease had started."""
-    early_walk: list[str] = field(default_factory=list)
 
     @property
     def reservation(self) -> str:
@@ -49,13 +49,10 @@ def life(target: Target) -> Life:
     """The lease, started."""
     target.cloud.import_keypair(target.label("life"), public_key())
     lease = target.cloud.create_lease(target.label("life"), None, moment(2), HostReservation(node_type=target.scarce))
-    found = Life(target, lease, lease.status)
-    early = target.wire.ask("compute", "POST", "/servers", target.server_body("early", found.reservation))
-    assert early.status == 202
-    found.early = early.body["server"]["id"]
-    found.early_walk = target.walk(lambda: target.server_status(found.early), "ERROR", "ACTIVE")
+    end = moment() + timedelta(minutes=2)
+    short = target.cloud.create_lease(target.label("short"), None, end, HostReservation(node_type=target.plenty))
+    found = Life(target, lease, lease.status, short)
     found.lease_walk = target.walk(lambda: target.lease_status(lease.id), "ACTIVE", "ERROR")
-    target.cloud.delete_server(found.early)
     found.lease = target.cloud.lease(lease.id)
     return found
 
@@ -64,7 +61,6 @@ def life(target: Target) -> Life:
 def running(target: Target, life: Life) -> Running:
     """A server on the lease, ACTIVE."""
     cloud = target.cloud
-    target.walk(lambda: target.server_status(life.early), "HTTP 404")
     first = cloud.create_server(
         ServerRequest(
             name=target.label("server"),
@@ -109,21 +105,16 @@ def test_now_is_the_minute_that_runs(life: Life) -> None:
     assert 0 <= (life.lease.created_at - life.lease.start).total_seconds() < 125
 
 
-def test_a_server_before_the_start_is_accepted_and_fails(life: Life) -> None:
-    assert life.early_walk[-1] == "ERROR"
-
-
-@pytest.mark.parametrize("reservation", [NOBODY, "foreign"])
-def test_a_server_on_a_reservation_that_is_not_ours_is_accepted_and_fails(
-    reservation: str, target: Target, cloud: Cloud, wire: Wire, life: Life
+@pytest.mark.parametrize("whose", ["nobody", "pending", "foreign"])
+def test_a_server_on_a_reservation_that_does_not_hold_is_accepted_and_fails(
+    whose: str, target: Target, cloud: Cloud, wire: Wire, life: Life
 ) -> None:
-    theirs = None
-    if reservation == "foreign":
-        theirs, _ = target.role("other")
-        foreign = theirs.create_lease(
-            target.label("foreign"), moment(4600), moment(4601), HostReservation(node_type=target.plenty)
-        )
-        reservation = foreign.reservations[0].id
+    """One that is not there, one of ours that has not started, and one of another project."""
+    reservation, owner = NOBODY, target.role("other")[0] if whose == "foreign" else cloud
+    if whose != "nobody":
+        wanted = HostReservation(node_type=target.plenty)
+        lease = owner.create_lease(target.label(whose), moment(4600), moment(4601), wanted)
+        reservation = lease.reservations[0].id
     try:
         answer = wire.ask("compute", "POST", "/servers", target.server_body("lost", reservation))
         assert answer.status == 202
@@ -132,8 +123,8 @@ def test_a_server_on_a_reservation_that_is_not_ours_is_accepted_and_fails(
         failed = cloud.server(server_id)
         cloud.delete_server(server_id)
     finally:
-        if theirs is not None:
-            theirs.delete_lease(foreign.id)
+        if whose != "nobody":
+            owner.delete_lease(lease.id)
     assert failed.fault is not None
     assert failed.fault.code == 500
     assert failed.fault.message == "No valid host was found. There are not enough hosts available."
@@ -348,3 +339,17 @@ def test_ending_a_lease_that_runs_removes_its_server_and_leaves_the_address(
     cloud.delete_lease(life.lease.id)
     cloud.delete_server(running.server.id)
     cloud.delete_floating_ip(address.id)
+
+
+def test_a_lease_ends_by_itself_and_stays_in_the_list(target: Target, cloud: Cloud, wire: Wire, life: Life) -> None:
+    target.pass_time(until=life.short.end)
+    walk = target.walk(lambda: target.lease_status(life.short.id), "TERMINATED", "ERROR")
+    assert walk[-1] == "TERMINATED"
+    assert set(walk) <= {"PENDING", "STARTING", "ACTIVE", "TERMINATING", "TERMINATED"}
+    ended = next(lease for lease in cloud.leases() if lease.id == life.short.id)
+    assert ended == cloud.lease(life.short.id)
+    assert ended.reservations[0].status == "deleted"
+    events = wire.ask("reservation", "GET", f"/leases/{ended.id}").body["lease"]["events"]
+    assert {event["status"] for event in events} == {"DONE"}
+    cloud.delete_lease(ended.id)
+    assert target.lease_status(ended.id) == "HTTP 404"
