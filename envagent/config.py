@@ -100,7 +100,7 @@ class RetrySettings(Section):
 class SandboxSettings(Section):
     """The simulated Chameleon of `--cloud sandbox`."""
 
-    speed: PositiveFloat = 100
+    speed: PositiveFloat = 200
     """How many times faster than reality the simulated cloud works."""
 
 

@@ -164,13 +164,7 @@ class ReserveHardware(Step):
         """Look at the lease: ACTIVE, not yet, or (None) in ERROR and removed."""
         why = context.ledger.why_removing(kind.name, found.id)
         if why is not None:
-            gone = context.remove(kind, found.id)
-            if gone is None and why == NEVER_STARTED:
-                raise LeaseFailed(
-                    f"lease {found.name} did not become ACTIVE; it has been removed",
-                    hint="envagent resume RUN_ID reserves anew; see the site's status page if it happens again",
-                )
-            return gone
+            return _remove(context, kind, found, why)
         try:
             lease = kind.cloud.lease(found.id)
         except NotFound:
@@ -188,8 +182,22 @@ class ReserveHardware(Step):
             raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended: it is {lease.status}")
         # A lease that does not start holds its node and is charged until its end: Blazar removes nothing by itself.
         context.warn(f"lease {lease.name} is {lease.status} {wait.seconds:.0f} s after it was asked for; removing it")
-        context.remove(kind, lease.id, NEVER_STARTED if wait.over else f"went to {lease.status}")
-        return NotYet(f"removal of lease {lease.name}", context.now())
+        return _remove(context, kind, found, NEVER_STARTED if wait.over else f"went to {lease.status}")
+
+
+def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> NotYet | None:
+    """Remove a lease that came to nothing; None when it is gone and the next candidate may be asked for.
+
+    Raises:
+        LeaseFailed: it is gone, and it never started: the site does not start leases now, the next would not either.
+    """
+    gone = context.remove(kind, found.id, why)
+    if gone is None and why == NEVER_STARTED:
+        raise LeaseFailed(
+            f"lease {found.name} did not become ACTIVE in time; it has been removed",
+            hint="envagent resume RUN_ID reserves anew; see the site's status page if it happens again",
+        )
+    return gone
 
 
 def _next_try(context: StepContext, request: RunRequest, plan: Plan) -> Try:

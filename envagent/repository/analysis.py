@@ -12,6 +12,9 @@ from envagent.repository.facts import Facts
 from envagent.repository.model import Analysis, Requirements, Snapshot
 from envagent.repository.readers.registry import read_file
 
+NOTHING_TELLS = "No file says what hardware is needed: a general-purpose machine without a GPU is assumed."
+EMPTY = "The repository has no files: a general-purpose machine without a GPU is assumed."
+
 
 def analyze(snapshot: Snapshot) -> Analysis:
     """Conclude what hardware the repository's main job needs, with the evidence for it."""
@@ -46,18 +49,20 @@ def analyze(snapshot: Snapshot) -> Analysis:
         python_version=python.version,
         special_requirements=special,
     )
+    evidence = (
+        *accelerator.evidence,
+        *python.evidence,
+        *ram_evidence,
+        *disk_evidence,
+        *cores_evidence,
+        *system_evidence,
+        *special_evidence,
+    )
+    silent = () if evidence else (NOTHING_TELLS if snapshot.entries else EMPTY,)
     return Analysis(
         requirements=requirements,
         sizing=sizing.size(requirements, facts, listing),
-        evidence=(
-            *accelerator.evidence,
-            *python.evidence,
-            *ram_evidence,
-            *disk_evidence,
-            *cores_evidence,
-            *system_evidence,
-            *special_evidence,
-        ),
-        assumptions=(*python.assumptions, *facts.notes),
+        evidence=evidence,
+        assumptions=(*silent, *python.assumptions, *facts.notes),
         languages=listing.languages,
     )

@@ -1,0 +1,112 @@
+"""A home with a running sandbox, a small repository, and the command line as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envagent.sandbox import Endpoint, ensure_running, read_log
+from envagent.sandbox.process import stop
+
+Fault = dict[str, Any]
+
+
+@dataclass
+class Done:
+    code: int
+    document: dict[str, Any]
+    told: str
+
+
+class Shell:
+    """Calls envagent in a process of its own, at home in one folder."""
+
+    def __init__(self, home: Path, endpoint: Endpoint, repository: Path) -> None:
+        self.home = home
+        self.endpoint = endpoint
+        self.repository = repository
+
+    def __call__(self, *arguments: str, **settings: str) -> Done:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "ENVAGENT_HOME": str(self.home),
+            "ENVAGENT_RETRY__FIRST_SECONDS": "0.1",
+            "ENVAGENT_RETRY__TRIES": "3",
+            **settings,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "envagent.cli.main", *arguments, "--json"],
+            cwd=self.home,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return Done(done.returncode, json.loads(done.stdout), done.stderr)
+
+    def run(self, *arguments: str, **settings: str) -> Done:
+        return self("run", str(self.repository), "--cloud", "sandbox", *arguments, **settings)
+
+    def faults(self, *faults: Fault) -> None:
+        body = json.dumps({"faults": faults}).encode()
+        request = urllib.request.Request(
+            f"{self.endpoint.url}/_sandbox/faults", body, {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=10).read()
+
+    def live(self) -> dict[str, int]:
+        """Count what is there of what was ever made, by the cloud's own log."""
+        count: dict[str, set[str]] = {"lease": set(), "server": set(), "floating_ip": set(), "keypair": set()}
+        for line in read_log(self.home):
+            if line["kind"] in count and line["status"] < 300:
+                if line["method"] == "POST":
+                    count[line["kind"]].add(line["id"])
+                elif line["method"] == "DELETE":
+                    count[line["kind"]].discard(line["id"])
+        return {kind: len(ids) for kind, ids in count.items()}
+
+
+def make_repository(folder: Path, **files: str) -> Path:
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "all", "--allow-empty"], check=True)
+    return folder
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    home = tmp_path / "home"
+    home.mkdir()
+    repository = make_repository(tmp_path / "thing", requirements__txt="numpy\n")
+    yield Shell(home, ensure_running(home, speed=1000), repository)
+    stop(home)
+
+
+@pytest.fixture
+def nothing_left(shell: Shell) -> Iterator[Callable[[], None]]:
+    """Whatever happened, a teardown leaves nothing."""
+
+    def check() -> None:
+        shell.faults()
+        done = shell("teardown", "last", "--yes")
+        assert done.code == 0, done.told
+        assert set(shell.live().values()) == {0}
+
+    yield check
