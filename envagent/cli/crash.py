@@ -42,9 +42,9 @@ def write_report(error: BaseException, arguments: list[str]) -> Path | None:
 
 def _folders() -> list[Path]:
     from envagent import config
-    from envagent.errors import EnvagentError
 
+    elsewhere = Path(tempfile.gettempdir())
     try:
-        return [config.load().home / "crash", Path(tempfile.gettempdir())]
-    except EnvagentError:
-        return [Path(tempfile.gettempdir())]
+        return [config.load().home / "crash", elsewhere]
+    except Exception:  # whatever is wrong there, the first bug must be told
+        return [elsewhere]

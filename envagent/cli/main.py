@@ -122,6 +122,7 @@ def _misused(error: typer.TyperException, arguments: list[str]) -> int:
 
 def _crashed(error: Exception, arguments: list[str]) -> int:
     """Tell a bug in one line, and write what its finder needs to a file."""
+    from envagent.advice.untrusted import one_line, redact
     from envagent.cli.crash import write_report
     from envagent.cli.documents import ErrorPart
     from envagent.cli.terminal import err
@@ -129,10 +130,10 @@ def _crashed(error: Exception, arguments: list[str]) -> int:
     if os.environ.get("ENVAGENT_DEBUG") == "1":
         import traceback
 
-        traceback.print_exception(error)
+        err().raw(redact("".join(traceback.format_exception(error))))
     path = write_report(error, arguments)
     where = "no report could be written" if path is None else f"report: {path}"
-    message = f"internal error, a bug: {type(error).__name__}: {error}"
+    message = f"internal error, a bug: {type(error).__name__}: {one_line(str(error))}"
     err().line(("error: ", "bold red"), f"{message} ({where})")
     hint = "please report this with that file; a run goes on with: envagent resume last"
     err().line(("hint: ", "bold"), hint)

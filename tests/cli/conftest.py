@@ -1,0 +1,159 @@
+"""The command line as its user meets it: arguments and environment in; exit code, stdout and stderr out.
+
+Most tests call `main()` in this process, on a real sandbox over HTTP; what needs signals or a terminal runs as a
+process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envagent.cli.main import main
+from envagent.sandbox import process
+
+SPEED = 1000
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)  # type: ignore[no-any-return]
+
+
+class Cli:
+    """Runs commands with one home folder."""
+
+    def __init__(self, home: Path, work: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+        self.home = home
+        self.work = work
+        self._monkeypatch = monkeypatch
+        self._capfd = capfd
+
+    def __call__(self, *arguments: str) -> Ended:
+        """Run a command in this process."""
+        self._capfd.readouterr()
+        self._monkeypatch.setattr(sys, "argv", ["envagent", *arguments])
+        umask = os.umask(0o022)
+        try:
+            with pytest.raises(SystemExit) as left:
+                main()
+        finally:
+            os.umask(umask)
+            logging.disable(logging.NOTSET)
+        captured = self._capfd.readouterr()
+        assert isinstance(left.value.code, int)
+        return Ended(left.value.code, captured.out, captured.err)
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command as a process of its own."""
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
+        return subprocess.Popen([sys.executable, "-m", "envagent", *arguments], text=True, cwd=self.work, **options)
+
+    def run(self, repository: Path, *arguments: str) -> dict[str, Any]:
+        """Have a run that succeeds; give its document."""
+        ended = self("run", str(repository), "--cloud", "sandbox", "--json", *arguments)
+        assert ended.code == 0, ended.err
+        return ended.document
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home folder with a running sandbox, for all tests of a process."""
+    home = tmp_path_factory.mktemp("home") / "envagent"
+    process.ensure_running(home, speed=SPEED)
+    yield home
+    process.stop(home)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.startswith(("OS_", "ENVAGENT_", "OPENAI_")) or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.fixture
+def cli(shared_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> Cli:
+    """The command line, in an empty working folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("ENVAGENT_HOME", str(shared_home))
+    return Cli(shared_home, work, monkeypatch, capfd)
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository that asks for a GPU."""
+    folder = tmp_path_factory.mktemp("repository") / "toy"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("torch==2.1\n")
+    (folder / "README.md").write_text("# toy\n\nNeeds a GPU with 16 GB.\n")
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+class Sandbox:
+    """What a test does to the simulated cloud."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.url = process.ensure_running(home).url
+
+    def faults(self, *faults: dict[str, Any]) -> None:
+        """Put a fault schedule in force."""
+        process.request(f"{self.url}/_sandbox/faults", {"faults": list(faults)})
+
+    def speed(self, speed: float) -> None:
+        """Change how fast the cloud works."""
+        process.request(f"{self.url}/_sandbox/settings", {"speed": speed})
+
+    def writes(self, run_id: str) -> list[tuple[str, str]]:
+        """List (method, kind) of the committed writes that made or removed something of a run."""
+        log = process.read_log(self.home)
+        ids = {line["id"] for line in log if run_id in str(line["name"])}
+        return [(line["method"], line["kind"]) for line in log if line["id"] in ids]
+
+
+@pytest.fixture
+def sandbox(shared_home: Path) -> Iterator[Sandbox]:
+    """The shared sandbox, healthy and fast again afterwards."""
+    one = Sandbox(shared_home)
+    yield one
+    one.faults()
+    one.speed(SPEED)
+
+
+@pytest.fixture
+def real_cloud(shared_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A cloud whose name does not say that it is a simulation."""
+    clouds = tmp_path / "clouds.yaml"
+    clouds.write_text((shared_home / "sandbox" / "clouds.yaml").read_text().replace("  sandbox:\n", "  chi:\n"))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+    for name in ("SETTLE_SECONDS", "LEASE__POLL_SECONDS", "SERVER__POLL_SECONDS", "SSH__POLL_SECONDS"):
+        monkeypatch.setenv(f"ENVAGENT_{name}", "0.1")
+    return "chi"

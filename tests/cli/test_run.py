@@ -1,0 +1,201 @@
+"""The main job from the command line: run, status, resume, teardown on the sandbox."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from envagent.steps import PROVISIONING
+from tests.cli.conftest import Cli, Sandbox
+
+STEPS = list(PROVISIONING.steps)
+
+KEYS = {
+    "schema_version",
+    "run_id",
+    "state",
+    "repository",
+    "requirements",
+    "image",
+    "node_type",
+    "lease",
+    "server",
+    "key_name",
+    "network_id",
+    "fixed_ip",
+    "floating_ip",
+    "ssh",
+    "decisions",
+    "steps",
+    "resources",
+}
+
+
+def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    ended = cli("run", str(repository), "--cloud", "sandbox")
+    assert ended.code == 0, ended.err
+    assert len(STEPS) == 10
+    for number, name in enumerate(STEPS, 1):
+        assert f"{number:2}/10 {name}: done" in ended.err
+    run_id = ended.err.split()[1].rstrip(":")
+    up, login, *_, removal = ended.out.splitlines()
+    assert up.startswith(f"envagent-{run_id}-toy is up: gpu_")
+    assert "ssh -i " in login
+    assert f"{cli.home}/keys/envagent-{run_id} cc@127.21." in login
+    assert "lease ends" in ended.out
+    assert "UTC" in ended.out
+    assert " SU for the whole lease" in ended.out
+    assert removal.endswith(f"envagent teardown {run_id}")
+    assert "\x1b" not in ended.err + ended.out
+
+    status = cli("status", run_id, "--json").document
+    assert status["state"] == "succeeded"
+    info = json.loads((cli.work / f"envagent-{run_id}-toy_info.json").read_text())
+    assert (info["server_id"], info["floating_ip"]) == (status["server"]["id"], status["floating_ip"])
+
+    again = cli("resume", run_id[:6])
+    assert (again.code, again.out.splitlines()[1]) == (0, login)
+    assert again.err == ""
+
+    gone = cli("teardown", run_id, "--json")
+    assert gone.code == 0
+    assert gone.document["state"] == "torn_down"
+    assert {one["state"] for one in gone.document["resources"]} == {"absent"}
+    assert len(gone.document["resources"]) == 4
+    assert sorted(sandbox.writes(run_id)) == sorted(
+        [(method, kind) for kind in ("lease", "server", "keypair") for method in ("POST", "DELETE")]
+    )
+
+    nothing = cli("teardown", run_id)
+    assert (nothing.code, nothing.out) == (0, "")
+    assert "nothing to do" in nothing.err
+
+    over = cli("resume", run_id, "--json")
+    assert over.code == 10
+    assert over.document["error"]["type"] == "RunStateError"
+
+
+def test_the_document_of_a_run(cli: Cli, repository: Path) -> None:
+    document = cli.run(repository, "--hours", "5", "--server-name", "mine", "--node-type", "gpu_rtx_6000")
+    assert document.keys() >= KEYS
+    assert document["schema_version"] == 1
+    assert document["state"] == "succeeded"
+    assert document["repository"]["url"] == str(repository)
+    assert document["requirements"]["gpu_required"] is True
+    assert document["node_type"] == "gpu_rtx_6000"
+    assert document["lease"].keys() == {"id", "name", "reservation_id", "status", "end_date"}
+    assert document["lease"]["status"] == "ACTIVE"
+    assert document["server"]["name"] == "mine"
+    assert document["server"]["status"] == "ACTIVE"
+    assert document["ssh"].endswith(f"cc@{document['floating_ip']}")
+    assert document["ssh_verified"] is False
+    assert Path(document["info_file"]).name == "mine_info.json"
+    assert [step["name"] for step in document["steps"]] == STEPS
+    for step in document["steps"]:
+        assert step.keys() >= {"name", "state", "attempts", "started_at", "finished_at", "error"}
+        assert (step["state"], step["attempts"], step["error"]) == ("succeeded", 1, None)
+        assert step["started_at"] <= step["finished_at"]
+        assert step["summary"]
+    assert {one["kind"] for one in document["resources"]} == {"lease", "server", "floating_ip", "keypair"}
+    assert all(one["state"] == "present" and one["id"] for one in document["resources"])
+    by_name = {one["name"]: one for one in document["decisions"]}
+    assert by_name.keys() == {"requirements", "image_candidates", "image", "node_type", "duration"}
+    assert by_name["duration"]["source"] == by_name["node_type"]["source"] == "user"
+    assert document["plan"]["hours"] == 5
+    assert document["cost"]["su_estimate"] == 5 * document["cost"]["su_per_hour"]
+    assert document["cost"]["charged_now"] is True
+    assert document["next"] == [f"envagent teardown {document['run_id']}"]
+    assert cli("status", document["run_id"], "--json").document.keys() == document.keys()
+
+    listed = cli("status", "--json").document
+    assert listed["schema_version"] == 1
+    [line] = [one for one in listed["runs"] if one["run_id"] == document["run_id"]]
+    assert line["state"] == "succeeded"
+    assert line["repository"] == str(repository)
+    assert line["node_type"] == "gpu_rtx_6000"
+    assert line["lease_end"] is not None
+    assert listed["runs"][0]["run_id"] == document["run_id"]  # the newest
+
+    text = cli("status", "last").out
+    assert document["run_id"] in text
+    assert all(step in text for step in STEPS)
+    assert all(one["id"] in text for one in document["resources"])
+    assert cli("teardown", "last", "--delete-key").code == 0
+    assert not Path(document["private_key"]).exists()
+
+
+def test_the_local_key_stays_unless_its_removal_is_asked_for(cli: Cli, repository: Path) -> None:
+    document = cli.run(repository)
+    key = Path(document["private_key"])
+    assert cli("teardown", document["run_id"]).code == 0
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert cli("teardown", document["run_id"], "--delete-key").code == 0
+    assert not key.exists()
+
+
+def test_a_key_of_the_users_own_name_is_removed_from_the_cloud(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    document = cli.run(repository, "--key-name", "my-laptop")
+    assert document["key_name"] == "my-laptop"
+    assert cli("teardown", document["run_id"]).code == 0
+    assert sandbox.writes("my-laptop") == [("POST", "keypair"), ("DELETE", "keypair")]
+
+
+def test_what_is_not_known_yet_is_null(cli: Cli) -> None:
+    ended = cli("run", str(cli.work / "nothing-here"), "--cloud", "sandbox", "--json")
+    assert ended.code == 9
+    document = ended.document
+    assert document.keys() >= KEYS
+    assert document["state"] == "failed"
+    assert document["error"]["type"] == "RepositoryRefused"
+    assert document["error"]["step"] == "analyze_repository.analyze"
+    for key in ("requirements", "image", "node_type", "lease", "server", "ssh", "floating_ip", "plan", "cost"):
+        assert document[key] is None
+    assert [one["state"] for one in document["steps"]][:2] == ["succeeded", "failed"]
+    assert document["steps"][1]["error"]["exit_code"] == 9
+    assert "nothing of this run exists in the cloud" in ended.err
+
+
+def test_a_local_path_is_kept_whole(cli: Cli, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    document = cli.run(Path())
+    assert document["repository"]["url"] == str(repository)
+    (repository / Path(document["info_file"]).name).unlink()
+    assert cli("teardown", document["run_id"]).code == 0
+
+
+def test_an_earlier_unfinished_run_is_mentioned(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "fail", "service": "nova", "method": "POST", "path": "/servers$", "status": 400})
+    failed = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    assert failed.code != 0
+    run_id = failed.document["run_id"]
+    sandbox.faults()
+    second = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    assert f"envagent resume {run_id}" in second.err
+    other = cli("run", str(repository), "--cloud", "sandbox-tacc", "--json")
+    assert other.code == 0
+    assert run_id not in other.err
+    assert other.document["site"] == "CHI@TACC"
+    assert cli("resume", run_id, "--json").document["state"] == "succeeded"
+    for one in (run_id, second.document["run_id"], other.document["run_id"]):
+        assert cli("teardown", one).code == 0
+
+
+def test_status_shows_a_home_that_is_new(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path / "new"))
+    assert cli("status", "--json").document == {"schema_version": 1, "runs": []}
+    assert "no runs yet" in cli("status").out
+    assert cli("status", "last").code == 10
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_journal_of_a_newer_version_is_left_alone(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path))
+    with sqlite3.connect(tmp_path / "journal.db") as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    ended = cli("status", "--json")
+    assert ended.code == 10
+    assert "newer" in ended.document["error"]["message"]

@@ -1,0 +1,84 @@
+"""Streams: colour where it is wanted, no error where nobody reads, one document on stdout."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+
+import pytest
+
+from envagent.cli.documents import ErrorDocument, ErrorPart
+from envagent.cli.terminal import Sturdy, Terminal, print_document
+
+
+class Piped(io.StringIO):
+    """A stream that is no terminal."""
+
+
+def shown(*parts: str | tuple[str, str]) -> str:
+    stream = Piped()
+    Terminal(stream).line(*parts)
+    return stream.getvalue()
+
+
+def test_markup_emoji_and_escapes_of_strangers_are_text() -> None:
+    text = "[red]x[/red] :boom: [link=https://evil]y[/link] \x1b[2J"
+    assert shown((text, "bold")) == "[red]x[/red] :boom: [link=https://evil]y[/link] \\x1b[2J\n"
+
+
+def test_a_long_line_stays_one_line_so_that_it_can_be_pasted() -> None:
+    assert shown("ssh " + "x" * 300) == "ssh " + "x" * 300 + "\n"
+
+
+def test_no_colour_in_a_pipe_unless_it_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" not in shown(("x", "red"))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[31m" in shown(("x", "red"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[31m" not in shown(("x", "red"))
+
+
+@pytest.mark.parametrize(("term", "moving"), [("xterm-256color", True), ("dumb", False), ("", False)])
+def test_things_move_on_a_capable_terminal_only(monkeypatch: pytest.MonkeyPatch, term: str, moving: bool) -> None:
+    monkeypatch.setenv("TERM", term)
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as stream:
+        assert Terminal(stream).interactive is moving
+        assert not Terminal(Piped()).interactive
+    os.close(leader)
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        terminal = Terminal(stream)
+        terminal.line("nobody reads this")
+        terminal.line("nor this")
+        assert terminal.stream.gone
+
+
+def test_a_closed_stream_is_no_error() -> None:
+    stream = Piped()
+    stream.close()
+    Terminal(stream).line("nobody reads this")
+
+
+def test_what_the_encoding_lacks_is_replaced() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    sturdy = Sturdy(stream)
+    sturdy.write("✓ done\n")
+    sturdy.flush()
+    assert raw.getvalue() == b"? done\n"
+    assert Terminal(stream).sign("✓", "+") == "+"
+
+
+def test_a_document_is_ascii_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    part = ErrorPart(type="X", message="a\x1b[31m\x9b\u202e東", hint="", exit_code=1)
+    print_document(ErrorDocument(error=part))
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert "\x1b" not in printed
+    assert '"a\\u001b[31m\\u009b\\u202e\\u6771"' in printed
