@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from envagent.cloud.port import Cloud, FloatingIp
 from envagent.engine.intents import Found
 from envagent.engine.step import NotYet, Output, Step, stage
-from envagent.errors import CapacityError, CloudError, NotFound, ResourceLost
+from envagent.errors import CapacityError, CloudError, NotFound, OutcomeUnknown, ResourceLost
 from envagent.steps import mark
 from envagent.steps.find_network import FoundNetwork
 from envagent.steps.launch_server import LaunchedServer
@@ -75,34 +76,47 @@ class AssignFloatingIp(Step):
     def attach(
         self, context: StepContext, allocated: AllocatedAddress, launched: LaunchedServer, network: FoundNetwork
     ) -> AssignedAddress | NotYet:
-        """Stage 7B: a port update at Neutron; doing it twice is harmless."""
+        """Stage 7B: a port update at Neutron, sent again only after a look that it is still needed."""
         if allocated.floating_ip_id is None:
             return AssignedAddress(floating_ip_id=None, address=None)
         cloud = context.services.cloud
         wait = context.wait("a port that takes the address", every=5, timeout=ATTACH_SECONDS)
+        address = _still_there(cloud, allocated.floating_ip_id, allocated.address)
         ports = cloud.ports(launched.server_id)
+        if address.port_id in {port.id for port in ports}:
+            return AssignedAddress(floating_ip_id=address.id, address=address.address)
         ports.sort(key=lambda port: port.network_id != network.network_id)
         refusal: CloudError | None = None
         for port in ports:
             try:
-                attached = cloud.attach_floating_ip(allocated.floating_ip_id, port.id)
+                attached = cloud.attach_floating_ip(address.id, port.id)
+            except OutcomeUnknown as error:
+                refusal = error
+                break
             except NotFound as error:  # this port has no way to the external network: another may
                 refusal = error
                 continue
             return AssignedAddress(floating_ip_id=attached.id, address=attached.address)
         if wait.over:
             raise refusal or CloudError(f"server {launched.server_name} has no port to point an address at")
-        return wait.not_yet(f"{len(ports)} ports, none takes it")
+        return wait.not_yet(f"{len(ports)} ports, none has taken it")
 
     def confirm(self, context: StepContext, output: AssignedAddress) -> None:
         """Check that the address is still there."""
         if output.floating_ip_id is None:
             return
-        try:
-            address = context.services.cloud.floating_ip(output.floating_ip_id)
-        except NotFound:
-            raise ResourceLost(
-                f"floating IP {output.address} ({output.floating_ip_id}) was released by somebody"
-            ) from None
+        address = _still_there(context.services.cloud, output.floating_ip_id, output.address)
         if address.port_id is None:
             context.warn(f"floating IP {output.address} no longer points at the server")
+
+
+def _still_there(cloud: Cloud, floating_ip_id: str, address: str | None) -> FloatingIp:
+    """Read the address.
+
+    Raises:
+        ResourceLost: it was released.
+    """
+    try:
+        return cloud.floating_ip(floating_ip_id)
+    except NotFound:
+        raise ResourceLost(f"floating IP {address} ({floating_ip_id}) was released by somebody") from None
