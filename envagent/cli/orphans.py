@@ -25,7 +25,7 @@ from envagent.engine.intents import REPEAT_DELETE, Found, ResourceKind
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
-from envagent.errors import Conflict, EnvagentError, JournalError, LeftoversExist, RunLocked, UsageError
+from envagent.errors import Conflict, EnvagentError, JournalError, LeftoversExist, RunLocked, RunMismatch, UsageError
 
 DECLINED = 130
 PAUSE = 0.5
@@ -59,6 +59,9 @@ class Orphans:
         self._kinds: Sequence[ResourceKind] = tuple(removal_order(self._cloud, registered_keys(intents)))
         self.found = self._find()
         self.busy = {one.found.run_id for one in self.found if home.is_worked_on(one.found.run_id)}
+        self._states = {
+            run_id: state_of(row, working=run_id in self.busy) for run_id, row in self.known.items()
+        }  # as they are found, not as the removal leaves them
 
     def remove(self) -> None:
         """Remove all but what belongs to busy runs.
@@ -83,7 +86,7 @@ class Orphans:
                 id=one.found.id,
                 name=one.found.name,
                 run_id=one.found.run_id,
-                known_as=self._known_as(one.found.run_id),
+                known_as=self._states.get(one.found.run_id),
                 outcome="left_alone"
                 if not after or one.found.run_id in self.busy
                 else "still_there"
@@ -101,10 +104,6 @@ class Orphans:
     def _find(self) -> list[Orphan]:
         return [Orphan(kind, found) for kind in self._kinds for found in kind.find(None)]
 
-    def _known_as(self, run_id: str) -> str | None:
-        row = self.known.get(run_id)
-        return None if row is None else state_of(row, working=self._home.is_worked_on(run_id))
-
     def _tear_down(self, row: RunRecord) -> None:
         if self._journal is None:
             raise AssertionError("a run is known without a journal")
@@ -117,8 +116,8 @@ class Orphans:
                 teardown.run(row)
         except RunLocked:  # somebody took it up just now
             self.busy.add(row.run_id)
-        except LeftoversExist as left:  # told by the look at the end
-            self._terminal.line(left.message)
+        except (LeftoversExist, RunMismatch) as error:  # what is still there then, goes without its record
+            self._terminal.line(error.message)
 
     def _remove_kind(self, kind: ResourceKind) -> None:
         """Remove what is left of a kind, and wait until it is gone or the time is over."""

@@ -1,0 +1,161 @@
+"""Teardown from the command line: asks, removes, proves; finds orphans without a journal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from envagent.engine.lock import RunLock
+from envagent.sandbox import process
+from tests.cli.conftest import Cli, Sandbox
+
+
+def marked(sandbox: Sandbox) -> set[str]:
+    """The ids of what was made in the sandbox and not removed."""
+    there: set[str] = set()
+    for line in process.read_log(sandbox.home):
+        if line["method"] == "POST":
+            there.add(line["id"])
+        elif line["method"] == "DELETE":
+            there.discard(line["id"])
+    return there
+
+
+def test_on_a_real_cloud_nobody_is_asked_in_a_pipe(cli: Cli, repository: Path, real_cloud: str) -> None:
+    made = cli("run", str(repository), "--cloud", real_cloud, "--json")  # approves at once: nobody could be asked
+    assert made.code == 0, made.err
+    run_id = made.document["run_id"]
+    refused = cli("teardown", run_id, "--json")
+    assert refused.code == 2
+    assert f"envagent teardown {run_id} --yes" in refused.document["error"]["hint"]
+    assert cli("status", run_id, "--json").document["state"] == "succeeded"
+    assert cli("teardown", run_id, "--yes").code == 0
+
+
+def test_a_removal_that_does_nothing_is_named_and_can_be_repeated(
+    cli: Cli, repository: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVAGENT_REMOVAL_TIMEOUT_SECONDS", "1")
+    document = cli.run(repository)
+    run_id, lease_id = document["run_id"], document["lease"]["id"]
+    sandbox.faults({"action": "ignore_delete", "service": "blazar"})
+    ended = cli("teardown", run_id, "--json")
+    assert ended.code == 11
+    assert lease_id in ended.document["error"]["message"]
+    assert ended.document["state"] == "interrupted"
+    assert f"envagent teardown {run_id} again" in ended.err
+    states = {one["kind"]: one["state"] for one in ended.document["resources"]}
+    assert states == {"floating_ip": "absent", "server": "absent", "lease": "removing", "keypair": "present"}
+    resumed = cli("resume", run_id)
+    assert resumed.code == 10
+    assert f"envagent teardown {run_id}" in resumed.err
+    sandbox.faults()
+    assert cli("teardown", run_id).code == 0
+    assert lease_id not in marked(sandbox)
+
+
+def test_credentials_of_another_project_prove_nothing(
+    cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run_id = cli("run", str(repository), "--cloud", real_cloud, "--json").document["run_id"]
+    clouds = tmp_path / "clouds.yaml"
+    mine = clouds.read_text()
+    clouds.write_text(mine.replace("  chi:\n", "  was:\n").replace("  sandbox-other:\n", "  chi:\n"))
+    ended = cli("teardown", run_id, "--yes", "--json")
+    assert ended.code == 10
+    assert ended.document["error"]["type"] == "RunMismatch"
+    assert cli("resume", run_id).code in (0, 10)
+    clouds.write_text(mine)
+    assert cli("teardown", run_id, "--yes").code == 0
+
+
+def test_a_run_that_asked_for_nothing_needs_no_cloud(
+    cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = cli("run", "./missing", "--cloud", "sandbox", "--json").document["run_id"]
+    ended = cli("teardown", run_id, "--json")
+    assert ended.code == 0
+    assert ended.document["state"] == "torn_down"
+
+
+def test_a_run_that_is_worked_on_is_left_to_its_process(cli: Cli, repository: Path) -> None:
+    run_id = cli.run(repository)["run_id"]
+    with RunLock(cli.home / "runs" / run_id, run_id):
+        for command in ("resume", "teardown"):
+            ended = cli(command, run_id, "--json")
+            assert ended.code == 10
+            assert ended.document["error"]["type"] == "RunLocked"
+            assert "process " in ended.document["error"]["message"]
+            assert f"envagent resume {run_id}" in ended.err
+        assert cli("status", run_id, "--json").document["state"] == "running"
+        kept = cli("teardown", "--orphans", "--cloud", "sandbox", "--json")
+        assert kept.code == 0
+        assert {one["outcome"] for one in kept.document["orphans"] if one["run_id"] == run_id} == {"left_alone"}
+    assert cli("teardown", run_id).code == 0
+
+
+def test_orphans_are_found_without_a_journal(
+    cli: Cli, repository: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("teardown", "--orphans", "--cloud", "sandbox")
+    before = marked(sandbox)
+    documents = [cli.run(repository), cli.run(repository)]
+    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+        (cli.home / name).unlink(missing_ok=True)
+    ended = cli("teardown", "--orphans", "--cloud", "sandbox", "--json")
+    assert ended.code == 0, ended.err
+    assert {one["run_id"] for one in ended.document["orphans"]} == {one["run_id"] for one in documents}
+    assert len(ended.document["orphans"]) == 8
+    assert {one["outcome"] for one in ended.document["orphans"]} == {"removed"}
+    assert marked(sandbox) == before
+    again = cli("teardown", "--orphans", "--cloud", "sandbox", "--json")
+    assert (again.code, again.document["orphans"]) == (0, [])
+
+
+def test_orphans_of_a_known_run_leave_a_true_record(cli: Cli, repository: Path) -> None:
+    run_id = cli.run(repository)["run_id"]
+    ended = cli("teardown", "--orphans", "--cloud", "sandbox", "--json")
+    assert ended.code == 0
+    assert {one["known_as"] for one in ended.document["orphans"] if one["run_id"] == run_id} == {"succeeded"}
+    assert cli("status", run_id, "--json").document["state"] == "torn_down"
+
+
+def test_orphans_are_found_beside_a_journal_that_cannot_be_read(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    before = marked(sandbox)
+    cli.run(repository)
+    whole = (cli.home / "journal.db").read_bytes()
+    for name in ("journal.db-wal", "journal.db-shm"):
+        (cli.home / name).unlink(missing_ok=True)
+    (cli.home / "journal.db").write_bytes(b"no database" * 1000)
+    try:
+        assert cli("status").code == 10
+        ended = cli("teardown", "--orphans", "--cloud", "sandbox")
+        assert ended.code == 0
+        assert "going on without it" in ended.err
+        assert marked(sandbox) == before
+    finally:
+        (cli.home / "journal.db").write_bytes(whole)
+
+
+def test_orphans_that_stay_are_named(
+    cli: Cli, repository: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVAGENT_REMOVAL_TIMEOUT_SECONDS", "1")
+    document = cli.run(repository)
+    sandbox.faults({"action": "ignore_delete", "service": "neutron"})
+    ended = cli("teardown", "--orphans", "--cloud", "sandbox", "--json")
+    assert ended.code == 11
+    assert json.loads(ended.out)["error"]["type"] == "LeftoversExist"
+    assert document["floating_ip"] in ended.err
+    sandbox.faults()
+    assert cli("teardown", "--orphans", "--cloud", "sandbox").code == 0
+
+
+def test_orphans_on_a_real_cloud_ask(cli: Cli, repository: Path, real_cloud: str) -> None:
+    cli("run", str(repository), "--cloud", real_cloud)
+    refused = cli("teardown", "--orphans", "--cloud", real_cloud)
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert cli("teardown", "--orphans", "--cloud", real_cloud, "--yes").code == 0
