@@ -5,6 +5,7 @@ It owns the fork, the child's surroundings and what came of it. The parent must 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -14,6 +15,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -27,6 +29,9 @@ from tests.crash.world import CLOUD, SERVER_NAME, World
 
 HUNG_SECONDS = 60.0
 
+EMPTY_JOURNAL = Path(tempfile.gettempdir()) / f"envagent-crash-journal-{os.getpid()}.db"
+"""A journal without runs, made by `preload`."""
+
 
 def invoke(argv: Sequence[str]) -> int:
     """Run one command line as the installed script does; give its exit code."""
@@ -34,10 +39,10 @@ def invoke(argv: Sequence[str]) -> int:
 
     sys.argv = ["envagent", *argv]
     try:
-        code = main()
+        main()
     except SystemExit as left:
-        code = left.code
-    return code if isinstance(code, int) else 0 if code is None else 1
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,16 @@ class Home:
     _count: int = 0
 
     @classmethod
-    def make(cls, world: World, name: str, **environment: str) -> Home:
-        """Make an empty one."""
+    def make(cls, world: World, name: str, environment: Mapping[str, str] | None = None, *, used: bool = True) -> Home:
+        """Make one; `used` puts a journal without runs into it, as any command before would have."""
         folder = world.folder / "homes" / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        return cls(world, folder, environment)
+        home = cls(world, folder, dict(environment or {}))
+        if used and EMPTY_JOURNAL.exists():
+            home.home.mkdir(mode=0o700)
+            shutil.copy(EMPTY_JOURNAL, home.journal)
+        return home
 
     @property
     def home(self) -> Path:
@@ -147,21 +156,21 @@ class Home:
 
     # Commands
 
-    def call(self, *argv: str, strikes: Sequence[Strike] = (), **environment: str) -> Ended:
+    def call(self, *argv: str, strikes: Sequence[Strike] = (), environment: Mapping[str, str] | None = None) -> Ended:
         """Run a command to its end."""
-        return self.start(*argv, strikes=strikes, **environment).wait()
+        return self.start(*argv, strikes=strikes, environment=environment).wait()
 
     def start(
         self,
         *argv: str,
         strikes: Sequence[Strike] = (),
         before: Callable[[], None] | None = None,
-        **environment: str,
+        environment: Mapping[str, str] | None = None,
     ) -> Child:
         """Begin a command; `before` runs in the child first."""
         self._count += 1
         stem = self.folder / f"command-{self._count}"
-        settings = {**self._environment(), **self.environment, **environment}
+        settings = {**self._environment(), **self.environment, **(environment or {})}
         if threading.active_count() != 1:
             raise AssertionError(f"the parent has threads: {threading.enumerate()}")
         sys.stdout.flush()
@@ -280,8 +289,6 @@ def preload(world: World) -> None:
     names = home.folder / "modules"
 
     def tell_modules() -> None:
-        import atexit  # noqa: F401 - os._exit does not run it
-
         original = os._exit
 
         def leave(code: int) -> None:
@@ -300,13 +307,24 @@ def preload(world: World) -> None:
         if name not in sys.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
-    _prime_plugins()
+    _warm_up(home.folder / "warm.db")
     home.remove()
 
 
-def _prime_plugins() -> None:
-    """Have keystoneauth scan the installed entry points once, not in each child."""
+def _warm_up(path: Path) -> None:
+    """Do here what a process does once: scan the login plugins, map the tables, compile the statements."""
     from keystoneauth1 import loading
+
+    from envagent.engine.journal import Journal
 
     for name in ("v3password", "v3applicationcredential", "password"):
         loading.get_plugin_loader(name)
+    journal = Journal.open(path)
+    try:
+        for read in (journal.stages, journal.intents, journal.resources, journal.decisions, journal.events):
+            read("")
+        journal.runs()
+    finally:
+        journal.close()
+    shutil.copy(path, EMPTY_JOURNAL)
+    atexit.register(EMPTY_JOURNAL.unlink, missing_ok=True)

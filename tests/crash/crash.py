@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,19 +70,16 @@ def try_kill(world: World, kill: Kill) -> list[Outcome]:
     if resumed is None:
         return [first]
     seconds = [one for one in resumed.exchanges if one.writes or "/servers/detail" in one.path or _lists(one)]
-    pairs = [first]
-    for strike in strikes(seconds, 0):
-        pairs.append(_again(lambda strike=strike: _kill_run(world, kill, strike)[0]))  # type: ignore[misc]
-    return pairs
+    return [first, *(_again(lambda one=one: _kill_run(world, kill, one)[0]) for one in strikes(seconds, 0))]  # type: ignore[misc]
 
 
 def _lists(exchange: Exchange) -> bool:
     return exchange.method == "GET" and exchange.path.endswith(("/leases", "/floatingips", "/os-keypairs"))
 
 
-def _again(attempt: object) -> Outcome:
+def _again(attempt: Callable[[], Outcome]) -> Outcome:
     for _ in range(TRIES):
-        outcome: Outcome = attempt()  # type: ignore[operator]
+        outcome = attempt()
         if outcome.reached:
             break
     return outcome

@@ -121,7 +121,7 @@ def _fitting(exchange: Exchange) -> list[str]:
 
 def try_case(world: World, case: Case) -> list[Outcome]:
     """Try one fault at one exchange."""
-    home = Home.make(world, "case", **ENVIRONMENT)
+    home = Home.make(world, "case", ENVIRONMENT)
     judge = Judge(world)
     commands: list[Ended] = []
     resumed = 0

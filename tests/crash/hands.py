@@ -82,7 +82,7 @@ def try_round(world: World, one: Round) -> list[Outcome]:
 
 
 def _hands(world: World, one: Round) -> Outcome:
-    dice = random.Random(one.seed)  # noqa: S311 - a replayable drawing
+    dice = random.Random(one.seed)
     home = Home.make(world, "hands")
     judge = Judge(world)
     commands = [home.call(*home.run_arguments(), strikes=[dice.choice(MOMENTS)])]
@@ -115,13 +115,11 @@ def _hands(world: World, one: Round) -> Outcome:
     judge.log_is_clean()
     judge.sends_are_intended(home, commands)
     home.remove()
-    return Outcome(
-        str(one), True, len(going), judge.doubles, judge.leftovers, judge.violations, [f"{one.hands} hands"]
-    )
+    return Outcome(str(one), True, len(going), judge.doubles, judge.leftovers, judge.violations, [f"{one.hands} hands"])
 
 
 def _crowd(world: World, one: Round) -> Outcome:
-    dice = random.Random(one.seed)  # noqa: S311 - a replayable drawing
+    dice = random.Random(one.seed)
     home = Home.make(world, "crowd")
     judge = Judge(world)
     gate = Gate()

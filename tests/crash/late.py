@@ -30,6 +30,11 @@ TIMEOUT = 0.5
 ROUNDS = 500
 TRIES = 4
 
+ENVIRONMENT = {
+    "ENVAGENT_SETTLE_SECONDS": str(SETTLE),
+    "ENVAGENT_TIMEOUT_SECONDS": str(TIMEOUT),
+    "ENVAGENT_WRITE_TIMEOUT_SECONDS": str(TIMEOUT),
+}
 CREATIONS = {
     "lease": ("/uc/reservation/v1/leases", "blazar"),
     "server": ("/uc/compute/v2.1/servers", "nova"),
@@ -46,7 +51,7 @@ class Schedule:
 
     def draw(self) -> Drawn:
         """Draw."""
-        dice = random.Random(self.seed)  # noqa: S311 - a replayable drawing
+        dice = random.Random(self.seed)
         return Drawn(
             kind=dice.choice(list(CREATIONS)),
             silence=dice.choice(("time limit", "cut", "500", "504")),
@@ -93,13 +98,7 @@ def try_schedule(world: World, schedule: Schedule) -> list[Outcome]:
 
 def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
     drawn = schedule.draw()
-    home = Home.make(
-        world,
-        "late",
-        ENVAGENT_SETTLE_SECONDS=str(SETTLE),
-        ENVAGENT_TIMEOUT_SECONDS=str(TIMEOUT),
-        ENVAGENT_WRITE_TIMEOUT_SECONDS=str(TIMEOUT),
-    )
+    home = Home.make(world, "late", ENVIRONMENT)
     judge = Judge(world)
     world.faults(drawn.fault())
     creation = Exchange("POST", CREATIONS[drawn.kind][0], 1)

@@ -1,6 +1,6 @@
 """Ctrl-C once and twice, SIGTERM and SIGHUP at every exchange: the process ends in time, with its code, resumable.
 
-    python -m tests.crash.stops [--workers 2] [--sample 40 --seed 7]
+python -m tests.crash.stops [--workers 2] [--sample 40 --seed 7]
 """
 
 from __future__ import annotations

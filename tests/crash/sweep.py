@@ -62,7 +62,7 @@ class Options:
         """Take all points, or the sample of them that the seed draws."""
         chosen = [point for point in points if self.only in str(point)]
         if self.sample is not None and self.sample < len(chosen):
-            picked = random.Random(self.seed).sample(range(len(chosen)), self.sample)  # noqa: S311
+            picked = random.Random(self.seed).sample(range(len(chosen)), self.sample)
             chosen = [chosen[index] for index in sorted(picked)]
         return chosen
 
@@ -158,6 +158,6 @@ def report(name: str, outcomes: Sequence[Outcome], began: float, *, all_reached:
     ]
     lines += [f"  not reached: {one.point}" for one in missed]
     for one in guilty:
-        lines += [f"VIOLATION {one.point}", *(f"    {text}" for text in one.violations)]
+        lines += [f"VIOLATION {one.point}", *(f"    {text.splitlines()[0][:300]}" for text in one.violations)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 1 if guilty or (all_reached and missed) else 0
