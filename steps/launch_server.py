@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envagent.cloud.failures import server_failed
 from envagent.cloud.port import Flavor, Image, Server, ServerRequest
 from envagent.engine.intents import Found, Try
 from envagent.engine.step import NotYet, Output, Step, stage
@@ -91,7 +92,7 @@ class LaunchServer(Step):
         if server.status in ("DELETED", "SOFT_DELETED"):
             raise _lost(output.server_name, output.server_id)
         if server.status == "ERROR":
-            raise ResourceLost(f"server {output.server_name} ({output.server_id}) is in ERROR: {_fault(server)}")
+            raise ResourceLost(server_failed(server).message, service_said=_fault(server))
 
     def _await_active(
         self, context: StepContext, kind: ServerKind, current: Try, found: Found
@@ -126,12 +127,8 @@ class LaunchServer(Step):
             status = server.status if server.task_state is None else f"{server.status}/{server.task_state}"
             return wait.not_yet(status)
         if len(context.ledger.failed(kind.name)) + 1 >= settings.tries and not _from_earlier(context, current):
-            raise ServerFailed(
-                f"server {server.name} ({server.id}) went to ERROR, {settings.tries} times in a row",
-                service_said=_fault(server),
-                hint="envagent resume RUN_ID tries again in the same lease; envagent teardown RUN_ID removes all",
-            )
-        context.warn(f"server {server.name} went to ERROR: {_fault(server)}; removing it to try again")
+            raise server_failed(server)
+        context.warn(f"{server_failed(server).message}; removing it to try again", service_said=_fault(server))
         return context.remove(kind, found.id, "went to ERROR")
 
 
@@ -181,8 +178,8 @@ def _security_groups(context: StepContext) -> tuple[str, ...]:
     return () if name is None else (name,)
 
 
-def _fault(server: Server) -> str:
-    return server.fault.message if server.fault else "Nova gives no reason"
+def _fault(server: Server) -> str | None:
+    return server.fault.message if server.fault else None
 
 
 def _lost(name: str, server_id: str) -> ResourceLost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from envagent.advice.model import Candidate, Placement
+from envagent.cloud.failures import lease_failed
 from envagent.cloud.port import FlavorReservation, HostReservation, Lease
 from envagent.engine.intents import Found, Try
 from envagent.engine.step import NotYet, Output, Step, stage
@@ -181,7 +182,8 @@ class ReserveHardware(Step):
         if lease.status in ENDED:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended: it is {lease.status}")
         # A lease that does not start holds its node and is charged until its end: Blazar removes nothing by itself.
-        context.warn(f"lease {lease.name} is {lease.status} {wait.seconds:.0f} s after it was asked for; removing it")
+        late = f"lease {lease.name} is still {lease.status} {wait.seconds:.0f} s after it was asked for"
+        context.warn(f"{late if wait.over else lease_failed(lease).message}; removing it")
         return _remove(context, kind, found, NEVER_STARTED if wait.over else f"went to {lease.status}")
 
 

@@ -72,5 +72,5 @@ def lease_failed(lease: Lease) -> ProvisioningError:
     """The error for a lease in ERROR: accepted, and then its start or end failed at Blazar."""
     return LeaseFailed(
         f"lease {lease.name} ({lease.id}) went to ERROR: Blazar could not start it on its node",
-        hint="envagent teardown RUN_ID ends it; then choose another --node-type or ask the help desk",
+        hint="choose another --node-type, or ask the help desk",
     )

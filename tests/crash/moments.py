@@ -1,0 +1,173 @@
+"""kill -9 at random moments: in the lease wait, in the server wait, and elsewhere; then resume, then teardown.
+
+    python -m tests.crash.moments [--each 20] [--at-once 4] [--seed 1]
+
+Each run is the installed command in a process of its own, as a user starts it. The cloud's log judges: exactly one
+lease, one server and one floating IP per run; no finished stage entered again; nothing left, and a second teardown
+that does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from envagent.sandbox import ensure_running, read_log
+from envagent.sandbox.process import stop
+from tests.failures.conftest import make_repository
+
+MOMENTS = {"lease": "waiting for lease ACTIVE", "server": "waiting for server ACTIVE", "elsewhere": ""}
+COMMAND = [sys.executable, "-m", "envagent.cli.main"]
+
+
+class Moment:
+    """One run that is killed once at a random moment of a kind."""
+
+    def __init__(self, home: Path, repository: Path, kind: str, seed: int) -> None:
+        self.home = home
+        self.repository = repository
+        self.kind = kind
+        self.random = random.Random(seed)
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "ENVAGENT_HOME": str(home)}
+        self.problems: list[str] = []
+        self.counts: Counter[str] = Counter()
+
+    def play(self) -> None:
+        run_id = self._killed_run()
+        if run_id is None:
+            self.counts["killed before a run was stored"] += 1
+            return
+        before = self._call("status", run_id)
+        done = {one["name"]: one for one in before["steps"] if one["state"] == "succeeded"}
+        resumed = self._call("resume", run_id)
+        self.counts["resumed"] += 1
+        if resumed["state"] != "succeeded":
+            self.problems.append(f"{run_id}: resume ended {resumed['state']}: {resumed['error']}")
+            return
+        for one in resumed["steps"]:
+            if one["name"] in done and one != done[one["name"]]:
+                self.problems.append(f"{run_id}: the finished step {one['name']} was entered again")
+        made, left = self._books(run_id)
+        if made != {"lease": 1, "server": 1, "floating_ip": 1}:
+            self.problems.append(f"{run_id}: made {dict(made)}")
+        self._call("teardown", run_id, "--yes")
+        self._call("teardown", run_id, "--yes")
+        made, left = self._books(run_id)
+        if sum(left.values()):
+            self.problems.append(f"{run_id}: left behind {dict(left)}")
+
+    def _killed_run(self) -> str | None:
+        process = subprocess.Popen(
+            [*COMMAND, "run", str(self.repository), "--cloud", "sandbox", "--yes"],
+            cwd=self.home,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        assert process.stderr is not None
+        told = process.stderr
+        wanted = MOMENTS[self.kind]
+        run_id, delay = None, self.random.uniform(0, {"lease": 0.5, "server": 3.0, "elsewhere": 8.0}[self.kind])
+        begun = time.monotonic()
+        os.set_blocking(told.fileno(), False)
+        text = ""
+        seen = begun if not wanted else None
+        while process.poll() is None:
+            text += (told.read() or b"").decode()
+            if run_id is None and text.startswith("run ") and "\n" in text:
+                run_id = text.split()[1].rstrip(":")
+            if seen is None and wanted in text:
+                seen = time.monotonic()
+            if seen is not None and time.monotonic() >= seen + delay:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                self.counts["killed"] += 1
+                break
+            time.sleep(0.005)
+        else:
+            self.counts["ended before the kill"] += 1
+        text += (told.read() or b"").decode()
+        if run_id is None and text.startswith("run ") and "\n" in text:
+            run_id = text.split()[1].rstrip(":")
+        return run_id
+
+    def _call(self, *arguments: str) -> Any:
+        done = subprocess.run(
+            [*COMMAND, *arguments, "--json"],
+            cwd=self.home,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode != 0:
+            self.problems.append(f"{' '.join(arguments)} ended {done.returncode}: {done.stderr[-400:]}")
+        return json.loads(done.stdout)
+
+    def _books(self, run_id: str) -> tuple[Counter[str], Counter[str]]:
+        """Count what was ever made of the run and what of it is left, by the cloud's own log."""
+        made: Counter[str] = Counter()
+        left: Counter[str] = Counter()
+        ids: dict[str, str] = {}
+        owned = {row["cloud_id"] for row in self._resources(run_id)}
+        for line in read_log(self.home):
+            if line["status"] >= 300 or line["kind"] not in ("lease", "server", "floating_ip"):
+                continue
+            if line["method"] == "POST" and (run_id in (line["name"] or "") or line["id"] in owned):
+                made[line["kind"]] += 1
+                left[line["kind"]] += 1
+                ids[line["id"]] = line["kind"]
+            elif line["method"] == "DELETE" and line["id"] in ids:
+                left[ids.pop(line["id"])] -= 1
+        return made, left
+
+    def _resources(self, run_id: str) -> list[dict[str, str]]:
+        return [{"cloud_id": one["id"]} for one in self._call("status", run_id)["resources"]]
+
+
+def main() -> int:
+    """Kill many runs and print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--each", type=int, default=20)
+    parser.add_argument("--at-once", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="envagent-moments-") as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        repository = make_repository(Path(folder) / "thing", requirements__txt="numpy\n")
+        ensure_running(home, speed=100)
+        kinds = [kind for kind in MOMENTS for _ in range(chosen.each)]
+        moments = [Moment(home, repository, kind, chosen.seed * 1000 + n) for n, kind in enumerate(kinds)]
+        with ThreadPoolExecutor(chosen.at_once) as pool:
+            list(pool.map(Moment.play, moments))
+        stop(home)
+    for kind in MOMENTS:
+        total: Counter[str] = Counter()
+        for one in moments:
+            if one.kind == kind:
+                total.update(one.counts)
+        print(f"{kind}: {dict(total)}")
+    problems = [problem for one in moments for problem in one.problems]
+    print("\n".join(problems))
+    print(f"{len(moments)} runs, {len(problems)} violations")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
