@@ -128,7 +128,8 @@ class LaunchServer(Step):
             return wait.not_yet(status)
         if len(context.ledger.failed(kind.name)) + 1 >= settings.tries and not _from_earlier(context, current):
             raise server_failed(server)
-        context.warn(f"{server_failed(server).message}; removing it to try again", service_said=_fault(server))
+        said = _fault(server) or "nothing"
+        context.warn(f"{server_failed(server).message}; Nova says: {said}; removing it to try again")
         return context.remove(kind, found.id, "went to ERROR")
 
 
