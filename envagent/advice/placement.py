@@ -75,7 +75,8 @@ def place(
 
     Args:
         analysis: what the project needs.
-        catalogue_types: the site's node types (packaged, or refreshed by live answers).
+        catalogue_types: the site's node types (packaged, or refreshed by live answers); they also stand in for what
+            a host does not say of itself.
         hosts: the live hosts; None where the site does not show them.
         occupations: who occupies them; None where the site does not show it.
         available_images: the site's images.

@@ -220,6 +220,15 @@ class TestOrder:
             ("compute_skylake", "CHI@UC"),
         ]
 
+    def test_free_comes_before_hidden_and_hidden_before_busy(self) -> None:
+        live = hosts("compute_skylake", 1)
+        free = placed(analysis(), live=live, occupied=[])
+        taken = placed(analysis(), live=live, occupied=[busy("compute_skylake-0", -1, 9)])
+        hidden = placed(analysis(), "CHI@NU")
+        for order in ([free, taken, hidden], [hidden, taken, free]):
+            found = [c.free_now for c in combine(order).candidates]
+            assert found == [1, None, None, 0] and not combine(order).full
+
     def test_a_last_resort_of_one_site_gives_way_to_another_site(self) -> None:
         wanted = analysis(ram_gb=400)
         uc = placed(wanted, live=hosts("gpu_a100_pcie", 1), occupied=[])
@@ -310,6 +319,13 @@ class TestWishes:
         found = placed(analysis(gpu_required=True), node_type="compute_skylake")
         assert found.best.compromise == 1
         assert found.best.warnings[0] == "named by the user although: has no GPU"
+
+    def test_a_named_type_with_idle_gpus_still_leaves_out_the_nodes_that_lack_something(self) -> None:
+        live = hosts("gpu_rtx_6000", 2, main_memory__ram_size=str(192 << 30))
+        live[0] = live[0].model_copy(update={"properties": {"main_memory.ram_size": str(4 << 30)}})
+        found = placed(analysis(), live=live, occupied=[], node_type="gpu_rtx_6000")
+        assert found.best.exclude_uids == ("uid-gpu_rtx_6000-0",) and found.best.total == 1
+        assert "does not need" in found.best.warnings[0]
 
     def test_a_named_type_that_is_full_is_full(self) -> None:
         live = hosts("compute_skylake", 1) + hosts("compute_cascadelake_r", 1)
