@@ -81,6 +81,8 @@ class Removal:
             code = stop.exit_code
         except EnvagentError as error:
             part = error_of(error, row.run_id)
+            # A hint of the cloud's may speak of resuming, which a run whose teardown has begun never is.
+            part = part.model_copy(update={"hint": part.hint.replace("envagent resume", "envagent teardown")})
             views.show_error(self._terminal, part)
             if as_json:
                 print_document(self._document(row).model_copy(update={"error": part}))

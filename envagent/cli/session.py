@@ -19,13 +19,20 @@ from envagent.config import Settings
 from envagent.engine.clock import SystemClock
 from envagent.engine.journal import Journal
 from envagent.engine.lock import RunLock, is_locked
+from envagent.engine.step import Stopped
 from envagent.engine.tables import IntentRecord, RunRecord
-from envagent.errors import AdviceUnavailable, ConfigurationError, EnvagentError, RunMismatch, RunNotFound
+from envagent.errors import (
+    AdviceUnavailable,
+    ConfigurationError,
+    EnvagentError,
+    RunMismatch,
+    RunNotFound,
+)
 
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
-    from envagent.cloud.port import Cloud
-    from envagent.engine.runner import Runner
+    from envagent.cloud.port import Cloud, Identity
+    from envagent.engine.runner import RetryPolicy, Runner
     from envagent.engine.teardown import Teardown
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Services
@@ -179,18 +186,24 @@ def _has_ai(settings: Settings) -> bool:
 
 def make_runner(journal: Journal, settings: Settings, output: Output, stop: threading.Event) -> Runner[Services]:
     """Make the runner of the ten steps."""
-    from envagent.engine.runner import RetryPolicy, Runner
+    from envagent.engine.runner import Runner
     from envagent.steps import PROVISIONING
 
-    retry = settings.retry
     return Runner(
         PROVISIONING,
         journal,
         settle=timedelta(seconds=settings.settle_seconds),
-        retry=RetryPolicy(retry.tries, retry.first_seconds, retry.longest_seconds),
+        retry=_retry_policy(settings),
         listener=output,
         stop=stop,
     )
+
+
+def _retry_policy(settings: Settings) -> RetryPolicy:
+    from envagent.engine.runner import RetryPolicy
+
+    retry = settings.retry
+    return RetryPolicy(retry.tries, retry.first_seconds, retry.longest_seconds)
 
 
 @contextmanager
@@ -210,7 +223,7 @@ def opened_teardown(
     cloud = access.connect() if intents else None  # nothing is made without an intent: then there is nothing to ask
     try:
         if cloud is not None:
-            _check_identity(journal, cloud, row.run_id)
+            _check_identity(journal, _log_in(cloud, _retry_policy(access.settings), stop), row.run_id)
         kinds = () if cloud is None else tuple(removal_order(cloud, registered_keys(intents)))
         yield Teardown(
             journal,
@@ -231,9 +244,23 @@ def registered_keys(intents: Iterable[IntentRecord]) -> dict[str, tuple[str, str
     return {one.name: (one.run_id, json.loads(one.request)["public_key"]) for one in intents if one.kind == "keypair"}
 
 
-def _check_identity(journal: Journal, cloud: Cloud, run_id: str) -> None:
+def _log_in(cloud: Cloud, retry: RetryPolicy, stop: threading.Event) -> Identity:
+    """Log in, again after what passes: a removal must not end because Keystone was restarted."""
+    failures = 0
+    while True:
+        try:
+            return cloud.identity()
+        except EnvagentError as error:
+            failures += 1
+            if not error.retryable or failures > retry.tries:
+                raise
+            if stop.wait(retry.pause(failures, error.retry_after)):
+                raise Stopped from None
+
+
+def _check_identity(journal: Journal, now: Identity, run_id: str) -> None:
     from envagent.steps.initialize import Initialized, must_match
 
     for row in journal.stages(run_id):
         if row.model == Initialized.__name__ and row.output is not None:
-            must_match(run_id, cloud.identity(), Initialized.model_validate_json(row.output).identity)
+            must_match(run_id, now, Initialized.model_validate_json(row.output).identity)
