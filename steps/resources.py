@@ -149,3 +149,10 @@ def removal_order(
 ) -> Iterable[FloatingIpKind | ServerKind | LeaseKind | KeypairKind]:
     """Give the kinds in the order in which teardown removes them: what depends on others first."""
     return FloatingIpKind(cloud), ServerKind(cloud), LeaseKind(cloud), KeypairKind(cloud, named)
+
+
+def runs_of_others(cloud: Cloud) -> frozenset[str]:
+    """List the runs that other users of the project made, by their leases: a floating IP does not tell its user."""
+    own = cloud.identity().user_id
+    others = [mark.read_lease_name(lease.name) for lease in cloud.leases() if lease.user_id not in (None, own)]
+    return frozenset(owner[0] for owner in others if owner is not None)

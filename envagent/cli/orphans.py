@@ -1,7 +1,8 @@
 """Removing what bears envagent's mark in a project, found without any journal.
 
 The way out when a journal is lost or broken. Runs that this journal knows are torn down as runs, so that their record
-stays true; a run that a process works on now is left alone.
+stays true; a run that a process works on now is left alone. What other users of the project made is not ours to list,
+and nothing is removed that was not listed when the user agreed.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ class Orphan:
 
 
 class Orphans:
-    """Everything with the mark in one project, and what is done with it."""
+    """Everything of the user's with the mark in one project, and what is done with it."""
 
     def __init__(
         self, home: Home, journal: Journal | None, access: CloudAccess, terminal: Terminal, stop: threading.Event
     ) -> None:
-        from envagent.steps.resources import removal_order
+        from envagent.steps.resources import removal_order, runs_of_others
 
         self._home = home
         self._journal = journal
@@ -57,6 +58,7 @@ class Orphans:
         intents = [] if journal is None else [one for run_id in self.known for one in journal.intents(run_id)]
         self._cloud = access.connect()
         self._kinds: Sequence[ResourceKind] = tuple(removal_order(self._cloud, registered_keys(intents)))
+        self._others = runs_of_others(self._cloud)
         self.found = self._find()
         self.busy = {one.found.run_id for one in self.found if home.is_worked_on(one.found.run_id)}
         self._states = {
@@ -102,7 +104,8 @@ class Orphans:
         self._cloud.close()
 
     def _find(self) -> list[Orphan]:
-        return [Orphan(kind, found) for kind in self._kinds for found in kind.find(None)]
+        found = [Orphan(kind, one) for kind in self._kinds for one in kind.find(None)]
+        return [one for one in found if one.found.run_id not in self._others]
 
     def _tear_down(self, row: RunRecord) -> None:
         if self._journal is None:
@@ -122,7 +125,8 @@ class Orphans:
     def _remove_kind(self, kind: ResourceKind) -> None:
         """Remove what is left of a kind, and wait until it is gone or the time is over."""
         started = asked = times.now()
-        left = [one for one in kind.find(None) if one.run_id not in self.busy]
+        listed = {one.found.id for one in self.found if one.kind is kind and one.found.run_id not in self.busy}
+        left = [one for one in kind.find(None) if one.id in listed]
         for one in left:
             self._terminal.line(f"removing {kind.name} {one.name}")
             self._ask(kind, one)

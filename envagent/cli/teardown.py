@@ -19,7 +19,8 @@ def teardown(
     orphans: Annotated[
         bool,
         typer.Option(
-            "--orphans", help="Remove all in the project that bears envagent's mark, whoever's journal knows it."
+            "--orphans",
+            help="Remove all of yours in the project that bears envagent's mark, whichever journal knows it.",
         ),
     ] = False,
     cloud: CLOUD = None,
