@@ -38,6 +38,10 @@ def run(
     wait_for_capacity: Annotated[
         bool, typer.Option("--wait-for-capacity", help="Reserve the earliest window when nothing is free now.")
     ] = False,
+    site: Annotated[
+        Literal["any"] | None,
+        typer.Option(help="any: ask every site in clouds.yaml (or of the sandbox) and take the best."),
+    ] = None,
     on_failure: Annotated[
         Literal["keep", "teardown"], typer.Option(help="What becomes of what was made when the run fails.")
     ] = "keep",
@@ -56,6 +60,8 @@ def run(
     from envagent.cli.clouds import chosen_cloud, reach
     from envagent.cli.drive import Drive, Manner
     from envagent.cli.session import Home
+    from envagent.cli.sites import choose_site
+    from envagent.cli.terminal import err
     from envagent.engine.runner import new_run_id
     from envagent.steps.request import RunRequest
 
@@ -84,6 +90,9 @@ def run(
         )
     except ValidationError as error:
         raise UsageError(f"a flag cannot be used: {error.errors(include_input=False)[0]['msg']}") from None
+    if site == "any":
+        access = choose_site(request, settings, err())
+        request = request.model_copy(update={"cloud": access.name})
     home, run_id = Home(settings.home), new_run_id()
     with home.opened_journal() as journal, home.working_on(run_id):
         drive = Drive(home, journal, access, Manner(yes, as_json, on_failure))

@@ -53,6 +53,18 @@ class Credentials:
         return str(self.region.config["auth"].get("auth_url", ""))
 
 
+def cloud_names() -> tuple[str, ...]:
+    """List the names in the user's clouds.yaml.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    try:
+        return tuple(OpenStackConfig(load_envvars=False).get_cloud_names())
+    except (sdk_errors.SDKException, yaml.YAMLError, OSError) as error:
+        raise ConfigurationError(f"clouds.yaml cannot be read: {error}") from None
+
+
 def read_credentials(cloud: str | None, clouds_yaml: Path | None) -> Credentials:
     """Find the credentials; nothing is sent.
 

@@ -1,0 +1,54 @@
+"""`run --site any`: all configured sites are candidates together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from envagent.cli.clouds import CloudAccess, is_sandbox, reach
+from envagent.cli.terminal import Terminal
+from envagent.config import Settings
+
+if TYPE_CHECKING:
+    from envagent.steps.request import RunRequest
+
+SANDBOX_SITES = ("sandbox-uc", "sandbox-tacc")
+USUAL_HOURS = 24
+
+
+def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> CloudAccess:
+    """Ask every configured site for the repository's needs, by rules, and give the access to the best.
+
+    Raises:
+        RepositoryRefused: the repository cannot be read.
+        NothingSuitable: no site has what is needed.
+    """
+    from envagent.repository.analysis import analyze
+    from envagent.repository.fetch import fetch
+    from envagent.steps.survey import ask_all
+
+    analysis = analyze(fetch(request.repository, ref=request.ref))
+    accesses = {name: reach(name, settings) for name in _names(request.cloud)}
+    clouds = {name: access.connect() for name, access in accesses.items()}
+    try:
+        hours = request.hours or settings.lease.hours or USUAL_HOURS
+        chosen, offers = ask_all(clouds, analysis, request, datetime.now(UTC), hours)
+    finally:
+        for cloud in clouds.values():
+            cloud.close()
+    for offer in offers:
+        has = offer.refusal or (
+            offer.placement and f"{offer.placement.best.node_type.name}: {offer.placement.best.why}"
+        )
+        mark = "chosen" if offer is chosen else "asked"
+        terminal.line(f"site {offer.region or offer.cloud} ({mark}): {has}")
+    return accesses[chosen.cloud]
+
+
+def _names(cloud: str | None) -> tuple[str, ...]:
+    """List the sites to ask: of the sandbox, or of clouds.yaml."""
+    if is_sandbox(cloud):
+        return SANDBOX_SITES
+    from envagent.cloud.login import cloud_names
+
+    return cloud_names()

@@ -1,0 +1,75 @@
+"""Several sites as candidates together: a node type is a site, so choosing one is choosing the other.
+
+It runs before a run begins and only reads; the run then belongs to the chosen site alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from envagent.advice import images, placement
+from envagent.advice.model import Placement
+from envagent.cloud.port import Cloud
+from envagent.errors import EnvagentError, NothingSuitable, UsageError
+from envagent.repository.model import Analysis
+from envagent.steps.request import RunRequest
+from envagent.steps.site import look
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one site has for an analysis; `refusal` says why it has nothing."""
+
+    cloud: str
+    region: str | None
+    placement: Placement | None
+    refusal: str | None = None
+
+
+def ask(name: str, cloud: Cloud, analysis: Analysis, request: RunRequest, now: datetime, hours: int) -> Offer:
+    """Ask one site; a site that cannot be asked offers nothing."""
+    region = None
+    try:
+        identity = cloud.identity()
+        region = identity.region
+        available = [one for one in cloud.images() if one.status == "active" and one.visibility == "public"]
+        site = look(cloud, identity)
+        found = placement.place(
+            analysis,
+            site.node_types,
+            site.hosts,
+            site.occupations,
+            available,
+            now=request.start or now,
+            hours=hours,
+            node_type=request.node_type,
+            image=images.find_named(available, request.image) if request.image else None,
+        )
+    except EnvagentError as refusal:
+        return Offer(name, region, None, refusal.message)
+    return Offer(name, region, found)
+
+
+def ask_all(
+    clouds: Mapping[str, Cloud], analysis: Analysis, request: RunRequest, now: datetime, hours: int
+) -> tuple[Offer, list[Offer]]:
+    """Ask every site and choose the one with the best candidate.
+
+    Returns:
+        The chosen site's offer, and all offers in the order asked.
+
+    Raises:
+        UsageError: no site is configured.
+        NothingSuitable: no site has what is needed; says why, site by site.
+    """
+    offers = [ask(name, cloud, analysis, request, now, hours) for name, cloud in clouds.items()]
+    if not offers:
+        raise UsageError("no site is configured", hint="write clouds.yaml, or use --cloud sandbox")
+    placements = [offer.placement for offer in offers if offer.placement is not None]
+    if not placements:
+        told = "; ".join(f"{offer.region or offer.cloud}: {offer.refusal}" for offer in offers)
+        raise NothingSuitable(f"no site has what is needed: {told}")
+    best = placement.combine(placements).best
+    return next(offer for offer in offers if offer.placement and best in offer.placement.candidates), offers
