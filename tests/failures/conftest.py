@@ -18,6 +18,7 @@ from envagent.sandbox import Endpoint, ensure_running, read_log
 from envagent.sandbox.process import stop
 
 Fault = dict[str, Any]
+COMMAND = [sys.executable, "-m", "envagent.cli.main"]
 
 
 @dataclass
@@ -35,19 +36,33 @@ class Shell:
         self.endpoint = endpoint
         self.repository = repository
 
-    def __call__(self, *arguments: str, **settings: str) -> Done:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "ENVAGENT_HOME": str(self.home),
             "ENVAGENT_RETRY__FIRST_SECONDS": "0.1",
             "ENVAGENT_RETRY__TRIES": "3",
-            **settings,
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "envagent.cli.main", *arguments, "--json"],
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a run and do not wait for it."""
+        return subprocess.Popen(
+            [*COMMAND, "run", str(self.repository), "--cloud", "sandbox", *arguments, "--json"],
             cwd=self.home,
-            env=environment,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, **settings: str) -> Done:
+        done = subprocess.run(
+            [*COMMAND, *arguments, "--json"],
+            cwd=self.home,
+            env={**self.environment, **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,0 +1,69 @@
+"""Hardware that is really free: the next window when none is now, and several sites as candidates together."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.failures.conftest import Shell, make_repository
+
+Check = Callable[[], None]
+
+
+def occupy(shell: Shell, **body: object) -> None:
+    request = urllib.request.Request(
+        f"{shell.endpoint.url}/_sandbox/allocations",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=10).read()
+
+
+def test_when_all_is_taken_the_next_window_is_named(shell: Shell, nothing_left: Check) -> None:
+    occupy(shell, site="uc", node_type="gpu_rtx_6000", hours=5)
+    done = shell.run("--node-type", "gpu_rtx_6000")
+    assert done.code == 5
+    expected = datetime.now(UTC) + timedelta(hours=5)
+    named = [f"{expected + timedelta(minutes=shift):%Y-%m-%d %H:%M}" for shift in range(-2, 12)]
+    assert any(moment in done.document["error"]["message"] for moment in named), done.document["error"]
+    assert "--wait-for-capacity" in done.document["error"]["hint"]
+    assert shell.live()["lease"] == 0
+    nothing_left()
+
+
+def test_the_next_window_is_reserved_and_waited_for(shell: Shell, nothing_left: Check) -> None:
+    occupy(shell, site="uc", node_type="fpga", hours=3)
+    run = shell.start("--node-type", "fpga", "--wait-for-capacity")
+    deadline = time.monotonic() + 60
+    while shell.live()["lease"] == 0:
+        assert run.poll() is None, "the run ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(timeout=30) == 143
+    document = json.loads(run.stdout.read() if run.stdout else "")
+    end = datetime.fromisoformat(document["lease"]["end_date"])
+    hours = document["plan"]["hours"]
+    start = end - timedelta(hours=hours)
+    assert timedelta(0) <= start - datetime.now(UTC) - timedelta(hours=2.9) < timedelta(minutes=25)
+    assert document["state"] == "interrupted"
+    nothing_left()
+
+
+def test_a_need_that_one_site_lacks_is_met_at_another(shell: Shell, tmp_path: Path, nothing_left: Check) -> None:
+    shell.repository = make_repository(
+        tmp_path / "rocm", requirements__txt="cupy-rocm-5-0\n", Dockerfile="FROM rocm/pytorch\n"
+    )
+    here = shell.run()
+    assert here.code == 6
+    assert "AMD" in here.document["error"]["message"]
+    done = shell.run("--site", "any")
+    assert done.code == 0, done.told
+    assert done.document["node_type"] == "gpu_mi100"
+    assert "ROCm" in done.document["image"]["name"]
+    nothing_left()
