@@ -97,8 +97,8 @@ def _merge_gpu(analysis: Analysis, proposal: RequirementsProposal, merged: Merge
     if vendor is not None and proposal.gpu_vendor not in (None, vendor):
         merged.rejected.append(f"gpu_vendor = {proposal.gpu_vendor}: the files say {vendor}")
     elif vendor is None and proposal.gpu_vendor is not None:
-        if ours.cuda_required and proposal.gpu_vendor != "nvidia":
-            merged.rejected.append(f"gpu_vendor = {proposal.gpu_vendor}: the files need CUDA")
+        if proposal.gpu_vendor != "nvidia":
+            merged.rejected.append(f"gpu_vendor = {proposal.gpu_vendor}: only the files may ask for it")
         else:
             vendor = merged.changed["gpu_vendor"] = proposal.gpu_vendor
     if ours.cuda_required and not proposal.cuda_required:

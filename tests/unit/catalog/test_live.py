@@ -57,6 +57,9 @@ def test_a_charge_that_nobody_tells_follows_the_announced_scheme() -> None:
     (gpus,) = refresh((), [host("x", **untold)], region="X")
     (plain,) = refresh((), [host("y", architecture__smt_size="48")], region="X")
     assert (gpus.su_factor, plain.su_factor) == (32.0, 1.0)
+    for ram, charge in ((511, 1.0), (512, 2.0)):
+        (large,) = refresh((), [host("z", main_memory__ram_size=str(ram << 30))], region="X")
+        assert large.su_factor == charge
 
 
 def test_without_hosts_the_package_stands() -> None:
@@ -107,6 +110,57 @@ def test_numbers_that_are_none_are_left_to_the_package(junk: str) -> None:
     odd = host("compute_skylake", su_factor=junk, main_memory__ram_size=junk, architecture__smt_size=junk)
     one = describe(odd, UC["compute_skylake"])
     assert (one.su_factor, one.ram_gb, one.threads) == (1.0, 192, 48)
+
+
+@pytest.mark.parametrize(
+    ("adapters", "infiniband", "rdma", "gbps"),
+    [
+        ({}, False, False, None),
+        ({"0__interface": "Ethernet", "0__rate": "10000000000", "0__model": "Ethernet X710"}, False, False, 10),
+        ({"0__interface": "Ethernet", "0__rate": "25000000000", "0__model": "ConnectX-4 Lx"}, False, True, 25),
+        ({"0__interface": "Ethernet", "0__enabled": "False", "0__model": "ConnectX-4 Lx"}, False, False, None),
+        ({"0__interface": "InfiniBand", "0__enabled": "False"}, True, True, None),
+    ],
+)
+def test_adapters_tell_of_the_network(
+    adapters: dict[str, str], infiniband: bool, rdma: bool, gbps: float | None
+) -> None:
+    told = {f"network_adapters__{key}": value for key, value in adapters.items()}
+    one = describe(host("new", **told), None)
+    assert (one.infiniband, one.rdma, one.nic_gbps) == (infiniband, rdma, gbps)
+
+
+def test_what_a_type_is_known_for_is_not_lost_by_a_short_list_of_adapters() -> None:
+    told = {"network_adapters__0__interface": "Ethernet", "network_adapters__0__model": "X710"}
+    one = describe(host("compute_haswell_ib", **told), TACC["compute_haswell_ib"])
+    assert one.infiniband and one.rdma
+    plain = describe(host("compute_cascadelake_r"), UC["compute_cascadelake_r"])
+    assert (plain.infiniband, plain.rdma, plain.nic_gbps) == (False, True, 25)
+
+
+@pytest.mark.parametrize(
+    ("told", "count"),
+    [
+        ({"gpu__gpu": "True"}, 1),
+        ({"gpu__gpu": "True", "gpu__gpu_count": "4"}, 4),
+        ({"gpu__gpu_count": "2"}, 2),
+        ({"gpu__gpu": "False", "gpu__gpu_count": "1"}, None),
+        ({"gpu__gpu": "true", "gpu__gpu_model": "Unheard of"}, 1),
+    ],
+)
+def test_what_a_host_says_of_its_gpus_counts(told: dict[str, str], count: int | None) -> None:
+    gpu = describe(host("gpu_rtx_6000", **told), UC["gpu_rtx_6000"]).gpu
+    assert (gpu.count if gpu else None) == count
+    assert gpu is None or gpu.memory_gb == 24
+
+
+def test_a_gpu_of_another_maker_has_no_memory_of_the_known_one() -> None:
+    odd = {"gpu__gpu": "True", "gpu__gpu_model": "Instinct Z1", "gpu__gpu_vendor": "AMD"}
+    gpu = describe(host("gpu_rtx_6000", **odd), UC["gpu_rtx_6000"]).gpu
+    assert gpu is not None and (gpu.vendor, gpu.memory_gb) == ("amd", None)
+    same = {"gpu__gpu": "True", "gpu__gpu_model": "Z1", "gpu__gpu_vendor": "NVIDIA"}
+    kept = describe(host("gpu_rtx_6000", **same), UC["gpu_rtx_6000"]).gpu
+    assert kept is not None and kept.memory_gb == 24
 
 
 def test_an_arm_node_is_one() -> None:
