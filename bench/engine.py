@@ -26,7 +26,9 @@ def plain(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("CREATE TABLE IF NOT EXISTS steps (run TEXT, step INTEGER, output TEXT, PRIMARY KEY (run, step))")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS steps (run TEXT, step INTEGER, output TEXT, PRIMARY KEY (run, step))"
+    )
     return connection
 
 
@@ -58,8 +60,10 @@ def ten_steps(rounds: int, runs: int) -> None:
             journal.close()
         ratio = statistics.median(b / a for a, b in zip(raw, ours, strict=True))
         ratios.append(ratio)
-        print(f"ten steps, round {number + 1}: plain {statistics.median(raw) * 1e3:.2f} ms, "
-              f"engine {statistics.median(ours) * 1e3:.2f} ms, ratio {ratio:.2f}")
+        print(
+            f"ten steps, round {number + 1}: plain {statistics.median(raw) * 1e3:.2f} ms, "
+            f"engine {statistics.median(ours) * 1e3:.2f} ms, ratio {ratio:.2f}"
+        )
     print(f"ten steps: ratio {statistics.median(ratios):.2f} (limit 2.5)")
 
 
@@ -91,8 +95,10 @@ def many_waits(runs: int) -> None:
         runner.close()
         journal.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{runs} waits of 2 s: plain {raw:.2f} s, engine {ours:.2f} s, ratio {ours / raw:.2f} (limit 3); "
-          f"peak {peak / 1024:.0f} MB (limit 200), of it {(peak - before) / runs:.0f} kB a run")
+    print(
+        f"{runs} waits of 2 s: plain {raw:.2f} s, engine {ours:.2f} s, ratio {ours / raw:.2f} (limit 3); "
+        f"peak {peak / 1024:.0f} MB (limit 200), of it {(peak - before) / runs:.0f} kB a run"
+    )
 
 
 if __name__ == "__main__":

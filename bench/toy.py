@@ -43,8 +43,13 @@ def make_step(number: int) -> Step:
 
     def work(self: Step, context: Context[None], before: BaseModel) -> Output | NotYet:
         if kind is not None:
-            made = context.create(kind, 1, f"name-{context.run_id}", {"flavor": "baremetal"}, lambda: Found(
-                f"id-{context.run_id}", f"name-{context.run_id}", context.run_id, 1, {"su": 1}))
+            made = context.create(
+                kind,
+                1,
+                f"name-{context.run_id}",
+                {"flavor": "baremetal"},
+                lambda: Found(f"id-{context.run_id}", f"name-{context.run_id}", context.run_id, 1, {"su": 1}),
+            )
             if isinstance(made, NotYet):
                 return made
         return output(text="x" * 200, number=number)
