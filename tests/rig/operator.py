@@ -1,0 +1,305 @@
+"""The rig from outside: an operator's eye on the user's and on another project, and the strangers in them.
+
+It speaks plain HTTP and never asks envagent what exists.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from openstack.config import OpenStackConfig
+
+from envagent.steps import mark
+from tests.contract.target import Wire, public_key
+
+Json = dict[str, Any]
+
+KINDS = ("lease", "server", "floating_ip", "keypair")
+"""What a run makes: one of each."""
+
+STEADY = ("id", "name", "status", "description", "metadata", "port_id", "fingerprint", "device_id")
+"""The fields that tell whether a thing was touched."""
+
+PATIENCE = 180.0
+
+
+@dataclass
+class Rig:
+    """One cloud of clouds.yaml whose every project can be seen."""
+
+    name: str
+    config: OpenStackConfig = field(default_factory=OpenStackConfig)
+
+    @classmethod
+    def named(cls) -> Rig:
+        """The cloud of ENVAGENT_TEST_CLOUD."""
+        name = os.environ.get("ENVAGENT_TEST_CLOUD")
+        if not name:
+            raise SystemExit("ENVAGENT_TEST_CLOUD must name a cloud of clouds.yaml")
+        return cls(name)
+
+    @property
+    def clouds_file(self) -> Path:
+        """The clouds.yaml that was read."""
+        return Path(str(self.config.config_filename)).absolute()
+
+    def entries(self) -> frozenset[str]:
+        """The names in clouds.yaml."""
+        return frozenset(self.config.cloud_config["clouds"])
+
+    def wire(self, entry: str) -> Wire:
+        """Plain HTTP as somebody."""
+        return Wire(self.config.get_one(entry))
+
+    @cached_property
+    def operator(self) -> Wire:
+        """Plain HTTP as the operator."""
+        return self.wire(f"{self.name}-admin")
+
+    @cached_property
+    def user(self) -> Wire:
+        """Plain HTTP as the user."""
+        return self.wire(self.name)
+
+    @cached_property
+    def other(self) -> Wire:
+        """Plain HTTP as a user of another project."""
+        return self.wire(f"{self.name}-other")
+
+    # What is there
+
+    def everything(self) -> dict[str, dict[str, Json]]:
+        """What the operator sees in both projects: by "user lease" and the like, then by id."""
+        return {
+            f"{whose} {kind}": {_key(kind, one): one for one in self._list(kind, wire)}
+            for whose, wire in (("user", self.user), ("other", self.other))
+            for kind in (*KINDS, "port")
+        }
+
+    def _list(self, kind: str, whose: Wire) -> list[Json]:
+        project = whose.project_id
+        match kind:
+            case "lease":
+                return [one for one in self._get("reservation", "/leases", "leases") if one["project_id"] == project]
+            case "server":
+                return self._get("compute", f"/servers/detail?all_tenants=1&project_id={project}", "servers")
+            case "floating_ip":
+                return self._get("network", f"/floatingips?project_id={project}", "floatingips")
+            case "port":
+                return self._get("network", f"/ports?project_id={project}", "ports")
+        path = f"/os-keypairs?user_id={whose.session.get_user_id()}"
+        found = self._get("compute", path, "keypairs", {"OpenStack-API-Version": "compute 2.10"})
+        return [one["keypair"] for one in found]
+
+    def _get(self, service: str, path: str, key: str, headers: dict[str, str] | None = None) -> list[Json]:
+        answer = self.operator.ask(service, "GET", path, headers=headers or {})
+        assert answer.status == 200, (path, answer.status, answer.body)
+        found: list[Json] = answer.body[key]
+        return found
+
+    def hosts(self) -> dict[str, int]:
+        """How many hosts there are of each node type."""
+        counted: dict[str, int] = {}
+        for host in self._get("reservation", "/os-hosts", "hosts"):
+            counted[host["node_type"]] = counted.get(host["node_type"], 0) + 1
+        return counted
+
+    # Strangers
+
+    def let_others_live(self, node_type: str) -> None:
+        """Make what must never be touched: another project's server on a lease of our prefix, and things of the user's
+        own that look like ours: a lease of another run in the far future, a keypair, a free address."""
+        stranger = "zzzzzzzzzz"
+        lease = _lease(self.other, mark.lease_name(stranger, 1, "thing"), node_type, hours=0)
+        _until(lambda: _status(self.other, "reservation", "/leases", "lease", lease["id"]) == "ACTIVE")
+        _server(self.other, "rig-server", lease["reservations"][0]["id"])
+        for wire in (self.other, self.user):
+            _address(wire, "" if wire is self.user else mark.description(stranger, 1))
+            for name in (mark.keypair_name(stranger), "laptop"):
+                made = wire.ask(
+                    "compute", "POST", "/os-keypairs", {"keypair": {"name": name, "public_key": public_key()}}
+                )
+                assert made.status in (200, 201), made.body
+        own = _lease(self.user, mark.lease_name(stranger, 1, "thing"), node_type, hours=2000)
+        assert own["status"] == "PENDING"
+
+    def let_user_have_a_server(self, node_type: str, name: str) -> None:
+        """A server of the user's own, of the name that runs give theirs, on a lease without any mark."""
+        lease = _lease(self.user, "by hand", node_type, hours=0)
+        _until(lambda: _status(self.user, "reservation", "/leases", "lease", lease["id"]) == "ACTIVE")
+        _server(self.user, name, lease["reservations"][0]["id"])
+
+    def remove_all(self) -> None:
+        """Empty both projects."""
+        for wire in (self.user, self.other):
+            for service, path, kind in (
+                ("compute", "/servers/", "server"),
+                ("reservation", "/leases/", "lease"),
+                ("network", "/floatingips/", "floating_ip"),
+                ("compute", "/os-keypairs/", "keypair"),
+            ):
+                for one in self._list(kind, wire):
+                    wire.ask(service, "DELETE", path + _key(kind, one))
+            _until(lambda wire=wire: not self._list("server", wire))  # type: ignore[misc]
+
+
+class Judge:
+    """Looks at both projects from before some runs on. Violations are collected in words; none means innocent."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.violations: list[str] = []
+        self.doubles = 0
+        self.leftovers = 0
+        self._before = rig.everything()
+
+    def expect(self, truth: object, violation: str) -> None:
+        """Note a violation unless something is so."""
+        if not truth:
+            self.violations.append(violation)
+
+    def at_most_one(self, run_ids: Iterable[str]) -> dict[str, dict[str, Json]]:
+        """Check that each run has at most one of a kind, nothing is unmarked and strangers' things are as they were.
+
+        Returns:
+            The runs' objects: by run id, then by kind.
+        """
+        found: dict[str, dict[str, Json]] = {run_id: {} for run_id in run_ids}
+        now = self.rig.everything()
+        for where, before in self._before.items():
+            whose, kind = where.split()
+            for name, one in before.items():
+                self.expect(_steady(now[where].get(name)) == _steady(one), f"{where} {name} was touched")
+            for name in now[where].keys() - before.keys():
+                one = now[where][name]
+                owner = _owner(kind, one, now["user server"])
+                if whose != "user" or owner not in found:
+                    self.expect(False, f"{where} {name} bears the mark {owner}")
+                elif kind in found[owner]:
+                    self.doubles += 1
+                    self.expect(False, f"run {owner} has two of kind {kind}: {name} and {found[owner][kind]['name']}")
+                else:
+                    found[owner][kind] = one
+        return found
+
+    def complete(self, run_ids: Iterable[str]) -> None:
+        """Check that each run has exactly one of each kind, ACTIVE and connected."""
+        for run_id, has in self.at_most_one(run_ids).items():
+            self.expect(set(has) == {*KINDS, "port"}, f"run {run_id} has {sorted(has)}")
+            if set(has) >= {*KINDS, "port"}:
+                for kind in ("lease", "server"):
+                    self.expect(has[kind]["status"] == "ACTIVE", f"run {run_id}: {kind} {has[kind]['status']}")
+                self.expect(has["port"]["device_id"] == has["server"]["id"], f"run {run_id}: a port of nothing")
+                self.expect(
+                    has["floating_ip"]["port_id"] == has["port"]["id"], f"run {run_id}: address leads elsewhere"
+                )
+
+    def gone(self) -> None:
+        """Check that both projects are as they were."""
+        left = [f"{where} {name}" for where, found in self.rig.everything().items() for name in found]
+        was = [f"{where} {name}" for where, found in self._before.items() for name in found]
+        more = sorted(set(left) - set(was))
+        self.leftovers += len(more)
+        self.expect(not more, f"left behind: {more}")
+        self.at_most_one(())
+
+
+def new_repository(folder: Path) -> Path:
+    """A small git repository that needs nothing special."""
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text("numpy\n", "utf-8")
+    name = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*name, "commit", "-q", "-m", "all"]):
+        subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
+    return folder
+
+
+def _key(kind: str, one: Json) -> str:
+    return str(one["name"] if kind == "keypair" else one["id"])
+
+
+def _steady(one: Json | None) -> Json | None:
+    return None if one is None else {key: one[key] for key in STEADY if key in one}
+
+
+def _owner(kind: str, one: Json, servers: dict[str, Json]) -> str | None:
+    match kind:
+        case "lease":
+            owner = mark.read_lease_name(one["name"])
+        case "server":
+            owner = mark.read_metadata(one["metadata"])
+        case "floating_ip":
+            owner = mark.read_description(one["description"])
+        case "port":
+            server = servers.get(one["device_id"])
+            owner = None if server is None else mark.read_metadata(server["metadata"])
+        case _:
+            owner = mark.read_keypair_name(one["name"])
+    return None if owner is None else owner[0]
+
+
+def _lease(who: Wire, name: str, node_type: str, hours: float) -> Json:
+    start = datetime.now(UTC) + timedelta(hours=hours)
+    reservation = {
+        "resource_type": "physical:host",
+        "min": 1,
+        "max": 1,
+        "hypervisor_properties": "",
+        "resource_properties": f'["=", "$node_type", "{node_type}"]',
+    }
+    body = {
+        "name": name,
+        "start_date": f"{start:%Y-%m-%d %H:%M}" if hours else "now",
+        "end_date": f"{start + timedelta(hours=20):%Y-%m-%d %H:%M}",
+        "reservations": [reservation],
+        "events": [],
+    }
+    answer = who.ask("reservation", "POST", "/leases", body)
+    assert answer.status == 201, answer.body
+    made: Json = answer.body["lease"]
+    return made
+
+
+def _server(who: Wire, name: str, reservation: str) -> None:
+    flavors = who.ask("compute", "GET", "/flavors").body["flavors"]
+    images = who.ask("image", "GET", "/images").body["images"]
+    networks = who.ask("network", "GET", "/networks").body["networks"]
+    body = {
+        "server": {
+            "name": name,
+            "flavorRef": next(one["id"] for one in flavors if one["name"] == "baremetal"),
+            "imageRef": next(one["id"] for one in images if one["name"] == "CC-Ubuntu22.04"),
+            "networks": [{"uuid": next(one["id"] for one in networks if one["name"] == "sharednet1")}],
+        },
+        "OS-SCH-HNT:scheduler_hints": {"reservation": reservation},
+    }
+    answer = who.ask("compute", "POST", "/servers", body)
+    assert answer.status == 202, answer.body
+    made = answer.body["server"]["id"]
+    _until(lambda: _status(who, "compute", "/servers", "server", made) == "ACTIVE")
+
+
+def _address(who: Wire, description: str) -> None:
+    networks = who.ask("network", "GET", "/networks").body["networks"]
+    external = next(one["id"] for one in networks if one["router:external"])
+    body = {"floatingip": {"floating_network_id": external, "description": description}}
+    assert who.ask("network", "POST", "/floatingips", body).status == 201
+
+
+def _status(who: Wire, service: str, path: str, key: str, cloud_id: str) -> str:
+    return str(who.ask(service, "GET", f"{path}/{cloud_id}").body[key]["status"])
+
+
+def _until(seen: Any) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not seen():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.5)

@@ -1,0 +1,44 @@
+"""Who the run is: another project or cloud is refused on resume, and a token that expires on the way is replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.rig.operator import Judge, Rig
+from tests.rig.shell import Shell
+from tests.rig.test_main_job import NODE_TYPE
+
+
+def test_a_run_is_resumed_by_whom_it_belongs_to(rig: Rig, shell: Shell, judge: Judge, tmp_path: Path) -> None:
+    """A clouds.yaml whose entry of the same name now is of another project."""
+    clouds = {rig.name: rig.config.cloud_config["clouds"][f"{rig.name}-other"]}
+    changed = tmp_path / "clouds.yaml"
+    changed.write_text(yaml.safe_dump({"clouds": clouds}), "utf-8")
+    started = shell.start_run("--node-type", NODE_TYPE)
+    run_id = started.run_id()
+    started.await_words("waiting for lease ACTIVE")
+    started.kill()
+    for command in (["resume", run_id], ["teardown", run_id, "--yes"]):
+        refused = shell(*command, OS_CLIENT_CONFIG_FILE=str(changed))
+        assert refused.code == 10, refused.told
+        assert "project" in refused.document["error"]["message"]
+        assert set(judge.at_most_one([run_id])[run_id]) >= {"lease"}
+    gone = shell("teardown", run_id, "--yes")
+    assert gone.code == 0, gone.told
+
+
+def test_a_token_that_expires_during_a_wait_is_replaced_silently(rig: Rig, shell: Shell, judge: Judge) -> None:
+    """The rig's tokens must live shorter than the wait: RIG_TOKEN_SECONDS=20 and RIG_SPAWN_SECONDS=60."""
+    access = rig.user.session.auth.get_access(rig.user.session)
+    lifetime = (access.expires - access.issued).total_seconds()
+    if lifetime > 60:
+        pytest.skip(f"tokens live {lifetime:.0f} s here; start the rig with RIG_TOKEN_SECONDS=20 RIG_SPAWN_SECONDS=60")
+    done = shell.run("--node-type", NODE_TYPE)
+    assert done.code == 0, done.told
+    assert "401" not in done.told
+    assert "log in" not in done.told
+    judge.complete([done.document["run_id"]])
+    assert shell("teardown", done.document["run_id"], "--yes").code == 0
