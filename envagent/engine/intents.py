@@ -157,7 +157,7 @@ class Ledger:
         if intent is not None and intent.state == IntentState.DONE:
             return self._known(intent)
         if intent is not None and intent.state == IntentState.SENT:
-            looked_at = self._clock.now()
+            now, steady = self._clock.now(), self._clock.steady()
             found = [one for one in kind.find(self._holdings.run_id) if one.number == number]
             if len(found) > 1:
                 listed = ", ".join(f"{one.name} ({one.id})" for one in found)
@@ -167,9 +167,9 @@ class Ledger:
                 )
             if found:
                 return self._close(intent, found[0], Ownership.ADOPTED)
-            unsettled = self._unsettled(intent, looked_at)
-            if unsettled is not None:
-                return unsettled
+            left = unsettled(intent, self._holdings, self._settle, now, steady)
+            if left > timedelta():
+                return self._wait_for(intent, left)
         return self._send(kind, number, name, request, make)
 
     def remove(self, kind: ResourceKind, cloud_id: str, why: str = "") -> NotYet | None:
@@ -260,21 +260,11 @@ class Ledger:
         row = None if intent.cloud_id is None else self._holdings.resource(intent.kind, intent.cloud_id)
         return row is not None and row.state == ResourceState.ABSENT
 
-    def _unsettled(self, intent: IntentRecord, looked_at: datetime) -> NotYet | None:
-        """Wait on unless the look that found nothing began after the settle window."""
-        if from_text(intent.sent_at) > looked_at:  # the clock was set back: count the window from now on
-            intent.sent_at = to_text(looked_at)
-        settled = settled_by(intent, self._holdings, self._settle, looked_at)
-        if looked_at >= settled:
-            return None
+    def _wait_for(self, intent: IntentRecord, left: timedelta) -> NotYet:
         now = self._clock.now()
         pause = max(self._settle / 20, timedelta(milliseconds=50))
-        return NotYet(
-            f"a lost request for {intent.kind} {intent.name} to show",
-            max(now, min(now + pause, settled)),
-            settled,
-            "not seen",
-        )
+        wait = f"a lost request for {intent.kind} {intent.name} to show"
+        return NotYet(wait, now + min(pause, left), now + left, "not seen")
 
     def _send(
         self,
@@ -285,8 +275,7 @@ class Ledger:
         make: Callable[[], Found],
     ) -> Found | NotYet:
         self._check_stop()
-        self._holdings.met[kind.name, number] = self._clock.now()
-        now = to_text(self._holdings.met[kind.name, number])
+        now = to_text(self._clock.now())
         intent = self._holdings.intents.get((kind.name, number))
         if intent is None:
             intent = IntentRecord(
@@ -312,6 +301,7 @@ class Ledger:
             found = make()
         except OutcomeUnknown as error:
             intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(describe(error))
+            self._holdings.met[kind.name, number] = self._clock.steady()
             self.pending.append(intent)
             self.note("outcome_unknown", f"no usable answer to the request for {kind.name} {name}: {error.message}")
             return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
@@ -396,14 +386,19 @@ def revive(stored: Mapping[str, Any]) -> EnvagentError:
     )
 
 
-def settled_by(intent: IntentRecord, holdings: Holdings, settle: timedelta, now: datetime) -> datetime:
-    """Tell when the absence of a sent intent's object may be believed.
+def unsettled(intent: IntentRecord, holdings: Holdings, settle: timedelta, now: datetime, steady: float) -> timedelta:
+    """Tell how long after a look a sent intent's object may still appear; at zero its absence may be believed.
 
     The window opens when the answer was given up. A process that died in the call cannot say when that was: for what
-    it had sent, the window opens at the first look of this process, unless that is very long after.
+    it had sent, the window opens at the first look of this process, unless that is very long after. Within a process
+    the steady clock counts, so that setting the clock neither opens nor closes a window.
+
+    Args:
+        now: when the look began.
+        steady: the same moment on the steady clock.
     """
-    sent = from_text(intent.sent_at)
-    if intent.error is not None:
-        return sent + settle
-    first_look = holdings.met.setdefault((intent.kind, intent.number), now)
-    return max(sent, min(first_look, sent + LONGEST_CALL)) + settle
+    met = holdings.met.setdefault((intent.kind, intent.number), steady)
+    since = now - from_text(intent.sent_at)
+    if intent.error is None:
+        since -= LONGEST_CALL
+    return settle - max(timedelta(seconds=steady - met), since)

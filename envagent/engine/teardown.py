@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from envagent.engine.clock import Clock, to_text
-from envagent.engine.intents import Ledger, ResourceKind, settled_by
+from envagent.engine.intents import Ledger, ResourceKind, unsettled
 from envagent.engine.journal import Journal
 from envagent.engine.run import Holdings
 from envagent.engine.step import Stopped
@@ -89,11 +89,11 @@ class Teardown:
         ]
 
     def _remove_kind(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger) -> None:
-        deadline = self._clock.now() + self._timeout
+        deadline = self._clock.steady() + self._timeout.total_seconds()
         pause, trouble = 0.0, None
         while True:
             self._check_stop()
-            looked_at = self._clock.now()
+            now, steady = self._clock.now(), self._clock.steady()
             try:
                 left = self._remove_once(kind, holdings, ledger)
                 trouble = None
@@ -102,11 +102,10 @@ class Teardown:
                     raise
                 left, trouble = None, error
             ledger.flush()
-            unsettled = self._unsettled(kind, holdings, looked_at)
-            if left == [] and unsettled is None:
+            settled = self._is_settled(kind, holdings, now, steady)
+            if left == [] and settled:
                 return
-            now = self._clock.now()
-            if now >= deadline and unsettled is None:
+            if self._clock.steady() >= deadline and settled:
                 if left is None and trouble is not None:
                     raise trouble
                 named = ", ".join(f"{one.kind} {one.name} ({one.cloud_id})" for one in left or ())
@@ -130,16 +129,14 @@ class Teardown:
         ]
         return [one for one in ours if ledger.remove(kind, one.cloud_id) is not None]
 
-    def _unsettled(self, kind: ResourceKind, holdings: Holdings, looked_at: datetime) -> datetime | None:
-        """Give the moment before which a lost request's object may still appear."""
-        moments = [
-            settled_by(intent, holdings, self._settle, looked_at)
+    def _is_settled(self, kind: ResourceKind, holdings: Holdings, now: datetime, steady: float) -> bool:
+        """Tell whether, as of a look, no lost request's object may still appear."""
+        sent = [
+            intent
             for (name, _), intent in holdings.intents.items()
             if name == kind.name and intent.state == IntentState.SENT
         ]
-        latest = max(moments, default=looked_at)
-        # A clock that was set back must not hold the teardown for longer than the window.
-        return latest if looked_at < latest <= looked_at + self._settle else None
+        return all(unsettled(one, holdings, self._settle, now, steady) <= timedelta() for one in sent)
 
     def _save(self, row: RunRecord, event: str) -> None:
         now = to_text(self._clock.now())
