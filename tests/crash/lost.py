@@ -181,7 +181,7 @@ def _server_error(text: str, times: int) -> Scenario:
         if times == 1:
             stage.ends(ended, 0, said)
         else:
-            stage.fails(ended, 6, said)
+            stage.fails(ended, 5 if "fixed IP" in text else 6, said)
             stage.ends(stage.go_on(), 0)
         stage.judge.complete(stage.run_id)
 

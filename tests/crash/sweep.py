@@ -46,6 +46,7 @@ class Options:
     seed: int = 1
     only: str = ""
     rounds: int | None = None
+    store: bool = False
 
     @classmethod
     def read(cls, name: str) -> Options:
@@ -56,6 +57,7 @@ class Options:
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--only", default="", help="try the points whose name contains this")
         parser.add_argument("--rounds", type=int, help="how many rounds, where a sweep has rounds")
+        parser.add_argument("--store", action="store_true", help="make the stored fixtures anew, where a sweep has any")
         return cls(**vars(parser.parse_args()))
 
     def choose(self, points: Sequence[Point]) -> list[Point]:

@@ -1,0 +1,132 @@
+"""The journal under SIGKILL: what a transaction has acknowledged is there, and the file is whole.
+
+A child commits in a loop, from two threads, and acknowledges each commit through a pipe; the parent kills it at a
+random moment, reopens the file and looks. Others are killed while they make the file.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from envagent.engine.clock import to_text
+from envagent.engine.journal import REVISION, Journal
+from envagent.engine.tables import EventRecord, RunRecord, RunState
+from tests.crash.sweep import Outcome
+
+LONGEST_LIFE = 0.02
+LONGEST_OPENING = 0.15
+
+
+def kill_committing(folder: Path, kills: int, seed: int) -> list[Outcome]:
+    """Kill a committing child so often, on one journal that grows."""
+    dice = random.Random(seed)
+    path = folder / "durability.db"
+    Journal.open(path).close()
+    return [_kill_one(path, number, dice) for number in range(kills)]
+
+
+def _kill_one(path: Path, number: int, dice: random.Random) -> Outcome:
+    reader, writer = os.pipe()
+    run_id = f"kill{number:06}"
+    pid = os.fork()
+    if pid == 0:
+        _commit_for_ever(path, run_id, writer)
+    os.close(writer)
+    select.select([reader], [], [], 10)  # the first commit
+    time.sleep(dice.uniform(0, LONGEST_LIFE))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    acknowledged = {int(word) for word in _drain(reader).split()}
+    outcome = Outcome(f"kill {number}", tags=["commits"] * len(acknowledged))
+    with closing(sqlite3.connect(path)) as connection:
+        (whole,) = connection.execute("PRAGMA quick_check").fetchone()
+        rows = connection.execute("SELECT message FROM events WHERE run_id = ?", (run_id,)).fetchall()
+    if whole != "ok":
+        outcome.violations.append(f"corrupt: {whole}")
+    kept = {int(message) for (message,) in rows}
+    if not acknowledged:
+        outcome.violations.append("nothing was committed in 10 s")
+    if acknowledged - kept:
+        outcome.violations.append(f"lost: {sorted(acknowledged - kept)}")
+    return outcome
+
+
+def _commit_for_ever(path: Path, run_id: str, writer: int) -> None:
+    try:
+        journal = Journal.open(path)
+        now = to_text(datetime.now(UTC))
+        with journal.transaction() as transaction:
+            transaction.save(
+                RunRecord(
+                    run_id=run_id,
+                    pipeline="durability",
+                    state=RunState.RUNNING.value,
+                    created_at=now,
+                    updated_at=now,
+                    request="{}",
+                )
+            )
+        other = threading.Thread(target=_commit, args=(journal, run_id, writer, 1), daemon=True)
+        other.start()
+        _commit(journal, run_id, writer, 0)
+    finally:
+        os._exit(1)
+
+
+def _commit(journal: Journal, run_id: str, writer: int, first: int) -> None:
+    for number in range(first, 1_000_000, 2):
+        line = EventRecord(run_id=run_id, at=to_text(datetime.now(UTC)), kind="report", message=str(number))
+        with journal.transaction() as transaction:
+            transaction.save(line)
+        os.write(writer, f"{number} ".encode())
+
+
+def _drain(reader: int) -> str:
+    parts = []
+    while part := os.read(reader, 65536):
+        parts.append(part)
+    os.close(reader)
+    return b"".join(parts).decode()
+
+
+def kill_opening(folder: Path, kills: int, seed: int) -> list[Outcome]:
+    """Kill children that make a journal; whatever they leave opens."""
+    dice = random.Random(seed)
+    outcomes = []
+    for number in range(kills):
+        path = folder / "opening.db"
+        for each in folder.glob("opening.*"):
+            each.unlink()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                Journal.open(path)
+                time.sleep(1)
+            finally:
+                os._exit(0)
+        time.sleep(dice.uniform(0, LONGEST_OPENING))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        outcome = Outcome(f"kill {number} of an opening")
+        try:
+            journal = Journal.open(path)
+            journal.runs()
+            journal.close()
+        except Exception as error:
+            outcome.violations.append(f"does not open: {error}")
+        else:
+            with closing(sqlite3.connect(path)) as connection:
+                found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            if found != [(REVISION,)]:
+                outcome.violations.append(f"revision {found}")
+        outcomes.append(outcome)
+    return outcomes
