@@ -11,6 +11,7 @@ from envagent.repository.conclusions import amounts, gpu, pythons, sizing, syste
 from envagent.repository.facts import Facts
 from envagent.repository.model import Analysis, Requirements, Snapshot
 from envagent.repository.readers.registry import read_file
+from envagent.repository.workload import workload
 
 NOTHING_TELLS = "No file says what hardware is needed: a general-purpose machine without a GPU is assumed."
 EMPTY = "The repository has no files: a general-purpose machine without a GPU is assumed."
@@ -65,4 +66,5 @@ def analyze(snapshot: Snapshot) -> Analysis:
         evidence=evidence,
         assumptions=(*silent, *python.assumptions, *facts.notes),
         languages=listing.languages,
+        workload=workload(snapshot, requirements),
     )

@@ -56,7 +56,9 @@ class GpuSign:
         weight: positive speaks for needing one, negative against; 3 alone is about enough.
     """
 
-    kind: Literal["statement", "purpose", "dependency", "container", "sources", "command", "optional", "denial"]
+    kind: Literal[
+        "statement", "purpose", "dependency", "container", "sources", "command", "memory", "optional", "denial"
+    ]
     weight: float
     vendor: Vendor | None
     spot: Spot
@@ -74,9 +76,9 @@ class CudaSign:
 
 @dataclass(frozen=True)
 class Amount:
-    """A number of gigabytes or pieces that some place asks for."""
+    """A number of gigabytes or pieces that some place asks for; of parameters, billions of the model it speaks of."""
 
-    what: Literal["ram", "vram", "disk", "cores", "gpus"]
+    what: Literal["ram", "vram", "disk", "cores", "gpus", "parameters"]
     value: float
     stance: Literal["minimum", "recommended", "tested", "mentioned"]
     weight: float

@@ -6,6 +6,7 @@ and the others little; the kinds add up, and from `_ENOUGH` on a GPU is needed. 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, Package,
 from envagent.repository.knowledge import table
 from envagent.repository.model import Evidence
 
-_ENOUGH = 2.0
+_ENOUGH = 2.1
 _REPEATED = 0.2
 _MOST_BY_REPETITION = 0.8
 _CREDIBLE = 0.25
+_GPU_ONLY = 2.5
 _LARGEST_GPU = 80
-_SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.2, "development": 0.1}
+_SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.0, "development": 0.1}
 _FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
 
 
@@ -40,7 +42,7 @@ class GpuConclusion:
 
 def conclude(facts: Facts) -> GpuConclusion:
     """Weigh all signs."""
-    signs = [*facts.gpu, *_package_signs(facts.packages)]
+    signs = [*facts.gpu, *_package_signs(facts.packages), *_memory_signs(facts.amounts)]
     total = _total(signs)
     required = total >= _ENOUGH
     positive = [s for s in signs if s.weight > 0]
@@ -58,6 +60,15 @@ def conclude(facts: Facts) -> GpuConclusion:
     if cuda is not None:
         found.append(evidence("cuda_version", cuda.version, cuda.spot, cuda.weight))
     return GpuConclusion(required, optional, vendor, cuda.version if cuda else None, memory, count, tuple(found))
+
+
+def _memory_signs(amounts: list[Amount]) -> list[GpuSign]:
+    """Documents that say how much GPU memory it takes speak of a GPU in use."""
+    return [
+        GpuSign("memory", 1.0 * a.weight, None, a.spot, "says how much GPU memory it takes")
+        for a in amounts
+        if a.what == "vram" and a.stance != "tested"
+    ]
 
 
 def _total(signs: list[GpuSign]) -> float:
@@ -90,6 +101,11 @@ def _package_signs(packages: list[Package]) -> list[GpuSign]:
     for package in packages:
         factor = 1.0 if package.scope == standing_in else _SCOPE[package.scope]
         for weight, vendor, why in _weights(package):
+            if package.scope == "optional":
+                # An extra or a variant for GPUs says that there is a way without.
+                if weight >= _GPU_ONLY:
+                    signs.append(GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, in an extra, {why}"))
+                continue
             # A CPU build beside another framework is an auxiliary.
             own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
             signs.append(
@@ -166,7 +182,7 @@ def _memory(amounts: list[Amount]) -> tuple[float | None, list[Evidence]]:
     strict = [a for a in single if a.stance == "minimum"] or single
     usual = [a for a in strict if a.value <= 2 * least] or single
     chosen = max(usual, key=lambda a: a.value)
-    return chosen.value, [_memory_evidence(chosen.value, chosen)]
+    return float(math.ceil(chosen.value)), [_memory_evidence(chosen.value, chosen)]
 
 
 def _memory_evidence(value: float, amount: Amount) -> Evidence:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts, SpecialSign, SystemSign
+from envagent.repository.knowledge import table
 from envagent.repository.model import Evidence
 
 _RELEASES = ("14.04", "16.04", "18.04", "20.04", "22.04", "24.04")
@@ -18,7 +19,6 @@ _USUAL = "22.04"
 _CREDIBLE = 0.6
 _FIRM = 0.9
 _SPECIAL_ENOUGH = 1.4
-_SPECIAL_MOST = 40
 _ARCHITECTURES = ("aarch64", "x86_64")
 
 
@@ -64,14 +64,14 @@ def conclude_special(
 ) -> tuple[tuple[str, ...], Literal["x86_64", "aarch64"] | None, list[Evidence]]:
     """Tags of special features, and the architecture when only one will do."""
     by_tag: dict[str, list[SpecialSign]] = defaultdict(list)
-    for sign in facts.specials[: _SPECIAL_MOST * 50]:
+    for sign in [*facts.specials, *_package_signs(facts)]:
         by_tag[sign.tag].append(sign)
     found: list[Evidence] = []
     tags: list[str] = []
     architecture: Literal["x86_64", "aarch64"] | None = None
     for tag, signs in by_tag.items():
         signs.sort(key=lambda s: -s.weight)
-        total = signs[0].weight + min(0.8, 0.15 * sum(s.weight for s in signs[1:]))
+        total = signs[0].weight + min(0.8, 0.25 * sum(s.weight for s in signs[1:]))
         if total < _SPECIAL_ENOUGH:
             continue
         found.append(
@@ -88,3 +88,12 @@ def conclude_special(
     elif gpu_vendor != "amd" and "rocm" in tags:
         tags.remove("rocm")
     return tuple(sorted(tags)), architecture, found
+
+
+def _package_signs(facts: Facts) -> list[SpecialSign]:
+    return [
+        SpecialSign(row["tag"], 1.5, package.spot)
+        for row in table("packages")["special"]
+        for package in facts.packages
+        if package.name in row["names"] and package.scope == "main"
+    ]

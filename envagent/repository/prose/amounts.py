@@ -44,6 +44,7 @@ _THING_SIZE = re.compile(
     r"\b(?:database|index|hash table|reference|dataset|graph|table|genome|corpus)\b[^.;]{0,30}\b(?:is|of|takes?|needs?|requires?)\b[^.;\d]{0,20}$",
     re.IGNORECASE,
 )
+_PARAMETERS = re.compile(r"(?<![\w.])(?:[A-Za-z][\w.]*-)?(\d{1,3}(?:\.\d)?)[bB](?:-\w+)?(?:[- ](?:model|param|chat|instruct|base|parameter))", re.IGNORECASE)
 _RATE = re.compile(
     r"\s*(?:/s|/sec|ps\b|per (?:second|sec|core|cell|node|read|billion|million|sample|request|thread|gpu|process)|bandwidth|link|nic|ethernet|infiniband)",
     re.IGNORECASE,
@@ -65,6 +66,9 @@ _GPU_COUNT = re.compile(
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     """Every amount in the sentence whose meaning its neighbours tell."""
+    if place.weight == 1.0:
+        for found in _PARAMETERS.finditer(sentence.text):
+            facts.amounts.append(Amount("parameters", float(found[1]), "mentioned", 0.3, Spot(sentence.path, sentence.line, quote(sentence.text))))
     text = _JOINED_MODEL.sub(r"\1 \2", sentence.text)
     if not any(c.isdigit() for c in text) or sentence.kind == "code":
         return

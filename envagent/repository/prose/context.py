@@ -11,61 +11,73 @@ from dataclasses import dataclass
 
 from envagent.repository.choose import is_translation
 from envagent.repository.documents import Sentence
+from envagent.repository.patterns import one_of
 from envagent.repository.readers.scopes import scope_of, words
 
-REQUIREMENT_HEADING = re.compile(
-    r"require|prerequisit|hardware|system|dependenc|environment|platform|configuration matérielle|voraussetzung|"
-    r"需求|要求|环境|依赖|before you (begin|start)|what you need|you need|need(ed|s)\b|minimum|specification",
-    re.IGNORECASE,
+_REQUIREMENTS = one_of(
+    r"require|prerequisit|hardware|dependenc|\benvironments?\b|\bspecifications?\b",
+    r"\b(?:tested|supported|target) (?:on|with|platforms?|systems?|operating|os\b|environments?|distributions?|configurations?)",
+    r"\b(?:minimum|needed|needs)\b|^tested\b",
+    r"before you (?:begin|start)|you need\b",
+    r"configuration matérielle|voraussetzung|需求|要求|环境|依赖",
 )
-INSTALL_HEADING = re.compile(
-    r"install|set.?up|getting started|quick.?start|build|compil|usage|running|run\b|安装|使用", re.IGNORECASE
+_ASIDE = one_of(
+    r"news|change.?log|release|what'?s new|updates?\b|history|blog|press|talks|roadmap|todo",
+    r"citation|citing|cite|acknowledg|reference|publication|paper|licen[cs]e|credits",
+    r"related|contribut|sponsor|community|ecosystem|projects using|trusted by|adopters|about us|team",
+    r"leaderboard|results?\b|performance|benchmarks?\b|comparison",
+    r"faq|troubleshoot|known issues",
 )
-_ASIDE_HEADING = re.compile(
-    r"news|change.?log|release|what'?s new|updates?\b|history|citation|citing|cite|acknowledg|related|roadmap|contribut|"
-    r"reference|licen[cs]e|sponsor|publication|paper|leaderboard|results?\b|performance|benchmarks?\b|comparison|credits|"
-    r"projects using|ecosystem|community|todo|faq|troubleshoot|known issues|blog|press|talks|about us|team|trusted by|adopters",
-    re.IGNORECASE,
+_ALTERNATIVE = one_of(
+    r"optional|alternative|advanced|experimental|extra|low.?(?:memory|vram)|colab",
+    r"\bcpu\b|\bmps\b|\bwsl\b",
+    r"(?:for|with|using|on) (?:the )?(?:amd|intel|nvidia|gpus?|cuda|rocm|tpu|xpu|npu)\b",
+    r"\b(?:gpu|cuda) (?:support|acceleration|version|backend|build)",
+    r"^\W*(?:gpus?|cuda|nvidia|rocm|amd|intel|tpu|docker|aws|azure|gcp|cloud)\W*$",
 )
-_ALTERNATIVE_HEADING = re.compile(
-    r"optional|alternative|advanced|cpu|mac|apple|windows|wsl|metal|mps\b|low.?(memory|vram)|extra|experimental|colab|"
-    r"(for|with|using|on) (the )?(amd|intel|nvidia|gpus?|cuda|rocm|tpu|xpu|npu)|gpu (support|acceleration|version|backend|build)|cuda (support|version|build)|"
-    r"^\W*(gpus?|cuda|nvidia|rocm|amd|intel|tpu|docker|aws|azure|gcp|cloud)\W*$",
-    re.IGNORECASE,
+_OTHER_PLATFORM = one_of(r"\bmac\b|macos|\bos ?x\b|apple|windows|\bmetal\b(?<!bare metal)")
+_COMMON_PLATFORM = one_of(r"linux|ubuntu|unix")
+_ELSEWHERE = one_of(
+    r"\b(?:was|were|has been|have been) (?:collected|measured|recorded|obtained|trained|generated|produced|gathered|run|performed|"
+    r"conducted|evaluated|carried out)\b",
+    r"\b(?:in|for|of) (?:the|our) (?:paper|article|publication|evaluation|manuscript)\b",
+    r"\bour (?:experiments|results|measurements|cluster|evaluation)\b",
+    r"\bwe (?:trained|ran|measured|evaluated|used|conducted|performed|report)\b",
+    r"\btook (?:about |around |roughly |us )?\d",
 )
-_ELSEWHERE = re.compile(
-    r"\b(was|were|has been|have been) (collected|measured|recorded|obtained|trained|generated|produced|gathered|run|performed|conducted|evaluated|carried out)\b|"
-    r"\b(in|for|of) (the|our) (paper|article|publication|evaluation|manuscript)\b|\bour (experiments|results|measurements|cluster|evaluation)\b|"
-    r"\bwe (trained|ran|measured|evaluated|used|conducted|performed|report)\b|\btook (about |around |roughly |us )?\d",
-    re.IGNORECASE,
-)
-_REDUCED = re.compile(
-    r"\b(reduced|smaller|toy|demo|lite|low[- ]memory|tiny|minimal example|mini|4-?bit|8-?bit|int4|int8|quanti[sz])",
-    re.IGNORECASE,
+_REDUCED = one_of(
+    r"\b(?:reduced|smaller|toy|demo|lite|low[- ]memory|tiny|minimal example|mini|4-?bit|8-?bit|int4|int8|quanti[sz])"
 )
 
-NEED = re.compile(
-    r"\b(requires?|required|requirements?|requiring|needs?|needed|must|necessary|mandatory|minimum|at least|prerequisites?|assumes?|assumed|"
-    r"depends? on|relies on|rely on|expects?|compulsory|only (?:works?|runs?|supports?|tested|available|compatible)|"
-    r"au moins|requise?|nécessaire|mindestens|benötigt|se requiere|至少|需要|最低|必须)\b|(?:至少|需要|最低|必须)|>=|≥|you'll want|you will want",
-    re.IGNORECASE,
+NEED = one_of(
+    r"\b(?:requires?|required|requirements?|requiring|needs?|needed|must|necessary|mandatory|compulsory)\b",
+    r"\b(?:minimum|at least|prerequisites?|assumes?|assumed|depends? on|relies on|rely on|expects?)\b",
+    r"\bonly (?:works?|runs?|supports?|tested|available|compatible)\b",
+    r"\byou(?:'ll| will) (?:want|need)\b",
+    r"\b(?:au moins|requise?|nécessaire|mindestens|benötigt|se requiere)\b",
+    r"至少|需要|最低|必须|>=|≥",
 )
-RECOMMEND = re.compile(
-    r"\b(recommend\w*|ideally|should have|suggest\w*|prefer\w*|advis\w+|conseillés?|empfohlen|推荐|建议)|推荐|建议",
-    re.IGNORECASE,
+RECOMMEND = one_of(
+    r"\b(?:recommend\w*|ideally|should have|suggest\w*|prefer\w*|advis\w+|conseillés?|empfohlen)\b", r"推荐|建议"
 )
-TESTED = re.compile(
-    r"\b(tested|validated|verified|developed|test(é|ed)? (on|with)|known to work|works? (well )?(on|with)|runs? on|(?:was|were|we) used|equipped|confirmed|assum\w+)\b|测试",
-    re.IGNORECASE,
+TESTED = one_of(
+    r"\b(?:tested|validated|verified|developed|confirmed|test(?:é|ed)? (?:on|with)|known to work|works? (?:well )?(?:on|with))\b",
+    r"\b(?:runs? on|(?:was|were|we) used|equipped|assum\w+)\b",
+    r"测试",
 )
-OPTIONAL = re.compile(
-    r"\boptional(ly)?\b|\bif (you|your|a|an|the|one|any|there|available|present|possible|desired|supported)\b|\bwhen(ever)? (available|possible|present|using|enabled)\b|"
-    r"\b(can|could|may|might) (also |optionally |then |be |even |either )*(use|used|run|leverage|benefit|accelerat\w+|utili[sz]ed?|take advantage|enabled?|built|compiled|configured)\b|"
-    r"\bexperimental\b|\bspeed[- ]?ups?\b|\bfaster\b|\baccelerated? by\b|\beither\b|\bor (a |the |on )?cpus?\b|\bcpus?( and|,|/| or| as well as| to)\s*(the )?(multi-?)?gpus?\b|"
-    r"\bgpus?\s*(/|,|or|and)\s*(\w+\s*(/|,|or|and)\s*)?cpus?\b|\bgpu/tpu\b|\b(to|for) (use|using|run|running|enable|enabling)\b.{0,40}\b(gpus?|cuda)\b|"
-    r"\b(gpu|cuda|rocm) (support|acceleration|backend|version|build|users?|awareness)\b|\bsupport(s|ed)? (for |of )?(\w+,? ){0,3}(gpus?|cuda|rocm)\b|\bdefault(s)? to\b|\bextra\b|"
-    r"\bwant (to|gpu)\b|\bwish(es)? to\b|\bin case\b|\bfor (those|users)\b|\balso\b.{0,20}\bgpus?\b",
-    re.IGNORECASE,
+OPTIONAL = one_of(
+    r"\boptional(?:ly)?\b|\bexperimental\b|\bextra\b|\beither\b|\badded support\b|\bin case\b",
+    r"\bif (?:you|your|a|an|the|one|any|there|available|present|possible|desired|supported)\b",
+    r"\bwhen(?:ever)? (?:available|possible|present|using|enabled)\b",
+    r"\b(?:can|could|may|might) (?:also |optionally |then |be |even |either )*(?:use|used|run|leverage|benefit|accelerat\w+|"
+    r"utili[sz]ed?|take advantage|enabled?|built|compiled|configured)\b",
+    r"\bspeed[- ]?ups?\b|\bfaster\b|\baccelerated? by\b|\bdefaults? to\b",
+    r"\bor (?:a |the |on )?cpus?\b|\bcpus?(?: and|,|/| or| as well as| to)\s*(?:the )?(?:multi-?)?gpus?\b",
+    r"\bgpus?\s*(?:/|,|or|and)\s*(?:\w+\s*(?:/|,|or|and)\s*)?cpus?\b|\bgpu/tpu\b|\balso (?:supports?|works?|runs?|available|possible)\b.{0,30}\bgpus?\b",
+    r"\b(?:to|for) (?:use|using|run|running|enable|enabling)\b.{0,40}\b(?:gpus?|cuda)\b",
+    r"\b(?:gpu|cuda|rocm) (?:support|acceleration|backend|version|build|users?|awareness)\b",
+    r"\bsupport(?:s|ed)? (?:for |of )?(?:\w+,? ){0,3}(?:gpus?|cuda|rocm)\b",
+    r"\bwant (?:to|gpu)\b|\bwish(?:es)? to\b|\bfor (?:those|users)\b",
 )
 
 
@@ -74,7 +86,7 @@ class Standing:
     """Where a sentence stands.
 
     Attributes:
-        weight: of its document and heading; 1 in the requirements of the main readme.
+        weight: of its document; 1 in the main readme.
         required: its heading announces requirements.
         aside: it tells of news, results or other people's machines.
         alternative: its heading announces one way among others.
@@ -110,18 +122,24 @@ def document_weight(path: str) -> float:
 
 def standing(sentence: Sentence) -> Standing:
     """Judge a sentence by its headings, its own words of place, and its document."""
-    inner = sentence.headings[1:] if len(sentence.headings) > 1 else sentence.headings
-    trail = " / ".join(inner)
-    required = REQUIREMENT_HEADING.search(trail) is not None
-    aside = _ELSEWHERE.search(sentence.text) is not None or any(
-        _ASIDE_HEADING.search(h) and not REQUIREMENT_HEADING.search(h) for h in inner
-    )
-    used = re.search(r"\b(used|paper|our)\b", trail) is not None and required
+    # The title of the main readme names the repository; that of another page names its subject.
+    headings = sentence.headings[1:] if "/" not in sentence.path and sentence.headings else sentence.headings
+    trail = " / ".join(sentence.headings if len(sentence.headings) == 1 else headings)
+    required = _REQUIREMENTS.search(trail) is not None
+    used = required and re.search(r"\b(?:used|paper|our)\b", trail) is not None
     return Standing(
         weight=document_weight(sentence.path),
         required=required and not used,
-        aside=aside or used,
-        alternative=any(_ALTERNATIVE_HEADING.search(h) for h in inner),
+        aside=used
+        or _ELSEWHERE.search(sentence.text) is not None
+        or any(_ASIDE.search(h) and not _REQUIREMENTS.search(h) for h in headings),
+        alternative=any(_is_alternative(h) for h in headings),
         reduced=_REDUCED.search(sentence.block) is not None,
         intro=sentence.order < 8 and sentence.kind in ("heading", "prose", "bullet"),
     )
+
+
+def _is_alternative(heading: str) -> bool:
+    if _ALTERNATIVE.search(heading):
+        return True
+    return _OTHER_PLATFORM.search(heading) is not None and _COMMON_PLATFORM.search(heading) is None

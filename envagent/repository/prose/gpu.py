@@ -91,6 +91,12 @@ _SEVERAL = one_of(
     r"\bgpu ids?\b",
 )
 _CONTAINER = one_of(r"\bdocker", r"\bcontainers?\b", r"\bimages?\b", r"\bnotebook\b", r"\bcolab\b")
+_PARTLY = one_of(
+    r"\b(?:this|that|these|those|one|first|some|each|following) (?:parts?|steps?|stages?|phases?|modes?|scripts?|commands?|tools?|options?|"
+    r"features?|notebooks?|examples?|demos?|tests?|variants?|models?)\b"
+)
+_POSSIBLY = one_of(r"\b(?:can|could|may|might|possible|also|even|still|able)\b")
+_ANAPHOR = re.compile(r"\W*(?:this|it|that|these|those|which|requires)\b", re.IGNORECASE)
 _NOTHING_MORE = one_of(
     r"\bno (?:\w+ )?(?:action|installation|changes?|steps?|configuration) (?:is |are )?(?:required|needed|necessary)"
 )
@@ -120,12 +126,13 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     text = sentence.text
     spot = Spot(sentence.path, sentence.line, quote(text))
     if _CPU_ONLY.search(text) and not NEED.search(_CPU_ONLY.sub("", text)):
-        weight = -1.0 if place.alternative or GPU.search(text) else -2.0
+        weight = -0.8 if place.alternative or _PARTLY.search(text) or GPU.search(text) else -2.0
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that a CPU will do"))
     if GPU.search(text) is None and not (place.intro and _PURPOSE.search(text)):
         return
-    if _DENIAL.search(text):
-        weight = -1.2 if place.alternative else -3.5
+    if denied := _DENIAL.search(text):
+        weak = place.alternative or _PARTLY.search(text) or _POSSIBLY.search(text[: denied.start()])
+        weight = -1.0 if weak else -3.5
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that no GPU is needed"))
         return
     kind, weight, note = _judge(sentence, place)
@@ -138,7 +145,7 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
     text = sentence.text
     if place.aside:
         return "statement", 0.2, "tells of a machine that was used"
-    optional = place.alternative or OPTIONAL.search(text) is not None
+    optional = place.alternative or OPTIONAL.search(text) is not None or _follows_option(sentence)
     if place.intro and "/" not in sentence.path and _PURPOSE.search(text):
         if not optional and not _BROAD.search(text):
             return "purpose", 2.5 if sentence.order < 5 else 1.5, "its purpose is work on GPUs"
@@ -152,6 +159,13 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
     if RECOMMEND.search(text):
         return "statement", 1.5, "recommends one"
     return "statement", 0.2, "names one"
+
+
+def _follows_option(sentence: Sentence) -> bool:
+    """`This requires a GPU` behind `we also support GPUs` asks for one only where that is wanted."""
+    before = sentence.block.partition(sentence.text)[0].rstrip()
+    previous = re.split(r"[.!?]\s", before)[-1]
+    return bool(_ANAPHOR.match(sentence.text) and GPU.search(previous) and OPTIONAL.search(previous))
 
 
 def asks_for_one(text: str) -> bool:

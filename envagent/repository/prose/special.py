@@ -60,6 +60,10 @@ _COMMANDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("docker", re.compile(r"^\$?\s*(sudo )?docker (run|build|pull|compose)")),
 )  # fmt: skip
 
+# What repositories often work for, on machines without it.
+_OFTEN_A_TOPIC = frozenset({"fpga", "docker", "kvm", "nvme", "kernel", "numa"})
+_NEAR = 45
+
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     """Features that the sentence speaks of, weighed by how it does."""
@@ -71,15 +75,17 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
         return
     if place.aside:
         return
-    optional = OPTIONAL.search(sentence.text) is not None
+    optional = place.alternative or OPTIONAL.search(sentence.text) is not None
     for tag, pattern in _WORDS:
-        if pattern.search(sentence.text):
-            weight = 0.2 if optional or place.alternative else 0.3
-            if not optional:
-                if NEED.search(sentence.text) or place.required:
-                    weight = 1.5
-                elif place.intro:
-                    weight = 1.0
-                elif sentence.kind == "heading":
-                    weight = 0.6
+        if found := pattern.search(sentence.text):
+            weight = 0.2 if optional else _weight(sentence, place, tag, found)
             facts.specials.append(SpecialSign(tag, weight * place.weight, spot))
+
+
+def _weight(sentence: Sentence, place: Standing, tag: str, found: re.Match[str]) -> float:
+    around = sentence.text[max(0, found.start() - _NEAR) : found.end() + _NEAR]
+    if NEED.search(around) or (place.required and len(sentence.text) < 200):
+        return 1.5
+    if place.intro:
+        return 0.9 if tag in _OFTEN_A_TOPIC else 1.3
+    return 0.6 if sentence.kind == "heading" else 0.3

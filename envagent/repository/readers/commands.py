@@ -37,7 +37,9 @@ _GPU: tuple[tuple[re.Pattern[str], float, Vendor | None], ...] = (
     (re.compile(r"--gres[= ]gpu|--gpus-per-(task|node)|-l (ngpus|select=.*ngpus)", re.I), 1.0, None),
     (re.compile(r"\b(trtllm-|trtexec|tritonserver)\b", re.I), 1.0, "nvidia"),
 )  # fmt: skip
-_CPU = re.compile(r"--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b", re.I)
+_CPU = re.compile(
+    r"is_available\(\)|--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b", re.I
+)
 _MPI = re.compile(r"\bmpi(run|exec|cc|cxx|c\+\+|f90|fort)\b|\bsrun -n", re.I)
 _CU_WHEEL = re.compile(
     r"whl/(?:nightly/)?cu(\d{2,3})\b|\bcudatoolkit[= ]+(\d+\.\d+)|\bpytorch-cuda[= ]+(\d+\.\d+)|\bcuda[-_=](\d+\.\d+)",

@@ -31,52 +31,44 @@ _JSON_COMMENT = re.compile(r"(?<![:\"\w/])//[^\n]*|/\*.*?\*/", re.DOTALL)
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 
 
-def container_scope(path: str) -> Scope | None:
-    """As for manifests, but a folder named docker is where the main Dockerfile often stands."""
-    scope = scope_of(path)
-    if (
-        scope == "component"
-        and path.count("/") == 1
-        and {"docker", "container", "containers"} & set(words(path.split("/")[0]))
-    ):
-        return "main"
-    return scope
-
-
 def read_dockerfile(path: str, text: str, facts: Facts) -> None:
     """Base images and the commands of a Dockerfile."""
     from dockerfile_parse import DockerfileParser
 
-    scope = container_scope(path)
+    scope = scope_of(path)
     if scope is None:
         return
     facts.builds.add("docker")
     # The parser reads a file object; it has no other way to take text without touching the disk.
     parser = DockerfileParser(fileobj=io.BytesIO(text.encode("utf-8", errors="replace")))
+    on_gpu = False
     for step in parser.structure:
         line, value = step["startline"] + 1, step["value"]
         if step["instruction"] == "FROM":
-            _image(value, scope, Spot(path, line, quote(f"FROM {value}")), facts)
+            on_gpu = _image(value, scope, Spot(path, line, quote(f"FROM {value}")), facts)
         elif step["instruction"] == "RUN":
-            inner: Scope = "documented" if scope in ("main", "component") else scope
+            # What is installed into a GPU image is the same evidence as the image.
+            inner: Scope = "optional" if on_gpu else "documented" if scope in ("main", "component") else scope
             read_command(path, line, value, facts, scope=inner, weight=0.4 * _FACTOR[scope])
 
 
-def _image(value: str, scope: Scope, spot: Spot, facts: Facts) -> None:
+def _image(value: str, scope: Scope, spot: Spot, facts: Facts) -> bool:
+    """Record the base image; gives whether it is one for GPUs."""
     image = value.split(" AS ")[0].split(" as ")[0].strip().lower()
     for pattern, weight, vendor in _IMAGES:
         if pattern.search(image):
             facts.gpu.append(GpuSign("container", weight * _FACTOR[scope], vendor, spot, "its container's base image"))
             if cuda := _CUDA_TAG.search(image):
                 facts.cuda.append(CudaSign(cuda[1], _FACTOR[scope], spot))
-            break
+            return True
     if found := re.search(r"(?:^|/)python:(\d\.\d+)", image):
         facts.pythons.append(PythonSign(python_specifier(found[1]), 0, spot, "its container's Python"))
+    return False
 
 
 def read_compose(path: str, text: str, facts: Facts) -> None:
     """Devices and resources that services reserve."""
-    scope = container_scope(path)
+    scope = scope_of(path)
     try:
         loaded: Any = load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError):
