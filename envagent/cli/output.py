@@ -42,7 +42,9 @@ class Output:
         self.board = Board(())
         self.usual: dict[str, float] = {}
         self._came_of_it: Callable[[str], str] = lambda step: ""
-        self._lock = threading.RLock()
+        # Guards the board and is never held while something is printed: rich draws under a lock of its own, and
+        # what it draws is the board.
+        self._lock = threading.Lock()
 
     def watch(self, rows: Iterable[StageRecord], usual: dict[str, float], came_of_it: Callable[[str], str]) -> None:
         """Take up a run.
@@ -80,14 +82,13 @@ class Output:
             if step is not None and step.state == StageState.SUCCEEDED:
                 step.note = self._came_of_it(step.name)
             parts = self._told(event, step, before)
-            if parts is not None:
-                at = times.clock(datetime.fromisoformat(event.at))
-                self.say((f"{at}  ", "dim"), *parts)
+        if parts is not None:
+            at = times.clock(datetime.fromisoformat(event.at))
+            self.say((f"{at}  ", "dim"), *parts)
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """Print a line."""
-        with self._lock:
-            self.terminal.line(*parts)
+        self.terminal.line(*parts)
 
     def restore(self) -> None:
         """Leave the terminal usable, as the process is about to end at once."""

@@ -73,15 +73,20 @@ class StopSignals:
             number = received[0]
             if number not in SIGNALS:
                 continue
-            if self.signal is not None:
-                if number != signal.SIGHUP and time.monotonic() - self._first > ONE_STROKE:
-                    self._restore()
-                    os._exit(128 + number)
-                continue  # a closing terminal sends several SIGHUPs
-            self.signal = signal.Signals(number)
-            self._first = time.monotonic()
-            self.event.set()
-            self._announce()
+            if self.signal is None:
+                self.signal = signal.Signals(number)
+                self._first = time.monotonic()
+                self.event.set()
+                # On a thread of its own: a terminal that takes no more text must not keep the second signal waiting.
+                threading.Thread(target=self._announce, name="announce", daemon=True).start()
+            elif (
+                number != signal.SIGHUP and time.monotonic() - self._first > ONE_STROKE
+            ):  # a hang-up comes several times
+                end = threading.Timer(ONE_STROKE, os._exit, [128 + number])
+                end.daemon = True
+                end.start()
+                self._restore()
+                os._exit(128 + number)
 
 
 def _arrives_through_the_pipe(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
 """The command line as its user meets it: arguments and environment in; exit code, stdout and stderr out.
 
-Most tests call `main()` in this process, on a real sandbox over HTTP; what needs signals or a terminal runs as a
-process of its own.
+Most tests call `main()` in this process, on a real sandbox over HTTP; what needs signals or a terminal runs in a
+forked one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pytest
 
 from envagent.cli.main import main
 from envagent.sandbox import process
+from tests.cli.child import Piped
 
 SPEED = 1000
 ROOT = Path(__file__).parents[2]
@@ -63,10 +64,9 @@ class Cli:
         assert isinstance(left.value.code, int)
         return Ended(left.value.code, captured.out, captured.err)
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a command as a process of its own."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
-        return subprocess.Popen([sys.executable, "-m", "envagent", *arguments], text=True, cwd=self.work, **options)
+    def start(self, *arguments: str) -> Piped:
+        """Start a command in a process of its own."""
+        return Piped(arguments, self.work)
 
     def run(self, repository: Path, *arguments: str) -> dict[str, Any]:
         """Have a run that succeeds; give its document."""

@@ -1,0 +1,126 @@
+"""The live table: what it shows, and that drawing and telling never wait for each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from envagent.cli.live import LiveOutput
+from envagent.cli.output import Output
+from envagent.cli.terminal import Terminal
+from envagent.engine.tables import EventRecord, StageRecord
+
+STAGES = [
+    StageRecord(run_id="r", step=step, stage=stage, position=position)
+    for position, (step, stage) in enumerate([("first", "a"), ("first", "b"), ("second", "c")])
+]
+
+
+def event(kind: str, stage: str, message: str = "", **detail: object) -> EventRecord:
+    at = datetime.now(UTC).isoformat()
+    return EventRecord(run_id="r", at=at, kind=kind, stage=stage, message=message, detail=json.dumps(detail))
+
+
+def waiting(stage: str, what: str, status: str) -> EventRecord:
+    now = datetime.now(UTC)
+    deadline = (now + timedelta(minutes=30)).isoformat()
+    return event("stage_waiting", stage, what, status=status, since=now.isoformat(), deadline=deadline)
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Terminal, list[bytes]]]:
+    """A terminal and what arrives on it."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "30")
+    leader, follower = pty.openpty()
+    seen: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while got := os.read(leader, 65536):
+                seen.append(got)
+        except OSError:
+            pass
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    with os.fdopen(follower, "w") as stream:
+        yield Terminal(stream), seen
+    reader.join(timeout=5)
+    os.close(leader)
+
+
+def test_drawing_and_telling_never_wait_for_each_other(screen: tuple[Terminal, list[bytes]]) -> None:
+    terminal, seen = screen
+    output = LiveOutput(terminal)
+    output.watch(STAGES, {}, lambda step: "")
+    with output:
+        live = output._live
+        assert live is not None
+
+        def tell() -> None:
+            for number in range(150):
+                output(event("warning", "first.a", f"number {number}"))
+
+        def draw() -> None:
+            for _ in range(150):
+                live.refresh()
+
+        threads = [threading.Thread(target=work, daemon=True) for work in (tell, draw, tell, draw)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(timeout=30)
+        assert not any(one.is_alive() for one in threads)
+    assert b"".join(seen).count(b"number 149") >= 2
+
+
+def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Terminal, list[bytes]]) -> None:
+    terminal, seen = screen
+    output = LiveOutput(terminal)
+    output.watch(STAGES, {"first": 700.0}, lambda step: "what came of it \x1b[2J")
+    with output:
+        output(event("stage_started", "first.a"))
+        output(event("stage_succeeded", "first.a"))
+        output(event("stage_started", "first.b"))
+        output(waiting("first.b", "server ACTIVE", "BUILD\x1b[31m"))
+        assert output._live is not None
+        output._live.refresh()
+        output(event("stage_succeeded", "first.b"))
+    deadline = time.monotonic() + 10
+    while b"\x1b[?25h" not in b"".join(seen) and time.monotonic() < deadline:  # the cursor is back: all has arrived
+        time.sleep(0.01)
+    shown = b"".join(seen).decode()
+    assert "server ACTIVE: BUILD\\x1b[31m, gives up in 30 min 00 s, usually 11 min 40 s in all" in shown
+    assert "what came of it \\x1b[2J" in shown
+    assert "\x1b[31mBUILD" not in shown
+    assert "\x1b[2J" not in shown
+
+
+def test_a_line_that_cannot_be_made_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(Terminal(sys.stdout))
+    output.watch(STAGES, {}, lambda step: "")
+    broken = event("stage_waiting", "first.a", "for what")
+    broken.detail = "no JSON"
+    output(broken)
+    assert capsys.readouterr().out == "stage_waiting for what\n"
+
+
+def test_a_wait_is_told_when_it_begins_and_when_its_status_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(Terminal(sys.stdout))
+    output.watch(STAGES, {}, lambda step: "")
+    for status in ("BUILD", "BUILD", "BUILD/spawning", "BUILD/spawning"):
+        output(waiting("second.c", "server ACTIVE", status))
+    lines = [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert [line.partition(", until")[0] for line in lines] == [
+        " 2/2 second: waiting for server ACTIVE (BUILD)",
+        " 2/2 second: server ACTIVE: now BUILD/spawning",
+    ]
