@@ -52,7 +52,7 @@ class Exchange:
     @property
     def writes(self) -> bool:
         """Whether it changes the project (a login does not)."""
-        return self.method not in ("GET", "HEAD") and self.service != "keystone"
+        return self.method not in ("GET", "HEAD") and not self.path.endswith("/auth/tokens")
 
     @property
     def service(self) -> str:
