@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from envagent.errors import RunLocked
+from envagent.errors import RunLocked, RunStateError
 
 
 class RunLock:
@@ -21,6 +22,7 @@ class RunLock:
 
     Raises:
         RunLocked: on entering, when another process holds it.
+        RunStateError: on entering, when the file cannot be made or opened.
     """
 
     def __init__(self, folder: Path, run_id: str) -> None:
@@ -29,15 +31,22 @@ class RunLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> RunLock:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise RunStateError(
+                f"the lock {self._path} cannot be taken: {error.strerror}",
+                hint="free space and check the permissions of ENVAGENT_HOME",
+            ) from None
         if not _acquire(descriptor):
             holder = _read_holder(descriptor)
             os.close(descriptor)
             raise RunLocked(f"run {self._run_id} is being worked on by {holder}")
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(owner).encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(owner).encode(), 0)
         self._descriptor = descriptor
         return self
 
