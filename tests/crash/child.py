@@ -135,13 +135,13 @@ class Home:
         )
 
     def run_id(self) -> str | None:
-        """The newest run of the journal; None before there is one."""
+        """The newest run of the journal; None before there is one, or when nothing can be read."""
         if not self.journal.exists():
             return None
         with contextlib.closing(sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True)) as connection:
             try:
                 row = connection.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 1").fetchone()
-            except sqlite3.OperationalError:
+            except sqlite3.DatabaseError:
                 return None
         return None if row is None else str(row[0])
 

@@ -20,7 +20,10 @@ from tests.crash.world import World
 
 PLACES: tuple[Place, ...] = ("before", "committed", "checkpoint")
 TRIES = 3
-"""How often a point is tried that a run happens not to reach (how often a wait is looked at varies)."""
+"""How often a point is tried that a run happens not to reach.
+
+How often a wait is looked at varies, and of two stages that work at the same time either may come first: a second
+kill that the first makes impossible is told, and is no failure of the sweep."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,8 @@ def main(options: Options) -> int:
     began = time.monotonic()
     points = options.choose(sweep.in_world(discover))
     outcomes = sweep.run(points, try_kill, options)
-    return sweep.report("crash", outcomes, began)
+    certain = all(one.reached or one.point.startswith("pair") for one in outcomes)
+    return max(sweep.report("crash", outcomes, began, all_reached=False), 0 if certain else 1)
 
 
 if __name__ == "__main__":
