@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from envagent.advice.model import Candidate, Placement
 from envagent.cloud.failures import lease_failed
@@ -29,6 +29,11 @@ NEVER_STARTED = "never became ACTIVE"
 
 MOST_TRIES = 8
 """How many node types are asked for in one attempt; matters where the site hides what is free."""
+
+MOST_WINDOWS = 3
+"""How many later windows are asked for in one attempt, where others take them as well."""
+
+_WAIT_HINT = "reserve the earliest window with --wait-for-capacity, or ask for other hardware with --node-type"
 
 STARTING = ("CREATING", "PENDING", "STARTING", "UPDATING")
 
@@ -125,13 +130,13 @@ class ReserveHardware(Step):
         ledger = context.ledger
         candidates = {candidate.node_type.name: candidate for candidate in plan.placement.candidates}
         while True:
-            current = ledger.current(kind.name) or _next_try(context, request, plan)
+            current = ledger.current(kind.name) or _next_try(context, request, plan, initialized)
             candidate = candidates[current.request["node_type"]]
-            end = _end(context, plan)
 
-            def make(candidate: Candidate = candidate, name: str = current.name, end: datetime = end) -> Found:
-                made = cloud.create_lease(name, plan.start, end, _reservation(candidate, initialized))
-                return kind.found(made)
+            def make(candidate: Candidate = candidate, current: Try = current) -> Found:
+                start = _start(plan, current)
+                end = _end(context, plan, start)
+                return kind.found(cloud.create_lease(current.name, start, end, _reservation(candidate, initialized)))
 
             try:
                 found = context.create(kind, current.number, current.name, current.request, make)
@@ -202,8 +207,8 @@ def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> No
     return gone
 
 
-def _next_try(context: StepContext, request: RunRequest, plan: Plan) -> Try:
-    """Take the first candidate that this attempt has not tried yet.
+def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized: Initialized) -> Try:
+    """Take the first candidate that this attempt has not tried yet; then, where asked for, the next free window.
 
     Raises:
         NoCapacity: all were tried; says what each answered.
@@ -212,11 +217,45 @@ def _next_try(context: StepContext, request: RunRequest, plan: Plan) -> Try:
     tried = {one.request["node_type"] for one in failed}
     for candidate in plan.placement.candidates[:MOST_TRIES]:
         if candidate.node_type.name not in tried:
-            number = context.ledger.next_number("lease")
-            name = mark.lease_name(context.run_id, number, mark.slug(request.repository))
-            return Try(number, name, {"node_type": candidate.node_type.name, "hours": plan.hours})
+            return _try(context, request, plan, candidate, None)
+    placement = _look_again(context, plan, initialized)
+    window = min(placement.candidates, key=_by_window)
+    waited = sum(1 for one in failed if one.request.get("start"))
+    if placement.full and request.wait_for_capacity and window.next_free is not None and waited < MOST_WINDOWS:
+        start = _next_minute(window.next_free)
+        context.report(f"others were faster; the next window: {window.node_type.name} at {start:%Y-%m-%d %H:%M} UTC")
+        return _try(context, request, plan, window, start)
     told = "; ".join(f"{one.request['node_type']}: {one.error or 'did not start'}" for one in failed)
-    raise NoCapacity(f"no suitable node can be reserved now ({told}){_next_free(plan.placement)}")
+    raise NoCapacity(
+        f"no suitable node can be reserved now ({told}){_next_free(placement)}",
+        hint=_WAIT_HINT if placement.full and not request.wait_for_capacity else None,
+    )
+
+
+def _try(context: StepContext, request: RunRequest, plan: Plan, candidate: Candidate, start: datetime | None) -> Try:
+    number = context.ledger.next_number("lease")
+    name = mark.lease_name(context.run_id, number, mark.slug(request.repository))
+    asked = {"node_type": candidate.node_type.name, "hours": plan.hours}
+    return Try(number, name, asked if start is None else {**asked, "start": start.isoformat()})
+
+
+def _start(plan: Plan, current: Try) -> datetime | None:
+    later = current.request.get("start")
+    return plan.start if later is None else datetime.fromisoformat(later)
+
+
+def _look_again(context: StepContext, plan: Plan, initialized: Initialized) -> Placement:
+    """Give the plan's candidates as they are occupied now: since the plan was made others have reserved, too."""
+    from envagent.advice import placement
+
+    site = look(context.services.cloud, initialized.identity)
+    if site.hosts is None or site.occupations is None:
+        return plan.placement
+    return placement.look_again(plan.placement, site.hosts, site.occupations, now=plan.start or context.now())
+
+
+def _by_window(candidate: Candidate) -> tuple[bool, datetime]:
+    return candidate.next_free is None, candidate.next_free or datetime.max.replace(tzinfo=UTC)
 
 
 def _reservation(candidate: Candidate, initialized: Initialized) -> HostReservation | FlavorReservation:
@@ -241,9 +280,9 @@ def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardwar
     )
 
 
-def _end(context: StepContext, plan: Plan) -> datetime:
+def _end(context: StepContext, plan: Plan, start: datetime | None) -> datetime:
     """Give the lease's end: whole minutes, never beyond the asked hours as Blazar counts them."""
-    begin = plan.start or context.now()
+    begin = start or context.now()
     return begin.replace(second=0, microsecond=0) + timedelta(hours=plan.hours)
 
 
@@ -265,7 +304,7 @@ def _when_free(placement: Placement, request: RunRequest) -> datetime:
         return _next_minute(earliest)
     raise NoCapacity(
         f"all suitable nodes are reserved now{_next_free(placement)}",
-        hint="reserve the earliest window with --wait-for-capacity, or ask for other hardware with --node-type",
+        hint=_WAIT_HINT,
     )
 
 

@@ -139,6 +139,23 @@ def combine(placements: Sequence[Placement]) -> Placement:
     )
 
 
+def look_again(
+    placement: Placement, hosts: Sequence[Host], occupations: Sequence[Occupation], *, now: datetime
+) -> Placement:
+    """The same candidates in the same order, as their nodes are occupied at another moment."""
+    busy, length = windows.by_host(occupations), timedelta(hours=placement.hours)
+    seen = []
+    for candidate in placement.candidates:
+        starts = [
+            windows.first_start(busy.get(host.id, ()), now, length)
+            for host in hosts
+            if host.node_type == candidate.node_type.name and host.reservable and host.uid not in candidate.exclude_uids
+        ]
+        found = {"free_now": starts.count(now), "next_free": min(starts, default=None)}
+        seen.append(candidate.model_copy(update=found))
+    return placement.model_copy(update={"candidates": tuple(seen)})
+
+
 def rank(candidate: Candidate) -> tuple[object, ...]:
     """Sort key, best first: nothing lacking; free now, then hidden, then busy; least SU; least waste.
 

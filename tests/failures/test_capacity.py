@@ -55,6 +55,48 @@ def test_the_next_window_is_reserved_and_waited_for(shell: Shell, nothing_left: 
     nothing_left()
 
 
+LATE_NEWS = {
+    "action": "fail",
+    "service": "blazar",
+    "path": "allocations",
+    "nth": 1,
+    "status": 200,
+    "body": {"allocations": []},
+}
+"""The plan sees all hosts free, as they were before others reserved while it was made."""
+
+
+def test_when_others_are_faster_the_next_window_is_named(shell: Shell, nothing_left: Check) -> None:
+    occupy(shell, site="uc", node_type="gpu_rtx_6000", hours=5)
+    shell.faults(LATE_NEWS)
+    done = shell.run("--node-type", "gpu_rtx_6000")
+    assert done.code == 5
+    assert "asking for lease" in done.told
+    assert "free again: gpu_rtx_6000 at" in done.document["error"]["message"]
+    assert "--wait-for-capacity" in done.document["error"]["hint"]
+    assert shell.live()["lease"] == 0
+    nothing_left()
+
+
+def test_when_others_are_faster_the_next_window_is_reserved(shell: Shell, nothing_left: Check) -> None:
+    occupy(shell, site="uc", node_type="fpga", hours=3)
+    shell.faults(LATE_NEWS)
+    run = shell.start("--node-type", "fpga", "--wait-for-capacity")
+    deadline = time.monotonic() + 60
+    while shell.live()["lease"] == 0:
+        assert run.poll() is None, "the run ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(timeout=30) == 143
+    document = json.loads(run.stdout.read() if run.stdout else "")
+    assert document["plan"]["start"] is None
+    start = datetime.fromisoformat(document["lease"]["end_date"]) - timedelta(hours=document["plan"]["hours"])
+    assert timedelta(0) <= start - datetime.now(UTC) - timedelta(hours=2.9) < timedelta(minutes=25)
+    assert document["lease"]["status"] == "PENDING"
+    nothing_left()
+
+
 def test_a_need_that_one_site_lacks_is_met_at_another(shell: Shell, tmp_path: Path, nothing_left: Check) -> None:
     shell.repository = make_repository(
         tmp_path / "rocm", requirements__txt="cupy-rocm-5-0\n", Dockerfile="FROM rocm/pytorch\n"
