@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -20,7 +20,7 @@ ResourceStateName = Literal["present", "removing", "absent", "unknown"]
 class Document(BaseModel):
     """An immutable part of a document."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
 
 class ErrorPart(Document):
@@ -271,6 +271,25 @@ class OrphansDocument(Document):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     orphans: list[OrphanPart]
+
+
+class WritePart(Document):
+    """A write that the simulated cloud has committed."""
+
+    seq: int
+    time: str
+    service: str
+    method: str
+    path: str
+    status: int
+    request_id: str | None
+    kind: str | None
+    id: str | None
+    name: str | None
+
+
+class LogDocument(RootModel[list[WritePart]]):
+    """`sandbox log`: a list, oldest first."""
 
 
 class ErrorDocument(Document):

@@ -50,19 +50,15 @@ def serve(
 @app.command(epilog=examples("envagent sandbox log", "envagent sandbox log --json"))
 def log(as_json: AS_JSON = False) -> int:
     """List the writes that the simulated cloud has committed, oldest first."""
-    import json
-
     from envagent import config
     from envagent.cli import views
+    from envagent.cli.documents import LogDocument
     from envagent.cli.session import Home
-    from envagent.cli.terminal import out
+    from envagent.cli.terminal import out, print_document
     from envagent.sandbox import process
 
-    lines = process.read_log(Home(config.load().home).path)
-    if as_json:
-        out().raw(json.dumps(lines, indent=2) + "\n")
-    else:
-        views.show_log(out(), lines)
+    lines = LogDocument.model_validate(process.read_log(Home(config.load().home).path))
+    print_document(lines) if as_json else views.show_log(out(), lines)
     return 0
 
 

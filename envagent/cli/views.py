@@ -15,6 +15,7 @@ from envagent.cli.documents import (
     CostPart,
     DecisionPart,
     ErrorPart,
+    LogDocument,
     OrphansDocument,
     PlanPart,
     ResourcePart,
@@ -266,10 +267,14 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
         terminal.line(("note: ", "yellow"), note)
 
 
-def show_log(terminal: Terminal, lines: Iterable[Mapping[str, object]]) -> None:
+def show_log(terminal: Terminal, log: LogDocument) -> None:
     """Print the sandbox's committed writes."""
-    names = ("seq", "time", "service", "method", "path", "status", "kind", "name")
-    show_table(terminal, [[str(one.get(name) or "") for name in names] for one in lines], head=names, indent=0)
+    head = ("seq", "time", "service", "method", "path", "status", "kind", "name")
+    rows = [
+        (str(one.seq), one.time, one.service, one.method, one.path, str(one.status), one.kind or "", one.name or "")
+        for one in log.root
+    ]
+    show_table(terminal, rows, head=head, indent=0)
 
 
 def _place(evidence: Mapping[str, JsonValue]) -> str:

@@ -1,0 +1,50 @@
+"""Write docs/json-schema.json, the schema of what `--json` prints: python docs/schema.py [--check]."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pydantic.json_schema import models_json_schema  # noqa: E402
+
+from envagent.cli import documents  # noqa: E402
+
+COMMANDS = {
+    "run, resume, status RUN_ID, teardown RUN_ID": documents.RunDocument,
+    "status": documents.RunsDocument,
+    "analyze": documents.AnalysisDocument,
+    "teardown --orphans": documents.OrphansDocument,
+    "sandbox log": documents.LogDocument,
+    "any command that fails before there is a run": documents.ErrorDocument,
+}
+
+
+def document() -> str:
+    """Give the file's text."""
+    models = [(model, "serialization") for model in COMMANDS.values()]
+    places, schema = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
+    printed: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What envagent prints with --json",
+        "description": documents.__doc__,
+        "commands": {name: places[model, "serialization"] for name, model in COMMANDS.items()},
+        "anyOf": [places[model, "serialization"] for model in COMMANDS.values()],
+        **schema,
+    }
+    return json.dumps(printed, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    target = ROOT / "docs" / "json-schema.json"
+    if "--check" in sys.argv:
+        sys.exit(
+            0
+            if target.read_text(encoding="utf-8") == document()
+            else "docs/json-schema.json is stale: python docs/schema.py"
+        )
+    target.write_text(document(), encoding="utf-8")

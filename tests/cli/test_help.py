@@ -1,0 +1,126 @@
+"""Help that can be read and pasted: a verb sentence, two examples, suggestions, completion."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from envagent import __version__
+from tests.cli.conftest import Cli
+
+COMMANDS = [
+    "run",
+    "resume",
+    "status",
+    "teardown",
+    "analyze",
+    "sandbox",
+    "sandbox serve",
+    "sandbox log",
+    "sandbox reset",
+]
+
+VERBS = {"Turn", "Take", "Show", "Remove", "Tell", "Serve", "Serve,", "List", "Stop", "Go"}
+
+
+def examples(text: str) -> list[str]:
+    return [line.strip() for line in text.partition("Examples:\n")[2].splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_begins_with_a_verb_and_ends_with_two_examples(cli: Cli, command: str) -> None:
+    ended = cli(*command.split(), "--help")
+    assert ended.code == 0
+    assert cli(*command.split(), "-h").out == ended.out
+    usage, first, *_ = [line for line in ended.out.splitlines() if line]
+    assert usage.startswith(f"Usage: envagent {command}".rstrip())
+    assert first.split()[0] in VERBS
+    assert len(examples(ended.out)) == 2
+    assert all(one.startswith("envagent ") for one in examples(ended.out))
+    assert max(map(len, ended.out.partition("Examples:")[0].splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
+    for example in examples(cli(*command.split(), "--help").out):
+        for one in example.split(" && "):
+            words = shlex.split(one)[1:]
+            name = words[: 2 if words[0] == "sandbox" else 1]
+            known = set(re.findall(r"(?<!\w)(--?[a-z][a-z-]*)", cli(*name, "--help").out))
+            assert {word for word in words if word.startswith("-")} <= known
+
+
+def test_every_command_and_option_of_the_interface_is_there(cli: Cli) -> None:
+    interface = {
+        "run": "--cloud --yes --json --node-type --image --hours --key-name --public-key --network --server-name "
+        "--no-floating-ip --no-ai --ref --start --wait-for-capacity --on-failure --speed",
+        "resume": "--yes --json",
+        "status": "--json",
+        "teardown": "--yes --json --orphans --cloud --delete-key",
+        "analyze": "--json --no-ai --ref",
+        "sandbox serve": "--speed --port --faults --profile",
+        "sandbox log": "--json",
+        "sandbox reset": "",
+    }
+    for command, options in interface.items():
+        text = cli(*command.split(), "--help").out
+        for option in options.split():
+            assert re.search(rf"(?<!\S){option}(?!\S)", text), (command, option)
+
+
+@pytest.mark.parametrize(("typo", "meant"), [("rnu", "run"), ("stauts", "status"), ("tear-down", "teardown")])
+def test_a_typo_is_answered_with_what_was_meant(cli: Cli, typo: str, meant: str) -> None:
+    ended = cli(typo)
+    assert ended.code == 2
+    assert f"Did you mean '{meant}'?" in ended.err
+
+
+def test_the_version(cli: Cli) -> None:
+    ended = cli("--version")
+    assert (ended.code, ended.out) == (0, f"envagent {__version__}\n")
+
+
+def test_run_ids_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("abcdefghjk", "abzzzzzzzz", "zyxwvutsrq"):
+        (cli.home / "runs" / name).mkdir(parents=True, exist_ok=True)
+    try:
+        for command in ("resume", "status", "teardown"):
+            for begun, wanted in (("ab", {"abcdefghjk", "abzzzzzzzz"}), ("zy", {"zyxwvutsrq"}), ("la", {"last"})):
+                monkeypatch.setenv("_ENVAGENT_COMPLETE", "complete_bash")
+                monkeypatch.setenv("COMP_WORDS", f"envagent {command} {begun}")
+                monkeypatch.setenv("COMP_CWORD", "2")
+                assert set(cli().out.split()) == wanted
+    finally:
+        for name in ("abcdefghjk", "abzzzzzzzz", "zyxwvutsrq"):
+            (cli.home / "runs" / name).rmdir()
+
+
+def test_help_loads_nothing_heavy(cli: Cli, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['envagent', '--help']\n"
+        "from envagent.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'pydantic_settings', 'sqlmodel', 'sqlalchemy', 'openstack', 'openai', 'rich.console', 'alembic'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_status_loads_no_step_and_no_client(cli: Cli) -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['envagent', 'status', '--json']\n"
+        "from envagent.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'envagent.steps', 'envagent.cloud', 'openstack', 'openai', 'keystoneauth1', 'starlette', 'alembic'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
