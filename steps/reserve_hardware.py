@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from envagent.advice.model import Candidate, Placement
@@ -29,6 +30,10 @@ NEVER_STARTED = "never became ACTIVE"
 
 MOST_TRIES = 8
 """How many node types are asked for in one attempt; matters where the site hides what is free."""
+
+TRIES_OF_A_TYPE = 2
+"""How many leases of one node type may go to ERROR in one attempt. Blazar gives one host to two leases that are asked
+for at the same moment, and finds out when the second one starts: asked again, it takes another host."""
 
 MOST_WINDOWS = 3
 """How many later windows are asked for in one attempt, where others take them as well."""
@@ -124,7 +129,7 @@ class ReserveHardware(Step):
     def reserve(
         self, context: StepContext, request: RunRequest, plan: Plan, approved: Approved, initialized: Initialized
     ) -> ReservedHardware | NotYet:
-        """Create the lease and wait until it is ACTIVE; ERROR or a refusal leads to the next candidate."""
+        """Create the lease and wait until it is ACTIVE; a refusal or a second ERROR leads to the next candidate."""
         cloud = context.services.cloud
         kind = LeaseKind(cloud)
         ledger = context.ledger
@@ -208,15 +213,18 @@ def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> No
 
 
 def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized: Initialized) -> Try:
-    """Take the first candidate that this attempt has not tried yet; then, where asked for, the next free window.
+    """Take the first candidate that this attempt has not used up; then, where asked for, the next free window.
 
     Raises:
         NoCapacity: all were tried; says what each answered.
+        LeaseFailed: all were granted, and none started.
     """
     failed = context.ledger.failed("lease")
-    tried = {one.request["node_type"] for one in failed}
+    refused = {one.request["node_type"] for one in failed if not one.removed}
+    in_error = Counter(one.request["node_type"] for one in failed if one.removed)
     for candidate in plan.placement.candidates[:MOST_TRIES]:
-        if candidate.node_type.name not in tried:
+        name = candidate.node_type.name
+        if name not in refused and in_error[name] < TRIES_OF_A_TYPE:
             return _try(context, request, plan, candidate, None)
     placement = _look_again(context, plan, initialized)
     window = min(placement.candidates, key=_by_window)
@@ -225,7 +233,12 @@ def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized
         start = _next_minute(window.next_free)
         context.report(f"others were faster; the next window: {window.node_type.name} at {start:%Y-%m-%d %H:%M} UTC")
         return _try(context, request, plan, window, start)
-    told = "; ".join(f"{one.request['node_type']}: {one.error or 'did not start'}" for one in failed)
+    told = "; ".join(f"{one.request['node_type']}: {one.error or 'went to ERROR at its start'}" for one in failed)
+    if not refused:
+        raise LeaseFailed(
+            f"no lease could be started ({told}); they have been removed",
+            hint="envagent resume RUN_ID tries again; choose another --node-type, or ask the help desk",
+        )
     raise NoCapacity(
         f"no suitable node can be reserved now ({told}){_next_free(placement)}",
         hint=_WAIT_HINT if placement.full and not request.wait_for_capacity else None,

@@ -119,8 +119,8 @@ def scenario(play: Scenario) -> Scenario:
 
 @scenario
 def a_lease_in_error_is_removed_and_the_resume_reserves_anew(stage: Stage) -> None:
-    stage.world.faults({"action": "lease_error", "nth": 1})
-    stage.fails(stage.run(), 5, "compute_skylake")
+    stage.world.faults({"action": "lease_error", "nth": [1, 2]})
+    stage.fails(stage.run(), 6, "compute_skylake")
     stage.judge.expect(not stage.judge.new()["lease"], "the failed lease is still there")
     stage.ends(stage.go_on(), 0)
     stage.judge.complete(stage.run_id)

@@ -142,12 +142,30 @@ def test_a_lease_that_stays_pending_is_removed_and_said(shell: Shell, nothing_le
     nothing_left()
 
 
-def test_a_lease_in_error_gives_way_to_the_next(shell: Shell, nothing_left: Check) -> None:
+def test_a_lease_in_error_is_asked_for_once_more(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "lease_error", "nth": 1})
-    done = shell.run()
+    done = shell.run("--node-type", "compute_skylake")
     assert done.code == 0, done.told
     assert shell.live()["lease"] == 1
     assert "ERROR" in done.told
+    nothing_left()
+
+
+def test_a_second_lease_in_error_gives_way_to_the_next_node_type(shell: Shell, nothing_left: Check) -> None:
+    shell.faults({"action": "lease_error", "nth": [1, 2]})
+    done = shell.run()
+    assert done.code == 0, done.told
+    assert done.document["node_type"] != done.document["plan"]["candidates"][0]["node_type"]
+    assert shell.live()["lease"] == 1
+    nothing_left()
+
+
+def test_leases_that_all_go_to_error_are_no_lack_of_capacity(shell: Shell, nothing_left: Check) -> None:
+    shell.faults({"action": "lease_error"})
+    done = shell.run("--node-type", "compute_skylake")
+    assert done.code == 6
+    assert "removed" in done.document["error"]["message"]
+    assert shell.live()["lease"] == 0
     nothing_left()
 
 
