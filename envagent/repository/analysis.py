@@ -16,6 +16,8 @@ from envagent.repository.workload import workload
 NOTHING_TELLS = "No file says what hardware is needed: a general-purpose machine without a GPU is assumed."
 EMPTY = "The repository has no files: a general-purpose machine without a GPU is assumed."
 
+_TOOLCHAINS = 5
+
 
 def analyze(snapshot: Snapshot) -> Analysis:
     """Conclude what hardware the repository's main job needs, with the evidence for it."""

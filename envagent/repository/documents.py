@@ -210,8 +210,8 @@ def _pieces(block: _Block) -> Iterator[tuple[int, str]]:
         at = begin + len(piece)
         if piece.strip():
             lead = begin + len(piece) - len(piece.lstrip())
-            line = max((number for offset, number in starts if offset <= lead), default=block.lines[0][0])
-            yield line, piece.strip()[:_MAX_SENTENCE]
+            start = max((number for offset, number in starts if offset <= lead), default=block.lines[0][0])
+            yield start, piece.strip()[:_MAX_SENTENCE]
 
 
 def _plain(text: str) -> str:

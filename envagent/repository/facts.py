@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from packaging.specifiers import SpecifierSet
 
 Vendor = Literal["nvidia", "amd", "intel"]
 Scope = Literal["main", "component", "documented", "optional", "development"]
-"""main: what the repository's own job installs; component: a part in a subfolder; documented: a command shown to people;
-optional: an extra or a variant; development: tests, documentation, linting."""
+"""main: what the repository's own job installs; component: a part in a subfolder; documented: a command shown to
+people; optional: an extra or a variant; development: tests, documentation, linting."""
 
 PYTHON_MINORS = (
     *("2.7", "3.4", "3.5", "3.6", "3.7", "3.8", "3.9"),
@@ -90,7 +91,8 @@ class PythonSign:
     """CPython minors that one place allows.
 
     Attributes:
-        authority: 4 enforced at installation, 3 an environment's pin, 2 wheels of pinned packages, 1 prose, 0 merely used.
+        authority: 4 enforced at installation, 3 an environment's pin, 2 wheels of pinned packages, 1 prose,
+            0 merely used.
     """
 
     allowed: frozenset[str]
@@ -124,6 +126,15 @@ class SpecialSign:
     spot: Spot
 
 
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler or runtime of another language that some place asks for, such as java 21."""
+
+    name: str
+    version: str
+    spot: Spot
+
+
 @dataclass
 class Facts:
     """Everything that was found, in reading order."""
@@ -135,8 +146,7 @@ class Facts:
     pythons: list[PythonSign] = field(default_factory=list)
     systems: list[SystemSign] = field(default_factory=list)
     specials: list[SpecialSign] = field(default_factory=list)
-    builds: set[str] = field(default_factory=set)
-    """How it is built, such as cmake, maven, npm, cargo, go, docker."""
+    toolchains: list[Toolchain] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -152,6 +162,11 @@ def _some_release(minor: str, allowed: SpecifierSet) -> bool:
     return any(allowed.contains(candidate, prereleases=True) for candidate in candidates)
 
 
+@lru_cache(maxsize=2)
+def _lower_lines(text: str) -> list[str]:
+    return text.lower().split("\n")
+
+
 def quote(text: str) -> str:
     """A line as it is shown in evidence."""
     text = " ".join(text.split())
@@ -161,8 +176,7 @@ def quote(text: str) -> str:
 def line_of(text: str, needles: Iterable[str]) -> tuple[int | None, str]:
     """The first line that contains all of the needles, for readers whose parser forgets lines."""
     wanted = [needle.lower() for needle in needles if needle]
-    for number, line in enumerate(text.split("\n"), 1):
-        low = line.lower()
+    for number, low in enumerate(_lower_lines(text), 1):
         if all(needle in low for needle in wanted):
-            return number, quote(line)
+            return number, quote(text.split("\n", number)[number - 1])
     return None, quote(" ".join(wanted))

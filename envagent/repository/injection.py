@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 
 _READER = (
-    r"(?:ai|a\.i\.|llms?|gpt\S{0,3}|automated|automatic|language[- ]models?|chat ?bots?|machine|bots?|coding|autonomous)"
-    r"(?:[- ](?:agents?|assistants?|analy\w+|readers?|reviewers?|models?|planners?|crawlers?|scanners?|systems?|tools?))"
+    r"(?:ai|a\.i\.|llms?|gpt\S{0,3}|automated|automatic|language[- ]models?|chat ?bots?|machine|bots?|coding|"
+    r"autonomous)"
+    r"(?:[- ](?:agents?|assistants?|analy\w+|readers?|reviewers?|models?|planners?|crawlers?|scanners?|systems?|"
+    r"tools?))"
     r"|(?:llms?|chat ?bots?|language[- ]models?)(?= (?:reading|analy|processing|parsing|that read))"
 )
 _FIELDS = (
@@ -21,15 +23,18 @@ _BEFORE = r"(?:previous|prior|above|earlier|preceding|other|existing|your|system
 
 # Orders: the whole section is left out.
 _ORDERS = re.compile(
-    rf"\b(?:ignore|disregard|forget|override|bypass)\b.{{0,25}}\b{_BEFORE}\b.{{0,25}}\b(?:instruction|prompt|rule|direction|"
+    rf"\b(?:ignore|disregard|forget|override|bypass)\b.{{0,25}}\b{_BEFORE}\b.{{0,25}}\b(?:instruction|prompt|rule|"
+    rf"direction|"
     rf"message|guideline|text|file|content|context|evidence|order|everything)"
-    rf"|\b(?:notes?|notice|instructions?|message|attention|hints?|dear|hey|hello|hi|guidance|directives?)\b.{{0,20}}\b(?:{_READER})"
+    rf"|\b(?:notes?|notice|instructions?|message|attention|hints?|dear|hey|hello|hi|guidance|"
+    rf"directives?)\b.{{0,20}}\b(?:{_READER})"
     rf"|\b(?:{_FIELDS})\b\W{{0,4}}[:=]"
     rf"|\b(?:{_READER})\b.{{0,60}}\b(?:must|shall|should|are to|need to|please|have to)\b"
     r"|\bif you are an? (?:ai|llm|language model|automated|agent|assistant|bot)"
     r"|\byou are now\b.{0,60}\b(?:planner|assistant|agent|administrator|model|system|mode|dan)\b"
     r"|<\|?(?:im_start|im_end|system|endoftext)\|?>|\[/?inst\]|<</?sys>>"
-    r"|\b(?:ignorez|ignorer|ignorieren? sie|ignoriere|ignora|ignore as|ignoruj|игнорируй\w*)\b.{0,40}(?:instruc|anweisung|instrukc|инструкц|prompt)"
+    r"|\b(?:ignorez|ignorer|ignorieren? sie|ignoriere|ignora|ignore as|ignoruj|игнорируй\w*)\b.{0,40}(?:instruc|"
+    r"anweisung|instrukc|инструкц|prompt)"
     r"|忽略.{0,8}(?:指令|指示|提示)|以前の指示を無視",
     re.IGNORECASE,
 )

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from envagent.repository.facts import Facts, GpuSign, SpecialSign, Spot
 from envagent.repository.model import Entry
 
-_LANGUAGE_OF = {
-    "py": "Python", "pyx": "Python", "ipynb": "Jupyter", "c": "C", "h": "C", "cc": "C++", "cpp": "C++", "cxx": "C++", "hpp": "C++",
-    "hh": "C++", "hxx": "C++", "inl": "C++", "cu": "CUDA", "cuh": "CUDA", "hip": "HIP", "f": "Fortran", "f90": "Fortran", "f77": "Fortran",
-    "rs": "Rust", "go": "Go", "java": "Java", "scala": "Scala", "kt": "Kotlin", "js": "JavaScript", "jsx": "JavaScript",
-    "mjs": "JavaScript", "ts": "TypeScript", "tsx": "TypeScript", "rb": "Ruby", "php": "PHP", "cs": "C#", "swift": "Swift",
-    "r": "R", "jl": "Julia", "m": "MATLAB", "hs": "Haskell", "ml": "OCaml", "ex": "Elixir", "exs": "Elixir", "erl": "Erlang",
-    "lua": "Lua", "pl": "Perl", "pm": "Perl", "sh": "Shell", "cl": "OpenCL", "v": "Verilog", "sv": "SystemVerilog", "vhd": "VHDL",
-    "vhdl": "VHDL", "zig": "Zig", "nim": "Nim", "dart": "Dart", "clj": "Clojure", "p4": "P4",
+_ENDINGS = {
+    "Python": "py pyx", "Jupyter": "ipynb", "C": "c h", "C++": "cc cpp cxx hpp hh hxx inl", "CUDA": "cu cuh",
+    "HIP": "hip", "Fortran": "f f77 f90", "Rust": "rs", "Go": "go", "Java": "java", "Scala": "scala", "Kotlin": "kt",
+    "JavaScript": "js jsx mjs", "TypeScript": "ts tsx", "Ruby": "rb", "PHP": "php", "C#": "cs", "Swift": "swift",
+    "R": "r", "Julia": "jl", "MATLAB": "m", "Haskell": "hs", "OCaml": "ml", "Elixir": "ex exs", "Erlang": "erl",
+    "Lua": "lua", "Perl": "pl pm", "Shell": "sh", "OpenCL": "cl", "Verilog": "v", "SystemVerilog": "sv",
+    "VHDL": "vhd vhdl", "Zig": "zig", "Nim": "nim", "Dart": "dart", "Clojure": "clj", "P4": "p4",
 }  # fmt: skip
+_LANGUAGE_OF = {ending: language for language, endings in _ENDINGS.items() for ending in endings.split()}
 _NATIVE = ("C", "C++", "CUDA", "HIP", "Fortran")
 _HARDWARE = ("Verilog", "SystemVerilog", "VHDL")
 _BORROWED = re.compile(

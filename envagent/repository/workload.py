@@ -15,10 +15,18 @@ from envagent.repository.patterns import one_of
 _READ_BYTES = 12_000
 _WORDS = {
     "training": one_of(r"\b(?:pre-?train|fine-?tun|train)(?:s|ed|ing)?\b", r"\bepochs?\b"),
-    "inference": one_of(r"\binference\b", r"\bserving\b", r"\bgenerat(?:e|es|ion)\b", r"\bpredict(?:s|ion)?\b", r"\bcheckpoints?\b"),
-    "benchmark": one_of(r"\bbenchmarks?\b", r"\bevaluat(?:e|ion)\b", r"\breproduc(?:e|ing)\b", r"\bthroughput\b", r"\blatency\b"),
-    "storage": one_of(r"\bfile ?systems?\b", r"\bssds?\b", r"\bnvme\b", r"\bkey-value\b", r"\bdatabases?\b", r"\bstorage\b"),
-    "network": one_of(r"\brdma\b", r"\bdpdk\b", r"\bpackets?\b", r"\bnics?\b", r"\bnetwork(?:ing|s)?\b", r"\bswitch(?:es)?\b"),
+    "inference": one_of(
+        r"\binference\b", r"\bserving\b", r"\bgenerat(?:e|es|ion)\b", r"\bpredict(?:s|ion)?\b", r"\bcheckpoints?\b"
+    ),
+    "benchmark": one_of(
+        r"\bbenchmarks?\b", r"\bevaluat(?:e|ion)\b", r"\breproduc(?:e|ing)\b", r"\bthroughput\b", r"\blatency\b"
+    ),
+    "storage": one_of(
+        r"\bfile ?systems?\b", r"\bssds?\b", r"\bnvme\b", r"\bkey-value\b", r"\bdatabases?\b", r"\bstorage\b"
+    ),
+    "network": one_of(
+        r"\brdma\b", r"\bdpdk\b", r"\bpackets?\b", r"\bnics?\b", r"\bnetwork(?:ing|s)?\b", r"\bswitch(?:es)?\b"
+    ),
 }
 _NETWORK_TAGS = {"rdma", "dpdk", "infiniband", "mellanox"}
 _STORAGE_TAGS = {"nvme", "zns", "pmem", "optane"}

@@ -76,7 +76,7 @@ def _total(signs: list[GpuSign]) -> float:
     for sign in signs:
         kinds[sign.kind + ("+" if sign.weight > 0 else "-")].append(sign.weight)
     total = 0.0
-    for kind, weights in kinds.items():
+    for weights in kinds.values():
         weights.sort(key=abs, reverse=True)
         rest = _REPEATED * sum(weights[1:])
         rest = max(-_MOST_BY_REPETITION, min(_MOST_BY_REPETITION, rest))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import PYTHON_MINORS, Facts, Package, PythonSign
@@ -80,7 +80,7 @@ def _wheel_signs(packages: list[Package]) -> list[PythonSign]:
 def _span(rows: list[list[str]], pinned: str) -> tuple[str, str] | None:
     try:
         wanted = Version(pinned)
-    except InvalidVersion:
+    except ValueError:
         return None
     span: tuple[str, str] | None = None
     for since, first, last in rows:

@@ -7,9 +7,11 @@ Must not: lower or change a requirement.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from envagent.repository.facts import Facts
 from envagent.repository.knowledge import table
@@ -46,7 +48,7 @@ def size(requirements: Requirements, facts: Facts, listing: Listing) -> Sizing:
             need.at_least(row["cores"], row["ram"], row["disk"], row["why"])
     if "docker" in requirements.special_requirements:
         need.at_least(need.cores, need.ram, need.disk + _DOCKER_GB, "container images")
-    content = -(-listing.total_bytes * _CONTENT_FACTOR >> 30)
+    content = listing.total_bytes * _CONTENT_FACTOR >> 30
     if content:
         need.at_least(need.cores, need.ram, need.disk + content, f"{listing.total_bytes >> 20} MB of content")
     gpu_memory = None
@@ -54,13 +56,17 @@ def size(requirements: Requirements, facts: Facts, listing: Listing) -> Sizing:
         host = table("builds")["gpu"]
         need.at_least(host["cores"], host["ram"], host["disk"], "a job on a GPU, its data and its weights")
         gpu_memory = _gpu_memory(requirements, facts, need, host["memory"])
-    for what, value in (("cores", requirements.cpu_cores), ("RAM", requirements.ram_gb), ("disk", requirements.disk_gb)):
+    for what, value in (
+        ("cores", requirements.cpu_cores),
+        ("RAM", requirements.ram_gb),
+        ("disk", requirements.disk_gb),
+    ):
         if value:
             need.reasons.append(f"{what}: {value:g}, as documented")
     return Sizing(
         cpu_cores=max(need.cores, requirements.cpu_cores or 0),
-        ram_gb=max(need.ram, -(-int(requirements.ram_gb or 0) // 1)),
-        disk_gb=max(need.disk, int(requirements.disk_gb or 0)),
+        ram_gb=max(need.ram, math.ceil(requirements.ram_gb or 0)),
+        disk_gb=max(need.disk, math.ceil(requirements.disk_gb or 0)),
         gpu_memory_gb=gpu_memory,
         reasons=tuple(need.reasons),
     )
@@ -77,7 +83,7 @@ def _languages(need: _Need, listing: Listing) -> None:
 
 
 @cache
-def _dependencies() -> list[tuple[re.Pattern[str], dict[str, int | str]]]:
+def _dependencies() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
     return [
         (re.compile("|".join(re.escape(n).replace(r"\*", ".*") for n in row["names"])), row)
         for row in table("builds")["dependencies"]

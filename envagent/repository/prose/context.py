@@ -16,7 +16,8 @@ from envagent.repository.readers.scopes import scope_of, words
 
 _REQUIREMENTS = one_of(
     r"require|prerequisit|hardware|dependenc|\benvironments?\b|\bspecifications?\b",
-    r"\b(?:tested|supported|target) (?:on|with|platforms?|systems?|operating|os\b|environments?|distributions?|configurations?)",
+    r"\b(?:tested|supported|target) (?:on|with|platforms?|systems?|operating|os\b|environments?|distributions?|"
+    r"configurations?)",
     r"\b(?:minimum|needed|needs)\b|^tested\b",
     r"before you (?:begin|start)|you need\b",
     r"configuration matérielle|voraussetzung|需求|要求|环境|依赖",
@@ -38,7 +39,8 @@ _ALTERNATIVE = one_of(
 _OTHER_PLATFORM = one_of(r"\bmac\b|macos|\bos ?x\b|apple|windows|\bmetal\b(?<!bare metal)")
 _COMMON_PLATFORM = one_of(r"linux|ubuntu|unix")
 _ELSEWHERE = one_of(
-    r"\b(?:was|were|has been|have been) (?:collected|measured|recorded|obtained|trained|generated|produced|gathered|run|performed|"
+    r"\b(?:was|were|has been|have been) (?:collected|measured|recorded|obtained|trained|generated|produced|gathered|"
+    r"run|performed|"
     r"conducted|evaluated|carried out)\b",
     r"\b(?:in|for|of) (?:the|our) (?:paper|article|publication|evaluation|manuscript)\b",
     r"\bour (?:experiments|results|measurements|cluster|evaluation)\b",
@@ -61,7 +63,8 @@ RECOMMEND = one_of(
     r"\b(?:recommend\w*|ideally|should have|suggest\w*|prefer\w*|advis\w+|conseillés?|empfohlen)\b", r"推荐|建议"
 )
 TESTED = one_of(
-    r"\b(?:tested|validated|verified|developed|confirmed|test(?:é|ed)? (?:on|with)|known to work|works? (?:well )?(?:on|with))\b",
+    r"\b(?:tested|validated|verified|developed|confirmed|test(?:é|ed)? (?:on|with)|known to work|"
+    r"works? (?:well )?(?:on|with))\b",
     r"\b(?:runs? on|(?:was|were|we) used|equipped|assum\w+)\b",
     r"测试",
 )
@@ -69,11 +72,13 @@ OPTIONAL = one_of(
     r"\boptional(?:ly)?\b|\bexperimental\b|\bextra\b|\beither\b|\badded support\b|\bin case\b",
     r"\bif (?:you|your|a|an|the|one|any|there|available|present|possible|desired|supported)\b",
     r"\bwhen(?:ever)? (?:available|possible|present|using|enabled)\b",
-    r"\b(?:can|could|may|might) (?:also |optionally |then |be |even |either )*(?:use|used|run|leverage|benefit|accelerat\w+|"
+    r"\b(?:can|could|may|might) (?:also |optionally |then |be |even |either )*(?:use|used|run|leverage|benefit|"
+    r"accelerat\w+|"
     r"utili[sz]ed?|take advantage|enabled?|built|compiled|configured)\b",
     r"\bspeed[- ]?ups?\b|\bfaster\b|\baccelerated? by\b|\bdefaults? to\b",
     r"\bor (?:a |the |on )?cpus?\b|\bcpus?(?: and|,|/| or| as well as| to)\s*(?:the )?(?:multi-?)?gpus?\b",
-    r"\bgpus?\s*(?:/|,|or|and)\s*(?:\w+\s*(?:/|,|or|and)\s*)?cpus?\b|\bgpu/tpu\b|\balso (?:supports?|works?|runs?|available|possible)\b.{0,30}\bgpus?\b",
+    r"\bgpus?\s*(?:/|,|or|and)\s*(?:\w+\s*(?:/|,|or|and)\s*)?cpus?\b|\bgpu/tpu\b|\balso (?:supports?|works?|runs?|"
+    r"available|possible)\b.{0,30}\bgpus?\b",
     r"\b(?:to|for) (?:use|using|run|running|enable|enabling)\b.{0,40}\b(?:gpus?|cuda)\b",
     r"\b(?:gpu|cuda|rocm) (?:support|acceleration|backend|version|build|users?|awareness)\b",
     r"\bsupport(?:s|ed)? (?:for |of )?(?:\w+,? ){0,3}(?:gpus?|cuda|rocm)\b",

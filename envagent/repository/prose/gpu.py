@@ -20,7 +20,11 @@ MODEL = (
     r"(?:[ahv]100|h200|b200|p100|[ml]40s?|t4|a10g?|a30|a40|a6000|k80|rtx[- ]?(?:a?\d{4}|titan)|"
     r"gtx[- ]?\d{3,4}|titan (?:x|v|xp|rtx)|mi\d{2,3}x?a?)(?: ?ti)?s?\b"
 )
-_NVIDIA_NAME = r"\bnvidia\b(?!(?:\s|/)*(?:research|corporation|corp|developer|mellanox|networking|nics?|bluefield|connectx|source|license))"
+# Not the company's name on licences, links and network cards.
+_NVIDIA_NAME = (
+    r"\bnvidia\b(?!(?:\s|/)*(?:research|corporation|corp|developer|mellanox|networking|nics?|bluefield|connectx|source|"
+    r"license))"
+)
 GPU = one_of(
     r"\bgpus?\b",
     r"\bgpgpu\b",
@@ -43,10 +47,14 @@ _THING = (
     r"(?:gpus?|graphics? cards?|cuda|video cards?|accelerators?)"
 )
 _DENIAL = one_of(
-    rf"\bno {_THING}(?: (?:is|are|was))?\s*(?:needed|required|necessary|used|involved|at all|whatsoever|dependenc|$|[.,;)])",
-    rf"\b{_THING}\b[^.;]{{0,25}}\b(?:(?:is|are|was)n't|(?:is|are) not|not) (?:\w+ly )?(?:\w+ )?(?:required|needed|necessary|mandatory|used)\b",
-    rf"\b(?:does|do|did|is|are|will)(?:n't| not) (?:\w+ )?(?:require|need|use|rely|depend|have to)\b[^.;]{{0,30}}\b{_THING}",
-    rf"\b(?:without|needs? no|requires? no|no need (?:for|of)) {_THING}\b(?! (?:support|it|the|you|this|training|will))",
+    rf"\bno {_THING}(?: (?:is|are|was))?\s*(?:needed|required|necessary|used|involved|at all|whatsoever|dependenc|$|"
+    rf"[.,;)])",
+    rf"\b{_THING}\b[^.;]{{0,25}}\b(?:(?:is|are|was)n't|(?:is|are) not|not) (?:\w+ly )?(?:\w+ )?(?:required|needed|"
+    rf"necessary|mandatory|used)\b",
+    rf"\b(?:does|do|did|is|are|will)(?:n't| not) (?:\w+ )?(?:require|need|use|rely|depend|"
+    rf"have to)\b[^.;]{{0,30}}\b{_THING}",
+    rf"\b(?:without|needs? no|requires? no|no need (?:for|of)) {_THING}\b(?! (?:support|it|the|you|this|training|"
+    rf"will))",
     r"\baucune? (?:carte graphique|gpu)",
     r"\bkeine? (?:gpu|grafikkarte)",
     r"\bno (?:se )?(?:requiere|necesita)[^.]{0,20}gpu",
@@ -64,12 +72,15 @@ _CPU_ONLY = one_of(
 )
 _PURPOSE = one_of(
     r"\bgpu[- ](?:accelerated|optimi[sz]ed|native|based|powered|enabled|first|resident)\b",
-    r"\b(?:on|for|of|across|to|using|targeting|with) (?:multiple |modern |many |several |nvidia |amd |large |thousands of |hundreds of )*"
+    r"\b(?:on|for|of|across|to|using|targeting|with) (?:multiple |modern |many |several |nvidia |amd |large |"
+    r"thousands of |hundreds of )*"
     r"(?:gpus|nvidia gpus?|amd gpus?|cuda)\b",
-    r"\bcuda (?:c\+\+|c/c\+\+|kernels?|library|libraries|templates?|implementation|toolkit|programming|samples?|code|python|programs?)\b",
+    r"\bcuda (?:c\+\+|c/c\+\+|kernels?|library|libraries|templates?|implementation|toolkit|programming|samples?|code|"
+    r"python|programs?)\b",
     r"\bmulti-?gpu\b",
     r"\b(?:nccl|rccl|cudnn|cublas|tensorrt|rocblas|rocm|hip|cutlass)\b",
-    r"\bgpu (?:kernels?|clusters?|programming|computing|implementation|library|memory|performance|benchmarks?|inference|rendering|serving)\b",
+    r"\bgpu (?:kernels?|clusters?|programming|computing|implementation|library|memory|performance|benchmarks?|"
+    r"inference|rendering|serving)\b",
     r"\bjetson\b",
 )
 _BROAD = one_of(
@@ -92,7 +103,8 @@ _SEVERAL = one_of(
 )
 _CONTAINER = one_of(r"\bdocker", r"\bcontainers?\b", r"\bimages?\b", r"\bnotebook\b", r"\bcolab\b")
 _PARTLY = one_of(
-    r"\b(?:this|that|these|those|one|first|some|each|following) (?:parts?|steps?|stages?|phases?|modes?|scripts?|commands?|tools?|options?|"
+    r"\b(?:this|that|these|those|one|first|some|each|following) (?:parts?|steps?|stages?|phases?|modes?|scripts?|"
+    r"commands?|tools?|options?|"
     r"features?|notebooks?|examples?|demos?|tests?|variants?|models?)\b"
 )
 _POSSIBLY = one_of(r"\b(?:can|could|may|might|possible|also|even|still|able)\b")
@@ -101,16 +113,21 @@ _NOTHING_MORE = one_of(
     r"\bno (?:\w+ )?(?:action|installation|changes?|steps?|configuration) (?:is |are )?(?:required|needed|necessary)"
 )
 _NAMED = re.compile(
-    r"\bcuda\s*(?:toolkit|version|sdk|driver|runtime|v)?\s*(?P<bound>>=|≥|>|==?|~)?\s*v?(?P<version>\d{1,2}\.\d)(?:\.\d+)?"
+    r"\bcuda\s*(?:toolkit|version|sdk|driver|runtime|v)?\s*(?P<bound>>=|≥|>|==?|"
+    r"~)?\s*v?(?P<version>\d{1,2}\.\d)(?:\.\d+)?"
     r"(?P<newer>\s*(?:\+|or (?:newer|later|higher|above|greater)|and (?:above|later|newer|up)|以上))?",
     re.IGNORECASE,
 )
 _NOT_CUDA = re.compile(r"\b(?:driver|cudnn)\b", re.IGNORECASE)
 _NEEDED = one_of(
-    rf"\b(?:requires?|requiring|needs?|must have|have to have|you'll want|you will want|you will need|depends? on|relies on|rely on|assumes?|"
-    rf"expects?|at least|minimum(?: of)?|prerequisites?|mandatory|necessary|only (?:works?|runs?|supports?|tested|available|compatible) (?:on|with)?|"
-    rf"au moins|mindestens|needed|required|run on|runs on)\b[^.;]{{0,45}}?(?:{GPU.pattern})(?! (?:support|users?|version|build))",
-    rf"(?:{GPU.pattern})[^.;]{{0,45}}\b(?:is|are|be|with|of)? ?(?:also )?(?:absolutely |strictly |currently )?(?:required|needed|necessary|mandatory|a must|at least|minimum)\b",
+    rf"\b(?:requires?|requiring|needs?|must have|have to have|you'll want|you will want|you will need|depends? on|"
+    rf"relies on|rely on|assumes?|"
+    rf"expects?|at least|minimum(?: of)?|prerequisites?|mandatory|necessary|only (?:works?|runs?|supports?|tested|"
+    rf"available|compatible) (?:on|with)?|"
+    rf"au moins|mindestens|needed|required|run on|runs on)\b[^.;]{{0,45}}?(?:{GPU.pattern})(?! (?:support|users?|"
+    rf"version|build))",
+    rf"(?:{GPU.pattern})[^.;]{{0,45}}\b(?:is|are|be|with|of)? ?(?:also )?(?:absolutely |strictly |"
+    rf"currently )?(?:required|needed|necessary|mandatory|a must|at least|minimum)\b",
     rf"(?:至少|需要|最低|必须)[^。；]{{0,25}}(?:{GPU.pattern})|(?:{GPU.pattern})[^。；]{{0,20}}(?:至少|需要|最低|必须)",
 )
 

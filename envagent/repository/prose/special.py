@@ -33,7 +33,8 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "kernel",
         re.compile(
-            r"\b(custom|patched|modified|our) (linux )?kernel\b|\bkernel (patch|source|version|\d\.\d)|\be?bpf\b|\bxdp\b|\bboot into\b",
+            r"\b(custom|patched|modified|our) (linux )?kernel\b|\bkernel (patch|source|version|\d\.\d)|\be?bpf\b|"
+            r"\bxdp\b|\bboot into\b",
             re.IGNORECASE,
         ),
     ),

@@ -17,7 +17,8 @@ from envagent.repository.readers.scopes import scope_of
 
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+([A-Za-z_]\w*)", re.MULTILINE)
 _FALLBACK = re.compile(
-    r"cuda\.is_available\(\)|if\s+use_(gpu|cuda)|list_physical_devices\(['\"]GPU|device_count\(\)|--no[-_]cuda|default=['\"]cpu['\"]"
+    r"cuda\.is_available\(\)|if\s+use_(gpu|cuda)|list_physical_devices\(['\"]GPU|device_count\(\)|--no[-_]cuda|"
+    r"default=['\"]cpu['\"]"
 )
 _DEVICE = re.compile(r"\.cuda\(\)|\.to\(['\"]cuda|device\s*=\s*['\"]cuda|torch\.device\(['\"]cuda(:\d)?['\"]\)")
 _PACKAGE_OF = {
@@ -36,7 +37,8 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
         return
     if not isinstance(loaded, dict):
         return
-    metadata = loaded.get("metadata") if isinstance(loaded.get("metadata"), dict) else {}
+    found = loaded.get("metadata")
+    metadata: dict[str, Any] = found if isinstance(found, dict) else {}
     if metadata.get("accelerator") == "GPU":
         facts.gpu.append(
             GpuSign("command", 0.8, None, Spot(path, None, '"accelerator": "GPU"'), "its notebook was saved with a GPU")

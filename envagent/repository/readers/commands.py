@@ -22,34 +22,46 @@ from envagent.repository.facts import (
     minors,
     quote,
 )
+from envagent.repository.patterns import one_of
 from envagent.repository.readers.dependencies import conda_package, pip_package
 
-_GPU: tuple[tuple[re.Pattern[str], float, Vendor | None], ...] = (
-    (re.compile(r"--gpus[ =]+(all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b", re.I), 1.2, "nvidia"),
-    (re.compile(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b", re.I), 1.2, "amd"),
-    (re.compile(r"\b(CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc\b(?! *--?v)", re.I), 1.0, "nvidia"),
-    (re.compile(r"\bnvidia-smi\b|\bnvcc\b", re.I), 0.4, "nvidia"),
-    (re.compile(r"\bCUDA_VISIBLE_DEVICES=\d"), 1.0, "nvidia"),
-    (re.compile(r"--device[ =]['\"]?cuda|device\s*=\s*['\"]cuda|\.cuda\(\)|\.to\(['\"]cuda|torch\.device\(['\"]cuda", re.I), 1.0, "nvidia"),
-    (re.compile(r"--nproc[-_]per[-_]node[ =]\$?\{?[A-Z0-9]|\btorchrun\b|\btorch\.distributed\.(launch|run)\b", re.I), 1.0, None),
-    (re.compile(r"\baccelerate launch\b|^\s*\$?\s*deepspeed\b|--deepspeed\b|--tensor[-_]parallel", re.I), 1.2, "nvidia"),
-    (re.compile(r"--(n[-_]?gpus?|num[-_]gpus?|gpus?([-_]ids?)?|devices)[ =]\[?\d|--fp16\b|--bf16\b|--amp\b|mixed[-_]precision", re.I), 0.8, None),
-    (re.compile(r"--gres[= ]gpu|--gpus-per-(task|node)|-l (ngpus|select=.*ngpus)", re.I), 1.0, None),
-    (re.compile(r"\b(trtllm-|trtexec|tritonserver)\b", re.I), 1.0, "nvidia"),
-)  # fmt: skip
-_CPU = re.compile(
-    r"is_available\(\)|--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b", re.I
+_GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
+    (1.2, "nvidia", one_of(r"--gpus[ =]+(?:all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b")),
+    (1.2, "amd", one_of(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b")),
+    (1.0, "nvidia", one_of(r"\b(?:CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc\b(?! *--?v)")),
+    # These look whether a GPU is there.
+    (0.4, "nvidia", one_of(r"\bnvidia-smi\b|\bnvcc\b")),
+    (1.0, "nvidia", one_of(r"\bCUDA_VISIBLE_DEVICES=\d")),
+    (1.0, "nvidia", one_of(r"(?:--device[ =]|device\s*=\s*|\.to\(|torch\.device\()['\"]?cuda|\.cuda\(\)")),
+    (
+        1.0,
+        None,
+        one_of(r"--nproc[-_]per[-_]node[ =]\$?\{?[A-Z0-9]|\btorchrun\b|\btorch\.distributed\.(?:launch|run)\b"),
+    ),
+    (1.2, "nvidia", one_of(r"\baccelerate launch\b|^\s*\$?\s*deepspeed\b|--deepspeed\b|--tensor[-_]parallel")),
+    (0.8, None, one_of(r"--(?:n[-_]?gpus?|num[-_]gpus?|gpus?(?:[-_]ids?)?|devices)[ =]\[?\d|--(?:fp16|bf16|amp)\b")),
+    (0.8, None, one_of(r"mixed[-_]precision")),
+    (1.0, None, one_of(r"--gres[= ]gpu|--gpus-per-(?:task|node)|-l (?:ngpus|select=.*ngpus)")),
+    (1.0, "nvidia", one_of(r"\b(?:trtllm-|trtexec|tritonserver)\b")),
 )
-_MPI = re.compile(r"\bmpi(run|exec|cc|cxx|c\+\+|f90|fort)\b|\bsrun -n", re.I)
-_CU_WHEEL = re.compile(
-    r"whl/(?:nightly/)?cu(\d{2,3})\b|\bcudatoolkit[= ]+(\d+\.\d+)|\bpytorch-cuda[= ]+(\d+\.\d+)|\bcuda[-_=](\d+\.\d+)",
-    re.I,
+_CPU = one_of(r"is_available\(\)|--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b")
+_MPI = one_of(r"\bmpi(?:run|exec|cc|cxx|c\+\+|f90|fort)\b|\bsrun -n")
+_CU_WHEEL = one_of(
+    r"whl/(?:nightly/)?cu(\d{2,3})\b",
+    r"\bcudatoolkit[= ]+(\d+\.\d+)",
+    r"\bpytorch-cuda[= ]+(\d+\.\d+)",
+    r"\bcuda[-_=](\d+\.\d+)",
 )
-_PIP = re.compile(r"\bpip3?(?:\.\d+)? install\b(.*)", re.I)
-_CONDA = re.compile(r"\b(?:conda|mamba|micromamba) (?:create|install)\b(.*)", re.I)
+_PIP = re.compile(r"\bpip3?(?:\.\d+)? install\b(.*)", re.IGNORECASE)
+_CONDA = re.compile(r"\b(?:conda|mamba|micromamba) (?:create|install)\b(.*)", re.IGNORECASE)
 _WORD = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
-_TAKES_VALUE = frozenset({"-n", "--name", "-p", "--prefix", "-c", "--channel", "-r", "--requirement", "-f", "--find-links", "--file",
-                          "-i", "--index-url", "--extra-index-url", "-t", "--target"})  # fmt: skip
+_TAKES_VALUE = frozenset(
+    (
+        *("-n", "--name", "-p", "--prefix", "-c", "--channel", "-r", "--requirement", "-f", "--find-links", "--file"),
+        *("-i", "--index-url", "--extra-index-url", "-t", "--target"),
+    )
+)
+_MAX_LENGTH = 2000
 
 
 def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope: Scope, weight: float) -> None:
@@ -63,6 +75,7 @@ def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope:
         scope: of what it installs.
         weight: of what it shows, 1 for a main readme.
     """
+    text = text[:_MAX_LENGTH]
     spot = Spot(path, line, quote(text))
     _accelerator(text, spot, facts, weight)
     if _MPI.search(text):
@@ -79,7 +92,7 @@ def _accelerator(text: str, spot: Spot, facts: Facts, weight: float) -> None:
     if _CPU.search(text):
         facts.gpu.append(GpuSign("optional", -0.5 * weight, None, spot, "a command that runs on the CPU"))
         return
-    for pattern, strength, vendor in _GPU:
+    for strength, vendor, pattern in _GPU:
         if pattern.search(text):
             facts.gpu.append(GpuSign("command", strength * weight, vendor, spot, "a command that uses a GPU"))
             break

@@ -11,11 +11,11 @@ import tomllib
 import yaml
 
 from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors, quote
-from envagent.repository.readers.dependencies import conda_package, pip_package
+from envagent.repository.readers.dependencies import MOST_OF_A_FILE, conda_package, pip_package
 from envagent.repository.readers.scopes import scope_of
 from envagent.repository.yamls import load_yaml
 
-_JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+_JINJA = re.compile(r"\{%[^{}]{0,300}%\}|\{\{[^{}]{0,300}\}\}")
 
 
 def read(path: str, text: str, facts: Facts) -> None:
@@ -23,7 +23,7 @@ def read(path: str, text: str, facts: Facts) -> None:
     scope = scope_of(path)
     if scope is None:
         return
-    for item in _dependencies(path, text, facts):
+    for item in _dependencies(path, text, facts)[:MOST_OF_A_FILE]:
         _one(item, scope, path, text, facts)
 
 
@@ -69,7 +69,7 @@ def _rapids(groups: dict[object, object]) -> list[object]:
 
 def _one(item: object, scope: Scope, path: str, text: str, facts: Facts) -> None:
     if isinstance(item, dict):
-        for nested in item.get("pip") or []:
+        for nested in (item.get("pip") or [])[:MOST_OF_A_FILE]:
             if isinstance(nested, str) and (
                 package := pip_package(nested.partition("#")[0], scope, path, line_of(text, [nested])[0])
             ):

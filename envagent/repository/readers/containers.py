@@ -17,17 +17,19 @@ from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, PythonSi
 from envagent.repository.quantities import gigabytes
 from envagent.repository.readers.commands import python_specifier, read_command
 from envagent.repository.readers.scopes import scope_of
-from envagent.repository.yamls import load_yaml
+from envagent.repository.yamls import MERGE, load_yaml
 
 _CUDA_TAG = re.compile(r"(?:cuda|cu)[:_-]?(\d{1,2}\.\d)")
 _IMAGES: tuple[tuple[re.Pattern[str], float, Vendor], ...] = (
     (re.compile(r"nvcr\.io/nvidia/(?!cuda)"), 2.5, "nvidia"),
     (re.compile(r"(nvidia/cuda(gl)?|nvcr\.io/nvidia/cuda|nvidia/cudagl)\b"), 2.0, "nvidia"),
-    (re.compile(r"pytorch/pytorch.*cuda|tensorflow/tensorflow.*gpu|rapidsai/|nvidia/|deepspeed/|vllm/vllm-openai"), 2.2, "nvidia"),
+    (re.compile(r"pytorch/pytorch.*cuda|tensorflow/tensorflow.*gpu"), 2.2, "nvidia"),
+    (re.compile(r"rapidsai/|nvidia/|deepspeed/|vllm/vllm-openai"), 2.2, "nvidia"),
     (re.compile(r"(^|/)rocm/|rocm"), 2.2, "amd"),
-)  # fmt: skip
-_FACTOR: dict[Scope, float] = {"main": 1.0, "component": 0.6, "optional": 0.3, "development": 0.15}
-_JSON_COMMENT = re.compile(r"(?<![:\"\w/])//[^\n]*|/\*.*?\*/", re.DOTALL)
+)
+_FACTOR: dict[Scope, float] = {"main": 1.0, "component": 0.6, "documented": 0.4, "optional": 0.3, "development": 0.15}
+_JSON_COMMENT = re.compile(r"(?<![:\"\w/])//[^\n]*|/\*.{0,2000}?\*/", re.DOTALL)
+_MAX_VALUE = 2000
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 
 
@@ -38,12 +40,11 @@ def read_dockerfile(path: str, text: str, facts: Facts) -> None:
     scope = scope_of(path)
     if scope is None:
         return
-    facts.builds.add("docker")
     # The parser reads a file object; it has no other way to take text without touching the disk.
     parser = DockerfileParser(fileobj=io.BytesIO(text.encode("utf-8", errors="replace")))
     on_gpu = False
     for step in parser.structure:
-        line, value = step["startline"] + 1, step["value"]
+        line, value = step["startline"] + 1, step["value"][:_MAX_VALUE]
         if step["instruction"] == "FROM":
             on_gpu = _image(value, scope, Spot(path, line, quote(f"FROM {value}")), facts)
         elif step["instruction"] == "RUN":
@@ -77,26 +78,37 @@ def read_compose(path: str, text: str, facts: Facts) -> None:
     services = loaded.get("services") if isinstance(loaded, dict) else None
     if scope is None or not isinstance(services, dict):
         return
-    facts.builds.add("docker")
     for service in services.values():
         if isinstance(service, dict):
-            _service(service, path, text, _FACTOR[scope], facts)
+            _service({**_table(service, MERGE), **service}, path, text, _FACTOR[scope], facts)
 
 
 def _service(service: dict[str, Any], path: str, text: str, factor: float, facts: Facts) -> None:
-    written = json.dumps(service, default=str).lower()
-    gpu = '"capabilities"' in written and "gpu" in written
-    if gpu or service.get("runtime") == "nvidia" or service.get("gpus"):
-        line, words_ = line_of(text, ["gpu"]) if gpu or service.get("gpus") else line_of(text, ["runtime", "nvidia"])
-        vendor: Vendor | None = "nvidia" if "nvidia" in written else None
-        facts.gpu.append(
-            GpuSign("container", 2.0 * factor, vendor, Spot(path, line, words_), "its service reserves a GPU")
-        )
-    resources = service.get("deploy", {}).get("resources", {}) if isinstance(service.get("deploy"), dict) else {}
-    reserved = resources.get("reservations", {}) if isinstance(resources, dict) else {}
-    if isinstance(reserved, dict) and (size := gigabytes(str(reserved.get("memory", "")))):
-        line, words_ = line_of(text, [str(reserved["memory"])])
-        facts.amounts.append(Amount("ram", size, "recommended", factor, Spot(path, line, words_)))
+    resources = _table(_table(service, "deploy"), "resources")
+    reserved = _table(resources, "reservations")
+    drivers = [d.get("driver") for d in _list(reserved, "devices") if isinstance(d, dict) and _wants_gpu(d)]
+    if drivers or service.get("runtime") == "nvidia" or service.get("gpus"):
+        line, words = line_of(text, ["runtime", "nvidia"] if service.get("runtime") == "nvidia" else ["gpu"])
+        vendor: Vendor | None = "nvidia" if "nvidia" in (*drivers, service.get("runtime")) else None
+        spot = Spot(path, line, words)
+        facts.gpu.append(GpuSign("container", 2.0 * factor, vendor, spot, "its service reserves a GPU"))
+    memory = reserved.get("memory")
+    if isinstance(memory, str) and (size := gigabytes(memory)):
+        facts.amounts.append(Amount("ram", size, "recommended", factor, Spot(path, *line_of(text, [memory]))))
+
+
+def _wants_gpu(device: dict[str, Any]) -> bool:
+    return any(isinstance(c, str) and c.lower() == "gpu" for c in _list(device, "capabilities"))
+
+
+def _table(tables: dict[str, Any], name: str) -> dict[str, Any]:
+    found = tables.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _list(tables: dict[str, Any], name: str) -> list[Any]:
+    found = tables.get(name)
+    return found if isinstance(found, list) else []
 
 
 def read_devcontainer(path: str, text: str, facts: Facts) -> None:

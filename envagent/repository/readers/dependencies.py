@@ -15,6 +15,8 @@ from packaging.utils import canonicalize_name
 from envagent.repository.facts import Package, Scope, Spot, quote
 from envagent.repository.knowledge import table
 
+MOST_OF_A_FILE = 400
+"""Dependencies taken from one file; lists that are longer were made by machines."""
 _LOCAL = re.compile(r"\+([A-Za-z0-9.]+)")
 _PIN = re.compile(r"={2,3}\s*v?([0-9][0-9A-Za-z.!]*)(?:\+[A-Za-z0-9.]+)?")
 _CONDA = re.compile(r"(?:[\w.-]+::)?([A-Za-z0-9_.-]+)\s*([<>=!~ ].*)?")

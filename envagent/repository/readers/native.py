@@ -1,7 +1,6 @@
-"""Build files of other languages: which toolchain builds the repository, and what hardware its build asks for.
+"""Build files of C, C++ and Fortran: the accelerators and system features that a build asks for.
 
-Owns: CMake, Make, autoconf, meson, Cargo, Go, npm, Maven and Gradle, R, Julia. Must not: evaluate them; a line inside
-a condition counts as optional.
+Owns: CMake, Make, autoconf, meson and Bazel. Must not: evaluate them; a line inside a condition counts as optional.
 """
 
 from __future__ import annotations
@@ -10,47 +9,37 @@ import re
 from collections.abc import Iterator
 
 from envagent.repository.facts import CudaSign, Facts, GpuSign, SpecialSign, Spot, Vendor, quote
+from envagent.repository.patterns import one_of
 from envagent.repository.readers.commands import read_command
 from envagent.repository.readers.scopes import scope_of
 
-_BUILD_OF = {
-    "go.mod": "go", "cargo.toml": "cargo", "package.json": "npm", "pom.xml": "maven", "build.gradle": "gradle",
-    "build.gradle.kts": "gradle", "build.sbt": "sbt", "meson.build": "meson", "configure.ac": "autoconf", "description": "r",
-    "project.toml": "julia", "cmakelists.txt": "cmake", "makefile": "make", "gnumakefile": "make", "makefile.in": "make",
-    "module.bazel": "bazel", "gemfile": "ruby", "stack.yaml": "haskell", "mix.exs": "elixir", "package.swift": "swift",
-    "composer.json": "php",
-}  # fmt: skip
-_CUDA = re.compile(
-    r"project\s*\([^)]*\bCUDA\b|enable_language\s*\(\s*CUDA|find_package\s*\(\s*CUDA(Toolkit)?\b[^)]*REQUIRED|find_package\s*\(\s*CUDA\b|"
-    r"\bcuda_add_(library|executable)|CMAKE_CUDA_ARCHITECTURES|^\s*NVCC\s*[:?]?=|\$\(NVCC\)|-lcudart\b",
-    re.IGNORECASE,
+_CUDA = one_of(
+    r"project\s*\([^)]*\bCUDA\b",
+    r"enable_language\s*\(\s*CUDA",
+    r"find_package\s*\(\s*CUDA(?:Toolkit)?\b",
+    r"\bcuda_add_(?:library|executable)|CMAKE_CUDA_ARCHITECTURES",
+    r"^\s*NVCC\s*[:?]?=|\$\(NVCC\)|-lcudart\b",
 )
-_ROCM = re.compile(
-    r"find_package\s*\(\s*(HIP|ROCM|rocblas|hip)\b|\bhipcc\b|HIP_PATH|enable_language\s*\(\s*HIP", re.IGNORECASE
-)
-_SWITCH = re.compile(r"^\s*option\s*\(\s*\w*(?:CUDA|GPU|HIP|ROCM)\w*\s.*\bOFF\s*\)", re.IGNORECASE)
-_CUDA_VERSION = re.compile(r"find_package\s*\(\s*CUDA(?:Toolkit)?\s+(\d+\.\d+)", re.IGNORECASE)
+_ROCM = one_of(r"find_package\s*\(\s*(?:hip|rocm|rocblas)\b", r"\bhipcc\b|HIP_PATH", r"enable_language\s*\(\s*HIP")
+_SWITCH = one_of(r"^\s*option\s*\(\s*\w*(?:CUDA|GPU|HIP|ROCM)\w*\s.*\bOFF\s*\)")
+_CUDA_VERSION = one_of(r"find_package\s*\(\s*CUDA(?:Toolkit)?\s+(\d+\.\d+)")
 _SPECIAL: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("mpi", re.compile(r"find_package\s*\(\s*MPI\b|\bmpi(cc|cxx|c\+\+|f90|fort)\b|AX_MPI|dependency\('mpi", re.IGNORECASE)),
-    ("rdma", re.compile(r"-libverbs\b|-lrdmacm\b|\bibverbs\b|dependency\('libibverbs", re.IGNORECASE)),
-    ("dpdk", re.compile(r"\blibdpdk\b|RTE_SDK|-ldpdk|find_package\s*\(\s*DPDK", re.IGNORECASE)),
-    ("pmem", re.compile(r"-lpmem\w*\b|\blibpmem\b|find_package\s*\(\s*PMEM", re.IGNORECASE)),
-    ("sgx", re.compile(r"SGX_SDK|-lsgx_|\bsgx_edger8r\b", re.IGNORECASE)),
-    ("fpga", re.compile(r"\b(vivado|vitis_hls|v\+\+ |XILINX_VITIS|XILINX_XRT|quartus)\b", re.IGNORECASE)),
-    ("kernel-module", re.compile(r"^\s*obj-m\b|/lib/modules/\$", re.IGNORECASE)),
-    ("kernel", re.compile(r"-target bpf|\blibbpf\b", re.IGNORECASE)),
-)  # fmt: skip
+    ("mpi", one_of(r"find_package\s*\(\s*MPI\b", r"\bmpi(?:cc|cxx|c\+\+|f90|fort)\b", r"AX_MPI|dependency\('mpi")),
+    ("rdma", one_of(r"-libverbs\b|-lrdmacm\b|\bibverbs\b|dependency\('libibverbs")),
+    ("dpdk", one_of(r"\blibdpdk\b|RTE_SDK|-ldpdk|find_package\s*\(\s*DPDK")),
+    ("pmem", one_of(r"-lpmem\w*\b|\blibpmem\b|find_package\s*\(\s*PMEM")),
+    ("sgx", one_of(r"SGX_SDK|-lsgx_|\bsgx_edger8r\b")),
+    ("fpga", one_of(r"\b(?:vivado|vitis_hls|v\+\+ |XILINX_VITIS|XILINX_XRT|quartus)\b")),
+    ("kernel-module", one_of(r"^\s*obj-m\b|/lib/modules/\$")),
+    ("kernel", one_of(r"-target bpf|\blibbpf\b")),
+)
 
 
 def read(path: str, text: str, facts: Facts) -> None:
-    """The toolchain, and accelerators or features that its lines ask for."""
+    """Accelerators and features that its lines ask for."""
     name = path.rsplit("/", 1)[-1].lower()
     scope = scope_of(path)
     if scope in (None, "development"):
-        return
-    if path.count("/") <= 1 and (build := _BUILD_OF.get(name)):
-        facts.builds.add(build)
-    if name.endswith((".json", ".xml", ".mod", ".toml", "description")):
         return
     factor = 1.0 if "/" not in path else 0.4
     gpu_seen = False

@@ -14,7 +14,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors, quote
-from envagent.repository.readers.dependencies import pip_package
+from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
 from envagent.repository.readers.scopes import group_scope, scope_of
 
 _BOUND_LINE = re.compile(r"^\s*(?:requires-python|python)\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
@@ -38,7 +38,8 @@ def read(path: str, text: str, facts: Facts) -> None:
         bound_text := _table(poetry, "dependencies").get("python"), str
     ):
         python_bound(bound_text, path, text, facts)
-    for requirement, own in [*_declared(project, scope), *_poetry(poetry, scope), *_groups(tables)]:
+    declared = [*_declared(project, scope), *_poetry(poetry, scope), *_groups(tables)]
+    for requirement, own in declared[:MOST_OF_A_FILE]:
         line, _ = line_of(text, [re.split(r"[\s<>=!~;\[(@^]", requirement, maxsplit=1)[0]])
         if package := pip_package(requirement, own, path, line):
             facts.packages.append(package)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from envagent.repository.facts import Facts
+from envagent.repository.patterns import one_of
 from envagent.repository.prose import document
 from envagent.repository.readers import (
     code,
@@ -21,42 +22,78 @@ from envagent.repository.readers import (
     pythons,
     requirements,
     setup_files,
+    toolchains,
 )
 
 Reader = Callable[[str, str, Facts], None]
 
-_READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
-    (re.compile(pattern), reader)
-    for pattern, reader in (
-        (r"(.*/)?[^/]*(requirement|constraint)[^/]*\.(txt|in)|(.*/)?[^/]*requirements/[^/]+\.(txt|in)|(.*/)?deps\.txt", requirements.read),
-        (r"(.*/)?pyproject\.toml", pyproject.read),
-        (r"(.*/)?setup\.cfg", setup_files.read_cfg),
-        (r"(.*/)?setup\.py", setup_files.read_py),
-        (r"(.*/)?pipfile", locks.read_pipfile),
-        (r"(.*/)?pipfile\.lock", locks.read_pipfile_lock),
-        (r"(.*/)?(poetry|uv|pdm)\.lock", locks.read_lock),
-        (r"(.*/)?(dockerfile|containerfile)([._-][^/]*)?|(.*/)?[^/]+\.dockerfile", containers.read_dockerfile),
-        (r"(.*/)?(docker-)?compose[^/]*\.ya?ml", containers.read_compose),
-        (r"(.*/)?\.?devcontainer\.json", containers.read_devcontainer),
-        (r"\.github/workflows/.*|\.gitlab-ci\.yml|\.travis\.yml|\.circleci/.*|azure-pipelines\.yml|\.cirrus\.yml", pythons.read_ci),
-        (r"(.*/)?(\.python-version|runtime\.txt|\.tool-versions)", pythons.read_version),
-        (r"(.*/)?tox\.ini", pythons.read_tox),
-        (r"(.*/)?(vagrantfile|profile\.py)|.*\.(slurm|sbatch|pbs)", machines.read),
-        (r".*\.ipynb", code.read_notebook),
-        (r"(.*/)?(meta\.yaml|pixi\.toml|dependencies\.yaml)|(.*/)?[^/]*(env|conda)[^/]*\.ya?ml|(.*/)?(envs|environments)/[^/]+\.ya?ml", conda.read),
-        (r"(.*/)?(go\.mod|cargo\.toml|package\.json|pom\.xml|build\.gradle(\.kts)?|build\.sbt|meson\.build|configure\.ac|description|"
-         r"project\.toml|cmakelists\.txt|(gnu)?makefile(\.in)?|module\.bazel|gemfile|stack\.yaml|mix\.exs|package\.swift|composer\.json)", native.read),
-        (r".*\.(py|sh)", code.read_script),
-        (r".*\.(md|rst|txt|markdown|adoc|org)|(.*/)?(readme|install|building|artifact|requirements)([._-][^/]*)?", document.read),
-    )
-)  # fmt: skip
+_READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
+    (
+        one_of(
+            r"(.*/)?[^/]*(requirement|constraint)[^/]*\.(txt|in)",
+            r"(.*/)?[^/]*requirements/[^/]+\.(txt|in)",
+            r"(.*/)?deps\.txt",
+        ),
+        requirements.read,
+    ),
+    (one_of(r"(.*/)?pyproject\.toml"), pyproject.read),
+    (one_of(r"(.*/)?setup\.cfg"), setup_files.read_cfg),
+    (one_of(r"(.*/)?setup\.py"), setup_files.read_py),
+    (one_of(r"(.*/)?pipfile"), locks.read_pipfile),
+    (one_of(r"(.*/)?pipfile\.lock"), locks.read_pipfile_lock),
+    (one_of(r"(.*/)?(poetry|uv|pdm)\.lock"), locks.read_lock),
+    (one_of(r"(.*/)?(dockerfile|containerfile)([._-][^/]*)?", r".*\.dockerfile"), containers.read_dockerfile),
+    (one_of(r"(.*/)?(docker-)?compose[^/]*\.ya?ml"), containers.read_compose),
+    (one_of(r"(.*/)?\.?devcontainer\.json"), containers.read_devcontainer),
+    (
+        one_of(
+            r"\.github/workflows/.*",
+            r"\.(gitlab-ci|travis|cirrus)\.yml",
+            r"\.circleci/.*",
+            r"azure-pipelines\.yml",
+        ),
+        pythons.read_ci,
+    ),
+    (one_of(r"(.*/)?(\.python-version|runtime\.txt|\.tool-versions)"), pythons.read_version),
+    (one_of(r"(.*/)?tox\.ini"), pythons.read_tox),
+    (one_of(r"(.*/)?(vagrantfile|profile\.py)", r".*\.(slurm|sbatch|pbs)"), machines.read),
+    (one_of(r".*\.ipynb"), code.read_notebook),
+    (
+        one_of(
+            r"(.*/)?(meta\.yaml|pixi\.toml|dependencies\.yaml)",
+            r"(.*/)?[^/]*(env|conda)[^/]*\.ya?ml",
+            r"(.*/)?(envs|environments)/[^/]+\.ya?ml",
+        ),
+        conda.read,
+    ),
+    (
+        one_of(
+            r"(.*/)?(cmakelists\.txt|(gnu)?makefile(\.in)?|meson\.build|configure\.ac|module\.bazel)",
+        ),
+        native.read,
+    ),
+    (
+        one_of(
+            r"(.*/)?(go\.mod|cargo\.toml|rust-toolchain(\.toml)?|package\.json|\.nvmrc|description|project\.toml)",
+            r"(.*/)?(pom\.xml|build\.gradle(\.kts)?|build\.sbt)",
+        ),
+        toolchains.read,
+    ),
+    (one_of(r".*\.(py|sh)"), code.read_script),
+    (
+        one_of(
+            r".*\.(md|rst|txt|markdown|adoc|org)",
+            r"(.*/)?(readme|install|building|artifact|requirements)([._-][^/]*)?",
+        ),
+        document.read,
+    ),
+)
 
 
 def read_file(path: str, text: str, facts: Facts) -> None:
     """Read one file with the first reader that its name fits; a failure becomes a note."""
-    low = path.lower()
     for pattern, reader in _READERS:
-        if pattern.fullmatch(low):
+        if pattern.fullmatch(path):
             try:
                 reader(path, text, facts)
             except Exception as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from envagent.repository.facts import Facts, GpuSign, Spot, quote
-from envagent.repository.readers.dependencies import pip_package
+from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
 from envagent.repository.readers.scopes import scope_of
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
@@ -28,7 +28,7 @@ def read(path: str, text: str, facts: Facts) -> None:
     scope = scope_of(path)
     if scope is None:
         return
-    for number, line in _logical_lines(text):
+    for number, line in _logical_lines(text)[: 5 * MOST_OF_A_FILE]:
         if line.startswith("-"):
             _index(path, number, line, facts, weight=1.0 if scope == "main" else 0.3)
         if line.startswith("-") and not line.startswith(("-e", "--editable")):

@@ -10,7 +10,7 @@ import configparser
 from collections.abc import Iterator
 
 from envagent.repository.facts import Facts, GpuSign, Scope, Spot, line_of
-from envagent.repository.readers.dependencies import pip_package
+from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
 from envagent.repository.readers.pyproject import python_bound
 from envagent.repository.readers.scopes import group_scope, scope_of
 
@@ -109,7 +109,7 @@ def _texts(value: object) -> list[str]:
 
 
 def _add(items: list[str], scope: Scope, path: str, text: str, facts: Facts) -> None:
-    for item in items:
+    for item in items[:MOST_OF_A_FILE]:
         item = item.partition("#")[0].strip()
         if item and (package := pip_package(item, scope, path, line_of(text, [item])[0])):
             facts.packages.append(package)

@@ -1,0 +1,80 @@
+"""Manifests of other languages: the compiler or runtime that they ask for, and bindings to GPUs.
+
+Owns: Go, Rust, Node, Java and Scala, R, Julia. Must not: resolve dependencies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import Any
+
+from envagent.repository.facts import Facts, GpuSign, Spot, Toolchain, Vendor, line_of
+from envagent.repository.readers.scopes import scope_of
+
+_NAMED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
+    ("go.mod", "go", re.compile(r"^go\s+(\d+\.\d+)", re.MULTILINE)),
+    ("rust-toolchain", "rust", re.compile(r"(?:channel\s*=\s*[\"'])?(\d\.\d{2,3}|nightly)")),
+    ("cargo.toml", "rust", re.compile(r"^rust-version\s*=\s*[\"'](\d\.\d+)", re.MULTILINE)),
+    (".nvmrc", "node", re.compile(r"v?(\d+)")),
+    ("pom.xml", "java", re.compile(r"<(?:java\.version|maven\.compiler\.\w+)>\s*(?:1\.)?(\d{1,2})\s*<")),
+    ("build.gradle", "java", re.compile(r"(?:JavaVersion\.VERSION_(?:1_)?|JavaLanguageVersion\.of\()(\d{1,2})")),
+    ("build.gradle", "java", re.compile(r"sourceCompatibility\s*=\s*['\"]?(?:1\.)?(\d{1,2})")),
+    ("description", "r", re.compile(r"\bR\s*\(>=\s*(\d\.\d+)")),
+    ("project.toml", "julia", re.compile(r"^julia\s*=\s*[\"'][^\d]*(\d\.\d+)", re.MULTILINE)),
+)  # fmt: skip
+# Packages of Cargo and Julia that drive a GPU; most programs that name them can do without.
+_BINDINGS: dict[str, Vendor | None] = {
+    "cudarc": "nvidia",
+    "cust": "nvidia",
+    "rustacuda": "nvidia",
+    "CUDA": "nvidia",
+    "AMDGPU": "amd",
+}
+
+
+def read(path: str, text: str, facts: Facts) -> None:
+    """The version asked for, and GPU bindings."""
+    name = path.rsplit("/", 1)[-1].lower()
+    if scope_of(path) in (None, "development"):
+        return
+    if name == "package.json":
+        _node(path, text, facts)
+    for begin, toolchain, pattern in _NAMED:
+        if name.startswith(begin) and (found := pattern.search(text)):
+            facts.toolchains.append(
+                Toolchain(toolchain, found[1], Spot(path, *line_of(text, [found[0].split("\n")[0]])))
+            )
+    if name in ("cargo.toml", "project.toml"):
+        _bindings(path, text, facts)
+
+
+def _node(path: str, text: str, facts: Facts) -> None:
+    try:
+        loaded: Any = json.loads(text)
+    except ValueError:
+        facts.notes.append(f"{path}: not valid JSON.")
+        return
+    engines = loaded.get("engines") if isinstance(loaded, dict) else None
+    wanted = engines.get("node") if isinstance(engines, dict) else None
+    if isinstance(wanted, str):
+        facts.toolchains.append(Toolchain("node", wanted, Spot(path, *line_of(text, ["node", wanted]))))
+
+
+def _bindings(path: str, text: str, facts: Facts) -> None:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        facts.notes.append(f"{path}: not valid TOML.")
+        return
+    for table in ("dependencies", "deps"):
+        entries = tables.get(table)
+        for package, wanted in entries.items() if isinstance(entries, dict) else ():
+            if package in _BINDINGS:
+                optional = isinstance(wanted, dict) and wanted.get("optional") is True
+                spot = Spot(path, *line_of(text, [package]))
+                if optional:
+                    facts.gpu.append(GpuSign("optional", -0.4, None, spot, f"{package} is an optional dependency"))
+                else:
+                    facts.gpu.append(GpuSign("dependency", 1.2, _BINDINGS[package], spot, f"{package} drives a GPU"))
