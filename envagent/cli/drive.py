@@ -15,7 +15,7 @@ from envagent.cli import approval, views
 from envagent.cli.clouds import CloudAccess
 from envagent.cli.documents import ErrorPart, RunDocument
 from envagent.cli.output import Output
-from envagent.cli.report import Rows, error_of, run_document
+from envagent.cli.report import Rows, error_of, run_document, run_line
 from envagent.cli.session import Home, make_runner, make_services, opened_teardown
 from envagent.cli.stop import StopSignals
 from envagent.cli.summary import summary
@@ -80,10 +80,12 @@ class Drive:
             try:
                 standing = self._fly(runner, flight, output, stop)
             except EnvagentError as error:  # the journal: what is known in memory is all there is
+                runner.close()  # what other threads are about may still make something
                 told = {"state": "interrupted", "error": error_of(error, run_id)}
                 self._close(run_document(Rows.of(flight.run)).model_copy(update=told))
                 return error.exit_code
             except Exception:  # a bug: main tells it; what exists must be known all the same
+                runner.close()
                 document = run_document(Rows.of(flight.run))
                 views.show_existing(self._terminal, document)
                 views.show_next(self._terminal, document)
@@ -91,7 +93,7 @@ class Drive:
             return self._end(standing, flight, output, stop)
 
     def _fly(self, runner: Runner[Services], flight: Flight[Services], output: Output, stop: StopSignals) -> Standing:
-        """Advance the run until it ends; the plan is asked for once, where somebody can answer."""
+        """Advance the run until it ends; the plan is asked for once, where somebody can answer. BLOCKED: a no."""
         asks = not (self._manner.yes or self._access.simulated) and approval.can_ask()
         if not asks and flight.run.row.approved_at is None:
             runner.approve(flight)
@@ -109,6 +111,8 @@ class Drive:
         runner.approve(flight)
         with output:
             [progress] = runner.drive([flight])
+        if progress.standing is Standing.BLOCKED:
+            raise AssertionError(f"run {flight.run.run_id} is approved and still blocked")
         return progress.standing
 
     def _end(self, standing: Standing, flight: Flight[Services], output: Output, stop: StopSignals) -> int:
@@ -157,18 +161,17 @@ class Drive:
         return run_document(Rows.load(self._journal, flight.run.row, working=False))
 
     def _mention_unfinished(self, flight: Flight[Services]) -> None:
-        """Point to earlier runs of the same repository on the same cloud that could be taken up instead."""
-        from envagent.cli.report import run_line
-
+        """Point to the newest run of the same repository on the same cloud that could be taken up instead."""
         mine = run_line(flight.run.row, working=True)
         for row in self._journal.runs():
             other = run_line(row, working=self._home.is_worked_on(row.run_id))
-            same = (other.repository, other.cloud) == (mine.repository, mine.cloud) and other.run_id != mine.run_id
+            same = (other.repository, other.cloud) == (mine.repository, mine.cloud)
             if same and other.state in ("interrupted", "failed") and row.teardown_at is None:
                 self._terminal.line(
                     f"note: run {other.run_id} of this repository is {other.state}; "
                     f"to take it up instead: envagent resume {other.run_id}"
                 )
+                return
 
 
 def make_output(terminal: Terminal) -> Output:

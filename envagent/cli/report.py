@@ -308,7 +308,10 @@ def cost_part(rows: Rows) -> CostPart | None:
         start, end = _moment(reserved["start"]), _moment(reserved["end"])
     else:
         rate = _rate_of(rows, lease, plan)
-        start, end = _moment(plan.start or lease.created_at), _moment(json.loads(lease.detail)["end_date"])
+        # A lease that ends as planned, unless the service has said otherwise.
+        start = _moment(plan.start or lease.created_at)
+        told = times.parsed(json.loads(lease.detail).get("end_date"))
+        end = told or times.after_hours(start, plan.hours)
     now = times.now()
     stop = min(now, end, times.parsed(lease.removed_at) or now)
     return CostPart(

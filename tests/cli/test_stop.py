@@ -56,7 +56,7 @@ def test_the_first_signal_stops_and_the_run_goes_on_later(
 
 def test_the_second_signal_ends_at_once(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     sandbox.speed(10 * SLOW)
-    sandbox.faults({"action": "delay", "service": "nova", "method": "GET", "path": "/servers/", "seconds": 600})
+    sandbox.faults({"action": "delay", "service": "nova", "method": "GET", "path": "/servers/", "seconds": 300})
     running, run_id = started(cli, repository)
     time.sleep(0.5)
     running.send(signal.SIGINT)

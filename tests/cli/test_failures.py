@@ -1,0 +1,175 @@
+"""What a failure says: the step, the service's own words, what exists and is charged, the commands that go on."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from envagent.sandbox import process
+from tests.cli.conftest import Cli, Sandbox
+
+EVIL = "No valid host was found. \x1b]0;owned\x07[bold red]x[/bold red] \u202e"
+SHOWN = "No valid host was found. \\x1b]0;owned\\x07[bold red]x[/bold red] \\u202e"
+
+
+def test_the_block_after_a_failure(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "server_error", "text": EVIL})
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    assert ended.code == 6
+    document = ended.document
+    run_id = document["run_id"]
+    assert document["state"] == "failed"
+    assert document["error"]["type"] == "ServerFailed"
+    assert document["error"]["service_said"] == EVIL
+    assert "RUN_ID" not in json.dumps(document)
+    _, _, block = ended.err.partition("error: ")
+    assert block.startswith("launch_server failed: server ")
+    assert f"the service said: {SHOWN}" in block
+    assert f"hint: envagent resume {run_id}" in block
+    assert "exists now, charged 2 SU/h:" in block
+    for kind in ("lease", "server", "keypair"):
+        [one] = [one for one in document["resources"] if one["kind"] == kind and one["state"] == "present"]
+        assert one["id"] in block
+    assert document["cost"]["lease_end"][:10] in block or " UTC" in block
+    assert block.rstrip().endswith(f"next:\n  envagent resume {run_id}\n  envagent teardown {run_id}")
+    for text in (ended.err, cli("status", run_id).out):
+        assert not set(text) & {"\x1b", "\x07", "\u202e"}
+    assert ended.out.isascii()
+
+    sandbox.faults()
+    assert cli("resume", run_id, "--json").document["state"] == "succeeded"
+    assert cli("teardown", run_id).code == 0
+
+
+def test_on_failure_teardown_removes_and_keeps_the_code(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "server_error", "text": "broken"})
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json", "--on-failure", "teardown")
+    assert ended.code == 6
+    document = ended.document
+    assert document["state"] == "torn_down"
+    assert document["error"]["type"] == "ServerFailed"
+    assert {one["state"] for one in document["resources"]} == {"absent"}
+    assert document["cost"]["charged_now"] is False
+    assert "removed lease" in ended.err
+    assert "nothing of this run exists in the cloud" in ended.err
+    made = sandbox.writes(document["run_id"])
+    assert sorted(kind for method, kind in made if method == "POST") == sorted(
+        kind for method, kind in made if method == "DELETE"
+    )
+
+
+def test_leftovers_of_that_teardown_are_named_and_the_code_stays(
+    cli: Cli, repository: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVAGENT_REMOVAL_TIMEOUT_SECONDS", "0.5")
+    sandbox.faults({"action": "server_error", "text": "broken"}, {"action": "ignore_delete", "service": "blazar"})
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json", "--on-failure", "teardown")
+    assert ended.code == 6
+    run_id, lease_id = ended.document["run_id"], ended.document["lease"]["id"]
+    assert lease_id in ended.err.partition("still there")[2]
+    sandbox.faults()
+    assert cli("teardown", run_id).code == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "kind"),
+    [
+        ({"action": "no_capacity"}, 5, "NoCapacity"),
+        ({"action": "fail", "service": "keystone", "method": "POST", "path": "/auth/tokens", "status": 401}, 4, None),
+        ({"action": "fail", "service": "neutron", "method": "GET", "status": 403}, 4, "Forbidden"),
+        ({"action": "drop", "service": "glance"}, 7, "CloudUnreachable"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int) else "",
+)
+def test_each_failure_has_its_code_and_leaves_a_run_that_goes_on(
+    cli: Cli,
+    repository: Path,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: dict[str, object],
+    code: int,
+    kind: str | None,
+) -> None:
+    monkeypatch.setenv("ENVAGENT_RETRY__TRIES", "0")
+    sandbox.faults(fault)
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    assert ended.code == code, ended.err
+    assert ended.document["error"]["exit_code"] == code
+    assert kind in (None, ended.document["error"]["type"])
+    sandbox.faults()
+    run_id = ended.document["run_id"]
+    assert cli("resume", run_id).code == 0
+    assert cli("teardown", run_id).code == 0
+
+
+def test_a_cloud_that_is_away_and_comes_back(
+    cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVAGENT_RETRY__TRIES", "0")
+    process.stop(cli.home)
+    ended = cli("run", str(repository), "--cloud", real_cloud, "--json")
+    assert ended.code == 7
+    assert ended.document["steps"][0]["state"] == "failed"
+    process.ensure_running(cli.home)  # at the address that it had
+    assert cli("resume", ended.document["run_id"], "--json").document["state"] == "succeeded"
+    assert cli("teardown", "last", "--yes").code == 0
+
+
+def test_an_ai_that_is_demanded_and_missing(cli: Cli, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVAGENT_AI__REQUIRED", "true")
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    assert ended.code == 8
+    assert "--no-ai" in ended.document["error"]["hint"]
+    monkeypatch.setenv("ENVAGENT_AI__BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("ENVAGENT_AI__RETRIES", "0")
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    assert ended.code == 8
+    assert ended.document["error"]["type"] == "AdviceUnavailable"
+    assert cli("analyze", str(repository)).code == 8
+    resting = cli("run", str(repository), "--cloud", "sandbox", "--no-ai", "--json")
+    assert resting.code == 0
+    assert cli("teardown", "last").code == 0
+
+
+def test_nothing_configured_names_the_sandbox_and_begins_nothing(
+    cli: Cli, repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path / "new"))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "none.yaml"))
+    ended = cli("run", str(repository), "--json")
+    assert ended.code == 2
+    assert "--cloud sandbox" in ended.document["error"]["hint"]
+    assert cli("status", "--json").document["runs"] == []
+
+
+def test_a_full_disk_says_what_exists_and_loses_nothing(
+    cli: Cli, repository: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("status")  # the journal is there
+    since = len(process.read_log(cli.home))
+
+    def with_room_for(size: int) -> subprocess.CompletedProcess[str]:
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+        command = [sys.executable, "-m", "envagent", "run", str(repository), "--cloud", "sandbox", "--json"]
+        return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
+
+    ended = [with_room_for(330_000), with_room_for(420_000)]
+    for one in ended:
+        assert one.returncode in (0, 10), one.stderr
+        document = json.loads(one.stdout)
+        if one.returncode == 10:
+            assert document["error"]["type"] == "JournalError"
+            assert document["state"] == "interrupted"
+        assert cli("resume", document["run_id"]).code == 0
+    assert 10 in [one.returncode for one in ended]
+    created = [line["kind"] for line in process.read_log(cli.home)[since:] if line["method"] == "POST"]
+    assert sorted(created) == sorted(["lease", "server", "keypair", "floating_ip"] * 2)
+    for one in ended:
+        assert cli("teardown", json.loads(one.stdout)["run_id"]).code == 0
