@@ -216,7 +216,7 @@ def _snapshot(
         ref=ref,
         entries=tuple(entries),
         files=files,
-        notes=(*notes, *_left_out(listing, limits), *more),
+        notes=(*notes, *_left_out(listing), *more),
     )
 
 
@@ -251,14 +251,14 @@ def _read(
     return files, notes
 
 
-def _left_out(listing: Listing, limits: Limits) -> list[str]:
+def _left_out(listing: Listing) -> list[str]:
     notes = []
     if listing.links or listing.submodules:
         notes.append(f"Not followed: {listing.links} symbolic links, {listing.submodules} submodules.")
     if listing.odd:
         notes.append(f"Left out: {listing.odd} paths that lead out of the repository or into .git.")
     if listing.cut:
-        notes.append(f"Only the first {limits.entries} files were listed.")
+        notes.append(f"Only the first {len(listing.blobs)} files were listed.")
     return notes
 
 

@@ -14,6 +14,9 @@ from envagent.repository.git import Git, GitFailed
 from envagent.repository.text import clean_line
 
 _OID = re.compile(rb"[0-9a-f]{40,64}")
+# A few nested trees can unfold to any number of names of any length.
+_MAX_LISTING = 64 << 20
+_MAX_PATH = 4096
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,11 @@ def list_tree(git: Git, commit: str, *, limit: int) -> Listing:
 
 def _read_tree(git: Git, command: list[str], into: Listing, seen: set[str], limit: int) -> None:
     rest = b""
+    left = _MAX_LISTING
 
     def take(piece: bytes) -> bool:
-        nonlocal rest
+        nonlocal rest, left
+        left -= len(piece)
         *records, rest = (rest + piece).split(b"\0")
         for record in records:
             _record(record, into, seen)
@@ -70,7 +75,8 @@ def _read_tree(git: Git, command: list[str], into: Listing, seen: set[str], limi
                 into.cut = True
                 return False
         # A name that never ends is no name.
-        return len(rest) < 1 << 20
+        into.cut = left <= 0 or len(rest) > 1 << 20
+        return not into.cut
 
     git.stream(command, take)
 
@@ -85,7 +91,7 @@ def _record(record: bytes, into: Listing, seen: set[str]) -> None:
     elif kind == b"blob":
         path = clean_line(raw.decode("utf-8", errors="replace"))
         parts = path.split("/")
-        if not all(parts) or ".." in parts or ".git" in (p.lower() for p in parts):
+        if len(raw) > _MAX_PATH or not all(parts) or ".." in parts or ".git" in (p.lower() for p in parts):
             into.odd += 1
         elif path not in seen:
             seen.add(path)
