@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from envagent.repository import listing as listings
 from envagent.repository.conclusions import amounts, gpu, pythons, sizing, systems
+from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts
 from envagent.repository.model import Analysis, Requirements, Snapshot
 from envagent.repository.readers.registry import read_file
 from envagent.repository.workload import workload
-
-NOTHING_TELLS = "No file says what hardware is needed: a general-purpose machine without a GPU is assumed."
-EMPTY = "The repository has no files: a general-purpose machine without a GPU is assumed."
 
 _TOOLCHAINS = 5
 
@@ -26,10 +24,9 @@ def analyze(snapshot: Snapshot) -> Analysis:
         read_file(path, text, facts)
     listing = listings.survey(snapshot.entries)
     listings.read(snapshot.entries, listing, facts)
+
     accelerator = gpu.conclude(facts)
-    python = pythons.conclude(
-        facts, python_files=listing.languages.get("Python", 0) + listing.languages.get("Jupyter", 0)
-    )
+    python = pythons.conclude(facts, python_share=listing.share("Python", "Jupyter"))
     ram, ram_evidence = amounts.conclude(facts, "ram", "ram_gb")
     disk, disk_evidence = amounts.conclude(facts, "disk", "disk_gb")
     cores, cores_evidence = amounts.conclude(facts, "cores", "cpu_cores")
@@ -52,21 +49,37 @@ def analyze(snapshot: Snapshot) -> Analysis:
         python_version=python.version,
         special_requirements=special,
     )
-    evidence = (
-        *accelerator.evidence,
-        *python.evidence,
-        *ram_evidence,
-        *disk_evidence,
-        *cores_evidence,
-        *system_evidence,
-        *special_evidence,
-    )
-    silent = () if evidence else (NOTHING_TELLS if snapshot.entries else EMPTY,)
     return Analysis(
         requirements=requirements,
         sizing=sizing.size(requirements, facts, listing),
-        evidence=evidence,
-        assumptions=(*silent, *python.assumptions, *facts.notes),
+        evidence=(
+            *accelerator.evidence,
+            *python.evidence,
+            *ram_evidence,
+            *disk_evidence,
+            *cores_evidence,
+            *system_evidence,
+            *special_evidence,
+            *(evidence("toolchain", f"{t.name} {t.version}", t.spot, 1.0) for t in facts.toolchains[:_TOOLCHAINS]),
+        ),
+        assumptions=(*_unknown(requirements, snapshot), *python.assumptions, *facts.notes),
         languages=listing.languages,
         workload=workload(snapshot, requirements),
     )
+
+
+def _unknown(requirements: Requirements, snapshot: Snapshot) -> list[str]:
+    """What no file tells, in words for the person who must agree."""
+    if not snapshot.entries:
+        return ["The repository has no files; a small machine without a GPU is assumed."]
+    if not snapshot.files:
+        return ["No file in it tells what it needs; sizes follow from its languages alone."]
+    fields = {
+        "cores": requirements.cpu_cores,
+        "RAM": requirements.ram_gb,
+        "disk": requirements.disk_gb,
+        "operating system": requirements.os_type,
+        "GPU memory": requirements.gpu_memory_gb or not requirements.gpu_required,
+    }
+    missing = [name for name, value in fields.items() if not value]
+    return [f"Not documented, so sized by default: {', '.join(missing)}."] if missing else []

@@ -35,29 +35,27 @@ class Listing:
 
     Attributes:
         languages: file count per language, most first.
-        code_bytes: per language; 0 where sizes are unknown.
         total_bytes: of everything listed, borrowed code included; 0 where sizes are unknown.
-        files: everything listed.
     """
 
     languages: dict[str, int]
-    code_bytes: dict[str, int]
     total_bytes: int
-    files: int
+
+    def share(self, *names: str) -> float:
+        """The part of all source files that these languages make up."""
+        return sum(self.languages.get(name, 0) for name in names) / max(sum(self.languages.values()), 1)
 
 
 def survey(entries: Sequence[Entry]) -> Listing:
     """Count."""
     counts: Counter[str] = Counter()
-    size: Counter[str] = Counter()
     total = 0
     for entry in entries:
         total += entry.size or 0
-        language = _LANGUAGE_OF.get(entry.path.rpartition(".")[2].lower())
+        language = _LANGUAGE_OF.get(_ending(entry.path))
         if language is not None and not _BORROWED.search(entry.path):
             counts[language] += 1
-            size[language] += entry.size or 0
-    return Listing(dict(counts.most_common()), dict(size), total, len(entries))
+    return Listing(dict(counts.most_common()), total)
 
 
 def read(entries: Sequence[Entry], listing: Listing, facts: Facts) -> None:
@@ -68,8 +66,7 @@ def read(entries: Sequence[Entry], listing: Listing, facts: Facts) -> None:
         count = languages.get(language, 0)
         if not count:
             continue
-        ending = (".cu", ".cuh") if language == "CUDA" else (".hip",)
-        first = next(e.path for e in entries if e.path.lower().endswith(ending))
+        first = next(e.path for e in entries if _LANGUAGE_OF.get(_ending(e.path)) == language)
         share = count / max(native, 1)
         # Beside much Python a few kernels are a part of the job, not all of it.
         weight = (
@@ -83,9 +80,14 @@ def read(entries: Sequence[Entry], listing: Listing, facts: Facts) -> None:
         )
     hardware = sum(languages.get(name, 0) for name in _HARDWARE)
     if hardware >= 5 and hardware >= 0.2 * sum(languages.values()):
-        first = next(e.path for e in entries if e.path.lower().endswith((".v", ".sv", ".vhd", ".vhdl")))
+        first = next(e.path for e in entries if _LANGUAGE_OF.get(_ending(e.path)) in _HARDWARE)
         facts.specials.append(SpecialSign("fpga", 1.5, Spot(first, None, f"{hardware} files of hardware description")))
     _modules(entries, facts)
+
+
+def _ending(path: str) -> str:
+    stem, dot, ending = path.rpartition("/")[2].rpartition(".")
+    return ending.lower() if stem and dot else ""
 
 
 def _modules(entries: Sequence[Entry], facts: Facts) -> None:

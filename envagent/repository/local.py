@@ -33,14 +33,13 @@ def borrow(path: Path, private: Path) -> None:
             hint=f"make it whole first: git -C {path} repack -a -d, then remove {objects}/info/alternates",
         )
     for part in [objects / "pack", *(p for p in _children(objects) if _LOOSE.fullmatch(p.name))]:
-        _refuse_links(part, path)
+        for item in (part, *_children(part)):
+            _refuse_links(item, path)
         if part.is_dir():
             link = private / "objects" / part.name
             if link.is_dir():
                 link.rmdir()
             link.symlink_to(part.resolve(), target_is_directory=True)
-    for pack in _children(objects / "pack"):
-        _refuse_links(pack, path)
     (private / "HEAD").write_text(_text(own / "HEAD") or "ref: refs/heads/none\n")
     if packed := _packed_refs(common / "packed-refs"):
         (private / "packed-refs").write_bytes(packed)
@@ -90,7 +89,8 @@ def _linked_work_tree(path: Path, dot: Path) -> tuple[Path, Path]:
     own = (path / target).resolve() if target else path
     back = _text(own / "gitdir").strip()
     common = (own / (_text(own / "commondir").strip() or ".")).resolve()
-    if not back or Path(back).resolve() != dot or not _is_git(common):
+    known = own.parent == common / "worktrees" and back and Path(back).resolve() == dot
+    if not known or not _is_git(common):
         raise RepositoryRefused(
             f"{dot} leads to a repository elsewhere that does not know this folder",
             hint="give the URL or the path of that repository itself",

@@ -19,6 +19,7 @@ from envagent.repository.model import Evidence
 _PREFERENCE = ("3.11", "3.10", "3.12", "3.9", "3.8", "3.13", "3.7", "3.14", "3.6", "3.5", "2.7", "3.4")
 _WHEELS = 2
 _MERELY_USED = 0
+_A_PYTHON_REPOSITORY = 0.25
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class PythonConclusion:
     assumptions: tuple[str, ...]
 
 
-def conclude(facts: Facts, *, python_files: int) -> PythonConclusion:
+def conclude(facts: Facts, *, python_share: float) -> PythonConclusion:
     """Intersect and choose; None for a repository without Python manifests or statements."""
     signs = sorted(
         [*facts.pythons, *_wheel_signs(facts.packages)], key=lambda s: (-s.authority, s.spot.path.count("/"))
@@ -52,7 +53,8 @@ def conclude(facts: Facts, *, python_files: int) -> PythonConclusion:
         allowed = allowed & frozenset[str]().union(*(s.allowed for s in used))
         kept += used[:1]
     runtime = [p for p in facts.packages if p.scope in ("main", "component")]
-    if not kept and not (python_files and runtime):
+    bound = any(s.authority > _MERELY_USED for s in kept)
+    if not bound and (python_share < _A_PYTHON_REPOSITORY or not (kept or runtime)):
         return PythonConclusion(None, (), ())
     if not kept:
         assumptions.append("No Python bound was found; its unpinned packages install on any current version.")
