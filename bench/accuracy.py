@@ -2,8 +2,7 @@
 
     python bench/accuracy.py CORPUS                    a folder of <slug>/{files/,listing.txt,label.json}
     python bench/accuracy.py CORPUS --write out.jsonl  also write the predictions, one object a line
-    python bench/accuracy.py --own CLONES              the project's own twenty, from clones named owner+name
-    python bench/accuracy.py --synthetic               the made repositories of tests/fixtures/corpus/synthetic
+    python bench/accuracy.py --own CLONES              the project's own labels, on clones named owner+name
 
 A label is never input of the analyser; it is read after the prediction is made. Scores are means of: F1 of
 gpu_required and cuda_required, share of acceptable python_version and os_version, share of ram_gb and gpu_memory_gb
@@ -110,8 +109,10 @@ def _stored(corpus: Path) -> Iterator[tuple[str, Snapshot, dict[str, Any]]]:
         yield case.name, load_case(case), json.loads((case / "label.json").read_text(encoding="utf-8"))
 
 
-def _cloned(clones: Path) -> Iterator[tuple[str, Snapshot, dict[str, Any]]]:
+def _cloned(clones: Path, turn: int) -> Iterator[tuple[str, Snapshot, dict[str, Any]]]:
     for label in json.loads((FIXTURES / "own.json").read_text(encoding="utf-8"))["cases"]:
+        if label["round"] != turn:
+            continue
         folder = clones / label["repo"].replace("/", "+")
         folder = folder / "repo" if (folder / "repo").exists() else folder
         if folder.exists():
@@ -126,15 +127,12 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, nargs="?")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--own", type=Path, metavar="CLONES")
-    parser.add_argument("--synthetic", action="store_true")
     options = parser.parse_args()
     groups = []
     if options.corpus:
         groups.append((str(options.corpus), _stored(options.corpus)))
     if options.own:
-        groups.append(("own twenty", _cloned(options.own)))
-    if options.synthetic:
-        groups.append(("synthetic", _stored(FIXTURES / "synthetic")))
+        groups += [(f"own repositories, round {turn}", _cloned(options.own, turn)) for turn in (1, 2)]
     written = []
     for title, cases in groups:
         score = Score()
