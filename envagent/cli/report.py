@@ -191,15 +191,13 @@ def state_of(run: RunRecord, *, working: bool) -> RunStateName:
 
 
 def next_commands(run: RunRecord, *, working: bool) -> list[str]:
-    """List the commands that make sense now."""
-    if run.state == RunState.TORN_DOWN:
-        return []
-    if working:
-        return [f"envagent status {run.run_id}"]
-    remove = f"envagent teardown {run.run_id}"
+    """List the commands that make sense now, likeliest first."""
+    look, remove = f"envagent status {run.run_id}", f"envagent teardown {run.run_id}"
+    if run.state == RunState.TORN_DOWN or working:
+        return [look]
     if run.teardown_at is not None or run.state == RunState.SUCCEEDED:
-        return [remove]
-    return [f"envagent resume {run.run_id}", remove]
+        return [remove, look]
+    return [f"envagent resume {run.run_id}", remove, look]
 
 
 def error_part(stored: str | None, run_id: str) -> ErrorPart | None:

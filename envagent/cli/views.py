@@ -28,6 +28,13 @@ from envagent.cli.text import printable
 
 MOST_ALTERNATIVES = 5
 
+FOR = {
+    "resume": "goes on where it stopped",
+    "teardown": "removes everything that it made",
+    "status": "shows every step, decision and resource",
+}
+"""What each of the commands that follow a run is for."""
+
 STATE_STYLES = {
     "succeeded": "green",
     "present": "green",
@@ -171,15 +178,15 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     if run.error is not None:
         terminal.line()
         show_error(terminal, run.error, hint=run.state != "torn_down")
-    show_next(terminal, run)
+    show_next(terminal, run, but="status")
 
 
-def show_next(terminal: Terminal, run: RunDocument) -> None:
-    """Print the commands that make sense now."""
-    if run.next:
+def show_next(terminal: Terminal, run: RunDocument, *, but: str = "") -> None:
+    """Print the commands that make sense now, and what each is for; `but` is the one being carried out."""
+    commands = [(one, FOR[one.split()[1]]) for one in run.next if one.split()[1] != but]
+    if commands:
         terminal.line(("next:", "bold"))
-        for command in run.next:
-            terminal.line(f"  {command}")
+        show_table(terminal, commands)
 
 
 def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:

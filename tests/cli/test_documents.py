@@ -177,7 +177,7 @@ def test_what_is_removed_is_said_to_be() -> None:
     assert document.server is not None
     assert (document.lease.status, document.server.status) == ("DELETED", "DELETED")
     assert (document.ssh, document.floating_ip, document.fixed_ip) == (None, None, None)
-    assert document.next == []
+    assert document.next == ["envagent status k3j9x2m4qa"]
 
 
 def test_every_step_has_a_summary() -> None:

@@ -36,7 +36,8 @@ def test_the_block_after_a_failure(cli: Cli, repository: Path, sandbox: Sandbox)
         [one] = [one for one in document["resources"] if one["kind"] == kind and one["state"] == "present"]
         assert one["id"] in block
     assert document["cost"]["lease_end"][:10] in block or " UTC" in block
-    assert block.rstrip().endswith(f"next:\n  envagent resume {run_id}\n  envagent teardown {run_id}")
+    commands = [line.split("  ")[1] for line in block.partition("next:\n")[2].splitlines()]
+    assert commands == [f"envagent {verb} {run_id}" for verb in ("resume", "teardown", "status")]
     for text in (ended.err, cli("status", run_id).out):
         assert not set(text) & {"\x1b", "\x07", "\u202e"}
     assert ended.out.isascii()

@@ -107,7 +107,7 @@ def test_the_document_of_a_run(cli: Cli, repository: Path) -> None:
     assert document["plan"]["hours"] == 5
     assert document["cost"]["su_estimate"] == 5 * document["cost"]["su_per_hour"]
     assert document["cost"]["charged_now"] is True
-    assert document["next"] == [f"envagent teardown {document['run_id']}"]
+    assert document["next"] == [f"envagent {verb} {document['run_id']}" for verb in ("teardown", "status")]
     assert cli("status", document["run_id"], "--json").document.keys() == document.keys()
 
     listed = cli("status", "--json").document

@@ -118,7 +118,7 @@ def test_a_killed_run_is_interrupted_and_goes_on(cli: Cli, repository: Path, san
     assert running.wait() == -signal.SIGKILL
     document = cli("status", run_id, "--json").document
     assert document["state"] == "interrupted"
-    assert document["next"] == [f"envagent resume {run_id}", f"envagent teardown {run_id}"]
+    assert document["next"] == [f"envagent {verb} {run_id}" for verb in ("resume", "teardown", "status")]
     sandbox.speed(1000)
     assert cli("resume", "last", "--json").document["run_id"] == run_id
     assert cli("teardown", run_id).code == 0
