@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import selectors
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -65,7 +67,8 @@ _NEUTRAL = {
 }
 _LOOK_EVERY = 0.1
 _MAX_STDERR = 64 * 1024
-_MAX_ALLOCATION = "1g"
+_MAX_ALLOCATION = "512m"
+_MAX_MEMORY = 768 << 20
 
 
 class Cancelled(Exception):
@@ -171,7 +174,7 @@ class Git:
         if not protocols:
             environment["GIT_NO_LAZY_FETCH"] = "1"
         try:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 command,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
@@ -182,6 +185,11 @@ class Git:
             )
         except FileNotFoundError as error:
             raise RepositoryRefused("git is not installed", hint="install git 2.30 or newer") from error
+        if sys.platform == "linux":
+            # Many small allocations; files that git maps do not count.
+            with contextlib.suppress(OSError):
+                resource.prlimit(child.pid, resource.RLIMIT_DATA, (_MAX_MEMORY, _MAX_MEMORY))
+        return child
 
     def _attend(self, child: subprocess.Popen[bytes], take: Callable[[bytes], bool]) -> tuple[bool, str]:
         """Pump both outputs under all limits; gives whether `take` stopped it, and what it said."""

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables read best one trap a line
 """Commits whose trees are traps: paths that climb, links to secrets, bombs, names that deceive.
 
 Each is read twice: as a folder of this machine, and over the network from git daemon.
