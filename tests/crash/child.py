@@ -284,7 +284,9 @@ def _become(
 
 
 def preload(world: World) -> None:
-    """Import here what a command imports, found by running one; then every child starts warm."""
+    """Import here what a command imports, found by running one; then every child starts warm. Done once."""
+    if EMPTY_JOURNAL.exists():
+        return
     home = Home.make(world, "preload")
     names = home.folder / "modules"
 

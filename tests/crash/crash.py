@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tests.crash import sweep
@@ -32,6 +32,8 @@ class Kill:
 
     phase: Literal["run", "teardown", "pair"]
     strike: Strike
+    seconds: int | None = None
+    """How many second kills of a pair are tried; None for all."""
 
     def __str__(self) -> str:
         return f"{self.phase}: {self.strike}"
@@ -72,8 +74,9 @@ def try_kill(world: World, kill: Kill) -> list[Outcome]:
     first, resumed = _kill_run(world, kill)
     if resumed is None:
         return [first]
-    seconds = [one for one in resumed.exchanges if one.writes or "/servers/detail" in one.path or _lists(one)]
-    return [first, *(_again(lambda one=one: _kill_run(world, kill, one)[0]) for one in strikes(seconds, 0))]  # type: ignore[misc]
+    boundaries = [one for one in resumed.exchanges if one.writes or "/servers/detail" in one.path or _lists(one)]
+    seconds = Options(sample=kill.seconds).choose(strikes(boundaries, 0))
+    return [first, *(_again(lambda one=one: _kill_run(world, kill, one)[0]) for one in seconds)]  # type: ignore[misc]
 
 
 def _lists(exchange: Exchange) -> bool:
@@ -102,7 +105,7 @@ def _kill_run(world: World, kill: Kill, second: Strike | None = None) -> tuple[O
     kept = judge.at_most_one(run_id)
     if run_id is None:  # killed before the run was stored: there is nothing to resume, and nothing was made
         judge.gone()
-        return _outcome(name, judge, 0), None
+        return judge.verdict(name), None
     if second is not None:
         commands.append(home.call("resume", run_id, "--yes", strikes=[second]))
         if not commands[-1].struck:
@@ -123,7 +126,7 @@ def _kill_run(world: World, kill: Kill, second: Strike | None = None) -> tuple[O
     judge.sends_are_intended(home, [*commands, resumed, removed])
     world.act("mate", "nova", "DELETE", f"/os-keypairs/envagent-{run_id}")
     home.remove()
-    return _outcome(name, judge, int(resumed.code == 0)), resumed
+    return judge.verdict(name, int(resumed.code == 0)), resumed
 
 
 def _kill_teardown(world: World, kill: Kill) -> Outcome:
@@ -142,7 +145,7 @@ def _kill_teardown(world: World, kill: Kill) -> Outcome:
     judge.log_is_clean()
     judge.sends_are_intended(home, [ran, killed, removed])
     home.remove()
-    return _outcome(str(kill), judge, int(removed.code == 0))
+    return judge.verdict(str(kill), int(removed.code == 0))
 
 
 def _merged(one: Ids, other: Ids, judge: Judge) -> Ids:
@@ -151,17 +154,23 @@ def _merged(one: Ids, other: Ids, judge: Judge) -> Ids:
     return other
 
 
-def _outcome(name: str, judge: Judge, resumed: int) -> Outcome:
-    return Outcome(name, resumed=resumed, doubles=judge.doubles, leftovers=judge.leftovers, violations=judge.violations)
+def attempt(options: Options, *, pairs: int | None = None) -> list[Outcome]:
+    """Try the points; of the pairs, so many, each with one second kill."""
+    points = sweep.in_world(discover)
+    chosen = options.choose(points if pairs is None else [one for one in points if one.phase != "pair"])
+    if pairs is not None:
+        firsts = [replace(one, seconds=1) for one in points if one.phase == "pair"]
+        chosen += replace(options, sample=pairs).choose(firsts)
+    outcomes = sweep.run(chosen, try_kill, options)
+    for one in outcomes:
+        one.optional = one.point.startswith("pair")
+    return outcomes
 
 
 def main(options: Options) -> int:
     """Sweep."""
     began = time.monotonic()
-    points = options.choose(sweep.in_world(discover))
-    outcomes = sweep.run(points, try_kill, options)
-    certain = all(one.reached or one.point.startswith("pair") for one in outcomes)
-    return max(sweep.report("crash", outcomes, began, all_reached=False), 0 if certain else 1)
+    return sweep.report("crash", attempt(options), began)
 
 
 if __name__ == "__main__":

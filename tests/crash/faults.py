@@ -160,10 +160,8 @@ def try_case(world: World, case: Case) -> list[Outcome]:
     judge.log_is_clean()
     judge.sends_are_intended(home, commands)
     home.remove()
-    outcome = Outcome(
-        str(case), reached, resumed, judge.doubles, judge.leftovers, judge.violations, [f"{case.phase} {resumed}"]
-    )
-    return [outcome]
+    ended = "resumed" if resumed else "went on"
+    return [judge.verdict(str(case), resumed, f"{case.phase}: {ended}", reached=reached, optional=True)]
 
 
 def _under_fault(world: World, case: Case, home: Home, argv: Iterable[str], judge: Judge) -> Ended:
@@ -188,12 +186,16 @@ def _struck(world: World) -> bool:
     return bool(first["seen"] >= first["nth"])
 
 
+def attempt(options: Options) -> list[Outcome]:
+    """Try the points that the options choose."""
+    cases = options.choose(sweep.in_world(discover, speed=SPEED))
+    return sweep.run(cases, try_case, options, speed=SPEED)
+
+
 def main(options: Options) -> int:
     """Sweep."""
     began = time.monotonic()
-    cases = options.choose(sweep.in_world(discover, speed=SPEED))
-    outcomes = sweep.run(cases, try_case, options, speed=SPEED)
-    return sweep.report("faults", outcomes, began, all_reached=False)
+    return sweep.report("faults", attempt(options), began)
 
 
 if __name__ == "__main__":

@@ -44,11 +44,13 @@ class Round:
     """One round."""
 
     seed: int
-    hands: int
-    """2 or 8 on one run; CROWD runs of their own."""
+    hands: int = 0
+    """So many on one run,"""
+    runs: int = 0
+    """or so many runs at once."""
 
     def __str__(self) -> str:
-        return f"round {self.seed}: {self.hands} {'runs' if self.hands == CROWD else 'hands'}"
+        return f"round {self.seed}: {self.hands or self.runs} {'hands' if self.hands else 'runs'}"
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Gate:
 
 def try_round(world: World, one: Round) -> list[Outcome]:
     """Try a round."""
-    return [_crowd(world, one) if one.hands == CROWD else _hands(world, one)]
+    return [_hands(world, one) if one.hands else _crowd(world, one)]
 
 
 def _hands(world: World, one: Round) -> Outcome:
@@ -115,7 +117,7 @@ def _hands(world: World, one: Round) -> Outcome:
     judge.log_is_clean()
     judge.sends_are_intended(home, commands)
     home.remove()
-    return Outcome(str(one), True, len(going), judge.doubles, judge.leftovers, judge.violations, [f"{one.hands} hands"])
+    return judge.verdict(str(one), len(going), f"{one.hands} hands")
 
 
 def _crowd(world: World, one: Round) -> Outcome:
@@ -123,27 +125,27 @@ def _crowd(world: World, one: Round) -> Outcome:
     home = Home.make(world, "crowd")
     judge = Judge(world)
     gate = Gate()
-    for number in range(CROWD):
+    for number in range(one.runs):
         strikes = [dice.choice(MOMENTS)] if number % 3 == 0 else []
         argv = ("run", str(world.repository), "--yes", "--server-name", SERVER_NAME)
         gate.held.append(home.start(*argv, strikes=strikes, before=gate.hold))
     begun = gate.open(CROWD_SECONDS)
     for number, each in enumerate(begun):
         expected = each.signal == signal.SIGKILL if number % 3 == 0 else each.code == 0
-        judge.expect(expected, f"a run among {CROWD}: {each}")
+        judge.expect(expected, f"a run among {one.runs}: {each}")
     ids = [row[0] for row in home.rows("SELECT run_id FROM runs")]
     ended = [*begun, *_all_at_once(home, "resume", ids), *_all_at_once(home, "resume", ids)]
     for each in ended[len(begun) :]:
-        judge.expect(each.code == 0, f"a resume among {CROWD}: {each}")
+        judge.expect(each.code == 0, f"a resume among {one.runs}: {each}")
     _each_has_its_own(world, judge, ids)
     removed = _all_at_once(home, "teardown", ids)
     for each in removed:
-        judge.expect(each.code == 0, f"a teardown among {CROWD}: {each}")
+        judge.expect(each.code == 0, f"a teardown among {one.runs}: {each}")
     judge.gone()
     judge.log_is_clean(most=len(ids))
     judge.sends_are_intended(home, [*ended, *removed])
     home.remove()
-    return Outcome(str(one), True, len(ids), judge.doubles, judge.leftovers, judge.violations, [f"{CROWD} runs"])
+    return judge.verdict(str(one), len(ids), f"{one.runs} runs")
 
 
 def _all_at_once(home: Home, verb: str, ids: list[str]) -> list[Ended]:
@@ -176,17 +178,21 @@ def rounds(options: Options) -> list[Round]:
     """Draw the rounds: 2 and 8 hands by turns, every tenth a crowd."""
     found = []
     for number in range(1, (options.rounds or ROUNDS) + 1):
-        hands = CROWD if number % 10 == 0 else 8 if number % 2 == 0 else 2
-        found.append(Round(options.seed * 100_000 + number, hands))
+        seed = options.seed * 100_000 + number
+        found.append(Round(seed, runs=CROWD) if number % 10 == 0 else Round(seed, hands=8 if number % 2 == 0 else 2))
     return found
+
+
+def attempt(options: Options) -> list[Outcome]:
+    """Try the points that the options choose."""
+    sweep.in_world(lambda world: [], speed=SPEED)
+    return sweep.run(options.choose(rounds(options)), try_round, options, speed=SPEED)
 
 
 def main(options: Options) -> int:
     """Sweep."""
     began = time.monotonic()
-    sweep.in_world(lambda world: [], speed=SPEED)
-    outcomes = sweep.run(options.choose(rounds(options)), try_round, options, speed=SPEED)
-    return sweep.report("hands", outcomes, began)
+    return sweep.report("hands", attempt(options), began)
 
 
 if __name__ == "__main__":

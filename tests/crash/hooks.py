@@ -116,7 +116,13 @@ class Watch:
             self._strike("before", exchange)
             if exchange.writes:
                 self._check_recorded(exchange, urlsplit(request.url).path)
-            self.write(event="send", method=exchange.method, path=exchange.path, occurrence=exchange.occurrence)
+            self.write(
+                event="send",
+                method=exchange.method,
+                path=exchange.path,
+                occurrence=exchange.occurrence,
+                at=time.time(),
+            )
             try:
                 response = send(session, request, *args, **options)
             except BaseException as error:

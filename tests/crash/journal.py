@@ -397,15 +397,11 @@ def play(world: World, name: str) -> list[Outcome]:
     resumed = sum(one.argv[0] == "resume" and one.code == 0 for one in commands)
     refused = sum(one.code == 10 for one in commands)
     tags = ["exit 10"] * refused or ["no harm"]
-    return [Outcome(name, True, resumed, judge.doubles, judge.leftovers, judge.violations, tags)]
+    return [judge.verdict(name, resumed, *tags)]
 
 
-def main(options: Options) -> int:
-    """Sweep: the kills, then the scenarios."""
-    began = time.monotonic()
-    if options.store:
-        sys.stdout.write("\n".join(str(path) for path in sweep.in_world(store, speed=SPEED)) + "\n")
-        return 0
+def attempt(options: Options) -> list[Outcome]:
+    """Kill so many children as there are rounds, then play the scenarios that the options choose."""
     kills = options.rounds if options.rounds is not None else KILLS
     outcomes = sweep.in_world(
         lambda world: [
@@ -414,8 +410,16 @@ def main(options: Options) -> int:
         ],
         speed=SPEED,
     )
-    outcomes += sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
-    return sweep.report("journal", outcomes, began)
+    return outcomes + sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
+
+
+def main(options: Options) -> int:
+    """Sweep: the kills, then the scenarios."""
+    began = time.monotonic()
+    if options.store:
+        sys.stdout.write("\n".join(str(path) for path in sweep.in_world(store, speed=SPEED)) + "\n")
+        return 0
+    return sweep.report("journal", attempt(options), began)
 
 
 if __name__ == "__main__":

@@ -120,11 +120,9 @@ def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
     world.faults()
     lateness = _lateness(judge, drawn.kind, commands[0])
     home.remove()
-    outcome = Outcome(
-        str(schedule), True, drawn.killed, judge.doubles, judge.leftovers, judge.violations, [drawn.silence]
-    )
-    if lateness is None and not judge.violations:
-        outcome.violations.append("the late creation never came")
+    if lateness is None:
+        judge.expect(bool(judge.violations), "the late creation never came")
+    outcome = judge.verdict(str(schedule), int(drawn.killed), drawn.silence)
     return outcome, lateness
 
 
@@ -147,13 +145,17 @@ def _collection(what: str) -> str:
     return what.split()[1].rsplit("/", 1)[-1]
 
 
+def attempt(options: Options) -> list[Outcome]:
+    """Try the points that the options choose."""
+    schedules = [Schedule(options.seed * 100_000 + number) for number in range(options.rounds or ROUNDS)]
+    sweep.in_world(lambda world: [], speed=SPEED)
+    return sweep.run(options.choose(schedules), try_schedule, options, speed=SPEED)
+
+
 def main(options: Options) -> int:
     """Sweep."""
     began = time.monotonic()
-    schedules = [Schedule(options.seed * 100_000 + number) for number in range(options.rounds or ROUNDS)]
-    sweep.in_world(lambda world: [], speed=SPEED)
-    outcomes = sweep.run(options.choose(schedules), try_schedule, options, speed=SPEED)
-    return sweep.report("late", outcomes, began)
+    return sweep.report("late", attempt(options), began)
 
 
 if __name__ == "__main__":

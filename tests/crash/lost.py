@@ -390,15 +390,19 @@ def play(world: World, name: str) -> list[Outcome]:
     world.mate.list("lease")
     home.remove()
     resumed = sum(one.argv[0] == "resume" and one.code == 0 for one in stage.commands)
-    return [Outcome(name, True, resumed, judge.doubles, judge.leftovers, judge.violations)]
+    return [judge.verdict(name, resumed)]
+
+
+def attempt(options: Options) -> list[Outcome]:
+    """Try the points that the options choose."""
+    sweep.in_world(lambda world: [], speed=SPEED)
+    return sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
 
 
 def main(options: Options) -> int:
     """Sweep."""
     began = time.monotonic()
-    sweep.in_world(lambda world: [], speed=SPEED)
-    outcomes = sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
-    return sweep.report("lost", outcomes, began)
+    return sweep.report("lost", attempt(options), began)
 
 
 if __name__ == "__main__":

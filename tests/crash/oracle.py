@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.crash.child import Ended, Home
 from tests.crash.hooks import KIND_OF_POST
+from tests.crash.sweep import Outcome
 from tests.crash.world import Json, World
 
 OURS = ("lease", "server", "floating_ip", "keypair")
@@ -44,6 +45,21 @@ class Judge:
         """Note a violation unless something is so."""
         if not truth:
             self.blame(violation)
+
+    def verdict(
+        self, point: str, resumed: int = 0, *tags: str, reached: bool = True, optional: bool = False
+    ) -> Outcome:
+        """Sum up."""
+        return Outcome(
+            point,
+            reached=reached,
+            optional=optional,
+            resumed=resumed,
+            doubles=self.doubles,
+            leftovers=self.leftovers,
+            violations=list(dict.fromkeys(self.violations)),
+            tags=list(tags),
+        )
 
     # What is in the project
 

@@ -43,6 +43,9 @@ LOUD = {
 }
 
 Scenario = Callable[[World, Home, Judge], list[Ended]]
+"""One way in which a run goes well or wrong; gives its commands."""
+
+Play = Callable[[World, Home, Judge], None]
 
 
 def _loudly() -> None:
@@ -64,7 +67,7 @@ def _with_a_bug() -> None:
     _loudly()
 
 
-def _ways(world: World) -> dict[str, Scenario]:
+def _ways() -> dict[str, Scenario]:
     """The ways in which a run goes well or wrong."""
 
     def plain(*faults: dict[str, Any]) -> Scenario:
@@ -137,23 +140,23 @@ def _ways(world: World) -> dict[str, Scenario]:
     }
 
 
-def canaries_stay(world: World, home: Home, judge: Judge) -> int:
-    """Let runs go wrong in every way, and search; gives how many ways."""
-    home.environment |= LOUD
-    ways = _ways(world)
-    for refuses in (True, False):
+def _canaries(name: str, way: Scenario, *, refuses: bool) -> Play:
+    """Let a run go one way, and search."""
+
+    def search(world: World, home: Home, judge: Judge) -> None:
+        home.environment |= LOUD
         with chat_server("a reason", refuses=refuses) as url:
             home.environment["ENVAGENT_AI__BASE_URL"] = url
-            for name, play in ways.items():
-                ended = play(world, home, judge)
-                judge.expect(all(one.code != 1 or name == "a bug" for one in ended), f"{name}: {ended}")
-                run_id = home.run_id()
-                if run_id is not None:
-                    ended.append(_watched(judge, world, home, "status", run_id, "--json"))
-                    ended.append(_watched(judge, world, home, "teardown", run_id, "--yes"))
-                    judge.expect(ended[-1].code in (0, 10), f"{name}: {ended[-1]}")
-                _search(judge, world, home, name, ended)
-    return 2 * len(ways)
+            ended = way(world, home, judge)
+            judge.expect(all(one.code != 1 or name == "a bug" for one in ended), f"{name}: {ended}")
+            run_id = home.run_id()
+            if run_id is not None:
+                ended.append(_watched(judge, world, home, "status", run_id, "--json"))
+                ended.append(_watched(judge, world, home, "teardown", run_id, "--yes"))
+                judge.expect(ended[-1].code == 0, f"{name}: {ended[-1]}")
+            _search(judge, world, home, name, ended)
+
+    return search
 
 
 def _watched(judge: Judge, world: World, home: Home, *argv: str) -> Ended:
@@ -208,7 +211,7 @@ def _open_to_all() -> None:
     os.umask(0)
 
 
-def modes_are_private(world: World, home: Home, judge: Judge) -> int:
+def modes_are_private(world: World, home: Home, judge: Judge) -> None:
     """Under umask 000, every file is for its owner alone."""
     home.remove()
     home.folder.mkdir(mode=0o700)
@@ -227,31 +230,15 @@ def modes_are_private(world: World, home: Home, judge: Judge) -> int:
             mode = path.lstat().st_mode & 0o777
             wanted = 0o700 if path.is_dir() else 0o600
             judge.expect(bool(harness) or mode == wanted, f"{path.relative_to(home.folder)} is {mode:o}")
-    return 1
 
 
-def _escapes_of(source: str) -> Callable[[World, Home, Judge], int]:
-    def play(world: World, home: Home, judge: Judge) -> int:
-        escapes.from_source(source)(world, home, judge)
-        return 1
-
-    return play
-
-
-def _counted(play: Callable[[World, Home, Judge], None]) -> Callable[[World, Home, Judge], int]:
-    def counted(world: World, home: Home, judge: Judge) -> int:
-        play(world, home, judge)
-        return 1
-
-    return counted
-
-
-SCENARIOS: dict[str, Callable[[World, Home, Judge], int]] = {
-    "canaries stay where they are": canaries_stay,
+SCENARIOS: dict[str, Play] = {
     "modes are private under umask 000": modes_are_private,
-    **{f"escapes of {source} do not arrive": _escapes_of(source) for source in escapes.SOURCES},
-    "escapes of the AI do not arrive": _counted(escapes.from_the_ai),
-    "escapes of a lease's name do not arrive": _counted(escapes.from_a_lease),
+    **{f"escapes of {source} do not arrive": escapes.from_source(source) for source in escapes.SOURCES},
+    "escapes of the AI do not arrive": escapes.from_the_ai,
+    "escapes of a lease's name do not arrive": escapes.from_a_lease,
+    **{f"canaries: {name}": _canaries(name, way, refuses=False) for name, way in _ways().items()},
+    **{f"canaries, the AI refuses: {name}": _canaries(name, way, refuses=True) for name, way in _ways().items()},
 }
 
 
@@ -259,19 +246,23 @@ def play(world: World, name: str) -> list[Outcome]:
     """Play one scenario and judge."""
     home = Home.make(world, "secrets")
     judge = Judge(world)
-    ways = SCENARIOS[name](world, home, judge)
+    SCENARIOS[name](world, home, judge)
     time.sleep(0.05)
     judge.gone()
     home.remove()
-    return [Outcome(name, True, 0, judge.doubles, judge.leftovers, sorted(set(judge.violations)), ["ways"] * ways)]
+    return [judge.verdict(name)]
+
+
+def attempt(options: Options) -> list[Outcome]:
+    """Try the points that the options choose."""
+    sweep.in_world(lambda world: [], speed=SPEED)
+    return sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
 
 
 def main(options: Options) -> int:
     """Sweep."""
     began = time.monotonic()
-    sweep.in_world(lambda world: [], speed=SPEED)
-    outcomes = sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
-    return sweep.report("secrets", outcomes, began)
+    return sweep.report("secrets", attempt(options), began)
 
 
 if __name__ == "__main__":
