@@ -188,7 +188,7 @@ def login_failed(error: keystone_errors.ClientException, credentials: Credential
     words = unwrap(response.text)[1] if response is not None else ""
     status = error.http_status
     said, request_id = words or None, error.request_id
-    if status >= 500 or status in (408, 429):
+    if status >= 500 or status in (408, 413, 425, 429):
         retry_after = Answer.read("identity", "GET", response).retry_after if response is not None else None
         return CloudUnreachable(
             f"cannot log in to {where}: the login service fails at the moment (HTTP {status})",
