@@ -1,0 +1,219 @@
+"""Do the tests notice when a safeguard is taken out? Mutations of the engine, one at a time, in a copy of the project.
+
+    python -m tests.crash.mutants [--only "adoption"] [--sample 40 --seed 1] [--workers 2]
+
+The first mutations are chosen by hand (mutations.toml): each takes out one rule that keeps runs single and nothing
+left behind. The others are made from the code: comparisons turned, conditions and statements dropped, numbers moved by
+one. A mutant is killed by the first of: the engine's unit tests, the simulation, the bounded crash sweeps. At least
+90 % must be.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.crash.sweep import Options
+
+ROOT = Path(__file__).parents[2]
+ENGINE = "envagent/engine"
+FILES = tuple(f"{ENGINE}/{name}.py" for name in ("intents", "runner", "teardown", "journal"))
+GENERATED = 80
+WANTED = 0.9
+
+FAST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout", "60")
+JUDGES: tuple[tuple[str, ...], ...] = (
+    (*FAST, "tests/unit/engine"),
+    (*FAST, "tests/simulation"),
+    (sys.executable, "-m", "tests.crash.bounded", "--only", "crash"),
+    (sys.executable, "-m", "tests.crash.bounded", "--only", "late"),
+    (sys.executable, "-m", "tests.crash.bounded", "--only", "lost"),
+    (sys.executable, "-m", "tests.crash.bounded", "--only", "hands"),
+    (sys.executable, "-m", "tests.crash.bounded", "--only", "journal"),
+)
+LONGEST = 400.0
+"""Seconds for one judge; a mutant that hangs is noticed."""
+
+REPORTING = {"note", "_announce", "_tell", "_listener", "report", "warn", "announce"}
+"""Calls that tell the user something: what happens in the cloud does not depend on them."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one file."""
+
+    name: str
+    file: str
+    text: str
+    """The file's text with the change."""
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}: {self.name}"
+
+
+@dataclass
+class Verdicts:
+    """What became of the mutants."""
+
+    killed: dict[str, str] = field(default_factory=dict)
+    survived: list[str] = field(default_factory=list)
+
+
+# By hand
+
+BY_HAND = Path(__file__).with_name("mutations.toml")
+
+
+def by_hand() -> Iterator[Mutant]:
+    """Make the chosen mutants; one that no longer fits the code is an error, so that the list stays true."""
+    for one in tomllib.loads(BY_HAND.read_text("utf-8"))["mutation"]:
+        file = f"{ENGINE}/{one['file']}"
+        text = (ROOT / file).read_text("utf-8")
+        if text.count(one["old"]) != 1:
+            raise SystemExit(f"mutation {one['name']!r} fits {text.count(one['old'])} places of {file}: adapt it")
+        yield Mutant(one["name"], file, text.replace(one["old"], one["new"]))
+
+
+# Made from the code
+
+TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+
+
+def generated() -> Iterator[Mutant]:
+    """Make every mutant that the rules below allow."""
+    for file in FILES:
+        tree = ast.parse((ROOT / file).read_text("utf-8"))
+        for function in _functions(tree):
+            for number, node in enumerate(ast.walk(function)):
+                for what, change in _changes(node):
+                    other = copy.deepcopy(tree)
+                    twin = next(one for one in _functions(other) if one.lineno == function.lineno)
+                    change(list(ast.walk(twin))[number])
+                    line = getattr(node, "lineno", function.lineno)
+                    text = ast.unparse(ast.fix_missing_locations(other)) + "\n"
+                    yield Mutant(f"{function.name}, line {line}: {what}", file, text)
+
+
+Change = Callable[[Any], None]
+
+
+def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and not _is_overload(node)]
+
+
+def _is_overload(node: ast.FunctionDef) -> bool:
+    return len(node.body) == 1 and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
+    """Give the changes that a node allows, each with its name."""
+    match node:
+        case ast.Compare(ops=[operator]) if type(operator) in TURNED:
+            turned = TURNED[type(operator)]
+            yield f"{type(operator).__name__} becomes {turned.__name__}", lambda one: one.ops.__setitem__(0, turned())
+        case ast.BoolOp(op=operator):
+            other = ast.Or if isinstance(operator, ast.And) else ast.And
+            yield f"{type(operator).__name__} becomes {other.__name__}", lambda one: setattr(one, "op", other())
+        case ast.If():
+            yield "the condition is always true", lambda one: setattr(one, "test", ast.Constant(True))
+            yield "the condition is never true", lambda one: setattr(one, "test", ast.Constant(False))
+        case ast.Constant(value=int() as value) if not isinstance(value, bool) and value < 0o400:
+            yield f"{value} becomes {value + 1}", lambda one: setattr(one, "value", one.value + 1)
+        case ast.Expr(value=ast.Call(func=called)) if _name(called) not in REPORTING:
+            yield f"{_name(called)}() is dropped", lambda one: setattr(one, "value", ast.Constant(None))
+
+
+def _name(called: ast.expr) -> str:
+    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else "?"
+
+
+# Judging
+
+
+def judge(mutant: Mutant, folder: Path) -> str | None:
+    """Put the mutant into the copy and let the tests speak; which judge killed it, None when none did."""
+    target = folder / mutant.file
+    target.write_text(mutant.text, "utf-8")
+    try:
+        for command in JUDGES:
+            if not _passes(command, folder):
+                return command[-1]
+        return None
+    finally:
+        shutil.copy(ROOT / mutant.file, target)
+
+
+def _passes(command: tuple[str, ...], folder: Path) -> bool:
+    surroundings = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
+    try:
+        done = subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, check=False, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def copy_project(folder: Path) -> None:
+    """Copy what the tests need."""
+    for name in ("envagent", "steps", "migrations", "tests", "pyproject.toml"):
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "corpus")
+            shutil.copytree(source, folder / name, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+
+
+def main(options: Options) -> int:
+    """Try the chosen mutants and a sample of the generated ones; print which were killed by what."""
+    began = time.monotonic()
+    mutants = [one for one in by_hand() if options.only in str(one)]
+    sampled = Options(seed=options.seed, only=options.only, sample=options.sample or GENERATED)
+    mutants += sampled.choose(list(generated())) if options.rounds != 0 else []
+    verdicts = Verdicts()
+    with tempfile.TemporaryDirectory(prefix="envagent-mutants-") as name:
+        folder = Path(name)
+        copy_project(folder)
+        for command in JUDGES:
+            if not _passes(command, folder):
+                raise SystemExit(f"the unchanged project does not pass: {' '.join(command)}")
+        for number, mutant in enumerate(mutants, 1):
+            by = judge(mutant, folder)
+            if by is None:
+                verdicts.survived.append(str(mutant))
+            else:
+                verdicts.killed[str(mutant)] = by
+            sys.stdout.write(f"{number}/{len(mutants)} {'SURVIVED' if by is None else f'killed by {by}'}: {mutant}\n")
+            sys.stdout.flush()
+    share = len(verdicts.killed) / max(1, len(mutants))
+    sys.stdout.write(
+        f"mutants: {len(mutants)} tried in {time.monotonic() - began:.0f} s\n"
+        f"  killed   {len(verdicts.killed)} ({share:.0%})\n"
+        f"  survived {len(verdicts.survived)}\n"
+    )
+    return 0 if share >= WANTED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Options.read("mutants")))
