@@ -56,7 +56,7 @@ class Limits:
     transfer_bytes: int = 300 << 20
     entries: int = 200_000
     file_bytes: int = 256 << 10
-    total_bytes: int = 6 << 20
+    total_bytes: int = 2 << 20
 
 
 def fetch(

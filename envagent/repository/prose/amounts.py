@@ -69,6 +69,7 @@ _GPU_LEFT = one_of(
 )
 _GPU_RIGHT = one_of(r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)")
 _HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
+_DIGIT = re.compile(r"\d")
 _JOINED_MODEL = re.compile(r"\b((?:[AHVBLP]|MI)\d{2,3}X?)(?:-[A-Z]+\d?)?-(?=\d{2,3} ?G)(\b)?", re.IGNORECASE)
 _RATE = one_of(
     r"\s*(?:/s|/sec|ps\b|bandwidth|link|nic|ethernet|infiniband)",
@@ -108,7 +109,7 @@ _AROUND = 1.15
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     """Every amount in the sentence whose meaning its neighbours tell."""
     text = _JOINED_MODEL.sub(r"\1 \2", sentence.text)
-    if sentence.kind == "code" or not any(c.isdigit() for c in text):
+    if sentence.kind == "code" or _DIGIT.search(text) is None:
         return
     spot = Spot(sentence.path, sentence.line, quote(text))
     stance = _stance(text, place)

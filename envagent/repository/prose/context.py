@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from envagent.repository.choose import is_translation
 from envagent.repository.documents import Sentence
@@ -127,21 +128,27 @@ def document_weight(path: str) -> float:
 
 def standing(sentence: Sentence) -> Standing:
     """Judge a sentence by its headings, its own words of place, and its document."""
-    # The title of the main readme names the repository; that of another page names its subject.
-    headings = sentence.headings[1:] if "/" not in sentence.path and sentence.headings else sentence.headings
-    trail = " / ".join(sentence.headings if len(sentence.headings) == 1 else headings)
-    required = _REQUIREMENTS.search(trail) is not None
-    used = required and re.search(r"\b(?:used|paper|our)\b", trail) is not None
+    weight, required, aside, alternative = _section(sentence.path, sentence.headings)
     return Standing(
-        weight=document_weight(sentence.path),
-        required=required and not used,
-        aside=used
-        or _ELSEWHERE.search(sentence.text) is not None
-        or any(_ASIDE.search(h) and not _REQUIREMENTS.search(h) for h in headings),
-        alternative=any(_is_alternative(h) for h in headings),
+        weight=weight,
+        required=required,
+        aside=aside or _ELSEWHERE.search(sentence.text) is not None,
+        alternative=alternative,
         reduced=_REDUCED.search(sentence.block) is not None,
         intro=sentence.order < 8 and sentence.kind in ("heading", "prose", "bullet"),
     )
+
+
+@lru_cache(maxsize=1024)
+def _section(path: str, headings: tuple[str, ...]) -> tuple[float, bool, bool, bool]:
+    """Weight, and whether its headings announce requirements, an aside, or one way among others."""
+    # The title of the main readme names the repository; that of another page names its subject.
+    inner = headings[1:] if "/" not in path else headings
+    trail = " / ".join(headings if len(headings) == 1 else inner)
+    required = _REQUIREMENTS.search(trail) is not None
+    used = required and re.search(r"\b(?:used|paper|our)\b", trail) is not None
+    aside = used or any(_ASIDE.search(h) and not _REQUIREMENTS.search(h) for h in inner)
+    return document_weight(path), required and not used, aside, any(_is_alternative(h) for h in inner)
 
 
 def _is_alternative(heading: str) -> bool:

@@ -76,9 +76,9 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
         return
     if place.aside:
         return
-    optional = place.alternative or OPTIONAL.search(sentence.text) is not None
     for tag, pattern in _WORDS:
         if found := pattern.search(sentence.text):
+            optional = place.alternative or OPTIONAL.search(sentence.text) is not None
             weight = 0.2 if optional else _weight(sentence, place, tag, found)
             facts.specials.append(SpecialSign(tag, weight * place.weight, spot))
 

@@ -56,15 +56,21 @@ _X86 = one_of(
     r"\b(?:avx-?512|avx2|x86[-_]64)\b[^.;]{0,25}\b(?:required|is needed|only)\b",
 )
 _ARM = one_of(r"\b(?:jetson|aarch64|arm64|armv[89]|thunderx2?|graviton)\b")
+_NAMES = ("ubuntu", "centos", "rhel", "red hat", "rocky", "almalinux", "debian", "fedora", "opensuse")
 _ALIASES = {"red hat": "rhel"}
 
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     """Systems, kernels, architectures and Pythons that the sentence names."""
     spot = Spot(sentence.path, sentence.line, quote(sentence.text))
-    _systems(sentence, place, spot, facts)
-    _kernels(sentence, place, spot, facts)
-    _pythons(sentence, place, spot, facts)
+    low = sentence.text.lower()
+    # Each pattern needs its word; looking for the word is far cheaper.
+    if any(name in low for name in _NAMES):
+        _systems(sentence, place, spot, facts)
+    if "kernel" in low or "linux" in low:
+        _kernels(sentence, place, spot, facts)
+    if "py" in low:
+        _pythons(sentence, place, spot, facts)
     if _X86.search(sentence.text) and not place.aside:
         facts.specials.append(SpecialSign("x86_64", 1.5 * place.weight, spot))
     if _ARM.search(sentence.text) and not OPTIONAL.search(sentence.text):
