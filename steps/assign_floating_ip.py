@@ -5,13 +5,17 @@ from __future__ import annotations
 from envagent.cloud.port import Cloud, FloatingIp
 from envagent.engine.intents import Found
 from envagent.engine.step import NotYet, Output, Step, stage
-from envagent.errors import CapacityError, CloudError, NotFound, OutcomeUnknown, ResourceLost
+from envagent.errors import CapacityError, CloudError, NotFound, OutcomeUnknown, QuotaExceeded, ResourceLost
 from envagent.steps import mark
 from envagent.steps.find_network import FoundNetwork
 from envagent.steps.launch_server import LaunchedServer
 from envagent.steps.request import RunRequest
 from envagent.steps.resources import FloatingIpKind
 from envagent.steps.services import StepContext
+
+ALLOCATE_SECONDS = 10.0
+"""How long a refusal for quota is asked again: Neutron counts requests under way on top of what they have made, so
+that several at once may be refused some way below the limit."""
 
 ATTACH_SECONDS = 60.0
 """How long a port may take to appear, or an address to be routed to it."""
@@ -60,14 +64,15 @@ class AssignFloatingIp(Step):
             return kind.found(cloud.create_floating_ip(external, mark.description(context.run_id, 1)))
 
         wanted = {"network_id": external}
+        wait = context.wait("a floating IP", every=5, timeout=ALLOCATE_SECONDS)
         try:
             found = context.create(kind, 1, f"floating IP of {launched.server_name}", wanted, make)
+        except QuotaExceeded as refusal:
+            if not wait.over:
+                return wait.not_yet(refusal.message)
+            return _go_without(context, refusal)
         except CapacityError as refusal:
-            context.warn(
-                f"no floating IP is left ({refusal.message}); the server is reached from inside only",
-                service_said=refusal.service_said,
-            )
-            return none
+            return _go_without(context, refusal)
         if isinstance(found, NotYet):
             return found
         return AllocatedAddress(floating_ip_id=found.id, address=found.name)
@@ -108,6 +113,14 @@ class AssignFloatingIp(Step):
         address = _still_there(context.services.cloud, output.floating_ip_id, output.address)
         if address.port_id is None:
             context.warn(f"floating IP {output.address} no longer points at the server")
+
+
+def _go_without(context: StepContext, refusal: CapacityError) -> AllocatedAddress:
+    context.warn(
+        f"no floating IP is left ({refusal.message}); the server is reached from inside only",
+        service_said=refusal.service_said,
+    )
+    return AllocatedAddress(floating_ip_id=None, address=None)
 
 
 def _still_there(cloud: Cloud, floating_ip_id: str, address: str | None) -> FloatingIp:

@@ -228,6 +228,15 @@ def test_without_a_floating_ip_the_run_goes_on_and_warns(shell: Shell, nothing_l
     nothing_left()
 
 
+def test_a_passing_refusal_for_quota_is_asked_again(shell: Shell, nothing_left: Check) -> None:
+    shell.faults({"action": "fip_quota", "nth": 1})
+    done = shell.run()
+    assert done.code == 0, done.told
+    assert done.document["floating_ip"] is not None
+    assert shell.live()["floating_ip"] == 1
+    nothing_left()
+
+
 # Repositories at the edge
 
 
