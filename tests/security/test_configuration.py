@@ -87,8 +87,6 @@ def test_configuration_runs_nothing(bench: Bench, command: Command, bare: bool) 
     files: dict[str, bytes | str] = {"README.md": README}
     if command.attributes:
         files[".gitattributes"] = command.attributes
-        {".gitattributes": command.attributes} if command.attributes else {}
-    )
     repository.commit_files(files)
     if "--show-signature" in command.spring:
         sign(repository)

