@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from envagent.repository.fetch import fetch
 from envagent.repository.model import Snapshot
 
 FILES = 20_000
-RATIO, SECONDS = 1.3, 3.0
+RATIO, SECONDS, ROUNDS = 1.3, 3.0, 3
 WORDS = ("alpha", "beta", "gamma", "delta", "lease", "node", "stack", "queue", "index", "buffer", "packet", "kernel")
 TELLING = {
     "README.md": "# Made\n\nA training framework.\n\n## Requirements\n\nAn NVIDIA GPU with 24 GB, 64 GB of RAM.\n",
@@ -171,28 +172,28 @@ def reference(url: str, snapshot: Snapshot, folder: Path) -> None:
 def main(repository: Path | None) -> bool:
     with tempfile.TemporaryDirectory(prefix="envagent-bench-") as place:
         source = repository.resolve() if repository else make(Path(place) / "made")
-        ours, theirs = Count(), Count()
+        beyond = []
         with daemon(source) as port:
-            with counted(port, ours) as through:
-                started = time.perf_counter()
-                snapshot = fetch(f"git://127.0.0.1:{through}/{source.name}", allow_loopback_git=True)
-                fetching = time.perf_counter() - started
-            started = time.perf_counter()
-            analysis = analyze(snapshot)
-            analysing = time.perf_counter() - started
-            with counted(port, theirs) as through:
-                started = time.perf_counter()
-                reference(f"git://127.0.0.1:{through}/{source.name}", snapshot, Path(place) / "reference")
-                cloning = time.perf_counter() - started
+            for number in range(ROUNDS):
+                ours, theirs = Count(), Count()
+                with counted(port, ours) as through:
+                    started = time.perf_counter()
+                    snapshot = fetch(f"git://127.0.0.1:{through}/{source.name}", allow_loopback_git=True)
+                    analysis = analyze(snapshot)
+                    reading = time.perf_counter() - started
+                with counted(port, theirs) as through:
+                    started = time.perf_counter()
+                    reference(f"git://127.0.0.1:{through}/{source.name}", snapshot, Path(place) / f"reference{number}")
+                    beyond.append(reading - (time.perf_counter() - started))
     ratio = ours.total / theirs.total
-    beyond = fetching + analysing - cloning
+    slower = statistics.median(beyond)
     print(f"{len(snapshot.entries):,} files, of which {len(snapshot.files)} were read")
-    print(f"envagent:       {ours}, {fetching:.2f} s, then analysis {analysing:.2f} s")
-    print(f"filtered clone: {theirs}, {cloning:.2f} s")
+    print(f"envagent:       {ours}")
+    print(f"filtered clone: {theirs}")
     print(f"ratio of bytes: {ratio:.2f} (limit {RATIO}), connections {ours.connections} to {theirs.connections}")
-    print(f"listing, choosing and analysis beyond the clone: {beyond:.2f} s (limit {SECONDS})")
+    print(f"listing, choosing and analysis beyond the clone: {slower:.2f} s (limit {SECONDS}), median of {ROUNDS}")
     print(f"found: GPU {analysis.requirements.gpu_required}, {len(analysis.evidence)} pieces of evidence")
-    return ratio <= RATIO and beyond <= SECONDS and ours.connections <= theirs.connections
+    return ratio <= RATIO and slower <= SECONDS and ours.connections <= theirs.connections
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 _NAMES = [re.compile("|".join(translate(p) for p in k.patterns if "/" not in p) or r"(?!)") for k in KINDS]
 _PATHS = [re.compile("|".join(translate(p) for p in k.patterns if "/" in p) or r"(?!)") for k in KINDS]
+# Of a large listing hardly anything is of any kind: asked once, before each kind is.
+_ANY_NAME, _ANY_PATH = (re.compile("|".join(p.pattern for p in patterns)) for patterns in (_NAMES, _PATHS))
 
 
 def choose(entries: Sequence[Entry]) -> list[Entry]:
@@ -93,15 +95,15 @@ def choose(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _candidates(entries: Iterable[Entry]) -> list[tuple[int, bool, str, str, Entry]]:
-    """By depth, translations last, then by path: with what the patterns look at."""
+    """Those of any kind by depth, translations last, then by path: with what the patterns look at."""
     deepest = max(kind.depth for kind in KINDS)
     found = []
     for entry in entries:
         depth = entry.path.count("/")
         if depth <= deepest and entry.size != 0 and len(entry.path) < 300:
             path = entry.path.lower()
-            if not _FOREIGN.search(path):
-                name = path.rpartition("/")[2]
+            name = path.rpartition("/")[2]
+            if (_ANY_NAME.match(name) or _ANY_PATH.match(path)) and not _FOREIGN.search(path):
                 found.append((depth, is_translation(path), path, name, entry))
     return sorted(found, key=lambda row: row[:3])
 
