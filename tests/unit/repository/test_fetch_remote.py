@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from envagent.errors import RepositoryRefused
+from envagent.repository.fetch import Limits, fetch
+from envagent.repository.git import Cancelled
+from tests.unit.repository.conftest import Make, git
+
+Serve = Callable[[Path], str]
+FILES = {"README.md": "# it\n", "setup.py": "setup()\n", "src/large.c": "int x;\n" * 5000}
+
+
+@pytest.mark.parametrize("filters", [True, False], ids=["with filter", "without"])
+def test_a_server_with_and_without_filters_gives_the_same(make: Make, serve: Serve, filters: bool) -> None:
+    folder = make(FILES)
+    git(folder, "config", "uploadpack.allowFilter", str(filters).lower())
+    snapshot = fetch(serve(folder), allow_loopback_git=True)
+    assert snapshot.files == {"README.md": "# it\n", "setup.py": "setup()\n"}
+    assert [e.path for e in snapshot.entries] == ["README.md", "setup.py", "src/large.c"]
+    # Only what was fetched has a known size.
+    assert {e.path: e.size for e in snapshot.entries}["src/large.c"] == (None if filters else 35000)
+
+
+def test_a_branch_whose_name_has_a_slash_is_found_behind_its_page(make: Make, serve: Serve) -> None:
+    folder = make(FILES)
+    git(folder, "branch", "topic/one")
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    assert fetch(serve(folder), ref="topic/one", allow_loopback_git=True).ref == "topic/one"
+
+
+def test_a_commit_can_be_named(make: Make, serve: Serve) -> None:
+    folder = make(FILES)
+    commit = git(folder, "rev-parse", "HEAD")
+    assert fetch(serve(folder), ref=commit, allow_loopback_git=True).commit == commit
+
+
+def test_refusals_have_their_own_words(make: Make, serve: Serve, tmp_path: Path) -> None:
+    folder = make(FILES)
+    (tmp_path / "empty").mkdir()
+    git(tmp_path / "empty", "init", "-q")
+    cases = {
+        (serve(tmp_path / "empty"), None): "no commit yet",
+        (serve(tmp_path / "absent"), None): "no public repository",
+        (serve(folder), "nosuch"): "no branch, tag or commit 'nosuch'",
+    }
+    for (url, ref), words in cases.items():
+        with pytest.raises(RepositoryRefused, match=words):
+            fetch(url, ref=ref, allow_loopback_git=True)
+
+
+def test_one_lost_connection_is_tried_again(make: Make, serve: Serve) -> None:
+    folder = make(FILES)
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    url = serve(folder)
+    port, path = url.removeprefix("git://127.0.0.1:").split("/", 1)
+    listener = socket.create_server(("127.0.0.1", 0))
+    seen: list[int] = []
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        while piece := source.recv(1 << 16):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)
+
+    def proxy() -> None:
+        while True:
+            client, _ = listener.accept()
+            seen.append(1)
+            if len(seen) == 1:
+                client.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", int(port)))
+            threading.Thread(target=pump, args=(client, server), daemon=True).start()
+            threading.Thread(target=pump, args=(server, client), daemon=True).start()
+
+    threading.Thread(target=proxy, daemon=True).start()
+    snapshot = fetch(f"git://127.0.0.1:{listener.getsockname()[1]}/{path}", allow_loopback_git=True)
+    assert set(snapshot.files) == {"README.md", "setup.py"}
+    # The lost one, one for commit and trees, one for all files.
+    assert len(seen) == 3
+
+
+def test_a_host_that_is_not_there_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with pytest.raises(RepositoryRefused, match="could not be reached, twice") as refused:
+        fetch(f"git://127.0.0.1:{port}/x", allow_loopback_git=True)
+    assert refused.value.service_said
+
+
+def test_a_server_that_says_nothing_ends_at_the_deadline_or_when_stopped() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"git://127.0.0.1:{silent.getsockname()[1]}/x"
+        with pytest.raises(RepositoryRefused, match="too long"):
+            fetch(url, limits=Limits(seconds=0.5), allow_loopback_git=True)
+        with pytest.raises(Cancelled):
+            fetch(url, cancelled=lambda: True, allow_loopback_git=True)
+
+
+def test_a_server_that_sends_too_much_is_refused(make: Make, serve: Serve) -> None:
+    folder = make({"README.md": "# it\n", **{f"f{n}": bytes((n * 7 + i * 31) % 251 for i in range(60_000)) for n in range(9)}})
+    git(folder, "config", "uploadpack.allowFilter", "false")
+    with pytest.raises(RepositoryRefused, match="sends more than"):
+        fetch(serve(folder), limits=Limits(transfer_bytes=1000), allow_loopback_git=True)
