@@ -75,17 +75,23 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
     """
     if name is None or not is_sandbox(name):
         return CloudAccess(name, settings)
-    from envagent.sandbox.process import Paths, ensure_running, request
+    from envagent.sandbox.process import ensure_running, request
 
-    speed: float | None = settings.sandbox.speed
-    if "speed" not in settings.sandbox.model_fields_set and Paths(settings.home).state.exists():
-        speed = None  # it keeps the speed that somebody gave it
-    endpoint = ensure_running(settings.home, speed=speed)
+    endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
     if name not in endpoint.clouds:
         known = ", ".join(sorted(endpoint.clouds))
         raise ConfigurationError(f"the sandbox has no cloud {name!r}; it has: {known}", hint="--cloud sandbox")
     pace = float(request(f"{endpoint.url}/_sandbox/health")["speed"])
     return CloudAccess(name, hastened(settings, pace), endpoint.clouds_file)
+
+
+def wanted_speed(settings: Settings) -> float | None:
+    """Give the speed that the sandbox is to have; None: it keeps the one that somebody gave it."""
+    from envagent.sandbox.process import Paths
+
+    if "speed" in settings.sandbox.model_fields_set or not Paths(settings.home).state.exists():
+        return settings.sandbox.speed
+    return None
 
 
 def hastened(settings: Settings, speed: float) -> Settings:

@@ -36,14 +36,17 @@ def serve(
 ) -> int:
     """Serve the simulated cloud until Ctrl-C, and write a clouds.yaml for any OpenStack client."""
     from envagent import config
+    from envagent.cli.clouds import wanted_speed
     from envagent.cli.session import Home
     from envagent.cli.terminal import err
     from envagent.sandbox import process
 
-    home = Home(config.load().home)
+    settings = config.load(**({} if speed is None else {"sandbox": {"speed": speed}}))
+    home = Home(settings.home)
     home.prepare()
-    err().line(f"serving; use it with OS_CLIENT_CONFIG_FILE={process.Paths(home.path).clouds} OS_CLOUD=sandbox")
-    process.serve(home.path, speed=speed, profile=profile, port=port, faults=faults)
+    clouds = process.Paths(home.path).clouds
+    err().line(f"until Ctrl-C, clients reach it with OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sandbox")
+    process.serve(home.path, speed=wanted_speed(settings), profile=profile, port=port, faults=faults)
     return 0
 
 

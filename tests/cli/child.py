@@ -50,6 +50,12 @@ class Child:
             assert time.monotonic() < deadline, self.told()
             time.sleep(0.02)
 
+    def kill(self) -> None:
+        """End it, if it has not ended."""
+        if self.poll() is None:
+            self.send(signal.SIGKILL)
+            self.wait()
+
     def told(self) -> str:
         """Give what it has said, for a failing test's message."""
         raise NotImplementedError
@@ -150,6 +156,7 @@ def _become(arguments: Sequence[str]) -> NoReturn:
     """Be the command, in the child; never return into the test."""
     code = 70
     try:
+        os.closerange(3, 1024)  # the test's own files and pipes
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["envagent", *arguments]

@@ -20,7 +20,7 @@ import pytest
 
 from envagent.cli.main import main
 from envagent.sandbox import process
-from tests.cli.child import Piped
+from tests.cli.child import Child, OnTerminal, Piped
 
 SPEED = 1000
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,7 @@ class Cli:
         self.work = work
         self._monkeypatch = monkeypatch
         self._capfd = capfd
+        self.children: list[Child] = []
 
     def __call__(self, *arguments: str) -> Ended:
         """Run a command in this process."""
@@ -66,7 +67,13 @@ class Cli:
 
     def start(self, *arguments: str) -> Piped:
         """Start a command in a process of its own."""
-        return Piped(arguments, self.work)
+        self.children.append(child := Piped(arguments, self.work))
+        return child
+
+    def on_terminal(self, *arguments: str) -> OnTerminal:
+        """Start a command in a process with a terminal of its own."""
+        self.children.append(child := OnTerminal(arguments))
+        return child
 
     def run(self, repository: Path, *arguments: str) -> dict[str, Any]:
         """Have a run that succeeds; give its document."""
@@ -95,13 +102,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def cli(shared_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> Cli:
+def cli(shared_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> Iterator[Cli]:
     """The command line, in an empty working folder."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setenv("ENVAGENT_HOME", str(shared_home))
-    return Cli(shared_home, work, monkeypatch, capfd)
+    one = Cli(shared_home, work, monkeypatch, capfd)
+    yield one
+    for child in one.children:
+        child.kill()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import pytest
 
 from envagent.sandbox import process
 from envagent.steps import PROVISIONING
-from tests.cli.child import OnTerminal
 from tests.cli.conftest import Cli, Sandbox
 
 
@@ -19,7 +18,7 @@ def writes_of(sandbox: Sandbox, since: int) -> list[str]:
 
 def test_the_plan_is_shown_and_asked_for_once(cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str) -> None:
     since = len(process.read_log(sandbox.home))
-    screen = OnTerminal(["run", str(repository), "--cloud", real_cloud])
+    screen = cli.on_terminal("run", str(repository), "--cloud", real_cloud)
     shown = screen.until("Reserve this? [y/N]")
     for part in ("node type    gpu_rtx_6000", "24 cores", "lease        24 h", "SU at most", "if refused", "images"):
         assert part in shown
@@ -38,7 +37,7 @@ def test_no_is_the_default_and_makes_nothing(
     cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str, answer: str
 ) -> None:
     since = len(process.read_log(sandbox.home))
-    screen = OnTerminal(["run", str(repository), "--cloud", real_cloud])
+    screen = cli.on_terminal("run", str(repository), "--cloud", real_cloud)
     screen.until("Reserve this? [y/N]")
     screen.type(answer)
     assert screen.end() == 130
@@ -54,7 +53,7 @@ def test_no_is_the_default_and_makes_nothing(
 
 
 def test_ctrl_c_answers_the_question(cli: Cli, repository: Path, real_cloud: str) -> None:
-    screen = OnTerminal(["run", str(repository), "--cloud", real_cloud])
+    screen = cli.on_terminal("run", str(repository), "--cloud", real_cloud)
     screen.until("Reserve this? [y/N]")
     screen.type("\x03")
     assert screen.end() == 130
@@ -64,13 +63,13 @@ def test_ctrl_c_answers_the_question(cli: Cli, repository: Path, real_cloud: str
 
 def test_teardown_asks_and_no_is_the_default(cli: Cli, repository: Path, real_cloud: str) -> None:
     run_id = cli("run", str(repository), "--cloud", real_cloud, "--json").document["run_id"]
-    screen = OnTerminal(["teardown", run_id])
+    screen = cli.on_terminal("teardown", run_id)
     shown = screen.until(f"Remove everything of run {run_id}? [y/N]")
     assert "exists now, charged" in shown
     screen.type("\n")
     assert screen.end() == 130
     assert cli("status", run_id, "--json").document["state"] == "succeeded"
-    screen = OnTerminal(["teardown", run_id])
+    screen = cli.on_terminal("teardown", run_id)
     screen.until("[y/N]")
     screen.type("y\n")
     assert screen.end() == 0
@@ -78,19 +77,19 @@ def test_teardown_asks_and_no_is_the_default(cli: Cli, repository: Path, real_cl
 
 def test_yes_and_the_sandbox_ask_nothing(cli: Cli, repository: Path, real_cloud: str) -> None:
     for arguments in (["--cloud", real_cloud, "--yes"], ["--cloud", "sandbox"]):
-        screen = OnTerminal(["run", str(repository), *arguments])
+        screen = cli.on_terminal("run", str(repository), *arguments)
         assert screen.end() == 0
         assert "[y/N]" not in screen.plain
     for yes in ([], ["--yes"]):
         run_id = cli("status", "--json").document["runs"][1 if yes else 0]["run_id"]
-        screen = OnTerminal(["teardown", run_id, *yes])
+        screen = cli.on_terminal("teardown", run_id, *yes)
         assert screen.end() == 0
         assert "[y/N]" not in screen.plain
 
 
 def test_ctrl_c_in_the_live_view(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     sandbox.speed(10)
-    screen = OnTerminal(["run", str(repository), "--cloud", "sandbox"])
+    screen = cli.on_terminal("run", str(repository), "--cloud", "sandbox")
     shown = screen.until("server ACTIVE (try 1)")
     assert "gives up in" in shown
     screen.type("\x03")
@@ -103,7 +102,7 @@ def test_ctrl_c_in_the_live_view(cli: Cli, repository: Path, sandbox: Sandbox) -
 
 def test_a_lost_terminal_does_not_lose_the_run(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     sandbox.speed(10)
-    screen = OnTerminal(["run", str(repository), "--cloud", "sandbox"])
+    screen = cli.on_terminal("run", str(repository), "--cloud", "sandbox")
     screen.until("server ACTIVE (try 1)")
     screen.close()
     assert screen.wait() == 129
@@ -116,7 +115,7 @@ def test_a_lost_terminal_does_not_lose_the_run(cli: Cli, repository: Path, sandb
 @pytest.mark.parametrize("name", ["TERM", "NO_COLOR"])
 def test_a_terminal_that_can_do_little(cli: Cli, repository: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, {"TERM": "dumb", "NO_COLOR": "1"}[name])
-    screen = OnTerminal(["run", str(repository), "--cloud", "sandbox"])
+    screen = cli.on_terminal("run", str(repository), "--cloud", "sandbox")
     assert screen.end() == 0
     colours = re.findall(r"\x1b\[(?:\d+;)*3\dm", screen.shown)
     assert colours == []

@@ -1,0 +1,62 @@
+"""The simulated cloud from the command line: served for any client, looked at, forgotten."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from envagent.config import SandboxSettings
+from envagent.sandbox.process import Paths, request
+from tests.cli.conftest import Cli
+
+
+def served(cli: Cli, home: Path) -> str:
+    deadline = time.monotonic() + 30
+    while not Paths(home).server.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return str(json.loads(Paths(home).server.read_text())["url"])
+
+
+def test_it_is_served_until_ctrl_c_and_used_by_runs(
+    cli: Cli, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("ENVAGENT_HOME", str(home))
+    serving = cli.start("sandbox", "serve")
+    url = served(cli, home)
+    assert str(home / "sandbox" / "clouds.yaml") in serving.err
+    assert request(f"{url}/_sandbox/health")["speed"] == SandboxSettings().speed  # as a run would have made it
+    second = cli("sandbox", "serve")
+    assert second.code == 2
+    assert "runs already" in second.err
+    request(f"{url}/_sandbox/settings", {"speed": 1000})
+    document = cli("run", str(repository), "--cloud", "sandbox", "--json").document
+    assert document["state"] == "succeeded"
+    log = json.loads(cli("sandbox", "log", "--json").out)
+    assert [one["seq"] for one in log] == list(range(1, len(log) + 1))
+    assert {"lease", "server", "keypair", "floating_ip"} <= {one["kind"] for one in log}
+    assert document["server"]["id"] in {one["id"] for one in log}
+    assert document["server"]["name"] in cli("sandbox", "log").out
+    serving.send(signal.SIGINT)
+    assert serving.wait() == 0
+
+    assert cli("sandbox", "reset").code == 0
+    assert json.loads(cli("sandbox", "log", "--json").out) == []
+    assert cli("status", "--json").document["runs"][0]["run_id"] == document["run_id"]
+    assert cli("teardown", document["run_id"]).code == 0  # nothing of it is there any more
+
+
+def test_a_fault_schedule_that_cannot_be_used_is_2(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path / "home"))
+    faults = tmp_path / "faults.json"
+    faults.write_text('{"faults": [{"action": "explode"}]}')
+    ended = cli("sandbox", "serve", "--faults", str(faults))
+    assert ended.code == 2
+    assert "fault 1" in ended.err
+    assert cli("sandbox", "serve", "--faults", str(tmp_path / "none.json")).code == 2
+    assert cli("sandbox", "reset").code == 0
