@@ -73,8 +73,8 @@ def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
     blocks = list(_blocks(text))
     refused, spots = _addressed(blocks)
     found: list[Sentence] = []
-    for block in blocks:
-        if any(block.headings[: len(section)] == section for section in refused):
+    for number, block in enumerate(blocks):
+        if any(number >= since and block.headings[: len(section)] == section for section, since in refused.items()):
             continue
         if block.kind != "code" and gives_orders(_joined(block)):
             continue
@@ -85,16 +85,19 @@ def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
     return found, spots
 
 
-def _addressed(blocks: list[_Block]) -> tuple[set[tuple[str, ...]], list[int]]:
-    """Headings of the sections to leave out whole, and the lines that gave them away."""
-    refused: set[tuple[str, ...]] = set()
+def _addressed(blocks: list[_Block]) -> tuple[dict[tuple[str, ...], int], list[int]]:
+    """Sections to leave out, each from a block on, and the lines that gave them away.
+
+    What stands above an order in its section was not introduced by it, or one line could hide honest requirements.
+    """
+    refused: dict[tuple[str, ...], int] = {}
     spots: list[int] = []
-    for block in blocks:
+    for number, block in enumerate(blocks):
         if gives_orders(_joined(block)):
             spots.append(block.lines[0][0])
             # The title's own section is the whole document: there only the block goes.
             if len(block.headings) > 1 or (block.kind == "heading" and block.headings):
-                refused.add(block.headings)
+                refused.setdefault(block.headings, number)
     return refused, spots
 
 

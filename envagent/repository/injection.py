@@ -19,6 +19,8 @@ _READER = (
 _FIELDS = (
     r"gpu_(?:required|memory_gb|count|vendor)|cuda_(?:required|version)|ram_gb|disk_gb|cpu_cores|special_requirements"
 )
+# Models by their bare name, where the text turns to them instead of speaking of them.
+_MODELS = r"(?:the |all |any )?(?:llms?|(?:large )?language[- ]models?|chat ?bots?|ais?)\s*(?:[:,.!;)]|$)"
 _BEFORE = r"(?:previous|prior|above|earlier|preceding|other|existing|your|system)"
 
 # Orders: the whole section is left out.
@@ -26,6 +28,10 @@ _ORDERS = re.compile(
     rf"\b(?:ignore|disregard|forget|override|bypass)\b.{{0,25}}\b{_BEFORE}\b.{{0,25}}\b(?:instruction|prompt|rule|"
     rf"direction|"
     rf"message|guideline|text|file|content|context|evidence|order|everything)"
+    r"|\b(?:ignore|disregard|forget|override|bypass)\b.{0,25}\b(?:everything|anything|all|text)\b.{0,15}\b(?:above|"
+    r"before|preceding|so far)\b"
+    rf"|\b(?:notes?|notice|instructions?|message|hints?|guidance|directives?) (?:to|for) {_MODELS}"
+    rf"|\b(?:dear|hey|hello|hi|attention),? {_MODELS}|^\W*for (?:the |all |any )?(?:{_READER})(?: \w+)?\W*$"
     rf"|\b(?:notes?|notice|instructions?|message|attention|hints?|dear|hey|hello|hi|guidance|"
     rf"directives?)\b.{{0,20}}\b(?:{_READER})"
     rf"|\b(?:{_FIELDS})\b\W{{0,4}}[:=]"
