@@ -8,6 +8,9 @@ import threading
 
 from envagent.cli.terminal import Terminal, answerable
 
+DECLINED = 130
+"""The exit code when the user says no: as if the command had been stopped by Ctrl-C."""
+
 LOOK_SECONDS = 0.1
 
 

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Services
 
-DECLINED = 130
-"""The exit code of a plan that the user declines: as if it had been stopped by Ctrl-C."""
-
 Start: TypeAlias = "Callable[[Runner[Services], Services], Flight[Services]]"
 
 
@@ -130,7 +127,7 @@ class Drive:
             case Standing.FAILED:
                 return _error(document).exit_code
             case Standing.STOPPED | Standing.BLOCKED:
-                return DECLINED if declined else stop.exit_code
+                return approval.DECLINED if declined else stop.exit_code
         raise AssertionError(f"run {document.run_id} ended {standing}")
 
     def _tear_down(self, flight: Flight[Services], output: Output, stop: StopSignals) -> None:

@@ -28,7 +28,6 @@ from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import Conflict, EnvagentError, JournalError, LeftoversExist, RunLocked, RunMismatch, UsageError
 
-DECLINED = 130
 PAUSE = 0.5
 """Seconds between two looks at what is being removed."""
 
@@ -176,11 +175,15 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
         if wanted:
             if not _agreed(terminal, access, len(wanted), stop.event, yes=yes):
                 terminal.line("declined: nothing was removed")
-                return stop.exit_code if stop.signal is not None else DECLINED
+                if as_json:
+                    print_document(document)
+                return stop.exit_code if stop.signal is not None else approval.DECLINED
             try:
                 orphans.remove()
             except Stopped:
                 terminal.line("stopped; go on with: envagent teardown --orphans")
+                if as_json:
+                    print_document(orphans.document(after=True))
                 return stop.exit_code
             document = orphans.document(after=True)
         left = [one for one in document.orphans if one.outcome == "still_there"]

@@ -18,8 +18,6 @@ from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import EnvagentError, UsageError
 
-DECLINED = 130
-
 
 class Removal:
     """Removes what one run made."""
@@ -45,7 +43,9 @@ class Removal:
             output = Output(self._terminal)
             with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
                 if not self._agreed(document, access, stop, yes=yes):
-                    return stop.exit_code if stop.signal is not None else DECLINED
+                    if as_json:
+                        print_document(document)
+                    return stop.exit_code if stop.signal is not None else approval.DECLINED
                 failed = self._carry_out(row, access, output, stop, as_json=as_json)
             if failed is not None:
                 return failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -69,6 +70,11 @@ def test_teardown_asks_and_no_is_the_default(cli: Cli, repository: Path, real_cl
     screen.type("\n")
     assert screen.end() == 130
     assert cli("status", run_id, "--json").document["state"] == "succeeded"
+    screen = cli.on_terminal("teardown", run_id, "--json")
+    screen.until("[y/N]")
+    screen.type("no\n")
+    assert screen.end() == 130
+    assert json.loads("{" + screen.plain.partition("\n{")[2])["state"] == "succeeded"
     screen = cli.on_terminal("teardown", run_id)
     screen.until("[y/N]")
     screen.type("y\n")
