@@ -2,8 +2,8 @@
 
 It owns the rules of sending (a time limit on each request, writes sent exactly once, no redirect of a write) and
 turns each refusal and each silence into plain facts: `Refused` and `NoAnswer`. It does not say what they mean
-(`envagent.cloud.classify` does) and never retries, except that keystoneauth fetches a new token after a 401 and
-sends the refused request again: what was refused was not written.
+(`envagent.cloud.classify` does) and never retries, except that after a 401 it fetches a new token and sends the
+refused request again, once: what was refused was not written.
 
 The facts are taken here, below the clients, because python-blazarclient drops the request id, always says code 500
 and crashes on a body that is no JSON object.
@@ -12,12 +12,14 @@ and crashes on a body that is no JSON object.
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
 from keystoneauth1 import exceptions as keystone_errors
+from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 
 from envagent.cloud.answer import Answer
@@ -62,6 +64,7 @@ class SingleShotSession(Session):
         super().__init__(app_name="envagent", **options)
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
+        self._renewing = threading.Lock()
 
     def request(self, url: str, method: str, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request; `Refused` or `NoAnswer` for a service's, keystoneauth's own errors for a login's."""
@@ -72,10 +75,13 @@ class SingleShotSession(Session):
         kwargs["timeout"] = (self._read_timeout, self._write_timeout if write else self._read_timeout)
         if service is not None:
             kwargs["raise_exc"] = False
+            kwargs["allow_reauth"] = False
         if write:
             kwargs["redirect"] = False
         try:
             response = super().request(url, method, *args, **kwargs)
+            if service is not None and response.status_code == 401 and self._renew(_token_of(response)):
+                response = super().request(url, method, *args, **kwargs)
         except keystone_errors.ConnectionError as error:
             cause = error.__context__
             request = getattr(cause, "request", None)
@@ -84,6 +90,20 @@ class SingleShotSession(Session):
         if service is not None and response.status_code >= 300:
             raise Refused(Answer.read(service, method, response))
         return response
+
+    def _renew(self, refused: str) -> bool:
+        """Replace a refused token, unless another thread has; False where the login brings none.
+
+        keystoneauth's own way forgets the token first: a second thread that was refused as well then gives up, and a
+        third that is about to use it stumbles.
+        """
+        auth = self.auth
+        if not isinstance(auth, BaseIdentityPlugin):
+            return False
+        with self._renewing:
+            if auth.auth_ref is None or auth.auth_ref.auth_token == refused:
+                auth.auth_ref = auth.get_auth_ref(self)
+        return True
 
 
 def quiet_loggers() -> None:
@@ -96,6 +116,11 @@ def quiet_loggers() -> None:
         logger.handlers = [logging.NullHandler()]
         logger.setLevel(logging.CRITICAL + 1)
         logger.propagate = False
+
+
+def _token_of(response: requests.Response) -> str:
+    token = response.request.headers.get("X-Auth-Token", "")
+    return token.decode() if isinstance(token, bytes) else token
 
 
 def _never_left(cause: BaseException | None) -> bool:

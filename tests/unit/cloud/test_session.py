@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import logging
 import socket
 import ssl
@@ -216,6 +217,41 @@ def test_a_token_that_a_service_refuses_is_renewed_once(stub: StubCloud, connect
     assert connected().create_server(SERVER).id == "1"
     sent = [seen.headers["x-auth-token"] for seen in stub.seen if seen.path.endswith("/servers")]
     assert sent == ["token-1", "token-2"]
+
+
+def test_threads_that_are_refused_together_share_a_new_token(stub: StubCloud, connected: Connect) -> None:
+    """With keystoneauth's own renewal the second of them gives up while the first logs in."""
+    both_sent = threading.Barrier(6, timeout=5)
+
+    def refuse_the_first(handler: BaseHTTPRequestHandler) -> None:
+        first = handler.headers["X-Auth-Token"] == "token-1"
+        if first:
+            both_sent.wait()
+        content = b'{"error": {"code": 401, "message": "expired"}}' if first else b'{"servers": []}'
+        handler.send_response(401 if first else 200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    def log_in_slowly(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.2)
+        reply = stub.login()
+        content = json.dumps(reply.body).encode()
+        handler.send_response(201)
+        for name, value in reply.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    stub.on("GET", "/servers/detail", Reply(act=refuse_the_first))
+    cloud = connected()
+    cloud.identity()
+    stub.on("POST", "/v3/auth/tokens$", Reply(act=log_in_slowly))
+    with ThreadPoolExecutor(6) as pool:
+        assert [one.result() for one in [pool.submit(cloud.servers) for _ in range(6)]] == [[]] * 6
+    assert stub.tokens == 2
 
 
 def test_a_fresh_token_that_is_refused_too_ends_it(stub: StubCloud, connected: Connect) -> None:
