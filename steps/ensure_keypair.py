@@ -80,7 +80,12 @@ class EnsureKeypair(Step):
             try:
                 made = cloud.import_keypair(chosen.name, chosen.public_key)
             except Conflict:
-                raise _taken(chosen.name) from None
+                there = cloud.keypair(chosen.name)
+                if there is None:
+                    raise
+                if not same_key(there.public_key, chosen.public_key):
+                    raise _taken(chosen.name) from None
+                made = there  # an earlier request of ours, answered late
             return Found(made.name, made.name, context.run_id, 1)
 
         request = {"public_key": chosen.public_key}
