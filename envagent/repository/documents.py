@@ -158,7 +158,7 @@ def _blocks(text: str) -> Iterator[_Block]:
         if line.lstrip().startswith(".. code") or line.rstrip().endswith("::"):
             rst_code = indent
         stripped = line.lstrip()
-        if stripped.startswith("|") or stripped.count("|") >= 2:
+        if stripped.startswith("|") or stripped.count(" | ") >= 2:
             yield from close()
             cells = _plain(stripped.strip("|").replace("|", " | "))
             if re.fullmatch(r"[\s|:+-]*", cells):
@@ -198,10 +198,6 @@ def _title(lines: list[str], index: int) -> tuple[int, str] | None:
 
 def _pieces(block: _Block) -> Iterator[tuple[int, str]]:
     """The sentences of a block with the line on which each begins."""
-    if len(block.lines) == 1 and len(block.lines[0][1]) < 80:
-        if block.lines[0][1].strip():
-            yield block.lines[0]
-        return
     starts: list[tuple[int, int]] = []
     joined = ""
     for number, line in block.lines:

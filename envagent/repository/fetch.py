@@ -25,7 +25,8 @@ from envagent.repository.text import decode
 
 _PASSING = re.compile(
     r"could not resolve host|failed to connect|connection (timed out|reset|refused)|early eof|unexpected disconnect|"
-    r"rpc failed|hung up unexpectedly|operation too slow|ssl_|gnutls|returned error: (429|5\d\d)|timed out|network is",
+    r"rpc failed|hung up unexpectedly|broken pipe|operation too slow|ssl_|gnutls|returned error: (429|5\d\d)|timed out|"
+    r"network is",
     re.IGNORECASE,
 )
 _ABSENT = re.compile(

@@ -104,6 +104,8 @@ _PARAMETERS = one_of(
 )
 # What must lie in memory needs room for itself and for the program around it.
 _AROUND = 1.15
+# `16 GB of RAM, ideally 32 GB`: the second number measures what the first does.
+_SAME_CLAUSE = 40
 
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
@@ -141,10 +143,14 @@ def measured(text: str, start: int, end: int) -> What | None:
 
 
 def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: Spot, facts: Facts) -> None:
+    last: tuple[What | None, int] = None, 0
     for found in QUANTITY.finditer(text):
         if _RATE.match(text, found.end()):
             continue
         what = measured(text, found.start(), found.end())
+        if what is None and RECOMMEND.search(between := text[last[1] : found.start()]) and len(between) < _SAME_CLAUSE:
+            what = last[0]
+        last = what, found.end()
         value = to_gigabytes(found["number"], found["unit"])
         before = text[: found.start()]
         if what is None:

@@ -15,7 +15,7 @@ from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Scope
 from envagent.repository.readers.commands import python_specifier, read_command
 from envagent.repository.readers.scopes import scope_of
 
-_IMPORT = re.compile(r"^\s*(?:import|from)\s+([A-Za-z_]\w*)", re.MULTILINE)
+_IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 _FALLBACK = re.compile(
     r"cuda\.is_available\(\)|if\s+use_(gpu|cuda)|list_physical_devices\(['\"]GPU|device_count\(\)|--no[-_]cuda|"
     r"default=['\"]cpu['\"]"

@@ -33,6 +33,7 @@ _SPECIAL: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("kernel-module", one_of(r"^\s*obj-m\b|/lib/modules/\$")),
     ("kernel", one_of(r"-target bpf|\blibbpf\b")),
 )
+_MAX_LINE = 1000
 
 
 def read(path: str, text: str, facts: Facts) -> None:
@@ -66,7 +67,8 @@ def read(path: str, text: str, facts: Facts) -> None:
 def _lines(name: str, text: str) -> Iterator[tuple[int, str, bool]]:
     """Number, line, and whether it stands inside a condition."""
     depth = 0
-    for number, raw in enumerate(text.split("\n"), 1):
+    for number, whole in enumerate(text.split("\n"), 1):
+        raw = whole[:_MAX_LINE]
         line = raw.partition("#")[0].rstrip() if not name.startswith("configure") else raw
         if not line.strip():
             continue

@@ -17,7 +17,7 @@ from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, m
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
 from envagent.repository.readers.scopes import group_scope, scope_of
 
-_BOUND_LINE = re.compile(r"^\s*(?:requires-python|python)\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
+_BOUND_LINE = re.compile(r"^[ \t]*(?:requires-python|python)[ \t]*=[ \t]*[\"']([^\"']+)[\"']", re.MULTILINE)
 
 
 def read(path: str, text: str, facts: Facts) -> None:

@@ -18,6 +18,7 @@ _CUDA_INDEX = re.compile(
     r"(?:download\.pytorch\.org/whl/(?:nightly/)?cu\d+|pypi\.nvidia\.com|pypi\.ngc\.nvidia\.com|jax_cuda_releases)"
 )
 _ROCM_INDEX = re.compile(r"download\.pytorch\.org/whl/(?:nightly/)?rocm")
+_MAX_LINE = 1000
 _EGG = re.compile(
     r"(?:git\+|https?://|-e\s).*?(?:egg=([A-Za-z0-9_.-]+)|/([A-Za-z0-9_.-]+?)(?:\.git)?(?:@[\w./-]+)?(?:#.*)?$)"
 )
@@ -61,5 +62,5 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
             continue
         begun = None
         if line := _COMMENT.sub("", line).strip():
-            lines.append((start, line))
+            lines.append((start, line[:_MAX_LINE]))
     return lines

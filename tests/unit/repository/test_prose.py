@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.repository.facts import facts_of
+
+
+def gpu(text: str) -> float:
+    """The strongest sign of a readme's second paragraph, after an introduction that says nothing."""
+    intro = "# it\n\n" + "".join(f"Sentence {n} of what it is.\n\n" for n in range(9))
+    signs = facts_of("README.md", intro + text).gpu
+    return max((s.weight for s in signs), key=abs, default=0.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It requires an NVIDIA GPU.",
+        "An NVIDIA GPU is required.",
+        "You will need a machine with a modern NVIDIA GPU.",
+        "## Requirements\n\n* One NVIDIA GPU with at least 24 GB of memory\n",
+        "## Prerequisites\n\n1. NVIDIA GPU + CUDA cuDNN\n",
+        "`make train` reproduces Table 2 (needs 4x A100-80GB on one node).",
+        "推理需要 NVIDIA 显卡。",
+    ],
+)
+def test_needed(text: str) -> None:
+    assert gpu(text) >= 2.4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No GPU is used.",
+        "A GPU is not required, but can lead to speed-up in some cases.",
+        "It does not require a GPU.",
+        "Aucune carte graphique n'est nécessaire.",
+        "They run on any laptop in under a minute.",
+    ],
+)
+def test_denied(text: str) -> None:
+    assert gpu(text) <= -1.9
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GPU support is experimental.",
+        "To use it on the GPU, you need to install CUDA first.",
+        "If you have a GPU, it will be faster.",
+        "It compiles to GPU/TPU/CPU.",
+        "Accelerated by GPUs when available.",
+        "## GPU support\n\nThis requires an NVIDIA GPU and the CUDA toolkit.",
+        "We also support GPUs. This requires an NVIDIA GPU.",
+        "For building the CUDA image, nvidia-docker is required.",
+        "The measurements were collected on 64 nodes, each with 8x NVIDIA H100 80GB.",
+        "## Hardware used in the paper\n\nEach node with 8x NVIDIA H100 80GB.",
+        "The benchmark must run for 500 iterations, whatever the number of its GPUs.",
+        "NVIDIA Mellanox ConnectX-5 NICs are required.",
+        "For NVIDIA cards the drivers are included, so no action is required.",
+    ],
+)
+def test_neither(text: str) -> None:
+    assert -1.3 <= gpu(text) <= 1.2
+
+
+def amounts(text: str) -> list[tuple[str, float, str]]:
+    return [(a.what, a.value, a.stance) for a in facts_of("README.md", text).amounts]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It needs at least 256 GB of RAM, 32 cores and 2 TB of free disk.",
+         [("ram", 256, "minimum"), ("disk", 2000, "minimum"), ("cores", 32, "minimum")]),
+        ("au moins 64 Go de mémoire vive", [("ram", 64, "minimum")]),
+        ("require at least 16GB of RAM, ideally 32GB", [("ram", 16, "minimum"), ("ram", 32, "recommended")]),
+        ("A GPU with at least 24 GB of memory is required", [("vram", 24, "minimum")]),
+        ("runs on a GPU that has at least 12GB of RAM", [("vram", 12, "minimum")]),
+        ("needs 4x A100-80GB on one node", [("vram", 80, "minimum"), ("gpus", 4, "minimum")]),
+        ("Memory: at least 32 GB is required", [("ram", 32, "minimum")]),
+        ("requires a 100 Gb/s network and 10 GB files", []),
+        ("with 12 vCPUs, 85 GB of RAM, a 100 GB boot disk it was tested",
+         [("ram", 85, "tested"), ("disk", 100, "tested"), ("cores", 12, "tested")]),
+        ("needs at least 16 threads", [("cores", 8, "minimum")]),
+        ("| Model | VRAM |\n|--|--|\n| base | 6 GB |", [("vram", 6, "mentioned")]),
+        ("It must hold the database in RAM. The database size is 29 GB.", [("ram", 34, "minimum")]),
+    ],
+)  # fmt: skip
+def test_amounts(text: str, expected: list[tuple[str, float, str]]) -> None:
+    assert amounts(text) == expected
+
+
+def pythons(text: str) -> set[str]:
+    signs = facts_of("README.md", text).pythons
+    return set(signs[0].allowed) if signs else set()
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("Requires Python 3.9 or newer.", "3.9", "3.14"),
+        ("Python (>=3.8, <3.12) is required.", "3.8", "3.11"),
+        ("Python 3.8-3.11 is supported.", "3.8", "3.11"),
+        ("Python 3.10 or 3.11", "3.10", "3.11"),
+        ("- python>=3.10", "3.10", "3.14"),
+        ("tested with Python 3.10.6", "3.10", "3.10"),
+    ],
+)
+def test_python_versions_in_prose(text: str, first: str, last: str) -> None:
+    found = sorted(pythons(text), key=lambda v: int(v.split(".")[1]))
+    assert (found[0], found[-1]) == (first, last)
+
+
+def test_a_python_that_is_not_supported_is_none() -> None:
+    assert pythons("It does not support Python 3.12.") == set()
+
+
+def test_systems_in_prose() -> None:
+    def best(text: str) -> tuple[tuple[str, ...], bool]:
+        sign = max(facts_of("README.md", text).systems, key=lambda s: s.weight)
+        return sign.versions, sign.and_newer
+
+    assert best("Tested on Ubuntu 20.04 and 22.04.") == (("20.04", "22.04"), False)
+    assert best("Packages exist for Ubuntu 20.04 and newer.") == (("20.04",), True)
+    assert best("We assume Ubuntu 16.04 is being used") == (("16.04",), False)
+    assert best("Linux kernel 5.9 or later is required.") == (("22.04",), True)
+    in_a_container = facts_of("README.md", "The Docker image is based on Ubuntu 14.04.").systems
+    assert all(s.weight < 0.3 for s in in_a_container)
