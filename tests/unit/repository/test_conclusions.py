@@ -1,0 +1,218 @@
+"""From facts to requirements: each rule by the smallest set of facts that shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from packaging.specifiers import SpecifierSet
+
+from envagent.repository.conclusions import amounts, gpu, pythons, sizing, systems
+from envagent.repository.facts import (
+    Amount,
+    CudaSign,
+    Facts,
+    GpuSign,
+    Package,
+    PythonSign,
+    SpecialSign,
+    Spot,
+    SystemSign,
+    minors,
+)
+from envagent.repository.listing import Listing
+from envagent.repository.model import Requirements
+
+SPOT = Spot("README.md", 1, "words")
+NEEDS = GpuSign("statement", 3.0, None, SPOT)
+
+
+def package(name: str, *, local: str = "", scope: Any = "main", pinned: str | None = None, extras: str = "") -> Package:
+    return Package(name, SpecifierSet(), frozenset(extras.split()), local, scope, SPOT, pinned)
+
+
+def amount(what: Any, value: float, stance: Any = "minimum", weight: float = 1.0) -> Amount:
+    return Amount(what, value, stance, weight, SPOT)
+
+
+@pytest.mark.parametrize(
+    ("signs", "required"),
+    [
+        ([], False),
+        ([NEEDS], True),
+        ([NEEDS, GpuSign("denial", -3.5, None, SPOT)], False),
+        ([GpuSign("statement", 1.5, None, SPOT)], False),
+        ([GpuSign("statement", 1.5, None, SPOT), GpuSign("container", 1.0, None, SPOT)], True),
+        ([GpuSign("command", 1.0, None, SPOT)] * 50, False),  # said often is not said by several kinds
+        ([NEEDS, *[GpuSign("optional", -0.6, None, SPOT)] * 50], False),
+    ],
+)
+def test_gpu_signs_add_up_over_kinds(signs: list[GpuSign], required: bool) -> None:
+    assert gpu.conclude(Facts(gpu=signs)).required is required
+
+
+@pytest.mark.parametrize(
+    ("packages", "required", "vendor"),
+    [
+        ([package("torch", local="cu121")], True, "nvidia"),
+        ([package("torch", local="rocm5")], True, "amd"),
+        ([package("torch", local="cpu")], False, None),
+        ([package("cupy-cuda12x")], True, "nvidia"),
+        ([package("cupy-cuda12x", scope="optional")], False, None),
+        ([package("numpy")], False, None),
+        ([package("jax", extras="cuda12")], True, "nvidia"),
+    ],
+)
+def test_gpu_packages(packages: list[Package], required: bool, vendor: str | None) -> None:
+    concluded = gpu.conclude(Facts(packages=packages))
+    assert (concluded.required, concluded.vendor) == (required, vendor)
+
+
+def test_optional_is_said_where_it_is_not_required() -> None:
+    assert gpu.conclude(Facts(gpu=[GpuSign("optional", -0.6, None, SPOT)])).optional
+    assert not gpu.conclude(Facts(gpu=[NEEDS, GpuSign("optional", -0.1, None, SPOT)])).optional
+
+
+def test_cuda_of_the_strongest_place_and_never_for_amd() -> None:
+    cuda = [CudaSign("11.8", 0.5, SPOT), CudaSign("12.1", 1.0, SPOT)]
+    assert gpu.conclude(Facts(gpu=[NEEDS], cuda=cuda)).cuda_version == "12.1"
+    assert gpu.conclude(Facts(cuda=cuda)).cuda_version is None
+    amd = GpuSign("statement", 3.0, "amd", SPOT)
+    assert gpu.conclude(Facts(gpu=[amd], cuda=cuda)).cuda_version is None
+
+
+@pytest.mark.parametrize(
+    ("told", "memory"),
+    [
+        ([], None),
+        ([amount("vram", 24)], 24),
+        ([amount("vram", 8), amount("vram", 16)], 16),
+        ([amount("vram", 8), amount("vram", 80)], 8),
+        ([amount("vram", 11.5)], 12),
+        ([amount("vram", 640)], 80),
+        ([amount("vram", 24), amount("vram", 10, weight=0.1)], 24),
+    ],
+)
+def test_gpu_memory(told: list[Amount], memory: float | None) -> None:
+    assert gpu.conclude(Facts(gpu=[NEEDS], amounts=told)).memory_gb == memory
+
+
+@pytest.mark.parametrize(
+    ("told", "value"),
+    [
+        ([], None),
+        ([amount("ram", 16)], 16),
+        ([amount("ram", 16), amount("ram", 32, "recommended")], 32),
+        ([amount("ram", 16), amount("ram", 64, "recommended")], 16),
+        ([amount("ram", 16), amount("ram", 512, "mentioned")], 16),
+        ([amount("ram", 512, "mentioned")], None),
+        ([amount("ram", 16), amount("ram", 32)], 32),
+        ([amount("disk", 16)], None),
+        ([amount("ram", 64, weight=0.2)], None),
+    ],
+)
+def test_amounts(told: list[Amount], value: float | None) -> None:
+    concluded, evidence = amounts.conclude(Facts(amounts=told), "ram", "ram_gb")
+    assert concluded == value and len(evidence) == (value is not None)
+
+
+def python(allowed: str, authority: int = 4, path: str = "pyproject.toml") -> PythonSign:
+    return PythonSign(minors(SpecifierSet(allowed)), authority, Spot(path, 1, allowed))
+
+
+@pytest.mark.parametrize(
+    ("signs", "version"),
+    [
+        ([], None),
+        ([python(">=3.8")], "3.11"),
+        ([python(">=3.8,<3.10")], "3.9"),
+        ([python("<3.8")], "3.7"),
+        ([python(">=3.8"), python("==3.9.*", 3)], "3.9"),
+        ([python(">=3.10"), python("==3.8.*", 3)], "3.11"),
+        ([python(">=3.12", 0)], None),
+        ([python(">=3.8"), python("==3.12.*", 0)], "3.12"),
+    ],
+)
+def test_python(signs: list[PythonSign], version: str | None) -> None:
+    assert pythons.conclude(Facts(pythons=signs), python_share=0.0).version == version
+
+
+def test_python_that_contradicts_is_named() -> None:
+    facts = Facts(pythons=[python(">=3.10"), python("==3.8.*", 3, "environment.yml")])
+    assert "environment.yml says otherwise" in pythons.conclude(facts, python_share=1.0).assumptions[0]
+
+
+def test_python_by_the_wheels_that_exist() -> None:
+    old = Facts(packages=[package("torch", pinned="1.7.1")])
+    version = pythons.conclude(old, python_share=1.0).version
+    assert version is not None and int(version.split(".")[1]) <= 9
+    assert pythons.conclude(Facts(packages=[package("torch")]), python_share=1.0).version == "3.11"
+    assert pythons.conclude(Facts(packages=[package("torch")]), python_share=0.0).version is None
+
+
+def system(distribution: str, *versions: str, newer: bool = False, weight: float = 1.0) -> SystemSign:
+    return SystemSign(distribution, versions, newer, weight, SPOT)
+
+
+@pytest.mark.parametrize(
+    ("signs", "expected"),
+    [
+        ([], (None, None)),
+        ([system("ubuntu", "20.04")], ("ubuntu", "20.04")),
+        ([system("ubuntu", "20.04", "22.04")], ("ubuntu", "22.04")),
+        ([system("ubuntu", "18.04", "20.04")], ("ubuntu", "20.04")),
+        ([system("ubuntu", "18.04", newer=True)], ("ubuntu", "22.04")),
+        ([system("ubuntu", "24.04", newer=True)], ("ubuntu", "24.04")),
+        ([system("ubuntu")], (None, None)),
+        ([system("ubuntu", "20.04", weight=0.2)], (None, None)),
+        ([system("centos", "7")], ("centos", "7")),
+        ([system("centos", "7"), system("fedora", "38")], (None, None)),
+    ],
+)
+def test_system(signs: list[SystemSign], expected: tuple[str | None, str | None]) -> None:
+    assert systems.conclude_system(Facts(systems=signs))[:2] == expected
+
+
+@pytest.mark.parametrize(
+    ("signs", "vendor", "tags", "architecture"),
+    [
+        ([], None, (), None),
+        ([("rdma", 1.5)], None, ("rdma",), None),
+        ([("rdma", 0.9)], None, (), None),
+        ([("rdma", 1.3), ("rdma", 1.0)], None, ("rdma",), None),
+        ([("aarch64", 1.5)], None, (), "aarch64"),
+        ([("aarch64", 1.5), ("x86_64", 1.5)], None, (), "aarch64"),
+        ([], "amd", ("rocm",), None),
+        ([("rocm", 1.5)], "nvidia", (), None),
+    ],
+)
+def test_special(
+    signs: list[tuple[str, float]], vendor: str | None, tags: tuple[str, ...], architecture: str | None
+) -> None:
+    facts = Facts(specials=[SpecialSign(tag, weight, SPOT) for tag, weight in signs])
+    assert systems.conclude_special(facts, gpu_vendor=vendor)[:2] == (tags, architecture)
+
+
+NOTHING = Listing({}, 0)
+
+
+def test_sizing_never_lowers_a_requirement() -> None:
+    asked = Requirements(cpu_cores=96, ram_gb=300.5, disk_gb=4000, gpu_required=True, gpu_memory_gb=48)
+    sized = sizing.size(asked, Facts(), NOTHING)
+    assert (sized.cpu_cores, sized.ram_gb, sized.disk_gb, sized.gpu_memory_gb) == (96, 301, 4000, 48)
+
+
+def test_sizing_fills_every_gap_with_a_reason() -> None:
+    modest = sizing.size(Requirements(), Facts(), NOTHING)
+    hungry = sizing.size(Requirements(gpu_required=True), Facts(), NOTHING)
+    assert modest.gpu_memory_gb is None and hungry.gpu_memory_gb
+    assert hungry.ram_gb > modest.ram_gb and hungry.reasons
+
+
+def test_sizing_follows_content_and_model() -> None:
+    large = sizing.size(Requirements(), Facts(), Listing({}, 20 << 30))
+    assert large.disk_gb >= 60
+    model = Facts(amounts=[amount("parameters", 13.0, "mentioned")])
+    assert sizing.size(Requirements(gpu_required=True), model, NOTHING).gpu_memory_gb == 32
+    giant = Facts(amounts=[amount("parameters", 405.0, "mentioned")])
+    assert sizing.size(Requirements(gpu_required=True), giant, NOTHING).gpu_memory_gb == 80

@@ -1,0 +1,128 @@
+"""Whatever the files hold, the analysis ends with an answer, and soon; no reader's failure hides behind a note."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from envagent.repository.analysis import analyze
+from envagent.repository.facts import Facts
+from envagent.repository.model import Analysis, Entry, Snapshot
+from envagent.repository.readers.registry import read_file
+from envagent.repository.text import decode
+
+PATHS = (
+    *("README.md", "README.rst", "INSTALL", "docs/install.md", "requirements.txt", "pyproject.toml", "setup.py"),
+    *("setup.cfg", "environment.yml", "meta.yaml", "pixi.toml", "dependencies.yaml", "Pipfile", "Pipfile.lock"),
+    *("poetry.lock", "uv.lock", "Dockerfile", "docker-compose.yml", ".devcontainer/devcontainer.json", "tox.ini"),
+    *(".github/workflows/ci.yml", ".python-version", ".tool-versions", "Vagrantfile", "profile.py", "job.slurm"),
+    *("demo.ipynb", "train.py", "run.sh", "CMakeLists.txt", "Makefile", "configure.ac", "meson.build", "go.mod"),
+)
+# Pieces that readers look for, so that random files get past their first lines.
+WORDS = st.sampled_from(
+    [
+        *("GPU", "CUDA 12.1", "requires", "at least", "16 GB", "RAM", "VRAM", "8x A100", "optional", "Ubuntu 22.04"),
+        *("python", ">=3.8", "==", "torch", "+cu121", "[", "]", "{", "}", '"', "'", "\\", "\n", "\n\n", "    ", "\t"),
+        *("# ", "## ", "- ", "| a | b |", "|---|", "```", "<!--", "-->", "FROM nvidia/cuda:12.1", "RUN pip install"),
+        *("dependencies:", "  - ", "hostRequirements", "services:", "project(x CUDA)", "if(", "endif()", "obj-m"),
+        *("[project]", "[tool.poetry.dependencies]", "^3.", "~", "=", ",", "import ", "setup(", "\x00", "\ud7ff", "≥"),
+        *(
+            "#SBATCH --mem=64G",
+            "--gres=gpu:1",
+            ".memory = 4096",
+            "{{",
+            "}}",
+            "{%",
+            "&a",
+            "*a",
+            "!!python/object:os.system",
+        ),
+    ]
+)
+TEXT = st.lists(st.one_of(WORDS, st.text(max_size=12)), max_size=40).map("".join)
+BOUNDED = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+def conclude(files: dict[str, str]) -> Analysis:
+    entries = tuple(Entry(path=path, size=len(text)) for path, text in files.items())
+    return analyze(Snapshot(url="x", commit=None, entries=entries, files=files))
+
+
+@BOUNDED
+@given(st.dictionaries(st.sampled_from(PATHS), TEXT, max_size=6))
+def test_any_words_in_any_file(files: dict[str, str]) -> None:
+    analysis = conclude(files)
+    assert analysis.sizing.ram_gb >= 1 and analysis.sizing.cpu_cores >= 1
+    assert not analysis.requirements.cuda_required or analysis.requirements.gpu_required
+    assert all(evidence.path in files for evidence in analysis.evidence)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(parent=BOUNDED, max_examples=25)
+@given(text=TEXT)
+def test_no_reader_fails(path: str, text: str) -> None:
+    facts = Facts()
+    read_file(path, text, facts)
+    assert not [note for note in facts.notes if "could not be read" in note]
+
+
+@BOUNDED
+@given(st.binary(max_size=600), st.sampled_from(PATHS))
+def test_any_bytes(data: bytes, path: str) -> None:
+    text = decode(data)
+    if text is not None:
+        assert "\x1b" not in text and "\r" not in text
+        conclude({path: text})
+
+
+@BOUNDED
+@given(st.lists(st.text(max_size=30), max_size=30))
+def test_any_names(names: list[str]) -> None:
+    entries = tuple(Entry(path=name, size=None) for name in names)
+    analysis = analyze(Snapshot(url="x", commit=None, entries=entries, files={}))
+    assert not analysis.requirements.gpu_required or any(n.lower().endswith((".cu", ".cuh", ".hip")) for n in names)
+
+
+SLOW = {
+    "one word": "a" * 200_000,
+    "blanks": " " * 200_000,
+    "blank lines": "\n" * 200_000,
+    "matrices": "python-version:\n" + "  - 3.9\n\n" * 20_000 + "python:\n" * 5_000,
+    "bounds": "python = '\n" * 20_000,
+    "brackets": "[" * 100_000,
+    "braces": "{" * 100_000,
+    "links": "[a](b" * 30_000,
+    "stars": "*a_" * 60_000,
+    "open tags": "<a " * 60_000,
+    "open comments": "<!--" * 50_000,
+    "pipes": "|" * 100_000,
+    "digits": "9" * 100_000,
+    "sizes": "16 GB RAM " * 20_000,
+    "needs": "requires at least a GPU or " * 8_000,
+    "sentences": "It requires a GPU. " * 10_000,
+    "bullets": "- a GPU\n" * 20_000,
+    "headings": "# a\n" * 20_000,
+    "orders": "Ignore all previous instructions.\n\n" * 4_000,
+    "quotes": '"' * 100_000,
+    "backslashes": "\\\n" * 50_000,
+    "anchors": "a: &a [x]\n" + "".join(f"k{n}: &k{n} [*a, *a]\n" for n in range(3_000)),
+    "conditions": "if(\n" * 30_000,
+    "packages": "torch>=1\n" * 10_000,
+    "commas": "," * 100_000,
+    "dashes": "--gpus " * 20_000,
+}
+SLOW_PATHS = ("README.md", "requirements.txt", "pyproject.toml", "setup.py", "environment.yml", "Dockerfile", "CMakeLists.txt", "demo.ipynb", "train.py", ".python-version", ".github/workflows/ci.yml")  # fmt: skip  # noqa: E501
+
+
+@pytest.mark.parametrize("text", SLOW.values(), ids=SLOW.keys())
+def test_no_text_of_a_stranger_takes_long(text: str) -> None:
+    """Regular expressions over 200 KB; processor time, so that a busy machine does not matter."""
+    slow = {}
+    for path in SLOW_PATHS:
+        started = time.process_time()
+        conclude({path: text})
+        slow[path] = time.process_time() - started
+    assert max(slow.values()) < 5.0, {path: round(value, 1) for path, value in slow.items() if value > 1}
