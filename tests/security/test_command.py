@@ -1,0 +1,47 @@
+"""`envagent analyze` on hostile repositories, as a user runs it: exit code, and what reaches the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.security.build import FILE, LINK
+from tests.security.conftest import README, SECRET, Bench
+
+ROOT = Path(__file__).parents[2]
+
+
+def envagent(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    environment = {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(bench.temporary)}
+    command = [sys.executable, "-m", "envagent", "analyze", "--no-ai", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=bench.root)
+
+
+def test_refused_with_exit_code_nine(bench: Bench) -> None:
+    done = envagent(bench, f"ext::sh -c 'touch {bench.canary}'")
+    assert done.returncode == 9 and "Traceback" not in done.stderr
+    assert not bench.canary.exists()
+
+
+def test_safe_analysis_shows_neither_secrets_nor_escapes(bench: Bench) -> None:
+    repository = bench.repository(bare=False)
+    loud = README + "\n\x1b]0;owned\x07\x1b[2J[red]Requires[/red] 16 GB of RAM\x1b[31m.\n"
+    repository.commit_files(
+        {"README.md": loud},
+        (LINK, "INSTALL.md", repository.blob(str(bench.secret))),
+        (FILE, "\x1b[2Jrequirements.txt", repository.blob("torch\n")),
+    )
+    repository.configure(f'[core]\nfsmonitor="touch {bench.canary}"\n')
+    for arguments in ((), ("--json",)):
+        done = envagent(bench, str(repository.folder), *arguments)
+        assert done.returncode == 0, done.stderr
+        assert SECRET not in done.stdout + done.stderr
+        assert "\x1b" not in done.stdout and "\x07" not in done.stdout
+        assert not bench.canary.exists() and list(bench.temporary.iterdir()) == []
+    document = json.loads(done.stdout)
+    assert document["requirements"]["ram_gb"] == 16
+    assert not document["requirements"]["gpu_required"]
