@@ -13,7 +13,7 @@ from envagent.repository.model import Evidence
 
 _STANCE = {"minimum": 1.0, "recommended": 0.9, "tested": 0.6, "mentioned": 0.2}
 _CREDIBLE = 0.25
-_NEAR_BEST = 0.4
+_NEAR_BEST = 0.5
 _COMFORT = 2.0
 
 

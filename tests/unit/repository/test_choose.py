@@ -11,8 +11,9 @@ def chosen(*paths: str) -> list[str]:
 def test_telling_files_of_every_kind_are_chosen() -> None:
     telling = (
         "README.md", "docs/install.md", "requirements/base.txt", "pyproject.toml", "setup.cfg", "environment.yml",
-        "Pipfile", "uv.lock", ".python-version", "docker/Dockerfile.gpu", "compose.yaml", ".devcontainer/devcontainer.json",
-        ".github/workflows/ci.yml", "go.mod", "CMakeLists.txt", "Vagrantfile", "demo.ipynb", "train.py",
+        "Pipfile", "uv.lock", ".python-version", "docker/Dockerfile.gpu", "compose.yaml",
+        ".devcontainer/devcontainer.json", ".github/workflows/ci.yml", "go.mod", "CMakeLists.txt", "Vagrantfile",
+        "demo.ipynb", "train.py",
     )  # fmt: skip
     assert set(chosen(*telling, "src/a.c", "data.csv", "LICENSE", "lib/deep/er/still/README.md")) == set(telling)
 
@@ -32,5 +33,5 @@ def test_empty_files_are_not_fetched() -> None:
     assert choose([Entry(path="README.md", size=0)]) == []
 
 
-def test_a_hundred_thousand_names_take_no_time_to_speak_of() -> None:
-    assert len(chosen(*(f"a/b{n}/requirements.txt" for n in range(100_000)))) < 40
+def test_of_many_files_of_one_kind_few_are_chosen() -> None:
+    assert len(chosen(*(f"a/b{n}/requirements.txt" for n in range(20_000)))) < 40

@@ -137,7 +137,9 @@ def test_links_and_submodules_are_counted_not_followed(make: Make) -> None:
     assert any("1 symbolic links, 1 submodules" in note for note in snapshot.notes)
 
 
-def test_time_and_interruption_end_it_and_nothing_stays(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_and_interruption_end_it_and_nothing_stays(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = make()
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -103,7 +103,9 @@ def test_a_server_that_says_nothing_ends_at_the_deadline_or_when_stopped() -> No
 
 
 def test_a_server_that_sends_too_much_is_refused(make: Make, serve: Serve) -> None:
-    folder = make({"README.md": "# it\n", **{f"f{n}": bytes((n * 7 + i * 31) % 251 for i in range(60_000)) for n in range(9)}})
+    folder = make(
+        {"README.md": "# it\n", **{f"f{n}": bytes((n * 7 + i * 31) % 251 for i in range(60_000)) for n in range(9)}}
+    )
     git(folder, "config", "uploadpack.allowFilter", "false")
     with pytest.raises(RepositoryRefused, match="sends more than"):
         fetch(serve(folder), limits=Limits(transfer_bytes=1000), allow_loopback_git=True)

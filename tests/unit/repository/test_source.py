@@ -52,7 +52,16 @@ def test_a_refusal_says_what_to_write_instead(written: str, hint: str) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", " ", "-upload-pack=x", "ext::sh -c x", "git://127.0.0.1/x", "https://[::1]/a/b", "https://h/..", "https://h/a%2fb"],
+    [
+        "",
+        " ",
+        "-upload-pack=x",
+        "ext::sh -c x",
+        "git://127.0.0.1/x",
+        "https://[::1]/a/b",
+        "https://h/..",
+        "https://h/a%2fb",
+    ],
 )
 def test_what_git_could_take_for_something_else_is_refused(written: str) -> None:
     with pytest.raises(RepositoryRefused):

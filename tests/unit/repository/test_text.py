@@ -26,7 +26,9 @@ def test_a_character_cut_in_the_middle_does_not_make_it_latin() -> None:
     assert (decode("日本語".encode()[:-1]) or "").startswith("日本")
 
 
-@pytest.mark.parametrize("data", [b"\x7fELF\x02\x01\x01" + b"\0" * 60, b"PK\x03\x04\x00\x01\x00", bytes(range(256)) * 4])
+@pytest.mark.parametrize(
+    "data", [b"\x7fELF\x02\x01\x01" + b"\0" * 60, b"PK\x03\x04\x00\x01\x00", bytes(range(256)) * 4]
+)
 def test_binaries_are_no_text(data: bytes) -> None:
     assert decode(data) is None
 
