@@ -172,14 +172,17 @@ def reference(url: str, snapshot: Snapshot, folder: Path) -> None:
 def main(repository: Path | None) -> bool:
     with tempfile.TemporaryDirectory(prefix="envagent-bench-") as place:
         source = repository.resolve() if repository else make(Path(place) / "made")
-        beyond = []
+        beyond, alone, processor = [], [], []
         with daemon(source) as port:
             for number in range(ROUNDS):
                 ours, theirs = Count(), Count()
                 with counted(port, ours) as through:
-                    started = time.perf_counter()
+                    started, used = time.perf_counter(), time.process_time()
                     snapshot = fetch(f"git://127.0.0.1:{through}/{source.name}", allow_loopback_git=True)
+                    fetched = time.perf_counter()
                     analysis = analyze(snapshot)
+                    alone.append(time.perf_counter() - fetched)
+                    processor.append(time.process_time() - used)
                     reading = time.perf_counter() - started
                 with counted(port, theirs) as through:
                     started = time.perf_counter()
@@ -192,6 +195,7 @@ def main(repository: Path | None) -> bool:
     print(f"filtered clone: {theirs}")
     print(f"ratio of bytes: {ratio:.2f} (limit {RATIO}), connections {ours.connections} to {theirs.connections}")
     print(f"listing, choosing and analysis beyond the clone: {slower:.2f} s (limit {SECONDS}), median of {ROUNDS}")
+    print(f"  of it analysis alone {statistics.median(alone):.2f} s; processor {statistics.median(processor):.2f} s")
     print(f"found: GPU {analysis.requirements.gpu_required}, {len(analysis.evidence)} pieces of evidence")
     return ratio <= RATIO and slower <= SECONDS and ours.connections <= theirs.connections
 
