@@ -301,7 +301,7 @@ class Ledger:
             found = make()
         except OutcomeUnknown as error:
             intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(describe(error))
-            self._holdings.met[kind.name, number] = self._clock.steady()
+            self._holdings.given_up[kind.name, number] = self._clock.steady()
             self.pending.append(intent)
             self.note("outcome_unknown", f"no usable answer to the request for {kind.name} {name}: {error.message}")
             return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
@@ -390,15 +390,17 @@ def unsettled(intent: IntentRecord, holdings: Holdings, settle: timedelta, now: 
     """Tell how long after a look a sent intent's object may still appear; at zero its absence may be believed.
 
     The window opens when the answer was given up. A process that died in the call cannot say when that was: for what
-    it had sent, the window opens at the first look of this process, unless that is very long after. Within a process
-    the steady clock counts, so that setting the clock neither opens nor closes a window.
+    it had sent, the window opens at the first look of this process, unless that is very long after. From then on the
+    steady clock counts, so that setting the clock neither opens nor closes a window.
 
     Args:
         now: when the look began.
         steady: the same moment on the steady clock.
     """
-    met = holdings.met.setdefault((intent.kind, intent.number), steady)
-    since = now - from_text(intent.sent_at)
-    if intent.error is None:
-        since -= LONGEST_CALL
-    return settle - max(timedelta(seconds=steady - met), since)
+    opened = holdings.given_up.get((intent.kind, intent.number))
+    if opened is None:
+        since = now - from_text(intent.sent_at)
+        if intent.error is None:
+            since -= LONGEST_CALL
+        opened = holdings.given_up[intent.kind, intent.number] = steady - max(since, timedelta()).total_seconds()
+    return settle - timedelta(seconds=steady - opened)

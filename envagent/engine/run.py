@@ -24,9 +24,8 @@ class Holdings:
         self.intents: dict[tuple[str, int], IntentRecord] = {}
         """By kind and number."""
         self.resources: list[ResourceRecord] = []
-        self.met: dict[tuple[str, int], float] = {}
-        """By kind and number, on the steady clock: when this process gave up an answer, or first looked for what
-        another process had sent."""
+        self.given_up: dict[tuple[str, int], float] = {}
+        """By kind and number, on the steady clock: when the answer to a request was given up, as far as it is known."""
         self.asked: dict[tuple[str, str], datetime] = {}
         """By kind and id: when this process asked for a removal. That another one recorded it proves no request."""
 

@@ -1,0 +1,185 @@
+"""How long an absence is not believed: from when an answer was given up, on the steady clock, through kills."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from envagent.engine.intents import LONGEST_CALL, Found, Ledger
+from envagent.engine.run import Holdings
+from envagent.engine.runner import Standing
+from envagent.engine.teardown import Teardown
+from envagent.errors import OutcomeUnknown
+from tests.unit.engine.world import SETTLE, Killed, Process, Request, Services, TestClock, killed_before, lost_request
+
+Start = Callable[..., Process]
+LIMIT = timedelta(seconds=120)
+"""The client's time limit."""
+
+
+class Late:
+    """A request whose answer is waited for and given up, and which comes true later."""
+
+    def __init__(self, services: Services, clock: TestClock, *, late: timedelta, killed: bool = False) -> None:
+        self.clock = clock
+        self.late = late
+        self.killed = killed
+        self.due: Callable[[], Found] | None = None
+        self.outside = services.outside
+        self.find = services.outside.find
+        services.outside.find = self.find_late  # type: ignore[method-assign]
+
+    def __call__(self, commit: Callable[[], Found]) -> Found:
+        self.clock.at += LIMIT
+        self.gave_up, self.due = self.clock.steady(), commit
+        raise Killed if self.killed else OutcomeUnknown("no answer within the time limit")
+
+    def find_late(self, run_id: str | None) -> list[Found]:
+        if self.due is not None and self.clock.steady() - self.gave_up >= self.late.total_seconds():
+            self.due()
+            self.due = None
+        return self.find(run_id)
+
+
+def run(one: Process, services: Services) -> Standing:
+    return one.runner.drive([one.runner.begin(Request(), services)])[0].standing
+
+
+def resume(one: Process, services: Services) -> Standing:
+    return one.runner.drive([one.runner.resume(one.journal.run("last"), services)])[0].standing
+
+
+def teardown(one: Process, services: Services, clock: TestClock) -> None:
+    Teardown(
+        one.journal,
+        [services.outside],
+        clock=clock,
+        settle=SETTLE,
+        timeout=timedelta(seconds=300),
+        listener=lambda line: None,
+        stop=threading.Event(),
+    ).run(one.journal.run("last"))
+
+
+def test_the_window_opens_when_the_answer_is_given_up(process: Start, services: Services, clock: TestClock) -> None:
+    services.outside.next_create = [Late(services, clock, late=timedelta(seconds=59))]
+    assert run(process(), services) is Standing.SUCCEEDED
+    assert (services.outside.creates, len(services.outside.objects)) == (1, 1)
+
+
+def test_a_second_loss_opens_a_second_window(process: Start, services: Services, clock: TestClock) -> None:
+    begun = clock.now()
+    services.outside.next_create = [lost_request, lost_request]
+    assert run(process(), services) is Standing.SUCCEEDED
+    assert services.outside.creates == 3
+    assert 2 * SETTLE <= clock.now() - begun <= 2 * SETTLE + timedelta(seconds=10)
+
+
+@pytest.mark.parametrize("verb", [resume, teardown])
+def test_a_process_killed_in_the_call_leaves_the_window_open(
+    process: Start, services: Services, clock: TestClock, verb: Callable[..., object]
+) -> None:
+    services.outside.next_create = [Late(services, clock, late=timedelta(seconds=59), killed=True)]
+    with pytest.raises(Killed):
+        run(process(), services)
+    verb(process(), services, *([clock] if verb is teardown else []))
+    assert services.outside.creates == 1
+    assert len(services.outside.objects) == (0 if verb is teardown else 1)
+
+
+def test_what_was_sent_long_ago_is_not_waited_for(process: Start, services: Services, clock: TestClock) -> None:
+    services.outside.next_create = [killed_before]
+    with pytest.raises(Killed):
+        run(process(), services)
+    clock.at += LONGEST_CALL + SETTLE
+    again = clock.now()
+    assert resume(process(), services) is Standing.SUCCEEDED
+    assert clock.now() - again < timedelta(seconds=1)
+
+
+def test_what_was_given_up_before_is_waited_for_no_longer_than_the_window(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    services.outside.next_create = [lost_request]
+    one = process()
+    flight = one.runner.begin(Request(), services)
+    one.runner.advance(flight)
+    given_up = clock.now()
+    clock.at += timedelta(seconds=40)
+    assert resume(process(), services) is Standing.SUCCEEDED
+    assert SETTLE <= clock.now() - given_up <= SETTLE + timedelta(seconds=5)
+
+
+def test_a_clock_that_is_set_neither_opens_nor_holds_a_window(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    for by in (timedelta(hours=1), timedelta(hours=-1)):
+        services.outside.next_create = [lost_request]
+        one = process()
+        flight = one.runner.begin(Request(), services)
+        one.runner.advance(flight)
+        creates, begun = services.outside.creates, clock.steady()
+        clock.set_back(by)
+        one.runner.drive([flight])
+        assert services.outside.creates == creates + 1
+        assert SETTLE.total_seconds() <= clock.steady() - begun <= SETTLE.total_seconds() + 5
+
+
+def test_the_look_that_believes_an_absence_begins_after_the_window(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    """A list that takes ten seconds shows what was there when it began."""
+    late = Late(services, clock, late=timedelta(seconds=55))
+
+    def slow(run_id: str | None) -> list[Found]:
+        found = late.find_late(run_id)
+        clock.at += timedelta(seconds=10)
+        return found
+
+    services.outside.find = slow  # type: ignore[method-assign]
+    services.outside.next_create = [late]
+    assert run(process(), services) is Standing.SUCCEEDED
+    assert (services.outside.creates, len(services.outside.objects)) == (1, 1)
+
+
+def _ledger(one: Process, clock: TestClock) -> Ledger:
+    holdings = Holdings.load(one.journal, one.journal.run("last").run_id)
+    return Ledger(one.journal, holdings, clock, SETTLE, "s", 1, lambda line: None, lambda: None)
+
+
+def test_a_removal_that_was_only_recorded_is_asked_for_at_once(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    one = process()
+    run(one, services)
+    (cloud_id,) = services.outside.objects
+    outside, delete = services.outside, services.outside.delete
+
+    def killed(cloud_id: str) -> None:
+        raise Killed
+
+    outside.delete = killed  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        _ledger(one, clock).remove(outside, cloud_id)
+    outside.delete = delete  # type: ignore[method-assign]
+    two = process()
+    assert [row.state for row in two.journal.resources(two.journal.run("last").run_id)] == ["removing"]
+    assert _ledger(two, clock).remove(outside, cloud_id) is None
+    assert outside.objects == {}
+
+
+def test_a_delete_without_an_answer_is_looked_at(process: Start, services: Services, clock: TestClock) -> None:
+    one = process()
+    run(one, services)
+    (cloud_id,) = services.outside.objects
+    outside, delete = services.outside, services.outside.delete
+
+    def unanswered(cloud_id: str) -> None:
+        delete(cloud_id)
+        raise OutcomeUnknown("no answer")
+
+    outside.delete = unanswered  # type: ignore[method-assign]
+    assert _ledger(one, clock).remove(outside, cloud_id) is None
