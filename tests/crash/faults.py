@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +45,7 @@ FAULTS: dict[str, Json] = {
 PASSING = frozenset(FAULTS) - {"409", "stale"}
 """Faults after which the same request succeeds; a refused login (401) aside, a read must survive them."""
 
-CLEAR_CODES = (0, 4, 5, 6, 7)
+CLEAR_CODES = {"run": (0, 4, 5, 6, 7), "resume": (0, 4, 5, 6, 7), "teardown": (0, 4, 7, 11)}
 ENVIRONMENT = {
     "ENVAGENT_TIMEOUT_SECONDS": str(TIMEOUT),
     "ENVAGENT_WRITE_TIMEOUT_SECONDS": str(TIMEOUT),
@@ -124,37 +123,24 @@ def try_case(world: World, case: Case) -> list[Outcome]:
     home = Home.make(world, "case", ENVIRONMENT)
     judge = Judge(world)
     commands: list[Ended] = []
-    resumed = 0
     if case.killed is not None:
         commands.append(home.call(*home.run_arguments(), strikes=[case.killed]))
-    run_id = home.run_id() or ""
     if case.phase == "teardown":
         commands.append(succeed(home.call(*home.run_arguments())))
-        run_id = home.run_id() or ""
-    else:
-        begin = home.run_arguments() if case.phase == "run" else ("resume", run_id, "--yes")
-        struck = _under_fault(world, case, home, begin, judge)
-        commands.append(struck)
-        run_id = home.run_id() or ""
+    struck, reached = _under_fault(world, case, home, judge)
+    commands.append(struck)
+    run_id = home.run_id() or ""
+    resumed = 0
+    if case.phase != "teardown":
         kept = judge.at_most_one(run_id)
         if struck.code != 0:
             commands.append(home.call("resume", run_id, "--yes"))
             judge.expect(commands[-1].code == 0, f"the resume does not succeed: {commands[-1]}\nafter {struck}")
             resumed = 1
-        if commands[-1].code == 0:
-            judge.complete(run_id, kept=kept)
-    reached = True
-    if case.phase == "teardown":
-        commands.append(_under_fault(world, case, home, ("teardown", run_id, "--yes"), judge))
-    else:
-        reached = _struck(world)
-        world.faults()
-    if case.phase == "teardown":
-        reached = _struck(world)
-        world.faults()
-    if case.phase != "teardown" or commands[-1].code != 0:
-        resumed += case.phase == "teardown"
+        judge.complete(run_id, kept=kept)
+    if case.phase != "teardown" or struck.code != 0:
         commands.append(home.call("teardown", run_id, "--yes"))
+        resumed += case.phase == "teardown"
     judge.expect(commands[-1].code == 0, f"the teardown does not succeed: {commands[-1]}")
     judge.gone()
     judge.log_is_clean()
@@ -164,26 +150,24 @@ def try_case(world: World, case: Case) -> list[Outcome]:
     return [judge.verdict(str(case), resumed, f"{case.phase}: {ended}", reached=reached, optional=True)]
 
 
-def _under_fault(world: World, case: Case, home: Home, argv: Iterable[str], judge: Judge) -> Ended:
+def _under_fault(world: World, case: Case, home: Home, judge: Judge) -> tuple[Ended, bool]:
+    """Run the phase's command under the fault; tell whether the fault's request came. Then the cloud is well again."""
+    argv = home.run_arguments() if case.phase == "run" else (case.phase, home.run_id() or "", "--yes")
     world.faults(*case.schedule())
     struck = home.call(*argv)
-    judge.expect(struck.code in (*CLEAR_CODES, 11), f"no clear exit code: {struck}")
+    first = world.control("faults")[0]
+    world.faults()
+    judge.expect(struck.code in CLEAR_CODES[case.phase], f"no clear exit code: {struck}")
     judge.expect("Traceback" not in struck.err, f"a traceback: {struck}")
     if _must_survive(case):
         judge.expect(struck.code == 0, f"a passing fault ends it: {struck}")
-    return struck
+    return struck, bool(first["seen"] >= first["nth"])
 
 
 def _must_survive(case: Case) -> bool:
     """Reads, logins and creations survive what passes."""
     creates = case.exchange.method == "POST" and case.exchange.path.rsplit("/", 1)[-1] in KIND_OF_POST
     return case.fault in PASSING and (not case.exchange.writes or creates)
-
-
-def _struck(world: World) -> bool:
-    """Whether the fault's request came."""
-    first = world.control("faults")[0]
-    return bool(first["seen"] >= first["nth"])
 
 
 def attempt(options: Options) -> list[Outcome]:
