@@ -30,7 +30,7 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         from envagent.sandbox.process import stop
 
         home = tmp_path_factory.mktemp("home")
-        endpoint = ensure_running(home, speed=SANDBOX_SPEED, profile=request.param.split()[1], idle_seconds=120)
+        endpoint = ensure_running(home, speed=SANDBOX_SPEED, profile=request.param.split()[1], idle_seconds=3600)
         config = OpenStackConfig(config_files=[str(endpoint.clouds_file)], load_envvars=False)
         found = find(
             "sandbox",

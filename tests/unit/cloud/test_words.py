@@ -70,7 +70,7 @@ def test_a_lease_in_error_names_itself_and_the_way_out() -> None:
     error = lease_failed(Lease(id="1", name="mine", status="ERROR", start=now, end=now))
     assert error.exit_code == 6
     assert "mine" in error.message
-    assert "teardown" in error.hint
+    assert "--node-type" in error.hint
 
 
 def test_no_two_refusals_of_one_error_class_read_alike_unless_they_mean_the_same() -> None:
