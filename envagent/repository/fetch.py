@@ -26,7 +26,7 @@ from envagent.repository.text import decode
 _PASSING = re.compile(
     r"could not resolve host|failed to connect|connection (timed out|reset|refused)|early eof|unexpected disconnect|"
     r"rpc failed|hung up unexpectedly|broken pipe|operation too slow|ssl_|gnutls|returned error: (429|5\d\d)|timed out|"
-    r"network is",
+    r"network is|ended with code -13",  # SIGPIPE: the other side hung up while git was still sending
     re.IGNORECASE,
 )
 _ABSENT = re.compile(
