@@ -31,7 +31,8 @@ def test_a_run_is_resumed_by_whom_it_belongs_to(rig: Rig, shell: Shell, judge: J
 
 
 def test_a_token_that_expires_during_a_wait_is_replaced_silently(rig: Rig, shell: Shell, judge: Judge) -> None:
-    """The rig's tokens must live shorter than the wait: RIG_TOKEN_SECONDS=180 and RIG_SPAWN_SECONDS=200; services renew theirs two minutes before the end."""
+    """The rig's tokens must live shorter than the wait: RIG_TOKEN_SECONDS=180 and RIG_SPAWN_SECONDS=200; services
+    renew theirs two minutes before the end."""
     access = rig.user.session.auth.get_access(rig.user.session)
     lifetime = (access.expires - access.issued).total_seconds()
     if lifetime > 180:
