@@ -16,8 +16,10 @@ Actions on the exchange, seconds being the cloud's (divided by speed):
     stale                          lists answer as of `seconds` ago
     ignore_delete                  answer a DELETE as usual, do nothing
 
-Actions on what is made: no_capacity (of `node_types`), lease_error (at its start), lease_stuck (never starts),
-server_error (`text`, `code`, `after` seconds of spawning), server_stuck (builds for ever), fip_pool_empty, fip_quota.
+Actions on what is made: no_capacity (of `node_types`), lease_error (at its start: so ends the second of two leases that
+Blazar gave one host because they were asked for at once), lease_stuck (never starts), server_error (`text`, `code`,
+`after` seconds of spawning), server_stuck (builds for ever), fip_pool_empty, fip_quota (may pass: several requests at
+once are refused below the limit).
 
 Counts live in the state, so a schedule goes on where it was after the server was killed. `app` carries out what
 concerns the exchange; services consult `Effects` for what concerns the objects.
