@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, Package, Scope, Vendor
@@ -42,7 +43,8 @@ class GpuConclusion:
 
 def conclude(facts: Facts) -> GpuConclusion:
     """Weigh all signs."""
-    signs = [*facts.gpu, *_package_signs(facts.packages), *_memory_signs(facts.amounts)]
+    packages = _package_signs(facts.packages)
+    signs = [*_containers_as_one_way(facts.gpu, packages), *packages, *_memory_signs(facts.amounts)]
     total = _total(signs)
     required = total >= _ENOUGH
     positive = [s for s in signs if s.weight > 0]
@@ -62,6 +64,13 @@ def conclude(facts: Facts) -> GpuConclusion:
     return GpuConclusion(required, optional, vendor, cuda.version if cuda else None, memory, count, tuple(found))
 
 
+def _containers_as_one_way(signs: list[GpuSign], packages: list[GpuSign]) -> list[GpuSign]:
+    """Where the manifest has an extra for GPUs, a GPU container is for those who take it."""
+    if not any(sign.kind == "optional" for sign in packages):
+        return signs
+    return [replace(s, weight=s.weight / 2) if s.kind == "container" and s.weight > 0 else s for s in signs]
+
+
 def _memory_signs(amounts: list[Amount]) -> list[GpuSign]:
     """Documents that say how much GPU memory it takes speak of a GPU in use."""
     return [
@@ -76,10 +85,11 @@ def _total(signs: list[GpuSign]) -> float:
     for sign in signs:
         kinds[sign.kind + ("+" if sign.weight > 0 else "-")].append(sign.weight)
     total = 0.0
-    for weights in kinds.values():
+    for kind, weights in kinds.items():
         weights.sort(key=abs, reverse=True)
-        rest = _REPEATED * sum(weights[1:])
-        rest = max(-_MOST_BY_REPETITION, min(_MOST_BY_REPETITION, rest))
+        # Many weak signs are still weak; that there are many ways without a GPU tells more.
+        most = _MOST_BY_REPETITION if kind == "optional-" else min(_MOST_BY_REPETITION, abs(weights[0]) / 2)
+        rest = max(-most, min(most, _REPEATED * sum(weights[1:])))
         total += weights[0] + rest
     return total
 
@@ -97,23 +107,25 @@ def _package_signs(packages: list[Package]) -> list[GpuSign]:
     # Where nothing is declared closer to the job, the next closest place stands for it.
     standing_in: Scope = "main" if "main" in scopes else "component" if "component" in scopes else "documented"
     frameworks = {p.name for p in packages if p.name in _FRAMEWORKS and "cpu" not in p.local}
+    choice = any(p.scope == "documented" and _for_cpu(p) for p in packages)
     signs: list[GpuSign] = []
     for package in packages:
         factor = 1.0 if package.scope == standing_in else _SCOPE[package.scope]
         for weight, vendor, why in _weights(package):
-            if package.scope == "optional":
-                # An extra or a variant for GPUs says that there is a way without.
-                if weight >= _GPU_ONLY:
-                    signs.append(GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, in an extra, {why}"))
-                continue
-            # A CPU build beside another framework is an auxiliary.
-            own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
-            signs.append(
-                GpuSign(
-                    "denial" if own < 0 else "dependency", own * factor, vendor, package.spot, f"{package.name} {why}"
-                )
-            )
+            # An extra, a variant, or one of two commands shown says that there is a way without.
+            extra = package.scope == "optional" or (package.scope == "documented" and (choice or package.extras))
+            if extra and weight >= _GPU_ONLY:
+                signs.append(GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, one way, {why}"))
+            elif package.scope != "optional":
+                # A CPU build beside another framework is an auxiliary.
+                own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
+                kind: Literal["denial", "dependency"] = "denial" if own < 0 else "dependency"
+                signs.append(GpuSign(kind, own * factor, vendor, package.spot, f"{package.name} {why}"))
     return signs
+
+
+def _for_cpu(package: Package) -> bool:
+    return package.local == "cpu" or package.name.endswith(("-cpu", "cpuonly")) or "cpu" in package.extras
 
 
 def _weights(package: Package) -> list[tuple[float, Vendor | None, str]]:

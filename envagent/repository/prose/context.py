@@ -36,6 +36,7 @@ _ALTERNATIVE = one_of(
     r"(?:for|with|using|on) (?:the )?(?:amd|intel|nvidia|gpus?|cuda|rocm|tpu|xpu|npu)\b",
     r"\b(?:gpu|cuda) (?:support|acceleration|version|backend|build)",
     r"^\W*(?:gpus?|cuda|nvidia|rocm|amd|intel|tpu|docker|aws|azure|gcp|cloud)\W*$",
+    r"\b(?:using|with|via|from|in|through) (?:a |the )?(?:docker|containers?)\b|\bdocker (?:image|container|install)",
 )
 _OTHER_PLATFORM = one_of(r"\bmac\b|macos|\bos ?x\b|apple|windows|\bmetal\b(?<!bare metal)")
 _COMMON_PLATFORM = one_of(r"linux|ubuntu|unix")
@@ -76,13 +77,14 @@ OPTIONAL = one_of(
     r"\b(?:can|could|may|might) (?:also |optionally |then |be |even |either )*(?:use|used|run|leverage|benefit|"
     r"accelerat\w+|"
     r"utili[sz]ed?|take advantage|enabled?|built|compiled|configured)\b",
-    r"\bspeed[- ]?ups?\b|\bfaster\b|\baccelerated? by\b|\bdefaults? to\b",
+    r"(?<!x )\b(?:speed[- ]?ups?|faster)\b|\baccelerated? by\b|\bdefaults? to\b",
     r"\bor (?:a |the |on )?cpus?\b|\bcpus?(?: and|,|/| or| as well as| to)\s*(?:the )?(?:multi-?)?gpus?\b",
     r"\bgpus?\s*(?:/|,|or|and)\s*(?:\w+\s*(?:/|,|or|and)\s*)?cpus?\b|\bgpu/tpu\b|\balso (?:supports?|works?|runs?|"
     r"available|possible)\b.{0,30}\bgpus?\b",
     r"\b(?:to|for) (?:use|using|run|running|enable|enabling)\b.{0,40}\b(?:gpus?|cuda)\b",
     r"\b(?:gpu|cuda|rocm) (?:support|acceleration|backend|version|build|users?|awareness)\b",
     r"\bsupport(?:s|ed)? (?:for |of )?(?:\w+,? ){0,3}(?:gpus?|cuda|rocm)\b",
+    r"^\W*(?:for|with|on|under|using|to) (?:the |an? )?[\w-]*(?:gpus?|cuda|nvidia|rocm)\b",
     r"\bwant (?:to|gpu)\b|\bwish(?:es)? to\b|\bfor (?:those|users)\b",
 )
 
@@ -117,10 +119,14 @@ def document_weight(path: str) -> float:
         return 0.1
     if is_translation(path):
         return 0.2
+    if depth and scope == "optional":
+        return 0.15
     if depth == 0:
         return 1.0
     if re.match(r"docs?/|documentation/|\.github/", path.lower()) and depth <= 3:
-        return 0.8 if re.search(r"install|require|hardware|manual|start|build|prerequisite", name) else 0.4
+        if re.search(r"install|require|hardware|manual|start|build|prerequisite", name):
+            return 0.8
+        return 0.4 if depth <= 2 else 0.2
     if scope in ("development", "optional") or {"third", "extern", "subprojects", "plugins"} & set(words(path)):
         return 0.15
     return 0.3 if depth == 1 else 0.2

@@ -108,6 +108,7 @@ _PARTLY = one_of(
     r"features?|notebooks?|examples?|demos?|tests?|variants?|models?)\b"
 )
 _POSSIBLY = one_of(r"\b(?:can|could|may|might|possible|also|even|still|able)\b")
+_MAIN_README = re.compile(r"readme[^/]*$", re.IGNORECASE)
 _ANAPHOR = re.compile(r"\W*(?:this|it|that|these|those|which|requires)\b", re.IGNORECASE)
 _NOTHING_MORE = one_of(
     r"\bno (?:\w+ )?(?:action|installation|changes?|steps?|configuration) (?:is |are )?(?:required|needed|necessary)"
@@ -124,7 +125,7 @@ _NEEDED = one_of(
     rf"relies on|rely on|assumes?|"
     rf"expects?|at least|minimum(?: of)?|prerequisites?|mandatory|necessary|only (?:works?|runs?|supports?|tested|"
     rf"available|compatible) (?:on|with)?|"
-    rf"au moins|mindestens|needed|required|run on|runs on)\b[^.;]{{0,45}}?(?:{GPU.pattern})(?! (?:support|users?|"
+    rf"au moins|mindestens|needed|required)\b[^.;]{{0,45}}?(?:{GPU.pattern})(?! (?:support|users?|"
     rf"version|build))",
     rf"(?:{GPU.pattern})[^.;]{{0,45}}\b(?:is|are|be|with|of)? ?(?:also )?(?:absolutely |strictly |"
     rf"currently )?(?:required|needed|necessary|mandatory|a must|at least|minimum)\b",
@@ -163,7 +164,7 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
     if place.aside:
         return "statement", 0.2, "tells of a machine that was used"
     optional = place.alternative or OPTIONAL.search(text) is not None or _follows_option(sentence)
-    if place.intro and "/" not in sentence.path and _PURPOSE.search(text):
+    if place.intro and _MAIN_README.match(sentence.path) and _PURPOSE.search(text):
         if not optional and not _BROAD.search(text):
             return "purpose", 2.5 if sentence.order < 5 else 1.5, "its purpose is work on GPUs"
         return "purpose", 0.3, "GPUs are among what it works on"

@@ -28,7 +28,7 @@ from envagent.repository.readers.dependencies import conda_package, pip_package
 _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
     (1.2, "nvidia", one_of(r"--gpus[ =]+(?:all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b")),
     (1.2, "amd", one_of(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b")),
-    (1.0, "nvidia", one_of(r"\b(?:CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc\b(?! *--?v)")),
+    (1.0, "nvidia", one_of(r"\b(?:CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc +(?:-(?!-?v)|\S+\.cu\b)")),
     # These look whether a GPU is there.
     (0.4, "nvidia", one_of(r"\bnvidia-smi\b|\bnvcc\b")),
     (1.0, "nvidia", one_of(r"\bCUDA_VISIBLE_DEVICES=\d")),

@@ -21,10 +21,10 @@ from envagent.repository.yamls import MERGE, load_yaml
 
 _CUDA_TAG = re.compile(r"(?:cuda|cu)[:_-]?(\d{1,2}\.\d)")
 _IMAGES: tuple[tuple[re.Pattern[str], float, Vendor], ...] = (
-    (re.compile(r"nvcr\.io/nvidia/(?!cuda)"), 2.5, "nvidia"),
-    (re.compile(r"(nvidia/cuda(gl)?|nvcr\.io/nvidia/cuda|nvidia/cudagl)\b"), 2.0, "nvidia"),
-    (re.compile(r"pytorch/pytorch.*cuda|tensorflow/tensorflow.*gpu"), 2.2, "nvidia"),
-    (re.compile(r"rapidsai/|nvidia/|deepspeed/|vllm/vllm-openai"), 2.2, "nvidia"),
+    (re.compile(r"nvcr\.io/nvidia/(?!cuda)"), 2.2, "nvidia"),
+    (re.compile(r"(nvidia/cuda(gl)?|nvcr\.io/nvidia/cuda|nvidia/cudagl)\b"), 1.7, "nvidia"),
+    (re.compile(r"pytorch/pytorch.*cuda|tensorflow/tensorflow.*gpu"), 2.0, "nvidia"),
+    (re.compile(r"rapidsai/|nvidia/|deepspeed/|vllm/vllm-openai"), 2.0, "nvidia"),
     (re.compile(r"(^|/)rocm/|rocm"), 2.2, "amd"),
 )
 _FACTOR: dict[Scope, float] = {"main": 1.0, "component": 0.6, "documented": 0.4, "optional": 0.3, "development": 0.15}

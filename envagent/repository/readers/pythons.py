@@ -49,7 +49,7 @@ def read_ci(path: str, text: str, facts: Facts) -> None:
         facts.systems.append(SystemSign(runner[1], (runner[2],), False, 0.2, Spot(path, line, words)))
     if runner := _GPU_RUNNER.search(text):
         line, words = line_of(text, [runner[0].strip()])
-        facts.gpu.append(GpuSign("command", 0.6, "nvidia", Spot(path, line, words), "its CI runs on a GPU"))
+        facts.gpu.append(GpuSign("command", 0.2, "nvidia", Spot(path, line, words), "its CI runs on a GPU"))
 
 
 def read_tox(path: str, text: str, facts: Facts) -> None:
