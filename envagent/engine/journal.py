@@ -251,6 +251,8 @@ def _upgrade(path: Path, engine: Engine) -> None:
                 )
             _copy(path, path.with_name(f"{path.name}.before-{REVISION}"))
         with engine.begin() as connection:
+            # The driver begins nothing by itself (isolation_level=None), and a half-made schema could not be upgraded.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, REVISION)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -11,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlmodel import SQLModel
 
 from envagent import migrations
@@ -40,6 +41,37 @@ def test_migrations_and_tables_agree(tmp_path: Path) -> None:
         )
         assert compare_metadata(context, SQLModel.metadata) == []
     assert tables.RunTable.__tablename__ == "runs"
+
+
+def test_an_upgrade_is_whole_or_nothing(tmp_path: Path) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    def schema(name: str, *, cut_before: int | None) -> tuple[list[tuple[str, str]], int]:
+        statements = 0
+
+        def cut(*_: object) -> None:
+            nonlocal statements
+            statements += 1
+            if statements == cut_before:
+                raise PowerCut
+
+        for moment in ("before_cursor_execute", "commit"):
+            event.listen(Engine, moment, cut)
+        try:
+            with contextlib.suppress(PowerCut):
+                Journal.open(tmp_path / name).close()
+        finally:
+            for moment in ("before_cursor_execute", "commit"):
+                event.remove(Engine, moment, cut)
+        with contextlib.closing(sqlite3.connect(tmp_path / name)) as connection:
+            return connection.execute("SELECT type, name FROM sqlite_master ORDER BY name").fetchall(), statements
+
+    whole, statements = schema("whole.db", cut_before=None)
+    assert statements > len(TABLES)
+    for number in range(1, statements + 1):
+        assert schema(f"{number}.db", cut_before=number)[0] == [], f"half a schema before statement {number}"
+        assert schema(f"{number}.db", cut_before=None)[0] == whole
 
 
 def test_durable_settings(tmp_path: Path) -> None:
