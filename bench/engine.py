@@ -18,8 +18,10 @@ import time
 from pathlib import Path
 
 from bench.toy import Request, chain, waiting
+from envagent.engine.flight import Standing
 from envagent.engine.journal import Journal
-from envagent.engine.runner import Runner, Standing
+from envagent.engine.loop import drive
+from envagent.engine.runner import Runner
 
 
 def plain(path: Path) -> sqlite3.Connection:
@@ -89,7 +91,7 @@ def many_waits(runs: int) -> None:
         journal = Journal.open(Path(folder) / "journal.db")
         runner: Runner[None] = Runner(waiting(), journal)
         start = time.perf_counter()
-        results = runner.drive([runner.begin(Request(), None) for _ in range(runs)])
+        results = drive(runner, [runner.begin(Request(), None) for _ in range(runs)])
         ours = time.perf_counter() - start
         assert all(progress.standing is Standing.SUCCEEDED for progress in results)
         runner.close()

@@ -21,9 +21,11 @@ from envagent.cli.stop import StopSignals
 from envagent.cli.summary import summary
 from envagent.cli.terminal import Terminal, err, out, print_document
 from envagent.cli.usual import usual_seconds
+from envagent.engine.flight import Flight, Standing
 from envagent.engine.journal import Journal
+from envagent.engine.loop import drive
 from envagent.engine.run import Run
-from envagent.engine.runner import Flight, Runner, Standing
+from envagent.engine.runner import Runner
 from envagent.engine.step import Stopped
 from envagent.errors import EnvagentError
 
@@ -95,7 +97,7 @@ class Drive:
         if not asks and flight.run.row.approved_at is None:
             runner.approve(flight)
         with output:
-            [progress] = runner.drive([flight])
+            [progress] = drive(runner, [flight])
         if progress.standing is not Standing.BLOCKED:
             return progress.standing
         document = self._document(flight)
@@ -107,7 +109,7 @@ class Drive:
             return Standing.BLOCKED
         runner.approve(flight)
         with output:
-            [progress] = runner.drive([flight])
+            [progress] = drive(runner, [flight])
         if progress.standing is Standing.BLOCKED:
             raise AssertionError(f"run {flight.run.run_id} is approved and still blocked")
         return progress.standing

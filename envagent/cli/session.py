@@ -32,7 +32,8 @@ from envagent.errors import (
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
     from envagent.cloud.port import Cloud, Identity
-    from envagent.engine.runner import RetryPolicy, Runner
+    from envagent.engine.flight import RetryPolicy
+    from envagent.engine.runner import Runner
     from envagent.engine.teardown import Teardown
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Services
@@ -200,7 +201,7 @@ def make_runner(journal: Journal, settings: Settings, output: Output, stop: thre
 
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
-    from envagent.engine.runner import RetryPolicy
+    from envagent.engine.flight import RetryPolicy
 
     retry = settings.retry
     return RetryPolicy(retry.tries, retry.first_seconds, retry.longest_seconds)

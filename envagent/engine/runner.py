@@ -1,32 +1,30 @@
-"""The runner: one advance of one run, and the loop that calls it.
+"""The runner: it begins a run, takes one up, and advances it.
 
 An advance does what is ready, records it, and says when to look again. Ready stages of a run work in parallel; every
-output is on disk before what depends on it begins. The loop keeps the clock for one run or for thousands; a queue
-of workers would call the same `advance`.
+output is on disk before what depends on it begins. Who keeps the clock (the loop beside this file, or a queue of
+workers) calls `advance`.
 """
 
 from __future__ import annotations
 
-import heapq
 import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import Enum
-from typing import Any, Generic, TypeVar
+from datetime import timedelta
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
 from envagent.engine.clock import Clock, SystemClock, to_text
 from envagent.engine.context import Context
+from envagent.engine.flight import SLACK, Entry, Flight, Live, Progress, RetryPolicy, Standing
 from envagent.engine.intents import Ledger, describe
 from envagent.engine.journal import Journal
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.run import Run
-from envagent.engine.step import NotYet, Output, Step, Stopped
+from envagent.engine.step import NotYet, Output, Stopped
 from envagent.engine.tables import EventRecord, Record, RunRecord, RunState, StageRecord, StageState
 from envagent.errors import EnvagentError, RunStateError
 
@@ -42,79 +40,6 @@ ID_LENGTH = 10
 def new_run_id() -> str:
     """Make a run id of 10 characters (49 random bits)."""
     return "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in os.urandom(ID_LENGTH))
-
-
-SLACK = 0.001
-"""Seconds by which a look may be early: sums of times in floating point must not cost an idle round."""
-
-
-class Standing(Enum):
-    """How an advance left its run."""
-
-    WAITING = "waiting"
-    BLOCKED = "blocked"
-    """Nothing goes on until somebody acts."""
-    STOPPED = "stopped"
-    FAILED = "failed"
-    SUCCEEDED = "succeeded"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How an advance left its run, and when to look again (with WAITING)."""
-
-    standing: Standing
-    look_again: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How a stage is entered again after an error that says "try again".
-
-    Attributes:
-        tries: how often in a row before the run fails (it stays resumable).
-        first: the first pause in seconds; it doubles.
-        longest: the longest pause in seconds. A service's Retry-After is kept to, up to ten times this.
-    """
-
-    tries: int = 8
-    first: float = 1.0
-    longest: float = 30.0
-
-    def pause(self, failed: int, asked: float | None) -> float:
-        """Give the seconds to wait after the n-th failure in a row."""
-        own = min(self.longest, self.first * 2.0 ** (failed - 1))
-        return own if asked is None else min(max(own, asked), 10 * self.longest)
-
-
-@dataclass(slots=True)
-class _Live:
-    """What only the living process knows of a stage."""
-
-    due: float | None = None
-    """When to enter it again, on the steady clock; None is at once."""
-    blocked: bool = False
-    failures: int = 0
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One entry of one stage: its context, and what came of it."""
-
-    key: str
-    context: Context[Any]
-    inputs: dict[str, BaseModel] = field(default_factory=dict)
-    result: Output | NotYet | EnvagentError | Stopped | BaseException | None = None
-
-
-@dataclass(slots=True)
-class Flight(Generic[Services]):
-    """A run under way in this process."""
-
-    run: Run
-    services: Services
-    live: dict[str, _Live] = field(default_factory=dict)
-    unconfirmed: list[Step] = field(default_factory=list)
 
 
 class Runner(Generic[Services]):
@@ -144,7 +69,7 @@ class Runner(Generic[Services]):
         self.pipeline = pipeline
         self.journal = journal
         self.stop = stop or threading.Event()
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._settle = settle
         self._retry = retry or RetryPolicy()
         self._retries = retries or {}
@@ -160,7 +85,7 @@ class Runner(Generic[Services]):
         labels: Mapping[str, str] | None = None,
     ) -> Flight[Services]:
         """Store a new run and give it, ready to advance."""
-        now = to_text(self._clock.now())
+        now = to_text(self.clock.now())
         row = RunRecord(
             run_id=run_id or new_run_id(),
             pipeline=self.pipeline.name,
@@ -209,7 +134,7 @@ class Runner(Generic[Services]):
                 stored.wait = stored.wait_since = stored.deadline = stored.status = stored.error = None
             if stored.state in (StageState.RUNNING, StageState.WAITING, StageState.FAILED):
                 stored.state = StageState.PENDING.value
-        line = EventRecord(run_id=row.run_id, at=to_text(self._clock.now()), kind="run_resumed")
+        line = EventRecord(run_id=row.run_id, at=to_text(self.clock.now()), kind="run_resumed")
         started = self._start_ready(flight)
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(row), *run.stages.values(), line)
@@ -221,7 +146,7 @@ class Runner(Generic[Services]):
     def approve(self, flight: Flight[Services]) -> None:
         """Record that the user agrees to the plan; blocked stages go on."""
         row = flight.run.row
-        row.approved_at = to_text(self._clock.now())
+        row.approved_at = to_text(self.clock.now())
         line = EventRecord(run_id=row.run_id, at=row.approved_at, kind="run_approved")
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(row), line)
@@ -242,7 +167,7 @@ class Runner(Generic[Services]):
             unconfirmed = self._confirm(flight)
             if unconfirmed is not None:
                 return unconfirmed
-        under_way: dict[Future[_Entry], str] = {}
+        under_way: dict[Future[Entry], str] = {}
         failed: EnvagentError | None = None
         while True:
             if failed is None and not self.stop.is_set():
@@ -260,28 +185,6 @@ class Runner(Generic[Services]):
                 failed = self._record(flight, future.result()) or failed
         return self._standing(flight)
 
-    def drive(self, flights: Iterable[Flight[Services]], *, workers: int = 1) -> list[Progress]:
-        """Advance runs until each has ended, is blocked, or the stop is asked for.
-
-        Args:
-            workers: how many runs advance at the same time; with 1, all in this thread.
-
-        Returns:
-            How each run stands, in the order given.
-        """
-        ordered = list(flights)
-        results: dict[int, Progress] = {}
-        queue: list[tuple[float, int]] = [(0.0, index) for index in range(len(ordered))]
-        if workers == 1:
-            while queue:
-                when, index = heapq.heappop(queue)
-                self._clock.sleep(when - self._clock.steady(), self.stop)
-                self._requeue(queue, results, index, self.advance(ordered[index]))
-        else:
-            with ThreadPoolExecutor(workers, thread_name_prefix="run") as pool:
-                self._drive_on(pool, ordered, queue, results)
-        return [results[index] for index in range(len(ordered))]
-
     def close(self) -> None:
         """End the threads; stages under way are waited for."""
         self._pool.shutdown(wait=True)
@@ -295,7 +198,7 @@ class Runner(Generic[Services]):
             step = flight.unconfirmed[0]
             last = self.pipeline.last_stage(step.name).key
             entry = self._entry(flight, last)
-            live = flight.live.setdefault(last, _Live())
+            live = flight.live.setdefault(last, Live())
             try:
                 step.confirm(entry.context, run.outputs[last])
             except EnvagentError as error:
@@ -303,7 +206,7 @@ class Runner(Generic[Services]):
                 policy = self._retries.get(step.name, self._retry)
                 if error.retryable and live.failures <= policy.tries:
                     pause = policy.pause(live.failures, error.retry_after)
-                    return Progress(Standing.WAITING, self._clock.now() + timedelta(seconds=pause))
+                    return Progress(Standing.WAITING, self.clock.now() + timedelta(seconds=pause))
                 self._fail(flight, error, entry)
                 return Progress(Standing.FAILED)
             live.failures = 0
@@ -312,7 +215,7 @@ class Runner(Generic[Services]):
         return None
 
     def _due(self, flight: Flight[Services]) -> list[str]:
-        now = self._clock.steady() + SLACK
+        now = self.clock.steady() + SLACK
         due = []
         for key in self.pipeline.order:
             if key in flight.run.outputs or not flight.run.is_ready(key):
@@ -329,18 +232,18 @@ class Runner(Generic[Services]):
             for key, live in flight.live.items()
             if live.due is not None and key not in under_way and key not in flight.run.outputs
         ]
-        return max(0.0, min(waiting) - self._clock.steady()) if waiting else None
+        return max(0.0, min(waiting) - self.clock.steady()) if waiting else None
 
-    def _entry(self, flight: Flight[Services], key: str) -> _Entry:
+    def _entry(self, flight: Flight[Services], key: str) -> Entry:
         run = flight.run
         attempt = run.stages[key].attempts
         ledger = Ledger(
-            self.journal, run.holdings, self._clock, self._settle, key, attempt, self._announce, self._check_stop
+            self.journal, run.holdings, self.clock, self._settle, key, attempt, self._announce, self._check_stop
         )
-        context = Context(flight.services, run, key, self._clock, ledger, self.stop.is_set)
-        return _Entry(key, context, run.inputs(self.pipeline.stages[key]))
+        context = Context(flight.services, run, key, self.clock, ledger, self.stop.is_set)
+        return Entry(key, context, run.inputs(self.pipeline.stages[key]))
 
-    def _enter(self, entry: _Entry) -> _Entry:
+    def _enter(self, entry: Entry) -> Entry:
         stage = self.pipeline.stages[entry.key]
         try:
             entry.result = stage.enter(entry.context, **entry.inputs)
@@ -348,10 +251,10 @@ class Runner(Generic[Services]):
             entry.result = error
         return entry
 
-    def _record(self, flight: Flight[Services], entry: _Entry) -> EnvagentError | None:
+    def _record(self, flight: Flight[Services], entry: Entry) -> EnvagentError | None:
         """Write what came of an entry, in one transaction with what it makes ready; give the failure, if any."""
         run, key, result = flight.run, entry.key, entry.result
-        live = flight.live.setdefault(key, _Live())
+        live = flight.live.setdefault(key, Live())
         match result:
             case Output():
                 self._finish(flight, entry, result)
@@ -359,8 +262,8 @@ class Runner(Generic[Services]):
                 live.failures = 0
                 live.blocked = result.look_again is None
                 if result.look_again is not None:
-                    pause = (result.look_again - self._clock.now()).total_seconds()
-                    live.due = self._clock.steady() + pause
+                    pause = (result.look_again - self.clock.now()).total_seconds()
+                    live.due = self.clock.steady() + pause
                 self._note_wait(run.stages[key], entry.context, result)
             case Stopped():
                 entry.context.ledger.flush()
@@ -371,7 +274,7 @@ class Runner(Generic[Services]):
                     self._fail(flight, result, entry)
                     return result
                 pause = policy.pause(live.failures, result.retry_after)
-                live.due = self._clock.steady() + pause
+                live.due = self.clock.steady() + pause
                 told = f"{result.message}; again in {pause:.0f} s (try {live.failures + 1})"
                 self._write(entry.context, self._line(run, "stage_retrying", key, told))
             case BaseException():
@@ -380,12 +283,12 @@ class Runner(Generic[Services]):
                 raise TypeError(f"{key} returned {type(result).__name__}, neither its output nor NotYet")
         return None
 
-    def _finish(self, flight: Flight[Services], entry: _Entry, output: Output) -> None:
+    def _finish(self, flight: Flight[Services], entry: Entry, output: Output) -> None:
         run, key = flight.run, entry.key
         stage = self.pipeline.stages[key]
         if type(output) is not stage.makes:
             raise TypeError(f"{key} returned {type(output).__name__}, its signature says {stage.makes.__name__}")
-        now = to_text(self._clock.now())
+        now = to_text(self.clock.now())
         row = run.stages[key]
         row.state, row.finished_at, row.error = StageState.SUCCEEDED.value, now, None
         row.model, row.model_version = stage.makes.__name__, stage.makes.version
@@ -414,7 +317,7 @@ class Runner(Generic[Services]):
             if row.state == StageState.PENDING and run.is_ready(key):
                 row.state = StageState.RUNNING.value
                 row.attempts += 1
-                row.started_at = row.started_at or to_text(self._clock.now())
+                row.started_at = row.started_at or to_text(self.clock.now())
                 started.append(row)
         return started
 
@@ -424,7 +327,7 @@ class Runner(Generic[Services]):
         if not new and row.state == StageState.WAITING and row.status == waiting.status:
             context.ledger.flush()
             return
-        now = to_text(self._clock.now())
+        now = to_text(self.clock.now())
         row.state, row.wait, row.status = StageState.WAITING.value, waiting.wait, waiting.status
         row.wait_since = now if new else row.wait_since
         row.deadline = None if waiting.deadline is None else to_text(waiting.deadline)
@@ -439,12 +342,12 @@ class Runner(Generic[Services]):
         )
         self._write(context, line, records=[row])
 
-    def _fail(self, flight: Flight[Services], error: EnvagentError, entry: _Entry) -> None:
+    def _fail(self, flight: Flight[Services], error: EnvagentError, entry: Entry) -> None:
         run = flight.run
         told = json.dumps({**describe(error), "stage": entry.key})
         row = run.stages[entry.key]
         if row.state != StageState.SUCCEEDED:
-            row.state, row.error, row.finished_at = StageState.FAILED.value, told, to_text(self._clock.now())
+            row.state, row.error, row.finished_at = StageState.FAILED.value, told, to_text(self.clock.now())
         run.row.state, run.row.error = RunState.FAILED.value, told
         line = self._line(run, "stage_failed", entry.key, error.message)
         self._write(entry.context, line, records=[self._touched(run.row), row])
@@ -472,39 +375,7 @@ class Runner(Generic[Services]):
         pause = self._patience(flight, ())
         if pause is None:
             return Progress(Standing.BLOCKED)
-        return Progress(Standing.WAITING, self._clock.now() + timedelta(seconds=pause))
-
-    # --- the loop
-
-    def _drive_on(
-        self,
-        pool: ThreadPoolExecutor,
-        flights: list[Flight[Services]],
-        queue: list[tuple[float, int]],
-        results: dict[int, Progress],
-    ) -> None:
-        under_way: dict[Future[Progress], int] = {}
-        while queue or under_way:
-            now = self._clock.steady()
-            while queue and (queue[0][0] <= now + SLACK or self.stop.is_set()):
-                _, index = heapq.heappop(queue)
-                under_way[pool.submit(self.advance, flights[index])] = index
-            pause = max(0.0, queue[0][0] - now) if queue else None
-            if not under_way:
-                self._clock.sleep(pause or 0.0, self.stop)
-                continue
-            done, _ = wait(under_way, timeout=pause, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._requeue(queue, results, under_way.pop(future), future.result())
-
-    def _requeue(
-        self, queue: list[tuple[float, int]], results: dict[int, Progress], index: int, progress: Progress
-    ) -> None:
-        if progress.standing is Standing.WAITING and progress.look_again is not None:
-            pause = (progress.look_again - self._clock.now()).total_seconds()
-            heapq.heappush(queue, (self._clock.steady() + pause, index))
-        else:
-            results[index] = progress
+        return Progress(Standing.WAITING, self.clock.now() + timedelta(seconds=pause))
 
     # --- small things
 
@@ -513,11 +384,11 @@ class Runner(Generic[Services]):
             raise Stopped
 
     def _touched(self, row: RunRecord) -> RunRecord:
-        row.updated_at = to_text(self._clock.now())
+        row.updated_at = to_text(self.clock.now())
         return row
 
     def _line(self, run: Run, kind: str, stage: str | None = None, message: str = "") -> EventRecord:
-        return EventRecord(run_id=run.run_id, at=to_text(self._clock.now()), kind=kind, stage=stage, message=message)
+        return EventRecord(run_id=run.run_id, at=to_text(self.clock.now()), kind=kind, stage=stage, message=message)
 
     def _tell(self, kind: str, run: Run, stage: str) -> None:
         """Announce what the steps table records already."""

@@ -22,9 +22,11 @@ from typing import Any
 
 from envagent.advice.advisor import Advisor
 from envagent.config import Settings
+from envagent.engine.flight import Standing
 from envagent.engine.journal import Journal
+from envagent.engine.loop import drive
 from envagent.engine.pipeline import Pipeline
-from envagent.engine.runner import Runner, Standing
+from envagent.engine.runner import Runner
 from envagent.engine.step import Stopped, stage
 from envagent.engine.teardown import Teardown
 from envagent.errors import CloudError, EnvagentError, LeftoversExist
@@ -174,7 +176,7 @@ class Story:
                 journal.before_commit = self._commit
             else:
                 flight = runner.resume(journal.run("last"), services)
-            (progress,) = runner.drive([flight])
+            (progress,) = drive(runner, [flight])
         except Killed:
             self.counts["kills"] += 1
             return Standing.STOPPED

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from envagent.engine.flight import Standing
 from envagent.engine.intents import Found
-from envagent.engine.runner import Standing
+from envagent.engine.loop import drive
 from envagent.engine.tables import IntentState
 from envagent.errors import Conflict, NoCapacity
 from tests.unit.engine.world import (
@@ -28,11 +29,11 @@ Start = Callable[..., Process]
 
 
 def run(one: Process, services: Services) -> Standing:
-    return one.runner.drive([one.runner.begin(Request(), services)])[0].standing
+    return drive(one.runner, [one.runner.begin(Request(), services)])[0].standing
 
 
 def resume(one: Process, services: Services) -> Standing:
-    return one.runner.drive([one.runner.resume(one.journal.run("last"), services)])[0].standing
+    return drive(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].standing
 
 
 def error_code(one: Process) -> int:
@@ -202,7 +203,7 @@ def test_kills_at_every_commit(process: Start, services: Services, clock: TestCl
         one.journal.before_commit = kill
         try:
             flight = one.runner.begin(Request(), services)
-            one.runner.drive([flight])
+            drive(one.runner, [flight])
         except Killed:
             pass
         else:

@@ -14,8 +14,10 @@ import pytest
 from pydantic import BaseModel
 
 from envagent.engine.context import Context
+from envagent.engine.flight import Standing
+from envagent.engine.loop import drive
 from envagent.engine.pipeline import Pipeline
-from envagent.engine.runner import Runner, Standing
+from envagent.engine.runner import Runner
 from envagent.engine.step import NotYet, Output, Step, stage
 from envagent.errors import CloudUnreachable, ResourceLost, RunMismatch, RunNotFound, RunStateError
 from tests.unit.engine.world import (
@@ -35,7 +37,7 @@ Start = Callable[..., Process]
 def test_a_run_from_begin_to_end(process: Start, services: Services) -> None:
     one = process()
     flight = one.runner.begin(Request(text="a b c"), services)
-    (progress,) = one.runner.drive([flight])
+    (progress,) = drive(one.runner, [flight])
     assert progress.standing is Standing.SUCCEEDED
     row = one.journal.run(flight.run.run_id)
     assert row.state == "succeeded"
@@ -57,9 +59,9 @@ def test_a_finished_stage_is_never_entered_again(
     one = process()
     services.outside.next_create = [killed]  # type: ignore[list-item]
     with pytest.raises(Killed):
-        one.runner.drive([one.runner.begin(Request(), services)])
+        drive(one.runner, [one.runner.begin(Request(), services)])
     two = process()
-    (progress,) = two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
     assert progress.standing is Standing.SUCCEEDED
     assert services.entered.count("think") == 1
     assert len(services.outside.objects) == 1
@@ -102,7 +104,7 @@ def test_looks_are_frequent_at_first_and_never_beyond_the_deadline(
 
     services.think = think
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     pauses = [after - before for before, after in itertools.pairwise(looks)]
     assert looks[1] == 1.0
     assert max(pauses) <= 30
@@ -120,7 +122,7 @@ def test_a_wait_counts_from_a_known_start(process: Start, services: Services, cl
 
     services.think = think
     one = process()
-    (progress,) = one.runner.drive([one.runner.begin(Request(), services)])
+    (progress,) = drive(one.runner, [one.runner.begin(Request(), services)])
     assert progress.standing is Standing.SUCCEEDED
     assert clock.now() - opens < timedelta(seconds=10)
 
@@ -139,7 +141,7 @@ def test_a_clock_set_back_does_not_lengthen_a_wait_beyond_its_timeout(
     clock.set_back(timedelta(hours=1))
     back = clock.now()
     two = process()
-    two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
     assert clock.now() - back <= timedelta(seconds=301)
 
 
@@ -156,7 +158,7 @@ def test_a_clock_set_back_under_a_running_process_does_not_stop_its_looks(
 
     services.think = think
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     assert [after - before for before, after in itertools.pairwise(looks)] == [10.0] * 6
 
 
@@ -171,7 +173,7 @@ def test_try_again_errors_are_retried_with_growing_pauses_then_fail_resumably(
 
     services.think = think
     one = process()
-    (progress,) = one.runner.drive([one.runner.begin(Request(), services)])
+    (progress,) = drive(one.runner, [one.runner.begin(Request(), services)])
     assert progress.standing is Standing.FAILED
     pauses = [(b - a).total_seconds() for a, b in itertools.pairwise(times)]
     assert pauses == [1, 2, 4]
@@ -180,7 +182,7 @@ def test_try_again_errors_are_retried_with_growing_pauses_then_fail_resumably(
     assert json.loads(row.error or "")["exit_code"] == 7
     services.think = None
     two = process()
-    (progress,) = two.runner.drive([two.runner.resume(row, services)])
+    (progress,) = drive(two.runner, [two.runner.resume(row, services)])
     assert progress.standing is Standing.SUCCEEDED
     assert two.journal.run("last").error is None
 
@@ -198,7 +200,7 @@ def test_retry_after_is_kept_to(process: Start, services: Services, clock: TestC
 
     services.think = think
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     assert (times[1] - times[0]).total_seconds() == 17
 
 
@@ -209,13 +211,13 @@ def test_a_stop_before_the_write_sends_nothing(process: Start, services: Service
 
     one = process()
     services.think = think
-    (progress,) = one.runner.drive([one.runner.begin(Request(), services)])
+    (progress,) = drive(one.runner, [one.runner.begin(Request(), services)])
     assert progress.standing is Standing.STOPPED
     assert services.outside.creates == 0
     assert one.journal.run("last").state == "interrupted"
     services.think = None
     two = process()
-    (progress,) = two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
     assert progress.standing is Standing.SUCCEEDED
     assert services.entered.count("think") == 1
 
@@ -227,16 +229,16 @@ def test_a_blocked_run_goes_on_when_it_is_approved(process: Start, services: Ser
     services.think = think
     one = process()
     flight = one.runner.begin(Request(), services)
-    assert one.runner.drive([flight])[0].standing is Standing.BLOCKED
+    assert drive(one.runner, [flight])[0].standing is Standing.BLOCKED
     one.runner.approve(flight)
-    assert one.runner.drive([flight])[0].standing is Standing.SUCCEEDED
+    assert drive(one.runner, [flight])[0].standing is Standing.SUCCEEDED
 
 
 def test_an_output_that_no_longer_fits_is_refused(process: Start, services: Services) -> None:
     one = process()
     services.outside.next_create = [killed_before]
     with pytest.raises(Killed):
-        one.runner.drive([one.runner.begin(Request(), services)])
+        drive(one.runner, [one.runner.begin(Request(), services)])
     stored = next(row for row in one.journal.stages(one.journal.run("last").run_id) if row.step == "think")
     for output, version, said in (
         ('{"words": "many"}', 1, "no longer fits its model"),
@@ -315,7 +317,7 @@ def test_independent_steps_run_in_parallel(tmp_path: Path, services: Services, c
     for step in (Left, Right, Join):
         step.run.__annotations__ |= {"return": {"Left": Seen, "Right": Other, "Join": Both}[step.__name__]}
     one = Process(tmp_path, services, clock, Pipeline("parallel", Request, [Left(), Right(), Join()]))
-    assert one.runner.drive([one.runner.begin(Request(), services)])[0].standing is Standing.SUCCEEDED
+    assert drive(one.runner, [one.runner.begin(Request(), services)])[0].standing is Standing.SUCCEEDED
     one.close()
 
 
@@ -353,19 +355,19 @@ def test_finished_steps_are_confirmed_once_in_a_resuming_process(
     check = Check()
     pipeline = Pipeline("confirming", Request, [check, Block()])
     one = Process(tmp_path, services, clock, pipeline)
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     assert check.confirmed == []
     two = Process(tmp_path, services, clock, pipeline)
     flight = two.runner.resume(two.journal.run("last"), services)
-    two.runner.drive([flight])
+    drive(two.runner, [flight])
     two.runner.advance(flight)
     assert check.confirmed == [flight.run.run_id]
     check.trouble = ResourceLost("the thing is gone")
-    (progress,) = two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
     assert progress.standing is Standing.FAILED
     assert "the thing is gone" in (two.journal.run("last").error or "")
     check.trouble = None
-    (progress,) = two.runner.drive([two.runner.resume(two.journal.run("last"), services)])
+    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
     assert progress.standing is Standing.BLOCKED
     for process in (one, two):
         process.close()
@@ -381,6 +383,6 @@ def test_many_runs_wait_in_one_process(process: Start, services: Services, clock
     services.think = think
     one = process()
     runner: Runner[Services] = one.runner
-    results = runner.drive([runner.begin(Request(), services) for _ in range(20)], workers=workers)
+    results = drive(runner, [runner.begin(Request(), services) for _ in range(20)], workers=workers)
     assert {progress.standing for progress in results} == {Standing.SUCCEEDED}
     assert len(services.outside.objects) == 20

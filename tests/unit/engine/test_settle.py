@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from envagent.engine.flight import Standing
 from envagent.engine.intents import LONGEST_CALL, Found, Ledger
+from envagent.engine.loop import drive
 from envagent.engine.run import Holdings
-from envagent.engine.runner import Standing
 from envagent.engine.teardown import Teardown
 from envagent.errors import OutcomeUnknown
 from tests.unit.engine.world import SETTLE, Killed, Process, Request, Services, TestClock, killed_before, lost_request
@@ -45,11 +46,11 @@ class Late:
 
 
 def run(one: Process, services: Services) -> Standing:
-    return one.runner.drive([one.runner.begin(Request(), services)])[0].standing
+    return drive(one.runner, [one.runner.begin(Request(), services)])[0].standing
 
 
 def resume(one: Process, services: Services) -> Standing:
-    return one.runner.drive([one.runner.resume(one.journal.run("last"), services)])[0].standing
+    return drive(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].standing
 
 
 def teardown(one: Process, services: Services, clock: TestClock) -> None:
@@ -123,7 +124,7 @@ def test_a_clock_that_is_set_neither_opens_nor_holds_a_window(
         one.runner.advance(flight)
         creates, begun = services.outside.creates, clock.steady()
         clock.set_back(by)
-        one.runner.drive([flight])
+        drive(one.runner, [flight])
         assert services.outside.creates == creates + 1
         assert SETTLE.total_seconds() <= clock.steady() - begun <= SETTLE.total_seconds() + 5
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.intents import Found
+from envagent.engine.loop import drive
 from envagent.engine.step import Stopped
 from envagent.engine.teardown import Teardown
 from envagent.errors import AuthenticationError, CloudUnreachable, LeftoversExist
@@ -34,7 +35,7 @@ def test_everything_goes_and_a_second_teardown_does_nothing(
     process: Start, services: Services, clock: TestClock
 ) -> None:
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     services.outside.objects["foreign"] = Found("foreign", "thing", "elsewherex", 1)
     assert len(teardown(one, services, clock)) == 1
     assert set(services.outside.objects) == {"foreign"}
@@ -48,7 +49,7 @@ def test_what_the_journal_does_not_know_goes_too(process: Start, services: Servi
     services.outside.next_create = [killed_after]
     one = process()
     with pytest.raises(Killed):
-        one.runner.drive([one.runner.begin(Request(), services)])
+        drive(one.runner, [one.runner.begin(Request(), services)])
     assert one.journal.resources(one.journal.run("last").run_id) == []
     teardown(process(), services, clock)
     assert services.outside.objects == {}
@@ -64,7 +65,7 @@ def test_a_request_still_on_its_way_is_waited_for(process: Start, services: Serv
     services.outside.next_create = [later]
     one = process()
     with pytest.raises(Killed):
-        one.runner.drive([one.runner.begin(Request(), services)])
+        drive(one.runner, [one.runner.begin(Request(), services)])
     sent = clock.now()
     find = services.outside.find
 
@@ -83,7 +84,7 @@ def test_a_request_still_on_its_way_is_waited_for(process: Start, services: Serv
 
 def test_a_removal_that_does_nothing_is_a_leftover(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     (cloud_id,) = services.outside.objects
     services.outside.deaf = True
     with pytest.raises(LeftoversExist, match=cloud_id):
@@ -96,7 +97,7 @@ def test_a_removal_that_does_nothing_is_a_leftover(process: Start, services: Ser
 
 def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     services.outside.objects.clear()
     teardown(one, services, clock)
     assert one.journal.run("last").state == "torn_down"
@@ -104,7 +105,7 @@ def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Se
 
 def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     find, until = services.outside.find, clock.now() + timedelta(seconds=100)
 
     def flaky(run_id: str | None) -> list[Found]:
@@ -115,7 +116,7 @@ def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services
     services.outside.find = flaky  # type: ignore[method-assign]
     teardown(one, services, clock)
     assert services.outside.objects == {}
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     until = clock.now() + timedelta(hours=1)
     with pytest.raises(CloudUnreachable):
         teardown(one, services, clock)
@@ -124,7 +125,7 @@ def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services
 
 def test_a_refused_login_ends_at_once(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
 
     def refused(run_id: str | None) -> list[Found]:
         raise AuthenticationError("wrong password")
@@ -138,7 +139,7 @@ def test_a_refused_login_ends_at_once(process: Start, services: Services, clock:
 
 def test_a_stop_leaves_a_teardown_that_can_be_begun_again(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    one.runner.drive([one.runner.begin(Request(), services)])
+    drive(one.runner, [one.runner.begin(Request(), services)])
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):

@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from envagent.engine.context import Context
+from envagent.engine.flight import RetryPolicy
 from envagent.engine.intents import Found
 from envagent.engine.journal import Journal
 from envagent.engine.pipeline import Pipeline
-from envagent.engine.runner import RetryPolicy, Runner
+from envagent.engine.runner import Runner
 from envagent.engine.step import NotYet, Output, Step, stage
 from envagent.errors import OutcomeUnknown
 

@@ -1,0 +1,89 @@
+"""A run under way in one process: what the runner knows of it beside the journal, and what an advance answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from envagent.engine.context import Context
+from envagent.engine.run import Run
+from envagent.engine.step import NotYet, Output, Step, Stopped
+from envagent.errors import EnvagentError
+
+Services = TypeVar("Services")
+
+SLACK = 0.001
+"""Seconds by which a look may be early: sums of times in floating point must not cost an idle round."""
+
+
+class Standing(Enum):
+    """How an advance left its run."""
+
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    """Nothing goes on until somebody acts."""
+    STOPPED = "stopped"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How an advance left its run, and when to look again (with WAITING)."""
+
+    standing: Standing
+    look_again: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How a stage is entered again after an error that says "try again".
+
+    Attributes:
+        tries: how often in a row before the run fails (it stays resumable).
+        first: the first pause in seconds; it doubles.
+        longest: the longest pause in seconds. A service's Retry-After is kept to, up to ten times this.
+    """
+
+    tries: int = 8
+    first: float = 1.0
+    longest: float = 30.0
+
+    def pause(self, failed: int, asked: float | None) -> float:
+        """Give the seconds to wait after the n-th failure in a row."""
+        own = min(self.longest, self.first * 2.0 ** (failed - 1))
+        return own if asked is None else min(max(own, asked), 10 * self.longest)
+
+
+@dataclass(slots=True)
+class Live:
+    """What only the living process knows of a stage."""
+
+    due: float | None = None
+    """When to enter it again, on the steady clock; None is at once."""
+    blocked: bool = False
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entry of one stage: its context, and what came of it."""
+
+    key: str
+    context: Context[Any]
+    inputs: dict[str, BaseModel] = field(default_factory=dict)
+    result: Output | NotYet | EnvagentError | Stopped | BaseException | None = None
+
+
+@dataclass(slots=True)
+class Flight(Generic[Services]):
+    """A run under way in this process."""
+
+    run: Run
+    services: Services
+    live: dict[str, Live] = field(default_factory=dict)
+    unconfirmed: list[Step] = field(default_factory=list)
