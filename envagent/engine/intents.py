@@ -196,7 +196,7 @@ class Ledger:
                 kind.delete(cloud_id)
             self._holdings.asked[kind.name, cloud_id] = now
         if kind.exists(cloud_id):
-            return NotYet(f"removal of {kind.name} {row.name}", now + timedelta(seconds=2), status="still there")
+            return NotYet(f"removal of {kind.name} {row.name}", now + self._pause(), status="still there")
         row.state = ResourceState.ABSENT.value
         row.removed_at = to_text(self._clock.now())
         self.note("resource_removed", f"removed {kind.name} {row.name}")
@@ -262,9 +262,12 @@ class Ledger:
 
     def _wait_for(self, intent: IntentRecord, left: timedelta) -> NotYet:
         now = self._clock.now()
-        pause = max(self._settle / 20, timedelta(milliseconds=50))
         wait = f"a lost request for {intent.kind} {intent.name} to show"
-        return NotYet(wait, now + min(pause, left), now + left, "not seen")
+        return NotYet(wait, now + min(self._pause(), left), now + left, "not seen")
+
+    def _pause(self) -> timedelta:
+        """Give the time between two looks for what comes or goes: short beside the settle window."""
+        return max(self._settle / 20, timedelta(milliseconds=50))
 
     def _send(
         self,
