@@ -76,10 +76,7 @@ class Advisor:
             AdviceUnavailable: the AI is demanded and gave no answer (as for every decision).
         """
         ours = analysis.requirements.model_dump(mode="json")
-        count = len(analysis.evidence)
-        reason = f"read from {count} {'place' if count == 1 else 'places'} in the repository"
-        if not count:
-            reason = "nothing in the repository tells: defaults"
+        reason = _sources(analysis)
         facts: dict[str, JsonValue] = {
             "rules": ours,
             "sizing": analysis.sizing.model_dump(mode="json", exclude={"reasons"}),
@@ -345,3 +342,13 @@ class Advisor:
             raise AdviceUnavailable(f"the AI gave no answer: {outcome.reason}")
         further = "; it is not asked again" if outcome.unavailable else ""
         return _Heard(usage=usage, warnings=(f"the AI gave no answer, the rules decided: {outcome.reason}{further}",))
+
+
+def _sources(analysis: Analysis) -> str:
+    """Say where each conclusion was read: the first place of each."""
+    places: dict[str, str] = {}
+    for one in analysis.evidence:
+        line = "" if one.line is None else f":{one.line}"
+        places.setdefault(one.field.replace("_", " "), one_line(f"{one.path}{line}"))
+    told = [f"{field}: {place}" for field, place in places.items()]
+    return "; ".join(told) or "nothing in the repository tells: defaults"

@@ -92,9 +92,9 @@ class Drive:
             return self._end(standing, flight, output, stop)
 
     def _fly(self, runner: Runner[Services], flight: Flight[Services], output: Output, stop: StopSignals) -> Standing:
-        """Advance the run until it ends; the plan is asked for once, where somebody can answer. BLOCKED: a no."""
-        asks = not (self._manner.yes or self._access.simulated) and approval.can_ask()
-        if not asks and flight.run.row.approved_at is None:
+        """Advance the run until it ends; who looks on sees the plan first, and is asked if it costs. BLOCKED: a no."""
+        shows_plan = not self._manner.yes and approval.can_ask()
+        if not shows_plan and flight.run.row.approved_at is None:
             runner.approve(flight)
         with output:
             [progress] = drive(runner, [flight])
@@ -103,7 +103,7 @@ class Drive:
         document = self._document(flight)
         if document.plan is not None:
             views.show_plan(self._terminal, document.plan, document.decisions)
-        if not approval.agreed(self._terminal, "Reserve this?", stop.event):
+        if not self._access.simulated and not approval.agreed(self._terminal, "Reserve this?", stop.event):
             stop.event.set()  # recorded as an interruption: nothing was made, and it can be taken up again
             runner.advance(flight)
             return Standing.BLOCKED

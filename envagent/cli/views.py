@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
@@ -23,6 +23,7 @@ from envagent.cli.documents import (
     RunLine,
     StepPart,
 )
+from envagent.cli.summary import needs
 from envagent.cli.terminal import Terminal
 from envagent.cli.text import printable
 
@@ -99,10 +100,14 @@ def show_cost(terminal: Terminal, cost: CostPart) -> None:
     terminal.line(f"  costs        {cost.su_estimate:g} SU for the whole lease ({rate}), {cost.su_so_far:g} SU so far")
 
 
-def show_plan(terminal: Terminal, plan: PlanPart, decisions: Iterable[DecisionPart]) -> None:
+def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPart]) -> None:
     """Print what will be reserved, why, for how long, at what price, and what else there is."""
     first, *others = plan.candidates
     terminal.line(("plan", "bold"))
+    for one in decisions:
+        if one.name == "requirements" and isinstance(one.value, dict):
+            terminal.line(f"  needs        {needs(one.value)}")
+            terminal.line(f"               {one.reason}")
     terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
     terminal.line(f"               {first.why}")
     begin = times.parsed(plan.start) or times.now()

@@ -107,6 +107,11 @@ class TestRules:
         assert all(d.value == d.rules_value and d.usage is None for d in run.decisions)
         assert not any(d.warnings for d in run.decisions)
 
+    def test_the_reason_says_where_each_need_was_read(self) -> None:
+        says = [evidence("gpu_required", "True"), evidence("gpu_required", "True"), evidence("ram_gb", "16")]
+        _, decision = Advisor().requirements(snapshot(), analysis(evidence=says, ram_gb=16, **GPU))
+        assert decision.reason == "gpu required: README.md:3; ram gb: README.md:3"
+
     def test_what_was_left_out_is_in_the_decision(self) -> None:
         run = Run(Advisor(), analysis(**GPU))
         decision = run.decisions[2]
