@@ -87,8 +87,9 @@ def _total(signs: list[GpuSign]) -> float:
     total = 0.0
     for kind, weights in kinds.items():
         weights.sort(key=abs, reverse=True)
-        # Many weak signs are still weak; that there are many ways without a GPU tells more.
-        most = _MOST_BY_REPETITION if kind == "optional-" else min(_MOST_BY_REPETITION, abs(weights[0]) / 2)
+        # Many weak signs are still weak; many commands, and many ways without a GPU, tell more.
+        share = 1.0 if kind == "command+" else 0.5
+        most = _MOST_BY_REPETITION if kind == "optional-" else min(_MOST_BY_REPETITION, abs(weights[0]) * share)
         rest = max(-most, min(most, _REPEATED * sum(weights[1:])))
         total += weights[0] + rest
     return total

@@ -82,6 +82,22 @@ _PURPOSE = one_of(
     r"\bgpu (?:kernels?|clusters?|programming|computing|implementation|library|memory|performance|benchmarks?|"
     r"inference|rendering|serving)\b",
     r"\bjetson\b",
+    r"\b(?:pytorch|torch|pt|tensorflow|tf|jax) ?[/+] ?gpus?\b",
+)
+_FRAMEWORK_NAME = r"(?:pytorch|tensorflow|jax|flax|paddlepaddle)"
+_FRAMEWORK = one_of(
+    rf"\b{_FRAMEWORK_NAME}\b.{{0,40}}\b(?:implementation|code|re-?implementation|repository|native|release|models?)\b",
+    rf"\b(?:implementation|code|repository|implemented|written|built)\b.{{0,60}}\b(?:in|with|on|using) "
+    rf"{_FRAMEWORK_NAME}\b",
+)
+_LARGE_TRAINING = one_of(
+    r"\b(?:large[- ]scale|distributed|generative|llms?|large language models?|foundation models?|"
+    r"diffusion models?)\b.{0,40}\btrain",
+    r"\b(?:pre-?train|fine-?tun)\w*\b.{0,60}\b(?:llms?|language models?|transformers?|diffusion|vision)\b",
+)
+_RUN_ON = one_of(
+    r"\b(?:train|run|pre-?train|fine-?tun|sampl|infer|evaluat|reproduc)\w*\b.{0,80}?"
+    r"\b(?:on|with|using|to) (?:an? |one |a single |\d+ ?x? ?)(?:[\w-]+ ){0,3}gpus?\b"
 )
 _BROAD = one_of(
     r"\bcpus?\b",
@@ -105,7 +121,8 @@ _CONTAINER = one_of(r"\bdocker", r"\bcontainers?\b", r"\bimages?\b", r"\bnoteboo
 _PARTLY = one_of(
     r"\b(?:this|that|these|those|one|first|some|each|following) (?:parts?|steps?|stages?|phases?|modes?|scripts?|"
     r"commands?|tools?|options?|"
-    r"features?|notebooks?|examples?|demos?|tests?|variants?|models?)\b"
+    r"features?|notebooks?|examples?|demos?|tests?|variants?|models?)\b",
+    r"\b(?:demo|notebook|colab|tutorial)s?\b",
 )
 _POSSIBLY = one_of(r"\b(?:can|could|may|might|possible|also|even|still|able)\b")
 _MAIN_README = re.compile(r"readme[^/]*$", re.IGNORECASE)
@@ -146,6 +163,8 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     if _CPU_ONLY.search(text) and not NEED.search(_CPU_ONLY.sub("", text)):
         weight = -0.8 if place.alternative or _PARTLY.search(text) or GPU.search(text) else -2.0
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that a CPU will do"))
+    if place.intro and _MAIN_README.match(sentence.path):
+        _introduction(text, spot, facts)
     if GPU.search(text) is None and not (place.intro and _PURPOSE.search(text)):
         return
     if denied := _DENIAL.search(text):
@@ -165,7 +184,7 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
         return "statement", 0.2, "tells of a machine that was used"
     optional = place.alternative or OPTIONAL.search(text) is not None or _follows_option(sentence)
     if place.intro and _MAIN_README.match(sentence.path) and _PURPOSE.search(text):
-        if not optional and not _BROAD.search(text):
+        if not optional and not _BROAD.search(text) and not text.endswith("?"):
             return "purpose", 2.5 if sentence.order < 5 else 1.5, "its purpose is work on GPUs"
         return "purpose", 0.3, "GPUs are among what it works on"
     if optional:
@@ -176,7 +195,17 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
         return "statement", 2.5 if "/" not in sentence.path else 1.5, "stands among its requirements"
     if RECOMMEND.search(text):
         return "statement", 1.5, "recommends one"
+    if _RUN_ON.search(text):
+        return "statement", 1.0, "says on how many it is run"
     return "statement", 0.2, "names one"
+
+
+def _introduction(text: str, spot: Spot, facts: Facts) -> None:
+    """What a readme says of itself first may name a framework that no manifest does."""
+    if _FRAMEWORK.search(text):
+        facts.gpu.append(GpuSign("dependency", 0.8, None, spot, "introduces itself as deep learning code"))
+    if _LARGE_TRAINING.search(text):
+        facts.gpu.append(GpuSign("purpose", 0.8, None, spot, "is for training models of a size that takes GPUs"))
 
 
 def _follows_option(sentence: Sentence) -> bool:
