@@ -87,7 +87,7 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
 
 def wanted_speed(settings: Settings) -> float | None:
     """Give the speed that the sandbox is to have; None: it keeps the one that somebody gave it."""
-    from envagent.sandbox.process import Paths
+    from envagent.sandbox.files import Paths
 
     if "speed" in settings.sandbox.model_fields_set or not Paths(settings.home).state.exists():
         return settings.sandbox.speed

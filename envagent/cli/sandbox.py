@@ -40,11 +40,12 @@ def serve(
     from envagent.cli.session import Home
     from envagent.cli.terminal import err
     from envagent.sandbox import process
+    from envagent.sandbox.files import Paths
 
     settings = config.load(**({} if speed is None else {"sandbox": {"speed": speed}}))
     home = Home(settings.home)
     home.prepare()
-    clouds = process.Paths(home.path).clouds
+    clouds = Paths(home.path).clouds
     err().line(f"until Ctrl-C, clients reach it with OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sandbox")
     process.serve(home.path, speed=wanted_speed(settings), profile=profile, port=port, faults=faults)
     return 0

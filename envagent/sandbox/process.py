@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envagent.errors import CloudError, UsageError
+from envagent.errors import CloudError
+from envagent.sandbox.files import Paths
 
 START_SECONDS = 20.0
 IDLE_SECONDS = 15 * 60.0
@@ -34,12 +35,6 @@ class SandboxError(CloudError):
     default_hint = "envagent sandbox reset, then again"
 
 
-class AlreadyServed(UsageError):
-    """Another server has this state."""
-
-    default_hint = "use that server, or stop it; its address is in sandbox/server.json"
-
-
 @dataclass(frozen=True)
 class Endpoint:
     """A running sandbox: its URL, its clouds.yaml, and the entries in it by name."""
@@ -47,58 +42,6 @@ class Endpoint:
     url: str
     clouds_file: Path
     clouds: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Paths:
-    """The sandbox's files below the home folder."""
-
-    home: Path
-
-    @property
-    def folder(self) -> Path:
-        """The folder of all of them, 0700."""
-        return self.home / "sandbox"
-
-    @property
-    def state(self) -> Path:
-        """The simulated cloud's memory."""
-        return self.folder / "state.db"
-
-    @property
-    def clouds(self) -> Path:
-        """What OpenStack clients read."""
-        return self.folder / "clouds.yaml"
-
-    @property
-    def server(self) -> Path:
-        """Where the server listens."""
-        return self.folder / "server.json"
-
-    @property
-    def server_lock(self) -> Path:
-        """Held by the server while it lives."""
-        return self.folder / "server.lock"
-
-    @property
-    def start_lock(self) -> Path:
-        """Held by whoever starts or resets a server."""
-        return self.folder / "start.lock"
-
-    @property
-    def output(self) -> Path:
-        """What a detached server prints."""
-        return self.folder / "server.log"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner only."""
-    new = path.with_name(f"{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    new.replace(path)
 
 
 def request(url: str, body: Any = None, timeout: float = 5.0) -> Any:

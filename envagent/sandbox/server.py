@@ -29,11 +29,17 @@ from envagent.sandbox.accounts import clouds
 from envagent.sandbox.app import Exchanges, build
 from envagent.sandbox.cloud import Sandbox
 from envagent.sandbox.control import Control
-from envagent.sandbox.process import AlreadyServed, Paths, write_private
+from envagent.sandbox.files import Paths, write_private
 from envagent.sandbox.state import State
 
 HOST = "127.0.0.1"
 LOCK_SECONDS = 1.0
+
+
+class AlreadyServed(UsageError):
+    """Another server has this state."""
+
+    default_hint = "use that server, or stop it; its address is in sandbox/server.json"
 
 
 @dataclass

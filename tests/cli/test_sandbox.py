@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from envagent.config import SandboxSettings
-from envagent.sandbox.process import Paths, request
+from envagent.sandbox.files import Paths
+from envagent.sandbox.process import request
 from tests.cli.conftest import Cli
 
 

@@ -17,7 +17,8 @@ from blazarclient.client import Client as blazar_client
 from openstack.config import OpenStackConfig
 
 from envagent.sandbox import Endpoint, ensure_running, read_log
-from envagent.sandbox.process import Paths, stop
+from envagent.sandbox.files import Paths
+from envagent.sandbox.process import stop
 
 SPEED = 2000
 NODE_TYPE = "gpu_rtx_6000"

@@ -18,7 +18,9 @@ import pytest
 
 from envagent.errors import UsageError
 from envagent.sandbox import ensure_running, read_log, reset
-from envagent.sandbox.process import AlreadyServed, Paths, SandboxError, serve, stop
+from envagent.sandbox.files import Paths
+from envagent.sandbox.process import SandboxError, serve, stop
+from envagent.sandbox.server import AlreadyServed
 
 from .conftest import Sandbox, until
 

@@ -1,0 +1,59 @@
+"""The sandbox's files below the home folder: shared by the server and by whoever looks for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The sandbox's files below the home folder."""
+
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all of them, 0700."""
+        return self.home / "sandbox"
+
+    @property
+    def state(self) -> Path:
+        """The simulated cloud's memory."""
+        return self.folder / "state.db"
+
+    @property
+    def clouds(self) -> Path:
+        """What OpenStack clients read."""
+        return self.folder / "clouds.yaml"
+
+    @property
+    def server(self) -> Path:
+        """Where the server listens."""
+        return self.folder / "server.json"
+
+    @property
+    def server_lock(self) -> Path:
+        """Held by the server while it lives."""
+        return self.folder / "server.lock"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held by whoever starts or resets a server."""
+        return self.folder / "start.lock"
+
+    @property
+    def output(self) -> Path:
+        """What a detached server prints."""
+        return self.folder / "server.log"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner only."""
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)
