@@ -109,8 +109,13 @@ def _stored(corpus: Path) -> Iterator[tuple[str, Snapshot, dict[str, Any]]]:
         yield case.name, load_case(case), json.loads((case / "label.json").read_text(encoding="utf-8"))
 
 
+def _labels() -> list[dict[str, Any]]:
+    cases: list[dict[str, Any]] = json.loads((FIXTURES / "own.json").read_text(encoding="utf-8"))["cases"]
+    return cases
+
+
 def _cloned(clones: Path, turn: int) -> Iterator[tuple[str, Snapshot, dict[str, Any]]]:
-    for label in json.loads((FIXTURES / "own.json").read_text(encoding="utf-8"))["cases"]:
+    for label in _labels():
         if label["round"] != turn:
             continue
         folder = clones / label["repo"].replace("/", "+")
@@ -132,7 +137,10 @@ def main() -> None:
     if options.corpus:
         groups.append((str(options.corpus), _stored(options.corpus)))
     if options.own:
-        groups += [(f"own repositories, round {turn}", _cloned(options.own, turn)) for turn in (1, 2)]
+        groups += [
+            (f"own repositories, round {turn}", _cloned(options.own, turn))
+            for turn in sorted({label["round"] for label in _labels()})
+        ]
     written = []
     for title, cases in groups:
         score = Score()
