@@ -31,6 +31,9 @@ from envagent.errors import EnvagentError, RunStateError
 Services = TypeVar("Services")
 Listener = Callable[[EventRecord], None]
 
+BEGUN = (StageState.RUNNING.value, StageState.WAITING.value)
+"""The states of stages that may be entered: what they read exists, and they have not ended."""
+
 ID_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
 """Lower-case letters and digits that are not mistaken for one another; names of servers allow them all."""
 
@@ -218,7 +221,7 @@ class Runner(Generic[Services]):
         now = self.clock.steady() + SLACK
         due = []
         for key in self.pipeline.order:
-            if key in flight.run.outputs or not flight.run.is_ready(key):
+            if flight.run.stages[key].state not in BEGUN:
                 continue
             live = flight.live.get(key)
             if live is None or (not live.blocked and (live.due is None or live.due <= now)):
