@@ -24,6 +24,9 @@ _LINK = re.compile(
     r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}(?:\s\"[^\"]{0,100}\")?\)|!?\[([^\[\]]{0,300})\]\[[^\[\]]{0,100}\]"
 )
 _RST_LINK = re.compile(r"`([^`<>]{1,200}) <[^<>`]{1,300}>`_{1,2}")
+_HTML_ROW = re.compile(r"<tr\b[^<>]{0,200}>(.{0,5000}?)</tr>", re.DOTALL | re.IGNORECASE)
+_HTML_CELL = re.compile(r"<t[dh]\b[^<>]{0,200}>", re.IGNORECASE)
+_ADMONITION = re.compile(r"\s*\.\. (?:note|warning|important|attention|caution|hint|tip|danger)::", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|`")
 _ATX = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
 _HTML_HEADING = re.compile(r"<h([1-6])[^<>]{0,200}>(.*?)(</h\1>|$)", re.IGNORECASE)
@@ -70,6 +73,7 @@ def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
         Its sentences without those that speak to machines, and the lines where whole sections were left out for it.
     """
     text = _HTML_COMMENT.sub(lambda m: "\n" * m[0].count("\n"), text)
+    text = _without_admonitions(_HTML_ROW.sub(_row, text))
     blocks = list(_blocks(text))
     refused, spots = _addressed(blocks)
     found: list[Sentence] = []
@@ -176,6 +180,31 @@ def _blocks(text: str) -> Iterator[_Block]:
     yield from close()
 
 
+def _without_admonitions(text: str) -> str:
+    """reStructuredText with the bodies of warnings and notes as plain paragraphs, line for line."""
+    if ".. " not in text:
+        return text
+    lines: list[str] = []
+    inside: int | None = None
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        if inside is not None and line.strip() and indent <= inside:
+            inside = None
+        if inside is not None:
+            line = line.strip()
+        elif opening := _ADMONITION.match(line):
+            inside = indent
+            line = line[opening.end() :].strip()
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _row(found: re.Match[str]) -> str:
+    """A row of an HTML table as one line of a Markdown table, with the lines that it took."""
+    cells = [_TAG.sub(" ", cell).replace("\n", " ").strip() for cell in _HTML_CELL.split(found[1])[1:]]
+    return f"| {' | '.join(cells)} |" + "\n|" * found[0].count("\n")
+
+
 def _title(lines: list[str], index: int) -> tuple[int, str] | None:
     """Level and words when the line at `index` is a heading."""
     line = lines[index][:_MAX_LINE]
@@ -215,7 +244,9 @@ def _pieces(block: _Block) -> Iterator[tuple[int, str]]:
 
 def _plain(text: str) -> str:
     """Without links, tags, emphasis and entities."""
-    text = _LINK.sub(lambda m: m[1] or m[2] or "", text)
+    # A badge is a picture inside a link.
+    for _ in range(2):
+        text = _LINK.sub(lambda m: m[1] or m[2] or "", text)
     text = _RST_LINK.sub(r"\1", text)
     text = _TAG.sub(" ", text)
     return html.unescape(_EMPHASIS.sub("", text)).strip()

@@ -70,6 +70,7 @@ _GPU_LEFT = one_of(
 _GPU_RIGHT = one_of(r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)")
 _HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
 _DIGIT = re.compile(r"\d")
+_COMMENT = re.compile(r"# *[A-Z]\w* \w+ ")
 _JOINED_MODEL = re.compile(r"\b((?:[AHVBLP]|MI)\d{2,3}X?)(?:-[A-Z]+\d?)?-(?=\d{2,3} ?G)(\b)?", re.IGNORECASE)
 _RATE = one_of(
     r"\s*(?:/s|/sec|ps\b|bandwidth|link|nic|ethernet|infiniband)",
@@ -90,6 +91,7 @@ _THING_SIZE = one_of(
 )
 _AT_MOST = one_of(r"(?:less than|at most|under|no more than|below|<|maximum|max\.?|only)\s*$")
 _FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;]{0,40}$")
+_CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b")
 _CORES = one_of(
     r"(?<![\w.-])(\d{1,3})\+?[\s-]*(?:\w+[\s-]){0,2}?"
@@ -111,7 +113,8 @@ _SAME_CLAUSE = 40
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     """Every amount in the sentence whose meaning its neighbours tell."""
     text = _JOINED_MODEL.sub(r"\1 \2", sentence.text)
-    if sentence.kind == "code" or _DIGIT.search(text) is None:
+    # Comments between commands are prose: `# This one needs 15 GB of GPU memory`.
+    if (sentence.kind == "code" and not _COMMENT.match(sentence.block)) or _DIGIT.search(text) is None:
         return
     spot = Spot(sentence.path, sentence.line, quote(text))
     stance = _stance(text, place)
@@ -158,7 +161,8 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
                 facts.amounts.append(Amount("ram", float(math.ceil(value * _AROUND)), "minimum", weight, spot))
         elif _plausible(what, value):
             at_most = what != "disk" and _AT_MOST.search(before)
-            own: Stance = "mentioned" if at_most or _FOR_INSTANCE.search(before) else _nearer(before, stance)
+            loose = at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before)
+            own: Stance = "mentioned" if loose else _nearer(before, stance)
             facts.amounts.append(Amount(what, value, own, weight, spot))
 
 
@@ -166,13 +170,13 @@ def _row(text: str, stance: Stance, weight: float, spot: Spot, facts: Facts) -> 
     head, _, row = text.partition(" :: ")
     cells = row.split("|")
     for column, cell in zip(head.split("|"), cells, strict=False):
-        found = QUANTITY.search(cell)
-        if found is None:
+        sizes = [(to_gigabytes(f["number"], f["unit"]), f) for f in QUANTITY.finditer(cell)]
+        if not sizes:
             continue
-        what = measured(cell, found.start(), found.end()) or _named(
-            f"{cells[0]} {column}" if len(cells) == 2 else column
-        )
-        if what and _plausible(what, value := to_gigabytes(found["number"], found["unit"])):
+        # Several in a cell are ways to run the same thing, of which the least is what it takes.
+        value, found = min(sizes, key=lambda size: size[0])
+        what = measured(cell, found.start(), found.end()) or _named(column) or _named(cells[0])
+        if what and _plausible(what, value):
             facts.amounts.append(Amount(what, value, stance, weight, spot))
 
 

@@ -27,4 +27,4 @@ def read(path: str, text: str, facts: Facts) -> None:
             read_command(path, sentence.line, sentence.text, facts, scope=scope, weight=weight)
         else:
             gpu.read(sentence, place, facts)
-            amounts.read(sentence, place, facts)
+        amounts.read(sentence, place, facts)

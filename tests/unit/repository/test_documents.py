@@ -61,6 +61,28 @@ def test_table_rows_carry_their_head() -> None:
     assert found[-1].text.startswith("Model") and "4 GB" in found[-1].text
 
 
+def test_rows_of_html_tables_are_table_rows_on_their_own_lines() -> None:
+    found = cut(
+        "<table>\n<tr>\n <th>Model</th>\n <th>Memory</th></tr>\n<tr><td>base</td><td>4 <b>GB</b></td></tr>\n</table>\n"
+    )
+    row = next(s for s in found if s.kind == "table" and "::" in s.text)
+    assert row.line == 5 and row.text.split() == ["Model", "|", "Memory", "::", "base", "|", "4", "GB"]
+
+
+def test_bodies_of_warnings_are_prose() -> None:
+    found = cut(".. warning::\n\n    It needs 20.04.\n\n    Always.\n\nRun::\n\n    it\n")
+    assert [(s.text, s.kind, s.line) for s in found if s.line in (3, 5, 9)] == [
+        ("It needs 20.04.", "prose", 3),
+        ("Always.", "prose", 5),
+        ("it", "code", 9),
+    ]
+
+
+def test_badges_leave_no_address() -> None:
+    found = cut("[![tests](https://x/gpu-tests.svg)](https://x/gpu-tests) and words")
+    assert found[0].text == "tests and words"
+
+
 def test_fenced_code_is_code_and_comments_are_nothing() -> None:
     found = cut("a\n\n```\npip install x\n```\n\n<!-- requires a GPU\nwith 80 GB -->\nb\n")
     assert [(s.text, s.kind, s.line) for s in found] == [
