@@ -53,12 +53,22 @@ class GpuSign:
     """Something for or against a GPU being needed by the main job.
 
     Attributes:
-        kind: signs of one kind support each other little; see conclusions.gpu.
+        kind: signs of one kind support each other little; see conclusions.gpu. A network sign shows something being
+            trained or its weights in use, and counts only beside a deep learning framework.
         weight: positive speaks for needing one, negative against; 3 alone is about enough.
     """
 
     kind: Literal[
-        "statement", "purpose", "dependency", "container", "sources", "command", "memory", "optional", "denial"
+        "statement",
+        "purpose",
+        "dependency",
+        "container",
+        "sources",
+        "command",
+        "network",
+        "memory",
+        "optional",
+        "denial",
     ]
     weight: float
     vendor: Vendor | None

@@ -29,6 +29,9 @@ _BORROWED = re.compile(
 )
 
 
+_TRAINS = re.compile(r"(?:scripts/|tools/)?(?:\w+_)?(?:pre)?train(?:_\w+)?\.(?:py|sh)")
+
+
 @dataclass(frozen=True)
 class Listing:
     """Counts over the repository's own files.
@@ -83,11 +86,20 @@ def read(entries: Sequence[Entry], listing: Listing, facts: Facts) -> None:
         first = next(e.path for e in entries if _LANGUAGE_OF.get(_ending(e.path)) in _HARDWARE)
         facts.specials.append(SpecialSign("fpga", 1.5, Spot(first, None, f"{hardware} files of hardware description")))
     _modules(entries, facts)
+    _training(entries, facts)
 
 
 def _ending(path: str) -> str:
     stem, dot, ending = path.rpartition("/")[2].rpartition(".")
     return ending.lower() if stem and dot else ""
+
+
+def _training(entries: Sequence[Entry], facts: Facts) -> None:
+    for entry in entries:
+        if _TRAINS.fullmatch(entry.path.lower()):
+            spot = Spot(entry.path, None, entry.path)
+            facts.gpu.append(GpuSign("network", 0.8, None, spot, "a program that trains"))
+            return
 
 
 def _modules(entries: Sequence[Entry], facts: Facts) -> None:

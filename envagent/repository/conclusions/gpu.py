@@ -23,6 +23,7 @@ _REPEATED = 0.2
 _MOST_BY_REPETITION = 0.8
 _CREDIBLE = 0.25
 _GPU_ONLY = 2.5
+_A_FRAMEWORK = 0.8
 _LARGEST_GPU = 80
 _SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.0, "development": 0.1}
 _FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
@@ -45,6 +46,9 @@ def conclude(facts: Facts) -> GpuConclusion:
     """Weigh all signs."""
     packages = _package_signs(facts.packages)
     signs = [*_containers_as_one_way(facts.gpu, packages), *packages, *_memory_signs(facts.amounts)]
+    if not any(s.kind == "dependency" and s.weight >= _A_FRAMEWORK for s in signs):
+        # Much else is trained, sampled and kept in checkpoints.
+        signs = [s for s in signs if s.kind != "network"]
     total = _total(signs)
     required = total >= _ENOUGH
     positive = [s for s in signs if s.weight > 0]
@@ -87,9 +91,8 @@ def _total(signs: list[GpuSign]) -> float:
     total = 0.0
     for kind, weights in kinds.items():
         weights.sort(key=abs, reverse=True)
-        # Many weak signs are still weak; many commands, and many ways without a GPU, tell more.
-        share = 1.0 if kind == "command+" else 0.5
-        most = _MOST_BY_REPETITION if kind == "optional-" else min(_MOST_BY_REPETITION, abs(weights[0]) * share)
+        # Many weak signs are still weak; that there are many ways without a GPU tells more.
+        most = _MOST_BY_REPETITION if kind == "optional-" else min(_MOST_BY_REPETITION, abs(weights[0]) / 2)
         rest = max(-most, min(most, _REPEATED * sum(weights[1:])))
         total += weights[0] + rest
     return total

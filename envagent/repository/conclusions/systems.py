@@ -69,6 +69,11 @@ def conclude_special(
     found: list[Evidence] = []
     tags: list[str] = []
     architecture: Literal["x86_64", "aarch64"] | None = None
+    if "x86_64" in by_tag and "aarch64" in by_tag:
+        # What names both architectures runs on both, unless it is made for boards that have one.
+        by_tag.pop("x86_64")
+        if not any(s.weight >= _FIRM for s in by_tag.get("jetson", ())):
+            by_tag.pop("aarch64")
     for tag, signs in by_tag.items():
         signs.sort(key=lambda s: -s.weight)
         total = signs[0].weight + min(0.8, 0.25 * sum(s.weight for s in signs[1:]))

@@ -44,7 +44,8 @@ _ELSEWHERE = one_of(
     r"\b(?:was|were|has been|have been) (?:collected|measured|recorded|obtained|trained|generated|produced|gathered|"
     r"run|performed|"
     r"conducted|evaluated|carried out)\b",
-    r"\b(?:in|for|of) (?:the|our) (?:paper|article|publication|evaluation|manuscript)\b",
+    r"\b(?:in|for|(?<!implementation )(?<!code )of) (?:the|our) (?:paper|article|publication|evaluation|"
+    r"manuscript)\b",
     r"\bour (?:experiments|results|measurements|cluster|evaluation)\b",
     r"\bwe (?:trained|ran|measured|evaluated|used|conducted|performed|report)\b",
     r"\btook (?:about |around |roughly |us )?\d",
@@ -124,7 +125,7 @@ def document_weight(path: str) -> float:
     if depth == 0:
         return 1.0
     if re.match(r"docs?/|documentation/|\.github/", path.lower()) and depth <= 3:
-        if re.search(r"install|require|hardware|manual|start|build|prerequisite", name):
+        if re.search(r"install|require|hardware|manual|start|setup|build|prerequisite", name):
             return 0.8
         return 0.4 if depth <= 2 else 0.2
     if scope in ("development", "optional") or {"third", "extern", "subprojects", "plugins"} & set(words(path)):

@@ -32,7 +32,7 @@ _OTHERS = one_of(
     r"\b(centos|rhel|red hat|rocky|almalinux|debian|fedora|opensuse)\b[\s:]*(?:linux|enterprise linux|"
     r"stream)?\s*(\d{1,2}(?:\.\d)?)?"
 )
-_CONTAINER = one_of(r"docker|container|image\b|\bbase\b|nvcr|wsl|virtual machine|vagrant")
+_CONTAINER = one_of(r"docker|container|guest|rootfs|image\b|\bbase\b|nvcr|wsl|virtual machine|vagrant")
 _KERNEL = one_of(
     r"\b(?:linux )?kernel\b[^.\d;]{0,25}v?(?P<version>[3-6]\.\d{1,2})(?:\.\d+)?"
     rf"(?P<newer>\s*(?:{_NEWER_WORDS}|\)?\s*is required)))?"
@@ -50,11 +50,15 @@ _LISTED = one_of(
 )
 _RANGE = one_of(r"-|–|—|\bto\b|through|~")
 _SUPPORTED = one_of(r"support|compatible|work")
-_NEGATED = one_of(r"\b(?:not|n't|no longer|drop\w*|removed?|except|unsupported|incompatible|deprecat\w+)\b[^.;]{0,40}$")
+_NEGATED = one_of(
+    r"\b(?:not|n't|no longer|last (?:version|release)|drop\w*|removed?|except|unsupported|incompatible|"
+    r"deprecat\w+)\b[^.;]{0,40}$"
+)
 _X86 = one_of(
     r"\b(?:only|requires?|needs?|must)\b[^.;]{0,40}\b(?:x86[-_]?64|amd64|avx-?512|avx2?|intel cpus?)\b",
     r"\b(?:avx-?512|avx2|x86[-_]64)\b[^.;]{0,25}\b(?:required|is needed|only)\b",
 )
+_X86_NAMED = one_of(r"\b(?:x86(?:[-_]?64)?|x64|amd64|avx-?512|avx2?|intel cpus?)\b")
 _ARM = one_of(r"\b(?:jetson|aarch64|arm64|armv[89]|thunderx2?|graviton)\b")
 _NAMES = ("ubuntu", "centos", "rhel", "red hat", "rocky", "almalinux", "debian", "fedora", "opensuse")
 _ALIASES = {"red hat": "rhel"}
@@ -71,10 +75,12 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
         _kernels(sentence, place, spot, facts)
     if "py" in low:
         _pythons(sentence, place, spot, facts)
-    if _X86.search(sentence.text) and not place.aside:
-        facts.specials.append(SpecialSign("x86_64", 1.5 * place.weight, spot))
-    if _ARM.search(sentence.text) and not OPTIONAL.search(sentence.text):
-        weight = 1.0 if place.intro or sentence.kind == "heading" else 0.3
+    if _X86_NAMED.search(sentence.text) and not place.aside:
+        firm = 1.5 if _X86.search(sentence.text) else 0.3
+        facts.specials.append(SpecialSign("x86_64", firm * place.weight, spot))
+    if _ARM.search(sentence.text):
+        said_first = place.intro or sentence.kind == "heading"
+        weight = 0.1 if OPTIONAL.search(sentence.text) else 1.0 if said_first else 0.3
         facts.specials.append(SpecialSign("aarch64", weight * place.weight, spot))
 
 

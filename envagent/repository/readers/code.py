@@ -60,7 +60,7 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
             _imports(path, code, facts)
             for line in code.split("\n"):
                 if line.startswith(("!", "%")):
-                    read_command(path, None, line[1:], facts, scope="documented", weight=0.3)
+                    read_command(path, None, line[1:], facts, scope="documented", weight=0.3 * _weight(path))
 
 
 def read_script(path: str, text: str, facts: Facts) -> None:

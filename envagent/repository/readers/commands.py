@@ -45,6 +45,10 @@ _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
     (1.0, None, one_of(r"--gres[= ]gpu|--gpus-per-(?:task|node)|-l (?:ngpus|select=.*ngpus)")),
     (1.0, "nvidia", one_of(r"\b(?:trtllm-|trtexec|tritonserver)\b")),
 )
+# A neural network trained or sampled from; whether it is one, only the framework beside it tells.
+_NETWORK = one_of(
+    r"\bpython[\d.]* .*(?:train|\.(?:pt|pth|ckpt|safetensors)\b|--(?:batch[-_]size|epochs|lr|ckpt|checkpoint)\b)",
+)
 _CPU = one_of(r"is_available\(\)|--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b")
 _MPI = one_of(r"\bmpi(?:run|exec|cc|cxx|c\+\+|f90|fort)\b|\bsrun -n")
 _CU_WHEEL = one_of(
@@ -97,6 +101,8 @@ def _accelerator(text: str, spot: Spot, facts: Facts, weight: float) -> None:
         if pattern.search(text):
             facts.gpu.append(GpuSign("command", strength * weight, vendor, spot, "a command that uses a GPU"))
             break
+    if _NETWORK.search(text):
+        facts.gpu.append(GpuSign("network", weight, None, spot, "trains a network or uses its weights"))
     if wheel := _CU_WHEEL.search(text):
         found = next(group for group in wheel.groups() if group)
         version = found if "." in found else f"{found[:-1]}.{found[-1]}"

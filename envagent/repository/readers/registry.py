@@ -62,7 +62,7 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
         one_of(
             r"(.*/)?(meta\.yaml|pixi\.toml|dependencies\.yaml)",
             r"(.*/)?[^/]*(env|conda)[^/]*\.ya?ml",
-            r"(.*/)?(envs|environments)/[^/]+\.ya?ml",
+            r"(.*/)?([^/]*envs|environments|[^/]*conda[^/]*)/[^/]+\.ya?ml",
         ),
         conda.read,
     ),

@@ -51,6 +51,12 @@ def test_gpu_signs_add_up_over_kinds(signs: list[GpuSign], required: bool) -> No
     assert gpu.conclude(Facts(gpu=signs)).required is required
 
 
+def test_training_takes_a_gpu_only_beside_a_deep_learning_framework() -> None:
+    trains = [GpuSign("network", 1.0, None, SPOT)] * 3
+    assert gpu.conclude(Facts(gpu=trains, packages=[package("torch"), package("torchvision")])).required
+    assert not gpu.conclude(Facts(gpu=trains, packages=[package("scikit-learn")])).optional
+
+
 @pytest.mark.parametrize(
     ("packages", "required", "vendor"),
     [
@@ -181,7 +187,8 @@ def test_system(signs: list[SystemSign], expected: tuple[str | None, str | None]
         ([("rdma", 0.9)], None, (), None),
         ([("rdma", 1.3), ("rdma", 1.0)], None, ("rdma",), None),
         ([("aarch64", 1.5)], None, (), "aarch64"),
-        ([("aarch64", 1.5), ("x86_64", 1.5)], None, (), "aarch64"),
+        ([("aarch64", 1.5), ("x86_64", 1.5)], None, (), None),  # what names both runs on both
+        ([("aarch64", 1.5), ("x86_64", 0.3), ("jetson", 1.3)], None, (), "aarch64"),
         ([], "amd", ("rocm",), None),
         ([("rocm", 1.5)], "nvidia", (), None),
     ],

@@ -64,6 +64,18 @@ def test_neither(text: str) -> None:
     assert -1.3 <= gpu(text) <= 1.2
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("# It\n\nThis is a PyTorch implementation of the paper.", "dependency"),
+        ("# It\n\nPre-training of vision transformers.", "purpose"),
+        ("# It\n\n```\npython train.py --lr 0.1\n```\n", "network"),
+    ],
+)
+def test_what_a_readme_says_of_itself_first(text: str, kind: str) -> None:
+    assert {s.kind for s in facts_of("README.md", text).gpu} == {kind}
+
+
 def amounts(text: str) -> list[tuple[str, float, str]]:
     return [(a.what, a.value, a.stance) for a in facts_of("README.md", text).amounts]
 
@@ -84,6 +96,9 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
          [("ram", 85, "tested"), ("disk", 100, "tested"), ("cores", 12, "tested")]),
         ("needs at least 16 threads", [("cores", 8, "minimum")]),
         ("| Model | VRAM |\n|--|--|\n| base | 6 GB |", [("vram", 6, "mentioned")]),
+        ("needs 128 GB of RAM or, if the index shall stay there, over 1 TB of RAM",
+         [("ram", 128, "minimum"), ("ram", 1000, "mentioned")]),
+        ("```\n# Complete with the small one. It needs at least 15 GB of GPU memory.\n```", [("vram", 15, "minimum")]),
         ("It must hold the database in RAM. The database size is 29 GB.", [("ram", 34, "minimum")]),
     ],
 )  # fmt: skip
@@ -114,6 +129,7 @@ def test_python_versions_in_prose(text: str, first: str, last: str) -> None:
 
 def test_a_python_that_is_not_supported_is_none() -> None:
     assert pythons("It does not support Python 3.12.") == set()
+    assert pythons("This is the last version that supports Python 3.9.") == set()
 
 
 def test_systems_in_prose() -> None:
