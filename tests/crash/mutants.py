@@ -28,7 +28,7 @@ from tests.crash.sweep import Options
 
 ROOT = Path(__file__).parents[2]
 ENGINE = "envagent/engine"
-FILES = tuple(f"{ENGINE}/{name}.py" for name in ("intents", "runner", "teardown", "journal"))
+FILES = tuple(f"{ENGINE}/{name}.py" for name in ("intents", "runner", "loop", "teardown", "journal"))
 GENERATED = 80
 WANTED = 0.9
 
