@@ -1,7 +1,7 @@
 """The least node to look for: requirements, with every gap filled by a stated default.
 
-Owns: what building and testing takes, by language, size and dependencies. Each default gives its reason, and none is
-meant to exceed the true need by much: the table's rows stay within a few times what such repositories take.
+Owns: what building and testing takes, by language, size and dependencies. Each default gives its reason; the numbers
+stand in knowledge/builds.toml with theirs, and aim at the middle of the window from the true need to eight times it.
 Must not: lower or change a requirement.
 """
 
@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from envagent.repository.facts import Facts
+from envagent.repository.facts import Facts, Scope
 from envagent.repository.knowledge import table
 from envagent.repository.listing import Listing
 from envagent.repository.model import Requirements, Sizing
 
-_DOCKER_GB = 10
+# A clone with its history, and what is unpacked or generated from it.
 _CONTENT_FACTOR = 3
+_LEAST = (2, 2, 4)
+# A language with less than this part of the largest one's files is seldom built by itself.
+_MINOR = 0.1
+_FOR_GPUS = ("CUDA", "HIP")
 _LARGEST_GPU = 80
 # Half-precision weights take two bytes a parameter; activations and caches a quarter more.
 _GB_PER_BILLION = 2.5
@@ -40,14 +45,15 @@ class _Need:
 
 def size(requirements: Requirements, facts: Facts, listing: Listing) -> Sizing:
     """Fill the gaps of the requirements with what such a repository takes."""
-    need = _Need(1, 2, 5, [])
-    _languages(need, listing)
-    names = {p.name for p in facts.packages if p.scope in ("main", "component", "documented")}
+    need = _Need(*_LEAST, [])
+    _languages(need, listing, on_gpus=requirements.gpu_required)
+    everything, installed = _names(facts, None), _names(facts, _installed(listing))
     for pattern, row in _dependencies():
-        if any(pattern.fullmatch(name) for name in names):
+        if any(pattern.fullmatch(name) for name in (everything if row.get("anywhere") else installed)):
             need.at_least(row["cores"], row["ram"], row["disk"], row["why"])
     if "docker" in requirements.special_requirements:
-        need.at_least(need.cores, need.ram, need.disk + _DOCKER_GB, "container images")
+        images = table("builds")["containers"]["disk"]
+        need.at_least(need.cores, need.ram, need.disk + images, "container images")
     content = listing.total_bytes * _CONTENT_FACTOR >> 30
     if content:
         need.at_least(need.cores, need.ram, need.disk + content, f"{listing.total_bytes >> 20} MB of content")
@@ -72,14 +78,30 @@ def size(requirements: Requirements, facts: Facts, listing: Listing) -> Sizing:
     )
 
 
-def _languages(need: _Need, listing: Listing) -> None:
+def _languages(need: _Need, listing: Listing, *, on_gpus: bool) -> None:
     rows = table("builds")["languages"]
-    for language, count in listing.languages.items():
-        if language == "Shell" or count < 0.1 * max(listing.languages.values()):
+    counts = Counter(listing.languages)
+    if not on_gpus:
+        counts["C++"] += sum(counts.pop(name, 0) for name in _FOR_GPUS)
+    largest = max(counts.values(), default=0)
+    for language, count in counts.items():
+        if language == "Shell" or not count or count < _MINOR * largest:
             continue
         fitting = [row for row in rows.get(language, rows["other"]) if count >= row[0]]
         _, cores, ram, disk = fitting[-1]
         need.at_least(cores, ram, disk, f"{count} {language} files")
+
+
+def _installed(listing: Listing) -> tuple[Scope, ...]:
+    """Whose dependencies building takes: where Python is not the work itself, not those of some subfolder."""
+    return ("main", "component", "documented") if listing.share("Python", "Jupyter") >= 0.5 else ("main",)
+
+
+def _names(facts: Facts, scopes: tuple[Scope, ...] | None) -> set[str]:
+    """Dependencies of these scopes; a wheel for CPUs is another thing than the one that brings the CUDA libraries."""
+    return {
+        f"{p.name}+cpu" if p.local == "cpu" else p.name for p in facts.packages if scopes is None or p.scope in scopes
+    }
 
 
 @cache

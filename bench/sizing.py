@@ -1,0 +1,79 @@
+"""Whether the sizing of measured repositories covers what they took, and by how much.
+
+    python -m bench.sizing CLONES            clones named owner+name, as for bench.accuracy
+    python -m bench.sizing CLONES --write    also renew what the fixture keeps of each analysis
+
+Reads the measurements in tests/fixtures/sizing/measured.json, analyses each clone at the measured commit, and prints
+one line each: the need, the sizing, and the sizing as a multiple of the need, which is to be from 1 to 8.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from envagent.repository import listing as listings
+from envagent.repository.analysis import analyze
+from envagent.repository.facts import Facts
+from envagent.repository.fetch import fetch
+from envagent.repository.model import Analysis, Snapshot
+from envagent.repository.readers.registry import read_file
+
+FIXTURE = Path(__file__).parents[1] / "tests" / "fixtures" / "sizing" / "measured.json"
+FIELDS = {"cores": "cpu_cores", "ram_gb": "ram_gb", "disk_gb": "disk_gb"}
+
+
+def kept(snapshot: Snapshot, analysis: Analysis) -> dict[str, Any]:
+    """What the sizing depends on, without the repository's own text."""
+    facts = Facts()
+    for path, text in snapshot.files.items():
+        read_file(path, text, facts)
+    listing = listings.survey(snapshot.entries)
+    packages = {(f"{p.name}+{p.local}" if p.local else p.name, p.scope) for p in facts.packages}
+    told = analysis.requirements.model_dump(mode="json", exclude_defaults=True)
+    return {
+        "languages": listing.languages,
+        "bytes": listing.total_bytes,
+        "packages": {
+            scope: sorted(name for name, at in packages if at == scope) for scope in sorted({s for _, s in packages})
+        },
+        "requirements": {
+            name: value
+            for name, value in told.items()
+            if name in {*FIELDS.values(), "gpu_required", "gpu_memory_gb", "special_requirements"}
+        },
+    }
+
+
+def main() -> None:
+    """Print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("clones", type=Path)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    document = json.loads(FIXTURE.read_text(encoding="utf-8"))
+    least = document["least"]
+    print(f"{'repository':32} {'need':>18} {'sizing':>15} {'times':>17}   cores, GB of RAM, GB of disk")
+    for case in document["cases"]:
+        folder = options.clones / case["repo"].replace("/", "+")
+        folder = folder / "repo" if (folder / "repo").exists() else folder
+        if not folder.exists():
+            print(f"  not here: {case['repo']} at {case['commit'][:12]}", file=sys.stderr)
+            continue
+        snapshot = fetch(str(folder), ref=case["commit"])
+        analysis = analyze(snapshot)
+        need = [max(case["need"][name], least[name]) for name in FIELDS]
+        got = [getattr(analysis.sizing, field) for field in FIELDS.values()]
+        times = [size / needed for size, needed in zip(got, need, strict=True)]
+        columns = [" ".join(f"{value:{form}}" for value in row) for row, form in ((need, "5g"), (got, "4g"))]
+        print(f"{case['repo']:32} {columns[0]:>18} {columns[1]:>15} " + " ".join(f"{t:5.1f}" for t in times))
+        case["told"] = kept(snapshot, analysis)
+    if options.write:
+        FIXTURE.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
