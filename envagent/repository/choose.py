@@ -38,7 +38,18 @@ def _prose(*stems: str) -> tuple[str, ...]:
     return tuple(f"{stem}.{ending}" for stem in stems for ending in _PROSE)
 
 
-_INSTALL = ("install", "build", "hardware", "getting?started", "quick?start", "quickstart", "artifact", "ae", "setup")
+_INSTALL = (
+    "install",
+    "build",
+    "hardware",
+    "get?started",
+    "getting?started",
+    "quick?start",
+    "quickstart",
+    "artifact",
+    "ae",
+    "setup",
+)
 _GUIDES = ("install", "require", "hardware", "manual", "start", "setup", "build", "guide", "faq", "running", "overview")
 _SCRIPTS = ("train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark")
 

@@ -29,7 +29,7 @@ _BORROWED = re.compile(
 )
 
 
-_TRAINS = re.compile(r"(?:scripts/|tools/)?(?:\w+_)?(?:pre)?train(?:_\w+)?\.(?:py|sh)")
+_TRAINS = re.compile(r"(?:scripts/|tools/|src/)?(?:main_|run_)?(?:pre)?train\.(?:py|sh)")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _training(entries: Sequence[Entry], facts: Facts) -> None:
     for entry in entries:
         if _TRAINS.fullmatch(entry.path.lower()):
             spot = Spot(entry.path, None, entry.path)
-            facts.gpu.append(GpuSign("network", 0.8, None, spot, "a program that trains"))
+            facts.gpu.append(GpuSign("network", 1.0, None, spot, "a program that trains"))
             return
 
 

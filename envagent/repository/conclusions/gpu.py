@@ -18,7 +18,7 @@ from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, Package,
 from envagent.repository.knowledge import table
 from envagent.repository.model import Evidence
 
-_ENOUGH = 2.1
+_ENOUGH = 2.0
 _REPEATED = 0.2
 _MOST_BY_REPETITION = 0.8
 _CREDIBLE = 0.25
@@ -112,20 +112,27 @@ def _package_signs(packages: list[Package]) -> list[GpuSign]:
     standing_in: Scope = "main" if "main" in scopes else "component" if "component" in scopes else "documented"
     frameworks = {p.name for p in packages if p.name in _FRAMEWORKS and "cpu" not in p.local}
     choice = any(p.scope == "documented" and _for_cpu(p) for p in packages)
-    signs: list[GpuSign] = []
+    signs: dict[tuple[str, str, bool], GpuSign] = {}
+
+    def add(package: Package, sign: GpuSign) -> None:
+        # The same package in many files is one fact.
+        told = package.name, sign.kind, sign.weight > 0
+        if told not in signs or abs(sign.weight) > abs(signs[told].weight):
+            signs[told] = sign
+
     for package in packages:
         factor = 1.0 if package.scope == standing_in else _SCOPE[package.scope]
         for weight, vendor, why in _weights(package):
             # An extra, a variant, or one of two commands shown says that there is a way without.
             extra = package.scope == "optional" or (package.scope == "documented" and (choice or package.extras))
             if extra and weight >= _GPU_ONLY:
-                signs.append(GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, one way, {why}"))
+                add(package, GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, one way, {why}"))
             elif package.scope != "optional":
                 # A CPU build beside another framework is an auxiliary.
                 own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
                 kind: Literal["denial", "dependency"] = "denial" if own < 0 else "dependency"
-                signs.append(GpuSign(kind, own * factor, vendor, package.spot, f"{package.name} {why}"))
-    return signs
+                add(package, GpuSign(kind, own * factor, vendor, package.spot, f"{package.name} {why}"))
+    return list(signs.values())
 
 
 def _for_cpu(package: Package) -> bool:

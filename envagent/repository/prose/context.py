@@ -73,12 +73,12 @@ TESTED = one_of(
 )
 OPTIONAL = one_of(
     r"\boptional(?:ly)?\b|\bexperimental\b|\bextra\b|\beither\b|\badded support\b|\bin case\b",
-    r"\bif (?:you|your|a|an|the|one|any|there|available|present|possible|desired|supported)\b",
+    r"\bif (?:you|your|a|an|the|one|any|there|they|it|available|present|possible|desired|supported)\b",
     r"\bwhen(?:ever)? (?:available|possible|present|using|enabled)\b",
     r"\b(?:can|could|may|might) (?:also |optionally |then |be |even |either )*(?:use|used|run|leverage|benefit|"
     r"accelerat\w+|"
     r"utili[sz]ed?|take advantage|enabled?|built|compiled|configured)\b",
-    r"(?<!x )\b(?:speed[- ]?ups?|faster)\b|\baccelerated? by\b|\bdefaults? to\b",
+    r"(?<!x )(?<!times )\b(?:speed[- ]?ups?|faster)\b|\baccelerated? by\b|\bdefaults? to\b",
     r"\bor (?:a |the |on )?cpus?\b|\bcpus?(?: and|,|/| or| as well as| to)\s*(?:the )?(?:multi-?)?gpus?\b",
     r"\bgpus?\s*(?:/|,|or|and)\s*(?:\w+\s*(?:/|,|or|and)\s*)?cpus?\b|\bgpu/tpu\b|\balso (?:supports?|works?|runs?|"
     r"available|possible)\b.{0,30}\bgpus?\b",

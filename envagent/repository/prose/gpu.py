@@ -44,7 +44,7 @@ _AMD = one_of(r"\brocm\b", r"\bamd\b", r"\bradeon\b", r"\bhip\b", r"\brccl\b", r
 _NVIDIA = one_of(r"\bcuda\b", _NVIDIA_NAME, r"\bcudnn\b", r"\bnccl\b", r"\btensorrt\b", r"\bjetson\b", MODEL)
 _THING = (
     r"(?:(?:an?|any|the|nvidia|dedicated|special|powerful|discrete|amd|cuda) )*"
-    r"(?:gpus?|graphics? cards?|cuda|video cards?|accelerators?)"
+    r"(?:gpus?|graphics? cards?|cuda|video cards?|accelerators?|special(?:i[sz]ed)? hardware)"
 )
 _DENIAL = one_of(
     rf"\bno {_THING}(?: (?:is|are|was))?\s*(?:needed|required|necessary|used|involved|at all|whatsoever|dependenc|$|"
@@ -70,6 +70,7 @@ _CPU_ONLY = one_of(
     r"\bdesigned (?:for|to run on) cpus?\b",
     r"\bany laptop\b",
 )
+_NO_NEED = one_of(r"(?:\bnot|n't) (?:\w+ )?(?:require|need)s?\b")
 _PURPOSE = one_of(
     r"\bgpu[- ](?:accelerated|optimi[sz]ed|native|based|powered|enabled|first|resident)\b",
     r"\b(?:on|for|of|across|to|using|targeting|with) (?:multiple |modern |many |several |nvidia |amd |large |"
@@ -160,14 +161,15 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     """What the sentence says of GPUs, and which CUDA it names."""
     text = sentence.text
     spot = Spot(sentence.path, sentence.line, quote(text))
-    if _CPU_ONLY.search(text) and not NEED.search(_CPU_ONLY.sub("", text)):
+    if _CPU_ONLY.search(text) and not NEED.search(_NO_NEED.sub("", _CPU_ONLY.sub("", text))):
         weight = -0.8 if place.alternative or _PARTLY.search(text) or GPU.search(text) else -2.0
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that a CPU will do"))
     if place.intro and _MAIN_README.match(sentence.path):
         _introduction(text, spot, facts)
-    if GPU.search(text) is None and not (place.intro and _PURPOSE.search(text)):
+    denied = _DENIAL.search(text)
+    if not (denied or GPU.search(text) or (place.intro and _PURPOSE.search(text))):
         return
-    if denied := _DENIAL.search(text):
+    if denied:
         weak = place.alternative or _PARTLY.search(text) or _POSSIBLY.search(text[: denied.start()])
         weight = -1.0 if weak else -3.5
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that no GPU is needed"))
@@ -191,8 +193,10 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
         return "optional", 0.0 if _SEVERAL.search(text) else -0.6, "names a GPU as one way"
     if asks_for_one(text):
         return "statement", 1.0 if _CONTAINER.search(text) else 3.0, "says that it needs one"
-    if place.required and len(text) < 220 and not _NOTHING_MORE.search(text):
-        return "statement", 2.5 if "/" not in sentence.path else 1.5, "stands among its requirements"
+    # A heading announces its own requirements only in what stands below it.
+    if place.required and sentence.kind != "heading" and len(text) < 220 and not _NOTHING_MORE.search(text):
+        listed = "/" not in sentence.path and sentence.kind != "prose"
+        return "statement", 2.5 if listed else 1.5, "stands among its requirements"
     if RECOMMEND.search(text):
         return "statement", 1.5, "recommends one"
     if _RUN_ON.search(text):

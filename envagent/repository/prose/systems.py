@@ -51,9 +51,10 @@ _LISTED = one_of(
 _RANGE = one_of(r"-|–|—|\bto\b|through|~")
 _SUPPORTED = one_of(r"support|compatible|work")
 _NEGATED = one_of(
-    r"\b(?:not|n't|no longer|last (?:version|release)|drop\w*|removed?|except|unsupported|incompatible|"
-    r"deprecat\w+)\b[^.;]{0,40}$"
+    r"\b(?:if you (?:must|still)|not|n't|no longer|last (?:version|release)|drop\w*|removed?|except|unsupported|"
+    r"incompatible|deprecat\w+)\b[^.;]{0,40}$"
 )
+_DROPPED = one_of(r"\s*(?:support )?(?:is|are|was|were|has been|have been) (?:dropped|removed|deprecated|no longer)\b")
 _X86 = one_of(
     r"\b(?:only|requires?|needs?|must)\b[^.;]{0,40}\b(?:x86[-_]?64|amd64|avx-?512|avx2?|intel cpus?)\b",
     r"\b(?:avx-?512|avx2|x86[-_]64)\b[^.;]{0,25}\b(?:required|is needed|only)\b",
@@ -136,7 +137,11 @@ def _pythons(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
         if allowed := _bounds(found["bounds"]):
             facts.pythons.append(PythonSign(allowed, authority, spot, "what it documents"))
     for found in _LISTED.finditer(text):
-        if _NEGATED.search(text[: found.start()]) or found["first"] not in PYTHON_MINORS:
+        if (
+            _NEGATED.search(text[: found.start()])
+            or _DROPPED.match(text[found.end() :])
+            or found["first"] not in PYTHON_MINORS
+        ):
             continue
         firm = (
             place.required

@@ -20,7 +20,11 @@ _CUDA = one_of(
     r"\bcuda_add_(?:library|executable)|CMAKE_CUDA_ARCHITECTURES",
     r"^\s*NVCC\s*[:?]?=|\$\(NVCC\)|-lcudart\b",
 )
-_ROCM = one_of(r"find_package\s*\(\s*(?:hip|rocm|rocblas)\b", r"\bhipcc\b|HIP_PATH", r"enable_language\s*\(\s*HIP")
+_ROCM = one_of(
+    r"find_package\s*\(\s*(?:hip|rocm|rocblas)\b",
+    r"\bhipcc\b|HIP_PATH|\bhsa-runtime64\b",
+    r"enable_language\s*\(\s*HIP",
+)
 _SWITCH = one_of(r"^\s*option\s*\(\s*\w*(?:CUDA|GPU|HIP|ROCM)\w*\s.*\bOFF\s*\)")
 _CUDA_VERSION = one_of(r"find_package\s*\(\s*CUDA(?:Toolkit)?\s+(\d+\.\d+)")
 _SPECIAL: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -51,7 +55,7 @@ def read(path: str, text: str, facts: Facts) -> None:
         vendor: Vendor | None = "amd" if _ROCM.search(line) else "nvidia" if _CUDA.search(line) else None
         if vendor and not (gpu_seen and conditional):
             gpu_seen = True
-            facts.gpu.append(GpuSign("sources", 2.0 * own, vendor, spot, "its build compiles for a GPU"))
+            facts.gpu.append(GpuSign("sources", 2.2 * own, vendor, spot, "its build compiles for a GPU"))
         if _SWITCH.search(line):
             facts.gpu.append(GpuSign("optional", -0.8 * factor, None, spot, "its build makes GPUs a choice"))
         if version := _CUDA_VERSION.search(line):

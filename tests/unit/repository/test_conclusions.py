@@ -51,6 +51,13 @@ def test_gpu_signs_add_up_over_kinds(signs: list[GpuSign], required: bool) -> No
     assert gpu.conclude(Facts(gpu=signs)).required is required
 
 
+def test_a_package_named_in_many_files_is_one_fact() -> None:
+    once, often = ([package("torch", scope=s) for s in scopes] for scopes in (["main"], ["main", "component"] * 9))
+    more = [GpuSign("command", 1.1, None, SPOT)]
+    assert not gpu.conclude(Facts(gpu=more, packages=once)).required
+    assert not gpu.conclude(Facts(gpu=more, packages=often)).required
+
+
 def test_training_takes_a_gpu_only_beside_a_deep_learning_framework() -> None:
     trains = [GpuSign("network", 1.0, None, SPOT)] * 3
     assert gpu.conclude(Facts(gpu=trains, packages=[package("torch"), package("torchvision")])).required

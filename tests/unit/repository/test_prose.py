@@ -36,6 +36,7 @@ def test_needed(text: str) -> None:
         "It does not require a GPU.",
         "Aucune carte graphique n'est nécessaire.",
         "They run on any laptop in under a minute.",
+        "It is designed to run on conventional laptops and does not require specialized hardware.",
     ],
 )
 def test_denied(text: str) -> None:
@@ -57,6 +58,8 @@ def test_denied(text: str) -> None:
         "## Hardware used in the paper\n\nEach node with 8x NVIDIA H100 80GB.",
         "The benchmark must run for 500 iterations, whatever the number of its GPUs.",
         "NVIDIA Mellanox ConnectX-5 NICs are required.",
+        "## Hardware counters for C, C++ and CUDA\n\nWords.",
+        "## Hardware Requirements\n\nThe code uses GPUs if they are available.",
         "For NVIDIA cards the drivers are included, so no action is required.",
     ],
 )
@@ -130,6 +133,7 @@ def test_python_versions_in_prose(text: str, first: str, last: str) -> None:
 def test_a_python_that_is_not_supported_is_none() -> None:
     assert pythons("It does not support Python 3.12.") == set()
     assert pythons("This is the last version that supports Python 3.9.") == set()
+    assert pythons("Support for Python 2.7 was dropped.") == set()
 
 
 def test_systems_in_prose() -> None:
