@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 from envagent.advice.model import Candidate, Placement
 from envagent.cloud.failures import lease_failed
@@ -31,9 +32,13 @@ NEVER_STARTED = "never became ACTIVE"
 MOST_TRIES = 8
 """How many node types are asked for in one attempt; matters where the site hides what is free."""
 
-TRIES_OF_A_TYPE = 2
-"""How many leases of one node type may go to ERROR in one attempt. Blazar gives one host to two leases that are asked
-for at the same moment, and finds out when the second one starts: asked again, it takes another host."""
+TRIES_OF_A_TYPE = (2, 4)
+"""How many leases of one node type may go to ERROR in one attempt: before another type is taken, and when no other is
+left. Blazar gives one host to several leases that are asked for at the same moment, and finds out when the second one
+starts: asked again, it takes another host, or says that none is left; one of those who collide gets its."""
+
+MOST_IN_ERROR = 6
+"""How many leases may go to ERROR in one attempt, of whatever type: a site with so many starts none now."""
 
 MOST_WINDOWS = 3
 """How many later windows are asked for in one attempt, where others take them as well."""
@@ -222,9 +227,10 @@ def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized
     failed = context.ledger.failed("lease")
     refused = {one.request["node_type"] for one in failed if not one.removed}
     in_error = Counter(one.request["node_type"] for one in failed if one.removed)
-    for candidate in plan.placement.candidates[:MOST_TRIES]:
+    usable = plan.placement.candidates[:MOST_TRIES] if in_error.total() < MOST_IN_ERROR else ()
+    for limit, candidate in product(TRIES_OF_A_TYPE, usable):
         name = candidate.node_type.name
-        if name not in refused and in_error[name] < TRIES_OF_A_TYPE:
+        if name not in refused and in_error[name] < limit:
             return _try(context, request, plan, candidate, None)
     placement = _look_again(context, plan, initialized)
     window = min(placement.candidates, key=_by_window)
@@ -234,7 +240,7 @@ def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized
         context.report(f"others were faster; the next window: {window.node_type.name} at {start:%Y-%m-%d %H:%M} UTC")
         return _try(context, request, plan, window, start)
     told = "; ".join(f"{one.request['node_type']}: {one.error or 'went to ERROR at its start'}" for one in failed)
-    if not refused:
+    if not refused and not placement.full:
         raise LeaseFailed(
             f"no lease could be started ({told}); they have been removed",
             hint="envagent resume RUN_ID tries again; choose another --node-type, or ask the help desk",

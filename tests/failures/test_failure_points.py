@@ -160,6 +160,14 @@ def test_a_second_lease_in_error_gives_way_to_the_next_node_type(shell: Shell, n
     nothing_left()
 
 
+def test_where_there_is_no_other_type_it_is_asked_for_again(shell: Shell, nothing_left: Check) -> None:
+    shell.faults({"action": "lease_error", "nth": [1, 2, 3]})
+    done = shell.run("--node-type", "compute_skylake")
+    assert done.code == 0, done.told
+    assert shell.live()["lease"] == 1
+    nothing_left()
+
+
 def test_leases_that_all_go_to_error_are_no_lack_of_capacity(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "lease_error"})
     done = shell.run("--node-type", "compute_skylake")
