@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 
 from envagent.repository.conclusions.sizing import size
 from envagent.repository.facts import Facts, Package, Spot
+from envagent.repository.knowledge import table
 from envagent.repository.listing import Listing
 from envagent.repository.model import Requirements, Sizing
 
@@ -62,3 +64,10 @@ def test_kernels_are_compiled_as_cpp_where_no_gpu_is_needed() -> None:
 
 def test_containers_take_room() -> None:
     assert sized({"Go": 20}, special_requirements=("docker",)).disk_gb > sized({"Go": 20}).disk_gb
+
+
+@pytest.mark.parametrize(("language", "rows"), table("builds")["languages"].items())
+def test_more_files_never_take_less(language: str, rows: list[list[int]]) -> None:
+    assert rows[0][0] == 0 and all(len(row) == 4 for row in rows), language
+    for fewer, more in pairwise(rows):
+        assert fewer[0] < more[0] and all(a <= b for a, b in zip(fewer, more, strict=True)), language
