@@ -46,6 +46,8 @@ def main(arguments: Any) -> int:
     several = sorted(hosts, key=lambda name: -hosts[name])[:MORE]
     wanted = [*(name for name, count in sorted(hosts.items()) for _ in range(count)), *several]
     shown = hosts_shown(rig)
+    if arguments.wait_for_capacity and not shown:
+        raise SystemExit("--wait-for-capacity: this user may not list the hosts, so no window is known")
     waiting = ["--wait-for-capacity"] if arguments.wait_for_capacity else []
     with tempfile.TemporaryDirectory(prefix="envagent-rig-") as folder:
         repository = new_repository(Path(folder) / "thing")
