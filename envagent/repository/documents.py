@@ -27,6 +27,7 @@ _RST_LINK = re.compile(r"`([^`<>]{1,200}) <[^<>`]{1,300}>`_{1,2}")
 _HTML_ROW = re.compile(r"<tr\b[^<>]{0,200}>(.{0,5000}?)</tr>", re.DOTALL | re.IGNORECASE)
 _HTML_CELL = re.compile(r"<t[dh]\b[^<>]{0,200}>", re.IGNORECASE)
 _ADMONITION = re.compile(r"\s*\.\. (?:note|warning|important|attention|caution|hint|tip|danger)::", re.IGNORECASE)
+_STRUCK = re.compile(r"~~[^~]{1,300}~~")
 _EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|`")
 _ATX = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
 _HTML_HEADING = re.compile(r"<h([1-6])[^<>]{0,200}>(.*?)(</h\1>|$)", re.IGNORECASE)
@@ -243,10 +244,11 @@ def _pieces(block: _Block) -> Iterator[tuple[int, str]]:
 
 
 def _plain(text: str) -> str:
-    """Without links, tags, emphasis and entities."""
+    """Without links, tags, emphasis, entities and what was struck out."""
     # A badge is a picture inside a link.
     for _ in range(2):
         text = _LINK.sub(lambda m: m[1] or m[2] or "", text)
     text = _RST_LINK.sub(r"\1", text)
+    text = _STRUCK.sub("", text).replace("(s)", "s")
     text = _TAG.sub(" ", text)
     return html.unescape(_EMPHASIS.sub("", text)).strip()

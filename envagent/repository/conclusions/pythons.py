@@ -66,7 +66,7 @@ def conclude(facts: Facts, *, python_share: float) -> PythonConclusion:
 def _wheel_signs(packages: list[Package]) -> list[PythonSign]:
     signs = []
     for package in packages:
-        if package.pinned is None or package.scope not in ("main", "component"):
+        if package.pinned is None or package.scope not in ("main", "component", "documented"):
             continue
         rows = table("wheels").get(package.name.removesuffix("-headless").removesuffix("-gpu").removesuffix("-cpu"))
         if rows is None:

@@ -91,6 +91,8 @@ _THING_SIZE = one_of(
 )
 _AT_MOST = one_of(r"(?:less than|at most|under|no more than|below|<|maximum|max\.?|only)\s*$")
 _FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;]{0,40}$")
+# Said of one way to run it, or of a machine that one may happen to have.
+_ANOTHER_CASE = one_of(r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b")
 _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b")
 _CORES = one_of(
@@ -119,6 +121,7 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     spot = Spot(sentence.path, sentence.line, quote(text))
     stance = _stance(text, place)
     weight = place.weight * (0.25 if place.aside else 1.0) * (0.3 if place.reduced else 1.0)
+    weight *= 0.3 if _ANOTHER_CASE.search(text) else 1.0
     if sentence.kind == "table" and " :: " in text:
         _row(text, stance, weight * 0.8, spot, facts)
     else:

@@ -38,11 +38,11 @@ _ALTERNATIVE = one_of(
     r"^\W*(?:gpus?|cuda|nvidia|rocm|amd|intel|tpu|docker|aws|azure|gcp|cloud)\W*$",
     r"\b(?:using|with|via|from|in|through) (?:a |the )?(?:docker|containers?)\b|\bdocker (?:image|container|install)",
 )
-_OTHER_PLATFORM = one_of(r"\bmac\b|macos|\bos ?x\b|apple|windows|\bmetal\b(?<!bare metal)")
+_OTHER_PLATFORM = one_of(r"\bmac(?:book)?\b|macos|\bos ?x\b|apple|windows|\bmetal\b(?<!bare metal)")
 _COMMON_PLATFORM = one_of(r"linux|ubuntu|unix")
 _ELSEWHERE = one_of(
     r"\b(?:was|were|has been|have been) (?:collected|measured|recorded|obtained|trained|generated|produced|gathered|"
-    r"run|performed|"
+    r"run|performed|done|"
     r"conducted|evaluated|carried out)\b",
     r"\b(?:in|for|(?<!implementation )(?<!code )of) (?:the|our) (?:paper|article|publication|evaluation|"
     r"manuscript)\b",
@@ -154,7 +154,9 @@ def _section(path: str, headings: tuple[str, ...]) -> tuple[float, bool, bool, b
     trail = " / ".join(headings if len(headings) == 1 else inner)
     required = _REQUIREMENTS.search(trail) is not None
     used = required and re.search(r"\b(?:used|paper|our)\b", trail) is not None
-    aside = used or any(_ASIDE.search(h) and not _REQUIREMENTS.search(h) for h in inner)
+    # Where the title is a picture, the first heading is a section's.
+    untitled = len(headings) > 0 and _ASIDE.fullmatch(headings[0]) is not None
+    aside = used or untitled or any(_ASIDE.search(h) and not _REQUIREMENTS.search(h) for h in inner)
     return document_weight(path), required and not used, aside, any(_is_alternative(h) for h in inner)
 
 

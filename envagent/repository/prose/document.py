@@ -10,6 +10,7 @@ from envagent.repository.facts import Facts, Scope
 from envagent.repository.prose import amounts, gpu, special, systems
 from envagent.repository.prose.context import standing
 from envagent.repository.readers.commands import read_command
+from envagent.repository.readers.dependencies import listed_package
 
 
 def read(path: str, text: str, facts: Facts) -> None:
@@ -21,7 +22,9 @@ def read(path: str, text: str, facts: Facts) -> None:
         place = standing(sentence)
         special.read(sentence, place, facts)
         systems.read(sentence, place, facts)
-        if sentence.kind == "code":
+        if place.weight > 0.5 and not place.aside and (pin := listed_package(sentence.text, path, sentence.line)):
+            facts.packages.append(pin)
+        elif sentence.kind == "code":
             weight = place.weight * (0.3 if place.alternative or place.aside else 1.0)
             scope: Scope = "documented" if weight > 0.5 else "optional"
             read_command(path, sentence.line, sentence.text, facts, scope=scope, weight=weight)

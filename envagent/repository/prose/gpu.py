@@ -91,6 +91,7 @@ _FRAMEWORK = one_of(
     rf"\b(?:implementation|code|repository|implemented|written|built)\b.{{0,60}}\b(?:in|with|on|using) "
     rf"{_FRAMEWORK_NAME}\b",
 )
+_LISTED_FRAMEWORK = one_of(rf"{_FRAMEWORK_NAME}\b[^.;]{{0,12}}\d")
 _LARGE_TRAINING = one_of(
     r"\b(?:large[- ]scale|distributed|generative|llms?|large language models?|foundation models?|"
     r"diffusion models?)\b.{0,40}\btrain",
@@ -166,6 +167,8 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that a CPU will do"))
     if place.intro and _MAIN_README.match(sentence.path):
         _introduction(text, spot, facts)
+    if place.required and _LISTED_FRAMEWORK.match(text) and not (place.alternative or OPTIONAL.search(text)):
+        facts.gpu.append(GpuSign("dependency", 0.8 * place.weight, None, spot, "lists a deep learning framework"))
     denied = _DENIAL.search(text)
     if not (denied or GPU.search(text) or (place.intro and _PURPOSE.search(text))):
         return

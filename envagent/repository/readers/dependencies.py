@@ -6,6 +6,7 @@ Owns: turning one requirement, as pip or conda write it, into a Package. Must no
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -19,6 +20,7 @@ MOST_OF_A_FILE = 400
 """Dependencies taken from one file; lists that are longer were made by machines."""
 _LOCAL = re.compile(r"\+([A-Za-z0-9.]+)")
 _PIN = re.compile(r"={2,3}\s*v?([0-9][0-9A-Za-z.!]*)(?:\+[A-Za-z0-9.]+)?")
+_LISTED = re.compile(r"[A-Za-z][\w.-]{1,40} ?== ?\d[\w.]*(?:\+\w+)?")
 _CONDA = re.compile(r"(?:[\w.-]+::)?([A-Za-z0-9_.-]+)\s*([<>=!~ ].*)?")
 _ENVIRONMENT = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"}
 
@@ -67,6 +69,14 @@ def conda_package(text: str, scope: Scope, path: str, line: int | None) -> Packa
         spot=Spot(path, line, quote(text)),
         pinned=exact[1] if (exact := re.fullmatch(r"={1,2}\s*([0-9][\w.]*)(=.*)?", wanted)) else None,
     )
+
+
+def listed_package(text: str, path: str, line: int | None) -> Package | None:
+    """A pin that stands alone in a document, as in `PyTorch == 1.8.1+cu111`, by pip's or by conda's name."""
+    if _LISTED.fullmatch(text) is None:
+        return None
+    package = pip_package(text, "documented", path, line)
+    return package and replace(package, name=table("packages")["conda"].get(package.name, package.name))
 
 
 def _conda_specifier(wanted: str) -> SpecifierSet:

@@ -73,6 +73,7 @@ def test_neither(text: str) -> None:
         ("# It\n\nThis is a PyTorch implementation of the paper.", "dependency"),
         ("# It\n\nPre-training of vision transformers.", "purpose"),
         ("# It\n\n```\npython train.py --lr 0.1\n```\n", "network"),
+        ("# It\n\n## Requirements\n\n* PyTorch 1.8.1 with torchvision\n", "dependency"),
     ],
 )
 def test_what_a_readme_says_of_itself_first(text: str, kind: str) -> None:
@@ -101,6 +102,8 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("| Model | VRAM |\n|--|--|\n| base | 6 GB |", [("vram", 6, "mentioned")]),
         ("needs 128 GB of RAM or, if the index shall stay there, over 1 TB of RAM",
          [("ram", 128, "minimum"), ("ram", 1000, "mentioned")]),
+        ("It requires GPU(s) with at least 16 GB of memory.", [("vram", 16, "minimum")]),
+        ("It requires ~~64 GB~~ 32 GB of RAM.", [("ram", 32, "minimum")]),
         ("```\n# Complete with the small one. It needs at least 15 GB of GPU memory.\n```", [("vram", 15, "minimum")]),
         ("It must hold the database in RAM. The database size is 29 GB.", [("ram", 34, "minimum")]),
     ],
@@ -128,6 +131,17 @@ def pythons(text: str) -> set[str]:
 def test_python_versions_in_prose(text: str, first: str, last: str) -> None:
     found = sorted(pythons(text), key=lambda v: int(v.split(".")[1]))
     assert (found[0], found[-1]) == (first, last)
+
+
+@pytest.mark.parametrize("line", ["* torch==1.6.0", "```\nPyTorch == 1.6.0+cu101\n```", "    torch==1.6.0"])
+def test_pins_that_a_document_lists_are_packages(line: str) -> None:
+    (package,) = facts_of("README.md", f"# It\n\n## Environment\n\n{line}\n").packages
+    assert (package.name, package.pinned, package.scope) == ("torch", "1.6.0", "documented")
+
+
+def test_a_picture_for_a_title_leaves_sections_sections() -> None:
+    (sign,) = facts_of("README.md", "![it](x.png)\n\n## Benchmarks\n\nTested on Ubuntu 20.04.\n").systems
+    assert sign.weight < 0.6
 
 
 def test_a_python_that_is_not_supported_is_none() -> None:
