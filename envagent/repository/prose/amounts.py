@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Literal
 
 from envagent.repository.documents import Sentence
@@ -50,7 +51,7 @@ _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
 # Between a noun and its number: `RAM: at least 16 GB`.
 _BEFORE = (
     r"[\s:(=≥>~≈*|_-]*(?:(?:of|is|size|requirements?|usage|capacity|needed|required|at|least|about|around|"
-    r"approximately|minimum|"
+    r"approximately|minimum|for \w+|"
     r"min\.?|up|to|than|more|greater|or|with|total|recommended|consumption|footprint|a|the|space|uses?|takes?|needs?|"
     r"requires?|"
     r"limit)[\s:(=≥>~]*)*$"
@@ -68,6 +69,7 @@ _GPU_LEFT = one_of(
     r"super|each|≥|>=|:|\s)*$"
 )
 _GPU_RIGHT = one_of(r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)")
+_ON_GPU = one_of(r"\b(?:on|in|of) (?:the |a |your )?gpus?\b")
 _HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
 _DIGIT = re.compile(r"\d")
 _COMMENT = re.compile(r"# *[A-Z]\w* \w+ ")
@@ -93,6 +95,10 @@ _AT_MOST = one_of(r"(?:less than|at most|under|no more than|below|<|maximum|max\
 _FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;]{0,40}$")
 # Said of one way to run it, or of a machine that one may happen to have.
 _ANOTHER_CASE = one_of(r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b")
+# What is stated so plainly holds also under news or questions.
+_LEAST_STATED = one_of(
+    r"\b(?:requires?|needs?)\b[^.;]{0,20}\bat least\b", r"\bminimum\b[^.;]{0,30}\brequirements?\b[^.;]{0,30}\bis\b"
+)
 _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b")
 _CORES = one_of(
@@ -118,6 +124,8 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     # Comments between commands are prose: `# This one needs 15 GB of GPU memory`.
     if (sentence.kind == "code" and not _COMMENT.match(sentence.block)) or _DIGIT.search(text) is None:
         return
+    if place.aside and _LEAST_STATED.search(text):
+        place = replace(place, aside=False)
     spot = Spot(sentence.path, sentence.line, quote(text))
     stance = _stance(text, place)
     weight = place.weight * (0.25 if place.aside else 1.0) * (0.3 if place.reduced else 1.0)
@@ -139,7 +147,8 @@ def measured(text: str, start: int, end: int) -> What | None:
     left = re.split(r"[;]|\.\s|[GT]i?B\b|,\s*(?:and\s*)?(?=\d|$)", text[max(0, start - 60) : start])[-1]
     for what, pattern in _RIGHT:
         if pattern.match(right):
-            return "vram" if what == "ram" and _GPU_LEFT.search(left) and not _HOST.match(right) else what
+            on_gpu = _GPU_LEFT.search(left) or _ON_GPU.search(right)
+            return "vram" if what == "ram" and on_gpu and not _HOST.match(right) else what
     if _CONTENT.match(right):
         return None
     for what, pattern in _LEFT:

@@ -39,7 +39,7 @@ _KERNEL = one_of(
 )
 _LINUX = one_of(rf"\blinux\s*(?:>=|≥)?\s*v?(?P<version>[3-6]\.\d{{1,2}})(?:\.\d+)?(?P<newer>\s*{_NEWER_WORDS}))")
 _BOUNDED = one_of(
-    r"(?<![\w/.-])python\s*(?:versions?|release)?\s*\(?[`\"']?\s*"
+    r"(?<![\w/.-])python\s*\(?(?:versions?|release)?\s*\(?[`\"']?\s*"
     r"(?P<bounds>(?:[<>=!~]=?|≥|≤)\s*\d\.\d{1,2}(?:\.\d+)?"
     r"(?:\s*,?\s*(?:and|&)?\s*(?:[<>=!~]=?|≤)\s*\d\.\d{1,2}(?:\.\d+)?)*)"
 )
