@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,11 +19,6 @@ from tests.crash.sweep import Options, Outcome
 from tests.crash.world import World
 
 PLACES: tuple[Place, ...] = ("before", "committed", "checkpoint")
-TRIES = 3
-"""How often a point is tried that a run happens not to reach.
-
-How often a wait is looked at varies, and of two stages that work at the same time either may come first: a second
-kill that the first makes impossible is told, and is no failure of the sweep."""
 
 
 @dataclass(frozen=True)
@@ -68,27 +63,19 @@ def succeed(command: Ended) -> Ended:
 def try_kill(world: World, kill: Kill) -> list[Outcome]:
     """Try one point; a pair brings an outcome for each second kill."""
     if kill.phase == "teardown":
-        return [_again(lambda: _kill_teardown(world, kill))]
+        return [sweep.again(lambda: _kill_teardown(world, kill))]
     if kill.phase == "run":
-        return [_again(lambda: _kill_run(world, kill)[0])]
+        return [sweep.again(lambda: _kill_run(world, kill)[0])]
     first, resumed = _kill_run(world, kill)
     if resumed is None:
         return [first]
     boundaries = [one for one in resumed.exchanges if one.writes or "/servers/detail" in one.path or _lists(one)]
     seconds = Options(sample=kill.seconds).choose(strikes(boundaries, 0))
-    return [first, *(_again(lambda one=one: _kill_run(world, kill, one)[0]) for one in seconds)]  # type: ignore[misc]
+    return [first, *(sweep.again(lambda one=one: _kill_run(world, kill, one)[0]) for one in seconds)]  # type: ignore[misc]
 
 
 def _lists(exchange: Exchange) -> bool:
     return exchange.method == "GET" and exchange.path.endswith(("/leases", "/floatingips", "/os-keypairs"))
-
-
-def _again(attempt: Callable[[], Outcome]) -> Outcome:
-    for _ in range(TRIES):
-        outcome = attempt()
-        if outcome.reached:
-            break
-    return outcome
 
 
 def _kill_run(world: World, kill: Kill, second: Strike | None = None) -> tuple[Outcome, Ended | None]:

@@ -66,6 +66,14 @@ def _stops(phase: Literal["run", "teardown"], exchanges: Iterable[Exchange]) -> 
 
 
 def try_stop(world: World, stop: Stop) -> list[Outcome]:
+    """Try one stop; a wait need not be looked at a second time."""
+    outcome = sweep.again(lambda: _try_stop(world, stop))
+    exchange = stop.strike.exchange
+    outcome.optional = exchange is not None and not exchange.writes and exchange.occurrence > 1
+    return [outcome]
+
+
+def _try_stop(world: World, stop: Stop) -> Outcome:
     """Stop, look, resume, tear down."""
     home = Home.make(world, "stop")
     judge = Judge(world)
@@ -78,7 +86,7 @@ def try_stop(world: World, stop: Stop) -> list[Outcome]:
     run_id = home.run_id() or ""
     if not stopped.struck:
         succeed(home.call("teardown", run_id, "--yes"))
-        return [Outcome(str(stop), reached=False)]
+        return Outcome(str(stop), reached=False)
     _judge_end(judge, stop, stopped, run_id)
     kept = judge.at_most_one(run_id)
     if stop.phase == "run":
@@ -92,7 +100,7 @@ def try_stop(world: World, stop: Stop) -> list[Outcome]:
     judge.sends_are_intended(home, commands)
     home.remove()
     ended = f"exit {stopped.code}"
-    return [judge.verdict(str(stop), 1, ended)]
+    return judge.verdict(str(stop), 1, ended)
 
 
 def _judge_end(judge: Judge, stop: Stop, stopped: Ended, run_id: str) -> None:

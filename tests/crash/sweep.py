@@ -21,6 +21,13 @@ from tests.crash.world import World
 Point = TypeVar("Point")
 
 
+TRIES = 3
+"""How often a point is tried that a run happens not to reach.
+
+How often a wait is looked at varies, and of two stages that work at the same time either may come first: a second
+kill that the first makes impossible is told, and is no failure of the sweep."""
+
+
 @dataclass
 class Outcome:
     """What came of one point."""
@@ -112,6 +119,15 @@ def run(
         raise AssertionError(f"workers ended with {codes}")
     found = [json.loads((folder / str(number)).read_text("utf-8")) for number in range(options.workers)]
     return [Outcome(**one) for part in found for one in part]
+
+
+def again(attempt: Callable[[], Outcome]) -> Outcome:
+    """Try a point until it is reached, at most TRIES times."""
+    for _ in range(TRIES):
+        outcome = attempt()
+        if outcome.reached:
+            break
+    return outcome
 
 
 def _work(points: Sequence[Point], try_point: Callable[[World, Point], list[Outcome]], speed: float) -> list[Outcome]:
