@@ -130,9 +130,9 @@ def from_the_ai(world: World, home: Home, judge: Judge) -> None:
     for refuses in (False, True):
         with chat_server(ESCAPES, refuses=refuses) as url:
             home.environment |= {"ENVAGENT_AI__BASE_URL": url, "ENVAGENT_AI__API_KEY": "none"}
-            _show_everywhere(home, judge, ("run", str(world.repository), "--yes"), said=True)
+            _show_everywhere(home, judge, ("run", str(world.repository), "--yes"), said=False)
+            _show_everywhere(home, judge, ("status", "last"), said=True)
     for (run_id,) in home.rows("SELECT run_id FROM runs"):
-        _plain(judge, home.call("status", run_id))
         _plain(judge, home.call("teardown", run_id, "--yes"))
 
 
