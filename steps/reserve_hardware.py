@@ -155,7 +155,7 @@ class ReserveHardware(Step):
                 continue
             if isinstance(found, NotYet):
                 return found
-            answer = self._await_active(context, kind, plan, candidate, found)
+            answer = self._await_active(context, kind, plan, current, candidate, found)
             if answer is not None:
                 return answer
 
@@ -175,7 +175,7 @@ class ReserveHardware(Step):
             context.warn(f"Blazar replaced the node of lease {lease.name}: a server that was on the old one is lost")
 
     def _await_active(
-        self, context: StepContext, kind: LeaseKind, plan: Plan, candidate: Candidate, found: Found
+        self, context: StepContext, kind: LeaseKind, plan: Plan, current: Try, candidate: Candidate, found: Found
     ) -> ReservedHardware | NotYet | None:
         """Look at the lease: ACTIVE, not yet, or (None) in ERROR and removed."""
         why = context.ledger.why_removing(kind.name, found.id)
@@ -186,8 +186,10 @@ class ReserveHardware(Step):
         except NotFound:
             raise ResourceLost(f"lease {found.name} ({found.id}) was deleted by somebody") from None
         settings = context.services.settings.lease
+        # What begins now is waited for from now on, whatever this machine's clock thinks of Blazar's start time.
+        begins = None if _start(plan, current) is None else lease.start
         wait = context.wait(
-            "lease ACTIVE", every=settings.poll_seconds, timeout=settings.timeout_seconds, counted_from=lease.start
+            "lease ACTIVE", every=settings.poll_seconds, timeout=settings.timeout_seconds, counted_from=begins
         )
         if lease.status == "ACTIVE":
             context.label(node_type=candidate.node_type.name, lease_end=lease.end.isoformat())
