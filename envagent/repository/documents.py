@@ -24,7 +24,7 @@ _LINK = re.compile(
     r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}(?:\s\"[^\"]{0,100}\")?\)|!?\[([^\[\]]{0,300})\]\[[^\[\]]{0,100}\]"
 )
 _RST_LINK = re.compile(r"`([^`<>]{1,200}) <[^<>`]{1,300}>`_{1,2}")
-_HTML_ROW = re.compile(r"<tr\b[^<>]{0,200}>(.{0,5000}?)</tr>", re.DOTALL | re.IGNORECASE)
+_HTML_ROW = re.compile(r"<tr\b[^<>]{0,200}>((?:(?!</?tr\b).){0,5000})</tr>", re.DOTALL | re.IGNORECASE)
 _HTML_CELL = re.compile(r"<t[dh]\b[^<>]{0,200}>", re.IGNORECASE)
 _ADMONITION = re.compile(r"\s*\.\. (?:note|warning|important|attention|caution|hint|tip|danger)::", re.IGNORECASE)
 _STRUCK = re.compile(r"~~[^~]{1,300}~~")

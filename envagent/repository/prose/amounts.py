@@ -51,7 +51,7 @@ _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
 # Between a noun and its number: `RAM: at least 16 GB`.
 _BEFORE = (
     r"[\s:(=≥>~≈*|_-]*(?:(?:of|is|size|requirements?|usage|capacity|needed|required|at|least|about|around|"
-    r"approximately|minimum|for \w+|"
+    r"approximately|minimum|for \w+\b|"
     r"min\.?|up|to|than|more|greater|or|with|total|recommended|consumption|footprint|a|the|space|uses?|takes?|needs?|"
     r"requires?|"
     r"limit)[\s:(=≥>~]*)*$"

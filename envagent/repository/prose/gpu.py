@@ -91,12 +91,6 @@ _FRAMEWORK = one_of(
     rf"\b(?:implementation|code|repository|implemented|written|built)\b.{{0,60}}\b(?:in|with|on|using) "
     rf"{_FRAMEWORK_NAME}\b",
 )
-_LISTED_FRAMEWORK = one_of(rf"{_FRAMEWORK_NAME}\b[^.;]{{0,12}}\d")
-_LARGE_TRAINING = one_of(
-    r"\b(?:large[- ]scale|distributed|generative|llms?|large language models?|foundation models?|"
-    r"diffusion models?)\b.{0,40}\btrain",
-    r"\b(?:pre-?train|fine-?tun)\w*\b.{0,60}\b(?:llms?|language models?|transformers?|diffusion|vision)\b",
-)
 _RUN_ON = one_of(
     r"\b(?:train|run|pre-?train|fine-?tun|sampl|infer|evaluat|reproduc)\w*\b.{0,80}?"
     r"\b(?:on|with|using|to) (?:an? |one |a single |\d+ ?x? ?)(?:[\w-]+ ){0,3}gpus?\b"
@@ -165,10 +159,9 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     if _CPU_ONLY.search(text) and not NEED.search(_NO_NEED.sub("", _CPU_ONLY.sub("", text))):
         weight = -0.8 if place.alternative or _PARTLY.search(text) or GPU.search(text) else -2.0
         facts.gpu.append(GpuSign("denial", weight * place.weight, None, spot, "says that a CPU will do"))
-    if place.intro and _MAIN_README.match(sentence.path):
-        _introduction(text, spot, facts)
-    if place.required and _LISTED_FRAMEWORK.match(text) and not (place.alternative or OPTIONAL.search(text)):
-        facts.gpu.append(GpuSign("dependency", 0.8 * place.weight, None, spot, "lists a deep learning framework"))
+    if place.intro and _MAIN_README.match(sentence.path) and _FRAMEWORK.search(text):
+        # What a readme says of itself first may name a framework that no manifest does.
+        facts.gpu.append(GpuSign("dependency", 0.8, None, spot, "introduces itself as deep learning code"))
     denied = _DENIAL.search(text)
     if not (denied or GPU.search(text) or (place.intro and _PURPOSE.search(text))):
         return
@@ -205,14 +198,6 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
     if _RUN_ON.search(text):
         return "statement", 1.0, "says on how many it is run"
     return "statement", 0.2, "names one"
-
-
-def _introduction(text: str, spot: Spot, facts: Facts) -> None:
-    """What a readme says of itself first may name a framework that no manifest does."""
-    if _FRAMEWORK.search(text):
-        facts.gpu.append(GpuSign("dependency", 0.8, None, spot, "introduces itself as deep learning code"))
-    if _LARGE_TRAINING.search(text):
-        facts.gpu.append(GpuSign("purpose", 0.8, None, spot, "is for training models of a size that takes GPUs"))
 
 
 def _follows_option(sentence: Sentence) -> bool:

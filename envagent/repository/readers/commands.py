@@ -40,7 +40,7 @@ _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
     ),
     (1.2, "nvidia", one_of(r"\baccelerate launch\b|^\s*\$?\s*deepspeed\b|--deepspeed\b|--tensor[-_]parallel")),
     (0.8, None, one_of(r"--(?:n[-_]?gpus?|num[-_]gpus?|gpus?(?:[-_]ids?)?|devices)[ =]\[?\d|--(?:fp16|bf16|amp)\b")),
-    (0.8, None, one_of(r"mixed[-_]precision|--gpu[ =]\d|--dist[-_]url|--multiprocessing[-_]distributed")),
+    (0.8, None, one_of(r"mixed[-_]precision")),
     (1.0, None, one_of(r"\$\{?(?:NUM_?)?N?GPUS?\b")),
     (1.0, None, one_of(r"--gres[= ]gpu|--gpus-per-(?:task|node)|-l (?:ngpus|select=.*ngpus)")),
     (1.0, "nvidia", one_of(r"\b(?:trtllm-|trtexec|tritonserver)\b")),

@@ -71,9 +71,7 @@ def test_neither(text: str) -> None:
     ("text", "kind"),
     [
         ("# It\n\nThis is a PyTorch implementation of the paper.", "dependency"),
-        ("# It\n\nPre-training of vision transformers.", "purpose"),
         ("# It\n\n```\npython train.py --lr 0.1\n```\n", "network"),
-        ("# It\n\n## Requirements\n\n* PyTorch 1.8.1 with torchvision\n", "dependency"),
     ],
 )
 def test_what_a_readme_says_of_itself_first(text: str, kind: str) -> None:
