@@ -91,10 +91,12 @@ _THING_SIZE = one_of(
     r"\b(?:database|index|hash table|reference|dataset|graph|table|genome|corpus)\b[^.;]{0,30}"
     r"\b(?:is|of|takes?|needs?|requires?)\b[^.;\d]{0,20}$"
 )
-_AT_MOST = one_of(r"(?:less than|at most|under|no more than|below|<|maximum|max\.?|only)\s*$")
+_AT_MOST = one_of(
+    r"(?:less than|at most|under|no more than|below|<|maximum|max\.?|(?<!require )(?<!requires )(?<!needs )only)\s*$"
+)
 _FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;]{0,40}$")
-# Said of one way to run it, or of a machine that one may happen to have.
-_ANOTHER_CASE = one_of(r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b")
+# Said of one way to run it, of a machine that one may happen to have, or where no GPU will do too.
+_ANOTHER_CASE = one_of(r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b|\bor no gpu\b")
 # What is stated so plainly holds also under news or questions.
 _LEAST_STATED = one_of(
     r"\b(?:requires?|needs?)\b[^.;]{0,20}\bat least\b", r"\bminimum\b[^.;]{0,30}\brequirements?\b[^.;]{0,30}\bis\b"

@@ -51,7 +51,8 @@ _ELSEWHERE = one_of(
     r"\btook (?:about |around |roughly |us )?\d",
 )
 _REDUCED = one_of(
-    r"\b(?:reduced|smaller|toy|demo|lite|low[- ]memory|tiny|minimal example|mini|4-?bit|8-?bit|int4|int8|quanti[sz])"
+    r"\b(?:reduced|smaller|toy|demo|lite|low[- ]memory|tiny|minimal example|mini|4-?bits?|8-?bits?|int4|int8|"
+    r"quanti[sz]\w*)(?![a-z])"
 )
 
 NEED = one_of(

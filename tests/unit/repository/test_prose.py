@@ -104,6 +104,7 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("# It\n\n## FAQ\n\nIt requires at least 24 GB of GPU memory.", [("vram", 24, "minimum")]),
         ("# It\n\n## News\n\nThe minimum GPU memory requirement for it is 11G.", [("vram", 11, "minimum")]),
         ("requires around 12 GB of memory to hold everything on GPU", [("vram", 12, "minimum")]),
+        ("It requires only 8 GB VRAM.", [("vram", 8, "minimum")]),
         ("It requires ~~64 GB~~ 32 GB of RAM.", [("ram", 32, "minimum")]),
         ("```\n# Complete with the small one. It needs at least 15 GB of GPU memory.\n```", [("vram", 15, "minimum")]),
         ("It must hold the database in RAM. The database size is 29 GB.", [("ram", 34, "minimum")]),
@@ -111,6 +112,13 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
 )  # fmt: skip
 def test_amounts(text: str, expected: list[tuple[str, float, str]]) -> None:
     assert amounts(text) == expected
+
+
+def test_a_minimum_is_no_miniature() -> None:
+    plain, mini = (
+        facts_of("README.md", f"The {w} GPU memory required is 11 GB.").amounts[0] for w in ("minimum", "mini")
+    )
+    assert plain.weight > mini.weight
 
 
 def pythons(text: str) -> set[str]:
