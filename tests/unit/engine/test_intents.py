@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.flight import Standing
-from envagent.engine.intents import Found
+from envagent.engine.intents import LONGEST_CALL, Found
 from envagent.engine.loop import drive
 from envagent.engine.tables import IntentState
 from envagent.errors import Conflict, NoCapacity
@@ -87,6 +87,25 @@ def test_a_lost_request_is_sent_again_only_after_the_settle_window(
     assert SETTLE <= clock.now() - begun <= SETTLE + timedelta(seconds=5)
     (intent,) = one.journal.intents(one.journal.run("last").run_id)
     assert intent.sends == 2
+
+
+def test_a_stop_that_comes_with_the_look_sends_nothing(process: Start, services: Services, clock: TestClock) -> None:
+    services.outside.next_create = [killed_before]
+    with pytest.raises(Killed):
+        run(process(), services)
+    clock.at += LONGEST_CALL + SETTLE
+    two = process()
+    find = services.outside.find
+
+    def find_and_stop(run_id: str | None) -> list[Found]:
+        two.stop.set()
+        return find(run_id)
+
+    services.outside.find = find_and_stop  # type: ignore[method-assign]
+    assert resume(two, services) is Standing.STOPPED
+    assert services.outside.creates == 1
+    (intent,) = two.journal.intents(two.journal.run("last").run_id)
+    assert intent.sends == 1
 
 
 @pytest.mark.parametrize("late", [0.5, 10, 59])

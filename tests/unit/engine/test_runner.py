@@ -346,6 +346,7 @@ class Check(Step):
 class Block(Step):
     @stage
     def run(self, context: Context[Services], checked: Checked) -> Later | NotYet:
+        context.services.entered.append("block")
         return Later() if context.approved else NotYet("approval", look_again=None)
 
 
@@ -363,8 +364,10 @@ def test_finished_steps_are_confirmed_once_in_a_resuming_process(
     two.runner.advance(flight)
     assert check.confirmed == [flight.run.run_id]
     check.trouble = ResourceLost("the thing is gone")
+    services.entered.clear()
     (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
     assert progress.standing is Standing.FAILED
+    assert services.entered == []
     assert "the thing is gone" in (two.journal.run("last").error or "")
     check.trouble = None
     (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])

@@ -8,12 +8,23 @@ from datetime import timedelta
 
 import pytest
 
+from envagent.engine.context import Context
 from envagent.engine.intents import Found
 from envagent.engine.loop import drive
 from envagent.engine.step import Stopped
 from envagent.engine.teardown import Teardown
 from envagent.errors import AuthenticationError, CloudUnreachable, LeftoversExist
-from tests.unit.engine.world import SETTLE, Killed, Process, Request, Services, TestClock, killed_after, lost_request
+from tests.unit.engine.world import (
+    SETTLE,
+    Killed,
+    Process,
+    Request,
+    Services,
+    TestClock,
+    Thought,
+    killed_after,
+    lost_request,
+)
 
 Start = Callable[..., Process]
 
@@ -43,6 +54,19 @@ def test_everything_goes_and_a_second_teardown_does_nothing(
     looks = services.outside.looks
     assert teardown(one, services, clock) == []
     assert services.outside.looks == looks
+
+
+def test_what_the_run_only_used_stays(process: Start, services: Services, clock: TestClock) -> None:
+    def think(context: Context[Services]) -> Thought:
+        context.use("thing", "shared", "everybody's")
+        return Thought(words=1)
+
+    services.think = think
+    services.outside.objects["shared"] = Found("shared", "everybody's", "elsewherex", 1)
+    one = process()
+    drive(one.runner, [one.runner.begin(Request(), services)])
+    assert len(teardown(one, services, clock)) == 1
+    assert set(services.outside.objects) == {"shared"}
 
 
 def test_what_the_journal_does_not_know_goes_too(process: Start, services: Services, clock: TestClock) -> None:
