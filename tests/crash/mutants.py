@@ -20,8 +20,10 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from tests.crash.sweep import Options
@@ -32,13 +34,13 @@ FILES = tuple(f"{ENGINE}/{name}.py" for name in ("intents", "runner", "loop", "t
 GENERATED = 80
 WANTED = 0.9
 
-FAST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout", "60")
+FAST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout", "30")
 JUDGES: tuple[tuple[str, ...], ...] = (
     (*FAST, "tests/unit/engine"),
     (*FAST, "tests/simulation"),
     *((sys.executable, "-m", "tests.crash.bounded", "--only", name) for name in ("crash", "late", "lost", "journal")),
 )
-LONGEST = 400.0
+LONGEST = 200.0
 """Seconds for one judge; a mutant that hangs is noticed."""
 
 REPORTING = {"note", "_announce", "_tell", "_listener", "report", "warn", "announce"}
@@ -172,6 +174,7 @@ def _passes(command: tuple[str, ...], folder: Path) -> bool:
 
 def copy_project(folder: Path) -> None:
     """Copy what the tests need."""
+    folder.mkdir()
     for name in ("envagent", "steps", "migrations", "tests", "pyproject.toml"):
         source = ROOT / name
         if source.is_dir():
@@ -189,19 +192,31 @@ def main(options: Options) -> int:
     mutants += sampled.choose(list(generated())) if options.rounds != 0 else []
     verdicts = Verdicts()
     with tempfile.TemporaryDirectory(prefix="envagent-mutants-") as name:
-        folder = Path(name)
-        copy_project(folder)
+        folders: SimpleQueue[Path] = SimpleQueue()
+        for number in range(options.workers):
+            folder = Path(name) / str(number)
+            copy_project(folder)
+            folders.put(folder)
         for command in JUDGES:
             if not _passes(command, folder):
                 raise SystemExit(f"the unchanged project does not pass: {' '.join(command)}")
-        for number, mutant in enumerate(mutants, 1):
-            by = judge(mutant, folder)
-            if by is None:
-                verdicts.survived.append(str(mutant))
-            else:
-                verdicts.killed[str(mutant)] = by
-            sys.stdout.write(f"{number}/{len(mutants)} {'SURVIVED' if by is None else f'killed by {by}'}: {mutant}\n")
-            sys.stdout.flush()
+
+        def judged(mutant: Mutant) -> str | None:
+            own = folders.get()
+            try:
+                return judge(mutant, own)
+            finally:
+                folders.put(own)
+
+        with ThreadPoolExecutor(options.workers) as pool:
+            for number, (mutant, by) in enumerate(zip(mutants, pool.map(judged, mutants), strict=True), 1):
+                if by is None:
+                    verdicts.survived.append(str(mutant))
+                else:
+                    verdicts.killed[str(mutant)] = by
+                verdict = "SURVIVED" if by is None else f"killed by {by}"
+                sys.stdout.write(f"{number}/{len(mutants)} {verdict}: {mutant}\n")
+                sys.stdout.flush()
     share = len(verdicts.killed) / max(1, len(mutants))
     sys.stdout.write(
         f"mutants: {len(mutants)} tried in {time.monotonic() - began:.0f} s\n"
