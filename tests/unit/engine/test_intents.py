@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.flight import Standing
-from envagent.engine.intents import LONGEST_CALL, Found
+from envagent.engine.intents import LONGEST_CALL, Found, describe, revive
 from envagent.engine.loop import drive
 from envagent.engine.tables import IntentState
-from envagent.errors import Conflict, NoCapacity
+from envagent.errors import Conflict, EnvagentError, NoCapacity
 from tests.unit.engine.world import (
     SETTLE,
     Killed,
@@ -57,6 +57,21 @@ def test_the_intent_is_on_disk_before_the_call(process: Start, services: Service
     assert intent.state == IntentState.DONE
     assert (resource.ownership, resource.state, resource.cloud_id) == ("owned", "present", intent.cloud_id)
     assert json.loads(resource.detail) == {"su": 1}
+
+
+def test_the_event_log_tells_what_was_asked_for_and_made(process: Start, services: Services) -> None:
+    one = process()
+    run(one, services)
+    kinds = [line.kind for line in one.journal.events(one.journal.run("last").run_id)]
+    assert kinds == ["run_started", "intent_sent", "resource_owned", "run_succeeded"]
+
+
+@pytest.mark.parametrize("kind", [NoCapacity, Conflict, EnvagentError])
+def test_an_error_comes_back_from_the_journal_as_it_was(kind: type[EnvagentError]) -> None:
+    error = kind("refused", hint="try later", service_said="no", request_id="req-1")
+    back = revive(json.loads(json.dumps(describe(error))))
+    assert type(back) is kind
+    assert describe(back) == describe(error)
 
 
 def test_a_fresh_intent_needs_no_look(process: Start, services: Services) -> None:

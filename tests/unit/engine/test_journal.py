@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -72,6 +73,37 @@ def test_an_upgrade_is_whole_or_nothing(tmp_path: Path) -> None:
     for number in range(1, statements + 1):
         assert schema(f"{number}.db", cut_before=number)[0] == [], f"half a schema before statement {number}"
         assert schema(f"{number}.db", cut_before=None)[0] == whole
+
+
+SECOND = """
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE later (x INTEGER)")
+"""
+
+
+def test_an_upgrade_leaves_a_copy_of_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal.db"
+    journal = Journal.open(path)
+    with journal.transaction() as transaction:
+        transaction.save(a_run())
+    journal.close()
+    scripts = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
+    (scripts / "versions" / "r0002_second.py").write_text(SECOND, "utf-8")
+    monkeypatch.setattr(migrations, "__file__", str(scripts / "__init__.py"))
+    monkeypatch.setattr("envagent.engine.journal.REVISION", "0002")
+    Journal.open(path).close()
+    copy = tmp_path / "journal.db.before-0002"
+    for file, revision in ((path, "0002"), (copy, "0001")):
+        assert file.stat().st_mode & 0o777 == 0o600
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (revision,)
+            assert connection.execute("SELECT run_id FROM runs").fetchall() == [(a_run().run_id,)]
 
 
 def test_durable_settings(tmp_path: Path) -> None:

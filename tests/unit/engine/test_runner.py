@@ -15,10 +15,12 @@ from pydantic import BaseModel
 
 from envagent.engine.context import Context
 from envagent.engine.flight import Standing
+from envagent.engine.journal import Journal
 from envagent.engine.loop import drive
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runner import Runner
 from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.engine.tables import EventRecord
 from envagent.errors import CloudUnreachable, ResourceLost, RunMismatch, RunNotFound, RunStateError
 from tests.unit.engine.world import (
     Killed,
@@ -389,3 +391,54 @@ def test_many_runs_wait_in_one_process(process: Start, services: Services, clock
     results = drive(runner, [runner.begin(Request(), services) for _ in range(20)], workers=workers)
     assert {progress.standing for progress in results} == {Standing.SUCCEEDED}
     assert len(services.outside.objects) == 20
+
+
+class Left(Output):
+    pass
+
+
+class Right(Output):
+    pass
+
+
+class Fail(Step):
+    @stage
+    def run(self, context: Context[Services], request: Request) -> Left:
+        raise ResourceLost("the thing is gone")
+
+
+class Go(Step):
+    failed = threading.Event()
+
+    @stage
+    def run(self, context: Context[Services], request: Request) -> Right:
+        assert self.failed.wait(10)
+        return Right()
+
+
+class GoOn(Step):
+    @stage
+    def run(self, context: Context[Services], right: Right) -> Later:
+        context.services.entered.append("go_on")
+        return Later()
+
+
+def test_a_failed_run_begins_nothing_more(tmp_path: Path, services: Services, clock: TestClock) -> None:
+    """What was under way beside the failing stage ends and is kept; what it makes ready waits for a resume."""
+    go = Go()
+    journal = Journal.open(tmp_path / "journal.db")
+
+    def listen(line: EventRecord) -> None:
+        if line.kind == "stage_failed":
+            go.failed.set()
+
+    runner: Runner[Services] = Runner(
+        Pipeline("failing", Request, [Fail(), go, GoOn()]), journal, clock=clock, listener=listen
+    )
+    (progress,) = drive(runner, [runner.begin(Request(), services)])
+    runner.close()
+    assert progress.standing is Standing.FAILED
+    states = {row.step: row.state for row in journal.stages(journal.run("last").run_id)}
+    assert (states["fail"], states["go"]) == ("failed", "succeeded")
+    assert services.entered == []
+    journal.close()

@@ -58,7 +58,8 @@ def test_everything_goes_and_a_second_teardown_does_nothing(
 
 def test_what_the_run_only_used_stays(process: Start, services: Services, clock: TestClock) -> None:
     def think(context: Context[Services]) -> Thought:
-        context.use("thing", "shared", "everybody's")
+        for _ in range(2):  # as a stage that is entered again does
+            context.use("thing", "shared", "everybody's")
         return Thought(words=1)
 
     services.think = think
@@ -67,6 +68,8 @@ def test_what_the_run_only_used_stays(process: Start, services: Services, clock:
     drive(one.runner, [one.runner.begin(Request(), services)])
     assert len(teardown(one, services, clock)) == 1
     assert set(services.outside.objects) == {"shared"}
+    rows = one.journal.resources(one.journal.run("last").run_id)
+    assert sorted((row.ownership, row.state) for row in rows) == [("foreign", "present"), ("owned", "absent")]
 
 
 def test_what_the_journal_does_not_know_goes_too(process: Start, services: Services, clock: TestClock) -> None:
