@@ -33,7 +33,8 @@ _ATX = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
 _HTML_HEADING = re.compile(r"<h([1-6])[^<>]{0,200}>(.*?)(</h\1>|$)", re.IGNORECASE)
 _UNDERLINE = re.compile(r"([=\-~^\"'+*#.:_])\1{2,}\s*$")
 _BULLET = re.compile(r"\s{0,12}(?:[-*+•–]|#\.|\d{1,2}[.)])\s+(?:\[[ xX]\]\s+)?(.*)")
-_FENCE = re.compile(r"\s*(```+|~~~+)")
+# A bullet may begin with a fence; with another one on its line it is no fence but code within a sentence.
+_FENCE = re.compile(r"\s*(?:[-*+]\s{1,4})?(```+(?=[^`]*$)|~~~+)")
 _CODE_INDENT = re.compile(r"(?: {4}|\t)\s*\S")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9À-ÞА-Я])|(?<=[。！？；])")
 _HEADING_WORDS = 14
@@ -53,6 +54,8 @@ class Sentence:
     """Its place in the document, from 0."""
     block: str
     """The whole paragraph or bullet that it stands in."""
+    lead: str = ""
+    """The paragraph above the table or the list that it stands in."""
 
     @property
     def heading(self) -> str:
@@ -78,15 +81,20 @@ def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
     blocks = list(_blocks(text))
     refused, spots = _addressed(blocks)
     found: list[Sentence] = []
+    lead = ""
     for number, block in enumerate(blocks):
         if any(number >= since and block.headings[: len(section)] == section for section, since in refused.items()):
             continue
         if block.kind != "code" and gives_orders(_joined(block)):
             continue
         around = _joined(block)[:2000]
+        if block.kind == "prose" or (block.kind == "bullet" and around.rstrip().endswith(":")):
+            lead = around[-300:]
+        elif block.kind in ("heading", "code"):
+            lead = ""
         for line, piece in _pieces(block):
             if not smells(piece):
-                found.append(Sentence(path, line, piece, block.kind, block.headings, len(found), around))
+                found.append(Sentence(path, line, piece, block.kind, block.headings, len(found), around, lead))
     return found, spots
 
 

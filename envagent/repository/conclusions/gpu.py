@@ -21,7 +21,9 @@ from envagent.repository.model import Evidence
 _ENOUGH = 2.0
 _REPEATED = 0.2
 _MOST_BY_REPETITION = 0.8
-_CREDIBLE = 0.25
+_CREDIBLE = 0.03
+_VARIANTS = 4.0
+_MEMORY_TOLD = {"minimum": 2.0}
 _GPU_ONLY = 2.5
 _A_FRAMEWORK = 0.8
 _LARGEST_GPU = 80
@@ -78,7 +80,13 @@ def _containers_as_one_way(signs: list[GpuSign], packages: list[GpuSign]) -> lis
 def _memory_signs(amounts: list[Amount]) -> list[GpuSign]:
     """Documents that say how much GPU memory it takes speak of a GPU in use."""
     return [
-        GpuSign("memory", 1.0 * a.weight, None, a.spot, "says how much GPU memory it takes")
+        GpuSign(
+            "memory",
+            (2.0 if a.stance == "minimum" else 1.0) * a.weight,
+            None,
+            a.spot,
+            "says how much GPU memory it takes",
+        )
         for a in amounts
         if a.what == "vram" and a.stance != "tested"
     ]
@@ -187,10 +195,10 @@ def _cuda(signs: list[CudaSign]) -> CudaSign | None:
 
 
 def _memory(amounts: list[Amount]) -> tuple[float | None, list[Evidence]]:
-    """The least that any credible statement asks for, raised to what the default case needs.
+    """The largest that a credible statement asks for within four times the smallest.
 
-    Readmes give the smallest variant and the usual one; up to twice the smallest counts as usual. What no
-    single GPU has is the sum over several.
+    Readmes tell of variants: smaller models, fewer bits, longer outputs. Such a GPU runs most of them without being
+    far too large for the smallest. What no single GPU has is the sum over several.
     """
     factor = {"minimum": 1.0, "recommended": 0.8, "tested": 0.5, "mentioned": 0.4}
     weighed = [(a.weight * factor[a.stance], a) for a in amounts if a.what == "vram"]
@@ -203,10 +211,11 @@ def _memory(amounts: list[Amount]) -> tuple[float | None, list[Evidence]]:
         return float(_LARGEST_GPU), [_memory_evidence(_LARGEST_GPU, credible[0])]
     least = min(a.value for a in single)
     strict = [a for a in single if a.stance == "minimum"] or single
-    usual = [a for a in strict if a.value <= 2 * least] or single
-    chosen = max(usual, key=lambda a: a.value)
-    return float(math.ceil(chosen.value)), [_memory_evidence(chosen.value, chosen)]
+    within = [a for a in strict if math.ceil(a.value) <= _VARIANTS * least]
+    chosen = max(within, key=lambda a: a.value) if within else min(strict, key=lambda a: a.value)
+    note = f", the most that is told within {_VARIANTS:g} times the least, {least:g} GB" if chosen.value > least else ""
+    return float(math.ceil(chosen.value)), [_memory_evidence(chosen.value, chosen, note)]
 
 
-def _memory_evidence(value: float, amount: Amount) -> Evidence:
-    return evidence("gpu_memory_gb", value, amount.spot, amount.weight, amount.stance)
+def _memory_evidence(value: float, amount: Amount, note: str = "") -> Evidence:
+    return evidence("gpu_memory_gb", value, amount.spot, amount.weight, amount.stance + note)

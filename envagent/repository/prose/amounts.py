@@ -16,72 +16,18 @@ from envagent.repository.knowledge import table
 from envagent.repository.patterns import one_of
 from envagent.repository.prose import gpu
 from envagent.repository.prose.context import NEED, RECOMMEND, TESTED, Standing
+from envagent.repository.prose.measures import What, measured, of_column, of_list
 from envagent.repository.quantities import QUANTITY, to_gigabytes
 
-What = Literal["ram", "vram", "disk"]
 Stance = Literal["minimum", "recommended", "tested", "mentioned"]
 
-# Between a number and its noun: `16 GB (or more) of free system RAM`.
-_BEHIND = (
-    r"(?:\s*(?:or (?:more|higher|greater|above)|\+|\)|of|de|d'|free|available|total|usable|system|main|physical|host|"
-    r"cpu|server|"
-    r"local|fast|additional|ddr\d?|ecc|dedicated|à|at least|-)\s*)*\s*"
-)
-_RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
-    (
-        "vram",
-        one_of(
-            _BEHIND + r"(?:gpu|video|graphics?|device|on-?board|vram|v-ram|cuda|card)(?:s|'s)?\b"
-            r"(?! (?:server|node|machine|cluster))",
-            _BEHIND + "显存",
-        ),
-    ),
-    (
-        "disk",
-        one_of(_BEHIND + r"(?:boot )?(?:disk|storage|ssd|hdd|hard|drive|space|nvme|espace|disque|scratch|磁盘|硬盘)"),
-    ),
-    (
-        "ram",
-        one_of(
-            _BEHIND + r"(?:ram\b|memory\b|dram\b|m[ée]moire|arbeitsspeicher|内存|memoria)"
-            r"(?! ?(?:bandwidth|card|region|pool|stick))"
-        ),
-    ),
-)
-# Between a noun and its number: `RAM: at least 16 GB`.
-_BEFORE = (
-    r"[\s:(=≥>~≈*|_-]*(?:(?:of|is|size|requirements?|usage|capacity|needed|required|at|least|about|around|"
-    r"approximately|minimum|for \w+\b|"
-    r"min\.?|up|to|than|more|greater|or|with|total|recommended|consumption|footprint|a|the|space|uses?|takes?|needs?|"
-    r"requires?|"
-    r"limit)[\s:(=≥>~]*)*$"
-)
-_LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
-    ("vram", one_of(r"(?:vram|(?:gpu|video|graphics?|device|cuda) (?:memory|ram)|显存)" + _BEFORE)),
-    ("disk", one_of(r"(?:disk(?: space)?|storage|ssd|hdd|hard drive|free space|磁盘|硬盘)" + _BEFORE)),
-    ("ram", one_of(r"(?:\bram|(?<!shared )(?<!flash )(?<!persistent )\bmemory|\bdram|内存|m[ée]moire)" + _BEFORE)),
-)
-_GPU_LEFT = one_of(
-    r"\b(?:gpus?|graphics cards?|[ahv]100|h200|p100|l40s?|t4|a10g?|a40|a6000|rtx ?\w+|gtx ?\w+|titan \w+|mi\d+x?|"
-    r"tesla|card)s?\b"
-    r"[\s,(/-]*(?:s\b)?(?:with|of|having|that has|has|,|\(|-|pcie|sxm\d?|sxm|nvidia|at least|a|minimum|more than|"
-    r"or more|ti|"
-    r"super|each|≥|>=|:|\s)*$"
-)
-_GPU_RIGHT = one_of(r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)")
-_ON_GPU = one_of(r"\b(?:on|in|of) (?:the |a |your )?gpus?\b")
-_HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
 _DIGIT = re.compile(r"\d")
 _COMMENT = re.compile(r"# *[A-Z]\w* \w+ ")
+_REMARK = re.compile(r"(?:^|\s)#+ +(?=.{0,200}\b(?:GPU (?:memory|RAM)|VRAM)\b)", re.IGNORECASE)
 _JOINED_MODEL = re.compile(r"\b((?:[AHVBLP]|MI)\d{2,3}X?)(?:-[A-Z]+\d?)?-(?=\d{2,3} ?G)(\b)?", re.IGNORECASE)
 _RATE = one_of(
     r"\s*(?:/s|/sec|ps\b|bandwidth|link|nic|ethernet|infiniband)",
     r"\s*per (?:second|sec|core|cell|node|read|billion|million|sample|request|thread|gpu|process)",
-)
-_CONTENT = one_of(
-    r"\s*(?:of )?(?:\w+ ){0,2}(?:data(?:set)?s?\b|files?\b|images?\b|models?\b|weights\b|download|checkpoint|"
-    r"database\b|genome|"
-    r"text|logs?\b|of traffic|corpus|index\b)"
 )
 _RESIDENT = one_of(
     r"\b(?:hold|holds|loads?|loaded|fits?|keeps?|kept|stored?|reside)\b.{0,60}\b(?:in|into|to)(?: \S+){0,2} (?:ram|"
@@ -99,14 +45,30 @@ _FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[
 _ANOTHER_CASE = one_of(r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b|\bor no gpu\b")
 # What is stated so plainly holds also under news or questions.
 _LEAST_STATED = one_of(
-    r"\b(?:requires?|needs?)\b[^.;]{0,20}\bat least\b", r"\bminimum\b[^.;]{0,30}\brequirements?\b[^.;]{0,30}\bis\b"
+    r"\b(?:requires?|needs?)\b[^.;]{0,20}\bat least\b",
+    r"\bat least\b[^.;]{0,40}\b(?:is|are) (?:needed|required)\b",
+    r"\bminimum\b[^.;]{0,30}\brequirements?\b[^.;]{0,30}\bis\b",
 )
+# A machine that figures were taken or weights were made on.
+_MEASUREMENT = one_of(
+    r"\b(?:profil\w+|experiment(?! with)\w*)\b.{0,40}\bon\b",
+    r"\b(?:is|are) (?:pre-?)?trained on\b",
+    r"\btakes? (?:about |around |roughly |only |~)*[\d.]+ ?(?:hours?|h|days?|minutes?|mins?)\b",
+)
+# What one GPU holds while others hold the rest is less than it takes alone.
+_PART_OF_SEVERAL = one_of(r"\b(?:multiple|several) (?:\w+ ){0,2}gpus?\b", r"\bmulti-gpu (?:memory|vram)")
+_ONE_OF_SEVERAL = one_of(r"\b(?:[2-9]|\d{2}) ?[x×*-]? ?(?:nvidia )?(?:gpus\b|[ahv]\d{2,3}s?\b|rtx)|\b\d-gpu\b")
+_SHARED = 0.15
 _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
+# What it takes is what it needs.
+_TAKES = one_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b")
 _CORES = one_of(
-    r"(?<![\w.-])(\d{1,3})\+?[\s-]*(?:\w+[\s-]){0,2}?"
-    r"(?:cores?|v?cpus?|processors?|c[oœ]eurs?|kerne|核|hardware threads|threads)\b"
+    r"(?<![\w.-])(\d{1,3})\+?[\s-]*"
+    r"(?:or more |(?!(?:[kmgt]i?b?|gigabytes?|or|and|of|to|for|on|in|per|with|via)\b)\w+[\s-]){0,2}?"
+    r"(?!cpu (?:memory|ram|offload|mode))(?:cores?|v?cpus?|processors?|c[oœ]eurs?|kerne|核|hardware threads|threads)\b"
 )
+_SINGLE = one_of(r"\b(?:single|one|an?|1) (?:\w+ ){0,3}(?:gpu|[ahv]100|rtx|v100|t4)\b|\b1 ?x\b|\ball you need\b")
 _GPU_COUNT = one_of(
     r"(?<![\w.])(\d{1,2})\s?(?:x|×|\*)?\s?(?:\w+[\s-]){0,2}?(?:gpus\b|[ahv]100s?\b|h200s?\b|rtx ?\d{4}s?\b|"
     r"mi\d{3}x?s?\b)"
@@ -118,22 +80,33 @@ _PARAMETERS = one_of(
 _AROUND = 1.15
 # `16 GB of RAM, ideally 32 GB`: the second number measures what the first does.
 _SAME_CLAUSE = 40
+_OR = one_of(r"\bor\b(?! (?:more|higher|above|greater|larger))")
 
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     """Every amount in the sentence whose meaning its neighbours tell."""
     text = _JOINED_MODEL.sub(r"\1 \2", sentence.text)
-    # Comments between commands are prose: `# This one needs 15 GB of GPU memory`.
-    if (sentence.kind == "code" and not _COMMENT.match(sentence.block)) or _DIGIT.search(text) is None:
+    if _DIGIT.search(text) is None:
         return
+    # Comments between and behind commands are prose: `# This one needs 15 GB of GPU memory`.
+    if sentence.kind == "code" and not _COMMENT.match(sentence.block):
+        if (remark := _REMARK.search(text)) is None:
+            return
+        text = text[remark.end() :]
     if place.aside and _LEAST_STATED.search(text):
         place = replace(place, aside=False)
     spot = Spot(sentence.path, sentence.line, quote(text))
     stance = _stance(text, place)
     weight = place.weight * (0.25 if place.aside else 1.0) * (0.3 if place.reduced else 1.0)
     weight *= 0.3 if _ANOTHER_CASE.search(text) else 1.0
+    weight *= 0.25 if _MEASUREMENT.search(text) and not place.aside else 1.0
+    weight *= (
+        _SHARED
+        if _PART_OF_SEVERAL.search(text) or (stance in ("tested", "mentioned") and _ONE_OF_SEVERAL.search(text))
+        else 1.0
+    )
     if sentence.kind == "table" and " :: " in text:
-        _row(text, stance, weight * 0.8, spot, facts)
+        _row(sentence, text, stance, weight * 0.8, spot, facts)
     else:
         _sizes(sentence, text, stance, weight, spot, facts)
         _cores(text, place, stance, weight, spot, facts)
@@ -143,30 +116,18 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
             facts.amounts.append(Amount("parameters", float(found[1]), "mentioned", weight, spot))
 
 
-def measured(text: str, start: int, end: int) -> What | None:
-    """What the quantity at [start, end) measures, by the words of its own clause."""
-    right = re.split(r"[,;]|\.\s|\d+\s?[GT]i?B", text[end : end + 50], maxsplit=1)[0]
-    left = re.split(r"[;]|\.\s|[GT]i?B\b|,\s*(?:and\s*)?(?=\d|$)", text[max(0, start - 60) : start])[-1]
-    for what, pattern in _RIGHT:
-        if pattern.match(right):
-            on_gpu = _GPU_LEFT.search(left) or _ON_GPU.search(right)
-            return "vram" if what == "ram" and on_gpu and not _HOST.match(right) else what
-    if _CONTENT.match(right):
-        return None
-    for what, pattern in _LEFT:
-        if pattern.search(left):
-            return what
-    return "vram" if _GPU_LEFT.search(left) or _GPU_RIGHT.match(right) else None
-
-
 def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: Spot, facts: Facts) -> None:
     last: tuple[What | None, int] = None, 0
     for found in QUANTITY.finditer(text):
         if _RATE.match(text, found.end()):
             continue
         what = measured(text, found.start(), found.end())
-        if what is None and RECOMMEND.search(between := text[last[1] : found.start()]) and len(between) < _SAME_CLAUSE:
+        between = text[last[1] : found.start()]
+        if what is None and RECOMMEND.search(between) and len(between) < _SAME_CLAUSE:
             what = last[0]
+        listed = of_list(text, sentence.lead) if what is None and sentence.kind == "bullet" else None
+        what = what or listed
+        either = what == "vram" == last[0] and len(between) < _SAME_CLAUSE and _OR.search(between)
         last = what, found.end()
         value = to_gigabytes(found["number"], found["unit"])
         before = text[: found.start()]
@@ -174,33 +135,37 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
             if _THING_SIZE.search(before) and _RESIDENT.search(sentence.block):
                 facts.amounts.append(Amount("ram", float(math.ceil(value * _AROUND)), "minimum", weight, spot))
         elif _plausible(what, value):
-            at_most = what != "disk" and _AT_MOST.search(before)
-            loose = at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before)
-            own: Stance = "mentioned" if loose else _nearer(before, stance)
-            facts.amounts.append(Amount(what, value, own, weight, spot))
+            facts.amounts.append(
+                Amount(what, value, _own_stance(what, before, "minimum" if listed else stance), weight, spot)
+            )
+            if either and facts.amounts[-2:-1] and facts.amounts[-2].what == "vram":
+                # Either will do: the larger is for comfort.
+                more = max((-2, -1), key=lambda place: facts.amounts[place].value)
+                facts.amounts[more] = replace(facts.amounts[more], stance="recommended")
 
 
-def _row(text: str, stance: Stance, weight: float, spot: Spot, facts: Facts) -> None:
+def _own_stance(what: What, before: str, stance: Stance) -> Stance:
+    """What the words before a number make of it, in a sentence of this stance."""
+    at_most = what != "disk" and _AT_MOST.search(before)
+    if at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before):
+        return "mentioned"
+    own = _nearer(before, stance)
+    return "minimum" if what == "vram" and own != "recommended" and _TAKES.search(before) else own
+
+
+def _row(sentence: Sentence, text: str, stance: Stance, weight: float, spot: Spot, facts: Facts) -> None:
     head, _, row = text.partition(" :: ")
     cells = row.split("|")
+    around = f"{sentence.heading} {sentence.lead}"
     for column, cell in zip(head.split("|"), cells, strict=False):
         sizes = [(to_gigabytes(f["number"], f["unit"]), f) for f in QUANTITY.finditer(cell)]
         if not sizes:
             continue
         # Several in a cell are ways to run the same thing, of which the least is what it takes.
         value, found = min(sizes, key=lambda size: size[0])
-        what = measured(cell, found.start(), found.end()) or _named(column) or _named(cells[0])
+        what = measured(cell, found.start(), found.end()) or of_column(column, cells, around)
         if what and _plausible(what, value):
             facts.amounts.append(Amount(what, value, stance, weight, spot))
-
-
-def _named(words: str) -> What | None:
-    low = words.lower()
-    if re.search(r"vram|gpu|显存|video mem", low):
-        return "vram"
-    if re.search(r"\bram\b|memory|内存", low):
-        return "ram"
-    return "disk" if re.search(r"disk|storage|space|磁盘", low) else None
 
 
 def _cores(text: str, place: Standing, stance: Stance, weight: float, spot: Spot, facts: Facts) -> None:
@@ -218,7 +183,8 @@ def _gpus(text: str, place: Standing, stance: Stance, weight: float, spot: Spot,
     if (count := _GPU_COUNT.search(text)) and stance in ("minimum", "recommended"):
         facts.amounts.append(Amount("gpus", int(count[1]), stance, weight, spot))
     stated = any(a.what == "vram" and a.spot == spot for a in facts.amounts[-4:])
-    if stated or place.aside or not gpu.asks_for_one(text):
+    named = gpu.asks_for_one(text) or _ENOUGH.search(text) or (TESTED.search(text) and _SINGLE.search(text))
+    if stated or place.aside or not named:
         return
     for group in table("machines")["gpu"]:
         for model, memory in group["memory"]:

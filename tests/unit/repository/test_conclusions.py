@@ -101,6 +101,11 @@ def test_cuda_of_the_strongest_place_and_never_for_amd() -> None:
         ([amount("vram", 24)], 24),
         ([amount("vram", 8), amount("vram", 16)], 16),
         ([amount("vram", 8), amount("vram", 80)], 8),
+        ([amount("vram", 8), amount("vram", 14), amount("vram", 32)], 32),  # one GPU for most variants
+        ([amount("vram", 8), amount("vram", 32.5)], 8),
+        ([amount("vram", 24), amount("vram", 80, "recommended")], 24),
+        ([amount("vram", 12, "tested", weight=0.1)], 12),  # said in passing is still said
+        ([amount("vram", 12, "tested", weight=0.05)], None),
         ([amount("vram", 11.5)], 12),
         ([amount("vram", 640)], 80),
         ([amount("vram", 24), amount("vram", 10, weight=0.1)], 24),
@@ -230,3 +235,15 @@ def test_sizing_follows_content_and_model() -> None:
     assert sizing.size(Requirements(gpu_required=True), model, NOTHING).gpu_memory_gb == 32
     giant = Facts(amounts=[amount("parameters", 405.0, "mentioned")])
     assert sizing.size(Requirements(gpu_required=True), giant, NOTHING).gpu_memory_gb == 80
+
+
+def test_which_of_several_memories_was_taken_is_told() -> None:
+    concluded = gpu.conclude(Facts(gpu=[NEEDS], amounts=[amount("vram", 8), amount("vram", 30)]))
+    (told,) = [e for e in concluded.evidence if e.field == "gpu_memory_gb"]
+    assert (told.value, told.note) == ("30", "minimum, the most that is told within 4 times the least, 8 GB")
+
+
+def test_a_plain_figure_of_gpu_memory_nearly_says_that_a_gpu_is_needed() -> None:
+    framework = [package("torch")]
+    assert gpu.conclude(Facts(amounts=[amount("vram", 6)], packages=framework)).required
+    assert not gpu.conclude(Facts(amounts=[amount("vram", 6, "mentioned")], packages=framework)).required

@@ -108,6 +108,33 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("It requires ~~64 GB~~ 32 GB of RAM.", [("ram", 32, "minimum")]),
         ("```\n# Complete with the small one. It needs at least 15 GB of GPU memory.\n```", [("vram", 15, "minimum")]),
         ("It must hold the database in RAM. The database size is 29 GB.", [("ram", 34, "minimum")]),
+        # What beside a number is no core.
+        ("If you instead use CUDA <11 or CPU, you need another build.", []),
+        ("You need about 90GB of CPU memory.", [("ram", 90, "minimum")]),
+        ("It needs 4 or more CPU cores.", [("cores", 4, "minimum")]),
+        # The memory of a GPU, however it is called.
+        ("An NVIDIA GPU with memory >=18GB is required.", [("vram", 18, "minimum")]),
+        ("It requires approximately 14.7GB peak VRAM.", [("vram", 14.7, "minimum")]),
+        ("In FP16 the model requires more than 30GB of RAM.", [("vram", 30, "minimum")]),
+        ("In FP16 on a CPU the model requires more than 30GB of RAM.", [("ram", 30, "minimum")]),
+        # What it takes it needs; of two that will do, the larger is for comfort.
+        ("It takes about 6GB VRAM for an image.", [("vram", 6, "minimum")]),
+        ("It needs an A100 (80GB) or an RTX 3090 (24GB).", [("vram", 80, "recommended"), ("vram", 24, "minimum")]),
+        ("# It\n\n## FAQ\n\nAt least 4GB of GPU memory is required.", [("vram", 4, "minimum")]),
+        # Comments in and behind commands.
+        ("```\n# + less GPU memory (~16G)\npython main.py\n```", [("vram", 16, "mentioned")]),
+        ("```\npython main.py -O # requires ~24G GPU memory\n```", [("vram", 24, "minimum")]),
+        ("- ```\n  some code\n  ```\n\nIt needs 9 GB of GPU memory.", [("vram", 9, "minimum")]),
+        ("- ```2024/10``` News\n\nIt needs 9 GB of GPU memory.", [("vram", 9, "minimum")]),
+        # Lists and tables that get their meaning from what stands above or beside.
+        ("The VRAM that it needs:\n\n- 8 GB for the base model\n", [("vram", 8, "minimum")]),
+        ("If you do not have enough GPU memory:\n\n- buy 8 GB\n", []),
+        ("We list the GPU memory.\n\n| Bits | Peak |\n|--|--|\n| 16 | 22 GB |", [("vram", 22, "mentioned")]),
+        ("We list the GPU memory.\n\n| Bits | Download |\n|--|--|\n| 16 | 22 GB |", []),
+        ("| Model | Device | Memory |\n|--|--|--|\n| base | GPU | 19 GB |", [("vram", 19, "mentioned")]),
+        ("| Model | Device | Memory |\n|--|--|--|\n| base | CPU | 19 GB |", [("ram", 19, "mentioned")]),
+        ("## Hardware\n\n| Method | 7B |\n|--|--|\n| LoRA | 16GB |", [("vram", 16, "minimum")]),
+        ("A single RTX 3090 is sufficient.", [("vram", 24, "tested")]),
     ],
 )  # fmt: skip
 def test_amounts(text: str, expected: list[tuple[str, float, str]]) -> None:
@@ -119,6 +146,21 @@ def test_a_minimum_is_no_miniature() -> None:
         facts_of("README.md", f"The {w} GPU memory required is 11 GB.").amounts[0] for w in ("minimum", "mini")
     )
     assert plain.weight > mini.weight
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The profiling runs on a single A100 80G GPU.",
+        "It is trained on one A100 GPU with 80GB memory.",
+        "Tuning takes around 20 hours on an A100 (80G).",
+        "It runs on multiple GPUs with 80 GB of memory.",
+        "We fit it in 8 A100s with 80 GB of GPU memory.",
+    ],
+)
+def test_gpus_of_measurements_and_of_many_together_say_little(text: str) -> None:
+    plain = facts_of("README.md", "It runs on a GPU with 80 GB of memory.").amounts[0]
+    assert all(a.weight < 0.5 * plain.weight for a in facts_of("README.md", text).amounts if a.what == "vram")
 
 
 def pythons(text: str) -> set[str]:

@@ -1,0 +1,135 @@
+"""What a number of gigabytes measures: RAM, the memory of a GPU, or disk.
+
+Owns: telling the three apart by the words beside a number, and by the head of its column. Must not: weigh.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from envagent.repository.patterns import one_of
+
+What = Literal["ram", "vram", "disk"]
+
+# Between a number and its noun: `16 GB (or more) of free system RAM`.
+_BEHIND = (
+    r"(?:\s*(?:or (?:more|higher|greater|above)|\+|\)|of|de|d'|free|available|total|usable|system|main|physical|host|"
+    r"cpu|server|"
+    r"local|fast|additional|peak|max|maximum|ddr\d?|ecc|dedicated|à|at least|-)\s*)*\s*"
+)
+_RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
+    (
+        "vram",
+        one_of(
+            _BEHIND + r"(?:gpu|video|graphics?|device|on-?board|vram|v-ram|cuda|card)(?:s|'s)?\b"
+            r"(?! (?:server|node|machine|cluster))",
+            _BEHIND + "显存",
+        ),
+    ),
+    (
+        "disk",
+        one_of(_BEHIND + r"(?:boot )?(?:disk|storage|ssd|hdd|hard|drive|space|nvme|espace|disque|scratch|磁盘|硬盘)"),
+    ),
+    (
+        "ram",
+        one_of(
+            _BEHIND + r"(?:ram\b|memory\b|dram\b|m[ée]moire|arbeitsspeicher|内存|memoria)"
+            r"(?! ?(?:bandwidth|card|region|pool|stick))"
+        ),
+    ),
+)
+# Between a noun and its number: `RAM: at least 16 GB`.
+_BEFORE = (
+    r"[\s:(=≥>~≈*|_-]*(?:(?:of|is|size|requirements?|usage|capacity|needed|required|at|least|about|around|"
+    r"approximately|minimum|for \w+\b|"
+    r"min\.?|up|to|than|more|greater|or|with|total|recommended|consumption|footprint|a|the|space|uses?|takes?|needs?|"
+    r"requires?|"
+    r"limit)[\s:(=≥>~]*)*$"
+)
+_LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
+    (
+        "vram",
+        one_of(
+            r"(?:vram|(?:gpu|video|graphics?|device|cuda) (?:memory|ram)|显存|"
+            r"\bgpus? (?:with|having|whose) (?:a |its )?(?:memory|ram))" + _BEFORE
+        ),
+    ),
+    ("disk", one_of(r"(?:disk(?: space)?|storage|ssd|hdd|hard drive|free space|磁盘|硬盘)" + _BEFORE)),
+    ("ram", one_of(r"(?:\bram|(?<!shared )(?<!flash )(?<!persistent )\bmemory|\bdram|内存|m[ée]moire)" + _BEFORE)),
+)
+_GPU_LEFT = one_of(
+    r"\b(?:gpus?|graphics cards?|[ahv]100|h200|p100|l40s?|t4|a10g?|a40|a6000|rtx ?\w+|gtx ?\w+|titan \w+|mi\d+x?|"
+    r"tesla|card)s?\b"
+    r"[\s,(/-]*(?:s\b)?(?:with|of|having|that has|has|,|\(|-|pcie|sxm\d?|sxm|nvidia|at least|a|minimum|more than|"
+    r"or more|ti|"
+    r"super|each|≥|>=|:|\s)*$"
+)
+_GPU_RIGHT = one_of(r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)")
+_ON_GPU = one_of(r"\b(?:on|in|of) (?:the |a |your )?gpus?\b")
+_HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
+_CONTENT = one_of(
+    r"\s*(?:of )?(?:\w+ ){0,2}(?:data(?:set)?s?\b|files?\b|images?\b|models?\b|weights\b|download|checkpoint|"
+    r"database\b|genome|"
+    r"text|logs?\b|of traffic|corpus|index\b)"
+)
+_GPU_MEMORY = one_of(r"\b(?:gpu|video|graphics?) (?:memory|ram)\b|\bvram\b|显存")
+_NO_MEMORY = one_of(r"size|download|disk|param|weight|file|link|time|speed")
+_SAVING = one_of(r"\b(?:enough|sav(?:e|es|ing)|reduc\w+|less|lower\w*|limited|out of)\b")
+_MODEL_SIZE = re.compile(r"\d{1,3}(?:\.\d)?B", re.IGNORECASE)
+_HARDWARE = one_of(r"hardware|\bgpus?\b|memory")
+# Models are kept in so few bits on GPUs.
+_FEW_BITS = one_of(r"\b(?:fp16|bf16|fp8|int8|int4|[48]-?bits?|half[- ]precision|quanti[sz]\w*)\b")
+_CPU = one_of(r"\bcpus?\b|\bllama\.cpp\b|\bgguf\b|\bsystem\b|\bhost\b|\bmac\w*\b")
+
+
+def measured(text: str, start: int, end: int) -> What | None:
+    """What the quantity at [start, end) measures, by the words of its own clause."""
+    right = re.split(r"[,;]|\.\s|\d+\s?[GT]i?B", text[end : end + 50], maxsplit=1)[0]
+    left = re.split(r"[;]|\.\s|[GT]i?B\b|,\s*(?:and\s*)?(?=\d|$)", text[max(0, start - 60) : start])[-1]
+    for what, pattern in _RIGHT:
+        if pattern.match(right):
+            on_gpu = (
+                _GPU_LEFT.search(left) or _ON_GPU.search(right) or (_FEW_BITS.search(text) and not _CPU.search(text))
+            )
+            return "vram" if what == "ram" and on_gpu and not _HOST.match(right) else what
+    if _CONTENT.match(right):
+        return None
+    for what, pattern in _LEFT:
+        if pattern.search(left):
+            return what
+    return "vram" if _GPU_LEFT.search(left) or _GPU_RIGHT.match(right) else None
+
+
+def of_column(column: str, cells: list[str], around: str) -> What | None:
+    """What the numbers of a table's column are, by its head, the head of the row, or else what stands above the table.
+
+    Args:
+        column: its head.
+        cells: of the row.
+        around: heading and paragraph above the table.
+    """
+    what = _named(column) or _named(cells[0])
+    if what == "ram" and any(cell.strip().lower() == "gpu" for cell in cells):
+        return "vram"
+    if what is None and _GPU_MEMORY.search(around) and not _NO_MEMORY.search(column):
+        return "vram"
+    if what is None and _MODEL_SIZE.fullmatch(column.strip()) and _HARDWARE.search(around):
+        # Model sizes as heads: what each takes of the GPU that it lies on.
+        return "vram"
+    return what
+
+
+def of_list(text: str, lead: str) -> What | None:
+    """What the numbers of a bullet are by the paragraph above its list: `It takes this much GPU memory:`."""
+    named = lead.rstrip().endswith((":", "：")) and _GPU_MEMORY.search(lead) and not _SAVING.search(lead)
+    return "vram" if named and not _NO_MEMORY.search(text) else None
+
+
+def _named(words: str) -> What | None:
+    low = words.lower()
+    if re.search(r"vram|gpu|显存|video mem", low):
+        return "vram"
+    if re.search(r"\bram\b|memory|内存", low):
+        return "ram"
+    return "disk" if re.search(r"disk|storage|space|磁盘", low) else None
