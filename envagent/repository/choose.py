@@ -64,6 +64,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("setup", 10, 3, ("setup.py", "setup.cfg")),
     Kind("conda", 12, 3, ("*environment*.y*ml", "*conda*.y*ml", "env.y*ml", "*_env.y*ml", "meta.yaml", "pixi.toml")),
     Kind("conda", 6, 3, ("*environments/*.y*ml", "*envs/*.y*ml", "*conda*/*.y*ml", "dependencies.yaml")),
+    # An environment named after the project; its reader leaves other files alone.
+    Kind("conda", 3, 0, ("*.y*ml",)),
     Kind("pipfile", 3, 2, ("pipfile",)),
     Kind("lock", 1, 0, ("pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock")),
     Kind("python-version", 6, 2, (".python-version", "runtime.txt", ".tool-versions", "tox.ini", "apt.txt")),

@@ -48,6 +48,10 @@ _LISTED = one_of(
     r"(?P<rest>(?:\s*(?:,|/|or|and|&|, and|, or|-|–|—|to|through|~)\s*(?:python\s*)?[23]\.\d{1,2}(?:\.[\dx]+)?)*)"
     rf"(?P<newer>\s*\)?\s*(?:{_NEWER_WORDS}|or above|以上|及以上|onwards)))?"
 )
+# A major version alone.
+_MAJORS = one_of(
+    r"(?<![\w/.-])python ?(?P<first>[23])(?:(?: or |/| and )(?:python ?)?(?P<second>3))?(?:\.x)?(?![\w.]*\d)(?![-\w])"
+)
 _RANGE = one_of(r"-|–|—|\bto\b|through|~")
 _SUPPORTED = one_of(r"support|compatible|work")
 _NEGATED = one_of(
@@ -151,6 +155,10 @@ def _pythons(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
             or _SUPPORTED.search(text)
         )
         facts.pythons.append(PythonSign(_listed(found), authority if firm else 0, spot, "what it documents"))
+    if authority and place.required and (found := _MAJORS.search(text)) and not _NEGATED.search(text[: found.start()]):
+        majors = {found["first"], found["second"]}
+        allowed = frozenset(m for m in PYTHON_MINORS if m[0] in majors)
+        facts.pythons.append(PythonSign(allowed, authority, spot, "what it documents"))
 
 
 def _bounds(written: str) -> frozenset[str]:

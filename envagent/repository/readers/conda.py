@@ -15,6 +15,8 @@ from envagent.repository.readers.dependencies import MOST_OF_A_FILE, conda_packa
 from envagent.repository.readers.scopes import scope_of
 from envagent.repository.yamls import load_yaml
 
+_ENVIRONMENT = re.compile(r"^(?:channels|prefix):", re.MULTILINE)
+_DEPENDENCIES = re.compile(r"^dependencies:", re.MULTILINE)
 _JINJA = re.compile(r"\{%[^{}]{0,300}%\}|\{\{[^{}]{0,300}\}\}")
 
 
@@ -25,6 +27,12 @@ def read(path: str, text: str, facts: Facts) -> None:
         return
     for item in _dependencies(path, text, facts)[:MOST_OF_A_FILE]:
         _one(item, scope, path, text, facts)
+
+
+def read_unnamed(path: str, text: str, facts: Facts) -> None:
+    """A file of any name that holds an environment."""
+    if _ENVIRONMENT.search(text) and _DEPENDENCIES.search(text):
+        read(path, text, facts)
 
 
 def _dependencies(path: str, text: str, facts: Facts) -> list[object]:

@@ -66,6 +66,7 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
         ),
         conda.read,
     ),
+    (one_of(r"[^/]+\.ya?ml"), conda.read_unnamed),
     (
         one_of(
             r"(.*/)?(cmakelists\.txt|(gnu)?makefile(\.in)?|meson\.build|configure\.ac|module\.bazel)",

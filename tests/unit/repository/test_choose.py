@@ -35,3 +35,7 @@ def test_empty_files_are_not_fetched() -> None:
 
 def test_of_many_files_of_one_kind_few_are_chosen() -> None:
     assert len(chosen(*(f"a/b{n}/requirements.txt" for n in range(20_000)))) < 40
+
+
+def test_an_environment_may_have_any_name() -> None:
+    assert chosen("neural.yaml", "conf/model.yaml") == ["neural.yaml"]

@@ -178,10 +178,13 @@ def pythons(text: str) -> set[str]:
         ("Python (version >= 3.7)", "3.7", "3.14"),
         ("- python>=3.10", "3.10", "3.14"),
         ("tested with Python 3.10.6", "3.10", "3.10"),
+        ("## Prerequisites\n\n- Python 3\n", "3.4", "3.14"),
+        ("## Prerequisites\n\n- Python 2 or 3\n", "2.7", "3.14"),
+        ("## Prerequisites\n\n- Python 3.x\n", "3.4", "3.14"),
     ],
 )
 def test_python_versions_in_prose(text: str, first: str, last: str) -> None:
-    found = sorted(pythons(text), key=lambda v: int(v.split(".")[1]))
+    found = sorted(pythons(text), key=lambda v: [int(part) for part in v.split(".")])
     assert (found[0], found[-1]) == (first, last)
 
 
@@ -200,6 +203,11 @@ def test_a_python_that_is_not_supported_is_none() -> None:
     assert pythons("It does not support Python 3.12.") == set()
     assert pythons("This is the last version that supports Python 3.9.") == set()
     assert pythons("Support for Python 2.7 was dropped.") == set()
+
+
+def test_a_major_version_alone_counts_among_requirements_only() -> None:
+    assert pythons("It was ported to Python 3 in 2015.") == set()
+    assert pythons("## Prerequisites\n\n- python3-dev\n") == set()
 
 
 def test_systems_in_prose() -> None:

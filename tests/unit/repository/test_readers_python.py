@@ -170,6 +170,14 @@ def test_conda_environments() -> None:
     assert facts.pythons[0].allowed == {"3.8"}
 
 
+def test_an_environment_of_any_name_is_read_and_other_files_are_not() -> None:
+    body = "dependencies:\n  - python=3.8\n"
+    assert facts_of("neural.yaml", f"name: x\nchannels:\n  - pytorch\n{body}").pythons[0].allowed == {"3.8"}
+    other = facts_of("chart.yaml", f"name: x\n{body}")
+    assert not other.pythons and not other.notes
+    assert not facts_of("site.yml", "channels: !!python/name:x\nnav: [").notes
+
+
 def test_pipfile_and_locks() -> None:
     pipfile = facts_of(
         "Pipfile", '[packages]\nflask = "*"\n[dev-packages]\npytest = "*"\n[requires]\npython_version = "3.9"\n'
