@@ -50,7 +50,20 @@ _INSTALL = (
     "ae",
     "setup",
 )
-_GUIDES = ("install", "require", "hardware", "manual", "start", "setup", "build", "guide", "faq", "running", "overview")
+_GUIDES = (
+    "install",
+    "require",
+    "hardware",
+    "manual",
+    "start",
+    "setup",
+    "build",
+    "guide",
+    "faq",
+    "running",
+    "inference",
+    "overview",
+)
 _SCRIPTS = ("train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark")
 
 # In order of worth: when the budget ends, the last go first.

@@ -22,7 +22,7 @@ _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
         "vram",
         one_of(
-            _BEHIND + r"(?:gpu|video|graphics?|device|on-?board|vram|v-ram|cuda|card)(?:s|'s)?\b"
+            _BEHIND + r"(?:gpu|video|graphics?|device|on-?board|vram|v-ram|v-?memory|cuda|card)(?:s|'s)?\b"
             r"(?! (?:server|node|machine|cluster))",
             _BEHIND + "显存",
         ),
@@ -51,7 +51,7 @@ _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
         "vram",
         one_of(
-            r"(?:vram|(?:gpu|video|graphics?|device|cuda) (?:memory|ram)|显存|"
+            r"(?:vram|v-?memory|(?:gpu|video|graphics?|device|cuda) (?:memory|ram)|显存|"
             r"\bgpus? (?:with|having|whose) (?:a |its )?(?:memory|ram))" + _BEFORE
         ),
     ),
@@ -73,7 +73,9 @@ _CONTENT = one_of(
     r"database\b|genome|"
     r"text|logs?\b|of traffic|corpus|index\b)"
 )
-_GPU_MEMORY = one_of(r"\b(?:gpu|video|graphics?) (?:memory|ram)\b|\bvram\b|显存")
+_GPU_MEMORY = one_of(
+    r"\b(?:gpu|video|graphics?) (?:memory|ram)\b|\bv-?(?:ram|memory)\b|显存|\bgpus?\b[^.:]{0,20}[:：]\s*$"
+)
 _NO_MEMORY = one_of(r"size|download|disk|param|weight|file|link|time|speed")
 _SAVING = one_of(r"\b(?:enough|sav(?:e|es|ing)|reduc\w+|less|lower\w*|limited|out of)\b")
 _MODEL_SIZE = re.compile(r"\d{1,3}(?:\.\d)?B", re.IGNORECASE)

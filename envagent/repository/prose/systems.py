@@ -155,8 +155,9 @@ def _pythons(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
             or _SUPPORTED.search(text)
         )
         facts.pythons.append(PythonSign(_listed(found), authority if firm else 0, spot, "what it documents"))
-    if authority and place.required and (found := _MAJORS.search(text)) and not _NEGATED.search(text[: found.start()]):
-        majors = {found["first"], found["second"]}
+    alone = _MAJORS.search(text) if authority and place.required else None
+    if alone and not _NEGATED.search(text[: alone.start()]):
+        majors = {alone["first"], alone["second"]}
         allowed = frozenset(m for m in PYTHON_MINORS if m[0] in majors)
         facts.pythons.append(PythonSign(allowed, authority, spot, "what it documents"))
 

@@ -10,8 +10,8 @@ def chosen(*paths: str) -> list[str]:
 
 def test_telling_files_of_every_kind_are_chosen() -> None:
     telling = (
-        "README.md", "docs/install.md", "requirements/base.txt", "pyproject.toml", "setup.cfg", "environment.yml",
-        "Pipfile", "uv.lock", ".python-version", "docker/Dockerfile.gpu", "compose.yaml",
+        "README.md", "docs/install.md", "docs/inference.md", "requirements/base.txt", "pyproject.toml", "setup.cfg",
+        "environment.yml", "Pipfile", "uv.lock", ".python-version", "docker/Dockerfile.gpu", "compose.yaml",
         ".devcontainer/devcontainer.json", ".github/workflows/ci.yml", "go.mod", "CMakeLists.txt", "Vagrantfile",
         "demo.ipynb", "train.py",
     )  # fmt: skip

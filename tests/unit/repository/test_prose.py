@@ -131,6 +131,8 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("If you do not have enough GPU memory:\n\n- buy 8 GB\n", []),
         ("We list the GPU memory.\n\n| Bits | Peak |\n|--|--|\n| 16 | 22 GB |", [("vram", 22, "mentioned")]),
         ("We list the GPU memory.\n\n| Bits | Download |\n|--|--|\n| 16 | 22 GB |", []),
+        ("For an A800 GPU:\n| Setting | Text |\n|--|--|\n| plain | 9G, 31s |", [("vram", 9, "mentioned")]),
+        ("The peak Vmemory usage is 16GB.", [("vram", 16, "mentioned")]),
         ("| Model | Device | Memory |\n|--|--|--|\n| base | GPU | 19 GB |", [("vram", 19, "mentioned")]),
         ("| Model | Device | Memory |\n|--|--|--|\n| base | CPU | 19 GB |", [("ram", 19, "mentioned")]),
         ("## Hardware\n\n| Method | 7B |\n|--|--|\n| LoRA | 16GB |", [("vram", 16, "minimum")]),
