@@ -62,6 +62,7 @@ _SHARED = 0.15
 _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 # What it takes is what it needs.
 _TAKES = one_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
+_TIMES = one_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b")
 _CORES = one_of(
     r"(?<![\w.-])(\d{1,3})\+?[\s-]*"
@@ -165,7 +166,9 @@ def _row(sentence: Sentence, text: str, stance: Stance, weight: float, spot: Spo
         value, found = min(sizes, key=lambda size: size[0])
         what = measured(cell, found.start(), found.end()) or of_column(column, cells, around)
         if what and _plausible(what, value):
-            facts.amounts.append(Amount(what, value, stance, weight, spot))
+            # What it takes of a GPU is what it needs, unless it was measured in passing.
+            own: Stance = "minimum" if what == "vram" and stance == "mentioned" and not _TIMES.search(head) else stance
+            facts.amounts.append(Amount(what, value, own, weight, spot))
 
 
 def _cores(text: str, place: Standing, stance: Stance, weight: float, spot: Spot, facts: Facts) -> None:

@@ -93,7 +93,8 @@ _FRAMEWORK = one_of(
 )
 _RUN_ON = one_of(
     r"\b(?:train|run|pre-?train|fine-?tun|sampl|infer|evaluat|reproduc)\w*\b.{0,80}?"
-    r"\b(?:on|with|using|to) (?:an? |one |a single |\d+ ?x? ?)(?:[\w-]+ ){0,3}gpus?\b"
+    r"\b(?:on|with|using|to) (?:an? |one |a single |\d+ ?x? ?)(?:[\w-]+ ){0,3}gpus?\b",
+    rf"\b(?:train|fine-?tun)\w*\b.{{0,60}}?\bon (?:an? |one |a single )(?:{MODEL})",
 )
 _BROAD = one_of(
     r"\bcpus?\b",

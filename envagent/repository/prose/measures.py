@@ -65,7 +65,9 @@ _GPU_LEFT = one_of(
     r"or more|ti|"
     r"super|each|≥|>=|:|\s)*$"
 )
-_GPU_RIGHT = one_of(r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)")
+_GPU_RIGHT = one_of(
+    r"\s?[*x×]\s?\d{1,2} (?:nvidia )?gpus?\b", r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)"
+)
 _ON_GPU = one_of(r"\b(?:on|in|of) (?:the |a |your )?gpus?\b")
 _HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
 _CONTENT = one_of(
@@ -77,6 +79,7 @@ _GPU_MEMORY = one_of(
     r"\b(?:gpu|video|graphics?) (?:memory|ram)\b|\bv-?(?:ram|memory)\b|显存|\bgpus?\b[^.:]{0,20}[:：]\s*$"
 )
 _NO_MEMORY = one_of(r"size|download|disk|param|weight|file|link|time|speed")
+_SPEED = one_of(r"\d ?(?:iters?|its?|steps?)/s|\d ?s/(?:it|step)")
 _SAVING = one_of(r"\b(?:enough|sav(?:e|es|ing)|reduc\w+|less|lower\w*|limited|out of)\b")
 _MODEL_SIZE = re.compile(r"\d{1,3}(?:\.\d)?B", re.IGNORECASE)
 _HARDWARE = one_of(r"hardware|\bgpus?\b|memory")
@@ -112,8 +115,10 @@ def of_column(column: str, cells: list[str], around: str) -> What | None:
         around: heading and paragraph above the table.
     """
     what = _named(column) or _named(cells[0])
-    if what == "ram" and any(cell.strip().lower() == "gpu" for cell in cells):
-        return "vram"
+    if what == "ram" and not _CPU.search(column):
+        # Memory beside speeds, on a row for a GPU, or under words about one.
+        of_gpu = any(cell.strip().lower() == "gpu" or _SPEED.search(cell) for cell in cells)
+        return "vram" if of_gpu or _GPU_MEMORY.search(around) else "ram"
     if what is None and _GPU_MEMORY.search(around) and not _NO_MEMORY.search(column):
         return "vram"
     if what is None and _MODEL_SIZE.fullmatch(column.strip()) and _HARDWARE.search(around):
