@@ -92,7 +92,8 @@ def test_a_flavor_that_the_user_names_and_none_that_the_site_has_not(shell: Shel
 def test_a_gpu_flavor_that_the_user_names_is_taken_with_a_warning(
     shell: Shell, tmp_path: Path, nothing_left: Check
 ) -> None:
-    shell.repository = make_repository(tmp_path / "gpu", README__md="# x\n\nNeeds a CUDA GPU with 40 GB of memory.\n")
+    readme = "# x\n\nNeeds a CUDA GPU with 40 GB of memory, and 100 GB of free disk space.\n"
+    shell.repository = make_repository(tmp_path / "gpu", README__md=readme)
     refused = shell.run("--cloud", CLOUD)
     assert refused.code == 6
     assert "40 GB of disk" in refused.document["error"]["message"]
