@@ -21,7 +21,7 @@ from envagent.repository.model import Evidence
 _ENOUGH = 2.0
 _REPEATED = 0.2
 _MOST_BY_REPETITION = 0.8
-_CREDIBLE = 0.03
+_CREDIBLE = 0.1
 _VARIANTS = 4.0
 _MEMORY_TOLD = {"minimum": 2.0}
 _GPU_ONLY = 2.5

@@ -104,8 +104,8 @@ def test_cuda_of_the_strongest_place_and_never_for_amd() -> None:
         ([amount("vram", 8), amount("vram", 14), amount("vram", 32)], 32),  # one GPU for most variants
         ([amount("vram", 8), amount("vram", 32.5)], 8),
         ([amount("vram", 24), amount("vram", 80, "recommended")], 24),
-        ([amount("vram", 12, "tested", weight=0.1)], 12),  # said in passing is still said
-        ([amount("vram", 12, "tested", weight=0.05)], None),
+        ([amount("vram", 12, "tested", weight=0.2)], 12),  # said in passing is still said
+        ([amount("vram", 12, "tested", weight=0.1)], None),
         ([amount("vram", 11.5)], 12),
         ([amount("vram", 640)], 80),
         ([amount("vram", 24), amount("vram", 10, weight=0.1)], 24),
