@@ -61,6 +61,14 @@ def succeed(command: Ended) -> Ended:
 
 
 def try_kill(world: World, kill: Kill) -> list[Outcome]:
+    """Try one point; a second kill that the first makes impossible is told, and is no failure of the sweep."""
+    outcomes = _try_kill(world, kill)
+    for one in outcomes:
+        one.optional = kill.phase == "pair" or not kill.strike.certain
+    return outcomes
+
+
+def _try_kill(world: World, kill: Kill) -> list[Outcome]:
     """Try one point; a pair brings an outcome for each second kill."""
     if kill.phase == "teardown":
         return [sweep.again(lambda: _kill_teardown(world, kill))]
@@ -148,10 +156,7 @@ def attempt(options: Options, *, pairs: int | None = None) -> list[Outcome]:
     if pairs is not None:
         firsts = [replace(one, seconds=1) for one in points if one.phase == "pair"]
         chosen += replace(options, sample=pairs).choose(firsts)
-    outcomes = sweep.run(chosen, try_kill, options)
-    for one in outcomes:
-        one.optional = one.point.startswith("pair")
-    return outcomes
+    return sweep.run(chosen, try_kill, options)
 
 
 def main(options: Options) -> int:

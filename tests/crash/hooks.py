@@ -63,6 +63,10 @@ class Exchange:
         return f"{self.method} {self.path} #{self.occurrence}"
 
 
+SURE_COMMITS = 10
+"""A run has more; each of its ten steps is stored."""
+
+
 @dataclass(frozen=True)
 class Strike:
     """A signal at a boundary: of an exchange, or of the n-th commit."""
@@ -71,6 +75,13 @@ class Strike:
     exchange: Exchange | None = None
     commit: int = 0
     signals: tuple[int, ...] = (signal.SIGKILL,)
+
+    @property
+    def certain(self) -> bool:
+        """Whether every run comes by here: how often a wait is looked at, and what of it is stored, varies."""
+        if self.exchange is None:
+            return self.commit <= SURE_COMMITS
+        return self.exchange.writes or self.exchange.occurrence == 1
 
     def __str__(self) -> str:
         at = f"commit {self.commit}" if self.exchange is None else str(self.exchange)

@@ -68,8 +68,7 @@ def _stops(phase: Literal["run", "teardown"], exchanges: Iterable[Exchange]) -> 
 def try_stop(world: World, stop: Stop) -> list[Outcome]:
     """Try one stop; a wait need not be looked at a second time."""
     outcome = sweep.again(lambda: _try_stop(world, stop))
-    exchange = stop.strike.exchange
-    outcome.optional = exchange is not None and not exchange.writes and exchange.occurrence > 1
+    outcome.optional = not stop.strike.certain
     return [outcome]
 
 

@@ -24,8 +24,7 @@ Point = TypeVar("Point")
 TRIES = 3
 """How often a point is tried that a run happens not to reach.
 
-How often a wait is looked at varies, and of two stages that work at the same time either may come first: a second
-kill that the first makes impossible is told, and is no failure of the sweep."""
+How often a wait is looked at varies, and of two stages that work at the same time either may come first."""
 
 
 @dataclass

@@ -103,10 +103,10 @@ class TestTheExchange:
         assert sandbox.control("faults")[0]["seen"] == 2, "the SDK asked again with a new token"
 
     def test_a_stale_list(self, sandbox: Sandbox, me: Person, lease: dict[str, Any]) -> None:
-        time.sleep(0.1)
+        time.sleep(1.2)
         me.blazar.lease.delete(lease["id"])
         me.lease("brand new")
-        sandbox.control("settings", {"speed": 1000})
+        sandbox.control("settings", {"speed": 80})
         stale = {"action": "stale", "service": "blazar", "path": "/leases$", "seconds": 80, "nth": 1}
         sandbox.faults(stale)
         old, new = me.blazar.lease.list(), lease_names(me)
