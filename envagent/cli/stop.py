@@ -62,7 +62,8 @@ class StopSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for one, handler in self._before.items():
-            signal.signal(one, handler)
+            # A stopped command is about to end: what a wrapper forwards late must not end it with another code.
+            signal.signal(one, handler if self.signal is None else signal.SIG_IGN)
         signal.set_wakeup_fd(self._wakeup)
         self._writer.close()
         self._thread.join(timeout=1)
