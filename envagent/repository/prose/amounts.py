@@ -1,6 +1,6 @@
-"""Numbers of gigabytes, cores and GPUs in sentences and tables, and what they measure.
+"""Numbers of gigabytes, cores and GPUs in sentences and tables, and how firmly they are asked for.
 
-Owns: telling RAM, GPU memory and disk apart by the words beside a number. Must not: choose among them.
+Owns: each amount's stance and weight; what gigabytes measure is told by `measures`. Must not: choose among amounts.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from envagent.errors import Conflict, EnvagentError, NoCapacity
 from tests.unit.engine.world import (
     SETTLE,
     Killed,
+    Late,
     Process,
     Request,
     Services,
@@ -127,23 +128,8 @@ def test_a_stop_that_comes_with_the_look_sends_nothing(process: Start, services:
 def test_a_late_commit_is_adopted_and_not_doubled(
     process: Start, services: Services, clock: TestClock, late: float
 ) -> None:
-    begun = clock.now()
-    waiting: list[Callable[[], Found]] = []
-
-    def later(commit: Callable[[], Found]) -> Found:
-        waiting.append(commit)
-        return lost_request(commit)
-
     outside = services.outside
-    find = outside.find
-
-    def find_late(run_id: str | None) -> list[Found]:
-        if waiting and clock.now() - begun >= timedelta(seconds=late):
-            waiting.pop()()
-        return find(run_id)
-
-    outside.next_create = [later]
-    outside.find = find_late  # type: ignore[method-assign]
+    outside.next_create = [Late(services, clock, late=timedelta(seconds=late), limit=timedelta())]
     assert run(process(), services) is Standing.SUCCEEDED
     assert (outside.creates, len(outside.objects)) == (1, 1)
 

@@ -14,35 +14,19 @@ from envagent.engine.loop import drive
 from envagent.engine.run import Holdings
 from envagent.engine.teardown import Teardown
 from envagent.errors import OutcomeUnknown
-from tests.unit.engine.world import SETTLE, Killed, Process, Request, Services, TestClock, killed_before, lost_request
+from tests.unit.engine.world import (
+    SETTLE,
+    Killed,
+    Late,
+    Process,
+    Request,
+    Services,
+    TestClock,
+    killed_before,
+    lost_request,
+)
 
 Start = Callable[..., Process]
-LIMIT = timedelta(seconds=120)
-"""The client's time limit."""
-
-
-class Late:
-    """A request whose answer is waited for and given up, and which comes true later."""
-
-    def __init__(self, services: Services, clock: TestClock, *, late: timedelta, killed: bool = False) -> None:
-        self.clock = clock
-        self.late = late
-        self.killed = killed
-        self.due: Callable[[], Found] | None = None
-        self.outside = services.outside
-        self.find = services.outside.find
-        services.outside.find = self.find_late  # type: ignore[method-assign]
-
-    def __call__(self, commit: Callable[[], Found]) -> Found:
-        self.clock.at += LIMIT
-        self.gave_up, self.due = self.clock.steady(), commit
-        raise Killed if self.killed else OutcomeUnknown("no answer within the time limit")
-
-    def find_late(self, run_id: str | None) -> list[Found]:
-        if self.due is not None and self.clock.steady() - self.gave_up >= self.late.total_seconds():
-            self.due()
-            self.due = None
-        return self.find(run_id)
 
 
 def run(one: Process, services: Services) -> Standing:

@@ -17,6 +17,7 @@ from envagent.errors import AuthenticationError, CloudUnreachable, LeftoversExis
 from tests.unit.engine.world import (
     SETTLE,
     Killed,
+    Late,
     Process,
     Request,
     Services,
@@ -83,28 +84,15 @@ def test_what_the_journal_does_not_know_goes_too(process: Start, services: Servi
 
 
 def test_a_request_still_on_its_way_is_waited_for(process: Start, services: Services, clock: TestClock) -> None:
-    waiting: list[Callable[[], Found]] = []
-
-    def later(commit: Callable[[], Found]) -> Found:
-        waiting.append(commit)
-        raise Killed
-
-    services.outside.next_create = [later]
+    late = Late(services, clock, late=timedelta(seconds=50), killed=True, limit=timedelta())
+    services.outside.next_create = [late]
     one = process()
     with pytest.raises(Killed):
         drive(one.runner, [one.runner.begin(Request(), services)])
     sent = clock.now()
-    find = services.outside.find
-
-    def find_late(run_id: str | None) -> list[Found]:
-        if waiting and clock.now() - sent >= timedelta(seconds=50):
-            waiting.pop()()
-        return find(run_id)
-
-    services.outside.find = find_late  # type: ignore[method-assign]
     two = process()
     teardown(two, services, clock)
-    assert waiting == []
+    assert late.due is None
     assert services.outside.objects == {}
     assert clock.now() - sent >= SETTLE
 

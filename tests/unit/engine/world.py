@@ -126,6 +126,37 @@ class Services:
         self.think: Callable[[Context[Any]], Thought | NotYet] | None = None
 
 
+LIMIT = timedelta(seconds=120)
+"""The client's time limit."""
+
+
+class Late:
+    """A request whose answer is waited for and given up, and which comes true later."""
+
+    def __init__(
+        self, services: Services, clock: TestClock, *, late: timedelta, killed: bool = False, limit: timedelta = LIMIT
+    ) -> None:
+        self.clock = clock
+        self.late = late
+        self.limit = limit
+        self.killed = killed
+        self.due: Callable[[], Found] | None = None
+        self.outside = services.outside
+        self.find = services.outside.find
+        services.outside.find = self.find_late  # type: ignore[method-assign]
+
+    def __call__(self, commit: Callable[[], Found]) -> Found:
+        self.clock.at += self.limit
+        self.gave_up, self.due = self.clock.steady(), commit
+        raise Killed if self.killed else OutcomeUnknown("no answer within the time limit")
+
+    def find_late(self, run_id: str | None) -> list[Found]:
+        if self.due is not None and self.clock.steady() - self.gave_up >= self.late.total_seconds():
+            self.due()
+            self.due = None
+        return self.find(run_id)
+
+
 class Think(Step):
     @stage
     def think(self, context: Context[Services], request: Request) -> Thought | NotYet:
