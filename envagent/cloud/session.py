@@ -125,12 +125,17 @@ def _token_of(response: requests.Response) -> str:
 
 def _never_left(cause: BaseException | None) -> bool:
     """Whether the request certainly did not leave: no connection, no TLS session, or no way through a proxy."""
-    if isinstance(cause, requests.ConnectTimeout | requests.exceptions.ProxyError):
+    if isinstance(cause, requests.ConnectTimeout):
         return True
     if not isinstance(cause, requests.ConnectionError) or not cause.args:
         return isinstance(cause, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema)
     failure = cause.args[0]
     inner = failure.reason if isinstance(failure, urllib3.exceptions.MaxRetryError) else failure
+    if isinstance(inner, urllib3.exceptions.ProxyError):
+        # urllib3 calls it a proxy's failure, too, when the connection is cut after the request went through the proxy.
+        inner = inner.original_error
+        if type(inner) is OSError and "Tunnel connection failed" in str(inner):
+            return True
     if isinstance(inner, urllib3.exceptions.SSLError):
         return "CERTIFICATE_VERIFY_FAILED" in str(inner)
     return isinstance(inner, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)

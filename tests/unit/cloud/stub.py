@@ -44,6 +44,12 @@ def reset(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+def close(handler: BaseHTTPRequestHandler) -> None:
+    """Close the connection without a word, after the whole request was read."""
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
 def half_an_answer(handler: BaseHTTPRequestHandler) -> None:
     """Promise more bytes than come."""
     handler.send_response(201)

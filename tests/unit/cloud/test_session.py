@@ -33,7 +33,7 @@ from envagent.errors import (
     OutcomeUnknown,
 )
 
-from .stub import Reply, StubCloud, half_an_answer, reset
+from .stub import Reply, StubCloud, close, half_an_answer, reset
 
 Connect = Callable[..., Cloud]
 
@@ -195,6 +195,32 @@ def test_a_proxy_that_is_not_there(stub: StubCloud, connected: Connect, monkeypa
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with pytest.raises(CloudUnreachable):
             cloud.delete_lease("x")
+
+
+@pytest.mark.parametrize("failure", ["reset", "closed", "half", "timeout"])
+def test_a_write_that_went_through_a_proxy_stays_open(
+    failure: str, stub: StubCloud, connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts = {"reset": reset, "closed": close, "half": half_an_answer, "timeout": lambda handler: time.sleep(0.6)}
+    stub.on("POST", r"blazar\.example:1234/v1/leases$", Reply(act=acts[failure]))
+    cloud = connected(write_timeout=0.3, reservation_endpoint_override="http://blazar.example:1234/v1")
+    cloud.identity()
+    monkeypatch.setenv("http_proxy", stub.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(OutcomeUnknown):
+        WRITES["create_lease"][2](cloud)
+    assert stub.count("POST", "/v1/leases$") == 1
+
+
+def test_a_proxy_that_refuses_the_way_has_sent_nothing(
+    stub: StubCloud, connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = connected(reservation_endpoint_override="https://blazar.example:1234/v1")
+    cloud.identity()
+    monkeypatch.setenv("https_proxy", stub.url)  # the stub knows no CONNECT: 501
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(CloudUnreachable):
+        WRITES["create_lease"][2](cloud)
 
 
 def test_a_failing_login_before_a_write_leaves_nothing_open(stub: StubCloud, connected: Connect) -> None:
