@@ -43,7 +43,11 @@ class HttpResponse(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """A refusal. `kind` is the service's own name for it where it has one (Neutron's `type`, Nova's key)."""
+    """A refusal.
+
+    `kind` is the service's own name for it where it has one (Neutron's `type`, Nova's key). `enveloped` tells whether
+    the words came in a JSON object, as every service's do: what a proxy in front of it says does not.
+    """
 
     service: str
     method: str
@@ -53,6 +57,7 @@ class Answer:
     kind: str | None = None
     request_id: str | None = None
     retry_after: float | None = None
+    enveloped: bool = True
 
     @classmethod
     def read(cls, service: str, method: str, response: HttpResponse) -> Answer:
@@ -68,16 +73,14 @@ class Answer:
             kind=kind,
             request_id=headers.get("x-openstack-request-id") or headers.get("x-compute-request-id"),
             retry_after=seconds_to_wait(headers.get("retry-after")),
+            enveloped=_object(response.text) is not None,
         )
 
 
 def unwrap(body: str) -> tuple[str | None, str]:
     """The kind and the words in an error body of any service, or of a proxy in front of it."""
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return None, _plain(body)
-    if not isinstance(document, dict):
+    document = _object(body)
+    if document is None:
         return None, _plain(body)
     if "error_message" in document:
         name = document.get("error_name")
@@ -104,6 +107,14 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     except ValueError:
         return None
     return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _object(body: str) -> dict[str, Any] | None:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _plain(text: Any) -> str:

@@ -67,7 +67,7 @@ def refused(answer: Answer, doing: str) -> EnvagentError:
             return _error(rule.error, answer, doing, rule.meaning, rule.hint)
     if answer.status in _TRY_AGAIN:
         return _error(CloudUnreachable, answer, doing, "the service asks to come back later", _LATER)
-    if answer.status >= 500 or answer.status == 408:
+    if answer.status >= 500 or answer.status == 408 or _is_no_absence(answer):
         if write:
             meaning = f"the service failed (HTTP {answer.status}) and may or may not have done it"
             return _error(OutcomeUnknown, answer, doing, meaning, _LOOK)
@@ -77,6 +77,11 @@ def refused(answer: Answer, doing: str) -> EnvagentError:
         return _error(BadRequest, answer, doing, meaning, _HELP_DESK)
     known = _STATUS.get(answer.status) or _Status(BadRequest, f"the service refused (HTTP {answer.status})", _HELP_DESK)
     return _error(known.error, answer, doing, known.meaning, known.hint)
+
+
+def _is_no_absence(answer: Answer) -> bool:
+    """Whether a 404 is not the service's own word: a proxy whose service is away says so of everything."""
+    return answer.status == 404 and not answer.enveloped and answer.method in (*_READS, "DELETE")
 
 
 def unanswered(doing: str, *, host: str, reason: str, sent: bool, write: bool) -> CloudError:

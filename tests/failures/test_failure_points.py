@@ -253,3 +253,15 @@ def test_an_empty_repository_is_said(shell: Shell, tmp_path: Path) -> None:
     done = shell("analyze", str(shell.repository))
     assert done.code == 0
     assert done.document["assumptions"]
+
+
+# Removal
+
+
+def test_a_proxy_that_knows_nothing_is_no_proof_that_a_lease_is_gone(shell: Shell, nothing_left: Check) -> None:
+    shell.run()
+    shell.faults({"action": "fail", "status": 404, "body": "<html>404</html>", "service": "blazar", "path": "/leases/"})
+    done = shell("teardown", "last", "--yes", ENVAGENT_REMOVAL_TIMEOUT_SECONDS="1")
+    assert done.code == 7
+    assert shell.live()["lease"] == 1
+    nothing_left()

@@ -87,6 +87,14 @@ def test_unknown_words_of_a_failing_service_leave_a_write_open(write: str, statu
     assert isinstance(judge({**row, "method": "GET"}), errors.CloudUnreachable)
 
 
+@pytest.mark.parametrize("body", ["<html><body><h1>404 Not Found</h1></body></html>", "404 page not found", "", "[]"])
+def test_a_404_that_is_not_the_services_own_proves_no_absence(body: str) -> None:
+    row = {"service": "reservation", "method": "GET", "status": 404, "body": body}
+    assert isinstance(judge(row), errors.CloudUnreachable)
+    assert isinstance(judge({**row, "method": "DELETE"}), errors.OutcomeUnknown)
+    assert isinstance(judge({**row, "body": '{"error_message": "not found"}'}), errors.NotFound)
+
+
 def test_retry_after_in_seconds_as_a_date_and_as_nonsense() -> None:
     row = {"service": "compute", "method": "GET", "status": 503, "body": ""}
     assert judge(row, **{"retry-after": "120"}).retry_after == 120
