@@ -194,6 +194,7 @@ def make_runner(journal: Journal, settings: Settings, output: Output, stop: thre
         PROVISIONING,
         journal,
         settle=timedelta(seconds=settings.settle_seconds),
+        removal=timedelta(seconds=settings.removal_timeout_seconds),
         retry=_retry_policy(settings),
         listener=output,
         stop=stop,

@@ -5,15 +5,15 @@ The rules, in order:
 1. the intent is on disk before the call that makes the object (`sent`);
 2. what is made carries the run's id and the intent's number, inside the very request that makes it;
 3. whoever enters again looks first: one match is adopted, several are refused;
-4. none may still be on its way: only after the settle window is the request sent again;
-5. after a second send, a surplus object of the same mark is removed.
+4. none may still be on its way: only after the settle window is the request sent again, and not for ever;
+5. after a second send, what an earlier one has made as well is removed, and the run waits until it is gone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -31,13 +31,16 @@ from envagent.engine.tables import (
     ResourceRecord,
     ResourceState,
 )
-from envagent.errors import AmbiguousOwner, Conflict, EnvagentError, OutcomeUnknown
+from envagent.errors import AmbiguousOwner, Conflict, EnvagentError, OutcomeUnknown, ProvisioningError
 
 REPEAT_DELETE = timedelta(seconds=15)
 """How long a delete is given before it is asked for again."""
 
 LONGEST_CALL = timedelta(minutes=10)
 """No process waits longer for one answer."""
+
+MOST_LOST = 5
+"""How many requests for one object a process loses before it gives up: a service that answers none is not pestered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Ledger:
         settle: how long a request may still be on its way when its answer was given up.
         announce: called with every event.
         check_stop: called before a write is sent; raises Stopped when the user asked to stop.
+        patience: how long a removal may take; None where the caller sets the deadline.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Ledger:
         attempt: int,
         announce: Callable[[EventRecord], None],
         check_stop: Callable[[], None],
+        patience: timedelta | None = None,
     ) -> None:
         self._journal = journal
         self._holdings = holdings
@@ -114,6 +119,7 @@ class Ledger:
         self._attempt = attempt
         self._announce = announce
         self._check_stop = check_stop
+        self._patience = patience
         self.pending: list[Record] = []
 
     def flush(self) -> None:
@@ -147,36 +153,43 @@ class Ledger:
         """Have exactly one object of (kind, number): known, adopted, or made now by `make`.
 
         Returns:
-            The object, or NotYet while a lost request may still be on its way.
+            The object, or NotYet while a lost request may still be on its way or a surplus object is still there.
 
         Raises:
-            AmbiguousOwner: several objects bear the mark.
+            AmbiguousOwner: more objects bear the mark than were asked for.
+            OutcomeUnknown: one request after the other was lost, and nothing has come of them.
             EnvagentError: what `make` raised: nothing was made.
         """
         intent = self._holdings.intents.get((kind.name, number))
         if intent is not None and intent.state == IntentState.DONE:
-            return self._known(intent)
+            return self._alone(kind, intent)
         if intent is not None and intent.state == IntentState.SENT:
             now, steady = self._clock.now(), self._clock.steady()
-            found = [one for one in kind.find(self._holdings.run_id) if one.number == number]
-            if len(found) > 1:
+            found = self._marked(kind, number)
+            if len(found) > intent.sends:
                 listed = ", ".join(f"{one.name} ({one.id})" for one in found)
                 raise AmbiguousOwner(
                     f"{len(found)} objects of kind {kind.name} bear the mark of run "
                     f"{self._holdings.run_id}, number {number}: {listed}"
                 )
             if found:
-                return self._close(intent, found[0], Ownership.ADOPTED)
+                return self._close(kind, intent, found[0], Ownership.ADOPTED, found)
             left = unsettled(intent, self._holdings, self._settle, now, steady)
             if left > timedelta():
                 return self._wait_for(intent, left)
+            if self._holdings.lost[kind.name, number] >= MOST_LOST and intent.error is not None:
+                self._holdings.lost[kind.name, number] = 0
+                raise revive(json.loads(intent.error))
         return self._send(kind, number, name, request, make)
 
     def remove(self, kind: ResourceKind, cloud_id: str, why: str = "") -> NotYet | None:
         """Remove one object of the run and prove that it is gone; None once it is.
 
-        A delete that the service answers without doing it is asked for again; the caller sets the deadline.
-        `why` is remembered for the stage that comes back when the object is gone.
+        A delete that the service answers without doing it is asked for again, until the ledger's patience is at its
+        end. `why` is remembered for the stage that comes back when the object is gone.
+
+        Raises:
+            ProvisioningError: the object does not go.
         """
         row = self._holdings.resource(kind.name, cloud_id)
         if row is None or row.state == ResourceState.ABSENT:
@@ -196,6 +209,13 @@ class Ledger:
                 kind.delete(cloud_id)
             self._holdings.asked[kind.name, cloud_id] = now
         if kind.exists(cloud_id):
+            began = self._holdings.removing.setdefault((kind.name, cloud_id), self._clock.steady())
+            if self._patience is not None and self._clock.steady() - began >= self._patience.total_seconds():
+                del self._holdings.removing[kind.name, cloud_id]
+                raise ProvisioningError(
+                    f"{kind.name} {row.name} ({cloud_id}) is still there {self._patience.total_seconds():.0f} s after "
+                    "its removal was asked for"
+                )
             return NotYet(f"removal of {kind.name} {row.name}", now + self._pause(), status="still there")
         row.state = ResourceState.ABSENT.value
         row.removed_at = to_text(self._clock.now())
@@ -280,6 +300,7 @@ class Ledger:
         self._check_stop()
         now = to_text(self._clock.now())
         intent = self._holdings.intents.get((kind.name, number))
+        lost = intent is not None and intent.state == IntentState.SENT
         if intent is None:
             intent = IntentRecord(
                 run_id=self._holdings.run_id,
@@ -305,10 +326,14 @@ class Ledger:
         except OutcomeUnknown as error:
             intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(describe(error))
             self._holdings.given_up[kind.name, number] = self._clock.steady()
+            self._holdings.lost[kind.name, number] += 1
             self.pending.append(intent)
             self.note("outcome_unknown", f"no usable answer to the request for {kind.name} {name}: {error.message}")
             return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
         except EnvagentError as error:
+            late = self._marked(kind, number) if lost else []
+            if late:  # an earlier request came through after all, which may be why this one was refused
+                return self._close(kind, intent, late[0], Ownership.ADOPTED, late)
             intent.state = IntentState.REFUSED.value
             if error.retryable:
                 intent.attempt = 0  # never reached the service: the next entry sends it again
@@ -316,23 +341,39 @@ class Ledger:
             self.note("intent_refused", f"{kind.name} {name} refused: {error.message}")
             self.pending.append(intent)
             raise
-        made = self._close(intent, found, Ownership.OWNED)
-        if intent.sends > 1:
-            self._remove_surplus(kind, number, keep=found.id)
-        return made
+        # A look that fails leaves the intent as sent: whoever enters again finds what there is.
+        there = self._late(kind) if intent.sends > 1 else []
+        return self._close(kind, intent, found, Ownership.OWNED, there)
 
-    def _remove_surplus(self, kind: ResourceKind, number: int, keep: str) -> None:
-        """An earlier send came through after all: the object that nobody uses goes, recorded first."""
-        for surplus in kind.find(self._holdings.run_id):
-            if surplus.number == number and surplus.id != keep:
-                self.adopt(kind.name, surplus)
-                self.remove(kind, surplus.id)
+    def _marked(self, kind: ResourceKind, number: int) -> list[Found]:
+        return [one for one in kind.find(self._holdings.run_id) if one.number == number]
 
-    def _close(self, intent: IntentRecord, found: Found, ownership: Ownership) -> Found:
+    def _late(self, kind: ResourceKind) -> list[Found]:
+        """List what there is of the numbers that were asked for more than once."""
+        intents = self._holdings.intents
+        repeated = {number for (name, number), one in intents.items() if name == kind.name and one.sends > 1}
+        return [one for one in kind.find(self._holdings.run_id) if one.number in repeated]
+
+    def _close(
+        self, kind: ResourceKind, intent: IntentRecord, found: Found, ownership: Ownership, there: Sequence[Found]
+    ) -> Found | NotYet:
+        """Settle on an object; what else is there was asked for as well, and nobody uses it."""
         intent.state, intent.cloud_id = IntentState.DONE.value, found.id
         self.pending.append(intent)
-        self._record(intent.kind, found, ownership)
-        return found
+        self._record(kind.name, found, ownership)
+        for surplus in there:
+            self.adopt(kind.name, surplus)
+        return self._alone(kind, intent)
+
+    def _alone(self, kind: ResourceKind, intent: IntentRecord) -> Found | NotYet:
+        """Give an intent's object, once what no intent knows is removed, however often that must be asked for."""
+        known = {one.cloud_id for one in self._holdings.intents.values()}
+        for row in self._holdings.resources:
+            if row.kind == kind.name and row.ownership == Ownership.ADOPTED and row.cloud_id not in known:
+                left = self.remove(kind, row.cloud_id)
+                if left is not None:
+                    return left
+        return self._known(intent)
 
     def _record(self, kind: str, found: Found, ownership: Ownership) -> None:
         row = self._holdings.resource(kind, found.id)

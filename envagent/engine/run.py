@@ -5,6 +5,7 @@ It owns loading a run and judging what was stored; it writes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from pydantic import BaseModel, ValidationError
@@ -28,6 +29,10 @@ class Holdings:
         """By kind and number, on the steady clock: when the answer to a request was given up, as far as it is known."""
         self.asked: dict[tuple[str, str], datetime] = {}
         """By kind and id: when this process asked for a removal. That another one recorded it proves no request."""
+        self.removing: dict[tuple[str, str], float] = {}
+        """By kind and id, on the steady clock: since when this process waits for an object to go."""
+        self.lost: Counter[tuple[str, int]] = Counter()
+        """By kind and number: how many requests of this process were given no answer."""
 
     @classmethod
     def load(cls, journal: Journal, run_id: str) -> Holdings:

@@ -50,6 +50,7 @@ class Runner(Generic[Services]):
 
     Args:
         settle: how long a write with a lost answer may still be on its way.
+        removal: how long a stage waits for something to be removed.
         retries: by step name; `retry` is the default.
         listener: gets every event as it happens, from several threads.
         stop: set it to stop after the current exchange.
@@ -63,6 +64,7 @@ class Runner(Generic[Services]):
         *,
         clock: Clock | None = None,
         settle: timedelta = timedelta(seconds=60),
+        removal: timedelta = timedelta(seconds=300),
         retry: RetryPolicy | None = None,
         retries: Mapping[str, RetryPolicy] | None = None,
         listener: Listener | None = None,
@@ -74,6 +76,7 @@ class Runner(Generic[Services]):
         self.stop = stop or threading.Event()
         self.clock = clock or SystemClock()
         self._settle = settle
+        self._removal = removal
         self._retry = retry or RetryPolicy()
         self._retries = retries or {}
         self._listener = listener
@@ -241,7 +244,15 @@ class Runner(Generic[Services]):
         run = flight.run
         attempt = run.stages[key].attempts
         ledger = Ledger(
-            self.journal, run.holdings, self.clock, self._settle, key, attempt, self._announce, self._check_stop
+            self.journal,
+            run.holdings,
+            self.clock,
+            self._settle,
+            key,
+            attempt,
+            self._announce,
+            self._check_stop,
+            self._removal,
         )
         context = Context(flight.services, run, key, self.clock, ledger, self.stop.is_set)
         return Entry(key, context, run.inputs(self.pipeline.stages[key]))
