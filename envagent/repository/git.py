@@ -69,6 +69,9 @@ _LOOK_EVERY = 0.1
 _MAX_STDERR = 64 * 1024
 _MAX_ALLOCATION = "512m"
 _MAX_MEMORY = 768 << 20
+_MAX_PACKS = 8
+"""A fetch brings one, and we fetch twice. A git too old for GIT_NO_LAZY_FETCH asks the server for what a pack lacks, by a
+git of its own, and that one asks again: a server that always leaves something out starts 300 processes a second."""
 
 
 class Cancelled(Exception):
@@ -170,9 +173,8 @@ class Git:
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_ALLOC_LIMIT": _MAX_ALLOCATION,
+            "GIT_NO_LAZY_FETCH": "1",
         }
-        if not protocols:
-            environment["GIT_NO_LAZY_FETCH"] = "1"
         try:
             child = subprocess.Popen(
                 command,
@@ -224,7 +226,13 @@ class Git:
                 "Reading the repository took too long and was stopped",
                 hint="try again; if it is very large, give a local clone's path instead of the URL",
             )
-        if _size(self.folder) > self.max_bytes:
+        sizes = _packs(self.folder)
+        if len(sizes) > _MAX_PACKS:
+            raise RepositoryRefused(
+                "The repository's server always leaves out something that what it sends needs",
+                hint="give a local clone's path instead of the URL",
+            )
+        if sum(sizes) > self.max_bytes:
             raise RepositoryRefused(
                 f"The repository sends more than {self.max_bytes >> 20} MB even without its history",
                 hint="give a local clone's path instead of the URL",
@@ -241,16 +249,17 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def _size(folder: Path) -> int:
-    """Bytes of packs here, the unfinished ones included; borrowed folders are links and do not count."""
-    total = 0
+def _packs(folder: Path) -> list[int]:
+    """Bytes of each pack here, the unfinished ones included; borrowed folders are links and do not count."""
     pack = folder / "objects" / "pack"
     if pack.is_symlink():
-        return 0
-    for path in pack.glob("*"):
-        with contextlib.suppress(OSError):
-            total += path.lstat().st_size
-    return total
+        return []
+    found = []
+    for path in pack.glob("*pack*"):
+        if path.suffix in ("", ".pack"):
+            with contextlib.suppress(OSError):
+                found.append(path.lstat().st_size)
+    return found
 
 
 def _plain(errors: bytes | bytearray) -> str:

@@ -73,7 +73,7 @@ class Bench:
         assert not self.canary.exists(), "a command of the repository ran"
         assert SECRET not in told, "a file outside of the repository was read"
         assert list(self.temporary.iterdir()) == [], "the temporary folder stayed"
-        assert seconds < (limits or Limits()).seconds + 2
+        assert seconds < (limits or Limits()).seconds + 10
         return Reading(snapshot, refusal, seconds)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
+import shutil
 import socket
 import struct
 import threading
@@ -276,6 +277,21 @@ def test_flood_does_not_fill_the_memory(bench: Bench) -> None:
     assert reading.refusal is not None
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 900 << 10
     assert "memory" in reading.said, "it went on to the deadline"
+
+
+def test_old_git_does_not_go_in_circles(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git that does not know GIT_NO_LAZY_FETCH asks for the missing base again, and so does the git that asks."""
+    program = bench.root / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nexec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    repository = bench.repository()
+    repository.commit_files({"README.md": README})
+    with serving(sends(orphan_delta), repository) as port:
+        reading = bench.read(f"git://127.0.0.1:{port}/x", limits=LONG)
+    assert "always leaves out" in reading.said
+    assert reading.seconds < LONG.seconds
 
 
 def test_server_that_sends_more_than_asked(bench: Bench) -> None:
