@@ -18,14 +18,14 @@ from envagent.errors import ConfigurationError
 CONNECT_SECONDS = 10
 
 
-def create_private_key(path: Path, comment: str) -> str:
-    """Make an ed25519 key pair; the file appears whole or not at all, mode 0600.
+def create_private_key(path: Path) -> bool:
+    """Make an ed25519 private key; the file appears whole or not at all, mode 0600.
 
     Returns:
-        The public key as an OpenSSH line.
+        Whether it was made; False when the file is there already.
 
     Raises:
-        ConfigurationError: the file exists, or cannot be written.
+        ConfigurationError: the file cannot be written.
     """
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -46,10 +46,10 @@ def create_private_key(path: Path, comment: str) -> str:
         finally:
             Path(draft).unlink()
     except FileExistsError:
-        raise ConfigurationError(f"the private key {path} exists already") from None
+        return False
     except OSError as error:
         raise ConfigurationError(f"the private key {path} cannot be written: {error.strerror}") from None
-    return public_key_of(path) + f" {comment}"
+    return True
 
 
 def public_key_of(private_path: Path) -> str:

@@ -61,10 +61,9 @@ class EnsureKeypair(Step):
             private = ssh.find_private_key(public_key, [public_file.expanduser().with_suffix(""), *_own_keys()])
             return ChosenKey(name=name, public_key=public_key, private_key=private, origin="imported")
         path = folder / name
-        if path.exists():  # made by this run before a crash, or for this name by an earlier one
-            return ChosenKey(name=name, public_key=ssh.public_key_of(path), private_key=path, origin="created")
-        public_key = ssh.create_private_key(path, comment=name)
-        context.report(f"made the private key {path}")
+        if ssh.create_private_key(path):  # else made by this run before a crash, or for this name by another one
+            context.report(f"made the private key {path}")
+        public_key = f"{ssh.public_key_of(path)} {name}"
         return ChosenKey(name=name, public_key=public_key, private_key=path, origin="created")
 
     @stage
@@ -77,19 +76,19 @@ class EnsureKeypair(Step):
         kind = KeypairKind(cloud, {chosen.name: (context.run_id, chosen.public_key)})
 
         def make() -> Found:
-            try:
-                made = cloud.import_keypair(chosen.name, chosen.public_key)
-            except Conflict:
-                there = cloud.keypair(chosen.name)
-                if there is None:
-                    raise
-                if not same_key(there.public_key, chosen.public_key):
-                    raise _taken(chosen.name) from None
-                made = there  # an earlier request of ours, answered late
+            made = cloud.import_keypair(chosen.name, chosen.public_key)
             return Found(made.name, made.name, context.run_id, 1)
 
-        request = {"public_key": chosen.public_key}
-        found = context.create(kind, 1, chosen.name, request, make)
+        try:
+            found = context.create(kind, 1, chosen.name, {"public_key": chosen.public_key}, make)
+        except Conflict:  # since the look for it somebody else has registered one, perhaps another run the same key
+            there = cloud.keypair(chosen.name)
+            if there is None:
+                raise
+            if not same_key(there.public_key, chosen.public_key):
+                raise _taken(chosen.name) from None
+            context.use("keypair", chosen.name, chosen.name)
+            return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)
         if isinstance(found, NotYet):
             return found
         return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)

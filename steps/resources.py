@@ -111,6 +111,8 @@ class FloatingIpKind:
 class KeypairKind:
     """Keypairs: the mark is the name, or (for a name that the user gave) the public key that only this run has.
 
+    A keypair has no id: what bears the name now may be another key than the one that was registered.
+
     Attributes:
         named: public keys that runs registered under names of the user's: name to (run id, public key).
     """
@@ -125,12 +127,14 @@ class KeypairKind:
         return [Found(one.name, one.name, *owner) for one, owner in owners if owner and run_id in (None, owner[0])]
 
     def delete(self, cloud_id: str) -> None:
-        """Remove the keypair."""
-        self.cloud.delete_keypair(cloud_id)
+        """Remove the keypair, if it is still the one with the mark."""
+        if self.exists(cloud_id):
+            self.cloud.delete_keypair(cloud_id)
 
     def exists(self, cloud_id: str) -> bool:
-        """Look for the keypair."""
-        return self.cloud.keypair(cloud_id) is not None
+        """Look for the keypair with the mark."""
+        keypair = self.cloud.keypair(cloud_id)
+        return keypair is not None and self._owner(keypair) is not None
 
     def _owner(self, keypair: Keypair) -> tuple[str, int] | None:
         if keypair.name in self.named:

@@ -54,7 +54,7 @@ class Orphans:
         self._terminal = terminal
         self._stop = stop
         self.known: dict[str, RunRecord] = {} if journal is None else {row.run_id: row for row in journal.runs()}
-        intents = [] if journal is None else [one for run_id in self.known for one in journal.intents(run_id)]
+        intents = [] if journal is None else [one for run_id in reversed(self.known) for one in journal.intents(run_id)]
         self._cloud = access.connect()
         self._kinds: Sequence[ResourceKind] = tuple(removal_order(self._cloud, registered_keys(intents)))
         self._others = runs_of_others(self._cloud)

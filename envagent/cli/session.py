@@ -20,7 +20,7 @@ from envagent.engine.clock import SystemClock
 from envagent.engine.journal import Journal
 from envagent.engine.lock import RunLock, is_locked
 from envagent.engine.step import Stopped
-from envagent.engine.tables import IntentRecord, RunRecord
+from envagent.engine.tables import IntentRecord, IntentState, RunRecord
 from envagent.errors import (
     AdviceUnavailable,
     ConfigurationError,
@@ -242,8 +242,16 @@ def opened_teardown(
 
 
 def registered_keys(intents: Iterable[IntentRecord]) -> dict[str, tuple[str, str]]:
-    """Give the public keys that runs registered: name to (run id, public key)."""
-    return {one.name: (one.run_id, json.loads(one.request)["public_key"]) for one in intents if one.kind == "keypair"}
+    """Give the public keys that runs registered, or may have: name to (run id, public key).
+
+    Args:
+        intents: oldest run first; a name that several have used is the newest one's.
+    """
+    return {
+        one.name: (one.run_id, json.loads(one.request)["public_key"])
+        for one in intents
+        if one.kind == "keypair" and one.state != IntentState.REFUSED
+    }
 
 
 def _log_in(cloud: Cloud, retry: RetryPolicy, stop: threading.Event) -> Identity:

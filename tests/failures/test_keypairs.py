@@ -1,0 +1,94 @@
+"""A keypair is known by its name alone: whose it is and stays, when names are shared or the user takes a hand in it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.failures.conftest import Shell
+
+Check = Callable[[], None]
+NAME = "lab"
+
+
+def by_hand(shell: Shell, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """Do something at Nova as the user, outside envagent."""
+    asked = {"as": "user", "service": "nova", "method": method, "path": path, "body": body}
+    request = urllib.request.Request(
+        f"{shell.endpoint.url}/_sandbox/act", json.dumps(asked).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return dict(json.loads(answer.read()))
+
+
+def register(shell: Shell, public_key: str) -> None:
+    made = by_hand(shell, "POST", "/os-keypairs", {"keypair": {"name": NAME, "public_key": public_key}})
+    assert made["status"] < 300
+
+
+def new_public_key() -> str:
+    public = Ed25519PrivateKey.generate().public_key()
+    return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+
+
+def is_there(shell: Shell) -> bool:
+    return bool(by_hand(shell, "GET", f"/os-keypairs/{NAME}")["status"] == 200)
+
+
+def test_a_key_that_the_user_put_in_place_of_ours_stays(shell: Shell) -> None:
+    assert shell.run("--key-name", NAME).code == 0
+    by_hand(shell, "DELETE", f"/os-keypairs/{NAME}")
+    register(shell, new_public_key())
+    assert shell("teardown", "last", "--yes").code == 0
+    assert is_there(shell)
+
+
+def test_a_key_that_the_user_registers_while_the_plan_is_read_stays(shell: Shell, tmp_path: Path) -> None:
+    public = tmp_path / "key.pub"
+    public.write_text(new_public_key())
+    shell.faults({"action": "delay", "service": "nova", "method": "POST", "path": "os-keypairs", "seconds": 2000})
+    run = shell.start("--key-name", NAME, "--public-key", str(public))
+    time.sleep(0.5)
+    deadline = time.monotonic() + 20
+    while run.poll() is None and time.monotonic() < deadline:
+        if shell.live()["lease"] and not is_there(shell):  # approved: the registration is on its way
+            register(shell, public.read_text())
+        time.sleep(0.05)
+    run.communicate()
+    assert run.returncode == 0
+    assert shell("teardown", "last", "--yes").code == 0
+    assert is_there(shell)
+
+
+def test_orphans_leave_the_key_of_a_run_under_way_alone_if_an_older_one_had_it(
+    shell: Shell, nothing_left: Check
+) -> None:
+    assert shell.run("--key-name", NAME).code == 0
+    assert shell("teardown", "last", "--yes").code == 0
+    shell.faults({"action": "lease_stuck"})
+    run = shell.start("--key-name", NAME)
+    deadline = time.monotonic() + 20
+    while not (is_there(shell) and shell.live()["lease"]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    found = shell("teardown", "--orphans", "--cloud", "sandbox", "--yes")
+    assert {one["outcome"] for one in found.document["orphans"]} == {"left_alone"}
+    assert is_there(shell)
+    run.send_signal(signal.SIGTERM)
+    run.communicate()
+    nothing_left()
+
+
+def test_runs_that_begin_together_share_a_new_key(shell: Shell) -> None:
+    runs = [shell.start("--key-name", NAME) for _ in range(4)]
+    for run in runs:
+        said, _ = run.communicate(timeout=80)
+        assert run.returncode == 0, json.loads(said)["error"]
+    assert shell.live()["keypair"] == 1
