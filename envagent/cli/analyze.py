@@ -18,6 +18,7 @@ def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF
     from envagent import config
     from envagent.cli import views
     from envagent.cli.analysis import analysis_document
+    from envagent.cli.repository import checked
     from envagent.cli.session import make_advisor
     from envagent.cli.stop import StopSignals
     from envagent.cli.terminal import err, out, print_document
@@ -29,7 +30,7 @@ def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF
     terminal = err()
     with StopSignals(lambda: terminal.line("stopping"), lambda: None) as stop:
         try:
-            snapshot = fetch(repo, ref=ref, cancelled=stop.event.is_set)
+            snapshot = fetch(checked(repo, ref), ref=ref, cancelled=stop.event.is_set)
         except Cancelled:
             return stop.exit_code
         analysis, decision = make_advisor(settings, ai=not no_ai).requirements(snapshot, conclude(snapshot))

@@ -8,6 +8,7 @@ and nothing is removed that was not listed when the user agreed.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -164,6 +165,7 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
     """
     terminal = err()
     access = reach(chosen_cloud(settings), settings)
+    again = "envagent teardown --orphans" + ("" if access.name is None else f" --cloud {shlex.quote(access.name)}")
     with contextlib.ExitStack() as stack:
         journal = _journal(home, stack, terminal)
         stop = stack.enter_context(StopSignals(lambda: terminal.line("stopping after the current call"), lambda: None))
@@ -173,7 +175,7 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
         views.show_orphans(terminal, document)
         wanted = [one for one in orphans.found if one.found.run_id not in orphans.busy]
         if wanted:
-            if not _agreed(terminal, access, len(wanted), stop.event, yes=yes):
+            if not _agreed(terminal, access, len(wanted), stop.event, again, yes=yes):
                 terminal.line("declined: nothing was removed")
                 if as_json:
                     print_document(document)
@@ -181,7 +183,7 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
             try:
                 orphans.remove()
             except Stopped:
-                terminal.line("stopped; go on with: envagent teardown --orphans")
+                terminal.line(f"stopped; go on with: {again}")
                 if as_json:
                     print_document(orphans.document(after=True))
                 return stop.exit_code
@@ -190,7 +192,7 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
         if left:
             named = ", ".join(f"{one.kind} {one.name} ({one.id})" for one in left)
             raise LeftoversExist(
-                f"still there: {named}", hint="envagent teardown --orphans again; if it stays, the help desk"
+                f"still there: {named}", hint=f"{again} once more; if it stays, give the help desk the ids above"
             )
         if wanted:
             terminal.line(f"{len(wanted)} removed, nothing of them is left")
@@ -210,12 +212,14 @@ def _journal(home: Home, stack: contextlib.ExitStack, terminal: Terminal) -> Jou
         return None
 
 
-def _agreed(terminal: Terminal, access: CloudAccess, count: int, stop: threading.Event, *, yes: bool) -> bool:
+def _agreed(
+    terminal: Terminal, access: CloudAccess, count: int, stop: threading.Event, again: str, *, yes: bool
+) -> bool:
     if yes or access.simulated:
         return True
     if not approval.can_ask():
         raise UsageError(
             "teardown asks before it removes anything, and nobody is there to answer",
-            hint="envagent teardown --orphans --yes",
+            hint=f"{again} --yes",
         )
     return approval.agreed(terminal, f"Remove these {count}?", stop)

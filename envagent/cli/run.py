@@ -22,13 +22,21 @@ def run(
     cloud: CLOUD = None,
     yes: YES = False,
     as_json: AS_JSON = False,
-    node_type: Annotated[str | None, typer.Option(help="Reserve this node type instead of deciding.")] = None,
-    image: Annotated[str | None, typer.Option(help="Use this image (name or id) instead of deciding.")] = None,
-    hours: Annotated[int | None, typer.Option(min=1, max=168, help="Length of the lease instead of deciding.")] = None,
-    key_name: Annotated[str | None, typer.Option(help="Name of the keypair in the cloud.")] = None,
-    public_key: Annotated[Path | None, typer.Option(help="Public key file to register under that name.")] = None,
-    network: Annotated[str | None, typer.Option(help="Network (name or id) for the server.")] = None,
-    server_name: Annotated[str | None, typer.Option(help="Name of the server.")] = None,
+    node_type: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Reserve this node type instead of deciding.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Use this image (name or id) instead of deciding.")
+    ] = None,
+    hours: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease instead of deciding.")
+    ] = None,
+    key_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the keypair in the cloud.")] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Public key file to register under that name.")
+    ] = None,
+    network: Annotated[str | None, typer.Option(metavar="NAME", help="Network (name or id) for the server.")] = None,
+    server_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the server.")] = None,
     no_floating_ip: Annotated[bool, typer.Option("--no-floating-ip", help="Take no public address.")] = False,
     no_ai: NO_AI = False,
     ref: REF = None,
@@ -40,13 +48,14 @@ def run(
     ] = False,
     site: Annotated[
         Literal["any"] | None,
-        typer.Option(help="any: ask every site in clouds.yaml (or of the sandbox) and take the best."),
+        typer.Option(metavar="any", help="Ask every site in clouds.yaml (or of the sandbox) and take the best."),
     ] = None,
     on_failure: Annotated[
         Literal["keep", "teardown"], typer.Option(help="What becomes of what was made when the run fails.")
     ] = "keep",
     speed: Annotated[
-        float | None, typer.Option(min=0.001, help="How many times faster than reality the sandbox works.")
+        float | None,
+        typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than reality the sandbox works."),
     ] = None,
 ) -> int:
     """Turn a repository into a server that you can log in to.
@@ -57,8 +66,9 @@ def run(
     from pydantic import ValidationError
 
     from envagent import config
-    from envagent.cli.clouds import chosen_cloud, reach
+    from envagent.cli.clouds import chosen_cloud, is_sandbox, reach
     from envagent.cli.drive import Drive, Manner
+    from envagent.cli.repository import checked
     from envagent.cli.session import Home
     from envagent.cli.sites import choose_site
     from envagent.cli.terminal import err
@@ -66,10 +76,14 @@ def run(
     from envagent.steps.request import RunRequest
 
     begin = None if start is None else _moment(start)
-    repository = _checked(repo, ref)
+    repository = checked(repo, ref)
+    key_file = None if public_key is None else _key_file(public_key)
     flags: dict[str, object] = {"sandbox": {"speed": speed}} if speed is not None else {}
     settings = config.load(**flags, **({} if cloud is None else {"cloud": cloud}))
-    access = reach(chosen_cloud(settings), settings)
+    name = chosen_cloud(settings)
+    if speed is not None and not is_sandbox(name):
+        raise UsageError("--speed is the sandbox's; no real cloud can be hurried", hint="leave out --speed")
+    access = reach(name, settings)
     try:
         request = RunRequest(
             repository=repository,
@@ -81,7 +95,7 @@ def run(
             start=begin,
             wait_for_capacity=wait_for_capacity,
             key_name=key_name,
-            public_key=None if public_key is None else public_key.expanduser().absolute(),
+            public_key=key_file,
             network=network,
             server_name=server_name,
             floating_ip=not no_floating_ip,
@@ -99,12 +113,16 @@ def run(
         return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
 
 
-def _checked(repository: str, ref: str | None) -> str:
-    """Refuse what no repository can be called, before anything begins; a local path is kept whole."""
-    from envagent.repository.source import Local, parse_source
+def _key_file(path: Path) -> Path:
+    """Give --public-key as a run stores it.
 
-    source = parse_source(repository, ref=ref)
-    return str(source.path.absolute()) if isinstance(source, Local) else repository.strip()
+    Raises:
+        UsageError: there is no such file.
+    """
+    path = path.expanduser().absolute()
+    if not path.is_file():
+        raise UsageError(f"--public-key {path} is no file", hint="leave it out, and the run makes its own key")
+    return path
 
 
 def _moment(text: str) -> datetime:

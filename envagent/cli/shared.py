@@ -23,7 +23,7 @@ RUN_ID = Annotated[
 SOME_RUN_ID = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN_ID]", help="A run's id, its beginning, or `last`.", autocompletion=run_ids, show_default=False
+        metavar="RUN_ID", help="A run's id, its beginning, or `last`.", autocompletion=run_ids, show_default=False
     ),
 ]
 CLOUD = Annotated[
@@ -35,7 +35,7 @@ CLOUD = Annotated[
 YES = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 NO_AI = Annotated[bool, typer.Option("--no-ai", help="Decide by rules alone.")]
-REF = Annotated[str | None, typer.Option(help="Branch, tag or commit.")]
+REF = Annotated[str | None, typer.Option(metavar="REF", help="Branch, tag or commit.")]
 
 
 def examples(*commands: str) -> str:

@@ -42,6 +42,8 @@ def teardown(
         )
     if cloud is not None and not orphans:
         raise UsageError("a run is removed from the cloud that it was begun on", hint="leave out --cloud")
+    if delete_key and orphans:
+        raise UsageError("--delete-key goes with one run", hint="envagent teardown RUN_ID --delete-key")
     settings = config.load(**({} if cloud is None else {"cloud": cloud}))
     home = Home(settings.home)
     if run_id is None:

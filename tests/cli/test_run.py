@@ -144,7 +144,7 @@ def test_a_key_of_the_users_own_name_is_removed_from_the_cloud(cli: Cli, reposit
 
 
 def test_what_is_not_known_yet_is_null(cli: Cli) -> None:
-    ended = cli("run", str(cli.work / "nothing-here"), "--cloud", "sandbox", "--json")
+    ended = cli("run", str(cli.work), "--cloud", "sandbox", "--json")  # an empty folder
     assert ended.code == 9
     document = ended.document
     assert document.keys() >= KEYS
@@ -156,6 +156,23 @@ def test_what_is_not_known_yet_is_null(cli: Cli) -> None:
     assert [one["state"] for one in document["steps"]][:2] == ["succeeded", "failed"]
     assert document["steps"][1]["error"]["exit_code"] == 9
     assert "nothing of this run exists in the cloud" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("slip", "hint"),
+    [
+        ("karpathy/minGPT", "https://github.com/karpathy/minGPT"),
+        ("github.com/karpathy/minGPT/", "https://github.com/karpathy/minGPT"),
+        ("/nowhere/at/all", "https://host/owner/name"),
+    ],
+)
+def test_a_slip_in_the_repository_begins_no_run(cli: Cli, slip: str, hint: str) -> None:
+    before = cli("status", "--json").document
+    for command in (["run", slip, "--cloud", "sandbox"], ["analyze", slip]):
+        ended = cli(*command, "--json")
+        assert ended.code == 9
+        assert hint in ended.document["error"]["hint"]
+    assert cli("status", "--json").document == before
 
 
 def test_a_local_path_is_kept_whole(cli: Cli, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
