@@ -159,10 +159,10 @@ def load(**flags: Any) -> Settings:
         settings = Settings(**flags)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"a configuration file is not valid TOML: {error}", hint=_files()) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"a configuration file is not UTF-8 text: {error.reason}", hint=_files()) from None
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"configuration key {key}: {first['msg']}", hint=_files()) from None
+        raise ConfigurationError(_wrong(error), hint=_files()) from None
     except OSError as error:
         raise ConfigurationError(f"configuration cannot be read: {error}", hint=_files()) from None
     return _with_openai_variables(settings)
@@ -176,6 +176,24 @@ def _with_openai_variables(settings: Settings) -> Settings:
     if settings.ai.base_url is None and os.environ.get("OPENAI_BASE_URL"):
         found["base_url"] = os.environ["OPENAI_BASE_URL"]
     return settings.model_copy(update={"ai": settings.ai.model_copy(update=found)}) if found else settings
+
+
+def _wrong(error: ValidationError) -> str:
+    """Say the first thing that is wrong; of an unknown key, which one may be meant."""
+    import difflib
+
+    first = error.errors(include_input=False)[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    if first["type"] != "extra_forbidden":
+        return f"configuration key {key}: {first['msg']}"
+    known: dict[str, Any] = dict(Settings.model_fields)
+    if len(path) > 1:
+        known = getattr(Settings.model_fields[path[0]].annotation, "model_fields", {})
+    meant = difflib.get_close_matches(path[-1], known, n=1)
+    return f"there is no configuration key {key}" + (
+        f"; did you mean {'.'.join([*path[:-1], *meant])}?" if meant else ""
+    )
 
 
 def _files() -> str:

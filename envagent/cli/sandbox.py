@@ -11,13 +11,14 @@ from envagent.cli.shared import AS_JSON, examples
 
 app = typer.Typer(
     rich_markup_mode=None,
-    help="Serve, inspect and reset the simulated Chameleon of `--cloud sandbox`.",
+    help="Serve, inspect and reset the simulated Chameleon.",
     no_args_is_help=True,
     epilog=examples("envagent sandbox serve --speed 10", "envagent sandbox log --json"),
 )
 
 SPEED = Annotated[
-    float | None, typer.Option(min=0.001, help="How many times faster than reality; kept for later runs.")
+    float | None,
+    typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than reality; kept for later runs."),
 ]
 
 
@@ -27,33 +28,50 @@ SPEED = Annotated[
 def serve(
     speed: SPEED = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port to listen on; default: the last one.")
+        int | None, typer.Option(metavar="N", min=1, max=65535, help="Port to listen on. Default: the last one.")
     ] = None,
-    faults: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Fault schedule (JSON).")] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help='Fault schedule, such as {"faults": [{"action": "no_capacity"}]}.',
+        ),
+    ] = None,
     profile: Annotated[
         Literal["chameleon", "upstream"] | None, typer.Option(help="Policies: Chameleon's own, or plain OpenStack's.")
     ] = None,
 ) -> int:
-    """Serve the simulated cloud until Ctrl-C, and write a clouds.yaml for any OpenStack client."""
+    """Serve the simulated cloud until Ctrl-C.
+
+    Writes a clouds.yaml for any OpenStack client, and says where.
+    """
     from envagent import config
     from envagent.cli.clouds import wanted_speed
     from envagent.cli.session import Home
     from envagent.cli.terminal import err
     from envagent.sandbox import process
-    from envagent.sandbox.files import Paths
+
+    def ready(endpoint: process.Endpoint) -> None:
+        err().line(
+            f"{endpoint.url} until Ctrl-C; clients reach it with "
+            f"OS_CLIENT_CONFIG_FILE={endpoint.clouds_file} OS_CLOUD=sandbox"
+        )
 
     settings = config.load(**({} if speed is None else {"sandbox": {"speed": speed}}))
     home = Home(settings.home)
     home.prepare()
-    clouds = Paths(home.path).clouds
-    err().line(f"until Ctrl-C, clients reach it with OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sandbox")
-    process.serve(home.path, speed=wanted_speed(settings), profile=profile, port=port, faults=faults)
+    process.serve(home.path, speed=wanted_speed(settings), profile=profile, port=port, faults=faults, ready=ready)
     return 0
 
 
 @app.command(epilog=examples("envagent sandbox log", "envagent sandbox log --json"))
 def log(as_json: AS_JSON = False) -> int:
-    """List the writes that the simulated cloud has committed, oldest first."""
+    """List the writes that the simulated cloud has committed.
+
+    The oldest comes first.
+    """
     from envagent import config
     from envagent.cli import views
     from envagent.cli.documents import LogDocument

@@ -82,9 +82,10 @@ def read_credentials(cloud: str | None, clouds_yaml: Path | None) -> Credentials
         if not config.cloud_config["clouds"] or name in (None, "defaults"):
             raise ConfigurationError(_nothing_said(config), hint=f"{_SANDBOX}; or name one with --cloud or OS_CLOUD")
         if name not in config.get_cloud_names():
-            names = ", ".join(sorted(set(config.get_cloud_names()) - {config.envvar_key})) or "none"
+            known = sorted(set(config.get_cloud_names()) - {config.envvar_key, "defaults"})  # what the SDK makes up
             raise ConfigurationError(
-                f"no cloud {name!r} is configured; known are: {names}",
+                f"no cloud {name!r} is configured; "
+                + (f"known are: {', '.join(known)}" if known else "there is no clouds.yaml"),
                 hint=f"check --cloud and OS_CLOUD; {_SANDBOX}",
             )
         region = _region(config, str(name))

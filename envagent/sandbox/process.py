@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envagent.errors import CloudError
+from envagent.errors import CloudError, ConfigurationError
 from envagent.sandbox.files import Paths
 
 START_SECONDS = 20.0
@@ -80,8 +80,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _prepare(home: Path) -> Paths:
     paths = Paths(home)
-    paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    paths.folder.chmod(0o700)
+    try:
+        paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the folder {paths.folder} cannot be made: {error.strerror}", hint="set ENVAGENT_HOME to one that can"
+        ) from None
     return paths
 
 
@@ -163,6 +168,7 @@ def ensure_running(
         idle_seconds: a server that is started here stops after so long without a request.
 
     Raises:
+        ConfigurationError: the home folder cannot be made.
         SandboxError: it does not start, or refuses the settings.
     """
     paths = _prepare(home.resolve())
@@ -204,12 +210,12 @@ def serve(
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM.
 
-    Args are those of `ensure_running`; `port` None is the last one, `idle_seconds` None never ends it; `ready` is
-    called once it listens.
+    Args are those of `ensure_running`; `port` None is the last one, or any when that is taken; `idle_seconds` None
+    never ends it; `ready` is called once it listens.
 
     Raises:
         AlreadyServed: another server has this state.
-        UsageError: the settings or the faults cannot be used.
+        UsageError: the settings, the faults or the port cannot be used.
     """
     from envagent.sandbox import server
 

@@ -118,8 +118,8 @@ def _take(descriptor: int, path: Path) -> None:
             return
 
 
-def _listen(port: int) -> socket.socket:
-    """Bind to the port, to any other if it is taken.
+def _listen(port: int, *, exactly: bool) -> socket.socket:
+    """Bind to the port; if it is taken, to any other unless exactly this one was asked for.
 
     The protocol is named because asyncio sets TCP_NODELAY on such sockets only; without it each answer takes 40 ms.
     """
@@ -128,6 +128,11 @@ def _listen(port: int) -> socket.socket:
     try:
         listener.bind((HOST, port))
     except OSError as error:
+        if exactly:
+            listener.close()
+            raise UsageError(
+                f"the sandbox cannot listen on port {port}: {error.strerror}", hint="leave --port out, or give another"
+            ) from None
         if error.errno != errno.EADDRINUSE or port == 0:
             raise
         listener.bind((HOST, 0))
@@ -148,7 +153,7 @@ class Options:
 
     Attributes:
         settings: stored and obeyed.
-        port: where to listen, the last one when None.
+        port: where to listen; None: where it was last, or on any other when that is taken.
         faults: a schedule to put in force (JSON file).
         idle_seconds: so long without a request ends the server; None never.
         ready: called once it listens.
@@ -172,7 +177,7 @@ def run(home: Path, options: Options) -> None:
             sandbox = Sandbox(state)
             _prepare(sandbox, options)
             wanted = options.port if options.port is not None else int(state.setting("port", 0))
-            _serve(sandbox, paths, _listen(wanted), options)
+            _serve(sandbox, paths, _listen(wanted, exactly=options.port is not None), options)
         finally:
             state.close()
 
@@ -183,7 +188,9 @@ def _prepare(sandbox: Sandbox, options: Options) -> None:
         if options.faults is not None:
             sandbox.faults.load(json.loads(options.faults.read_text("utf-8")))
     except (OSError, ValueError) as error:
-        raise UsageError(f"the sandbox cannot start: {error}") from None
+        raise UsageError(
+            f"the sandbox cannot start: {error}", hint='a fault schedule: {"faults": [{"action": "no_capacity"}]}'
+        ) from None
 
 
 def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, options: Options) -> None:

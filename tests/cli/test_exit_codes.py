@@ -98,6 +98,9 @@ def test_a_traceback_is_for_those_who_ask(cli: Cli, monkeypatch: pytest.MonkeyPa
         (["teardown"], "--orphans"),
         (["teardown", "x", "--orphans"], "--orphans"),
         (["teardown", "x", "--cloud", "y"], "--cloud"),
+        (["teardown", "--orphans", "--delete-key"], "--delete-key"),
+        (["run", ".", "--cloud", "chi", "--speed", "9"], "--speed"),
+        (["run", ".", "--cloud", "sandbox", "--public-key", "nowhere.pub"], "nowhere.pub"),
     ],
 )
 def test_wrong_use_is_2(cli: Cli, arguments: list[str], said: str) -> None:
@@ -117,15 +120,26 @@ def test_the_codes_are_documented(cli: Cli) -> None:
 
 
 def test_an_unusable_configuration_is_2(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    (cli.work / "envagent.toml").write_text("[lease]\nhuors = 3\n")
-    ended = cli("status", "--json")
-    assert ended.code == 2
-    assert "lease.huors" in ended.err
-    assert ended.document["error"]["type"] == "ConfigurationError"
+    for text, said in (
+        (b"[lease]\nhuors = 3\n", "lease.huors; did you mean lease.hours?"),
+        (b"clod = 'x'\n", "clod; did you mean cloud?"),
+        (b"[lease]\nhours = 1000\n", "lease.hours: Input should be less than"),
+        (b"cloud = \n", "not valid TOML"),
+        (b"\xff\xfe", "not UTF-8"),
+    ):
+        (cli.work / "envagent.toml").write_bytes(text)
+        ended = cli("status", "--json")
+        assert ended.code == 2
+        assert said in ended.err
+        assert ended.document["error"]["type"] == "ConfigurationError"
 
 
 def test_a_home_that_cannot_be_made_is_2(cli: Cli, monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
     monkeypatch.setenv("ENVAGENT_HOME", "/dev/null/home")
+    for command in (["run", str(repository)], ["teardown", "--orphans"], ["sandbox", "reset"]):
+        ended = cli(*command, *([] if command[0] == "sandbox" else ["--cloud", "sandbox", "--json"]))
+        assert ended.code == 2
+        assert "ENVAGENT_HOME" in ended.err
     ended = cli("run", str(repository), "--cloud", "nowhere", "--json")
     assert ended.code == 2
     assert json.loads(ended.out)["error"]["type"] == "ConfigurationError"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -30,11 +31,12 @@ def test_it_is_served_until_ctrl_c_and_used_by_runs(
     monkeypatch.setenv("ENVAGENT_HOME", str(home))
     serving = cli.start("sandbox", "serve")
     url = served(cli, home)
-    assert str(home / "sandbox" / "clouds.yaml") in serving.err
     assert request(f"{url}/_sandbox/health")["speed"] == SandboxSettings().speed  # as a run would have made it
+    assert str(home / "sandbox" / "clouds.yaml") in serving.err
     second = cli("sandbox", "serve")
     assert second.code == 2
     assert "runs already" in second.err
+    assert "until Ctrl-C" not in second.err
     request(f"{url}/_sandbox/settings", {"speed": 1000})
     document = cli("run", str(repository), "--cloud", "sandbox", "--json").document
     assert document["state"] == "succeeded"
@@ -50,6 +52,15 @@ def test_it_is_served_until_ctrl_c_and_used_by_runs(
     assert json.loads(cli("sandbox", "log", "--json").out) == []
     assert cli("status", "--json").document["runs"][0]["run_id"] == document["run_id"]
     assert cli("teardown", document["run_id"]).code == 0  # nothing of it is there any more
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_2(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path / "home"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = cli("sandbox", "serve", "--port", str(port))
+    assert ended.code == 2
+    assert str(port) in ended.err
 
 
 def test_a_fault_schedule_that_cannot_be_used_is_2(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,12 @@ def test_an_unknown_name_lists_the_known_ones(stub: StubCloud, tmp_path: Path) -
     assert "--cloud sandbox" in error.hint
 
 
+def test_an_unknown_name_without_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = failed(lambda: connect("three"), ConfigurationError)
+    assert error.message == "no cloud 'three' is configured; there is no clouds.yaml"
+
+
 def test_several_clouds_and_no_choice(stub: StubCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = stub.clouds_yaml(tmp_path, one=stub.entry(), two=stub.entry())
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
