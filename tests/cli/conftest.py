@@ -11,6 +11,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,13 @@ class Sandbox:
     def faults(self, *faults: dict[str, Any]) -> None:
         """Put a fault schedule in force."""
         process.request(f"{self.url}/_sandbox/faults", {"faults": list(faults)})
+
+    def await_fault(self) -> None:
+        """Wait until a request has met the fault that is in force."""
+        deadline = time.monotonic() + 30
+        while not any(one["seen"] for one in process.request(f"{self.url}/_sandbox/faults")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def speed(self, speed: float) -> None:
         """Change how fast the cloud works."""

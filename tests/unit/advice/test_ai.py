@@ -252,18 +252,18 @@ class TestUnavailable:
         assert ask(connect(server)).value.duration_hours == 12
 
     def test_a_slow_server_is_waited_for_once(self, chat: Chat, connect: Connect) -> None:
-        server = chat(lambda _: Reply(delay=3.0))
+        server = chat(lambda _: Reply(delay=20.0))
         started = time.monotonic()
         with pytest.raises(NoProposal, match=r"no answer within 0\.3 s") as caught:
             ask(connect(server, timeout=0.3))
-        assert time.monotonic() - started < 2.5 and len(server.requests) == 1 and caught.value.unavailable
+        assert time.monotonic() - started < 15 and len(server.requests) == 1 and caught.value.unavailable
 
     def test_a_dripping_server_does_not_outlast_the_timeout(self, chat: Chat, connect: Connect) -> None:
-        server = chat(lambda _: Reply(body=said(GOOD).body, drip=0.05))
+        server = chat(lambda _: Reply(body=said(GOOD).body, drip=0.2))
         started = time.monotonic()
         with pytest.raises(NoProposal, match="no whole answer within"):
             ask(connect(server, timeout=0.4))
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("url", ["", "api.openai.com/v1", "file:///etc/passwd", "http://", "http://[::1"])
