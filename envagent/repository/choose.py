@@ -92,6 +92,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("native", 8, 1, ("cmakelists.txt", "makefile", "gnumakefile", "makefile.in", "module.bazel", "gemfile")),
     Kind("native", 4, 1, ("*.cabal", "stack.yaml", "mix.exs", "package.swift", "composer.json", "*.csproj")),
     Kind("docs", 16, 3, tuple(f"*doc*/{guide}" for guide in _prose(*(f"*{stem}*" for stem in _GUIDES)))),
+    Kind("docs", 4, 0, _prose("*guide*", "*manual*", "*faq*", "deploy*")),
     Kind("machine", 6, 2, ("vagrantfile", "profile.py", "*.slurm", "*.sbatch")),
     Kind("notebook", 3, 2, ("*.ipynb",)),
     Kind("script", 12, 1, tuple(f"{stem}*.{ending}" for stem in _SCRIPTS for ending in ("py", "sh"))),

@@ -38,6 +38,9 @@ _FENCE = re.compile(r"\s*(?:[-*+]\s{1,4})?(```+(?=[^`]*$)|~~~+)")
 _CODE_INDENT = re.compile(r"(?: {4}|\t)\s*\S")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9À-ÞА-Я])|(?<=[。！？；])")
 _HEADING_WORDS = 14
+# Chinese, Japanese and Korean stand without spaces beside Latin words and digits, which patterns look for as words.
+_EAST = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+_GLUED = re.compile(rf"(?<={_EAST})(?=[A-Za-z0-9])|(?<=[A-Za-z0-9+])(?={_EAST})")
 
 
 @dataclass(frozen=True)
@@ -259,4 +262,5 @@ def _plain(text: str) -> str:
     text = _RST_LINK.sub(r"\1", text)
     text = _STRUCK.sub("", text).replace("(s)", "s")
     text = _TAG.sub(" ", text)
-    return html.unescape(_EMPHASIS.sub("", text)).strip()
+    text = html.unescape(_EMPHASIS.sub("", text)).strip()
+    return text if text.isascii() else _GLUED.sub(" ", text)

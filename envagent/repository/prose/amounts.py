@@ -40,9 +40,11 @@ _THING_SIZE = one_of(
 _AT_MOST = one_of(
     r"(?:less than|at most|under|no more than|below|<|maximum|max\.?|(?<!require )(?<!requires )(?<!needs )only)\s*$"
 )
-_FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;]{0,40}$")
+_FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;)]{0,40}$")
 # Said of one way to run it, of a machine that one may happen to have, or where no GPU will do too.
-_ANOTHER_CASE = one_of(r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b|\bor no gpu\b")
+_ANOTHER_CASE = one_of(
+    r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b|\bor no gpu\b|没有\s?(?:gpu|显卡)"
+)
 # What is stated so plainly holds also under news or questions.
 _LEAST_STATED = one_of(
     r"\b(?:requires?|needs?)\b[^.;]{0,20}\bat least\b",
@@ -62,6 +64,7 @@ _SHARED = 0.15
 _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 # What it takes is what it needs.
 _TAKES = one_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
+_FOOTPRINT = one_of(r"\b(?:memory|ram) (?:footprint|consumption|usage|use)\b[^.;\d]{0,30}$")
 _TIMES = one_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b")
 _CORES = one_of(
@@ -74,6 +77,7 @@ _GPU_COUNT = one_of(
     r"(?<![\w.])(\d{1,2})\s?(?:x|×|\*)?\s?(?:\w+[\s-]){0,2}?(?:gpus\b|[ahv]100s?\b|h200s?\b|rtx ?\d{4}s?\b|"
     r"mi\d{3}x?s?\b)"
 )
+_SUM = one_of(r"\b(?:in )?total\b", r"\b(?:combined|aggregate|altogether|overall)\b")
 _PARAMETERS = one_of(
     r"(?<![\w.])(?:[A-Za-z][\w.]*-)?(\d{1,3}(?:\.\d)?)b(?:-\w+)?(?:[- ](?:model|param|chat|instruct|base|parameter))"
 )
@@ -135,7 +139,7 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
         if what is None:
             if _THING_SIZE.search(before) and _RESIDENT.search(sentence.block):
                 facts.amounts.append(Amount("ram", float(math.ceil(value * _AROUND)), "minimum", weight, spot))
-        elif _plausible(what, value):
+        elif _plausible(what, value := _of_each(text, value) if what == "vram" else value):
             facts.amounts.append(
                 Amount(what, value, _own_stance(what, before, "minimum" if listed else stance), weight, spot)
             )
@@ -145,12 +149,20 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
                 facts.amounts[more] = replace(facts.amounts[more], stance="recommended")
 
 
+def _of_each(text: str, value: float) -> float:
+    """GPU memory that is told as the sum over several GPUs."""
+    count = _GPU_COUNT.search(text) if _SUM.search(text) else None
+    return value / int(count[1]) if count and int(count[1]) else value
+
+
 def _own_stance(what: What, before: str, stance: Stance) -> Stance:
     """What the words before a number make of it, in a sentence of this stance."""
     at_most = what != "disk" and _AT_MOST.search(before)
     if at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before):
         return "mentioned"
     own = _nearer(before, stance)
+    if what == "ram" and own == "mentioned" and _FOOTPRINT.search(before):
+        return "tested"
     return "minimum" if what == "vram" and own != "recommended" and _TAKES.search(before) else own
 
 
@@ -166,8 +178,9 @@ def _row(sentence: Sentence, text: str, stance: Stance, weight: float, spot: Spo
         value, found = min(sizes, key=lambda size: size[0])
         what = measured(cell, found.start(), found.end()) or of_column(column, cells, around)
         if what and _plausible(what, value):
-            # What it takes of a GPU is what it needs, unless it was measured in passing.
-            own: Stance = "minimum" if what == "vram" and stance == "mentioned" and not _TIMES.search(head) else stance
+            # What it takes of a GPU is what it needs, unless other columns show that it was measured in passing.
+            taken = what == "vram" and stance == "mentioned" and not _TIMES.search(head.replace(column, ""))
+            own: Stance = "minimum" if taken else stance
             facts.amounts.append(Amount(what, value, own, weight, spot))
 
 

@@ -21,7 +21,9 @@ _REQUIREMENTS = one_of(
     r"configurations?)",
     r"\b(?:minimum|needed|needs)\b|^tested\b",
     r"before you (?:begin|start)|you need\b",
-    r"configuration matérielle|voraussetzung|需求|要求|环境|依赖",
+    r"configuration (?:matérielle|requise|minimale|recommandée)|pré-?requis|voraussetzung|anforderung|requisitos|"
+    r"требовани",
+    r"需求|要求|环境|依赖|配置|環境|要件|必要|요구",
 )
 _ASIDE = one_of(
     r"news|change.?log|release|what'?s new|updates?\b|history|blog|press|talks|roadmap|todo",
@@ -61,16 +63,16 @@ NEED = one_of(
     r"\bonly (?:works?|runs?|supports?|tested|available|compatible)\b",
     r"\byou(?:'ll| will) (?:want|need)\b",
     r"\b(?:au moins|requise?|nécessaire|mindestens|benötigt|se requiere)\b",
-    r"至少|需要|最低|必须|>=|≥",
+    r"至少|需要|最低|必须|必要|必須|[\dBG]\s?以上|>=|≥",
 )
 RECOMMEND = one_of(
-    r"\b(?:recommend\w*|ideally|should have|suggest\w*|prefer\w*|advis\w+|conseillés?|empfohlen)\b", r"推荐|建议"
+    r"\b(?:recommend\w*|ideally|should have|suggest\w*|prefer\w*|advis\w+|conseillés?|empfohlen)\b", r"推荐|建议|推奨"
 )
 TESTED = one_of(
     r"\b(?:tested|validated|verified|developed|confirmed|test(?:é|ed)? (?:on|with)|known to work|"
     r"works? (?:well )?(?:on|with))\b",
     r"\b(?:runs? on|(?:was|were|we) used|equipped|assum\w+)\b",
-    r"测试",
+    r"测试|動作確認",
 )
 OPTIONAL = one_of(
     r"\boptional(?:ly)?\b|\bexperimental\b|\bextra\b|\beither\b|\badded support\b|\bin case\b",
@@ -121,16 +123,20 @@ def document_weight(path: str) -> float:
         return 0.1
     if is_translation(path):
         return 0.2
-    if depth and scope == "optional":
-        return 0.15
+    if scope == "optional":
+        # `README_sycl.md`: one way beside the main one.
+        return 0.15 if depth else 0.3
     if depth == 0:
         return 1.0
-    if re.match(r"docs?/|documentation/|\.github/", path.lower()) and depth <= 3:
+    if re.match(r"docs?/|documentation/|book/|\.github/", path.lower()) and depth <= 3:
         if re.search(r"install|require|hardware|manual|start|setup|build|prerequisite", name):
             return 0.8
         return 0.4 if depth <= 2 else 0.2
     if scope in ("development", "optional") or {"third", "extern", "subprojects", "plugins"} & set(words(path)):
         return 0.15
+    # Who reproduces a paper runs its artifact.
+    if re.match(r"(?:ae|artifacts?|artefacts?)(?:[-_]?eval\w*)?/readme", path.lower()):
+        return 0.6
     return 0.3 if depth == 1 else 0.2
 
 

@@ -16,7 +16,8 @@ What = Literal["ram", "vram", "disk"]
 _BEHIND = (
     r"(?:\s*(?:or (?:more|higher|greater|above)|\+|\)|of|de|d'|free|available|total|usable|system|main|physical|host|"
     r"cpu|server|"
-    r"local|fast|additional|peak|max|maximum|ddr\d?|ecc|dedicated|à|at least|-)\s*)*\s*"
+    r"local|fast|additional|peak|max|maximum|ddr\d?|ecc|dedicated|à|at least|-|"
+    r"或?以上|及以上|左右|的|可用|이상의?|の)\s*)*\s*"
 )
 _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
@@ -34,29 +35,35 @@ _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
         "ram",
         one_of(
-            _BEHIND + r"(?:ram\b|memory\b|dram\b|m[ée]moire|arbeitsspeicher|内存|memoria)"
+            _BEHIND + r"(?:ram\b|memory\b|dram\b|m[ée]moire|arbeitsspeicher|内存|メモリ|메모리|memoria)"
             r"(?! ?(?:bandwidth|card|region|pool|stick))"
         ),
     ),
 )
 # Between a noun and its number: `RAM: at least 16 GB`.
 _BEFORE = (
-    r"[\s:(=≥>~≈*|_-]*(?:(?:of|is|size|requirements?|usage|capacity|needed|required|at|least|about|around|"
-    r"approximately|minimum|for \w+\b|"
+    r"[\s:：(=≥>~≈*|_-]*(?:(?:of|is|size|requirements?|usage|capacity|needed|required|at|least|about|around|"
+    r"approximately|minimum|for \w+\b|down|"
     r"min\.?|up|to|than|more|greater|or|with|total|recommended|consumption|footprint|a|the|space|uses?|takes?|needs?|"
     r"requires?|"
-    r"limit)[\s:(=≥>~]*)*$"
+    r"limit|大于|不少于|不低于|不小于|至少|最低|最少|大?约|大概|需要?|要求|为|占用|推荐|建议|最小|推奨|約)[\s:：(=≥>~]*)*$"
 )
 _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
         "vram",
         one_of(
-            r"(?:vram|v-?memory|(?:gpu|video|graphics?|device|cuda) (?:memory|ram)|显存|"
+            r"(?:vram|v-?memory|(?:gpu|video|graphics?|device|cuda) (?:memory|ram|메모리)|显存|"
             r"\bgpus? (?:with|having|whose) (?:a |its )?(?:memory|ram))" + _BEFORE
         ),
     ),
     ("disk", one_of(r"(?:disk(?: space)?|storage|ssd|hdd|hard drive|free space|磁盘|硬盘)" + _BEFORE)),
-    ("ram", one_of(r"(?:\bram|(?<!shared )(?<!flash )(?<!persistent )\bmemory|\bdram|内存|m[ée]moire)" + _BEFORE)),
+    (
+        "ram",
+        one_of(
+            r"(?:\bram|(?<!shared )(?<!flash )(?<!persistent )\bmemory|\bdram|内存|メモリー?|(?<!gpu )메모리|"
+            r"m[ée]moire)" + _BEFORE
+        ),
+    ),
 )
 _GPU_LEFT = one_of(
     r"\b(?:gpus?|graphics cards?|[ahv]100|h200|p100|l40s?|t4|a10g?|a40|a6000|rtx ?\w+|gtx ?\w+|titan \w+|mi\d+x?|"
@@ -137,6 +144,6 @@ def _named(words: str) -> What | None:
     low = words.lower()
     if re.search(r"vram|gpu|显存|video mem", low):
         return "vram"
-    if re.search(r"\bram\b|memory|内存", low):
+    if re.search(r"\bram\b|memory|内存|メモリ|메모리", low):
         return "ram"
     return "disk" if re.search(r"disk|storage|space|磁盘", low) else None

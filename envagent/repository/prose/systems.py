@@ -22,7 +22,7 @@ _NEWER_WORDS = (
     r"and (?:newer|later|above|up|higher|greater|onwards?)"
 )
 _UBUNTU = one_of(
-    r"\bx?ubuntu\b[\s_-]*(?:linux|server|lts|version|desktop|release)?[\s:(>=≥]*"
+    r"\bx?ubuntu(?![a-z])[\s_-]*(?:linux|server|lts|version|desktop|release)?[\s:(>=≥]*"
     r"(?P<list>\d\d(?:\.\d\d)?(?:\.\d)?(?:\s*lts)?"
     rf"(?:{_AND}(?:ubuntu\s*)?\d\d\.\d\d(?:\.\d)?(?:\s*lts)?)*)"
 )
@@ -33,6 +33,7 @@ _OTHERS = one_of(
     r"stream)?\s*(\d{1,2}(?:\.\d)?)?"
 )
 _CONTAINER = one_of(r"docker|container|guest|rootfs|image\b|\bbase\b|nvcr|wsl|virtual machine|vagrant")
+_HOST = one_of(r"\bhost(?: machine| system| os)?\b[^.;]{0,25}\bubuntu\b", r"\bubuntu\b[^.;]{0,25}\bhosts?\b")
 _KERNEL = one_of(
     r"\b(?:linux )?kernel\b[^.\d;]{0,25}v?(?P<version>[3-6]\.\d{1,2})(?:\.\d+)?"
     rf"(?P<newer>\s*(?:{_NEWER_WORDS}|\)?\s*is required)))?"
@@ -116,7 +117,7 @@ def _system_weight(sentence: Sentence, place: Standing) -> float:
         or "support" in text.lower()
     )
     weight = place.weight * (0.3 if place.aside else 1.0) * (1.5 if firm else 0.8)
-    if _CONTAINER.search(text) or any(_CONTAINER.search(h) for h in sentence.headings[1:]):
+    if not _HOST.search(text) and (_CONTAINER.search(text) or any(_CONTAINER.search(h) for h in sentence.headings[1:])):
         weight *= 0.15
     return weight * 0.2 if sentence.kind == "code" else weight
 

@@ -91,7 +91,11 @@ def _service(service: dict[str, Any], path: str, text: str, factor: float, facts
         line, words = line_of(text, ["runtime", "nvidia"] if service.get("runtime") == "nvidia" else ["gpu"])
         vendor: Vendor | None = "nvidia" if "nvidia" in (*drivers, service.get("runtime")) else None
         spot = Spot(path, line, words)
-        facts.gpu.append(GpuSign("container", 2.0 * factor, vendor, spot, "its service reserves a GPU"))
+        if service.get("profiles"):
+            # Services of a profile start only when it is asked for.
+            facts.gpu.append(GpuSign("optional", -0.3, vendor, spot, "a service of an optional profile reserves a GPU"))
+        else:
+            facts.gpu.append(GpuSign("container", 2.0 * factor, vendor, spot, "its service reserves a GPU"))
     memory = reserved.get("memory")
     if isinstance(memory, str) and (size := gigabytes(memory)):
         facts.amounts.append(Amount("ram", size, "recommended", factor, Spot(path, *line_of(text, [memory]))))

@@ -13,7 +13,7 @@ def test_telling_files_of_every_kind_are_chosen() -> None:
         "README.md", "docs/install.md", "docs/inference.md", "requirements/base.txt", "pyproject.toml", "setup.cfg",
         "environment.yml", "Pipfile", "uv.lock", ".python-version", "docker/Dockerfile.gpu", "compose.yaml",
         ".devcontainer/devcontainer.json", ".github/workflows/ci.yml", "go.mod", "CMakeLists.txt", "Vagrantfile",
-        "demo.ipynb", "train.py",
+        "demo.ipynb", "train.py", "User_Guide.md",
     )  # fmt: skip
     assert set(chosen(*telling, "src/a.c", "data.csv", "LICENSE", "lib/deep/er/still/README.md")) == set(telling)
 

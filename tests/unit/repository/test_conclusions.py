@@ -73,6 +73,7 @@ def test_training_takes_a_gpu_only_beside_a_deep_learning_framework() -> None:
         ([package("cupy-cuda12x")], True, "nvidia"),
         ([package("cupy-cuda12x", scope="optional")], False, None),
         ([package("numpy")], False, None),
+        ([package("onnxruntime-gpu")], False, None),
         ([package("jax", extras="cuda12")], True, "nvidia"),
     ],
 )

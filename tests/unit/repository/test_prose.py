@@ -139,6 +139,16 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("| Model | Device | Memory |\n|--|--|--|\n| base | CPU | 19 GB |", [("ram", 19, "mentioned")]),
         ("## Hardware\n\n| Method | 7B |\n|--|--|\n| LoRA | 16GB |", [("vram", 16, "minimum")]),
         ("A single RTX 3090 is sufficient.", [("vram", 24, "tested")]),
+        ("| Size | GPU Mem. & Time |\n|--|--|\n| 512 | 12GB & 20s |", [("vram", 12, "minimum")]),
+        # An example in brackets ends with them; what has to be kept takes a footprint; a sum is over several.
+        ("Each should have one core (e.g., a Xeon), 16GB DRAM.", [("ram", 16, "recommended")]),
+        ("The index's memory footprint is down to ~10GB.", [("ram", 10, "tested")]),
+        ("It needs 8 GPUs with 640 GB of GPU memory in total.", [("vram", 80, "minimum"), ("gpus", 8, "minimum")]),
+        # Words of other languages, some of which stand without spaces.
+        ("# It\n\n## Configuration requise\n\nUn serveur avec 48 Go de mémoire vive.", [("ram", 48, "minimum")]),
+        ("至少需要24GB显存,内存不少于64G。", [("vram", 24, "minimum"), ("ram", 64, "minimum")]),
+        ("## 動作環境\n\n- メモリ16GB以上\n", [("ram", 16, "minimum")]),
+        ("## 요구 사항\n\n- GPU 메모리 24GB 이상\n", [("vram", 24, "minimum")]),
     ],
 )  # fmt: skip
 def test_amounts(text: str, expected: list[tuple[str, float, str]]) -> None:
@@ -150,6 +160,22 @@ def test_a_minimum_is_no_miniature() -> None:
         facts_of("README.md", f"The {w} GPU memory required is 11 GB.").amounts[0] for w in ("minimum", "mini")
     )
     assert plain.weight > mini.weight
+
+
+def test_what_will_do_without_a_gpu_too_says_little_of_its_memory() -> None:
+    plain, either = (
+        facts_of("README.md", f"最低 3G 显存{words}都可运行。").amounts[0].weight for words in ("", "或者没有显卡")
+    )
+    assert either < 0.5 * plain
+
+
+def test_documents_count_by_where_they_stand() -> None:
+    def weight(path: str) -> float:
+        return facts_of(path, "It needs at least 16 GB of RAM.").amounts[0].weight
+
+    assert weight("README.md") > weight("artifact_evaluation/README.md") > weight("part/README.md")
+    assert weight("README.md") > weight("README_sycl.md"), "one way beside the main one"
+    assert weight("book/src/installation.md") == weight("docs/src/installation.md")
 
 
 def test_training_on_a_gpu_that_is_named_by_its_model_alone_speaks_of_gpus() -> None:
@@ -230,3 +256,5 @@ def test_systems_in_prose() -> None:
     assert best("Linux kernel 5.9 or later is required.") == (("22.04",), True)
     in_a_container = facts_of("README.md", "The Docker image is based on Ubuntu 14.04.").systems
     assert all(s.weight < 0.3 for s in in_a_container)
+    assert facts_of("README.md", "The host runs Ubuntu 22.04 with Docker.").systems[0].weight > 0.6
+    assert best("系统需要Ubuntu20.04") == (("20.04",), False)

@@ -40,6 +40,7 @@ def test_compose_files() -> None:
     assert facts.gpu[0].vendor == "nvidia"
     assert [(a.what, a.value) for a in facts.amounts] == [("ram", 12.0)]
     assert total("docker-compose.yml", "services:\n  a:\n    runtime: nvidia\n") > 1
+    assert total("docker-compose.yml", "services:\n  a:\n    runtime: nvidia\n    profiles: [gpu]\n") < 0
     assert facts_of("docker-compose.yml", "services:\n  a:\n    image: b\n").gpu == []
 
 
