@@ -27,7 +27,16 @@ from envagent.engine.intents import REPEAT_DELETE, Found, ResourceKind
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
-from envagent.errors import Conflict, EnvagentError, JournalError, LeftoversExist, RunLocked, RunMismatch, UsageError
+from envagent.errors import (
+    Conflict,
+    EnvagentError,
+    JournalError,
+    LeftoversExist,
+    OutcomeUnknown,
+    RunLocked,
+    RunMismatch,
+    UsageError,
+)
 
 PAUSE = 0.5
 """Seconds between two looks at what is being removed."""
@@ -116,7 +125,12 @@ class Orphans:
                 self._home.working_on(row.run_id),
                 opened_teardown(self._journal, self._access, row, output, self._stop) as teardown,
             ):
-                teardown.run(row)
+                now = self._journal.run(row.run_id)
+                if now.state != RunState.TORN_DOWN and now.updated_at != row.updated_at:
+                    self._terminal.line(f"run {row.run_id} was worked on since it was listed: it is left alone")
+                    self.busy.add(row.run_id)
+                else:
+                    teardown.run(now)
         except RunLocked:  # somebody took it up just now
             self.busy.add(row.run_id)
         except (LeftoversExist, RunMismatch) as error:  # what is still there then, goes without its record
@@ -142,8 +156,13 @@ class Orphans:
     def _ask(self, kind: ResourceKind, one: Found) -> None:
         if self._stop.is_set():
             raise Stopped
-        with contextlib.suppress(Conflict):  # busy, or being removed already: only looking tells
+        try:
             kind.delete(one.id)
+        except (Conflict, OutcomeUnknown):  # busy, being removed already, or without an answer: only looking tells
+            pass
+        except EnvagentError as error:
+            if not error.retryable:
+                raise
 
     def _exists(self, kind: ResourceKind, one: Found) -> bool:
         if self._stop.is_set():
@@ -195,7 +214,8 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
                 f"still there: {named}", hint=f"{again} once more; if it stays, give the help desk the ids above"
             )
         if wanted:
-            terminal.line(f"{len(wanted)} removed, nothing of them is left")
+            removed = sum(1 for one in document.orphans if one.outcome == "removed")
+            terminal.line(f"{removed} removed, nothing of them is left")
         if as_json:
             print_document(document)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,44 @@ def test_orphans_are_found_without_a_journal(
     assert marked(sandbox) == before
     again = cli("teardown", "--orphans", "--cloud", "sandbox", "--json")
     assert (again.code, again.document["orphans"]) == (0, [])
+
+
+@pytest.mark.parametrize("action", ["commit_then_drop", "drop"])
+def test_a_delete_of_an_orphan_without_an_answer_is_looked_at_and_asked_again(
+    cli: Cli, repository: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setattr("envagent.cli.orphans.REPEAT_DELETE", timedelta(seconds=0.5))
+    cli.run(repository)
+    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+        (cli.home / name).unlink(missing_ok=True)
+    sandbox.faults(
+        {"action": action, "method": "DELETE", "path": "/floatingips/", "nth": 1},
+        {"action": action, "method": "DELETE", "path": "/servers/", "nth": 1},
+        {"action": "fail", "status": 429, "method": "DELETE", "path": "/leases/", "nth": 1},
+    )
+    ended = cli("teardown", "--orphans", "--cloud", "sandbox", "--json")
+    assert ended.code == 0, ended.err
+    assert {one["outcome"] for one in ended.document["orphans"]} == {"removed"}
+
+
+def test_a_run_that_was_taken_up_while_the_user_was_asked_is_left_alone(
+    cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str
+) -> None:
+    """It has more now than what was listed."""
+    cli("teardown", "--orphans", "--cloud", real_cloud, "--yes")
+    sandbox.faults({"action": "server_error", "text": "No valid host was found."})
+    run_id = cli("run", str(repository), "--cloud", real_cloud, "--json").document["run_id"]
+    sandbox.faults()
+    screen = cli.on_terminal("teardown", "--orphans", "--cloud", real_cloud)
+    screen.until("[y/N]")
+    assert cli("resume", run_id).code == 0
+    there = marked(sandbox)
+    screen.type("y\n")
+    assert screen.end() == 0, screen.plain
+    assert "left alone" in screen.plain
+    assert marked(sandbox) == there
+    assert cli("status", run_id, "--json").document["state"] == "succeeded"
+    assert cli("teardown", run_id, "--yes").code == 0
 
 
 def test_orphans_of_a_known_run_leave_a_true_record(cli: Cli, repository: Path) -> None:
