@@ -62,6 +62,7 @@ class Transaction:
         except sqlite3.Error as error:
             self._journal.lock.release()
             raise _unusable(self._journal.path, error) from error
+        self._keyed: list[tuple[Record, str]] = []
         return self
 
     def save(self, *records: Record) -> None:
@@ -75,20 +76,26 @@ class Transaction:
                 raise _unusable(self._journal.path, error) from error
             if statement.surrogate is not None and values[statement.surrogate] is None:
                 values[statement.surrogate] = self._cursor.lastrowid
+                self._keyed.append((record, statement.surrogate))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        kept = False
         try:
             if error is None:
                 if self._journal.before_commit is not None:
                     self._journal.before_commit()
                 self._cursor.execute("COMMIT")
+                kept = True
         except sqlite3.Error as trouble:
             raise _unusable(self._journal.path, trouble) from trouble
         finally:
             if self._journal.connection.in_transaction:
                 self._cursor.execute("ROLLBACK")
+            if not kept:
+                for record, surrogate in self._keyed:  # whoever inserts next gets these keys
+                    record.__dict__[surrogate] = None
             self._journal.lock.release()
 
 
@@ -145,7 +152,9 @@ class Journal:
         if prefix == "last":
             found = self._read(RunRecord, runs.limit(1))
         else:
-            found = self._read(RunRecord, runs.where(col(RunTable.run_id).startswith(prefix, autoescape=True)))
+            # An empty prefix (a script's unset variable) would name the only run there is.
+            named = col(RunTable.run_id).startswith(prefix, autoescape=True)
+            found = self._read(RunRecord, runs.where(named)) if prefix else []
         if not found and prefix == "last":
             raise RunNotFound("there is no run yet", hint="envagent run URL")
         if not found:

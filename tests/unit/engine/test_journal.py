@@ -20,7 +20,7 @@ from envagent import migrations
 from envagent.engine import tables
 from envagent.engine.journal import REVISION, Journal
 from envagent.engine.tables import TABLES, EventRecord, RunRecord
-from envagent.errors import JournalError
+from envagent.errors import JournalError, RunNotFound
 
 
 def a_run(run_id: str = "abcdefghjk") -> RunRecord:
@@ -73,6 +73,41 @@ def test_an_upgrade_is_whole_or_nothing(tmp_path: Path) -> None:
     for number in range(1, statements + 1):
         assert schema(f"{number}.db", cut_before=number)[0] == [], f"half a schema before statement {number}"
         assert schema(f"{number}.db", cut_before=None)[0] == whole
+
+
+def test_what_could_not_be_committed_overwrites_nothing_when_it_is_saved_again(tmp_path: Path) -> None:
+    """Another process, or another step, has been given its keys in the meantime."""
+    with (
+        contextlib.closing(Journal.open(tmp_path / "journal.db")) as one,
+        contextlib.closing(Journal.open(tmp_path / "journal.db")) as two,
+    ):
+        with one.transaction() as transaction:
+            transaction.save(a_run("aaaaaaaaaa"), a_run("bbbbbbbbbb"))
+        ours = EventRecord(run_id="aaaaaaaaaa", at="1", kind="ours")
+
+        def full() -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        one.before_commit = full
+        with pytest.raises(JournalError, match="full"), one.transaction() as transaction:
+            transaction.save(ours)
+        one.before_commit = None
+        with two.transaction() as transaction:
+            transaction.save(EventRecord(run_id="bbbbbbbbbb", at="2", kind="theirs"))
+        with one.transaction() as transaction:
+            transaction.save(ours)
+        assert [line.kind for line in one.events("aaaaaaaaaa")] == ["ours"]
+        assert [line.kind for line in one.events("bbbbbbbbbb")] == ["theirs"]
+
+
+@pytest.mark.parametrize("prefix", ["", "%", "_", "b"])
+def test_a_prefix_that_names_nothing_finds_no_run(tmp_path: Path, prefix: str) -> None:
+    """An empty one, as from a script's unset variable, would name the only run there is."""
+    with contextlib.closing(Journal.open(tmp_path / "journal.db")) as journal:
+        with journal.transaction() as transaction:
+            transaction.save(a_run("aaaaaaaaaa"))
+        with pytest.raises(RunNotFound):
+            journal.run(prefix)
 
 
 SECOND = """
