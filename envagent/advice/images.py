@@ -251,7 +251,7 @@ def explain(image: Image, need: Need) -> tuple[str, tuple[str, ...]]:
     if known and not known.supported:
         warnings.append(f"{image.name} is no longer maintained by Chameleon")
     if known and need.python and known.python != need.python:
-        warnings.append(f"it ships Python {known.python}; install {need.python} with uv or conda")
+        warnings.append(f"the image ships Python {known.python}; install {need.python} with uv or conda")
     if seen.cuda and need.gpu and need.gpu.cuda and need.gpu.cuda[0] > seen.cuda[0]:
         asked = ".".join(map(str, need.gpu.cuda))
         warnings.append(f"its driver may be too old for CUDA {asked}: check nvidia-smi before installing")

@@ -86,6 +86,11 @@ class Terminal:
         return self.stream.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
 
     @property
+    def width(self) -> int | None:
+        """How many columns somebody sees; None where nobody watches, and lines are for a file or a program."""
+        return self.console.width if self.interactive else None
+
+    @property
     def console(self) -> Console:
         """Rich's console, made at its first use. Hand it strings only through `printable`."""
         if self._console is None:

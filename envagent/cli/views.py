@@ -28,6 +28,8 @@ from envagent.cli.terminal import Terminal
 from envagent.cli.text import printable
 
 MOST_ALTERNATIVES = 5
+LEAST_ROOM = 12
+"""Columns; into less than that nobody reads prose."""
 
 FOR = {
     "resume": "goes on where it stopped",
@@ -52,23 +54,50 @@ STATE_STYLES = {
 
 
 def show_table(terminal: Terminal, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
-    """Print cells in columns. A line may be longer than the terminal: ids must never be cut, they are copied."""
+    """Print cells in columns; prose in the last one goes on below itself.
+
+    A line may be longer than the terminal all the same: ids must never be cut, they are copied.
+    """
     from rich.cells import cell_len
 
     filled = [[printable(cell) for cell in row] for row in rows]
     headings = [list(head)] if head else []
     columns = zip_longest(*headings, *filled, fillvalue="")
     widths = [max(cell_len(cell) for cell in column) for column in columns]
+    before_last = indent + sum(width + 2 for width in widths[:-1])
 
-    def padded(cell: str, number: int) -> str:
-        return cell if number == len(widths) - 1 else cell + " " * (widths[number] - cell_len(cell) + 2)
+    def padded(row: list[str]) -> Iterable[str]:
+        end = max((number for number, cell in enumerate(row) if cell), default=-1)
+        for number, cell in enumerate(row[: end + 1]):
+            yield cell if number == end else cell + " " * (widths[number] - cell_len(cell) + 2)
 
     for row in headings:
-        terminal.line(" " * indent, *((padded(cell, number), "dim") for number, cell in enumerate(row)))
+        terminal.line(" " * indent, *((cell, "dim") for cell in padded(row)))
     for row in filled:
         styles = [STATE_STYLES.get(cell, "") for cell in row]
-        cells = ((padded(cell, number), style) for number, (cell, style) in enumerate(zip(row, styles, strict=True)))
-        terminal.line(" " * indent, *cells)
+        first, *more = _wrapped(terminal, row[-1], before_last)
+        terminal.line(" " * indent, *zip(padded([*row[:-1], first]), styles, strict=False))
+        for line in more:
+            terminal.line(" " * before_last, line)
+
+
+def _wrapped(terminal: Terminal, prose: str, begin: int) -> list[str]:
+    """Break prose that begins in a column into what fits beside it: between words, and only for who watches."""
+    import textwrap
+
+    room = None if terminal.width is None else terminal.width - begin
+    if room is None or room < LEAST_ROOM:
+        return [prose]
+    return textwrap.wrap(prose, room, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _field(terminal: Terminal, name: str, prose: str) -> None:
+    """Print a named text; it goes on below itself."""
+    label = f"  {name:<13}"
+    first, *more = _wrapped(terminal, printable(prose), len(label))
+    terminal.line(label, first)
+    for line in more:
+        terminal.line(" " * len(label), line)
 
 
 def show_result(terminal: Terminal, run: RunDocument) -> None:
@@ -106,12 +135,12 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
     terminal.line(("plan", "bold"))
     for one in decisions:
         if one.name == "requirements" and isinstance(one.value, dict):
-            terminal.line(f"  needs        {needs(one.value)}")
-            terminal.line(f"               {one.reason}")
+            _field(terminal, "needs", needs(one.value))
+            _field(terminal, "", one.reason)
     terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
-    terminal.line(f"               {first.why}")
+    _field(terminal, "", first.why)
     begin = times.parsed(plan.start) or times.now()
-    terminal.line(f"  lease        {plan.hours} h ({plan.hours_reason})")
+    _field(terminal, "lease", f"{plan.hours} h ({plan.hours_reason})")
     starts = "now" if plan.start is None else times.both(begin)
     terminal.line(f"  from         {starts}")
     terminal.line(f"  until        {times.both(times.after_hours(begin, plan.hours))}")
@@ -125,11 +154,11 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
         for name in one.value
     ]
     if images:
-        terminal.line(f"  images       {', '.join(images)}")
+        _field(terminal, "images", ", ".join(images))
     if others:
         names = ", ".join(f"{one.node_type}{_free(one.free_now, one.total)}" for one in others[:MOST_ALTERNATIVES])
         more = "" if len(others) <= MOST_ALTERNATIVES else f" and {len(others) - MOST_ALTERNATIVES} more"
-        terminal.line(f"  if refused   {names}{more}")
+        _field(terminal, "if refused", f"{names}{more}")
 
 
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
@@ -190,6 +219,8 @@ def show_next(terminal: Terminal, run: RunDocument, *, but: str = "") -> None:
     """Print the commands that make sense now, and what each is for; `but` is the one being carried out."""
     commands = [(one, FOR[one.split()[1]]) for one in run.next if one.split()[1] != but]
     if commands:
+        if but == "status":  # its blocks stand apart
+            terminal.line()
         terminal.line(("next:", "bold"))
         show_table(terminal, commands)
 
@@ -272,7 +303,7 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
         rows = [
             (_plain(one["field"]), _plain(one["value"]), _place(one), _plain(one["quote"])) for one in analysis.evidence
         ]
-        show_table(terminal, rows)
+        show_table(terminal, dict.fromkeys(rows))  # a line may be evidence for one thing twice
     for assumption in analysis.assumptions:
         terminal.line("assumed: ", assumption)
     for note in (*analysis.notes, *analysis.decision.warnings):
@@ -297,7 +328,9 @@ def _place(evidence: Mapping[str, JsonValue]) -> str:
 def _plain(value: JsonValue) -> str:
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)
-    return "yes" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is True or value == "True":  # evidence tells values as texts
+        return "yes"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def show_orphans(terminal: Terminal, document: OrphansDocument) -> None:

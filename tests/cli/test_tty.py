@@ -33,6 +33,24 @@ def test_the_plan_is_shown_and_asked_for_once(cli: Cli, repository: Path, sandbo
     assert cli("teardown", "last", "--yes").code == 0
 
 
+def test_prose_goes_on_below_itself_on_a_terminal_and_stays_whole_in_a_pipe(cli: Cli, repository: Path) -> None:
+    document = cli.run(repository)
+    [reason] = [one["reason"] for one in document["decisions"] if one["name"] == "duration"]
+    lines = cli("status", "last").out.splitlines()
+    [whole] = [line for line in lines if line.endswith(reason)]
+    assert len(whole) > 120
+    assert all(line == line.rstrip() for line in lines)
+    screen = cli.on_terminal("status", "last")
+    assert screen.end() == 0
+    shown = screen.plain.splitlines()
+    [first] = [number for number, line in enumerate(shown) if line.startswith("  duration ")]
+    begin = whole.index(reason)
+    pieces = [line[begin:] for line in shown[first:] if line[:begin].strip() in ("", whole[:begin].strip())]
+    assert " ".join(pieces).startswith(reason)
+    assert max(map(len, shown[first:])) <= 120
+    assert cli("teardown", "last").code == 0
+
+
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"])
 def test_no_is_the_default_and_makes_nothing(
     cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str, answer: str
