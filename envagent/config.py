@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
@@ -17,6 +17,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from envagent.errors import ConfigurationError
 
 PROJECT_FILE = Path("envagent.toml")
+
+KEY_NAME = r"[A-Za-z0-9_-][A-Za-z0-9 @._-]{0,254}"
+"""What Nova takes as a keypair's name (@ and . from 2022 on), but for what is no file name."""
+
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=30 * 86400)]
+"""A duration: longer ones than thirty days are slips, and no clock can count to infinity."""
+
+AnswerSeconds: TypeAlias = Annotated[float, Field(gt=0, le=600)]
+"""The engine relies on this limit: no process waits longer for one answer (`engine.intents.LONGEST_CALL`)."""
 
 
 def user_file() -> Path:
@@ -36,7 +45,7 @@ class AiSettings(Section):
     base_url: str | None = None
     api_key: SecretStr | None = None
     model: str = "gpt-4o-mini"
-    timeout_seconds: PositiveFloat = 60
+    timeout_seconds: Seconds = 60
     retries: int = Field(default=2, ge=0, le=10)
     required: bool = False
     """End with exit code 8 when the AI does not help, instead of deciding by rules."""
@@ -49,16 +58,16 @@ class LeaseSettings(Section):
     """The duration, where the user wants no advice on it."""
     max_hours: int = Field(default=168, ge=1, le=168)
     """The longest lease that advice may propose."""
-    poll_seconds: PositiveFloat = 10
-    timeout_seconds: PositiveFloat = 300
+    poll_seconds: Seconds = 10
+    timeout_seconds: Seconds = 300
     """From the lease's start time to ACTIVE."""
 
 
 class ServerSettings(Section):
     """Launching the server."""
 
-    poll_seconds: PositiveFloat = 30
-    timeout_seconds: PositiveFloat = 1800
+    poll_seconds: Seconds = 30
+    timeout_seconds: Seconds = 1800
     tries: PositiveInt = 2
     """How many servers are tried in one lease when deployment fails."""
 
@@ -68,8 +77,8 @@ class SshSettings(Section):
 
     enabled: bool = True
     port: int = Field(default=22, ge=1, le=65535)
-    poll_seconds: PositiveFloat = 15
-    timeout_seconds: PositiveFloat = 600
+    poll_seconds: Seconds = 15
+    timeout_seconds: Seconds = 600
     """From the server's address to the first login; bare metal opens SSH minutes after ACTIVE."""
 
 
@@ -83,7 +92,7 @@ class NetworkSettings(Section):
 class KeySettings(Section):
     """The SSH key."""
 
-    name: str | None = None
+    name: str | None = Field(default=None, pattern=f"^{KEY_NAME}$")
     """A keypair's name in the cloud; without one, each run makes its own key."""
     public_key: Path | None = None
     """A public key to register under that name when the cloud does not have it."""
@@ -93,8 +102,8 @@ class RetrySettings(Section):
     """Entering a step again after an error that says "try again"."""
 
     tries: int = Field(default=8, ge=0)
-    first_seconds: PositiveFloat = 1
-    longest_seconds: PositiveFloat = 30
+    first_seconds: Seconds = 1
+    longest_seconds: Seconds = 30
 
 
 class SandboxSettings(Section):
@@ -114,13 +123,13 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: user_data_path("envagent"))
     cloud: str | None = None
     """The clouds.yaml name to use; also OS_CLOUD."""
-    timeout_seconds: PositiveFloat = 30
+    timeout_seconds: AnswerSeconds = 30
     """How long a service may be silent before a read or a login is given up."""
-    write_timeout_seconds: PositiveFloat = 120
+    write_timeout_seconds: AnswerSeconds = 120
     """The same for a write; Blazar deletes an active lease while the client waits."""
-    settle_seconds: PositiveFloat = 60
+    settle_seconds: Seconds = 60
     """How long a write whose answer was lost may still be on its way."""
-    removal_timeout_seconds: PositiveFloat = 300
+    removal_timeout_seconds: Seconds = 300
     ai: AiSettings = AiSettings()
     lease: LeaseSettings = LeaseSettings()
     server: ServerSettings = ServerSettings()

@@ -21,6 +21,10 @@ from envagent.steps.reserve_hardware import ReservedHardware
 from envagent.steps.services import StepContext
 from envagent.steps.verify import Verified
 
+ENDING = "_info.json"
+LONGEST_FILE_NAME = 255
+"""Bytes, on all usual file systems."""
+
 
 class SavedState(Output):
     """Where the file is."""
@@ -79,14 +83,15 @@ class SaveState(Step):
             "project_id": initialized.identity.project_id,
             "written_at": context.now().isoformat(),
         }
-        path = request.output_folder / f"{_file_name(launched.server_name)}_info.json"
+        path = request.output_folder / f"{_file_name(launched.server_name)}{ENDING}"
         _write(path, info)
         return SavedState(path=path)
 
 
 def _file_name(server_name: str) -> str:
-    """A server may be called anything; its file stays in its folder."""
-    return server_name.replace("/", "_").replace("\0", "_").lstrip(".") or "server"
+    """A server may be called anything; its file stays in its folder, and within the length of a file's name."""
+    name = server_name.replace("/", "_").replace("\0", "_").lstrip(".") or "server"
+    return os.fsencode(name)[: LONGEST_FILE_NAME - len(ENDING)].decode(errors="ignore")
 
 
 def _write(path: Path, info: dict[str, Any]) -> None:

@@ -68,6 +68,7 @@ def run(
     from envagent import config
     from envagent.cli.clouds import chosen_cloud, is_sandbox, reach
     from envagent.cli.drive import Drive, Manner
+    from envagent.cli.names import check_key_name, check_names
     from envagent.cli.repository import checked
     from envagent.cli.session import Home
     from envagent.cli.sites import choose_site
@@ -75,6 +76,8 @@ def run(
     from envagent.engine.runner import new_run_id
     from envagent.steps.request import RunRequest
 
+    check_names(node_type=node_type, image=image, network=network, server_name=server_name, ref=ref)
+    check_key_name(key_name)
     begin = None if start is None else _moment(start)
     repository = checked(repo, ref)
     key_file = None if public_key is None else _key_file(public_key)
@@ -100,7 +103,7 @@ def run(
             server_name=server_name,
             floating_ip=not no_floating_ip,
             ai=not no_ai,
-            output_folder=Path.cwd(),
+            output_folder=_here(),
         )
     except ValidationError as error:
         raise UsageError(f"a flag cannot be used: {error.errors(include_input=False)[0]['msg']}") from None
@@ -111,6 +114,18 @@ def run(
     with home.opened_journal() as journal, home.working_on(run_id):
         drive = Drive(home, journal, access, Manner(yes, as_json, on_failure))
         return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
+
+
+def _here() -> Path:
+    """Give the current folder.
+
+    Raises:
+        UsageError: it was removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        raise UsageError("the current folder was removed", hint="cd into one that exists") from None
 
 
 def _key_file(path: Path) -> Path:
