@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Services
 
+UNFINISHED = {"interrupted": "was interrupted", "failed": "has failed"}
+"""The states of runs that could be taken up, in words."""
+
 Start: TypeAlias = "Callable[[Runner[Services], Services], Flight[Services]]"
 
 
@@ -165,9 +168,9 @@ class Drive:
         for row in self._journal.runs():
             other = run_line(row, working=self._home.is_worked_on(row.run_id))
             same = (other.repository, other.cloud) == (mine.repository, mine.cloud)
-            if same and other.state in ("interrupted", "failed") and row.teardown_at is None:
+            if same and other.state in UNFINISHED and row.teardown_at is None:
                 self._terminal.line(
-                    f"note: run {other.run_id} of this repository is {other.state}; "
+                    f"note: run {other.run_id} of this repository {UNFINISHED[other.state]}; "
                     f"to take it up instead: envagent resume {other.run_id}"
                 )
                 return

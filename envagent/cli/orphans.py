@@ -35,7 +35,6 @@ from envagent.errors import (
     OutcomeUnknown,
     RunLocked,
     RunMismatch,
-    UsageError,
 )
 
 PAUSE = 0.5
@@ -194,8 +193,9 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
         views.show_orphans(terminal, document)
         wanted = [one for one in orphans.found if one.found.run_id not in orphans.busy]
         if wanted:
-            if not _agreed(terminal, access, len(wanted), stop.event, again, yes=yes):
-                terminal.line("declined: nothing was removed")
+            question = f"Remove these {len(wanted)}?"
+            free = yes or access.simulated
+            if not (free or approval.removal_agreed(terminal, question, stop.event, command=again)):
                 if as_json:
                     print_document(document)
                 return stop.exit_code if stop.signal is not None else approval.DECLINED
@@ -230,16 +230,3 @@ def _journal(home: Home, stack: contextlib.ExitStack, terminal: Terminal) -> Jou
     except JournalError as error:
         terminal.line(("warning: ", "yellow"), f"{error.message}; going on without it")
         return None
-
-
-def _agreed(
-    terminal: Terminal, access: CloudAccess, count: int, stop: threading.Event, again: str, *, yes: bool
-) -> bool:
-    if yes or access.simulated:
-        return True
-    if not approval.can_ask():
-        raise UsageError(
-            "teardown asks before it removes anything, and nobody is there to answer",
-            hint=f"{again} --yes",
-        )
-    return approval.agreed(terminal, f"Remove these {count}?", stop)

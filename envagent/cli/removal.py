@@ -16,7 +16,7 @@ from envagent.config import Settings
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
-from envagent.errors import EnvagentError, UsageError
+from envagent.errors import EnvagentError
 
 
 class Removal:
@@ -59,15 +59,12 @@ class Removal:
         views.show_existing(self._terminal, document)
         if yes or access.simulated:
             return True
-        if not approval.can_ask():
-            raise UsageError(
-                "teardown asks before it removes anything, and nobody is there to answer",
-                hint=f"envagent teardown {document.run_id} --yes",
-            )
-        if approval.agreed(self._terminal, f"Remove everything of run {document.run_id}?", stop.event):
-            return True
-        self._terminal.line("declined: nothing was removed")
-        return False
+        return approval.removal_agreed(
+            self._terminal,
+            f"Remove everything of run {document.run_id}?",
+            stop.event,
+            command=f"envagent teardown {document.run_id}",
+        )
 
     def _carry_out(
         self, row: RunRecord, access: CloudAccess, output: Output, stop: StopSignals, *, as_json: bool

@@ -101,10 +101,6 @@ class Site:
     images: dict[str, Image]
     hosts: dict[str, Host]
 
-    def network_named(self, name: str) -> Network:
-        """Return the network of that name."""
-        return next(network for network in self.networks.values() if network.name == name)
-
 
 def _data(name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(files("envagent.sandbox").joinpath("data", name).read_text("utf-8"))
