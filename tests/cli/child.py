@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -152,11 +153,21 @@ class OnTerminal(Child):
         return bool(got)
 
 
+def _let_go() -> None:
+    """Let go of the test's files and pipes, but keep their numbers: objects of the test close those when they go."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if number > 2 and number != nothing:
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                os.dup2(nothing, number, inheritable=False)
+
+
 def _become(arguments: Sequence[str]) -> NoReturn:
     """Be the command, in the child; never return into the test."""
     code = 70
     try:
-        os.closerange(3, 1024)  # the test's own files and pipes
+        _let_go()
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["envagent", *arguments]
