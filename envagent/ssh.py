@@ -115,6 +115,8 @@ class Login:
     logged_in: bool
     said: str
     """The client's or the network's own words, for the user (untrusted text)."""
+    provable: bool = True
+    """Whether another try could end better here: not without a client, or with a key that only its owner opens."""
 
 
 def try_login(address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = 22) -> Login:
@@ -127,8 +129,11 @@ def try_login(address: str, user: str, private_key: Path | None, known_hosts: Pa
         return Login(reached=False, logged_in=False, said="no answer")
     if not banner.startswith("SSH-"):
         return Login(reached=False, logged_in=False, said="something else than SSH answers")
-    if private_key is None or shutil.which("ssh") is None:
-        return Login(reached=True, logged_in=False, said="SSH answers; no login was tried")
+    if private_key is None:
+        return Login(reached=True, logged_in=False, said="the private key is not here", provable=False)
+    if shutil.which("ssh") is None:
+        return Login(reached=True, logged_in=False, said="there is no ssh client here", provable=False)
+    locked = _is_locked(private_key)
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(CONNECT_SECONDS),
@@ -147,12 +152,27 @@ def try_login(address: str, user: str, private_key: Path | None, known_hosts: Pa
             capture_output=True,
             timeout=3 * CONNECT_SECONDS,
             check=False,
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/")},
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": os.environ.get("HOME", "/"),
+                **({"SSH_AUTH_SOCK": os.environ.get("SSH_AUTH_SOCK", "")} if locked else {}),
+            },
         )
     except subprocess.TimeoutExpired:
         return Login(reached=True, logged_in=False, said="the login took too long")
+    if locked and done.returncode != 0:
+        said = "the private key needs its passphrase, and no agent has it"
+        return Login(reached=True, logged_in=False, said=said, provable=False)
     said = done.stderr.decode(errors="replace").strip()[-300:]
     return Login(reached=True, logged_in=done.returncode == 0, said=said or "logged in")
+
+
+def _is_locked(private_key: Path) -> bool:
+    try:
+        public_key_of(private_key)
+    except ConfigurationError:
+        return True
+    return False
 
 
 def command_line(address: str, user: str, private_key: Path | None) -> str:

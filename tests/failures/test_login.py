@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncssh
 import pytest
 
 from envagent import ssh
+from envagent.config import Settings, SshSettings
+from envagent.engine.clock import SystemClock
+from envagent.engine.context import Context
+from envagent.engine.intents import Ledger
+from envagent.engine.run import Holdings
+from envagent.engine.tables import StageRecord
+from envagent.steps.services import Services
+from envagent.steps.verify import Verify
 from tests.failures.conftest import Shell
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh client here")
@@ -85,6 +98,78 @@ def test_a_wrong_key_or_user_is_reached_and_refused(node: Node, tmp_path: Path) 
     assert (login.reached, login.logged_in) == (True, False)
     assert "denied" in login.said.lower()
     assert node.logins == []
+
+
+def locked_key(folder: Path) -> Path:
+    """Make a key with a passphrase, and beside it its public half and an open copy."""
+    path = folder / "locked"
+    ssh.create_private_key(path)
+    path.with_suffix(".pub").write_text(ssh.public_key_of(path))
+    path.with_suffix(".open").write_bytes(path.read_bytes())
+    path.with_suffix(".open").chmod(0o600)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(path)], check=True)
+    return path
+
+
+def test_a_key_with_a_passphrase_proves_nothing_and_is_not_tried_for_ever(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    node.any_key = True
+    login = ssh.try_login("127.0.0.1", "cc", locked_key(tmp_path), tmp_path / "known_hosts", node.port)
+    assert (login.reached, login.logged_in, login.provable) == (True, False, False)
+    assert "passphrase" in login.said
+
+
+def test_an_agent_opens_a_key_with_a_passphrase(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = locked_key(tmp_path)
+    node.authorized.add(key.with_suffix(".pub").read_text())
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")], stdout=subprocess.DEVNULL)
+    try:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        while not (tmp_path / "agent").exists():
+            time.sleep(0.01)
+        subprocess.run(["ssh-add", "-q", str(key.with_suffix(".open"))], check=True)
+        login = ssh.try_login("127.0.0.1", "cc", key, tmp_path / "known_hosts", node.port)
+    finally:
+        agent.terminate()
+        agent.wait()
+    assert login.logged_in, login.said
+
+
+def test_without_an_ssh_client_nothing_is_proved(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh.create_private_key(tmp_path / "key")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    login = ssh.try_login("127.0.0.1", "cc", tmp_path / "key", tmp_path / "known_hosts", node.port)
+    assert (login.reached, login.logged_in, login.provable) == (True, False, False)
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback's, as a real server has one; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("198.51.100.1", 9))
+        except OSError:
+            pytest.skip("this machine has loopback alone")
+        return str(one.getsockname()[0])
+
+
+def test_a_login_that_cannot_be_proved_here_does_not_fail_the_run(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    settings = Settings(ssh=SshSettings(port=node.port))
+    services = Services(settings, run_folder=tmp_path, key_folder=tmp_path, connect=None, advise=None)  # type: ignore[arg-type]
+    row = StageRecord(run_id="r", step="verify", stage="check", position=0)
+    run = SimpleNamespace(run_id="r", stages={"verify.check": row}, holdings=Holdings("r"))
+    warnings: list[str] = []
+    ledger = Ledger(
+        None, run.holdings, SystemClock(), timedelta(), "verify.check", 1,  # type: ignore[arg-type]
+        lambda line: warnings.append(line.message), lambda: None,
+    )  # fmt: skip
+    context: Context[Services] = Context(services, run, "verify.check", SystemClock(), ledger, lambda: False)  # type: ignore[arg-type]
+    assert Verify()._log_in(context, own_address(), "cc", locked_key(tmp_path)) is False
+    assert "passphrase" in warnings[0]
 
 
 def test_nobody_there(tmp_path: Path) -> None:
