@@ -163,8 +163,8 @@ def load(**flags: Any) -> Settings:
 
     from dotenv import load_dotenv
 
-    load_dotenv(Path(".env"))
     try:
+        load_dotenv(Path(".env"))
         settings = Settings(**flags)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"a configuration file is not valid TOML: {error}", hint=_files()) from None

@@ -8,6 +8,7 @@ and nothing is removed that was not listed when the user agreed.
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import threading
 from collections.abc import Sequence
@@ -181,9 +182,19 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
         UsageError: somebody would have to be asked, and nobody is there.
         LeftoversExist: something is still there; it is named with its id.
     """
-    terminal = err()
     access = reach(chosen_cloud(settings), settings)
     again = "envagent teardown --orphans" + ("" if access.name is None else f" --cloud {shlex.quote(access.name)}")
+    try:
+        return _carry_out(home, access, again, yes=yes, as_json=as_json)
+    except EnvagentError as error:
+        # A hint of the cloud's may speak of resuming a run: there is none here, or its teardown has begun.
+        error.hint = re.sub(r"envagent resume \w+", again, error.hint)
+        raise
+
+
+def _carry_out(home: Home, access: CloudAccess, again: str, *, yes: bool, as_json: bool) -> int:
+    """Do it; `again` is the command that does it once more."""
+    terminal = err()
     with contextlib.ExitStack() as stack:
         journal = _journal(home, stack, terminal)
         stop = stack.enter_context(StopSignals(lambda: terminal.line("stopping after the current call"), lambda: None))

@@ -132,6 +132,9 @@ def test_an_unusable_configuration_is_2(cli: Cli, monkeypatch: pytest.MonkeyPatc
         assert ended.code == 2
         assert said in ended.err
         assert ended.document["error"]["type"] == "ConfigurationError"
+    (cli.work / "envagent.toml").unlink()
+    (cli.work / ".env").write_bytes(b"ENVAGENT_CLOUD=\xff")
+    assert cli("status").code == 2
 
 
 def test_a_home_that_cannot_be_made_is_2(cli: Cli, monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:

@@ -192,6 +192,18 @@ def test_orphans_that_stay_are_named(
     assert cli("teardown", "--orphans", "--cloud", "sandbox").code == 0
 
 
+def test_what_keeps_orphans_from_being_found_sends_nobody_to_a_run(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clouds = tmp_path / "clouds.yaml"
+    auth = "{auth_url: 'http://127.0.0.1:9/v3', username: u, password: p, user_domain_id: d, project_id: x}"
+    clouds.write_text(f"clouds:\n  away:\n    auth: {auth}\n")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+    ended = cli("teardown", "--orphans", "--cloud", "away", "--json")
+    assert ended.code == 7
+    assert ended.document["error"]["hint"].endswith("envagent teardown --orphans --cloud away")
+
+
 def test_orphans_on_a_real_cloud_ask(cli: Cli, repository: Path, real_cloud: str) -> None:
     cli("run", str(repository), "--cloud", real_cloud)
     refused = cli("teardown", "--orphans", "--cloud", real_cloud)
