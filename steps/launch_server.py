@@ -32,7 +32,7 @@ class LaunchedServer(Output):
 
 
 class LaunchServer(Step):
-    """Launch one server into the reservation; one that ends in ERROR is removed and tried once more.
+    """Launch one server into the reservation; one that ends in ERROR is removed, and another is tried.
 
     Reads: Nova's flavors.
     Creates: one server.

@@ -19,7 +19,7 @@ class AvailableImages(Output):
 
 
 class ImageCandidates(Output):
-    """Three to five images, best first."""
+    """Up to five images, best first; one alone where the user names it."""
 
     images: tuple[Image, ...]
 

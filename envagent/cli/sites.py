@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from envagent.steps.request import RunRequest
 
 SANDBOX_SITES = ("sandbox-uc", "sandbox-tacc")
-USUAL_HOURS = 24
 
 
 def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> CloudAccess:
@@ -23,6 +22,7 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
         RepositoryRefused: the repository cannot be read.
         NothingSuitable: no site has what is needed.
     """
+    from envagent.advice.duration import DEFAULT_HOURS
     from envagent.repository.analysis import analyze
     from envagent.repository.fetch import fetch
     from envagent.steps.survey import ask_all
@@ -31,7 +31,7 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
     accesses = {name: reach(name, settings) for name in _names(request.cloud)}
     clouds = {name: access.connect() for name, access in accesses.items()}
     try:
-        hours = request.hours or settings.lease.hours or USUAL_HOURS
+        hours = request.hours or settings.lease.hours or DEFAULT_HOURS
         chosen, offers = ask_all(clouds, analysis, request, datetime.now(UTC), hours)
     finally:
         for cloud in clouds.values():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from envagent.cloud.answer import Answer
-from envagent.cloud.rules import RULES
+from envagent.cloud.rules import HELP_DESK, RULES
 from envagent.errors import (
     AuthenticationError,
     BadRequest,
@@ -26,7 +26,6 @@ from envagent.errors import (
 _READS = frozenset({"GET", "HEAD"})
 _LOOK = "envagent resume RUN_ID looks first"
 _LATER = "wait, then: envagent resume RUN_ID"
-_HELP_DESK = "ask the site's help desk, with the request id and the project's name"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ _STATUS: dict[int, _Status] = {
     400: _Status(
         BadRequest,
         "the service calls the request wrong",
-        "please report this, with the output of: envagent status last --json",
+        EnvagentError.default_hint,
     ),
     401: _Status(AuthenticationError, "the service does not accept the login, nor a fresh one"),
     403: _Status(Forbidden, "the service says that these credentials may not"),
@@ -74,8 +73,8 @@ def refused(answer: Answer, doing: str) -> EnvagentError:
         return _error(CloudUnreachable, answer, doing, f"the service fails at present (HTTP {answer.status})", None)
     if answer.status < 400:
         meaning = f"the service catalog's address leads elsewhere (HTTP {answer.status})"
-        return _error(BadRequest, answer, doing, meaning, _HELP_DESK)
-    known = _STATUS.get(answer.status) or _Status(BadRequest, f"the service refused (HTTP {answer.status})", _HELP_DESK)
+        return _error(BadRequest, answer, doing, meaning, HELP_DESK)
+    known = _STATUS.get(answer.status) or _Status(BadRequest, f"the service refused (HTTP {answer.status})", HELP_DESK)
     return _error(known.error, answer, doing, known.meaning, known.hint)
 
 
@@ -98,7 +97,7 @@ def unusable(doing: str, *, write: bool, problem: str) -> CloudError:
     if write:
         message = f"cannot tell whether it happened: {doing}: the answer is unreadable ({problem})"
         return OutcomeUnknown(message, hint=_LOOK)
-    return CloudError(f"cannot {doing}: the answer is unreadable ({problem})", hint=_HELP_DESK)
+    return CloudError(f"cannot {doing}: the answer is unreadable ({problem})", hint=HELP_DESK)
 
 
 def _error(error: type[EnvagentError], answer: Answer, doing: str, meaning: str, hint: str | None) -> EnvagentError:

@@ -23,8 +23,8 @@ from envagent.errors import (
     QuotaExceeded,
 )
 
-_REPORT = "please report this, with the output of: envagent status last --json"
-_HELP_DESK = "ask the site's help desk, with the request id and the project's name"
+_REPORT = EnvagentError.default_hint
+HELP_DESK = "ask the site's help desk, with the request id and the project's name"
 _ROLES = "an application credential needs the roles member and reader; otherwise ask the project's PI"
 _UNRESTRICTED = (
     "envagent resume RUN_ID looks first; if it stays with an application credential, it must be unrestricted"
@@ -136,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         r"BlazarDBNotFound|ExtraCapability was not found",
         BadRequest,
         "the site's hosts do not have a property that the request filters by",
-        _HELP_DESK,
+        HELP_DESK,
         _BLAZAR,
         (404, 500),
     ),

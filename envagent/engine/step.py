@@ -76,7 +76,7 @@ class Stage:
 
     @property
     def key(self) -> str:
-        """The stage's full name, such as `reserve_hardware.create_lease`."""
+        """The stage's full name, such as `reserve_hardware.reserve`."""
         return f"{self.step}.{self.name}"
 
 
