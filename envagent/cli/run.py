@@ -31,9 +31,11 @@ def run(
     hours: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease instead of deciding.")
     ] = None,
-    key_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the keypair in the cloud.")] = None,
+    key_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Keypair in the cloud; made when it is not there.")
+    ] = None,
     public_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Public key file to register under that name.")
+        Path | None, typer.Option(metavar="FILE", help="Public key file to register. Default: the run makes a key.")
     ] = None,
     network: Annotated[str | None, typer.Option(metavar="NAME", help="Network (name or id) for the server.")] = None,
     server_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the server.")] = None,

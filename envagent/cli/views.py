@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import zip_longest
 
 from pydantic import JsonValue
 
@@ -23,13 +22,11 @@ from envagent.cli.documents import (
     RunLine,
     StepPart,
 )
+from envagent.cli.layout import STATE_STYLES, show_field, show_table
 from envagent.cli.summary import needs
 from envagent.cli.terminal import Terminal
-from envagent.cli.text import printable
 
 MOST_ALTERNATIVES = 5
-LEAST_ROOM = 12
-"""Columns; into less than that nobody reads prose."""
 
 FOR = {
     "resume": "goes on where it stopped",
@@ -37,67 +34,6 @@ FOR = {
     "status": "shows every step, decision and resource",
 }
 """What each of the commands that follow a run is for."""
-
-STATE_STYLES = {
-    "succeeded": "green",
-    "present": "green",
-    "failed": "red",
-    "unknown": "red",
-    "interrupted": "yellow",
-    "waiting": "yellow",
-    "removing": "yellow",
-    "running": "cyan",
-    "pending": "dim",
-    "torn_down": "dim",
-    "absent": "dim",
-}
-
-
-def show_table(terminal: Terminal, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
-    """Print cells in columns; prose in the last one goes on below itself.
-
-    A line may be longer than the terminal all the same: ids must never be cut, they are copied.
-    """
-    from rich.cells import cell_len
-
-    filled = [[printable(cell) for cell in row] for row in rows]
-    headings = [list(head)] if head else []
-    columns = zip_longest(*headings, *filled, fillvalue="")
-    widths = [max(cell_len(cell) for cell in column) for column in columns]
-    before_last = indent + sum(width + 2 for width in widths[:-1])
-
-    def padded(row: list[str]) -> Iterable[str]:
-        end = max((number for number, cell in enumerate(row) if cell), default=-1)
-        for number, cell in enumerate(row[: end + 1]):
-            yield cell if number == end else cell + " " * (widths[number] - cell_len(cell) + 2)
-
-    for row in headings:
-        terminal.line(" " * indent, *((cell, "dim") for cell in padded(row)))
-    for row in filled:
-        styles = [STATE_STYLES.get(cell, "") for cell in row]
-        first, *more = _wrapped(terminal, row[-1], before_last)
-        terminal.line(" " * indent, *zip(padded([*row[:-1], first]), styles, strict=False))
-        for line in more:
-            terminal.line(" " * before_last, line)
-
-
-def _wrapped(terminal: Terminal, prose: str, begin: int) -> list[str]:
-    """Break prose that begins in a column into what fits beside it: between words, and only for who watches."""
-    import textwrap
-
-    room = None if terminal.width is None else terminal.width - begin
-    if room is None or room < LEAST_ROOM:
-        return [prose]
-    return textwrap.wrap(prose, room, break_long_words=False, break_on_hyphens=False) or [""]
-
-
-def _field(terminal: Terminal, name: str, prose: str) -> None:
-    """Print a named text; it goes on below itself."""
-    label = f"  {name:<13}"
-    first, *more = _wrapped(terminal, printable(prose), len(label))
-    terminal.line(label, first)
-    for line in more:
-        terminal.line(" " * len(label), line)
 
 
 def show_result(terminal: Terminal, run: RunDocument) -> None:
@@ -135,17 +71,17 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
     terminal.line(("plan", "bold"))
     for one in decisions:
         if one.name == "requirements" and isinstance(one.value, dict):
-            _field(terminal, "needs", needs(one.value))
-            _field(terminal, "", one.reason)
+            show_field(terminal, "needs", needs(one.value))
+            show_field(terminal, "", one.reason)
     terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
-    _field(terminal, "", first.why)
+    show_field(terminal, "", first.why)
     begin = times.parsed(plan.start) or times.now()
-    _field(terminal, "lease", f"{plan.hours} h ({plan.hours_reason})")
+    show_field(terminal, "lease", f"{plan.hours} h ({plan.hours_reason})")
     starts = "now" if plan.start is None else times.both(begin)
     terminal.line(f"  from         {starts}")
     terminal.line(f"  until        {times.both(times.after_hours(begin, plan.hours))}")
-    terminal.line(
-        f"  costs        {plan.service_units:g} SU at most ({first.su_per_hour:g} SU/h); less when removed early"
+    show_field(
+        terminal, "costs", f"{plan.service_units:g} SU at most ({first.su_per_hour:g} SU/h); less when removed early"
     )
     images = [
         str(name)
@@ -154,11 +90,11 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
         for name in one.value
     ]
     if images:
-        _field(terminal, "images", ", ".join(images))
+        show_field(terminal, "images", ", ".join(images))
     if others:
         names = ", ".join(f"{one.node_type}{_free(one.free_now, one.total)}" for one in others[:MOST_ALTERNATIVES])
         more = "" if len(others) <= MOST_ALTERNATIVES else f" and {len(others) - MOST_ALTERNATIVES} more"
-        _field(terminal, "if refused", f"{names}{more}")
+        show_field(terminal, "if refused", f"{names}{more}")
 
 
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
