@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from envagent.cli.clouds import CloudAccess, is_sandbox, reach
 from envagent.cli.terminal import Terminal
 from envagent.config import Settings
+from envagent.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from envagent.cloud.port import Cloud
     from envagent.steps.request import RunRequest
 
 SANDBOX_SITES = ("sandbox-uc", "sandbox-tacc")
@@ -29,7 +31,12 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
 
     analysis = analyze(fetch(request.repository, ref=request.ref))
     accesses = {name: reach(name, settings) for name in _names(request.cloud)}
-    clouds = {name: access.connect() for name, access in accesses.items()}
+    clouds: dict[str, Cloud] = {}
+    for name, access in accesses.items():
+        try:
+            clouds[name] = access.connect()
+        except ConfigurationError as error:  # one entry that cannot be used is no reason not to ask the others
+            terminal.line(f"site {name} (not asked): {error.message}")
     try:
         hours = request.hours or settings.lease.hours or DEFAULT_HOURS
         chosen, offers = ask_all(clouds, analysis, request, datetime.now(UTC), hours)

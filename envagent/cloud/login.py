@@ -60,7 +60,8 @@ def cloud_names() -> tuple[str, ...]:
         ConfigurationError: the file cannot be read.
     """
     try:
-        return tuple(OpenStackConfig(load_envvars=False).get_cloud_names())
+        config = OpenStackConfig()  # with OS_*, for OS_CLIENT_CONFIG_FILE
+        return tuple(name for name in config.get_cloud_names() if name not in (config.envvar_key, "defaults"))
     except (sdk_errors.SDKException, yaml.YAMLError, OSError) as error:
         raise ConfigurationError(f"clouds.yaml cannot be read: {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -216,3 +217,14 @@ def test_a_journal_of_a_newer_version_is_left_alone(cli: Cli, tmp_path: Path, mo
     ended = cli("status", "--json")
     assert ended.code == 10
     assert "newer" in ended.document["error"]["message"]
+
+
+def test_any_site_is_asked_but_the_one_that_cannot_be_used(cli: Cli, repository: Path, real_cloud: str) -> None:
+    """The names come from the file that OS_CLIENT_CONFIG_FILE names, too."""
+    clouds = Path(os.environ["OS_CLIENT_CONFIG_FILE"])
+    half = "  half: {auth_type: v3applicationcredential, auth: {auth_url: 'http://127.0.0.1:9/v3'}, region_name: X}"
+    clouds.write_text(clouds.read_text().replace("clouds:\n", f"clouds:\n{half}\n", 1))
+    ended = cli("run", str(repository), "--site", "any", "--json")
+    assert ended.code == 0, ended.err
+    assert "site half (not asked): the credentials say too little" in ended.err
+    assert cli("teardown", ended.document["run_id"], "--yes").code == 0
