@@ -50,6 +50,7 @@ _LEAST_STATED = one_of(
     r"\b(?:requires?|needs?)\b[^.;]{0,20}\bat least\b",
     r"\bat least\b[^.;]{0,40}\b(?:is|are) (?:needed|required)\b",
     r"\bminimum\b[^.;]{0,30}\brequirements?\b[^.;]{0,30}\bis\b",
+    r"\bminimum of [^.;]{0,30}\b(?:is|are) (?:recommended|needed|required)\b",
 )
 # A machine that figures were taken or weights were made on.
 _MEASUREMENT = one_of(
@@ -64,7 +65,9 @@ _SHARED = 0.15
 _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 # What it takes is what it needs.
 _TAKES = one_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
-_FOOTPRINT = one_of(r"\b(?:memory|ram) (?:footprint|consumption|usage|use)\b[^.;\d]{0,30}$")
+_FOOTPRINT = one_of(r"\b(?:memory|ram) (?:foot ?print|consumption|usage|use)\b[^.;\d]{0,40}$")
+# A machine told by its processor is one that it ran on.
+_MACHINE = one_of(r"\b(?:xeon|epyc|ryzen|core i[3579])\b")
 _TIMES = one_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b")
 _CORES = one_of(
@@ -161,7 +164,11 @@ def _own_stance(what: What, before: str, stance: Stance) -> Stance:
     if at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before):
         return "mentioned"
     own = _nearer(before, stance)
-    if what == "ram" and own == "mentioned" and _FOOTPRINT.search(before):
+    if (
+        what == "ram"
+        and own == "mentioned"
+        and (_MACHINE.search(before) or _FOOTPRINT.search(before) or _TAKES.search(before))
+    ):
         return "tested"
     return "minimum" if what == "vram" and own != "recommended" and _TAKES.search(before) else own
 

@@ -25,13 +25,18 @@ _REQUIREMENTS = one_of(
     r"требовани",
     r"需求|要求|环境|依赖|配置|環境|要件|必要|요구",
 )
+_NEWS = r"\b(?:news|change.?log|release|what'?s new|updates?\b|history|blog|press\b|talks|roadmap|todo)"
 _ASIDE = one_of(
-    r"news|change.?log|release|what'?s new|updates?\b|history|blog|press|talks|roadmap|todo",
-    r"citation|citing|cite|acknowledg|reference|publication|paper|licen[cs]e|credits",
-    r"related|contribut|sponsor|community|ecosystem|projects using|trusted by|adopters|about us|team",
+    _NEWS,
+    r"citation|\bciting|\bcite|acknowledg|publication|paper|licen[cs]e|credits",
+    # Not the genome that reads are compared with.
+    r"\breferences?\b(?! (?:annotation|assembl|bundle|data|file|genome|index|panel|sequence|set|transcript))",
+    r"\brelated|contribut|sponsor|community|ecosystem|projects using|trusted by|adopters|about us|team",
     r"leaderboard|results?\b|performance|benchmarks?\b|comparison",
     r"faq|troubleshoot|known issues",
 )
+_IS_NEWS = one_of(_NEWS)
+_STATED = one_of(r"\b(?:requirements|prerequisites)\b")
 _ALTERNATIVE = one_of(
     r"optional|alternative|advanced|experimental|extra|low.?(?:memory|vram)|colab",
     r"\bcpu\b|\bmps\b|\bwsl\b",
@@ -128,7 +133,7 @@ def document_weight(path: str) -> float:
         return 0.15 if depth else 0.3
     if depth == 0:
         return 1.0
-    if re.match(r"docs?/|documentation/|book/|\.github/", path.lower()) and depth <= 3:
+    if re.match(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/", path.lower()) and depth <= 3:
         if re.search(r"install|require|hardware|manual|start|setup|build|prerequisite", name):
             return 0.8
         return 0.4 if depth <= 2 else 0.2
@@ -163,7 +168,16 @@ def _section(path: str, headings: tuple[str, ...]) -> tuple[float, bool, bool, b
     used = required and re.search(r"\b(?:used|paper|our)\b", trail) is not None
     # Where the title is a picture, the first heading is a section's.
     untitled = len(headings) > 0 and _ASIDE.fullmatch(headings[0]) is not None
-    aside = used or untitled or any(_ASIDE.search(h) and not _REQUIREMENTS.search(h) for h in inner)
+    # Requirements that stand below news, where sections begin anew without saying so, are no news.
+    stated = max((n for n, h in enumerate(inner) if _STATED.search(h)), default=0)
+    aside = (
+        used
+        or untitled
+        or any(
+            _ASIDE.search(h) and not _REQUIREMENTS.search(h) and not (n < stated and _IS_NEWS.search(h))
+            for n, h in enumerate(inner)
+        )
+    )
     return document_weight(path), required and not used, aside, any(_is_alternative(h) for h in inner)
 
 

@@ -25,7 +25,7 @@ _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
         one_of(
             _BEHIND + r"(?:gpu|video|graphics?|device|on-?board|vram|v-ram|v-?memory|cuda|card)(?:s|'s)?\b"
             r"(?! (?:server|node|machine|cluster))",
-            _BEHIND + "显存",
+            _BEHIND + r"(?:显存|内存\s?的\s?(?:gpu|显卡))",
         ),
     ),
     (
@@ -52,8 +52,9 @@ _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
         "vram",
         one_of(
-            r"(?:vram|v-?memory|(?:gpu|video|graphics?|device|cuda) (?:memory|ram|메모리)|显存|"
-            r"\bgpus? (?:with|having|whose) (?:a |its )?(?:memory|ram))" + _BEFORE
+            r"(?:vram|v-?memory|(?:gpu|video|graphics?|device|cuda) (?:memory|ram|메모리)|显存|(?:gpu|显卡)\s?内存|"
+            r"\bgpus? (?:with|having|whose) (?:a |its )?(?:memory|ram))" + _BEFORE,
+            r"\b(?:gpu memory|vram)\b[^.;:,\d]{0,25}\s[~≈]?$",
         ),
     ),
     ("disk", one_of(r"(?:disk(?: space)?|storage|ssd|hdd|hard drive|free space|磁盘|硬盘)" + _BEFORE)),
@@ -61,7 +62,8 @@ _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
         "ram",
         one_of(
             r"(?:\bram|(?<!shared )(?<!flash )(?<!persistent )\bmemory|\bdram|内存|メモリー?|(?<!gpu )메모리|"
-            r"m[ée]moire)" + _BEFORE
+            r"m[ée]moire)" + _BEFORE,
+            r"(?<!gpu )\b(?:memory|ram) (?:foot ?print|consumption|usage|use)\b[^.;:\d]{0,40}\s[~≈]?$",
         ),
     ),
 )
@@ -83,10 +85,11 @@ _CONTENT = one_of(
     r"text|logs?\b|of traffic|corpus|index\b)"
 )
 _GPU_MEMORY = one_of(
-    r"\b(?:gpu|video|graphics?) (?:memory|ram)\b|\bv-?(?:ram|memory)\b|显存|\bgpus?\b[^.:]{0,20}[:：]\s*$"
+    r"\b(?:gpu|video|graphics?) (?:memory|ram|requirements?)\b|\bv-?(?:ram|memory)\b|显存|\bgpus?\b[^.:]{0,20}[:：]\s*$"
 )
 _NO_MEMORY = one_of(r"size|download|disk|param|weight|file|link|time|speed")
 _SPEED = one_of(r"\d ?(?:iters?|its?|steps?)/s|\d ?s/(?:it|step)")
+_CARD = one_of(r"\b(?:rtx|gtx|geforce|tesla|[ahv]100)\b")
 _SAVING = one_of(r"\b(?:enough|sav(?:e|es|ing)|reduc\w+|less|lower\w*|limited|out of)\b")
 _MODEL_SIZE = re.compile(r"\d{1,3}(?:\.\d)?B", re.IGNORECASE)
 _HARDWARE = one_of(r"hardware|\bgpus?\b|memory")
@@ -109,7 +112,7 @@ def measured(text: str, start: int, end: int) -> What | None:
         return None
     for what, pattern in _LEFT:
         if pattern.search(left):
-            return what
+            return "vram" if what == "ram" and _FEW_BITS.search(text) and not _CPU.search(text) else what
     return "vram" if _GPU_LEFT.search(left) or _GPU_RIGHT.match(right) else None
 
 
@@ -124,7 +127,7 @@ def of_column(column: str, cells: list[str], around: str) -> What | None:
     what = _named(column) or _named(cells[0])
     if what == "ram" and not _CPU.search(column):
         # Memory beside speeds, on a row for a GPU, or under words about one.
-        of_gpu = any(cell.strip().lower() == "gpu" or _SPEED.search(cell) for cell in cells)
+        of_gpu = any(cell.strip().lower() == "gpu" or _SPEED.search(cell) or _CARD.search(cell) for cell in cells)
         return "vram" if of_gpu or _GPU_MEMORY.search(around) else "ram"
     if what is None and _GPU_MEMORY.search(around) and not _NO_MEMORY.search(column):
         return "vram"

@@ -144,6 +144,15 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("Each should have one core (e.g., a Xeon), 16GB DRAM.", [("ram", 16, "recommended")]),
         ("The index's memory footprint is down to ~10GB.", [("ram", 10, "tested")]),
         ("It needs 8 GPUs with 640 GB of GPU memory in total.", [("vram", 80, "minimum"), ("gpus", 8, "minimum")]),
+        ("Its memory footprint is typically around 3.2 GB.", [("ram", 3.2, "tested")]),
+        ("It only takes ~15GB of RAM for all of them.", [("ram", 15, "tested")]),
+        ("Two Intel Xeon Gold 6230, 192 GB DRAM", [("ram", 192, "tested")]),
+        ("A node of GPUs, each with GPU memory larger than 60GB", [("vram", 60, "mentioned")]),
+        ("In int4 its memory usage is 16GB.", [("vram", 16, "mentioned")]),
+        ("| Model | Memory | Device |\n|--|--|--|\n| 5B | 11 GB | RTX 3090 |", [("vram", 11, "minimum")]),
+        ("GPU requirements are:\n\n| Way | 19B |\n|--|--|\n| plain | 42GB |", [("vram", 42, "minimum")]),
+        ("建议使用 80GB 内存的 GPU。", [("vram", 80, "recommended")]),
+        ("# It\n\n## FAQ\n\nA minimum of 8GB of RAM is recommended.", [("ram", 8, "minimum")]),
         # Words of other languages, some of which stand without spaces.
         ("# It\n\n## Configuration requise\n\nUn serveur avec 48 Go de mémoire vive.", [("ram", 48, "minimum")]),
         ("至少需要24GB显存,内存不少于64G。", [("vram", 24, "minimum"), ("ram", 64, "minimum")]),
@@ -232,6 +241,17 @@ def test_pins_that_a_document_lists_are_packages(line: str) -> None:
 def test_a_picture_for_a_title_leaves_sections_sections() -> None:
     (sign,) = facts_of("README.md", "![it](x.png)\n\n## Benchmarks\n\nTested on Ubuntu 20.04.\n").systems
     assert sign.weight < 0.6
+
+
+def test_what_headings_are_an_aside() -> None:
+    def weight(*headings: str) -> float:
+        text = "# It\n\n" + "".join(f"{'#' * (n + 2)} {words}\n\n" for n, words in enumerate(headings))
+        return facts_of("README.md", f"{text}It has 16 GB of RAM.\n").amounts[0].weight
+
+    assert weight("News") == weight("References") == weight("Press") < weight("Words")
+    assert weight("Expression of genes") == weight("A reference annotation") == weight("Words")
+    assert weight("What's new", "System requirements") == weight("Words"), "what requirements stand below"
+    assert weight("Results", "Requirements") < weight("Words")
 
 
 def test_a_python_that_is_not_supported_is_none() -> None:
