@@ -38,7 +38,8 @@ _THING_SIZE = one_of(
     r"\b(?:is|of|takes?|needs?|requires?)\b[^.;\d]{0,20}$"
 )
 _AT_MOST = one_of(
-    r"(?:less than|at most|under|no more than|below|<|maximum|max\.?|(?<!require )(?<!requires )(?<!needs )only)\s*$"
+    r"(?:(?<!\bno )(?<!\bnot )less than|"
+    r"at most|under|no more than|below|<|maximum|max\.?|(?<!require )(?<!requires )(?<!needs )only)\s*$"
 )
 _FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;)]{0,40}$")
 # Said of one way to run it, of a machine that one may happen to have, or where no GPU will do too.
@@ -66,10 +67,10 @@ _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 # What it takes is what it needs.
 _TAKES = one_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
 _FOOTPRINT = one_of(r"\b(?:memory|ram) (?:foot ?print|consumption|usage|use)\b[^.;\d]{0,40}$")
-# A machine told by its processor is one that it ran on.
-_MACHINE = one_of(r"\b(?:xeon|epyc|ryzen|core i[3579])\b")
+# A machine told by its processor or its system is one that it ran on.
+_MACHINE = one_of(r"\b(?:xeon|epyc|ryzen|core i[3579]|ubuntu|\d{1,3}[- ](?:cores?|v?cpus))\b")
 _TIMES = one_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
-_ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b")
+_ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b|\ball (?:that )?(?:it takes|it needs|you need)\b")
 _CORES = one_of(
     r"(?<![\w.-])(\d{1,3})\+?[\s-]*"
     r"(?:or more |(?!(?:[kmgt]i?b?|gigabytes?|or|and|of|to|for|on|in|per|with|via)\b)\w+[\s-]){0,2}?"
@@ -81,6 +82,8 @@ _GPU_COUNT = one_of(
     r"mi\d{3}x?s?\b)"
 )
 _SUM = one_of(r"\b(?:in )?total\b", r"\b(?:combined|aggregate|altogether|overall)\b")
+_UNIT = one_of(r"(?:[(\[（]|\bin |, ?|/ ?)([GMT]i?B)\b")
+_BARE = re.compile(r"[~≈<>]?\s?\d{1,5}(?:\.\d+)?\+?")
 _PARAMETERS = one_of(
     r"(?<![\w.])(?:[A-Za-z][\w.]*-)?(\d{1,3}(?:\.\d)?)b(?:-\w+)?(?:[- ](?:model|param|chat|instruct|base|parameter))"
 )
@@ -178,6 +181,9 @@ def _row(sentence: Sentence, text: str, stance: Stance, weight: float, spot: Spo
     cells = row.split("|")
     around = f"{sentence.heading} {sentence.lead}"
     for column, cell in zip(head.split("|"), cells, strict=False):
+        if (unit := _UNIT.search(column)) and _BARE.fullmatch(cell.strip()):
+            # `GPU memory (GB)` above `26.0`.
+            cell = f"{cell.strip()} {unit[1]}"
         sizes = [(to_gigabytes(f["number"], f["unit"]), f) for f in QUANTITY.finditer(cell)]
         if not sizes:
             continue

@@ -64,7 +64,8 @@ _REDUCED = one_of(
 
 NEED = one_of(
     r"\b(?:requires?|required|requirements?|requiring|needs?|needed|must|necessary|mandatory|compulsory)\b",
-    r"\b(?:minimum|at least|prerequisites?|assumes?|assumed|depends? on|relies on|rely on|expects?)\b",
+    r"\b(?:minimum|at least|not? (?:less|fewer) than|prerequisites?|assumes?|assumed|"
+    r"depends? on|relies on|rely on|expects?)\b",
     r"\bonly (?:works?|runs?|supports?|tested|available|compatible)\b",
     r"\byou(?:'ll| will) (?:want|need)\b",
     r"\b(?:au moins|requise?|nécessaire|mindestens|benötigt|se requiere)\b",

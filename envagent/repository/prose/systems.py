@@ -22,7 +22,8 @@ _NEWER_WORDS = (
     r"and (?:newer|later|above|up|higher|greater|onwards?)"
 )
 _UBUNTU = one_of(
-    r"\bx?ubuntu(?![a-z])[\s_-]*(?:linux|server|lts|version|desktop|release)?[\s:(>=≥]*"
+    r"\bx?ubuntu(?![a-z])[\s_-]*(?:linux|server|lts|version|desktop|release|"
+    r"(?:x86[-_]|x|amd)?64(?:[- ]?bits?)?)?[\s:(>=≥]*"
     r"(?P<list>\d\d(?:\.\d\d)?(?:\.\d)?(?:\s*lts)?"
     rf"(?:{_AND}(?:ubuntu\s*)?\d\d\.\d\d(?:\.\d)?(?:\s*lts)?)*)"
 )

@@ -148,9 +148,14 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("It only takes ~15GB of RAM for all of them.", [("ram", 15, "tested")]),
         ("Two Intel Xeon Gold 6230, 192 GB DRAM", [("ram", 192, "tested")]),
         ("A node of GPUs, each with GPU memory larger than 60GB", [("vram", 60, "mentioned")]),
+        ("Ubuntu 22.04, 32 GB RAM", [("ram", 32, "tested")]),
+        ("A server with no less than 128 GB of DRAM.", [("ram", 128, "minimum")]),
+        ("A server with less than 128 GB of DRAM.", [("ram", 128, "mentioned")]),
+        ("16 GB of memory is all it takes.", [("ram", 16, "minimum")]),
         ("In int4 its memory usage is 16GB.", [("vram", 16, "mentioned")]),
         ("| Model | Memory | Device |\n|--|--|--|\n| 5B | 11 GB | RTX 3090 |", [("vram", 11, "minimum")]),
         ("GPU requirements are:\n\n| Way | 19B |\n|--|--|\n| plain | 42GB |", [("vram", 42, "minimum")]),
+        ("| Precision | GPU Mem (GB) |\n|--|--|\n| fp16 | 26.0 |", [("vram", 26, "minimum")]),
         ("建议使用 80GB 内存的 GPU。", [("vram", 80, "recommended")]),
         ("# It\n\n## FAQ\n\nA minimum of 8GB of RAM is recommended.", [("ram", 8, "minimum")]),
         # Words of other languages, some of which stand without spaces.
@@ -277,4 +282,5 @@ def test_systems_in_prose() -> None:
     in_a_container = facts_of("README.md", "The Docker image is based on Ubuntu 14.04.").systems
     assert all(s.weight < 0.3 for s in in_a_container)
     assert facts_of("README.md", "The host runs Ubuntu 22.04 with Docker.").systems[0].weight > 0.6
+    assert best("Ubuntu 64-bit 16.04 or 18.04.") == (("16.04", "18.04"), False)
     assert best("系统需要Ubuntu20.04") == (("20.04",), False)
