@@ -68,8 +68,13 @@ _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 _TAKES = one_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
 _FOOTPRINT = one_of(r"\b(?:memory|ram) (?:foot ?print|consumption|usage|use)\b[^.;\d]{0,40}$")
 # A machine told by its processor or its system is one that it ran on.
-_MACHINE = one_of(r"\b(?:xeon|epyc|ryzen|core i[3579]|ubuntu|\d{1,3}[- ](?:cores?|v?cpus))\b")
+_MACHINE = one_of(
+    r"\b(?:xeon|epyc|ryzen|core i[3579]|ubuntu|\d{1,3}[- ](?:cores?|v?cpus))\b",
+    r"\b(?:servers?|machines?|workstations?|nodes?|testbed|desktop)\b[^.;]{0,40}\bwith\b[^.;]{0,30}$",
+)
 _TIMES = one_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
+# `Recommended requirements:` above a list, which another list of the least may follow.
+_COMFORTABLE = re.compile(r"\brecommended\b(?!.*\bminimum\b)[^.;]{0,40}:\s*$", re.IGNORECASE)
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b|\ball (?:that )?(?:it takes|it needs|you need)\b")
 _CORES = one_of(
     r"(?<![\w.-])(\d{1,3})\+?[\s-]*"
@@ -81,6 +86,7 @@ _GPU_COUNT = one_of(
     r"(?<![\w.])(\d{1,2})\s?(?:x|×|\*)?\s?(?:\w+[\s-]){0,2}?(?:gpus\b|[ahv]100s?\b|h200s?\b|rtx ?\d{4}s?\b|"
     r"mi\d{3}x?s?\b)"
 )
+_STICKS = re.compile(r"(?<![\d.])(\d{1,2})\s?[x×*]\s?$")
 _SUM = one_of(r"\b(?:in )?total\b", r"\b(?:combined|aggregate|altogether|overall)\b")
 _UNIT = one_of(r"(?:[(\[（]|\bin |, ?|/ ?)([GMT]i?B)\b")
 _BARE = re.compile(r"[~≈<>]?\s?\d{1,5}(?:\.\d+)?\+?")
@@ -108,6 +114,8 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
         place = replace(place, aside=False)
     spot = Spot(sentence.path, sentence.line, quote(text))
     stance = _stance(text, place)
+    if sentence.kind == "bullet" and _COMFORTABLE.search(sentence.lead) and not NEED.search(text):
+        stance = "recommended"
     weight = place.weight * (0.25 if place.aside else 1.0) * (0.3 if place.reduced else 1.0)
     weight *= 0.3 if _ANOTHER_CASE.search(text) else 1.0
     weight *= 0.25 if _MEASUREMENT.search(text) and not place.aside else 1.0
@@ -145,7 +153,7 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
         if what is None:
             if _THING_SIZE.search(before) and _RESIDENT.search(sentence.block):
                 facts.amounts.append(Amount("ram", float(math.ceil(value * _AROUND)), "minimum", weight, spot))
-        elif _plausible(what, value := _of_each(text, value) if what == "vram" else value):
+        elif _plausible(what, value := _of_each(text, value) if what == "vram" else _of_all(before, value, what)):
             facts.amounts.append(
                 Amount(what, value, _own_stance(what, before, "minimum" if listed else stance), weight, spot)
             )
@@ -159,6 +167,12 @@ def _of_each(text: str, value: float) -> float:
     """GPU memory that is told as the sum over several GPUs."""
     count = _GPU_COUNT.search(text) if _SUM.search(text) else None
     return value / int(count[1]) if count and int(count[1]) else value
+
+
+def _of_all(before: str, value: float, what: What) -> float:
+    """RAM that is told by its sticks."""
+    sticks = _STICKS.search(before) if what == "ram" else None
+    return value * int(sticks[1]) if sticks else value
 
 
 def _own_stance(what: What, before: str, stance: Stance) -> Stance:
@@ -194,6 +208,8 @@ def _row(sentence: Sentence, text: str, stance: Stance, weight: float, spot: Spo
             # What it takes of a GPU is what it needs, unless other columns show that it was measured in passing.
             taken = what == "vram" and stance == "mentioned" and not _TIMES.search(head.replace(column, ""))
             own: Stance = "minimum" if taken else stance
+            if what == "ram" and own == "mentioned" and _MACHINE.search(head):
+                own = "tested"
             facts.amounts.append(Amount(what, value, own, weight, spot))
 
 

@@ -67,6 +67,7 @@ NEED = one_of(
     r"\b(?:minimum|at least|not? (?:less|fewer) than|prerequisites?|assumes?|assumed|"
     r"depends? on|relies on|rely on|expects?)\b",
     r"\bonly (?:works?|runs?|supports?|tested|available|compatible)\b",
+    r"\b(?:make|be) sure\b[^.;]{0,40}\b(?:has|have)\b",
     r"\byou(?:'ll| will) (?:want|need)\b",
     r"\b(?:au moins|requise?|nécessaire|mindestens|benötigt|se requiere)\b",
     r"至少|需要|最低|必须|必要|必須|[\dBG]\s?以上|>=|≥",

@@ -35,14 +35,14 @@ _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
         "ram",
         one_of(
-            _BEHIND + r"(?:ram\b|memory\b|dram\b|m[ée]moire|arbeitsspeicher|内存|メモリ|메모리|memoria)"
+            _BEHIND + r"(?:ram\b|memory\b|dram\b|ddr[345]\b|m[ée]moire|arbeitsspeicher|内存|メモリ|메모리|memoria)"
             r"(?! ?(?:bandwidth|card|region|pool|stick))"
         ),
     ),
 )
 # Between a noun and its number: `RAM: at least 16 GB`.
 _BEFORE = (
-    r"[\s:：(=≥>~≈*|_-]*(?:(?:of|is|size|requirements?|usage|capacity|needed|required|at|least|about|around|"
+    r"[\s:：()=≥>~≈*|_-]*(?:(?:of|is|size|requirements?|usage|capacity|needed|required|at|least|about|around|"
     r"approximately|minimum|for \w+\b|down|"
     r"min\.?|up|to|than|more|greater|or|with|total|recommended|consumption|footprint|a|the|space|uses?|takes?|needs?|"
     r"requires?|"
@@ -69,7 +69,7 @@ _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
 )
 _GPU_LEFT = one_of(
     r"\b(?:gpus?|graphics cards?|[ahv]100|h200|p100|l40s?|t4|a10g?|a40|a6000|rtx ?\w+|gtx ?\w+|titan \w+|mi\d+x?|"
-    r"tesla|card)s?\b"
+    r"[1-5]0[5-9]0(?: ?ti)?|tesla|card)s?\b"
     r"[\s,(/-]*(?:s\b)?(?:with|of|having|that has|has|,|\(|-|pcie|sxm\d?|sxm|nvidia|at least|a|minimum|more than|"
     r"or more|ti|"
     r"super|each|≥|>=|:|\s)*$"
@@ -78,6 +78,8 @@ _GPU_RIGHT = one_of(
     r"\s?[*x×]\s?\d{1,2} (?:nvidia )?gpus?\b", r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)"
 )
 _ON_GPU = one_of(r"\b(?:on|in|of) (?:the |a |your )?gpus?\b")
+# The sticks of a machine: `4 x 16 GB`.
+_TIMES = re.compile(r"\d{1,2}\s?[x×*]\s?$")
 _HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
 _CONTENT = one_of(
     r"\s*(?:of )?(?:\w+ ){0,2}(?:data(?:set)?s?\b|files?\b|images?\b|models?\b|weights\b|download|checkpoint|"
@@ -101,7 +103,8 @@ _CPU = one_of(r"\bcpus?\b|\bllama\.cpp\b|\bgguf\b|\bsystem\b|\bhost\b|\bmac\w*\b
 def measured(text: str, start: int, end: int) -> What | None:
     """What the quantity at [start, end) measures, by the words of its own clause."""
     right = re.split(r"[,;]|\.\s|\d+\s?[GT]i?B", text[end : end + 50], maxsplit=1)[0]
-    left = re.split(r"[;]|\.\s|[GT]i?B\b|,\s*(?:and\s*)?(?=\d|$)", text[max(0, start - 60) : start])[-1]
+    left = _TIMES.sub("", text[max(0, start - 60) : start])
+    left = re.split(r"[;]|\.\s|[GT]i?B\b|,\s*(?:and\s*)?(?=\d|$)", left)[-1]
     for what, pattern in _RIGHT:
         if pattern.match(right):
             on_gpu = (
@@ -147,6 +150,6 @@ def _named(words: str) -> What | None:
     low = words.lower()
     if re.search(r"vram|gpu|显存|video mem", low):
         return "vram"
-    if re.search(r"\bram\b|memory|内存|メモリ|메모리", low):
+    if re.search(r"\bd?ram\b|memory|内存|メモリ|메모리", low):
         return "ram"
     return "disk" if re.search(r"disk|storage|space|磁盘", low) else None

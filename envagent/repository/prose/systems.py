@@ -22,11 +22,12 @@ _NEWER_WORDS = (
     r"and (?:newer|later|above|up|higher|greater|onwards?)"
 )
 _UBUNTU = one_of(
-    r"\bx?ubuntu(?![a-z])[\s_-]*(?:linux|server|lts|version|desktop|release|"
-    r"(?:x86[-_]|x|amd)?64(?:[- ]?bits?)?)?[\s:(>=≥]*"
+    r"\bx?ubuntu(?![a-z])[\s_-]*(?:(?:linux|server|lts|versions?|desktop|releases?|trusty|xenial|bionic|focal|jammy|noble|"
+    r"(?:x86[-_]|x|amd)?64(?:[- ]?bits?)?)[\s_-]*){0,3}[\s:(>=≥]*"
     r"(?P<list>\d\d(?:\.\d\d)?(?:\.\d)?(?:\s*lts)?"
     rf"(?:{_AND}(?:ubuntu\s*)?\d\d\.\d\d(?:\.\d)?(?:\s*lts)?)*)"
 )
+_CODENAME = one_of(r"\bubuntu[\s\"'(-]*(trusty|xenial|bionic|focal|jammy|noble)\b(?![^.;]{0,12}\d\d\.\d\d)")
 _VERSION = re.compile(r"(?<![\d.])(1[4-9]|2[0-9])(?:\.(04|10))?(?:\.\d)?(?![\d])")
 _NEWER = one_of(rf"^[^.;]{{0,12}}{_NEWER_WORDS}|onwards|以上)")
 _OTHERS = one_of(
@@ -101,6 +102,9 @@ def _systems(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
             # A list of releases, a lower bound, or one as a heading tells what is supported.
             own = weight * 1.25 ** (newer + (len(versions) > 1) + (sentence.kind == "heading"))
             facts.systems.append(SystemSign("ubuntu", versions, newer, own, spot))
+    for found in _CODENAME.finditer(text):
+        version = table("machines")["codenames"][found[1].lower()]
+        facts.systems.append(SystemSign("ubuntu", (version,), False, weight, spot))
     if sentence.kind != "code":
         for found in _OTHERS.finditer(text):
             name = found[1].lower()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from envagent.repository.facts import Amount, Facts, GpuSign, Spot, SystemSign, line_of, quote
+from envagent.repository.knowledge import table
 from envagent.repository.quantities import gigabytes
 from envagent.repository.readers.scopes import scope_of
 
@@ -16,14 +17,6 @@ _CPUS = re.compile(r"\.cpus\s*=\s*[\"']?(\d{1,3})")
 _BOX = re.compile(
     r"\.box\s*=\s*[\"'](?:ubuntu|bento|generic)/(?:ubuntu-?)?(trusty|xenial|bionic|focal|jammy|noble|\d\d\.?04)"
 )
-_CODENAMES = {
-    "trusty": "14.04",
-    "xenial": "16.04",
-    "bionic": "18.04",
-    "focal": "20.04",
-    "jammy": "22.04",
-    "noble": "24.04",
-}
 _CLOUDLAB = re.compile(r"UBUNTU(\d\d)(?:-\d+)?-64")
 _BATCH = re.compile(r"^#(?:SBATCH|PBS)\s+(.*)", re.MULTILINE)
 
@@ -49,7 +42,7 @@ def _vagrant(path: str, text: str, facts: Facts) -> None:
         spot = Spot(path, *line_of(text, [found[0]]))
         facts.amounts.append(Amount("cores", int(found[1]), "recommended", 0.4, spot))
     if found := _BOX.search(text):
-        version = _CODENAMES.get(found[1], f"{found[1][:2]}.04")
+        version = table("machines")["codenames"].get(found[1], f"{found[1][:2]}.04")
         facts.systems.append(SystemSign("ubuntu", (version,), False, 0.5, Spot(path, *line_of(text, [found[0]]))))
 
 

@@ -148,6 +148,17 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("It only takes ~15GB of RAM for all of them.", [("ram", 15, "tested")]),
         ("Two Intel Xeon Gold 6230, 192 GB DRAM", [("ram", 192, "tested")]),
         ("A node of GPUs, each with GPU memory larger than 60GB", [("vram", 60, "mentioned")]),
+        ("**DRAM:** 12 x 16GB DDR4 DRAM", [("ram", 192, "mentioned")]),
+        ("It requires 8x80GB A100s.", [("vram", 80, "minimum"), ("gpus", 8, "minimum")]),
+        ("| CPU | 2x Xeon 8260 |\n|--|--|\n| DRAM | 192GB |", [("ram", 192, "tested")]),
+        ("Make sure that your machine has more than 32GB of free memory.", [("ram", 32, "minimum")]),
+        ("- Memory: 4 x 16 GB DDR4", [("ram", 64, "mentioned")]),
+        ("- Memory (RAM): 128GB", [("ram", 128, "mentioned")]),
+        ("It needs a GPU with 40+GB of memory and 16+ GB RAM.", [("vram", 40, "minimum"), ("ram", 16, "minimum")]),
+        ("Two servers with 128 GB of DRAM", [("ram", 128, "tested")]),
+        ("## Requirements\n\nRecommended:\n\n- 128GB RAM\n\nMinimum:\n\n- 32GB RAM\n",
+         [("ram", 128, "recommended"), ("ram", 32, "minimum")]),
+        ("It was tested with a 2080Ti (11GB).", [("vram", 11, "tested")]),
         ("Ubuntu 22.04, 32 GB RAM", [("ram", 32, "tested")]),
         ("A server with no less than 128 GB of DRAM.", [("ram", 128, "minimum")]),
         ("A server with less than 128 GB of DRAM.", [("ram", 128, "mentioned")]),
@@ -282,5 +293,8 @@ def test_systems_in_prose() -> None:
     in_a_container = facts_of("README.md", "The Docker image is based on Ubuntu 14.04.").systems
     assert all(s.weight < 0.3 for s in in_a_container)
     assert facts_of("README.md", "The host runs Ubuntu 22.04 with Docker.").systems[0].weight > 0.6
+    assert best("Developed under Ubuntu Bionic.") == (("18.04",), False)
+    assert best("* Ubuntu Focal (20.04)") == (("20.04",), False)
+    assert best("The Ubuntu LTS releases (20.04, 22.04)") == (("20.04", "22.04"), False)
     assert best("Ubuntu 64-bit 16.04 or 18.04.") == (("16.04", "18.04"), False)
     assert best("系统需要Ubuntu20.04") == (("20.04",), False)
