@@ -42,6 +42,8 @@ _AT_MOST = one_of(
     r"at most|under|no more than|below|<|maximum|max\.?|(?<!require )(?<!requires )(?<!needs )only)\s*$"
 )
 _FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;)]{0,40}$")
+_EXAMPLE = re.compile(r"\W*(?:for (?:example|instance)|e\.g\.)", re.IGNORECASE)
+_PERHAPS = one_of(r"\b(?:may|might|could) (?:also |even )?(?:require|need)\b[^.;]{0,40}$")
 # Said of one way to run it, of a machine that one may happen to have, or where no GPU will do too.
 _ANOTHER_CASE = one_of(
     r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b|\bor no gpu\b|没有\s?(?:gpu|显卡)"
@@ -117,7 +119,7 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     if sentence.kind == "bullet" and _COMFORTABLE.search(sentence.lead) and not NEED.search(text):
         stance = "recommended"
     weight = place.weight * (0.25 if place.aside else 1.0) * (0.3 if place.reduced else 1.0)
-    weight *= 0.3 if _ANOTHER_CASE.search(text) else 1.0
+    weight *= 0.3 if _ANOTHER_CASE.search(text) or _EXAMPLE.match(text) else 1.0
     weight *= 0.25 if _MEASUREMENT.search(text) and not place.aside else 1.0
     weight *= (
         _SHARED
@@ -178,7 +180,7 @@ def _of_all(before: str, value: float, what: What) -> float:
 def _own_stance(what: What, before: str, stance: Stance) -> Stance:
     """What the words before a number make of it, in a sentence of this stance."""
     at_most = what != "disk" and _AT_MOST.search(before)
-    if at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before):
+    if at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before) or _PERHAPS.search(before):
         return "mentioned"
     own = _nearer(before, stance)
     if (

@@ -152,6 +152,7 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("It requires 8x80GB A100s.", [("vram", 80, "minimum"), ("gpus", 8, "minimum")]),
         ("| CPU | 2x Xeon 8260 |\n|--|--|\n| DRAM | 192GB |", [("ram", 192, "tested")]),
         ("Make sure that your machine has more than 32GB of free memory.", [("ram", 32, "minimum")]),
+        ("## Hardware\n\nA longer one may require more RAM (128GB or more).", [("ram", 128, "mentioned")]),
         ("- Memory: 4 x 16 GB DDR4", [("ram", 64, "mentioned")]),
         ("- Memory (RAM): 128GB", [("ram", 128, "mentioned")]),
         ("It needs a GPU with 40+GB of memory and 16+ GB RAM.", [("vram", 40, "minimum"), ("ram", 16, "minimum")]),
@@ -192,6 +193,14 @@ def test_what_will_do_without_a_gpu_too_says_little_of_its_memory() -> None:
         facts_of("README.md", f"最低 3G 显存{words}都可运行。").amounts[0].weight for words in ("", "或者没有显卡")
     )
     assert either < 0.5 * plain
+
+
+def test_an_example_says_little() -> None:
+    plain, example = (
+        facts_of("README.md", f"{words}wo recordings each required 300 GB of RAM.").amounts[0].weight
+        for words in ("T", "For example, t")
+    )
+    assert example < 0.5 * plain
 
 
 def test_documents_count_by_where_they_stand() -> None:
