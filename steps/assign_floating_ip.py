@@ -5,7 +5,15 @@ from __future__ import annotations
 from envagent.cloud.port import Cloud, FloatingIp
 from envagent.engine.intents import Found
 from envagent.engine.step import NotYet, Output, Step, stage
-from envagent.errors import CapacityError, CloudError, NotFound, OutcomeUnknown, QuotaExceeded, ResourceLost
+from envagent.errors import (
+    CapacityError,
+    CloudError,
+    NotFound,
+    NothingSuitable,
+    OutcomeUnknown,
+    QuotaExceeded,
+    ResourceLost,
+)
 from envagent.steps import mark
 from envagent.steps.find_network import FoundNetwork
 from envagent.steps.launch_server import LaunchedServer
@@ -81,10 +89,17 @@ class AssignFloatingIp(Step):
     def attach(
         self, context: StepContext, allocated: AllocatedAddress, launched: LaunchedServer, network: FoundNetwork
     ) -> AssignedAddress | NotYet:
-        """Stage 7B: a port update at Neutron, sent again only after a look that it is still needed."""
+        """Stage 7B: a port update at Neutron, sent again only after a look that it is still needed.
+
+        Where no port has a way to the outside the address is given back, and the run goes on without.
+        """
+        none = AssignedAddress(floating_ip_id=None, address=None)
         if allocated.floating_ip_id is None:
-            return AssignedAddress(floating_ip_id=None, address=None)
+            return none
         cloud = context.services.cloud
+        kind = FloatingIpKind(cloud)
+        if context.ledger.why_removing(kind.name, allocated.floating_ip_id) is not None:
+            return context.remove(kind, allocated.floating_ip_id) or none
         wait = context.wait("a port that takes the address", every=5, timeout=ATTACH_SECONDS)
         address = _still_there(cloud, allocated.floating_ip_id, allocated.address)
         ports = cloud.ports(launched.server_id)
@@ -92,16 +107,27 @@ class AssignFloatingIp(Step):
             return AssignedAddress(floating_ip_id=address.id, address=address.address)
         ports.sort(key=lambda port: port.network_id != network.network_id)
         refusal: CloudError | None = None
+        inside: list[NothingSuitable] = []
         for port in ports:
             try:
                 attached = cloud.attach_floating_ip(address.id, port.id)
             except OutcomeUnknown as error:
                 refusal = error
                 break
-            except NotFound as error:  # this port has no way to the external network: another may
+            except NothingSuitable as error:  # this port has no way to the external network: another may
+                inside.append(error)
+                continue
+            except NotFound as error:  # the port is gone
                 refusal = error
                 continue
             return AssignedAddress(floating_ip_id=attached.id, address=attached.address)
+        if ports and len(inside) == len(ports):
+            context.warn(
+                f"no floating IP can lead to network {network.network_name} ({inside[0].message}); "
+                "the server is reached from inside only",
+                service_said=inside[0].service_said,
+            )
+            return context.remove(kind, address.id, "no way to the outside") or none
         if wait.over:
             raise refusal or CloudError(f"server {launched.server_name} has no port to point an address at")
         return wait.not_yet(f"{len(ports)} ports, none has taken it")

@@ -36,7 +36,8 @@ class FindNetwork(Step):
         networks = context.services.cloud.networks()
         found = [one for one in networks if wanted in (one.name, one.id)]
         if not found:
-            raise NothingSuitable(
+            error = UsageError if request.network else NothingSuitable
+            raise error(
                 f"there is no network {wanted!r} here; there are: {_names(networks)}",
                 hint="name one with --network",
             )

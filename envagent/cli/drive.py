@@ -144,7 +144,7 @@ class Drive:
         except Stopped:
             self._terminal.line(f"the teardown was stopped; go on with: envagent teardown {row.run_id}")
         except EnvagentError as error:
-            views.show_error(self._terminal, error_of(error, row.run_id))
+            views.show_error(self._terminal, error_of(error, row.run_id, removing=True))
 
     def _close(self, document: RunDocument) -> None:
         """Print the last lines: the result on stdout, everything else on stderr."""
@@ -155,7 +155,7 @@ class Drive:
                 views.show_result(out(), document)
             return
         if document.error is not None:
-            views.show_error(self._terminal, document.error, hint=document.state != "torn_down")
+            views.show_error(self._terminal, document.error, hint=document.teardown_started_at is None)
         views.show_existing(self._terminal, document)
         views.show_next(self._terminal, document)
 

@@ -77,9 +77,7 @@ class Removal:
             self._terminal.line(f"stopped; go on with: envagent teardown {row.run_id}")
             code = stop.exit_code
         except EnvagentError as error:
-            part = error_of(error, row.run_id)
-            # A hint of the cloud's may speak of resuming, which a run whose teardown has begun never is.
-            part = part.model_copy(update={"hint": part.hint.replace("envagent resume", "envagent teardown")})
+            part = error_of(error, row.run_id, removing=True)
             views.show_error(self._terminal, part)
             if as_json:
                 print_document(self._document(row).model_copy(update={"error": part}))

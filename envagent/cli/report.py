@@ -45,7 +45,7 @@ from envagent.engine.tables import (
     StageRecord,
     StageState,
 )
-from envagent.errors import EnvagentError
+from envagent.errors import EnvagentError, UsageError
 
 if TYPE_CHECKING:
     from envagent.engine.run import Run
@@ -195,7 +195,10 @@ def next_commands(run: RunRecord, *, working: bool) -> list[str]:
     look, remove = f"envagent status {run.run_id}", f"envagent teardown {run.run_id}"
     if run.state == RunState.TORN_DOWN or working:
         return [look]
-    if run.teardown_at is not None or run.state == RunState.SUCCEEDED:
+    error = error_part(run.error, run.run_id)
+    # What was asked for stays with the run: it would be refused again.
+    refused = run.state == RunState.FAILED and error is not None and error.type == UsageError.__name__
+    if run.teardown_at is not None or run.state == RunState.SUCCEEDED or refused:
         return [remove, look]
     return [f"envagent resume {run.run_id}", remove, look]
 
@@ -216,12 +219,16 @@ def error_part(stored: str | None, run_id: str) -> ErrorPart | None:
     )
 
 
-def error_of(error: EnvagentError, run_id: str = "RUN_ID") -> ErrorPart:
-    """Make the part of an error in hand; its hint names the run, where there is one."""
+def error_of(error: EnvagentError, run_id: str = "RUN_ID", *, removing: bool = False) -> ErrorPart:
+    """Make the part of an error in hand; its hint names the run, where there is one.
+
+    The cloud's hints may speak of resuming: a run whose teardown has begun (`removing`) is never resumed.
+    """
+    hint = error.hint.replace("envagent resume", "envagent teardown") if removing else error.hint
     return ErrorPart(
         type=type(error).__name__,
         message=error.message,
-        hint=error.hint.replace("RUN_ID", run_id),
+        hint=hint.replace("RUN_ID", run_id),
         service_said=error.service_said,
         request_id=error.request_id,
         exit_code=error.exit_code,

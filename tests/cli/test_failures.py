@@ -73,6 +73,7 @@ def test_leftovers_of_that_teardown_are_named_and_the_code_stays(
     assert ended.code == 6
     run_id, lease_id = ended.document["run_id"], ended.document["lease"]["id"]
     assert lease_id in ended.err.partition("still there")[2]
+    assert "envagent resume" not in ended.err, "a run whose teardown has begun is not resumed"
     sandbox.faults()
     assert cli("teardown", run_id).code == 0
 
@@ -106,6 +107,15 @@ def test_each_failure_has_its_code_and_leaves_a_run_that_goes_on(
     run_id = ended.document["run_id"]
     assert cli("resume", run_id).code == 0
     assert cli("teardown", run_id).code == 0
+
+
+def test_what_can_never_be_is_not_to_be_resumed(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    """What was asked for stays with the run: it would fail in the same way."""
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json", "--network", "nowhere")
+    assert ended.code == 2, ended.err
+    assert "there is no network 'nowhere' here" in ended.document["error"]["message"]
+    assert ended.document["next"] == [f"envagent {verb} {ended.document['run_id']}" for verb in ("teardown", "status")]
+    assert cli("teardown", ended.document["run_id"]).code == 0
 
 
 def test_a_cloud_that_is_away_and_comes_back(

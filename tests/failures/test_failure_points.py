@@ -236,6 +236,17 @@ def test_without_a_floating_ip_the_run_goes_on_and_warns(shell: Shell, nothing_l
     nothing_left()
 
 
+def test_on_a_network_without_a_way_out_the_run_goes_on_and_warns(shell: Shell, nothing_left: Check) -> None:
+    """At Chameleon the fabric networks are such."""
+    done = shell.run("--network", "fabnetv4")
+    assert done.code == 0, done.told
+    assert done.document["floating_ip"] is None
+    assert done.document["fixed_ip"] is not None
+    assert "no floating IP can lead to network fabnetv4" in done.told
+    assert shell.live()["floating_ip"] == 0
+    nothing_left()
+
+
 def test_a_passing_refusal_for_quota_is_asked_again(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "fip_quota", "nth": 1})
     done = shell.run()
