@@ -151,7 +151,7 @@ class ReserveHardware(Step):
             try:
                 found = context.create(kind, current.number, current.name, current.request, make)
             except CapacityError as refusal:
-                context.warn(f"{candidate.node_type.name}: {refusal.message}")
+                context.warn(f"{candidate.node_type.name}: {_reason(current.name, refusal.message)}")
                 continue
             if isinstance(found, NotYet):
                 return found
@@ -241,7 +241,7 @@ def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized
         start = _next_minute(window.next_free)
         context.report(f"others were faster; the next window: {window.node_type.name} at {start:%Y-%m-%d %H:%M} UTC")
         return _try(context, request, plan, window, start)
-    told = "; ".join(f"{one.request['node_type']}: {one.error or 'went to ERROR at its start'}" for one in failed)
+    told = _answers(failed)
     if not refused and not placement.full:
         raise LeaseFailed(
             f"no lease could be started ({told}); they have been removed",
@@ -251,6 +251,20 @@ def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized
         f"no suitable node can be reserved now ({told}){_next_free(placement)}",
         hint=_WAIT_HINT if placement.full and not request.wait_for_capacity else None,
     )
+
+
+def _answers(failed: list[Try]) -> str:
+    """Tell what each node type was answered, those with the same answer together."""
+    answered: dict[str, list[str]] = {}
+    for one in failed:
+        reason = _reason(one.name, one.error) if one.error else "went to ERROR at its start"
+        answered.setdefault(reason, []).append(one.request["node_type"])
+    return "; ".join(f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in answered.items())
+
+
+def _reason(lease_name: str, message: str) -> str:
+    """Give what a refusal says beyond which lease it was."""
+    return message.partition(f"{lease_name}: ")[2] or message
 
 
 def _try(context: StepContext, request: RunRequest, plan: Plan, candidate: Candidate, start: datetime | None) -> Try:
