@@ -144,7 +144,7 @@ class ReserveHardware(Step):
             candidate = candidates[current.request["node_type"]]
 
             def make(candidate: Candidate = candidate, current: Try = current) -> Found:
-                start = _start(plan, current)
+                start = _begin(context, _start(plan, current))
                 end = _end(context, plan, start)
                 return kind.found(cloud.create_lease(current.name, start, end, _reservation(candidate, initialized)))
 
@@ -277,6 +277,14 @@ def _try(context: StepContext, request: RunRequest, plan: Plan, candidate: Candi
 def _start(plan: Plan, current: Try) -> datetime | None:
     later = current.request.get("start")
     return plan.start if later is None else datetime.fromisoformat(later)
+
+
+def _begin(context: StepContext, planned: datetime | None) -> datetime | None:
+    """Give the time for which a lease is asked; None is now, as Blazar refuses a start that has passed meanwhile."""
+    if planned is None or planned > context.now():
+        return planned
+    context.warn(f"the start at {planned:%Y-%m-%d %H:%M} UTC has passed: the lease begins now")
+    return None
 
 
 def _look_again(context: StepContext, plan: Plan, initialized: Initialized) -> Placement:

@@ -109,3 +109,16 @@ def test_a_need_that_one_site_lacks_is_met_at_another(shell: Shell, tmp_path: Pa
     assert done.document["node_type"] == "gpu_mi100"
     assert "ROCm" in done.document["image"]["name"]
     nothing_left()
+
+
+def test_a_start_that_passed_while_the_run_was_stopped_is_now(shell: Shell, nothing_left: Check) -> None:
+    shell.faults({"action": "fail", "service": "blazar", "method": "POST", "status": 403})
+    start = datetime.now(UTC) + timedelta(seconds=10)
+    asked = shell.run("--start", f"{start:%Y-%m-%dT%H:%M:%SZ}", "--node-type", "fpga")
+    assert asked.code == 4, asked.told
+    time.sleep(max(0.0, (start - datetime.now(UTC)).total_seconds()) + 1)
+    shell.faults()
+    done = shell("resume", "last")
+    assert done.code == 0, done.told
+    assert "has passed: the lease begins now" in done.told
+    nothing_left()
