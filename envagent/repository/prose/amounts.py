@@ -27,7 +27,8 @@ _REMARK = re.compile(r"(?:^|\s)#+ +(?=.{0,200}\b(?:GPU (?:memory|RAM)|VRAM)\b)",
 _JOINED_MODEL = re.compile(r"\b((?:[AHVBLP]|MI)\d{2,3}X?)(?:-[A-Z]+\d?)?-(?=\d{2,3} ?G)(\b)?", re.IGNORECASE)
 _RATE = one_of(
     r"\s*(?:/s|/sec|ps\b|bandwidth|link|nic|ethernet|infiniband)",
-    r"\s*per (?:second|sec|core|cell|node|read|billion|million|sample|request|thread|gpu|process)",
+    r"\s*(?:of (?:ram|memory) )?per "
+    r"(?:second|sec|core|cell|node|read|billion|million|sample|request|thread|gpu|process)",
 )
 _RESIDENT = one_of(
     r"\b(?:hold|holds|loads?|loaded|fits?|keeps?|kept|stored?|reside)\b.{0,60}\b(?:in|into|to)(?: \S+){0,2} (?:ram|"
@@ -74,6 +75,7 @@ _MACHINE = one_of(
     r"\b(?:xeon|epyc|ryzen|core i[3579]|ubuntu|\d{1,3}[- ](?:cores?|v?cpus))\b",
     r"\b(?:servers?|machines?|workstations?|nodes?|testbed|desktop)\b[^.;]{0,40}\bwith\b[^.;]{0,30}$",
 )
+_LESS = one_of(r"\b(?:sav(?:e[sd]?|ing)|reduc\w+|lower\w*|limit\w*|up to)\b")
 _TIMES = one_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
 # `Recommended requirements:` above a list, which another list of the least may follow.
 _COMFORTABLE = re.compile(r"\brecommended\b(?!.*\bminimum\b)[^.;]{0,40}:\s*$", re.IGNORECASE)
@@ -183,11 +185,8 @@ def _own_stance(what: What, before: str, stance: Stance) -> Stance:
     if at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before) or _PERHAPS.search(before):
         return "mentioned"
     own = _nearer(before, stance)
-    if (
-        what == "ram"
-        and own == "mentioned"
-        and (_MACHINE.search(before) or _FOOTPRINT.search(before) or _TAKES.search(before))
-    ):
+    told = _MACHINE.search(before) or _FOOTPRINT.search(before) or _TAKES.search(before)
+    if what == "ram" and own == "mentioned" and told and not _LESS.search(before):
         return "tested"
     return "minimum" if what == "vram" and own != "recommended" and _TAKES.search(before) else own
 
