@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,5 +32,7 @@ class RunRequest(BaseModel):
     server_name: str | None = None
     floating_ip: bool = True
     ai: bool = True
+    on_failure: Literal["keep", "teardown"] = "keep"
+    """What happens to the resources when the run fails, also after it was resumed."""
     output_folder: Path
     """Where `{server_name}_info.json` is written."""

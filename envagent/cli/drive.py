@@ -45,7 +45,6 @@ class Manner:
 
     yes: bool = False
     as_json: bool = False
-    on_failure: Literal["keep", "teardown"] = "keep"
 
 
 class Drive:
@@ -92,7 +91,7 @@ class Drive:
                 views.show_existing(self._terminal, document)
                 views.show_next(self._terminal, document)
                 raise
-            return self._end(standing, flight, output, stop)
+            return self._end(standing, flight, output, stop, request.on_failure)
 
     def _fly(self, runner: Runner[Services], flight: Flight[Services], output: Output, stop: StopSignals) -> Standing:
         """Advance the run until it ends; who looks on sees the plan first, and is asked if it costs. BLOCKED: a no."""
@@ -117,9 +116,16 @@ class Drive:
             raise AssertionError(f"run {flight.run.run_id} is approved and still blocked")
         return progress.standing
 
-    def _end(self, standing: Standing, flight: Flight[Services], output: Output, stop: StopSignals) -> int:
+    def _end(
+        self,
+        standing: Standing,
+        flight: Flight[Services],
+        output: Output,
+        stop: StopSignals,
+        on_failure: Literal["keep", "teardown"],
+    ) -> int:
         """Say how the run ended and give the exit code."""
-        if standing is Standing.FAILED and self._manner.on_failure == "teardown":
+        if standing is Standing.FAILED and on_failure == "teardown":
             self._tear_down(flight, output, stop)
         document = self._document(flight)
         declined = standing is Standing.BLOCKED and stop.signal is None

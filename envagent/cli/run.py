@@ -105,6 +105,7 @@ def run(
             server_name=server_name,
             floating_ip=not no_floating_ip,
             ai=not no_ai,
+            on_failure=on_failure,
             output_folder=_here(),
         )
     except ValidationError as error:
@@ -114,7 +115,7 @@ def run(
         request = request.model_copy(update={"cloud": access.name})
     home, run_id = Home(settings.home), new_run_id()
     with home.opened_journal() as journal, home.working_on(run_id):
-        drive = Drive(home, journal, access, Manner(yes, as_json, on_failure))
+        drive = Drive(home, journal, access, Manner(yes, as_json))
         return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
 
 

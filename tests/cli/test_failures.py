@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,19 @@ def test_on_failure_teardown_removes_and_keeps_the_code(cli: Cli, repository: Pa
     assert sorted(kind for method, kind in made if method == "POST") == sorted(
         kind for method, kind in made if method == "DELETE"
     )
+
+
+def test_on_failure_teardown_holds_for_the_resumed_run(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    sandbox.speed(10)
+    running = cli.start("run", str(repository), "--cloud", "sandbox", "--on-failure", "teardown")
+    running.until("waiting for lease ACTIVE")
+    running.send(signal.SIGKILL)
+    running.wait()
+    sandbox.speed(1000)
+    sandbox.faults({"action": "server_error", "text": "broken"})
+    ended = cli("resume", "last", "--json")
+    assert (ended.code, ended.document["state"]) == (6, "torn_down"), ended.err
+    assert {one["state"] for one in ended.document["resources"]} == {"absent"}
 
 
 def test_leftovers_of_that_teardown_are_named_and_the_code_stays(
