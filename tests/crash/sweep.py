@@ -97,26 +97,27 @@ def run(
     """Try every point, in as many worker processes as asked, each with a world of its own."""
     if options.workers == 1:
         return _work(points, try_point, speed)
-    folder = Path(tempfile.mkdtemp(prefix="envagent-crash-"))
-    children = []
-    for number in range(options.workers):
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                outcomes = _work(points[number :: options.workers], try_point, speed)
-                (folder / str(number)).write_text(json.dumps([asdict(one) for one in outcomes]), "utf-8")
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stderr.flush()
-                os._exit(code)
-        children.append(pid)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
-    if any(codes):
-        raise AssertionError(f"workers ended with {codes}")
-    found = [json.loads((folder / str(number)).read_text("utf-8")) for number in range(options.workers)]
+    with tempfile.TemporaryDirectory(prefix="envagent-crash-") as name:
+        folder = Path(name)
+        children = []
+        for number in range(options.workers):
+            pid = os.fork()
+            if pid == 0:
+                code = 1
+                try:
+                    outcomes = _work(points[number :: options.workers], try_point, speed)
+                    (folder / str(number)).write_text(json.dumps([asdict(one) for one in outcomes]), "utf-8")
+                    code = 0
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    sys.stderr.flush()
+                    os._exit(code)
+            children.append(pid)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+        if any(codes):
+            raise AssertionError(f"workers ended with {codes}")
+        found = [json.loads((folder / str(number)).read_text("utf-8")) for number in range(options.workers)]
     return [Outcome(**one) for part in found for one in part]
 
 
