@@ -75,19 +75,33 @@ class EnsureKeypair(Step):
         cloud = context.services.cloud
         kind = KeypairKind(cloud, {chosen.name: (context.run_id, chosen.public_key)})
 
+        # An earlier request of this run's may have come through, and nobody else takes a name with its mark.
+        ours = context.ledger.next_number(kind.name) > 1 or mark.read_keypair_name(chosen.name) is not None
+        registered = False
+
         def make() -> Found:
-            made = cloud.import_keypair(chosen.name, chosen.public_key)
+            nonlocal registered
+            try:
+                made = cloud.import_keypair(chosen.name, chosen.public_key)
+            except Conflict:
+                there = cloud.keypair(chosen.name)
+                if there is None:
+                    raise
+                if not same_key(there.public_key, chosen.public_key):
+                    raise _taken(chosen.name) from None
+                registered = not ours
+                if registered:
+                    raise
+                made = there
             return Found(made.name, made.name, context.run_id, 1)
 
         try:
             found = context.create(kind, 1, chosen.name, {"public_key": chosen.public_key}, make)
-        except Conflict:  # since the look for it somebody else has registered one, perhaps another run the same key
-            there = cloud.keypair(chosen.name)
-            if there is None:
+        except Conflict:
+            if not registered:
                 raise
-            if not same_key(there.public_key, chosen.public_key):
-                raise _taken(chosen.name) from None
-            context.use("keypair", chosen.name, chosen.name)
+            # Since the look for it somebody else has given the cloud this key, perhaps another run.
+            context.use(kind.name, chosen.name, chosen.name)
             return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)
         if isinstance(found, NotYet):
             return found

@@ -92,3 +92,17 @@ def test_runs_that_begin_together_share_a_new_key(shell: Shell) -> None:
         said, _ = run.communicate(timeout=80)
         assert run.returncode == 0, json.loads(said)["error"]
     assert shell.live()["keypair"] == 1
+
+
+def test_a_refused_look_does_not_disown_the_key_that_was_made(shell: Shell, nothing_left: Check) -> None:
+    keypairs = {"service": "nova", "path": "/os-keypairs$"}
+    shell.faults(
+        {"action": "commit_then_drop", "method": "POST", **keypairs},
+        {"action": "fail", "method": "GET", "status": 409, **keypairs},
+    )
+    assert shell.run().code != 0
+    shell.faults()
+    done = shell("resume", "last")
+    assert done.code == 0, done.told
+    assert {one["ownership"] for one in done.document["resources"] if one["kind"] == "keypair"} == {"adopted"}
+    nothing_left()
