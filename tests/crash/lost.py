@@ -119,7 +119,7 @@ def scenario(play: Scenario) -> Scenario:
 
 @scenario
 def a_lease_in_error_is_removed_and_the_resume_reserves_anew(stage: Stage) -> None:
-    stage.world.faults({"action": "lease_error", "nth": [1, 2]})
+    stage.world.faults({"action": "lease_error", "nth": [1, 2, 3, 4]})
     stage.fails(stage.run(), 6, "compute_skylake")
     stage.judge.expect(not stage.judge.new()["lease"], "the failed lease is still there")
     stage.ends(stage.go_on(), 0)
