@@ -19,7 +19,7 @@ _FOREIGN = re.compile(
     r"(^|/)(third[-_]?party|3rdparty|vendor|vendored|node_modules|externals?|extern|submodules|site-packages|"
     r"testdata|fixtures|\.?venv|\.git|_build|dist)(/|$)"
 )
-_PROSE = ("md", "rst", "txt", "markdown", "adoc", "org")
+_PROSE = ("md", "rst", "txt", "markdown", "adoc", "org", "mdx")
 # A readme in another language repeats the main one.
 _TRANSLATION = re.compile(r"readme[._-](?!en\b|md\b|rst\b|txt\b|gpu|cuda|install)[a-z]{2}([_-][a-z]+)?\.")
 
@@ -92,6 +92,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("native", 8, 1, ("cmakelists.txt", "makefile", "gnumakefile", "makefile.in", "module.bazel", "gemfile")),
     Kind("native", 4, 1, ("*.cabal", "stack.yaml", "mix.exs", "package.swift", "composer.json", "*.csproj")),
     Kind("docs", 16, 3, tuple(f"*doc*/{guide}" for guide in _prose(*(f"*{stem}*" for stem in _GUIDES)))),
+    # Generators of sites keep pages deep in their own folders.
+    Kind("docs", 3, 6, ("*doc*/*requirements.md", "*doc*/*requirements.mdx", "*doc*/*hardware.md*")),
     Kind("docs", 4, 0, _prose("*guide*", "*manual*", "*faq*", "deploy*")),
     Kind("machine", 6, 2, ("vagrantfile", "profile.py", "*.slurm", "*.sbatch")),
     Kind("notebook", 3, 2, ("*.ipynb",)),

@@ -9,7 +9,7 @@ import re
 
 QUANTITY = re.compile(
     r"(?:(?<![\w.$€#/-])|(?<=\dx))(?P<number>\d{1,3}(?:,\d{3})+|\d{1,5}(?:[.,]\d{1,2})?)(?:\s?-?|\+ ?)"
-    r"(?P<unit>[kmgtp]i?[bo]|[mgt]|gigabytes?|gigs?|terabytes?|megabytes?)(?![\w])",
+    r"(?P<unit>[kmgtp]i?(?:[bo]|(?-i:Bs))|[mgt]|gigabytes?|gigs?|terabytes?|megabytes?)(?![\w])",
     re.IGNORECASE,
 )
 _SCALE = {"k": 1 / 1024 / 1024, "m": 1 / 1024, "g": 1.0, "t": 1000.0, "p": 1_000_000.0}

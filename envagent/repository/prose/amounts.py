@@ -40,6 +40,7 @@ _THING_SIZE = one_of(
 )
 _AT_MOST = one_of(
     r"(?:(?<!\bno )(?<!\bnot )less than|"
+    r"\bsupports?(?: for)? up to|"
     r"at most|under|no more than|below|<|maximum|max\.?|(?<!require )(?<!requires )(?<!needs )only)\s*$"
 )
 _FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;)]{0,40}$")
@@ -75,8 +76,12 @@ _MACHINE = one_of(
     r"\b(?:xeon|epyc|ryzen|core i[3579]|ubuntu|\d{1,3}[- ](?:cores?|v?cpus))\b",
     r"\b(?:servers?|machines?|workstations?|nodes?|testbed|desktop)\b[^.;]{0,40}\bwith\b[^.;]{0,30}$",
 )
+# `The whole database requires 151GB` under a heading that says of what.
+_MEMORY_HEADING = re.compile(r"\b(?:memory|ram)\b(?!.*\bgpu\b)", re.IGNORECASE)
+_ASKS = one_of(r"\b(?:requires?|needs?)\b[^.;\d]{0,20}$")
 _LESS = one_of(r"\b(?:sav(?:e[sd]?|ing)|reduc\w+|lower\w*|limit\w*|up to)\b")
 _TIMES = one_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
+_DURATION = re.compile(r"[\d.]+ ?(?:s|m|h|secs?|mins?|hrs?|hours?|minutes?|days?)(?: ?\d+ ?[ms]\w*)?", re.IGNORECASE)
 # `Recommended requirements:` above a list, which another list of the least may follow.
 _COMFORTABLE = re.compile(r"\brecommended\b(?!.*\bminimum\b)[^.;]{0,40}:\s*$", re.IGNORECASE)
 _ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b|\ball (?:that )?(?:it takes|it needs|you need)\b")
@@ -148,6 +153,8 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
         between = text[last[1] : found.start()]
         if what is None and RECOMMEND.search(between) and len(between) < _SAME_CLAUSE:
             what = last[0]
+        if what is None and _MEMORY_HEADING.match(sentence.heading) and _ASKS.search(text[: found.start()]):
+            what = "ram"
         listed = of_list(text, sentence.lead) if what is None and sentence.kind == "bullet" else None
         what = what or listed
         either = what == "vram" == last[0] and len(between) < _SAME_CLAUSE and _OR.search(between)
@@ -209,7 +216,9 @@ def _row(sentence: Sentence, text: str, stance: Stance, weight: float, spot: Spo
             # What it takes of a GPU is what it needs, unless other columns show that it was measured in passing.
             taken = what == "vram" and stance == "mentioned" and not _TIMES.search(head.replace(column, ""))
             own: Stance = "minimum" if taken else stance
-            if what == "ram" and own == "mentioned" and _MACHINE.search(head):
+            # A column of memory beside none of times tells what each row takes.
+            needed = not _TIMES.search(head) and not any(_DURATION.fullmatch(other.strip()) for other in cells)
+            if what == "ram" and own == "mentioned" and (needed or _MACHINE.search(head)):
                 own = "tested"
             facts.amounts.append(Amount(what, value, own, weight, spot))
 

@@ -22,7 +22,8 @@ MODEL = (
 )
 # Not the company's name on licences, links and network cards.
 _NVIDIA_NAME = (
-    r"\bnvidia\b(?!(?:\s|/)*(?:research|corporation|corp|developer|mellanox|networking|nics?|bluefield|connectx|source|"
+    r"\bnvidia\b(?!(?:\s|/)*(?:research|corporation|corp|developer|mellanox|networking|nics?|bluefield|connectx|mlnx|mlx\d|ofed|"
+    r"source|"
     r"license))"
 )
 GPU = one_of(

@@ -54,7 +54,7 @@ _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
         one_of(
             r"(?:vram|v-?memory|(?:gpu|video|graphics?|device|cuda) (?:memory|ram|메모리)|显存|(?:gpu|显卡)\s?内存|"
             r"\bgpus? (?:with|having|whose) (?:a |its )?(?:memory|ram))" + _BEFORE,
-            r"\b(?:gpu memory|vram)\b[^.;:,\d]{0,25}\s[~≈]?$",
+            r"\b(?:gpu memory|vram)\b[^.;:,\d]{0,25}[\s(][~≈]?$",
         ),
     ),
     ("disk", one_of(r"(?:disk(?: space)?|storage|ssd|hdd|hard drive|free space|磁盘|硬盘)" + _BEFORE)),
@@ -63,7 +63,7 @@ _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
         one_of(
             r"(?:\bram|(?<!shared )(?<!flash )(?<!persistent )\bmemory|\bdram|内存|メモリー?|(?<!gpu )메모리|"
             r"m[ée]moire)" + _BEFORE,
-            r"(?<!gpu )\b(?:memory|ram) (?:foot ?print|consumption|usage|use)\b[^.;:\d]{0,40}\s[~≈]?$",
+            r"(?<!gpu )\b(?:memory|ram) (?:foot ?print|consumption|usage|use|requirements?)\b[^.;:\d]{0,40}\s[~≈]?$",
         ),
     ),
 )

@@ -23,11 +23,21 @@ _NEWER_WORDS = (
 )
 _UBUNTU = one_of(
     r"\bx?ubuntu(?![a-z])[\s_-]*(?:(?:linux|server|lts|versions?|desktop|releases?|trusty|xenial|bionic|focal|jammy|noble|"
-    r"(?:x86[-_]|x|amd)?64(?:[- ]?bits?)?)[\s_-]*){0,3}[\s:(>=≥]*"
+    r"(?:x86[-_]|x|amd)?64(?:[- ]?bits?)?)[\s_-]*){0,3}[\s:(>=≥]*(?:[\w' ]{0,20}\btested (?:on|with)\s)?"
     r"(?P<list>\d\d(?:\.\d\d)?(?:\.\d)?(?:\s*lts)?"
     rf"(?:{_AND}(?:ubuntu\s*)?\d\d\.\d\d(?:\.\d)?(?:\s*lts)?)*)"
 )
 _CODENAME = one_of(r"\bubuntu[\s\"'(-]*(trusty|xenial|bionic|focal|jammy|noble)\b(?![^.;]{0,12}\d\d\.\d\d)")
+# Systems alone on a line that is set like code.
+_ONLY_SYSTEMS = re.compile(r"ubuntu[\s\d.,/&()+-]*(?:(?:lts|and|or)[\s\d.,/&()+-]*)*", re.IGNORECASE)
+_PLANNED = one_of(
+    r"\b(?:plan(?:s|ned|ning)? to|not (?:yet )?(?:been )?(?:tested|supported)|no longer supports?|untested)\b"
+    r"[^.;]{0,40}$"
+)
+_REFUSED = one_of(r"[^.;,]{0,20}\b(?:is|are) (?:no longer|not(?: yet)?|un)[ -]?(?:been )?(?:supported|tested)\b")
+# A release of ROS is made for one of Ubuntu.
+_ROS = re.compile(r"\bROS ?[12]?\b")
+_ROS_NAME = re.compile(r"(?:\bros[-_ ]?|\b(?=[A-Z]))([A-Za-z]{4,9})\b")
 _VERSION = re.compile(r"(?<![\d.])(1[4-9]|2[0-9])(?:\.(04|10))?(?:\.\d)?(?![\d])")
 _NEWER = one_of(rf"^[^.;]{{0,12}}{_NEWER_WORDS}|onwards|以上)")
 _OTHERS = one_of(
@@ -35,6 +45,8 @@ _OTHERS = one_of(
     r"stream)?\s*(\d{1,2}(?:\.\d)?)?"
 )
 _CONTAINER = one_of(r"docker|container|guest|rootfs|image\b|\bbase\b|nvcr|wsl|virtual machine|vagrant")
+# Where to read how it is done.
+_GUIDE = one_of(r"\b(?:see|look at|consult|refer to)\b[^.;]{0,40}\bdockerfiles?\b")
 _HOST = one_of(r"\bhost(?: machine| system| os)?\b[^.;]{0,25}\bubuntu\b", r"\bubuntu\b[^.;]{0,25}\bhosts?\b")
 _KERNEL = one_of(
     r"\b(?:linux )?kernel\b[^.\d;]{0,25}v?(?P<version>[3-6]\.\d{1,2})(?:\.\d+)?"
@@ -68,7 +80,8 @@ _X86 = one_of(
 )
 _X86_NAMED = one_of(r"\b(?:x86(?:[-_]?64)?|x64|amd64|avx-?512|avx2?|intel cpus?)\b")
 _ARM = one_of(r"\b(?:jetson|aarch64|arm64|armv[89]|thunderx2?|graviton)\b")
-_NAMES = ("ubuntu", "centos", "rhel", "red hat", "rocky", "almalinux", "debian", "fedora", "opensuse")
+_INSTANCE = one_of(r"\bfor (?:example|instance)\b|\be\.g\.")
+_NAMES = ("ubuntu", "centos", "rhel", "red hat", "rocky", "almalinux", "debian", "fedora", "opensuse", "ros")
 _ALIASES = {"red hat": "rhel"}
 
 
@@ -101,15 +114,29 @@ def _systems(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
             newer = _NEWER.match(text[found.end() :]) is not None or ">" in found[0] or "≥" in found[0]
             # A list of releases, a lower bound, or one as a heading tells what is supported.
             own = weight * 1.25 ** (newer + (len(versions) > 1) + (sentence.kind == "heading"))
+            if _PLANNED.search(text[: found.start()]) or _REFUSED.match(text[found.end() :]):
+                own *= 0.1
             facts.systems.append(SystemSign("ubuntu", versions, newer, own, spot))
     for found in _CODENAME.finditer(text):
         version = table("machines")["codenames"][found[1].lower()]
         facts.systems.append(SystemSign("ubuntu", (version,), False, weight, spot))
+    if "ubuntu" not in text.lower() and (versions := _of_ros(text)):
+        own = weight * (0.5 if _INSTANCE.search(text) else 1.0)
+        facts.systems.append(SystemSign("ubuntu", versions, False, own, spot))
     if sentence.kind != "code":
         for found in _OTHERS.finditer(text):
             name = found[1].lower()
             versions = (found[2],) if found[2] else ()
             facts.systems.append(SystemSign(_ALIASES.get(name, name), versions, False, weight * 0.6, spot))
+
+
+def _of_ros(text: str) -> tuple[str, ...]:
+    """The Ubuntu releases that the named releases of ROS are made for: `ROS (tested with Kinetic and Melodic)`."""
+    if _ROS.search(text) is None:
+        return ()
+    releases = table("machines")["ros"]
+    named = {releases.get(found[1].lower()) for found in _ROS_NAME.finditer(text)}
+    return tuple(sorted(release for release in named if release))
 
 
 def _system_weight(sentence: Sentence, place: Standing) -> float:
@@ -122,9 +149,11 @@ def _system_weight(sentence: Sentence, place: Standing) -> float:
         or "support" in text.lower()
     )
     weight = place.weight * (0.3 if place.aside else 1.0) * (1.5 if firm else 0.8)
-    if not _HOST.search(text) and (_CONTAINER.search(text) or any(_CONTAINER.search(h) for h in sentence.headings[1:])):
+    in_container = _CONTAINER.search(_GUIDE.sub("", text)) is not None
+    if not _HOST.search(text) and (in_container or any(_CONTAINER.search(h) for h in sentence.headings[1:])):
         weight *= 0.15
-    return weight * 0.2 if sentence.kind == "code" else weight
+    command = sentence.kind == "code" and _ONLY_SYSTEMS.fullmatch(text) is None
+    return weight * 0.2 if command else weight
 
 
 def _kernels(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> None:

@@ -83,7 +83,7 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (one_of(r".*\.(py|sh)"), code.read_script),
     (
         one_of(
-            r".*\.(md|rst|txt|markdown|adoc|org)",
+            r".*\.(md|mdx|rst|txt|markdown|adoc|org)",
             r"(.*/)?(readme|install|building|artifact|requirements)([._-][^/]*)?",
         ),
         document.read,

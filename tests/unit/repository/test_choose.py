@@ -14,6 +14,7 @@ def test_telling_files_of_every_kind_are_chosen() -> None:
         "environment.yml", "Pipfile", "uv.lock", ".python-version", "docker/Dockerfile.gpu", "compose.yaml",
         ".devcontainer/devcontainer.json", ".github/workflows/ci.yml", "go.mod", "CMakeLists.txt", "Vagrantfile",
         "demo.ipynb", "train.py", "User_Guide.md",
+        "docs/src/content/docs/start/system-requirements.mdx",
     )  # fmt: skip
     assert set(chosen(*telling, "src/a.c", "data.csv", "LICENSE", "lib/deep/er/still/README.md")) == set(telling)
 

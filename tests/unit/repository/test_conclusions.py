@@ -139,6 +139,17 @@ def python(allowed: str, authority: int = 4, path: str = "pyproject.toml") -> Py
     return PythonSign(minors(SpecifierSet(allowed)), authority, Spot(path, 1, allowed))
 
 
+def test_of_a_list_by_jobs_the_smaller_ones_count() -> None:
+    def concluded(*told: tuple[int, float]) -> float | None:
+        listed = [Amount("ram", gb, "minimum", 1.0, Spot("README.md", line, "words")) for line, gb in told]
+        return amounts.conclude(Facts(amounts=listed), "ram", "ram_gb")[0]
+
+    assert concluded((1, 16), (3, 32), (5, 128), (7, 2000)) == 32
+    assert concluded((1, 16), (20, 32), (40, 2000)) == 2000, "which are no list"
+    assert concluded((1, 16), (3, 256)) == 256, "two are parts or places"
+    assert concluded((1, 16), (1, 64), (2, 256)) == 256, "nor are two lines"
+
+
 @pytest.mark.parametrize(
     ("signs", "version"),
     [

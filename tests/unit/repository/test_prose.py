@@ -58,6 +58,7 @@ def test_denied(text: str) -> None:
         "## Hardware used in the paper\n\nEach node with 8x NVIDIA H100 80GB.",
         "The benchmark must run for 500 iterations, whatever the number of its GPUs.",
         "NVIDIA Mellanox ConnectX-5 NICs are required.",
+        "The driver NVIDIA MLNX_OFED is required.",
         "## Hardware counters for C, C++ and CUDA\n\nWords.",
         "## Hardware Requirements\n\nThe code uses GPUs if they are available.",
         "For NVIDIA cards the drivers are included, so no action is required.",
@@ -136,7 +137,7 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("For an A800 GPU:\n| Setting | Text |\n|--|--|\n| plain | 9G, 31s |", [("vram", 9, "minimum")]),
         ("The peak Vmemory usage is 16GB.", [("vram", 16, "mentioned")]),
         ("| Model | Device | Memory |\n|--|--|--|\n| base | GPU | 19 GB |", [("vram", 19, "minimum")]),
-        ("| Model | Device | Memory |\n|--|--|--|\n| base | CPU | 19 GB |", [("ram", 19, "mentioned")]),
+        ("| Model | Device | Memory |\n|--|--|--|\n| base | CPU | 19 GB |", [("ram", 19, "tested")]),
         ("## Hardware\n\n| Method | 7B |\n|--|--|\n| LoRA | 16GB |", [("vram", 16, "minimum")]),
         ("A single RTX 3090 is sufficient.", [("vram", 24, "tested")]),
         ("| Size | GPU Mem. & Time |\n|--|--|\n| 512 | 12GB & 20s |", [("vram", 12, "minimum")]),
@@ -155,6 +156,7 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("## Hardware\n\nA longer one may require more RAM (128GB or more).", [("ram", 128, "mentioned")]),
         ("It reduces memory usage from 80 GB.", [("ram", 80, "mentioned")]),
         ("Images for nodes with up to 3 TB of memory.", [("ram", 3000, "mentioned")]),
+        ("## Hardware\n\nA processor with support for up to 192GB memory.", [("ram", 192, "mentioned")]),
         ("Each uses 2 GB of memory per core.", []),
         ("- Memory: 4 x 16 GB DDR4", [("ram", 64, "mentioned")]),
         ("- Memory (RAM): 128GB", [("ram", 128, "mentioned")]),
@@ -173,6 +175,14 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("| Precision | GPU Mem (GB) |\n|--|--|\n| fp16 | 26.0 |", [("vram", 26, "minimum")]),
         ("建议使用 80GB 内存的 GPU。", [("vram", 80, "recommended")]),
         ("# It\n\n## FAQ\n\nA minimum of 8GB of RAM is recommended.", [("ram", 8, "minimum")]),
+        ("It requires Python 3.10 and at least 4 GBs of RAM.", [("ram", 4, "minimum")]),
+        # A heading that says of what, a requirement that shrinks, a column that tells what each row takes.
+        ("## Memory requirements\n\nAll of its entries require 151GB.", [("ram", 151, "minimum")]),
+        ("## GPU memory\n\nAll of its entries require 151GB.", []),
+        ("Without them the RAM requirement reduces to 35GB.", [("ram", 35, "minimum")]),
+        ("| Index | Size/~Memory |\n|--|--|\n| core | 41G |", [("ram", 41, "tested")]),
+        ("| Genome | CPU | RAM |\n|--|--|--|\n| worm | 8m54s | 41G |", [("ram", 41, "mentioned")]),
+        ("```\n# less VRAM & slower (12G for one part)\npython main.py\n```", [("vram", 12, "mentioned")]),
         # Words of other languages, some of which stand without spaces.
         ("# It\n\n## Configuration requise\n\nUn serveur avec 48 Go de mémoire vive.", [("ram", 48, "minimum")]),
         ("至少需要24GB显存,内存不少于64G。", [("vram", 24, "minimum"), ("ram", 64, "minimum")]),
@@ -212,6 +222,7 @@ def test_documents_count_by_where_they_stand() -> None:
 
     assert weight("README.md") > weight("artifact_evaluation/README.md") > weight("part/README.md")
     assert weight("README.md") > weight("README_sycl.md"), "one way beside the main one"
+    assert weight("docs/src/content/docs/start/system-requirements.mdx") > weight("part/README.md")
     assert weight("book/src/installation.md") == weight("docs/src/installation.md")
 
 
@@ -310,3 +321,40 @@ def test_systems_in_prose() -> None:
     assert best("The Ubuntu LTS releases (20.04, 22.04)") == (("20.04", "22.04"), False)
     assert best("Ubuntu 64-bit 16.04 or 18.04.") == (("16.04", "18.04"), False)
     assert best("系统需要Ubuntu20.04") == (("20.04",), False)
+    assert best("On Ubuntu (we've tested on 20.04 and 22.04), see the Dockerfile.") == (("20.04", "22.04"), False)
+
+
+@pytest.mark.parametrize(
+    ("text", "versions"),
+    [
+        ("[ROS](http://wiki.ros.org) (tested with Kinetic and Melodic)", ("16.04", "18.04")),
+        ("Install ROS Noetic first.", ("20.04",)),
+        ("You need ROS2 Humble.", ("22.04",)),
+        ("Install ros-humble-desktop of ROS 2.", ("22.04",)),
+        ("A humble wrapper of ROS.", None),
+        ("# Humble FAQ", None),
+        ("Ubuntu 18.04 with ROS Noetic", ("18.04",)),
+    ],
+)
+def test_a_release_of_ros_tells_the_ubuntu_that_it_is_made_for(text: str, versions: tuple[str, ...] | None) -> None:
+    signs = facts_of("README.md", text).systems
+    assert [s.versions for s in signs] == ([versions] if versions else [])
+
+
+def test_a_release_that_is_planned_or_given_up_is_no_constraint() -> None:
+    def weight(text: str) -> float:
+        return facts_of("README.md", text).systems[0].weight
+
+    plain = weight("It runs on Ubuntu 20.04.")
+    assert weight("We plan to migrate it to Ubuntu 20.04.") < 0.5 * plain
+    assert weight("It has not been tested on Ubuntu 20.04.") < 0.5 * plain
+    assert weight("Ubuntu 20.04 is no longer supported.") < 0.5 * plain
+    assert weight("For example, ROS Noetic will do.") < weight("ROS Noetic will do.")
+
+
+def test_systems_set_like_code_are_no_command() -> None:
+    listed, command = (
+        facts_of("README.md", f"# It\n\n## System requirements\n\nIt runs on:\n\n    {line}\n").systems[0].weight
+        for line in ("Ubuntu 14.04,16.04 and 18.04", "docker pull ubuntu:16.04")
+    )
+    assert listed > 1.0 > command
