@@ -93,7 +93,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("native", 4, 1, ("*.cabal", "stack.yaml", "mix.exs", "package.swift", "composer.json", "*.csproj")),
     Kind("docs", 16, 3, tuple(f"*doc*/{guide}" for guide in _prose(*(f"*{stem}*" for stem in _GUIDES)))),
     # Generators of sites keep pages deep in their own folders.
-    Kind("docs", 3, 6, ("*doc*/*requirements.md", "*doc*/*requirements.mdx", "*doc*/*hardware.md*")),
+    Kind("docs", 3, 6, ("*doc*/requirements.md*", "*doc*/system?requirements.md*", "*doc*/hardware*.md*")),
     Kind("docs", 4, 0, _prose("*guide*", "*manual*", "*faq*", "deploy*")),
     Kind("machine", 6, 2, ("vagrantfile", "profile.py", "*.slurm", "*.sbatch")),
     Kind("notebook", 3, 2, ("*.ipynb",)),

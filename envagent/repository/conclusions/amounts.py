@@ -5,6 +5,7 @@ Owns: choosing among the amounts that were found. Must not: fill gaps; what no d
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from itertools import pairwise
 from typing import Literal
@@ -17,6 +18,7 @@ _STANCE = {"minimum": 1.0, "recommended": 0.9, "tested": 0.6, "mentioned": 0.2}
 _CREDIBLE = 0.25
 _NEAR_BEST = 0.5
 _COMFORT = 2.0
+_NOT_OF_A_GPU = re.compile(r"\bd?ram\b|\b(?:system|main|host|cpu)\b|内存", re.IGNORECASE)
 # Three sizes or more, a few lines apart, are a list of jobs.
 _JOBS = 3
 _APART = 4
@@ -30,7 +32,7 @@ def conclude(facts: Facts, what: Literal["ram", "disk", "cores"], field: str) ->
     the least. Among several credible places the largest amount wins, for a node too small ends the run; but of a list
     by jobs (`bacteria: 16 GB`, `mammals: 512 GB`) only what lies near its least.
     """
-    amounts = _of_smaller_jobs([a for a in facts.amounts if a.what == what])
+    amounts = _of_smaller_jobs([a for a in facts.amounts if a.what == what and not _of_the_gpu(a, facts.amounts)])
     weighed = [(a.weight * _STANCE[a.stance], a) for a in amounts]
     best = max((w for w, _ in weighed), default=0.0)
     if best < _CREDIBLE:
@@ -58,6 +60,16 @@ def _of_smaller_jobs(amounts: list[Amount]) -> list[Amount]:
             most = _JOB_RANGE * min(a.value for a in listed) if jobs else float("inf")
             kept += [a for a in listed if a.value <= most]
     return kept
+
+
+def _of_the_gpu(amount: Amount, amounts: list[Amount]) -> bool:
+    """Whether what is called memory only is, elsewhere in the same document, the memory of a GPU."""
+    if amount.what != "ram" or _NOT_OF_A_GPU.search(amount.spot.quote):
+        return False
+    return any(
+        a.what == "vram" and (a.value, a.spot.path) == (amount.value, amount.spot.path) and a.spot != amount.spot
+        for a in amounts
+    )
 
 
 def _evidence(field: str, chosen: Amount) -> Evidence:

@@ -50,11 +50,12 @@ _PERHAPS = one_of(r"\b(?:may|might|could) (?:also |even )?(?:require|need)\b[^.;
 _ANOTHER_CASE = one_of(
     r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b|\bor no gpu\b|没有\s?(?:gpu|显卡)"
 )
+_APPLE = one_of(r"\bapple\b|\bm[1-5](?:/m[1-5])? (?:max|pro|ultra|chips?|series|系列)")
 # What is stated so plainly holds also under news or questions.
 _LEAST_STATED = one_of(
     r"\b(?:requires?|needs?)\b[^.;]{0,20}\bat least\b",
     r"\bat least\b[^.;]{0,40}\b(?:is|are) (?:needed|required)\b",
-    r"\bminimum\b[^.;]{0,30}\brequirements?\b[^.;]{0,30}\bis\b",
+    r"\bminimum\b[^.;]{0,30}\brequirements?\b[^.;]{0,30}\b(?:is|to (?:just|only))\b",
     r"\bminimum of [^.;]{0,30}\b(?:is|are) (?:recommended|needed|required)\b",
 )
 # A machine that figures were taken or weights were made on.
@@ -71,6 +72,7 @@ _CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
 # What it takes is what it needs.
 _TAKES = one_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
 _FOOTPRINT = one_of(r"\b(?:memory|ram) (?:foot ?print|consumption|usage|use)\b[^.;\d]{0,40}$")
+_FOOTPRINT_OF = one_of(r"\b(?:memory|ram) foot ?print\b")
 # A machine told by its processor or its system is one that it ran on.
 _MACHINE = one_of(
     r"\b(?:xeon|epyc|ryzen|core i[3579]|ubuntu|\d{1,3}[- ](?:cores?|v?cpus))\b",
@@ -106,6 +108,8 @@ _PARAMETERS = one_of(
 _AROUND = 1.15
 # `16 GB of RAM, ideally 32 GB`: the second number measures what the first does.
 _SAME_CLAUSE = 40
+_NEXT_CLAUSE = 60
+_MEMORY_ONLY = one_of(r" ?(?:of )?memory\b")
 _OR = one_of(r"\bor\b(?! (?:more|higher|above|greater|larger))")
 
 
@@ -126,7 +130,8 @@ def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
     if sentence.kind == "bullet" and _COMFORTABLE.search(sentence.lead) and not NEED.search(text):
         stance = "recommended"
     weight = place.weight * (0.25 if place.aside else 1.0) * (0.3 if place.reduced else 1.0)
-    weight *= 0.3 if _ANOTHER_CASE.search(text) or _EXAMPLE.match(text) else 1.0
+    example = _EXAMPLE.match(text) and not _FOOTPRINT_OF.search(text)
+    weight *= 0.3 if _ANOTHER_CASE.search(text) or example else 1.0
     weight *= 0.25 if _MEASUREMENT.search(text) and not place.aside else 1.0
     weight *= (
         _SHARED
@@ -155,6 +160,10 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
             what = last[0]
         if what is None and _MEMORY_HEADING.match(sentence.heading) and _ASKS.search(text[: found.start()]):
             what = "ram"
+        plainly = what == "ram" and _MEMORY_ONLY.match(text, found.end())
+        if plainly and last[0] == "vram" and len(between) < _NEXT_CLAUSE and _OR.search(between):
+            # `A GPU with 24G memory, or 16G memory with mixed precision`.
+            what = "vram"
         listed = of_list(text, sentence.lead) if what is None and sentence.kind == "bullet" else None
         what = what or listed
         either = what == "vram" == last[0] and len(between) < _SAME_CLAUSE and _OR.search(between)
@@ -165,8 +174,9 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
             if _THING_SIZE.search(before) and _RESIDENT.search(sentence.block):
                 facts.amounts.append(Amount("ram", float(math.ceil(value * _AROUND)), "minimum", weight, spot))
         elif _plausible(what, value := _of_each(text, value) if what == "vram" else _of_all(before, value, what)):
+            own = weight * (0.3 if what == "ram" and _APPLE.search(text) else 1.0)
             facts.amounts.append(
-                Amount(what, value, _own_stance(what, before, "minimum" if listed else stance), weight, spot)
+                Amount(what, value, _own_stance(what, before, "minimum" if listed else stance), own, spot)
             )
             if either and facts.amounts[-2:-1] and facts.amounts[-2].what == "vram":
                 # Either will do: the larger is for comfort.

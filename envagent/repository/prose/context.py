@@ -139,7 +139,7 @@ def document_weight(path: str) -> float:
         if re.search(r"install|require|hardware|manual|start|setup|build|prerequisite", name):
             return 0.8
         return 0.4 if depth <= 2 else 0.2
-    if re.match(r"docs?/", path.lower()) and re.search(r"requirements|hardware", name):
+    if re.match(r"docs?/", path.lower()) and re.match(r"(?:system.)?requirements|hardware", name):
         return 0.8
     if scope in ("development", "optional") or {"third", "extern", "subprojects", "plugins"} & set(words(path)):
         return 0.15

@@ -26,6 +26,7 @@ _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
             _BEHIND + r"(?:gpu|video|graphics?|device|on-?board|vram|v-ram|v-?memory|cuda|card)(?:s|'s)?\b"
             r"(?! (?:server|node|machine|cluster))",
             _BEHIND + r"(?:显存|内存\s?的\s?(?:gpu|显卡))",
+            _BEHIND + r"(?:memoria|m[ée]moire) (?:de )?(?:la )?(?:gpu|vid[ée]o)\b",
         ),
     ),
     (
@@ -71,6 +72,7 @@ _GPU_LEFT = one_of(
     r"\b(?:gpus?|graphics cards?|[ahv]100|h200|p100|l40s?|t4|a10g?|a40|a6000|rtx ?\w+|gtx ?\w+|titan \w+|mi\d+x?|"
     r"[1-5]0[5-9]0(?: ?ti)?|tesla|card)s?\b"
     r"[\s,(/-]*(?:s\b)?(?:with|of|having|that has|has|,|\(|-|pcie|sxm\d?|sxm|nvidia|at least|a|minimum|more than|"
+    r"about|around|approximately|"
     r"or more|ti|"
     r"super|each|≥|>=|:|\s)*$"
 )
@@ -78,6 +80,7 @@ _GPU_RIGHT = one_of(
     r"\s?[*x×]\s?\d{1,2} (?:nvidia )?gpus?\b", r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)"
 )
 _ON_GPU = one_of(r"\b(?:on|in|of) (?:the |a |your )?gpus?\b")
+_ON_CARD = one_of(r"\s*(?:in|on) an? (?:single |nvidia |rtx ?)*(?:[ahv]100|h200|t4|a40|a6000|[1-5]0[5-9]0)\b")
 # The sticks of a machine: `4 x 16 GB`.
 _TIMES = re.compile(r"\d{1,2}\s?[x×*]\s?$")
 _HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
@@ -97,7 +100,7 @@ _MODEL_SIZE = re.compile(r"\d{1,3}(?:\.\d)?B", re.IGNORECASE)
 _HARDWARE = one_of(r"hardware|\bgpus?\b|memory")
 # Models are kept in so few bits on GPUs.
 _FEW_BITS = one_of(r"\b(?:fp16|bf16|fp8|int8|int4|[48]-?bits?|half[- ]precision|quanti[sz]\w*)\b")
-_CPU = one_of(r"\bcpus?\b|\bllama\.cpp\b|\bgguf\b|\bsystem\b|\bhost\b|\bmac\w*\b")
+_CPU = one_of(r"\bcpus?\b(?![- ]offload)|\bllama\.cpp\b|\bgguf\b|\bsystem\b|\bhost\b|\bmac\w*\b")
 
 
 def measured(text: str, start: int, end: int) -> What | None:
@@ -115,7 +118,8 @@ def measured(text: str, start: int, end: int) -> What | None:
         return None
     for what, pattern in _LEFT:
         if pattern.search(left):
-            return "vram" if what == "ram" and _FEW_BITS.search(text) and not _CPU.search(text) else what
+            on_gpu = _ON_CARD.match(right) or (_FEW_BITS.search(text) and not _CPU.search(text))
+            return "vram" if what == "ram" and on_gpu else what
     return "vram" if _GPU_LEFT.search(left) or _GPU_RIGHT.match(right) else None
 
 

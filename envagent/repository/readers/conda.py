@@ -92,7 +92,9 @@ def _one(item: object, scope: Scope, path: str, text: str, facts: Facts) -> None
     if package.name == "python":
         allowed = minors(package.specifier)
         if allowed and str(package.specifier):
-            authority = 3 if scope in ("main", "component") else 1
+            # What the main readme documents binds more than the environment of a part of a part.
+            own = scope == "main" or (scope == "component" and path.count("/") == 1)
+            authority = 3 if own else 1
             facts.pythons.append(PythonSign(allowed, authority, Spot(path, line, words), "the environment's pin"))
     else:
         facts.packages.append(package)

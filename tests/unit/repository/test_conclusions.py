@@ -139,6 +139,19 @@ def python(allowed: str, authority: int = 4, path: str = "pyproject.toml") -> Py
     return PythonSign(minors(SpecifierSet(allowed)), authority, Spot(path, 1, allowed))
 
 
+def test_memory_that_is_elsewhere_a_gpus_is_no_ram() -> None:
+    def concluded(words: str, gb: float = 24) -> float | None:
+        told = [
+            Amount("vram", 24, "minimum", 1.0, SPOT),
+            Amount("ram", gb, "minimum", 1.0, Spot("README.md", 9, words)),
+        ]
+        return amounts.conclude(Facts(amounts=told), "ram", "ram_gb")[0]
+
+    assert concluded("Other data sets require 24 GB of memory.") is None
+    assert concluded("Other data sets require 24 GB of RAM.") == 24
+    assert concluded("Other data sets require 25 GB of memory.", 25) == 25
+
+
 def test_of_a_list_by_jobs_the_smaller_ones_count() -> None:
     def concluded(*told: tuple[int, float]) -> float | None:
         listed = [Amount("ram", gb, "minimum", 1.0, Spot("README.md", line, "words")) for line, gb in told]

@@ -174,6 +174,8 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("GPU requirements are:\n\n| Way | 19B |\n|--|--|\n| plain | 42GB |", [("vram", 42, "minimum")]),
         ("| Precision | GPU Mem (GB) |\n|--|--|\n| fp16 | 26.0 |", [("vram", 26, "minimum")]),
         ("建议使用 80GB 内存的 GPU。", [("vram", 80, "recommended")]),
+        ("# It\n\n## News\n\n4-bit with CPU offloading reduces the minimum memory requirement to just 4 GB.",
+         [("vram", 4, "minimum")]),
         ("# It\n\n## FAQ\n\nA minimum of 8GB of RAM is recommended.", [("ram", 8, "minimum")]),
         ("It requires Python 3.10 and at least 4 GBs of RAM.", [("ram", 4, "minimum")]),
         # A heading that says of what, a requirement that shrinks, a column that tells what each row takes.
@@ -183,6 +185,13 @@ def amounts(text: str) -> list[tuple[str, float, str]]:
         ("| Index | Size/~Memory |\n|--|--|\n| core | 41G |", [("ram", 41, "tested")]),
         ("| Genome | CPU | RAM |\n|--|--|--|\n| worm | 8m54s | 41G |", [("ram", 41, "mentioned")]),
         ("```\n# less VRAM & slower (12G for one part)\npython main.py\n```", [("vram", 12, "mentioned")]),
+        ("At least a GPU with 20GB memory; we advise a GPU with about 30 GB memory.",
+         [("vram", 20, "minimum"), ("vram", 30, "recommended")]),
+        ("It requires a GPU with 24G memory, or 16G memory with mixed precision.",
+         [("vram", 24, "recommended"), ("vram", 16, "minimum")]),
+        ("It requires a GPU with 24G memory and 16G of RAM.", [("vram", 24, "minimum"), ("ram", 16, "minimum")]),
+        ("It requires a peak memory of 7GB on a V100.", [("vram", 7, "minimum")]),
+        ("Al menos 24GB de memoria GPU.", [("vram", 24, "mentioned")]),
         # Words of other languages, some of which stand without spaces.
         ("# It\n\n## Configuration requise\n\nUn serveur avec 48 Go de mémoire vive.", [("ram", 48, "minimum")]),
         ("至少需要24GB显存,内存不少于64G。", [("vram", 24, "minimum"), ("ram", 64, "minimum")]),
@@ -214,6 +223,9 @@ def test_an_example_says_little() -> None:
         for words in ("T", "For example, t")
     )
     assert example < 0.5 * plain
+    footprint = facts_of("README.md", "For example, for humans its memory footprint is 300 GB.").amounts[0].weight
+    assert footprint == plain, "which is told by examples"
+    assert facts_of("README.md", "An Apple M4 with at least 300 GB of RAM.").amounts[0].weight < 0.5 * plain
 
 
 def test_documents_count_by_where_they_stand() -> None:

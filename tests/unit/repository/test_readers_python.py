@@ -170,6 +170,14 @@ def test_conda_environments() -> None:
     assert facts.pythons[0].allowed == {"3.8"}
 
 
+def test_the_environment_of_a_part_of_a_part_binds_less_than_one_of_a_part() -> None:
+    text = "dependencies:\n  - python=3.8\n"
+    whole, part, deep = (
+        facts_of(f"{folder}environment.yml", text).pythons[0].authority for folder in ("", "a/", "a/b/")
+    )
+    assert whole == part > deep > 0
+
+
 def test_an_environment_of_any_name_is_read_and_other_files_are_not() -> None:
     body = "dependencies:\n  - python=3.8\n"
     assert facts_of("neural.yaml", f"name: x\nchannels:\n  - pytorch\n{body}").pythons[0].allowed == {"3.8"}
