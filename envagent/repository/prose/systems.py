@@ -38,6 +38,9 @@ _REFUSED = one_of(r"[^.;,]{0,20}\b(?:is|are) (?:no longer|not(?: yet)?|un)[ -]?(
 # A release of ROS is made for one of Ubuntu.
 _ROS = re.compile(r"\bROS ?[12]?\b")
 _ROS_NAME = re.compile(r"(?:\bros[-_ ]?|\b(?=[A-Z]))([A-Za-z]{4,9})\b")
+_ROS_PACKAGE = re.compile(r"\bros-([a-z]{4,9})-")
+# Packages and drivers of the host, which are made for its release.
+_FOR_THE_HOST = re.compile(r"\binstall\b.{0,60}\bros-[a-z]{4,9}-|\bMLNX_OFED[\w.-]{1,40}-ubuntu\d\d")
 _VERSION = re.compile(r"(?<![\d.])(1[4-9]|2[0-9])(?:\.(04|10))?(?:\.\d)?(?![\d])")
 _NEWER = one_of(rf"^[^.;]{{0,12}}{_NEWER_WORDS}|onwards|以上)")
 _OTHERS = one_of(
@@ -132,10 +135,9 @@ def _systems(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
 
 def _of_ros(text: str) -> tuple[str, ...]:
     """The Ubuntu releases that the named releases of ROS are made for: `ROS (tested with Kinetic and Melodic)`."""
-    if _ROS.search(text) is None:
-        return ()
     releases = table("machines")["ros"]
-    named = {releases.get(found[1].lower()) for found in _ROS_NAME.finditer(text)}
+    pattern = _ROS_NAME if _ROS.search(text) else _ROS_PACKAGE
+    named = {releases.get(found[1].lower()) for found in pattern.finditer(text)}
     return tuple(sorted(release for release in named if release))
 
 
@@ -153,7 +155,7 @@ def _system_weight(sentence: Sentence, place: Standing) -> float:
     if not _HOST.search(text) and (in_container or any(_CONTAINER.search(h) for h in sentence.headings[1:])):
         weight *= 0.15
     command = sentence.kind == "code" and _ONLY_SYSTEMS.fullmatch(text) is None
-    return weight * 0.2 if command else weight
+    return weight * (0.8 if _FOR_THE_HOST.search(text) else 0.2) if command else weight
 
 
 def _kernels(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> None:

@@ -343,6 +343,7 @@ def test_systems_in_prose() -> None:
         ("Install ROS Noetic first.", ("20.04",)),
         ("You need ROS2 Humble.", ("22.04",)),
         ("Install ros-humble-desktop of ROS 2.", ("22.04",)),
+        ("```\nsudo apt install ros-melodic-tf ros-melodic-pcl\n```", ("18.04",)),
         ("A humble wrapper of ROS.", None),
         ("# Humble FAQ", None),
         ("Ubuntu 18.04 with ROS Noetic", ("18.04",)),
@@ -370,3 +371,14 @@ def test_systems_set_like_code_are_no_command() -> None:
         for line in ("Ubuntu 14.04,16.04 and 18.04", "docker pull ubuntu:16.04")
     )
     assert listed > 1.0 > command
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sudo apt-get install ros-melodic-tf", "wget http://x/MLNX_OFED_LINUX-4.6-1.0.1.1-ubuntu18.04-x86_64.tgz"],
+)
+def test_packages_and_drivers_for_a_release_tell_it_as_other_commands_do_not(command: str) -> None:
+    (sign,) = facts_of("README.md", f"```\n{command}\n```\n").systems
+    (other,) = facts_of("README.md", "```\nwget http://x/it-ubuntu18.04.tgz\n```\n").systems
+    assert sign.versions == other.versions == ("18.04",)
+    assert sign.weight >= 0.6 > other.weight
