@@ -52,6 +52,7 @@ def test_it_is_served_until_ctrl_c_and_used_by_runs(
     assert json.loads(cli("sandbox", "log", "--json").out) == []
     assert cli("status", "--json").document["runs"][0]["run_id"] == document["run_id"]
     assert cli("teardown", document["run_id"]).code == 0  # nothing of it is there any more
+    assert cli("sandbox", "reset").code == 0  # ends the one that the teardown asked
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_2(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
