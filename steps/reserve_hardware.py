@@ -23,9 +23,6 @@ from envagent.steps.select_image import AvailableImages
 from envagent.steps.services import StepContext
 from envagent.steps.site import look
 
-DEFAULT_HOURS = 24
-"""For the first look at what is free; the duration is decided for the node type found."""
-
 ENDED = ("TERMINATING", "TERMINATED", "DELETING")
 NEVER_STARTED = "never became ACTIVE"
 
@@ -81,7 +78,7 @@ class ReserveHardware(Step):
     ) -> Plan:
         """Rank what satisfies the needs by what is free; decide node type and duration."""
         from envagent.advice import images
-        from envagent.advice.duration import service_units
+        from envagent.advice.duration import DEFAULT_HOURS, service_units
         from envagent.advice.placement import place as rank_candidates
 
         advisor = context.services.advisor
