@@ -31,7 +31,7 @@ from envagent.cloud.port import Cloud, HostReservation, Lease
 from envagent.errors import CapacityError, NothingSuitable
 from envagent.repository.model import Analysis, Requirements, Sizing
 from envagent.sandbox import ensure_running
-from envagent.sandbox.process import request, stop
+from envagent.sandbox.process import stop
 
 FILES = (
     "refapi_uc_chameleon_nodes.json",
@@ -288,7 +288,7 @@ def run(data: Path, at: str, *, keep: bool, verbose: bool) -> Tally:
             shift = datetime.now(UTC).replace(second=0, microsecond=0) - moment(at)
             moved = {"moved_by_seconds": shift.total_seconds(), "site": "uc"}
             moved["allocations"] = json.loads((data / FILES[1]).read_text("utf-8"))
-            taken = len(request(f"{endpoint.url}/_sandbox/allocations", moved)["leases"])
+            taken = len(endpoint.control("allocations", moved)["leases"])
             cloud = connect(next(iter(endpoint.clouds)), clouds_yaml=endpoint.clouds_file)
             replay = Replay(read(data, shift), cloud, keep=keep)
             for want in wants():

@@ -75,13 +75,13 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
     """
     if name is None or not is_sandbox(name):
         return CloudAccess(name, settings)
-    from envagent.sandbox.process import ensure_running, request
+    from envagent.sandbox.process import ensure_running
 
     endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
     if name not in endpoint.clouds:
         known = ", ".join(sorted(endpoint.clouds))
         raise ConfigurationError(f"the sandbox has no cloud {name!r}; it has: {known}", hint="--cloud sandbox")
-    pace = float(request(f"{endpoint.url}/_sandbox/health")["speed"])
+    pace = float(endpoint.control("health")["speed"])
     return CloudAccess(name, hastened(settings, pace), endpoint.clouds_file)
 
 

@@ -10,20 +10,23 @@ import json
 import sys
 import traceback
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
 
 from envagent.sandbox import faults
-from envagent.sandbox.cloud import SERVICES, Sandbox
+from envagent.sandbox.cloud import SERVICES, Sandbox, routes_of
 from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError
 from envagent.sandbox.faults import Effects
 from envagent.sandbox.inventory import sites
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 Dropper = Callable[[Any], None]
 """Breaks the connection of a client address, without an answer."""
@@ -46,13 +49,13 @@ class Exchanges:
         """How many calls will be committed later."""
         return len(self._late)
 
-    def endpoint(self, site: str, service: Service, route: Route) -> Endpoint:
-        """Return the HTTP endpoint of a route."""
+    def endpoint(self, site: str, service: Service) -> Endpoint:
+        """Return the HTTP endpoint of all paths of a service."""
 
         async def answer(request: Request) -> Response:
             raw = await request.body()
             call = self._call(site, service, request, raw)
-            return await self._exchange(service, route, call, request)
+            return await self._exchange(service, _route(service, call), call, request)
 
         return answer
 
@@ -76,7 +79,6 @@ class Exchanges:
             body=body if isinstance(body, dict) else {},
             request_id=f"req-{uuid.uuid4()}",
             effects=self.sandbox.faults.strike(seen),
-            params=dict(request.path_params),
         )
 
     async def _exchange(self, service: Service, route: Route, call: Call, request: Request) -> Response:
@@ -169,18 +171,30 @@ def _refusal(service: Service, call: Call, parameters: dict[str, Any]) -> Respon
     return _error(service, call, ServiceError(status, message, str(parameters.get("type", "")), headers))
 
 
+def _route(service: Service, call: Call) -> Route:
+    """Return the route of a call, its parameters noted in the call.
+
+    What is not simulated is never a 404, which clients take for "deleted".
+    """
+    known = routes_of(service, call.path)
+    found = known.get("GET" if call.method == "HEAD" else call.method)
+    if found is not None:
+        route, call.params = found
+        return route
+
+    def refuse(call: Call) -> Reply:
+        message = f"The sandbox does not simulate {call.method} {call.path}"
+        raise ServiceError(405 if known else 501, message, "", {"Allow": ", ".join(known)} if known else None)
+
+    return Route(call.method, call.path, refuse)
+
+
 def _http_routes(exchanges: Exchanges) -> list[HttpRoute]:
     routes = []
     for site in sites():
         for service in SERVICES:
-            for route in service.routes:
-                endpoint = exchanges.endpoint(site, service, route)
-                base = f"/{site}{service.mount}"
-                paths = [base, base + "/"] if route.path == "/" else [base + route.path]
-                routes += [HttpRoute(path, endpoint, methods=[route.method]) for path in paths]
-            unknown = exchanges.endpoint(site, service, Route("GET", "", service.unknown_path))
-            methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-            routes.append(HttpRoute(f"/{site}{service.mount}/{{rest:path}}", unknown, methods=methods))
+            endpoint, base = exchanges.endpoint(site, service), f"/{site}{service.mount}"
+            routes += [HttpRoute(path, endpoint, methods=METHODS) for path in (base, base + "/{rest:path}")]
     return routes
 
 
@@ -189,9 +203,13 @@ async def _dropped(request: Request, error: Exception) -> Response:
     return Response(status_code=500)
 
 
-def build(exchanges: Exchanges, control: list[HttpRoute]) -> Starlette:
-    """Assemble the application: all services of all sites, and the control routes."""
+def build(exchanges: Exchanges, control: list[HttpRoute], hosts: Sequence[str]) -> Starlette:
+    """Assemble the application: all services of all sites, and the control routes.
+
+    Requests for other `hosts` are refused: a web page may have its own name resolve to this machine.
+    """
     return Starlette(
         routes=[*control, *_http_routes(exchanges)],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         exception_handlers={Dropped: _dropped},
     )

@@ -36,8 +36,16 @@ def _headers(call: Call) -> dict[str, str]:
     return {**request_id_header(call), "OpenStack-API-Version": "reservation 1.0"}
 
 
+def list_versions(call: Call) -> Reply:
+    """Answer GET /."""
+    current = {"id": "v1.0", "status": "CURRENT", "min_version": "1.0", "max_version": "1.0"}
+    old = {"id": "v2.0", "status": "DEPRECATED"}
+    shown = [{**each, "links": [{"href": f"{call.root}/{each['id'][:2]}", "rel": "self"}]} for each in (current, old)]
+    return Reply(300, {"versions": shown})
+
+
 def refuse_path(call: Call) -> Reply:
-    """Answer a path that Blazar does not know (there is no version document), in an envelope of its own."""
+    """Answer a path that Blazar does not know, such as its own root, in an envelope of its own."""
     message = (
         "The requested URL was not found on the server. If you entered the URL manually please check your spelling "
         "and try again."
@@ -152,6 +160,8 @@ SERVICE = Service(
     mount="/reservation",
     catalog_path="/reservation/v1",
     routes=(
+        Route("GET", "/", list_versions, open=True),
+        Route("GET", "/v1", refuse_path),
         Route("GET", "/v1/leases", blazar_leases.list_all),
         Route("POST", "/v1/leases", blazar_leases.create),
         Route("GET", "/v1/leases/{id}", blazar_leases.show),
@@ -167,5 +177,4 @@ SERVICE = Service(
     error_body=error_body,
     unauthorized=keystone_unauthorized,
     headers=_headers,
-    unknown_path=refuse_path,
 )

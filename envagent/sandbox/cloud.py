@@ -14,7 +14,7 @@ from typing import Any
 
 from envagent.sandbox import blazar, glance, keystone, lease_life, neutron, nova, server_life
 from envagent.sandbox.clock import Clock, Pace, utc
-from envagent.sandbox.exchange import Call, Handler, Identity, Reply, Service
+from envagent.sandbox.exchange import Call, Handler, Identity, Reply, Route, Service
 from envagent.sandbox.faults import Faults
 from envagent.sandbox.inventory import sites
 from envagent.sandbox.profiles import PROFILES, Profile
@@ -64,11 +64,18 @@ class Sandbox:
                 self.state.set("sandbox_id", str(uuid.uuid4()))
                 holders = ("user", "mate", "other", "unrestricted", "restricted")
                 self.state.set("credentials", {holder: secrets.token_urlsafe(18) for holder in holders})
+            if self.state.setting("control_secret") is None:
+                self.state.set("control_secret", secrets.token_urlsafe(24))
 
     @property
     def id(self) -> str:
         """The identity of this state."""
         return str(self.state.setting("sandbox_id"))
+
+    @property
+    def secret(self) -> str:
+        """What whoever asks the control endpoints must show."""
+        return str(self.state.setting("control_secret"))
 
     # Settings
 
@@ -159,14 +166,15 @@ class Sandbox:
             self.state.revoke_token(call.headers.get("x-auth-token", ""))
 
 
-def find_handler(service: Service, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
-    """Return the handler of a path below the service's mount, with its parameters (for calls made by the sandbox)."""
+def routes_of(service: Service, path: str) -> dict[str, tuple[Route, dict[str, str]]]:
+    """Return the routes of a path below the service's mount by method, each with the parameters in the path."""
+    found: dict[str, tuple[Route, dict[str, str]]] = {}
     parts = path.strip("/").split("/")
     for route in service.routes:
         template = route.path.strip("/").split("/")
-        if route.method != method or len(template) != len(parts):
+        if len(template) != len(parts):
             continue
-        params = {t[1:-1]: part for t, part in zip(template, parts, strict=True) if t.startswith("{")}
-        if all(t.startswith("{") or t == part for t, part in zip(template, parts, strict=True)):
-            return route.handler, params
-    return None
+        pairs = list(zip(template, parts, strict=True))
+        if all(t == part or (t.startswith("{") and part) for t, part in pairs):
+            found.setdefault(route.method, (route, {t[1:-1]: part for t, part in pairs if t.startswith("{")}))
+    return found

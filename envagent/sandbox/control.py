@@ -1,11 +1,13 @@
 """The sandbox's own endpoints below /_sandbox: the log, faults, settings, and what other people do.
 
-They answer on loopback only and refuse requests that a browser sends for a web page.
+They want the secret in server.json, which only the user who runs the sandbox can read: no web page, no other user of
+the machine and no repository under analysis can give orders here.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from envagent.sandbox.cloud import SERVICES, Sandbox, find_handler
+from envagent.sandbox.cloud import SERVICES, Sandbox, routes_of
 from envagent.sandbox.exchange import Call, Identity, ServiceError
 from envagent.sandbox.faults import BadSchedule, Effects
+from envagent.sandbox.files import SECRET_HEADER
 from envagent.sandbox.inventory import sites
 from envagent.sandbox.mishaps import MISHAPS
 from envagent.sandbox.occupation import occupy
@@ -49,8 +52,10 @@ class Control:
 
     def _route(self, method: str, name: str, act: Act) -> Route:
         async def endpoint(request: Request) -> Response:
-            if "origin" in request.headers or request.url.hostname not in ("127.0.0.1", "localhost"):
-                return JSONResponse({"error": "not for browsers"}, 403)
+            if not secrets.compare_digest(
+                request.headers.get(SECRET_HEADER, "").encode(), self._sandbox.secret.encode()
+            ):
+                return JSONResponse({"error": f"{SECRET_HEADER} must be the secret in sandbox/server.json"}, 403)
             try:
                 raw = await request.body()
                 return JSONResponse(act(json.loads(raw) if raw else {}))
@@ -87,7 +92,7 @@ class Control:
         service = next(service for service in SERVICES if service.name == body["service"])
         path = service.catalog_path.removeprefix(service.mount) + str(body["path"])
         method = str(body.get("method", "POST"))
-        found = find_handler(service, method, path)
+        found = routes_of(service, path).get(method)
         if found is None:
             raise ValueError(f"no such call: {method} {path}")
         call = Call(
@@ -105,7 +110,7 @@ class Control:
             caller=Identity(user.id, user.projects[0]),
         )
         try:
-            reply = self._sandbox.answer(service, found[0], call)
+            reply = self._sandbox.answer(service, found[0].handler, call)
         except ServiceError as error:
             return {"status": error.status, "body": service.error_body(error)}
         return {"status": reply.status, "body": reply.body}

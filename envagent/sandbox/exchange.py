@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from envagent.sandbox.inventory import Site
@@ -125,7 +126,6 @@ class Service:
     error_body: Callable[[ServiceError], Any]
     unauthorized: Callable[[], ServiceError]
     headers: Callable[[Call], dict[str, str]]
-    unknown_path: Handler
 
 
 def keystone_unauthorized() -> ServiceError:
@@ -135,26 +135,9 @@ def keystone_unauthorized() -> ServiceError:
 
 def keystone_error_body(error: ServiceError) -> dict[str, Any]:
     """Return Keystone's envelope."""
-    titles = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
-    title = titles.get(error.status, "Internal Server Error")
-    return {"error": {"code": error.status, "message": error.message, "title": title}}
-
-
-def not_found_page(call: Call) -> Reply:
-    """Answer a path that the service does not know as most of them do."""
-    return Reply(404, "<html><body><h1>404 Not Found</h1>The resource could not be found.</body></html>")
+    return {"error": {"code": error.status, "message": error.message, "title": HTTPStatus(error.status).phrase}}
 
 
 def request_id_header(call: Call) -> dict[str, str]:
     """Return the request id as most services send it."""
     return {"x-openstack-request-id": call.request_id}
-
-
-def page(items: list[dict[str, Any]], limit: int | None, marker: str | None) -> list[dict[str, Any]] | None:
-    """Return the page after `marker` (an id), None when there is no such marker."""
-    if marker is not None:
-        ids = [item["id"] for item in items]
-        if marker not in ids:
-            return None
-        items = items[ids.index(marker) + 1 :]
-    return items[:limit] if limit else items

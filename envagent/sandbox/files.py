@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+SECRET_HEADER = "X-Sandbox-Secret"  # noqa: S105 - a name
+"""Carries the secret in `server.json` to the control endpoints."""
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -30,7 +33,7 @@ class Paths:
 
     @property
     def server(self) -> Path:
-        """Where the server listens."""
+        """Where the server listens, and the secret that its control endpoints want."""
         return self.folder / "server.json"
 
     @property

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, not_found_page, page, request_id_header
+from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, request_id_header
 from envagent.sandbox.inventory import Image
+from envagent.sandbox.listing import page
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 1000
-TITLES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
 UNAUTHORIZED = (
     "This server could not verify that you are authorized to access the document you requested. Either you supplied "
     "the wrong credentials (e.g., bad password), or your browser does not understand how to supply the credentials "
@@ -21,7 +22,7 @@ UNAUTHORIZED = (
 
 def error_body(error: ServiceError) -> dict[str, Any]:
     """Return Glance's envelope."""
-    title = TITLES.get(error.status, "Internal Server Error")
+    title = HTTPStatus(error.status).phrase
     return {"message": f"{error.message}<br /><br />\n\n\n", "code": f"{error.status} {title}", "title": title}
 
 
@@ -137,5 +138,4 @@ SERVICE = Service(
     error_body=error_body,
     unauthorized=lambda: ServiceError(401, UNAUTHORIZED),
     headers=request_id_header,
-    unknown_path=not_found_page,
 )

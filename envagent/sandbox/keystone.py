@@ -15,7 +15,6 @@ from envagent.sandbox.exchange import (
     ServiceError,
     keystone_error_body,
     keystone_unauthorized,
-    not_found_page,
     request_id_header,
 )
 from envagent.sandbox.inventory import Account, stable_id
@@ -301,5 +300,4 @@ SERVICE = Service(
     error_body=keystone_error_body,
     unauthorized=keystone_unauthorized,
     headers=request_id_header,
-    unknown_path=not_found_page,
 )

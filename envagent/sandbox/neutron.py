@@ -43,11 +43,6 @@ def error_body(error: ServiceError) -> dict[str, Any]:
     return {"NeutronError": {"type": error.type or "HTTPError", "message": error.message, "detail": ""}}
 
 
-def refuse_path(call: Call) -> Reply:
-    """Refuse a path that Neutron does not know."""
-    raise neutron_error(404, "HTTPNotFound", "The resource could not be found.")
-
-
 def list_versions(call: Call) -> Reply:
     """Answer GET /."""
     links = [{"rel": "self", "href": f"{call.root}/v2.0/"}]
@@ -255,5 +250,4 @@ SERVICE = Service(
     error_body=error_body,
     unauthorized=keystone_unauthorized,
     headers=request_id_header,
-    unknown_path=refuse_path,
 )

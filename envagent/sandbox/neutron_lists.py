@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from envagent.sandbox.exchange import Call, ServiceError, page
+from envagent.sandbox.exchange import Call, ServiceError
+from envagent.sandbox.listing import page
 
 PAGING = ("limit", "marker", "page_reverse", "sort_key", "sort_dir", "fields")
 

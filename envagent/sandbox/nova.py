@@ -14,7 +14,6 @@ from envagent.sandbox.exchange import (
     ServiceError,
     keystone_error_body,
     keystone_unauthorized,
-    not_found_page,
 )
 from envagent.sandbox.nova_versions import list_versions, microversion, response_headers, show_version
 from envagent.sandbox.nova_views import flavor_view, flavors, links
@@ -153,5 +152,4 @@ SERVICE = Service(
     error_body=error_body,
     unauthorized=keystone_unauthorized,
     headers=response_headers,
-    unknown_path=not_found_page,
 )

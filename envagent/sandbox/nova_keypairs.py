@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 from envagent.sandbox.clock import iso_micro
-from envagent.sandbox.exchange import Call, Reply, ServiceError, page
+from envagent.sandbox.exchange import Call, Reply, ServiceError
+from envagent.sandbox.listing import page
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.records import Keypair
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from envagent.sandbox import clock, server_life
 from envagent.sandbox.clock import iso_micro
-from envagent.sandbox.exchange import Call, Reply, ServiceError, page
+from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.glance import visible
+from envagent.sandbox.listing import page
 from envagent.sandbox.neutron_groups import default_group, groups
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.nova_views import flavors, links, server_brief, server_view

@@ -16,12 +16,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from envagent.errors import CloudError, ConfigurationError
-from envagent.sandbox.files import Paths
+from envagent.sandbox.files import SECRET_HEADER, Paths
 
 START_SECONDS = 20.0
 IDLE_SECONDS = 15 * 60.0
@@ -37,17 +37,33 @@ class SandboxError(CloudError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A running sandbox: its URL, its clouds.yaml, and the entries in it by name."""
+    """A running sandbox: its URL, its secret, its clouds.yaml, and the entries in it by name."""
 
     url: str
+    secret: str = field(repr=False)
     clouds_file: Path
     clouds: dict[str, dict[str, Any]]
 
+    def control(self, name: str, body: Any = None) -> Any:
+        """Ask a control endpoint: GET without a body, POST with one. Raises SandboxError."""
+        return _request(self.url, self.secret, name, body)
 
-def request(url: str, body: Any = None, timeout: float = 5.0) -> Any:
-    """Ask a control endpoint: GET without a body, POST with one. Raises SandboxError."""
+
+def control(home: Path, name: str, body: Any = None, timeout: float = 5.0) -> Any:
+    """Ask a control endpoint of the sandbox that runs in a home folder. Raises SandboxError."""
+    try:
+        known = json.loads(Paths(home).server.read_text("utf-8"))
+        url, secret = known["url"], known.get("secret", "")
+    except (OSError, ValueError, KeyError) as error:
+        raise SandboxError(f"no sandbox is known in {home}: {error}") from None
+    return _request(url, secret, name, body, timeout)
+
+
+def _request(url: str, secret: str, name: str, body: Any, timeout: float = 5.0) -> Any:
+    url = f"{url}/_sandbox/{name}"
     data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - loopback
+    headers = {"Content-Type": "application/json", SECRET_HEADER: secret}
+    asked = urllib.request.Request(url, data, headers)  # noqa: S310 - loopback
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(asked, timeout=timeout) as answer:
@@ -62,10 +78,10 @@ def _running(paths: Paths) -> dict[str, Any] | None:
     """Return the health of the server that has this state, with its url; None when none answers."""
     try:
         known = json.loads(paths.server.read_text("utf-8"))
-        health = request(f"{known['url']}/_sandbox/health")
-    except (OSError, ValueError, KeyError, SandboxError):
+        health = control(paths.home, "health")
+    except (OSError, ValueError, SandboxError):
         return None
-    return {**health, "url": known["url"]} if health.get("id") == known["id"] else None
+    return health if health.get("id") == known["id"] else None
 
 
 @contextlib.contextmanager
@@ -178,11 +194,12 @@ def ensure_running(
         with _locked(paths.start_lock):
             arguments = ["--idle-seconds", str(idle_seconds), "--settings", json.dumps(wanted)]
             running = _started(paths, arguments)
+    endpoint = _endpoint(paths)
     if any(running.get(key) != value for key, value in wanted.items()):
-        request(f"{running['url']}/_sandbox/settings", wanted)
+        endpoint.control("settings", wanted)
     if faults is not None:
-        request(f"{running['url']}/_sandbox/faults", json.loads(faults.read_text("utf-8")))
-    return _endpoint(paths, running["url"])
+        endpoint.control("faults", json.loads(faults.read_text("utf-8")))
+    return endpoint
 
 
 def _settings(speed: float | None, profile: str | None, others: dict[str, Any] | None) -> dict[str, Any]:
@@ -190,11 +207,12 @@ def _settings(speed: float | None, profile: str | None, others: dict[str, Any] |
     return {**(others or {}), **{key: value for key, value in named.items() if value is not None}}
 
 
-def _endpoint(paths: Paths, url: str) -> Endpoint:
+def _endpoint(paths: Paths) -> Endpoint:
     import yaml
 
+    known = json.loads(paths.server.read_text("utf-8"))
     clouds = yaml.safe_load(paths.clouds.read_text("utf-8"))["clouds"]
-    return Endpoint(url=url, clouds_file=paths.clouds, clouds=clouds)
+    return Endpoint(url=known["url"], secret=known.get("secret", ""), clouds_file=paths.clouds, clouds=clouds)
 
 
 def serve(
@@ -223,7 +241,7 @@ def serve(
 
     def listening() -> None:
         if ready is not None:
-            ready(_endpoint(paths, json.loads(paths.server.read_text("utf-8"))["url"]))
+            ready(_endpoint(paths))
 
     wanted = _settings(speed, profile, settings)
     server.run(paths.home, server.Options(wanted, port, faults, idle_seconds, listening))
@@ -237,7 +255,7 @@ def stop(home: Path) -> bool:
     running = _running(paths)
     if running is None:
         raise SandboxError(f"a sandbox server has {paths.folder} and does not answer")
-    request(f"{running['url']}/_sandbox/stop", {})
+    control(paths.home, "stop", {})
     with _locked(paths.server_lock):
         return True
 

@@ -33,6 +33,7 @@ from envagent.sandbox.files import Paths, write_private
 from envagent.sandbox.state import State
 
 HOST = "127.0.0.1"
+HOSTS = (HOST, "localhost")
 LOCK_SECONDS = 1.0
 
 
@@ -202,7 +203,7 @@ def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, options: Opt
     def stop() -> None:
         server.should_exit = True
 
-    activity = Activity(build(exchanges, Control(sandbox, stop).routes()), exchanges, last=time.monotonic())
+    activity = Activity(build(exchanges, Control(sandbox, stop).routes(), HOSTS), exchanges, last=time.monotonic())
     config = uvicorn.Config(
         activity,
         http=connections.protocol(),
@@ -219,7 +220,9 @@ def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, options: Opt
         sandbox.state.set("port", port)
     write_private(paths.clouds, clouds(sandbox, url))
     listener.listen(128)
-    write_private(paths.server, json.dumps({"url": url, "pid": os.getpid(), "id": sandbox.id}))
+    write_private(
+        paths.server, json.dumps({"url": url, "pid": os.getpid(), "id": sandbox.id, "secret": sandbox.secret})
+    )
     options.ready()
 
     async def main() -> None:

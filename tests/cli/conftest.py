@@ -137,18 +137,18 @@ class Sandbox:
 
     def faults(self, *faults: dict[str, Any]) -> None:
         """Put a fault schedule in force."""
-        process.request(f"{self.url}/_sandbox/faults", {"faults": list(faults)})
+        process.control(self.home, "faults", {"faults": list(faults)})
 
     def await_fault(self) -> None:
         """Wait until a request has met the fault that is in force."""
         deadline = time.monotonic() + 30
-        while not any(one["seen"] for one in process.request(f"{self.url}/_sandbox/faults")):
+        while not any(one["seen"] for one in process.control(self.home, "faults")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
     def speed(self, speed: float) -> None:
         """Change how fast the cloud works."""
-        process.request(f"{self.url}/_sandbox/settings", {"speed": speed})
+        process.control(self.home, "settings", {"speed": speed})
 
     def writes(self, run_id: str) -> list[tuple[str, str]]:
         """List (method, kind) of the committed writes that made or removed something of a run."""

@@ -114,13 +114,13 @@ def test_which_names_mean_the_simulation(name: str | None, simulated: bool) -> N
 
 
 def test_the_sandbox_keeps_the_speed_that_somebody_gave_it(cli: Cli, repository: Path) -> None:
-    from envagent.sandbox.process import ensure_running, request
+    from envagent.sandbox.process import ensure_running
 
-    url = ensure_running(cli.home).url
+    sandbox = ensure_running(cli.home)
     cli.run(repository, "--speed", "2000")
-    assert request(f"{url}/_sandbox/health")["speed"] == 2000
+    assert sandbox.control("health")["speed"] == 2000
     assert cli("teardown", "last").code == 0
-    assert request(f"{url}/_sandbox/health")["speed"] == 2000
+    assert sandbox.control("health")["speed"] == 2000
     unknown = cli("run", str(repository), "--cloud", "sandbox-nowhere", "--json")
     assert unknown.code == 2
     assert "sandbox-tacc" in unknown.document["error"]["message"]

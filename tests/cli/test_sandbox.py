@@ -12,7 +12,7 @@ import pytest
 
 from envagent.config import SandboxSettings
 from envagent.sandbox.files import Paths
-from envagent.sandbox.process import request
+from envagent.sandbox.process import control
 from tests.cli.conftest import Cli
 
 
@@ -30,14 +30,14 @@ def test_it_is_served_until_ctrl_c_and_used_by_runs(
     home = tmp_path / "home"
     monkeypatch.setenv("ENVAGENT_HOME", str(home))
     serving = cli.start("sandbox", "serve")
-    url = served(cli, home)
-    assert request(f"{url}/_sandbox/health")["speed"] == SandboxSettings().speed  # as a run would have made it
+    served(cli, home)
+    assert control(home, "health")["speed"] == SandboxSettings().speed  # as a run would have made it
     assert str(home / "sandbox" / "clouds.yaml") in serving.err
     second = cli("sandbox", "serve")
     assert second.code == 2
     assert "runs already" in second.err
     assert "until Ctrl-C" not in second.err
-    request(f"{url}/_sandbox/settings", {"speed": 1000})
+    control(home, "settings", {"speed": 1000})
     document = cli("run", str(repository), "--cloud", "sandbox", "--json").document
     assert document["state"] == "succeeded"
     log = json.loads(cli("sandbox", "log", "--json").out)

@@ -39,7 +39,7 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             scarce="gpu_a100_nvlink",
             plenty="gpu_rtx_6000",
             patience=20.0,
-            control=f"{endpoint.url}/_sandbox",
+            control=endpoint.control,
         )
         yield found
     found.remove_all()

@@ -92,8 +92,8 @@ class Target:
     network_id: str
     external_id: str
     patience: float
-    control: str | None = None
-    """The sandbox's control address."""
+    control: Callable[..., Any] | None = None
+    """Asks the sandbox's control endpoints."""
     mark: str = field(default_factory=lambda: f"contract-{uuid.uuid4().hex[:6]}")
 
     def role(self, role: str) -> tuple[Cloud, Wire]:
@@ -117,12 +117,10 @@ class Target:
         if self.control is None:
             yield self.role("admin")
             return
-        settings = f"{self.control}/settings"
-        before = requests.get(settings, timeout=10).json()["overrides"] or {}
-        opened = {**before, "users_see_hosts": True, "users_see_allocations": True}
-        assert requests.post(settings, json={"overrides": opened}, timeout=10).ok
+        before = self.control("settings")["overrides"] or {}
+        self.control("settings", {"overrides": {**before, "users_see_hosts": True, "users_see_allocations": True}})
         yield self.cloud, self.wire
-        assert requests.post(settings, json={"overrides": before}, timeout=10).ok
+        self.control("settings", {"overrides": before})
 
     def label(self, what: str) -> str:
         """A name that says whose it is."""
@@ -133,11 +131,10 @@ class Target:
         """Set a quota of the project (floatingip, instances, key_pairs) as an operator would, and lift it again."""
         if self.control is not None:
             names = {"key_pairs": "keypairs"}
-            before = requests.get(f"{self.control}/settings", timeout=10).json()["quotas"] or {}
-            wanted = {**before, names.get(resource, resource): limit}
-            assert requests.post(f"{self.control}/settings", json={"quotas": wanted}, timeout=10).ok
+            before = self.control("settings")["quotas"] or {}
+            self.control("settings", {"quotas": {**before, names.get(resource, resource): limit}})
             yield
-            assert requests.post(f"{self.control}/settings", json={"quotas": before}, timeout=10).ok
+            self.control("settings", {"quotas": before})
             return
         _, operator = self.role("admin")
         if resource == "floatingip":
@@ -197,7 +194,7 @@ class Target:
         """Let the cloud's clock reach a moment: a real one has to be waited for, the sandbox's can be moved on."""
         seconds = (until - datetime.now(UTC)).total_seconds()
         if self.control is not None and seconds > 0:
-            assert requests.post(f"{self.control}/clock", json={"seconds": seconds}, timeout=10).ok
+            self.control("clock", {"seconds": seconds})
         elif seconds > 0:
             time.sleep(seconds)
 

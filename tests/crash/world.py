@@ -160,7 +160,7 @@ class World:
 
     def control(self, name: str, body: Any = None) -> Any:
         """Ask the sandbox's control endpoint."""
-        return process.request(f"{self.url}/_sandbox/{name}", body, timeout=20)
+        return process.control(self.folder, name, body, timeout=20)
 
     def faults(self, *schedule: Json) -> None:
         """Put a fault schedule in force; without one, the cloud is well."""

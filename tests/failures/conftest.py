@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +75,7 @@ class Shell:
         return self("run", str(self.repository), "--cloud", "sandbox", *arguments, **settings)
 
     def faults(self, *faults: Fault) -> None:
-        body = json.dumps({"faults": faults}).encode()
-        request = urllib.request.Request(
-            f"{self.endpoint.url}/_sandbox/faults", body, {"Content-Type": "application/json"}
-        )
-        urllib.request.urlopen(request, timeout=10).read()
+        self.endpoint.control("faults", {"faults": faults})
 
     def live(self) -> dict[str, int]:
         """Count what is there of what was ever made, by the cloud's own log."""

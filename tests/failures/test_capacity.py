@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +15,7 @@ Check = Callable[[], None]
 
 
 def occupy(shell: Shell, **body: object) -> None:
-    request = urllib.request.Request(
-        f"{shell.endpoint.url}/_sandbox/allocations",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    urllib.request.urlopen(request, timeout=10).read()
+    shell.endpoint.control("allocations", body)
 
 
 def test_when_all_is_taken_the_next_window_is_named(shell: Shell, nothing_left: Check) -> None:

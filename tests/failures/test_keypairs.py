@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,7 @@ NAME = "lab"
 def by_hand(shell: Shell, method: str, path: str, body: object = None) -> dict[str, Any]:
     """Do something at Nova as the user, outside envagent."""
     asked = {"as": "user", "service": "nova", "method": method, "path": path, "body": body}
-    request = urllib.request.Request(
-        f"{shell.endpoint.url}/_sandbox/act", json.dumps(asked).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return dict(json.loads(answer.read()))
+    return dict(shell.endpoint.control("act", asked))
 
 
 def register(shell: Shell, public_key: str) -> None:

@@ -129,10 +129,7 @@ class Sandbox:
 
     def control(self, name: str, body: Any = None) -> Any:
         """Ask a control endpoint."""
-        url = f"{self.endpoint.url}/_sandbox/{name}"
-        answer = requests.post(url, json=body, timeout=10) if body is not None else requests.get(url, timeout=10)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        return self.endpoint.control(name, body)
 
     def faults(self, *faults: dict[str, Any]) -> None:
         """Put a schedule in force."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 import requests
+
+from envagent.sandbox.process import SandboxError
 
 from .conftest import Person, Sandbox, until
 
@@ -222,7 +225,6 @@ def test_somebody_else_acts(sandbox: Sandbox, me: Person) -> None:
 
 
 def test_bad_schedules_are_refused(sandbox: Sandbox) -> None:
-    url = f"{sandbox.endpoint.url}/_sandbox/faults"
     bad_entries: list[tuple[dict[str, Any], str]] = [
         ({"action": "explode"}, "action must be one of"),
         ({"action": "fail"}, "missing ['status']"),
@@ -230,8 +232,9 @@ def test_bad_schedules_are_refused(sandbox: Sandbox) -> None:
         ({"action": "drop", "path": "("}, "unterminated"),
     ]
     for bad, why in bad_entries:
-        answer = requests.post(url, json={"faults": [bad]}, timeout=5)
-        assert answer.status_code == 400 and why in answer.json()["error"]
+        with pytest.raises(SandboxError) as refused:
+            sandbox.faults(bad)
+        assert why in json.loads(str(refused.value).split(": ", 1)[1])["error"]
 
 
 def test_real_allocations_make_a_busy_site(sandbox: Sandbox, me: Person) -> None:

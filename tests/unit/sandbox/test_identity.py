@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import stat
 import time
 
 import pytest
 import requests
 from keystoneauth1.exceptions.http import NotFound, Unauthorized
+
+from envagent.sandbox.files import SECRET_HEADER, Paths
 
 from .conftest import Person, Sandbox
 
@@ -115,7 +119,43 @@ def test_projects_of_the_caller(me: Person) -> None:
     assert answer.headers["x-openstack-request-id"].startswith("req-")
 
 
-def test_control_is_not_for_web_pages(sandbox: Sandbox) -> None:
+def test_control_wants_the_secret_of_the_private_state_file(sandbox: Sandbox) -> None:
     url = f"{sandbox.endpoint.url}/_sandbox/stop"
-    assert requests.post(url, headers={"Origin": "http://evil.example"}, timeout=5).status_code == 403
-    assert requests.post(url, headers={"Host": "evil.example"}, timeout=5).status_code == 403
+    assert requests.post(url, json={}, timeout=5).status_code == 403
+    assert requests.post(url, json={}, headers={SECRET_HEADER: "guess"}, timeout=5).status_code == 403
+    file = Paths(sandbox.home).server
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sandbox.endpoint.secret == json.loads(file.read_text())["secret"]
+    assert sandbox.control("health")["id"] == json.loads(file.read_text())["id"]
+
+
+@pytest.mark.parametrize("path", ["/uc/identity/v3", "/uc/compute/", "/uc/reservation/v1/leases", "/_sandbox/health"])
+def test_a_name_that_was_made_to_point_here_is_refused(sandbox: Sandbox, path: str) -> None:
+    headers = {"Host": "rebound.example", SECRET_HEADER: sandbox.endpoint.secret}
+    answer = requests.get(sandbox.endpoint.url + path, headers=headers, timeout=5)
+    assert answer.status_code == 400
+    assert "version" not in answer.text
+
+
+NOT_SIMULATED = [
+    ("identity", "DELETE", "/users/someone", 501),
+    ("identity", "DELETE", "/auth/catalog", 405),
+    ("image", "DELETE", "/v2/metadefs/namespaces/x", 501),
+    ("image", "PUT", "/v2/images/x", 405),
+    ("compute", "DELETE", "/os-volumes/x", 501),
+    ("compute", "PUT", "/flavors/x", 405),
+    ("network", "DELETE", "/v2.0/trunks/x", 501),
+    ("network", "DELETE", "/v2.0/quotas/x/details", 405),
+    ("reservation", "DELETE", "/floatingips/x", 501),
+    ("reservation", "DELETE", "/os-hosts/x/allocation", 405),
+]
+
+
+@pytest.mark.parametrize(("service", "method", "path", "status"), NOT_SIMULATED)
+def test_what_is_not_simulated_never_looks_deleted(
+    me: Person, service: str, method: str, path: str, status: int
+) -> None:
+    answer = me.http(service, method, path)
+    assert answer.status_code == status
+    assert f"The sandbox does not simulate {method}" in answer.text
+    assert isinstance(answer.json(), dict)
