@@ -27,7 +27,8 @@
     │   ├── RunMismatch           10   another project or site, or outputs of another version
     │   ├── AmbiguousOwner        10   two cloud objects bear one mark: refuse to guess
     │   └── JournalError          10   the journal cannot be opened, read or written
-    └── LeftoversExist            11   teardown ended and something is still there
+    ├── LeftoversExist            11   teardown ended and something is still there
+    └── OutputLost                12   all was done, and the result could not be written to stdout
 
 The command line maps these to exit codes in one place and prints `message`, the service's own words,
 what exists, and `hint`. A class docstring's first line is what the class means, never shown to users.
@@ -221,3 +222,10 @@ class LeftoversExist(EnvagentError):
 
     exit_code = 11
     default_hint = "envagent teardown RUN_ID again; if it stays, give the help desk the ids above"
+
+
+class OutputLost(EnvagentError):
+    """All was done, and the result could not be written to stdout."""
+
+    exit_code = 12
+    default_hint = "write it where there is room; what a run did is recorded: envagent status last --json"

@@ -11,6 +11,7 @@
 9    repository refused
 10   run state: locked, not found, ambiguous, journal
 11   leftovers exist after a teardown
+12   all was done, and the result could not be written to stdout
 129, 130, 143   stopped by SIGHUP, Ctrl-C (or declined), SIGTERM
 """
 
@@ -20,14 +21,18 @@ import logging
 import os
 import sys
 import warnings
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from envagent import __version__
 from envagent.cli import analyze, resume, run, sandbox, status, teardown
 from envagent.cli.shared import examples
-from envagent.errors import EnvagentError
+from envagent.cli.terminal import err, print_document, sturdy_streams
+from envagent.errors import EnvagentError, OutputLost
+
+if TYPE_CHECKING:
+    from envagent.cli.terminal import Sturdy
 
 CTRL_C = 130
 
@@ -70,8 +75,8 @@ def main() -> None:
     logging.disable(logging.CRITICAL)  # libraries log requests, and some of them secrets; users read our own words
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    code = _guarded(sys.argv[1:])
-    _flush()
+    with sturdy_streams() as stdout:
+        code = _delivered(stdout, _guarded(sys.argv[1:]), sys.argv[1:])
     sys.exit(code)
 
 
@@ -88,18 +93,35 @@ def _guarded(arguments: list[str]) -> int:
         return CTRL_C
     except KeyboardInterrupt:
         return CTRL_C
-    except BrokenPipeError:  # who read our output has gone
-        return 0
+    except SystemExit as left:  # so ends the completion of a shell's line
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
     except Exception as error:
         return _crashed(error, arguments)
     return returned if isinstance(returned, int) else 0
+
+
+def _delivered(stdout: Sturdy, code: int, arguments: list[str]) -> int:
+    """Give the exit code once what was printed has arrived: whoever wants a document must not take its loss for a yes.
+
+    A person who leaves a pager, or a `head` that has seen enough, is no trouble.
+    """
+    stdout.flush()
+    trouble = stdout.trouble
+    if trouble is None or (isinstance(trouble, BrokenPipeError) and "--json" not in arguments):
+        return code
+    from envagent.cli import views
+    from envagent.cli.report import error_of
+
+    reason = trouble.strerror if isinstance(trouble, OSError) and trouble.strerror else str(trouble)
+    lost = OutputLost(f"the result could not be written to stdout: {reason}")
+    views.show_error(err(), error_of(lost))
+    return code or lost.exit_code
 
 
 def _failed(error: EnvagentError, arguments: list[str]) -> int:
     """Tell an error that ends a command."""
     from envagent.cli import views
     from envagent.cli.report import error_of
-    from envagent.cli.terminal import err
 
     part = error_of(error)
     views.show_error(err(), part)
@@ -125,7 +147,6 @@ def _crashed(error: Exception, arguments: list[str]) -> int:
     from envagent.advice.untrusted import one_line, redact
     from envagent.cli.crash import write_report
     from envagent.cli.documents import ErrorPart
-    from envagent.cli.terminal import err
 
     if os.environ.get("ENVAGENT_DEBUG") == "1":
         import traceback
@@ -144,18 +165,8 @@ def _crashed(error: Exception, arguments: list[str]) -> int:
 def _document_of(part: Any, arguments: list[str]) -> None:
     if "--json" in arguments:
         from envagent.cli.documents import ErrorDocument
-        from envagent.cli.terminal import print_document
 
         print_document(ErrorDocument(error=part))
-
-
-def _flush() -> None:
-    """Flush here, where a reader that has gone is no error."""
-    from envagent.cli.terminal import Sturdy
-
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            Sturdy(stream).flush()
 
 
 if __name__ == "__main__":

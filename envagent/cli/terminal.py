@@ -1,6 +1,7 @@
 """The only way to stdout and stderr: harmless text, colour where it is wanted, and no error when nobody listens.
 
-A closed terminal or pipe never ends a run: what cannot be written is dropped, the work goes on.
+A closed terminal or pipe never ends a run: what cannot be written is dropped, the work goes on. That it was dropped
+is remembered: a result that has not arrived is no success.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import contextlib
 import io
 import os
 import sys
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from envagent.cli.text import printable
 
@@ -20,11 +22,20 @@ if TYPE_CHECKING:
 
 
 class Sturdy(io.TextIOBase):
-    """A text stream whose writes never fail."""
+    """A text stream whose writes never fail.
+
+    Attributes:
+        trouble: why something that was written has not arrived; None while all has.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.gone = False
+        self.trouble: OSError | ValueError | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether what is written is dropped."""
+        return self.trouble is not None
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -49,8 +60,8 @@ class Sturdy(io.TextIOBase):
                 self._stream.write(text)
             except UnicodeEncodeError:
                 self.write(text.encode(self.encoding, "replace").decode(self.encoding))
-            except (OSError, ValueError):
-                self._lose()
+            except (OSError, ValueError) as error:
+                self._lose(error)
         return len(text)
 
     def flush(self) -> None:
@@ -58,11 +69,11 @@ class Sturdy(io.TextIOBase):
         if not self.gone:
             try:
                 self._stream.flush()
-            except (OSError, ValueError):
-                self._lose()
+            except (OSError, ValueError) as error:
+                self._lose(error)
 
-    def _lose(self) -> None:
-        self.gone = True
+    def _lose(self, error: OSError | ValueError) -> None:
+        self.trouble = error
         # The interpreter flushes its streams at exit, and would end with 120 if that failed.
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
@@ -76,8 +87,8 @@ class Terminal:
     Rich heeds NO_COLOR, FORCE_COLOR and TERM=dumb.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = Sturdy(stream)
+    def __init__(self, stream: TextIO | Sturdy) -> None:
+        self.stream = stream if isinstance(stream, Sturdy) else Sturdy(stream)
         self._console: Console | None = None
 
     @property
@@ -139,6 +150,42 @@ def styled(*parts: str | tuple[str, str]) -> Text:
         text, style = part if isinstance(part, tuple) else (part, "")
         made.append(printable(text), style)
     return made
+
+
+@contextlib.contextmanager
+def sturdy_streams() -> Iterator[Sturdy]:
+    """Make writing to stdout and stderr harmless for everybody in this process; yields stdout."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    _occupy_closed_descriptors()
+    stdout: Any = Sturdy(_opened(sys.stdout, 1, "w"))
+    stderr: Any = Sturdy(_opened(sys.stderr, 2, "w"))
+    sys.stdin, sys.stdout, sys.stderr = _opened(sys.stdin, 0, "r"), stdout, stderr
+    try:
+        yield stdout
+    finally:
+        stdout.flush()
+        stderr.flush()
+        sys.stdin, sys.stdout, sys.stderr = before
+
+
+def _occupy_closed_descriptors() -> None:
+    """Keep the next file that is opened (the journal!) from becoming stdout or stderr of this process or a child."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDONLY)  # writing there fails, as it does on a closed one
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+
+
+def _opened(stream: TextIO | None, number: int, mode: str) -> TextIO:
+    """Give a standard stream; the interpreter has none where the descriptor was closed."""
+    if stream is not None:
+        return stream
+    made: Any = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    return cast(TextIO, made)
 
 
 def out() -> Terminal:

@@ -22,6 +22,7 @@ DOCUMENTED = {
     "RepositoryRefused": 9,
     "RunStateError": 10,
     "LeftoversExist": 11,
+    "OutputLost": 12,
 }
 
 
