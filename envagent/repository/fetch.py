@@ -8,11 +8,9 @@ followed, and the temporary folder is gone afterwards. Must not: judge what the 
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from envagent.errors import RepositoryRefused
 from envagent.repository.choose import choose
@@ -20,6 +18,7 @@ from envagent.repository.git import Git, GitFailed
 from envagent.repository.local import borrow, has_work_tree
 from envagent.repository.model import Entry, Snapshot
 from envagent.repository.objects import Listing, list_tree, read_blobs, resolve, sizes
+from envagent.repository.scratch import scratch_folder
 from envagent.repository.source import Local, Remote, parse_source
 from envagent.repository.text import decode
 
@@ -83,8 +82,8 @@ def fetch(
     """
     limits = limits or Limits()
     named = parse_source(source, ref=ref, allow_loopback_git=allow_loopback_git)
-    with tempfile.TemporaryDirectory(prefix="envagent-repository-") as folder:
-        git = Git(Path(folder), time.monotonic() + limits.seconds, limits.transfer_bytes, cancelled)
+    with scratch_folder() as folder:
+        git = Git(folder, time.monotonic() + limits.seconds, limits.transfer_bytes, cancelled)
         git.prepare()
         try:
             if isinstance(named, Local):

@@ -1,25 +1,23 @@
 """Git as a child process that trusts nothing and cannot run away.
 
 Owns: the environment and configuration under which every git command here runs, its deadline, its size limits and
-its death. Must not: know what is fetched or why. Behaviour does not depend on git's version beyond 2.30: each guard
-that newer versions bring is a second line behind one that old versions have.
+its death, also when this process is killed or stopped. Must not: know what is fetched or why. Behaviour does not depend
+on git's version beyond 2.30: each guard that newer versions bring is a second line behind one that old versions have.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-import resource
 import selectors
+import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from envagent.errors import RepositoryRefused
 from envagent.repository.text import clean
@@ -72,6 +70,25 @@ _MAX_MEMORY = 768 << 20
 _MAX_PACKS = 8
 """A fetch brings one, and we fetch twice. A git too old for GIT_NO_LAZY_FETCH asks the server for what a pack lacks, by
 a git of its own, and that one asks again: a server that always leaves something out starts 300 processes a second."""
+
+_GUARD = """\
+exec 3<&0 0<"$1"
+{ ulimit -f "$2"; ulimit -d "$3"; ulimit -t "$4"; } 2>/dev/null
+(read -r _ <&3; kill -9 0) >/dev/null 2>&1 &
+(exec 3<&-; sleep "$4"; kill -9 0) >/dev/null 2>&1 &
+shift 4
+exec "$@" 3<&-
+"""
+"""What becomes git. Its arguments: the file to read, the limits in blocks of 512 bytes, KB and seconds, the command.
+
+Git's transports and indexers are its children and share its process group. Two watchers kill that group whole: one when
+the pipe at their input closes, which the kernel does however this process ends, and one at a deadline, in case this
+process is stopped. The limits hold for each process and from its first instruction.
+"""
+_GRACE = 2
+"""Seconds by which the watcher's deadline comes after ours, so that ours has the word."""
+_SLACK = 16 << 20
+"""Bytes by which a single file may exceed our own limit, for the same reason."""
 
 
 class Cancelled(Exception):
@@ -144,18 +161,23 @@ class Git:
             Cancelled: the caller asked to stop.
         """
         options = [word for pair in {**_NEUTRAL, **(settings or {})}.items() for word in ("-c", "=".join(pair))]
-        with tempfile.TemporaryFile() as stdin:
-            stdin.writelines(line.encode() + b"\n" for line in lines)
-            stdin.seek(0)
-            child = self._start(["git", *options, *arguments], stdin, protocols)
+        given = self.folder / "input"
+        given.write_bytes(b"".join(line.encode() + b"\n" for line in lines))
+        held, alive = os.pipe()
+        try:
+            child = self._start([*options, *arguments], given, held, protocols)
             try:
                 stopped, said = self._attend(child, take)
             finally:
                 _end(child)
+        finally:
+            os.close(held)
+            os.close(alive)
         if child.returncode != 0 and not stopped:
+            self._check(time.monotonic())
             raise GitFailed(said or f"git ended with code {child.returncode}")
 
-    def _start(self, command: list[str], stdin: IO[bytes], protocols: str) -> subprocess.Popen[bytes]:
+    def _start(self, arguments: list[str], given: Path, held: int, protocols: str) -> subprocess.Popen[bytes]:
         home = str(self.folder / "home")
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
             "HOME": home,
@@ -175,23 +197,19 @@ class Git:
             "GIT_ALLOC_LIMIT": _MAX_ALLOCATION,
             "GIT_NO_LAZY_FETCH": "1",
         }
-        try:
-            child = subprocess.Popen(
-                command,
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                cwd=self.folder,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise RepositoryRefused("git is not installed", hint="install git 2.30 or newer") from error
-        if sys.platform == "linux":
-            # Many small allocations; files that git maps do not count.
-            with contextlib.suppress(OSError):
-                resource.prlimit(child.pid, resource.RLIMIT_DATA, (_MAX_MEMORY, _MAX_MEMORY))
-        return child
+        if (program := shutil.which("git")) is None:
+            raise RepositoryRefused("git is not installed", hint="install git 2.30 or newer")
+        seconds = max(math.ceil(self.deadline - time.monotonic()), 0) + _GRACE
+        limits = (self.max_bytes + _SLACK) // 512, _MAX_MEMORY >> 10, seconds
+        return subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "git", str(given), *map(str, limits), program, *arguments],
+            stdin=held,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=self.folder,
+            start_new_session=True,
+        )
 
     def _attend(self, child: subprocess.Popen[bytes], take: Callable[[bytes], bool]) -> tuple[bool, str]:
         """Pump both outputs under all limits; gives whether `take` stopped it, and what it said."""
@@ -213,10 +231,11 @@ class Git:
                 if (now := time.monotonic()) - looked >= _LOOK_EVERY:
                     looked = now
                     self._check(now)
-        while child.poll() is None:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_LOOK_EVERY)
+                return False, _plain(errors)
             self._check(time.monotonic())
-            time.sleep(0.01)
-        return False, _plain(errors)
 
     def _check(self, now: float) -> None:
         if self.cancelled():
