@@ -15,6 +15,7 @@ SCHEMA_VERSION: Literal[1] = 1
 RunStateName = Literal["running", "interrupted", "failed", "succeeded", "torn_down"]
 StepStateName = Literal["pending", "running", "waiting", "interrupted", "failed", "succeeded"]
 ResourceStateName = Literal["present", "removing", "absent", "unknown"]
+LeasePhase = Literal["not_begun", "running", "ended", "removed"]
 
 
 class Document(BaseModel):
@@ -54,7 +55,7 @@ class ImagePart(Document):
 
 
 class LeasePart(Document):
-    """The lease; status is Blazar's word, DELETED once the run has removed it."""
+    """The lease; status is Blazar's word, DELETED once it is removed, null after its end, when nobody has looked."""
 
     id: str
     name: str
@@ -64,7 +65,7 @@ class LeasePart(Document):
 
 
 class ServerPart(Document):
-    """The server; status is Nova's word, DELETED once the run has removed it."""
+    """The server; status is Nova's word, DELETED once it is removed, null after its lease's end."""
 
     id: str
     name: str
@@ -133,6 +134,8 @@ class ResourcePart(Document):
     removed_at: str | None
     end_date: str | None = None
     """When a lease ends by itself."""
+    ended_at: str | None = None
+    """When the lease ended by itself, and with it its server; null while it has not."""
 
 
 class CandidatePart(Document):
@@ -168,10 +171,17 @@ class CostPart(Document):
     su_estimate: float
     """For the whole lease."""
     su_so_far: float
-    """From the lease's start until now, its end or its removal."""
+    """What all leases of the run have used, each from its start until now, its end or its removal."""
     lease_start: str
     lease_end: str
+    """When the lease ends, or would have ended, by itself."""
     charged_now: bool
+    hours_so_far: float
+    """The hours that su_so_far is for."""
+    su_per_hour_now: float
+    """What is charged now; 0 before the lease begins and after its end or removal."""
+    lease_removed_at: str | None
+    phase: LeasePhase
 
 
 class RunDocument(Document):
@@ -182,6 +192,8 @@ class RunDocument(Document):
     state: RunStateName
     created_at: str
     updated_at: str
+    looked_at: str
+    """When the cloud was last known to be as told here."""
     cloud: str | None
     """The clouds.yaml name; None means OS_*."""
     site: str | None
@@ -199,7 +211,7 @@ class RunDocument(Document):
     fixed_ip: str | None
     floating_ip: str | None
     ssh: str | None
-    """The command that logs in."""
+    """The command that logs in; null without a server, and after its lease's end."""
     ssh_verified: bool | None
     """Whether a login succeeded; None before the step verify."""
     info_file: str | None
@@ -225,9 +237,13 @@ class RunLine(Document):
     site: str | None
     node_type: str | None
     image: str | None
+    lease_start: str | None
     lease_end: str | None
+    """Of the lease that there is; null without one."""
     created_at: str
     updated_at: str
+    looked_at: str
+    """When the cloud was last known to be as told here."""
     error: str | None
 
 

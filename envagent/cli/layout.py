@@ -26,6 +26,7 @@ STATE_STYLES = {
     "pending": "dim",
     "torn_down": "dim",
     "absent": "dim",
+    "ended": "dim",
 }
 
 

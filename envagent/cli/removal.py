@@ -49,6 +49,9 @@ class Removal:
                 failed = self._carry_out(row, access, output, stop, as_json=as_json)
             if failed is not None:
                 return failed
+        used = self._document(row).cost
+        if used is not None:
+            views.show_used(self._terminal, used)
         if delete_key:
             self._delete_key(document)
         if as_json:

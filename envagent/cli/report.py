@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from envagent.cli import times
+from envagent.cli.costs import cost_part, end_date
 from envagent.cli.documents import (
     CandidatePart,
     CostPart,
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 GONE = "DELETED"
 """The status of a lease or server that the run has removed."""
+
+ENDS_WITH_ITS_LEASE = ("lease", "server")
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Rows:
 
     def held(self, kind: str) -> ResourceRecord | None:
         """Find the object of a kind that the run has now, or had last."""
-        ours = [one for one in self.resources if one.kind == kind]
+        ours = [one for one in self.resources if one.kind == kind and one.ownership != Ownership.FOREIGN]
         present = [one for one in ours if one.state != ResourceState.ABSENT]
         return next(reversed(present or ours), None)
 
@@ -121,13 +124,16 @@ def run_document(rows: Rows) -> RunDocument:
     analyzed = rows.output("analyze_repository.analyze")
     request = json.loads(run.request)
     key = rows.output("ensure_keypair.register") or rows.output("ensure_keypair.choose") or {}
-    resources = resource_parts(rows)
-    plan, cost = plan_part(rows), cost_part(rows)
+    plan = plan_part(rows)
+    cost = cost_part(rows, plan, times.now())
+    ended_at = cost.lease_end if cost is not None and cost.phase == "ended" else None
+    server_up = server_there and ended_at is None
     return RunDocument(
         run_id=run.run_id,
         state=state_of(run, working=rows.working),
         created_at=run.created_at,
         updated_at=run.updated_at,
+        looked_at=_looked_at(run, labels, *(one.finished_at for one in rows.stages)),
         cloud=request.get("cloud"),
         site=labels.get("site"),
         project=labels.get("project"),
@@ -138,21 +144,21 @@ def run_document(rows: Rows) -> RunDocument:
         requirements=analyzed["analysis"]["requirements"] if analyzed else None,
         image=_image(rows),
         node_type=labels.get("node_type"),
-        lease=_lease(rows),
-        server=_server(rows),
+        lease=_lease(rows, ended=ended_at is not None),
+        server=_server(rows, ended=ended_at is not None),
         key_name=key.get("name"),
         private_key=key.get("private_key"),
         network_id=(rows.output("find_network.find") or {}).get("network_id"),
-        fixed_ip=verified.get("fixed_ip") if server_there else None,
+        fixed_ip=verified.get("fixed_ip") if server_up else None,
         floating_ip=_address(rows) if address_there else None,
-        ssh=verified.get("ssh_command") if server_there else None,
+        ssh=verified.get("ssh_command") if server_up else None,
         ssh_verified=verified.get("logged_in"),
         info_file=(rows.output("save_state.save") or {}).get("path"),
         plan=plan,
         cost=cost,
         decisions=[_decision(one) for one in rows.decisions],
         steps=step_parts(rows),
-        resources=resources,
+        resources=resource_parts(rows, ended_at),
         warnings=[one.message for one in rows.events if one.kind == "warning"],
         error=error_part(run.error, run.run_id),
         teardown_started_at=run.teardown_at,
@@ -160,10 +166,11 @@ def run_document(rows: Rows) -> RunDocument:
     )
 
 
-def run_line(run: RunRecord, *, working: bool) -> RunLine:
-    """Make a run's entry in the list."""
+def run_line(run: RunRecord, *, working: bool, cost: CostPart | None = None) -> RunLine:
+    """Make a run's entry in the list; `cost` is that of its leases."""
     labels, request = json.loads(run.labels), json.loads(run.request)
     error = error_part(run.error, run.run_id)
+    lease = cost if cost is not None and cost.phase != "removed" else None
     return RunLine(
         run_id=run.run_id,
         state=state_of(run, working=working),
@@ -172,9 +179,11 @@ def run_line(run: RunRecord, *, working: bool) -> RunLine:
         site=labels.get("site"),
         node_type=labels.get("node_type"),
         image=labels.get("image"),
-        lease_end=labels.get("lease_end"),
+        lease_start=None if lease is None else lease.lease_start,
+        lease_end=None if lease is None else lease.lease_end,
         created_at=run.created_at,
         updated_at=run.updated_at,
+        looked_at=_looked_at(run, labels),
         error=None if error is None else error.message,
     )
 
@@ -235,8 +244,26 @@ def error_of(error: EnvagentError, run_id: str = "RUN_ID", *, removing: bool = F
     )
 
 
-def resource_parts(rows: Rows) -> list[ResourcePart]:
-    """List what the run made or uses, and the requests whose outcome nobody knows."""
+def line_cost(journal: Journal, run: RunRecord) -> CostPart | None:
+    """Compute the cost of a run in the list, read from the journal only where the run may have a lease."""
+    if not any(one.kind == "lease" and _is_there(one) for one in journal.resources(run.run_id)):
+        return None
+    rows = Rows.load(journal, run, working=False)
+    return cost_part(rows, plan_part(rows), times.now())
+
+
+def _looked_at(run: RunRecord, labels: dict[str, str | None], *finished: str | None) -> str:
+    """Give when the cloud was asked last: whatever was recorded then was recorded after an answer."""
+    known = [one for one in (run.updated_at, labels.get("looked_at"), *finished) if one is not None]
+    return max(known, key=datetime.fromisoformat)
+
+
+def resource_parts(rows: Rows, ended_at: str | None) -> list[ResourcePart]:
+    """List what the run made or uses, and the requests whose outcome nobody knows.
+
+    Args:
+        ended_at: when the run's lease ended by itself, and its server with it.
+    """
     known = [
         ResourcePart(
             kind=one.kind,
@@ -246,7 +273,8 @@ def resource_parts(rows: Rows) -> list[ResourcePart]:
             ownership=Ownership(one.ownership).value,
             created_at=one.created_at,
             removed_at=one.removed_at,
-            end_date=json.loads(one.detail).get("end_date"),
+            end_date=end_date(one),
+            ended_at=ended_at if one.kind in ENDS_WITH_ITS_LEASE and _is_there(one) else None,
         )
         for one in rows.resources
     ]
@@ -302,44 +330,6 @@ def plan_part(rows: Rows) -> PlanPart | None:
     )
 
 
-def cost_part(rows: Rows) -> CostPart | None:
-    """Compute what the lease costs; None while there is none."""
-    lease, plan = rows.held("lease"), plan_part(rows)
-    if lease is None or plan is None:
-        return None
-    reserved = rows.output("reserve_hardware.reserve")
-    if reserved is not None:
-        rate = reserved["service_units"] / reserved["hours"]
-        start, end = _moment(reserved["start"]), _moment(reserved["end"])
-    else:
-        rate = _rate_of(rows, lease, plan)
-        # A lease that ends as planned, unless the service has said otherwise.
-        start = _moment(plan.start or lease.created_at)
-        told = times.parsed(json.loads(lease.detail).get("end_date"))
-        end = told or times.after_hours(start, plan.hours)
-    now = times.now()
-    stop = min(now, end, times.parsed(lease.removed_at) or now)
-    return CostPart(
-        su_per_hour=rate,
-        su_estimate=round(rate * plan.hours, 2),
-        su_so_far=round(rate * max(0.0, (stop - start).total_seconds()) / 3600, 2),
-        lease_start=start.isoformat(),
-        lease_end=end.isoformat(),
-        charged_now=lease.state != ResourceState.ABSENT and now < end,
-    )
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _rate_of(rows: Rows, lease: ResourceRecord, plan: PlanPart) -> float:
-    asked = next((one for one in rows.intents if one.cloud_id == lease.cloud_id), None)
-    name = None if asked is None else json.loads(asked.request).get("node_type")
-    rates = {one.node_type: one.su_per_hour for one in plan.candidates}
-    return rates.get(name or "", plan.candidates[0].su_per_hour)
-
-
 def _is_there(row: ResourceRecord | None) -> bool:
     return row is not None and row.state != ResourceState.ABSENT
 
@@ -352,7 +342,7 @@ def _image(rows: Rows) -> ImagePart | None:
     return None if selected is None else ImagePart(id=selected["image"]["id"], name=selected["image"]["name"])
 
 
-def _lease(rows: Rows) -> LeasePart | None:
+def _lease(rows: Rows, *, ended: bool) -> LeasePart | None:
     row = rows.held("lease")
     if row is None:
         return None
@@ -361,19 +351,20 @@ def _lease(rows: Rows) -> LeasePart | None:
         id=row.cloud_id,
         name=row.name,
         reservation_id=reserved.get("reservation_id"),
-        status=_status(rows, row, "reserve_hardware", "ACTIVE" if reserved else None),
-        end_date=reserved.get("end") or json.loads(row.detail).get("end_date"),
+        status=None if ended else _status(rows, row, "reserve_hardware", "ACTIVE" if reserved else None),
+        end_date=end_date(row) or reserved.get("end"),
     )
 
 
-def _server(rows: Rows) -> ServerPart | None:
+def _server(rows: Rows, *, ended: bool) -> ServerPart | None:
     row = rows.held("server")
     if row is None:
         return None
     verified = rows.output("verify.check") or {}
     launched = rows.output("launch_server.launch")
     known = verified.get("server_status") or ("ACTIVE" if launched else None)
-    return ServerPart(id=row.cloud_id, name=row.name, status=_status(rows, row, "launch_server", known))
+    status = None if ended else _status(rows, row, "launch_server", known)
+    return ServerPart(id=row.cloud_id, name=row.name, status=status)
 
 
 def _status(rows: Rows, row: ResourceRecord, step: str, known: str | None) -> str | None:

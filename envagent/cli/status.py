@@ -15,7 +15,7 @@ def status(run_id: SOME_RUN_ID = None, as_json: AS_JSON = False) -> int:
     from envagent import config
     from envagent.cli import views
     from envagent.cli.documents import RunsDocument
-    from envagent.cli.report import Rows, run_document, run_line
+    from envagent.cli.report import Rows, line_cost, run_document, run_line
     from envagent.cli.session import Home
     from envagent.cli.terminal import out, print_document
     from envagent.errors import RunNotFound
@@ -24,10 +24,12 @@ def status(run_id: SOME_RUN_ID = None, as_json: AS_JSON = False) -> int:
     if run_id is None:
         try:
             with home.opened_journal(to_read=True) as journal:
-                rows = journal.runs()
+                runs = [
+                    run_line(row, working=home.is_worked_on(row.run_id), cost=line_cost(journal, row))
+                    for row in journal.runs()
+                ]
         except RunNotFound:
-            rows = []
-        runs = [run_line(row, working=home.is_worked_on(row.run_id)) for row in rows]
+            runs = []
         print_document(RunsDocument(runs=runs)) if as_json else views.show_runs(out(), runs)
         return 0
     with home.opened_journal(to_read=True) as journal:

@@ -47,6 +47,20 @@ def until(moment: datetime, since: datetime) -> str:
     return f"in {duration(left.total_seconds())}"
 
 
+def ago(moment: datetime, since: datetime) -> str:
+    """Write how long ago a moment was, in its largest unit.
+
+    >>> [ago(datetime(2026, 1, 1), datetime(2026, 1, 1) + timedelta(minutes=one)) for one in (0, 5, 59.9, 150, 4000)]
+    ['just now', '5 min ago', '59 min ago', '2 h ago', '2 d ago']
+    """
+    minutes = int((since - moment).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 24 * 60 else f"{minutes // (24 * 60)} d ago"
+
+
 def parsed(text: str | None) -> datetime | None:
     """Read a time as the journal stores it."""
     return None if text is None else datetime.fromisoformat(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
@@ -28,6 +28,9 @@ from envagent.cli.terminal import Terminal
 
 MOST_ALTERNATIVES = 5
 
+RECENT = timedelta(minutes=2)
+"""What was seen so lately is said to be so."""
+
 FOR = {
     "resume": "goes on where it stopped",
     "teardown": "removes everything that it made",
@@ -41,8 +44,12 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
     where = f" at {run.site}" if run.site else ""
     image = "" if run.image is None else f" with {run.image.name}"
     server = "the server" if run.server is None else run.server.name
-    terminal.line((f"{server} is up", "bold green"), f": {run.node_type}{where}{image}")
-    if run.ssh is None:
+    gone = run.cost is not None and run.cost.phase in ("ended", "removed")
+    state = (f"{server} is gone", "bold yellow") if gone else (f"{server} is up", "bold green")
+    terminal.line(state, f": {run.node_type}{where}{image}")
+    if gone:
+        terminal.line("  no login     its lease is over")
+    elif run.ssh is None:
         terminal.line("  it has no address")
     else:
         terminal.line("  log in       ", (run.ssh, "bold"))
@@ -58,11 +65,36 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
 
 
 def show_cost(terminal: Terminal, cost: CostPart) -> None:
-    """Print when the lease ends and what it costs."""
-    end = datetime.fromisoformat(cost.lease_end)
-    terminal.line(f"  lease ends   {times.both(end)}, {times.until(end, times.now())}")
-    rate = f"{cost.su_per_hour:g} SU/h"
-    terminal.line(f"  costs        {cost.su_estimate:g} SU for the whole lease ({rate}), {cost.su_so_far:g} SU so far")
+    """Print from when until when the lease is, and what it costs or has cost."""
+    now = times.now()
+    begin, end = datetime.fromisoformat(cost.lease_start), datetime.fromisoformat(cost.lease_end)
+    removed = times.parsed(cost.lease_removed_at)
+    whole = f"{cost.su_estimate:g} SU for the whole lease ({cost.su_per_hour:g} SU/h)"
+    match cost.phase:
+        case "not_begun":
+            terminal.line(f"  lease begins {times.both(begin)}, {times.until(begin, now)}; until {times.both(end)}")
+            terminal.line(
+                f"  will cost    {whole}, nothing so far" if not cost.su_so_far else f"  will cost    {whole}"
+            )
+        case "running":
+            terminal.line(f"  lease ends   {times.both(end)}, {times.until(end, now)}")
+            terminal.line(f"  costs        {whole}, {cost.su_so_far:g} SU so far")
+        case "ended":
+            terminal.line(f"  lease ended  {times.both(end)}, {times.until(end, now)}")
+            show_used(terminal, cost)
+        case "removed":
+            at = end if removed is None else removed
+            terminal.line(f"  lease gone   removed {times.both(at)}, {times.until(at, now)}")
+            show_used(terminal, cost)
+
+
+def show_used(terminal: Terminal, cost: CostPart) -> None:
+    """Print what a run has used, now that nothing is charged any more."""
+    terminal.line(f"  used         {_used(cost)}")
+
+
+def _used(cost: CostPart) -> str:
+    return f"{cost.su_so_far:g} SU in {cost.hours_so_far:g} h"
 
 
 def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPart]) -> None:
@@ -111,14 +143,29 @@ def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> No
 
 
 def show_existing(terminal: Terminal, run: RunDocument) -> None:
-    """Print what exists in the cloud now and is charged."""
-    there = [one for one in run.resources if one.state != "absent" and one.ownership != "foreign"]
-    if not there:
+    """Print what exists in the cloud as far as is known, what is charged now, and what was used."""
+    there = [one for one in run.resources if one.state in ("present", "removing") and _is_here(one)]
+    perhaps = [one for one in run.resources if one.state == "unknown"]
+    if there:
+        looked = datetime.fromisoformat(run.looked_at)
+        recent = times.now() - looked < RECENT
+        exists = "exists now" if recent else f"existed when last checked, {times.ago(looked, times.now())}"
+        charged = (
+            f", charged {run.cost.su_per_hour_now:g} SU/h" if run.cost is not None and run.cost.charged_now else ""
+        )
+        terminal.line((f"{exists}{charged}:", "bold"))
+        show_table(terminal, [_resource_row(one) for one in there])
+    if perhaps:
+        terminal.line(("may exist as well:" if there else "may exist:", "bold"))
+        show_table(terminal, [_resource_row(one) for one in perhaps])
+    if not there and not perhaps:
         terminal.line("nothing of this run exists in the cloud; nothing is charged")
-        return
-    charged = "" if run.cost is None or not run.cost.charged_now else f", charged {run.cost.su_per_hour:g} SU/h"
-    terminal.line((f"exists now{charged}:", "bold"))
-    show_table(terminal, [_resource_row(one) for one in there])
+    if run.cost is not None and not run.cost.charged_now and run.cost.su_so_far:
+        show_used(terminal, run.cost)
+
+
+def _is_here(one: ResourcePart) -> bool:
+    return one.ownership != "foreign" and one.ended_at is None
 
 
 def show_run(terminal: Terminal, run: RunDocument) -> None:
@@ -129,6 +176,8 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     terminal.line(f"  repository   {run.repository.url}{commit}")
     terminal.line(f"  cloud        {where}")
     terminal.line(f"  begun        {times.both(datetime.fromisoformat(run.created_at))}")
+    if run.state not in ("running", "torn_down"):
+        terminal.line(f"  last checked {times.ago(datetime.fromisoformat(run.looked_at), times.now())}")
     if run.ssh is not None:
         terminal.line("  log in       ", (run.ssh, "bold"))
     if run.cost is not None:
@@ -174,18 +223,28 @@ def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:
             times.until(datetime.fromisoformat(one.created_at), now),
             one.cloud or "OS_*",
             one.node_type or "",
-            _lease_end(one, now),
+            _lease(one, now),
+            _checked(one, now),
             one.repository,
         )
         for one in runs
     ]
-    head = ("run", "state", "begun", "cloud", "node type", "lease ends", "repository")
+    head = ("run", "state", "begun", "cloud", "node type", "lease", "last checked", "repository")
     show_table(terminal, rows, head=head, indent=0)
 
 
-def _lease_end(run: RunLine, now: datetime) -> str:
-    end = times.parsed(run.lease_end)
-    return "" if end is None or run.state == "torn_down" else times.until(end, now)
+def _lease(run: RunLine, now: datetime) -> str:
+    begin, end = times.parsed(run.lease_start), times.parsed(run.lease_end)
+    if begin is None or end is None:
+        return ""
+    if now < begin:
+        return f"begins {times.until(begin, now)}"
+    return f"{'ends' if now < end else 'ended'} {times.until(end, now)}"
+
+
+def _checked(run: RunLine, now: datetime) -> str:
+    """Say how old the word is; of a run that is worked on or torn down, it is not."""
+    return "" if run.state in ("running", "torn_down") else times.ago(datetime.fromisoformat(run.looked_at), now)
 
 
 def _free(free: int | None, total: int) -> str:
@@ -207,11 +266,14 @@ def _step_row(step: StepPart) -> tuple[str, ...]:
 def _resource_row(one: ResourcePart) -> tuple[str, ...]:
     end = times.parsed(one.end_date)
     until = "" if end is None or one.state == "absent" else f"until {times.both(end)}"
+    if one.ended_at is not None:
+        until = "ended with its lease" if one.kind == "server" else "ended by itself"
     if one.state == "unknown":
         until = "asked for, and no answer came: only the cloud knows"
     if one.ownership == "foreign":
         until = "not made by this run"
-    return one.kind, one.id or "?", one.name, one.state, until
+    state = one.state if one.ended_at is None else "ended"
+    return one.kind, one.id or "?", one.name, state, until
 
 
 def _value(decision: DecisionPart) -> str:
