@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from envagent import ssh
+from envagent import keys, ssh
 from envagent.cloud.port import Keypair
 from envagent.engine.intents import Found
 from envagent.engine.step import NotYet, Output, Step, stage
-from envagent.errors import ConfigurationError, Conflict
+from envagent.errors import ConfigurationError, Conflict, ResourceLost
 from envagent.steps import mark
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved
@@ -22,9 +22,10 @@ class ChosenKey(Output):
     """Which key it will be, and whether the cloud has it already."""
 
     name: str
-    public_key: str
+    public_key: str | None
+    """None for a key that is made once the plan is approved."""
     private_key: Path | None
-    """None when only the public half is known here: the login is then the user's to try."""
+    """None until it is made, and where only the public half is known here: the login is then the user's to try."""
     origin: Literal["existing", "imported", "created"]
 
 
@@ -39,32 +40,34 @@ class EnsureKeypair(Step):
     """Use the key that is there if its private half is here, import one, or make one.
 
     Reads: Nova's keypairs, the private keys of ~/.ssh and of ENVAGENT_HOME.
-    Creates: a keypair where the cloud has none of that name; a private key file (0600) where none is given.
+    Creates: once the plan is approved, a private key file (0600) where none is given, and a keypair where the cloud
+        has none of that name.
     Owner mark: the keypair's name, envagent-RUN_ID; under a name of the user's, the public key itself.
     Undo: delete the keypair; the private key file stays unless its removal is asked for.
     """
 
     @stage
     def choose(self, context: StepContext, request: RunRequest, initialized: Initialized) -> ChosenKey:
-        """Find or make the key on this machine; nothing is written to the cloud."""
-        settings = context.services.settings.key
-        wished = request.key_name or settings.name
-        public_file = request.public_key or settings.public_key
+        """Find the key on this machine, or name the one that is to be made; nothing is written anywhere."""
+        settings = context.services.settings
+        wished = request.key_name or settings.key.name
+        public_file = request.public_key or settings.key.public_key
         folder = context.services.key_folder
         name = wished or mark.keypair_name(context.run_id)
-        if wished is not None:
-            known = context.services.cloud.keypair(name)
-            if known is not None:
-                return _existing(known, folder, public_file)
-        if public_file is not None:
-            public_key = ssh.read_public_key(public_file)
-            private = ssh.find_private_key(public_key, [public_file.expanduser().with_suffix(""), *_own_keys()])
-            return ChosenKey(name=name, public_key=public_key, private_key=private, origin="imported")
-        path = folder / name
-        if ssh.create_private_key(path):  # else made by this run before a crash, or for this name by another one
-            context.report(f"made the private key {path}")
-        public_key = f"{ssh.public_key_of(path)} {name}"
-        return ChosenKey(name=name, public_key=public_key, private_key=path, origin="created")
+        known = None if wished is None else context.services.cloud.keypair(name)
+        if known is not None:
+            chosen = _existing(known, folder, public_file)
+        elif public_file is not None:
+            chosen = imported(name, public_file)
+        else:
+            if (folder / name).exists():  # made for this name by another run
+                keys.check_private_key(folder / name)
+            chosen = ChosenKey(name=name, public_key=None, private_key=None, origin="created")
+        if settings.ssh.enabled:
+            obstacle = ssh.no_client() if chosen.origin == "created" else ssh.obstacle(chosen.private_key)
+            if obstacle is not None:
+                context.warn(f"the login will not be proved: {obstacle}")
+        return chosen
 
     @stage
     def register(self, context: StepContext, chosen: ChosenKey, approved: Approved) -> EnsuredKeypair | NotYet:
@@ -73,7 +76,8 @@ class EnsureKeypair(Step):
             context.use("keypair", chosen.name, chosen.name)
             return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)
         cloud = context.services.cloud
-        kind = KeypairKind(cloud, {chosen.name: (context.run_id, chosen.public_key)})
+        private_key, public_key = _halves(context, chosen)
+        kind = KeypairKind(cloud, {chosen.name: (context.run_id, public_key)})
 
         # An earlier request of this run's may have come through, and nobody else takes a name with its mark.
         ours = context.ledger.next_number(kind.name) > 1 or mark.read_keypair_name(chosen.name) is not None
@@ -82,12 +86,12 @@ class EnsureKeypair(Step):
         def make() -> Found:
             nonlocal registered
             try:
-                made = cloud.import_keypair(chosen.name, chosen.public_key)
+                made = cloud.import_keypair(chosen.name, public_key)
             except Conflict:
                 there = cloud.keypair(chosen.name)
                 if there is None:
                     raise
-                if not same_key(there.public_key, chosen.public_key):
+                if not same_key(there.public_key, public_key):
                     raise _taken(chosen.name) from None
                 registered = not ours
                 if registered:
@@ -96,30 +100,59 @@ class EnsureKeypair(Step):
             return Found(made.name, made.name, context.run_id, 1)
 
         try:
-            found = context.create(kind, 1, chosen.name, {"public_key": chosen.public_key}, make)
+            found = context.create(kind, 1, chosen.name, {"public_key": public_key}, make)
         except Conflict:
             if not registered:
                 raise
             # Since the look for it somebody else has given the cloud this key, perhaps another run.
             context.use(kind.name, chosen.name, chosen.name)
-            return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)
+            return EnsuredKeypair(name=chosen.name, private_key=private_key)
         if isinstance(found, NotYet):
             return found
-        return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)
+        return EnsuredKeypair(name=chosen.name, private_key=private_key)
+
+
+def imported(name: str, public_file: Path) -> ChosenKey:
+    """Use the key of a public key file, with the private half where it is on this machine.
+
+    Raises:
+        ConfigurationError: a half cannot be used.
+    """
+    public_key = keys.read_public_key(public_file)
+    private = keys.find_private_key(public_key, [*keys.names_of(public_file.expanduser()), *_own_keys()])
+    if private is not None:
+        keys.check_private_key(private)
+    return ChosenKey(name=name, public_key=public_key, private_key=private, origin="imported")
+
+
+def _halves(context: StepContext, chosen: ChosenKey) -> tuple[Path | None, str]:
+    """Give both halves of the key to register; make the key, where none was given and no other run made it."""
+    if chosen.public_key is not None:
+        return chosen.private_key, chosen.public_key
+    path = context.services.key_folder / chosen.name
+    if context.ledger.next_number("keypair") > 1 and not path.exists():
+        raise ResourceLost(f"the private key {path} is gone, and its public half was given to the cloud")
+    if keys.create_private_key(path):
+        context.report(f"made the private key {path}")
+    return path, f"{keys.public_key_of(path)} {chosen.name}"
 
 
 def _existing(known: Keypair, folder: Path, public_file: Path | None) -> ChosenKey:
     """Use a keypair of the cloud's; its private half must be here, or the server could not be reached."""
-    if public_file is not None and not same_key(ssh.read_public_key(public_file), known.public_key):
-        raise _taken(known.name)
-    beside = [folder / known.name, Path.home() / ".ssh" / known.name]
-    private = ssh.find_private_key(known.public_key, [*beside, *_own_keys()])
+    likely = keys.names_of(Path.home() / ".ssh" / known.name)
+    if public_file is not None:
+        if not same_key(keys.read_public_key(public_file), known.public_key):
+            raise _taken(known.name)
+        likely = [*keys.names_of(public_file.expanduser()), *likely]
+    private = keys.find_private_key(known.public_key, [folder / known.name, *likely, *_own_keys()])
     if private is None and public_file is None:
         raise ConfigurationError(
             f"the cloud has a keypair {known.name!r} and no private key here belongs to it: "
             "a server with it could not be reached",
-            hint=f"put its private key at {beside[1]}, or take another name with --key-name",
+            hint=f"put its private key at {likely[0]} or {likely[1]}, or take another name with --key-name",
         )
+    if private is not None:
+        keys.check_private_key(private)
     return ChosenKey(name=known.name, public_key=known.public_key, private_key=private, origin="existing")
 
 
@@ -130,9 +163,4 @@ def _taken(name: str) -> ConfigurationError:
 
 
 def _own_keys() -> list[Path]:
-    """List the private keys in ~/.ssh by their public halves."""
-    folder = Path.home() / ".ssh"
-    try:
-        return sorted(path.with_suffix("") for path in folder.glob("*.pub") if path.with_suffix("").is_file())
-    except OSError:
-        return []
+    return keys.keys_in(Path.home() / ".ssh")

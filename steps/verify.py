@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from pathlib import Path
 
 from envagent import ssh
@@ -32,7 +33,7 @@ class Verify(Step):
     """Read the server once more, and try SSH until it answers.
 
     Reads: Nova; the server itself.
-    Creates: a known_hosts file in the run's own folder.
+    Creates: a known_hosts file in the run's own folder, with the first login that succeeds.
     Owner mark: none.
     Undo: nothing to undo.
     """
@@ -62,16 +63,19 @@ class Verify(Step):
             fixed_ip=fixed,
             floating_ip=assigned.address,
             ssh_user=user,
-            ssh_command=None if address is None else ssh.command_line(address, user, keypair.private_key),
+            ssh_command=None if address is None else self._command(context, address, user, keypair.private_key),
             logged_in=answer,
         )
+
+    def _command(self, context: StepContext, address: str, user: str, key: Path | None) -> str:
+        return ssh.command_line(address, user, key, _known_hosts(context), context.services.settings.ssh.port)
 
     def _log_in(self, context: StepContext, address: str | None, user: str, key: Path | None) -> bool | NotYet:
         settings = context.services.settings.ssh
         if not settings.enabled or address is None:
             return False
         wait = context.wait("SSH login", every=settings.poll_seconds, timeout=settings.timeout_seconds)
-        login = ssh.try_login(address, user, key, context.services.run_folder / "known_hosts", settings.port)
+        login = ssh.try_login(address, user, key, _known_hosts(context), settings.port)
         if login.logged_in:
             return True
         if ipaddress.ip_address(address).is_loopback:  # a simulated or test cloud: no machine is behind it
@@ -80,6 +84,13 @@ class Verify(Step):
         if login.reached and not login.provable:
             context.warn(f"SSH answers at {address}, and no login could be proved: {login.said}")
             return False
+        if login.changed:
+            raise ServerFailed(
+                f"the server at {address} shows another host key than at the last login",
+                service_said=login.said,
+                hint=f"if it was installed anew: rm {shlex.quote(str(_known_hosts(context)))}, then envagent resume "
+                "RUN_ID; if not, another machine answers there: do not log in",
+            )
         if wait.over:
             raise ServerFailed(
                 f"no SSH login at {user}@{address} within {settings.timeout_seconds / 60:.0f} min of ACTIVE",
@@ -87,3 +98,7 @@ class Verify(Step):
                 hint="envagent resume RUN_ID tries again; a node that never answers is a case for the help desk",
             )
         return wait.not_yet(login.said)
+
+
+def _known_hosts(context: StepContext) -> Path:
+    return context.services.run_folder / "known_hosts"

@@ -44,8 +44,8 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
     run_id = ended.err.split()[1].rstrip(":")
     up, login, *_, removal = ended.out.splitlines()
     assert up.startswith(f"envagent-{run_id}-toy is up: gpu_")
-    assert "ssh -i " in login
-    assert f"{cli.home}/keys/envagent-{run_id} cc@127.21." in login
+    assert f"ssh -i {cli.home}/keys/envagent-{run_id} -o IdentitiesOnly=yes " in login
+    assert f" -o UserKnownHostsFile={cli.home}/runs/{run_id}/known_hosts cc@127.21." in login
     assert "lease ends" in ended.out
     assert "UTC" in ended.out
     assert " SU for the whole lease" in ended.out

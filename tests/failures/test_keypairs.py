@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.failures.conftest import Shell
@@ -101,3 +102,51 @@ def test_a_refused_look_does_not_disown_the_key_that_was_made(shell: Shell, noth
     assert done.code == 0, done.told
     assert {one["ownership"] for one in done.document["resources"] if one["kind"] == "keypair"} == {"adopted"}
     nothing_left()
+
+
+def horizon_key(shell: Shell) -> Path:
+    """Have the cloud know a key whose private half was downloaded as a PEM file."""
+    key = rsa.generate_private_key(65537, 2048)
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    register(shell, public.decode())
+    path = shell.home / ".ssh" / f"{NAME}.pem"
+    path.parent.mkdir()
+    path.touch(0o600)
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return path
+
+
+def test_a_key_that_horizon_made_is_found_where_the_hint_says(shell: Shell) -> None:
+    path = horizon_key(shell)
+    path.rename(shell.home / "away")
+    refused = shell.run("--key-name", NAME)
+    assert refused.code == 2, refused.told
+    assert str(path) in refused.document["error"]["hint"]
+    assert shell.live()["lease"] == 0
+    (shell.home / "away").rename(path)
+    done = shell("resume", refused.document["run_id"])
+    assert done.code == 0, done.told
+    assert done.document["private_key"] == str(path)
+    assert shell("teardown", "last", "--yes").code == 0
+    assert is_there(shell)
+
+
+def test_a_private_key_that_others_may_read_is_refused_before_anything_is_reserved(shell: Shell) -> None:
+    path = horizon_key(shell)
+    path.chmod(0o644)
+    refused = shell.run("--key-name", NAME)
+    assert refused.code == 2, refused.told
+    assert "mode 0644" in refused.document["error"]["message"]
+    assert refused.document["error"]["hint"] == f"chmod 600 {path}"
+    assert {kind: count for kind, count in shell.live().items() if count} == {"keypair": 1}
+
+
+def test_a_run_that_fails_before_its_plan_makes_no_private_key(shell: Shell) -> None:
+    """The AI is asked while the repository is analysed, and the key was once made at the same time."""
+    ai = {"REQUIRED": "true", "BASE_URL": "http://127.0.0.1:9/v1", "RETRIES": "0"}
+    failed = shell.run(**{f"ENVAGENT_AI__{name}": value for name, value in ai.items()})
+    assert failed.code == 8, failed.told
+    time.sleep(0.2)
+    assert list(shell.home.glob("keys/*")) == []
+    assert failed.document["private_key"] is None

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -17,13 +18,15 @@ from types import SimpleNamespace
 import asyncssh
 import pytest
 
-from envagent import ssh
+from envagent import keys, ssh
 from envagent.config import Settings, SshSettings
 from envagent.engine.clock import SystemClock
 from envagent.engine.context import Context
 from envagent.engine.intents import Ledger
 from envagent.engine.run import Holdings
+from envagent.engine.step import NotYet
 from envagent.engine.tables import StageRecord
+from envagent.errors import ServerFailed
 from envagent.steps.services import Services
 from envagent.steps.verify import Verify
 from tests.failures.conftest import Shell
@@ -39,9 +42,14 @@ class Node:
     authorized: set[str] = field(default_factory=set)
     any_key: bool = False
     logins: list[str] = field(default_factory=list)
+    offered: set[str] = field(default_factory=set)
+    """Keys that clients have shown."""
+    renew: Callable[[], None] = lambda: None
+    """Makes its host key anew, as cloud-init does while it sets a machine up."""
 
     def lets_in(self, user: str, key: asyncssh.SSHKey) -> bool:
         line = " ".join(key.export_public_key().decode().split()[:2])
+        self.offered.add(line)
         return user == "cc" and (self.any_key or line in self.authorized)
 
 
@@ -72,6 +80,12 @@ def node() -> Iterator[Node]:
             Server, "0.0.0.0", 0, server_host_keys=[key], process_factory=work, allow_scp=False
         )
         node.port = acceptor.get_port()
+        node.renew = lambda: (
+            loop.call_soon_threadsafe(
+                lambda: acceptor.update(server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")])
+            )
+            and None
+        )
         ready.set()
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -84,8 +98,8 @@ def node() -> Iterator[Node]:
 
 
 def test_a_key_that_fits_logs_in(node: Node, tmp_path: Path) -> None:
-    ssh.create_private_key(tmp_path / "key")
-    node.authorized.add(ssh.public_key_of(tmp_path / "key"))
+    keys.create_private_key(tmp_path / "key")
+    node.authorized.add(keys.public_key_of(tmp_path / "key"))
     login = ssh.try_login("127.0.0.1", "cc", tmp_path / "key", tmp_path / "known_hosts", node.port)
     assert (login.reached, login.logged_in) == (True, True), login.said
     assert node.logins == ["cc"]
@@ -93,7 +107,7 @@ def test_a_key_that_fits_logs_in(node: Node, tmp_path: Path) -> None:
 
 
 def test_a_wrong_key_or_user_is_reached_and_refused(node: Node, tmp_path: Path) -> None:
-    ssh.create_private_key(tmp_path / "key")
+    keys.create_private_key(tmp_path / "key")
     login = ssh.try_login("127.0.0.1", "cc", tmp_path / "key", tmp_path / "known_hosts", node.port)
     assert (login.reached, login.logged_in) == (True, False)
     assert "denied" in login.said.lower()
@@ -103,8 +117,8 @@ def test_a_wrong_key_or_user_is_reached_and_refused(node: Node, tmp_path: Path) 
 def locked_key(folder: Path) -> Path:
     """Make a key with a passphrase, and beside it its public half and an open copy."""
     path = folder / "locked"
-    ssh.create_private_key(path)
-    path.with_suffix(".pub").write_text(ssh.public_key_of(path))
+    keys.create_private_key(path)
+    path.with_suffix(".pub").write_text(keys.public_key_of(path))
     path.with_suffix(".open").write_bytes(path.read_bytes())
     path.with_suffix(".open").chmod(0o600)
     subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(path)], check=True)
@@ -121,24 +135,34 @@ def test_a_key_with_a_passphrase_proves_nothing_and_is_not_tried_for_ever(
     assert "passphrase" in login.said
 
 
+@contextmanager
+def agent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty SSH agent that the environment names."""
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(folder / "agent")], stdout=subprocess.DEVNULL)
+    try:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(folder / "agent"))
+        while not (folder / "agent").exists():
+            time.sleep(0.01)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def test_an_agent_opens_a_key_with_a_passphrase(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = locked_key(tmp_path)
     node.authorized.add(key.with_suffix(".pub").read_text())
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")], stdout=subprocess.DEVNULL)
-    try:
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
-        while not (tmp_path / "agent").exists():
-            time.sleep(0.01)
+    with agent(tmp_path, monkeypatch):
         subprocess.run(["ssh-add", "-q", str(key.with_suffix(".open"))], check=True)
         login = ssh.try_login("127.0.0.1", "cc", key, tmp_path / "known_hosts", node.port)
-    finally:
-        agent.terminate()
-        agent.wait()
+        node.authorized.clear()
+        refused = ssh.try_login("127.0.0.1", "cc", key, tmp_path / "known_hosts", node.port)
     assert login.logged_in, login.said
+    assert not refused.logged_in and refused.provable, "the node may not have the key yet"
 
 
 def test_without_an_ssh_client_nothing_is_proved(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ssh.create_private_key(tmp_path / "key")
+    keys.create_private_key(tmp_path / "key")
     monkeypatch.setenv("PATH", str(tmp_path))
     login = ssh.try_login("127.0.0.1", "cc", tmp_path / "key", tmp_path / "known_hosts", node.port)
     assert (login.reached, login.logged_in, login.provable) == (True, False, False)
@@ -154,22 +178,75 @@ def own_address() -> str:
         return str(one.getsockname()[0])
 
 
-def test_a_login_that_cannot_be_proved_here_does_not_fail_the_run(
-    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+def verifying(node: Node, folder: Path, warnings: list[str]) -> Context[Services]:
+    """What the step `verify` works with, on a node that is not a simulated one."""
     settings = Settings(ssh=SshSettings(port=node.port))
-    services = Services(settings, run_folder=tmp_path, key_folder=tmp_path, connect=None, advise=None)  # type: ignore[arg-type]
+    services = Services(settings, run_folder=folder, key_folder=folder, connect=None, advise=None)  # type: ignore[arg-type]
     row = StageRecord(run_id="r", step="verify", stage="check", position=0)
     run = SimpleNamespace(run_id="r", stages={"verify.check": row}, holdings=Holdings("r"))
-    warnings: list[str] = []
     ledger = Ledger(
         None, run.holdings, SystemClock(), timedelta(), "verify.check", 1,  # type: ignore[arg-type]
         lambda line: warnings.append(line.message), lambda: None,
     )  # fmt: skip
-    context: Context[Services] = Context(services, run, "verify.check", SystemClock(), ledger, lambda: False)  # type: ignore[arg-type]
+    return Context(services, run, "verify.check", SystemClock(), ledger, lambda: False)  # type: ignore[arg-type]
+
+
+def test_a_login_that_cannot_be_proved_here_does_not_fail_the_run(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    warnings: list[str] = []
+    context = verifying(node, tmp_path, warnings)
     assert Verify()._log_in(context, own_address(), "cc", locked_key(tmp_path)) is False
     assert "passphrase" in warnings[0]
+
+
+def test_a_pem_key_that_is_not_installed_yet_is_waited_for(node: Node, tmp_path: Path) -> None:
+    key = tmp_path / "lab.pem"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", str(key)], check=True)
+    context, address = verifying(node, tmp_path, []), own_address()
+    early = Verify()._log_in(context, address, "cc", key)
+    assert isinstance(early, NotYet) and "denied" in early.status.lower()
+    node.authorized.add(keys.public_key_of(key))
+    assert Verify()._log_in(context, address, "cc", key) is True
+
+
+def test_a_host_key_that_is_made_anew_before_the_first_login_locks_nobody_out(node: Node, tmp_path: Path) -> None:
+    keys.create_private_key(tmp_path / "key")
+    context, address = verifying(node, tmp_path, []), own_address()
+    for _ in range(2):
+        assert isinstance(Verify()._log_in(context, address, "cc", tmp_path / "key"), NotYet)
+        node.renew()
+    node.authorized.add(keys.public_key_of(tmp_path / "key"))
+    assert Verify()._log_in(context, address, "cc", tmp_path / "key") is True
+    node.renew()
+    with pytest.raises(ServerFailed, match="another host key than at the last login") as refused:
+        Verify()._log_in(context, address, "cc", tmp_path / "key")
+    command = refused.value.hint.partition(": ")[2].partition(", then")[0]
+    subprocess.run(command, shell=True, check=True)
+    assert Verify()._log_in(context, address, "cc", tmp_path / "key") is True
+
+
+@pytest.mark.parametrize("folder", ["plain", 'with space "and" 100%'])
+def test_the_command_that_is_printed_logs_in_where_an_agent_has_many_keys(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """Servers close the connection after six keys, and the user's own known_hosts may have another one's key."""
+    place = tmp_path / folder
+    place.mkdir()
+    keys.create_private_key(place / "key")
+    node.authorized.add(keys.public_key_of(place / "key"))
+    with agent(tmp_path, monkeypatch):
+        for number in range(8):
+            keys.create_private_key(tmp_path / f"{number}")
+            subprocess.run(["ssh-add", "-q", str(tmp_path / f"{number}")], check=True)
+        login = ssh.try_login("127.0.0.1", "cc", place / "key", place / "known_hosts", node.port)
+        assert login.logged_in, login.said
+        command = ssh.command_line("127.0.0.1", "cc", place / "key", place / "known_hosts", node.port)
+        pasted = subprocess.run(f"{command} true </dev/null", shell=True, capture_output=True, check=False)
+        assert pasted.returncode == 0, pasted.stderr
+    assert node.offered == node.authorized, "no other key was shown"
+    assert node.logins == ["cc", "cc"]
 
 
 def test_nobody_there(tmp_path: Path) -> None:
@@ -179,12 +256,12 @@ def test_nobody_there(tmp_path: Path) -> None:
 
 def test_a_key_file_is_private_whole_and_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "key"
-    assert ssh.create_private_key(path)
+    assert keys.create_private_key(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert ssh.public_key_of(path).startswith("ssh-ed25519 ")
+    assert keys.public_key_of(path).startswith("ssh-ed25519 ")
     before = path.read_bytes()
-    assert not ssh.create_private_key(path)
+    assert not keys.create_private_key(path)
     assert path.read_bytes() == before
     assert [one.name for one in path.parent.iterdir()] == ["key"]
 

@@ -20,9 +20,10 @@ ROOMS = {
     "cloud": {"errors"},
     "advice": {"errors", "catalog", "repository", "cloud"},
     "config": {"errors"},
-    "ssh": {"errors"},
+    "keys": {"errors"},
+    "ssh": {"errors", "keys"},
     "sandbox": {"errors", "catalog"},
-    "steps": {"errors", "catalog", "engine", "repository", "cloud", "advice", "config", "ssh"},
+    "steps": {"errors", "catalog", "engine", "repository", "cloud", "advice", "config", "keys", "ssh"},
 }
 """Each room with the rooms that it may import; cli may import all."""
 
@@ -97,7 +98,7 @@ HEAVY = ("openstack", "blazarclient", "openai", "sqlmodel", "sqlalchemy", "alemb
     ("statement", "unwanted"),
     [
         ("import envagent.cli.main", (*HEAVY, "pydantic")),
-        ("import envagent.config, envagent.errors, envagent.ssh", HEAVY),
+        ("import envagent.config, envagent.errors, envagent.keys, envagent.ssh", HEAVY),
         ("import envagent.steps", ("openstack", "blazarclient", "openai", "starlette", "cryptography", "alembic")),
         ("import envagent.advice.advisor", ("openai",)),
     ],

@@ -1,0 +1,378 @@
+"""SSH key files: make a private key, read both halves as people have them, and refuse what ssh or a server would.
+
+Private keys are written once, for their owner alone, and are never overwritten, printed or sent anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from envagent.errors import ConfigurationError
+
+LARGEST = 64 << 10
+"""Bytes; no key file is larger."""
+SHORTEST_RSA = 2048
+"""Bits; what current servers accept."""
+TOOL_SECONDS = 10
+
+_OPENSSH = re.compile(rb"-----BEGIN OPENSSH PRIVATE KEY-----(.+?)-----END OPENSSH PRIVATE KEY-----", re.DOTALL)
+_MAGIC = b"openssh-key-v1\0"
+_PEM = re.compile(rb"-----BEGIN (?:(?:RSA|EC|DSA|ENCRYPTED) )?PRIVATE KEY-----")
+_TYPE = re.compile(r"(?:ssh-|ecdsa-sha2-|sk-ssh-|sk-ecdsa-)[a-z0-9-]+(?:@openssh\.com)?")
+_NEW_KEY = "make another one: ssh-keygen -t ed25519 -f ~/.ssh/chameleon, then --public-key ~/.ssh/chameleon.pub"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """What can be told of a private key without its passphrase."""
+
+    public_key: str | None
+    """The public half, `TYPE BODY`; None when only the passphrase reveals it."""
+    locked: bool
+    """Whether it has a passphrase."""
+
+
+def create_private_key(path: Path) -> bool:
+    """Make an ed25519 private key; the file appears whole or not at all, mode 0600.
+
+    Returns:
+        Whether it was made; False when the file is there already.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # created 0600
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(private)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, path)  # fails when the name exists: nothing is ever overwritten
+        finally:
+            Path(draft).unlink()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise ConfigurationError(f"the private key {path} cannot be written: {error.strerror}") from None
+    return True
+
+
+def public_key_of(path: Path) -> str:
+    """Read the public half of a private key file, `TYPE BODY`.
+
+    Raises:
+        ConfigurationError: it cannot be told without a passphrase, or the file is not a private key.
+    """
+    public = read_private_key(path).public_key
+    if public is None:
+        raise ConfigurationError(
+            f"the private key {path} has a passphrase, and its public half is not beside it",
+            hint=f"ssh-keygen -y -f {_quoted(path)} > {_quoted(_beside(path))}",
+        )
+    return public
+
+
+def read_private_key(path: Path) -> PrivateKey:
+    """Read a private key file: OpenSSH's own format, or PEM as Horizon and openssl write it.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not a private key.
+    """
+    data = _contents(path, "private")
+    key = _from_openssh(data) or _from_pem(data)
+    if key is None:
+        raise ConfigurationError(f"{path} is not a private key that ssh reads", hint=_hint_for_private(path, data))
+    if key.public_key is None:
+        for beside in (_beside(path), path.with_suffix(".pub")):
+            try:
+                return PrivateKey(read_public_key(beside), key.locked)
+            except ConfigurationError:
+                continue
+    return key
+
+
+def check_private_key(path: Path) -> PrivateKey:
+    """Read a private key file that ssh is to use, and refuse what ssh would refuse.
+
+    Raises:
+        ConfigurationError: it is not a private key, others may read it, or ssh cannot use it.
+    """
+    key = read_private_key(path)
+    status = path.stat()
+    if status.st_uid == os.getuid() and status.st_mode & 0o077:
+        raise ConfigurationError(
+            f"others may read the private key {path} (mode {status.st_mode & 0o7777:04o}): ssh refuses to use it",
+            hint=f"chmod 600 {_quoted(path)}",
+        )
+    if key.locked or shutil.which("ssh-keygen") is None:
+        return key
+    try:
+        done = subprocess.run(
+            ["ssh-keygen", "-y", "-P", "", "-f", str(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TOOL_SECONDS,
+            check=False,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+        )
+    except subprocess.TimeoutExpired:
+        return key
+    if done.returncode != 0:
+        raise ConfigurationError(
+            f"ssh cannot read the private key {path}",
+            service_said=done.stderr.decode(errors="replace").strip()[-300:],
+            hint=_hint_for_private(path, _contents(path, "private")),
+        )
+    return key
+
+
+def read_public_key(path: Path) -> str:
+    """Read a public key file: one OpenSSH line, with a comment that every service accepts.
+
+    Raises:
+        ConfigurationError: it cannot be read, is not an OpenSSH public key, or no server would accept it.
+    """
+    path = path.expanduser()
+    data = _contents(path, "public")
+    text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", errors="replace")
+    _refuse_other_formats(path, text)
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        raise ConfigurationError(f"{path} holds no public key", hint=_NEW_KEY)
+    kind, body, comment = (*lines[0].split(None, 2), "", "")[:3]
+    if not _TYPE.fullmatch(kind):
+        raise _not_a_key(path, lines[0])
+    if kind == "ssh-dss":
+        raise ConfigurationError(f"{path} is a DSA key, which servers no longer accept", hint=_NEW_KEY)
+    if "-cert-" in kind:
+        raise ConfigurationError(
+            f"{path} is a certificate, not a public key", hint="give the .pub file that it was signed for"
+        )
+    if len(lines) > 1:
+        if any(_TYPE.fullmatch(word) for line in lines[1:] for word in line.split()):
+            raise ConfigurationError(
+                f"{path} holds {len(lines)} keys, and a server is launched with one",
+                hint=f"keep one in a file of its own: grep -m1 {kind} {_quoted(path)} > one.pub",
+            )
+        raise ConfigurationError(
+            f"the public key in {path} is broken over {len(lines)} lines", hint="join them: a public key is one line"
+        )
+    bits = _rsa_bits(f"{kind} {body}", path)
+    if bits is not None and bits < SHORTEST_RSA:
+        raise ConfigurationError(
+            f"{path} is an RSA key of {bits} bits, and servers want at least {SHORTEST_RSA}", hint=_NEW_KEY
+        )
+    return f"{kind} {body} {_plain(comment)}".rstrip()
+
+
+def find_private_key(public_key: str, candidates: Iterable[Path]) -> Path | None:
+    """Find the private key that a public one belongs to."""
+    wanted = public_key.split()[:2]
+    for path in candidates:
+        try:
+            known = read_private_key(path).public_key
+        except ConfigurationError:
+            continue
+        if known is not None and known.split()[:2] == wanted:
+            return path
+    return None
+
+
+def keys_in(folder: Path) -> list[Path]:
+    """List the files of a folder that may be private keys."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix != ".pub" and path.is_file())
+    except OSError:
+        return []
+
+
+def names_of(path: Path) -> list[Path]:
+    """List where the private half of a key lies by custom: NAME, or NAME.pem as Horizon and clouds call it."""
+    plain = path.with_suffix("") if path.suffix == ".pub" else path
+    return [plain, plain.with_name(plain.name + ".pem")]
+
+
+def held_by_agent(public_key: str | None) -> bool:
+    """Tell whether the user's SSH agent has a key."""
+    if public_key is None or not os.environ.get("SSH_AUTH_SOCK") or shutil.which("ssh-add") is None:
+        return False
+    try:
+        done = subprocess.run(
+            ["ssh-add", "-L"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TOOL_SECONDS,
+            check=False,
+            env={name: os.environ[name] for name in ("PATH", "SSH_AUTH_SOCK") if name in os.environ},
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    wanted = public_key.split()[:2]
+    return any(line.split()[:2] == wanted for line in done.stdout.decode(errors="replace").splitlines())
+
+
+def _contents(path: Path, half: str) -> bytes:
+    try:
+        if not path.is_file():  # a pipe or a device would be read for ever
+            what = "is not a file" if path.exists() else "does not exist"
+            raise ConfigurationError(f"the {half} key {path} {what}", hint="check the path of the key")
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the {half} key {path} cannot be read: {error.strerror}", hint=f"ls -l {_quoted(path)}"
+        ) from None
+    if len(data) > LARGEST:
+        raise ConfigurationError(f"{path} is larger than any {half} key", hint="check the path of the key")
+    return data
+
+
+def _from_openssh(data: bytes) -> PrivateKey | None:
+    """Read OpenSSH's own format, which shows the public half and the cipher without the passphrase."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    match = _OPENSSH.search(data)
+    if match is None:
+        return None
+    try:
+        blob = base64.b64decode(match[1])
+        if not blob.startswith(_MAGIC):
+            return None
+        cipher, rest = _field(blob[len(_MAGIC) :])
+        _, rest = _field(rest)  # how the passphrase becomes a key
+        _, rest = _field(rest)
+        public, _ = _field(rest[4:])  # behind the number of keys, always one
+        kind = _field(public)[0].decode("ascii")
+        if cipher == b"none" and not kind.startswith("sk-"):
+            serialization.load_ssh_private_key(data, password=None)
+    except (ValueError, TypeError, struct.error, UnsupportedAlgorithm):
+        return None
+    return PrivateKey(f"{kind} {base64.b64encode(public).decode()}", cipher != b"none")
+
+
+def _from_pem(data: bytes) -> PrivateKey | None:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    match = _PEM.search(data)
+    if match is None:
+        return None
+    try:
+        key = serialization.load_pem_private_key(data[match.start() :], password=None)
+        public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    except TypeError:  # a passphrase is asked for
+        return PrivateKey(None, locked=True)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return PrivateKey(public.decode(), locked=False)
+
+
+def _field(data: bytes) -> tuple[bytes, bytes]:
+    (length,) = struct.unpack_from(">I", data)
+    return data[4 : 4 + length], data[4 + length :]
+
+
+def _hint_for_private(path: Path, data: bytes) -> str:
+    name = _quoted(path)
+    if data.startswith(b"PuTTY-User-Key-File"):
+        return _from_putty(path)
+    if b"\r\n" in data:
+        return f"give it Unix line endings: perl -pi -e 's/\\r//' {name}"
+    if b"PRIVATE KEY-----" in data and not data.endswith(b"\n"):
+        return f"end its last line: echo >> {name}"
+    return _NEW_KEY
+
+
+def _from_putty(path: Path) -> str:
+    private = _quoted(path.with_suffix(""))
+    public = _quoted(_beside(path.with_suffix("")))
+    return (
+        f"convert it: puttygen {_quoted(path)} -O private-openssh -o {private} && "
+        f"ssh-keygen -y -f {private} > {public}, then --public-key {public}"
+    )
+
+
+def _refuse_other_formats(path: Path, text: str) -> None:
+    """Refuse, with the command that converts it, what is a key in another format."""
+    name, start = _quoted(path), text.lstrip()
+    if start.startswith("PuTTY-User-Key-File"):
+        raise ConfigurationError(f"{path} is PuTTY's private key, not an OpenSSH public key", hint=_from_putty(path))
+    if "PRIVATE KEY-----" in text:
+        public = _beside(path)
+        made = f"--public-key {_quoted(public)}"
+        raise ConfigurationError(
+            f"{path} is a private key; the public half is wanted",
+            hint=made if public.is_file() else f"ssh-keygen -y -f {name} > {_quoted(public)}, then {made}",
+        )
+    imported = f"{_quoted(path.with_suffix('.openssh.pub'))}"
+    for begin, format_ in (
+        ("---- BEGIN SSH2 PUBLIC KEY", "RFC4716"),
+        ("-----BEGIN PUBLIC KEY-----", "PKCS8"),
+        ("-----BEGIN RSA PUBLIC KEY-----", "PEM"),
+    ):
+        if start.startswith(begin):
+            raise ConfigurationError(
+                f"{path} is a public key in another format ({format_}), not OpenSSH's",
+                hint=f"ssh-keygen -i -m {format_} -f {name} > {imported}, then --public-key {imported}",
+            )
+
+
+def _not_a_key(path: Path, line: str) -> ConfigurationError:
+    """Say why a line is not a key: authorized_keys puts options before one."""
+    words = line.split()
+    found = next((word for word in words if _TYPE.fullmatch(word)), None)
+    if found is not None:
+        return ConfigurationError(
+            f"{path} begins with options of authorized_keys, not with the key",
+            hint=f"leave them out: grep -o '{found} .*' {_quoted(path)} > one.pub",
+        )
+    return ConfigurationError(f"{path} is not an OpenSSH public key", hint="give the .pub file: ~/.ssh/id_ed25519.pub")
+
+
+def _rsa_bits(key: str, path: Path) -> int | None:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    try:
+        loaded = serialization.load_ssh_public_key(key.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigurationError(
+            f"the public key in {path} is damaged or of an unknown type",
+            hint="copy the whole line of the .pub file: type, body and comment",
+        ) from None
+    return loaded.key_size if isinstance(loaded, RSAPublicKey) else None
+
+
+def _plain(comment: str) -> str:
+    """Make a comment that every service accepts: Nova and its clients want ASCII."""
+    return "".join(one if one.isascii() and one.isprintable() else "?" for one in comment.strip())
+
+
+def _beside(path: Path) -> Path:
+    """Name the public half as ssh-keygen does."""
+    return path.with_name(path.name + ".pub")
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
