@@ -7,22 +7,41 @@ because the text comes from strangers and ends as an argument of git.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from envagent.errors import RepositoryRefused
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
-_SEGMENT = re.compile(r"[A-Za-z0-9._~+][A-Za-z0-9._~+-]*")
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#=-]*")
+_PUBLIC_NAME = re.compile(r".+\.[a-z][a-z0-9-]*")
+_SEGMENT = re.compile(r"[\w.~+]([\w. ~+-]*[\w.~+-])?")
+# What git check-ref-format forbids, and beginnings that git takes for an option or a forced update.
+_NO_REF = re.compile(r"[\s~^:?*\[\\]|\.\.|//|@\{|^[-+/]|[/.]$|(^|/)\.|\.lock(/|$)|^@$|^$")
 # How forges write "this branch, tag or commit" behind the repository's own path.
-_PAGE = re.compile(r"(?P<repository>/.+?)(?:/-)?/(?:tree|blob|commit|src/(?:branch|tag|commit))/(?P<ref>.+)")
+_PAGE = re.compile(
+    r"(?:(?:src|raw|media|commits|blame)/(?:branch|tag|commit)|releases/(?:tag|download)"
+    r"|tree|blob|raw|blame|edit|commits?)/(?P<ref>.+)"
+)
+_PAGE_OF_GITLAB = re.compile(r"(?:tree|blob|raw|blame|edit|commits?|tags|releases)/(?P<ref>.+)")
+_PAGE_OF_BITBUCKET = re.compile(r"(?:(?:src|raw|branch)|commits(?:/(?:branch|tag))?)/(?P<ref>.+)")
 _LOOPBACK = re.compile(r"git://127\.0\.0\.1(:\d{1,5})?(/[A-Za-z0-9._~+-]+)+")
-_SSH = re.compile(r"(?:ssh://)?(?:[\w.-]+@)(?P<host>[\w.-]+)[:/](?P<path>[\w./~+-]+)")
+_SSH = re.compile(r"ssh://(?:[\w.-]+@)?(?P<host>[\w.-]+)(?::\d+)?/(?P<path>.+)", re.IGNORECASE)
+_SCP = re.compile(r"(?:[\w.-]+@(?P<host>[\w.-]+)|(?P<bare>[\w-]+(?:\.[\w-]+)+)):(?!//)(?P<path>.+)")
 _OWNER_AND_NAME = frozenset({"github.com", "bitbucket.org", "codeberg.org"})
+_ALSO_KNOWN_AS = {
+    "www.github.com": "github.com",
+    "ssh.github.com": "github.com",
+    "www.gitlab.com": "gitlab.com",
+    "altssh.gitlab.com": "gitlab.com",
+    "www.bitbucket.org": "bitbucket.org",
+    "altssh.bitbucket.org": "bitbucket.org",
+}
+_AZURE = {"GB": "", "GT": "refs/tags/", "GC": ""}
 _MAX_LENGTH = 2000
+_MAX_PIECES = 6
 
 
 @dataclass(frozen=True)
@@ -69,71 +88,132 @@ def parse_source(source: str, *, ref: str | None = None, allow_loopback_git: boo
     if text.startswith("-"):
         raise RepositoryRefused(f"A repository's name cannot begin with a dash: {_shown(text)}")
     wanted = (check_ref(ref),) if ref is not None else ()
-    if text.lower().startswith("https://"):
-        return _remote(text, wanted)
+    address = re.sub(r"^git\+(?=\w+://)", "", text, flags=re.IGNORECASE)
+    if address.lower().startswith("https://"):
+        return _remote(address, wanted, as_pip_writes_it=address != text)
     if allow_loopback_git and _LOOPBACK.fullmatch(text):
         return Remote(text, wanted)
-    _refuse_other_transports(text)
+    _refuse_other_transports(address)
     return Local(Path(text).expanduser(), wanted)
 
 
 def check_ref(ref: str) -> str:
-    """A branch, tag or commit that git can take for nothing else.
+    """A branch, tag or commit: whatever git calls a name and can take for nothing else.
 
     Raises:
         RepositoryRefused: it has characters that no such name has, or begins like an option.
     """
-    if not _REF.fullmatch(ref) or ".." in ref or "//" in ref or "@{" in ref or ref.endswith((".", "/", ".lock")):
+    if _NO_REF.search(ref) or not ref.isprintable():
         raise RepositoryRefused(
             f"Not a branch, tag or commit: {_shown(ref)}", hint="name one, such as main, v1.2 or a full commit id"
         )
     return ref
 
 
-def _remote(text: str, wanted: tuple[str, ...]) -> Remote:
+def _remote(text: str, wanted: tuple[str, ...], *, as_pip_writes_it: bool = False) -> Remote:
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
+        host, port = _authority(text, parts.netloc, parts.hostname or "", parts.port)
+        path, _, pinned = parts.path.partition("@") if as_pip_writes_it else (parts.path, "", "")
+        if pinned:
+            wanted = wanted or (check_ref(unquote(pinned, errors="strict")),)
+        host, repository, page = _divided(host, path.rstrip("/").split("/")[1:])
+        segments = [unquote(piece, errors="strict") for piece in repository]
+        refs = wanted or _refs(host, page, parts.query)
     except ValueError as error:
         raise RepositoryRefused(f"Not a URL: {_shown(text)}") from error
-    if "@" in parts.netloc:
-        raise RepositoryRefused(
-            "The URL carries a user name or a password",
-            hint="leave out what stands before the @; only public URLs are read",
-        )
-    if port is not None or parts.netloc.lower() != host:
-        raise RepositoryRefused(f"The URL names a port: {_shown(text)}", hint="use the host's plain https address")
-    if not _HOST.fullmatch(host):
-        raise RepositoryRefused(f"Not a host name: {_shown(host)}")
-    path = parts.path.rstrip("/")
-    if page := _PAGE.fullmatch(path):
-        path, refs = page["repository"], wanted or _candidates(page["ref"])
-    else:
-        refs = wanted
-    segments = path.removesuffix(".git").split("/")[1:]
-    if not segments or not all(_SEGMENT.fullmatch(s) and s not in (".", "..") for s in segments):
+    if segments:
+        segments[-1] = segments[-1].removesuffix(".git")
+    # Forges redirect the plain form to the one with .git, and redirects are not followed.
+    forge = host in _OWNER_AND_NAME or "gitlab" in host
+    suffix = ".git" if forge or (repository and repository[-1].endswith(".git")) else ""
+    url = f"https://{host}{port}/{'/'.join(quote(s, safe='~+') for s in segments)}{suffix}"
+    fits = all(_SEGMENT.fullmatch(s) and s not in (".", "..") for s in segments) and " " not in text
+    if not segments or not fits:
         raise RepositoryRefused(f"Not the address of a repository: {_shown(text)}")
     if host in _OWNER_AND_NAME and len(segments) != 2:
         raise RepositoryRefused(
             f"Not the address of a repository: {_shown(text)}", hint=f"use https://{host}/owner/name"
         )
-    # Forges redirect the plain form to the one with .git, and redirects are not followed.
-    forge = host in _OWNER_AND_NAME or "gitlab" in host
-    suffix = ".git" if forge or path.endswith(".git") else ""
-    return Remote(f"https://{host}/{'/'.join(segments)}{suffix}", refs)
+    if refs is None:
+        raise RepositoryRefused(
+            f"Not the address of a repository, but of a page about it: {_shown(text)}", hint=f"use {url}"
+        )
+    return Remote(url, refs)
+
+
+def _authority(text: str, netloc: str, host: str, port: int | None) -> tuple[str, str]:
+    """The host as we write it, and `:port` where a port is needed."""
+    if "@" in netloc:
+        raise RepositoryRefused(
+            "The URL carries a user name or a password",
+            hint="leave out what stands before the @; only public URLs are read",
+        )
+    if not host.isascii():
+        hint = None
+        with contextlib.suppress(UnicodeError):
+            hint = f"if that is the host you mean, write it as https://{host.encode('idna').decode()}"
+        raise RepositoryRefused(f"The host's name has letters that may deceive: {_shown(text)}", hint=hint)
+    if netloc.lower() not in (host, f"{host}:{port}") or not _HOST.fullmatch(host):
+        raise RepositoryRefused(f"Not a host name: {_shown(netloc)}")
+    host = _ALSO_KNOWN_AS.get(host, host)
+    if port in (None, 443):
+        return host, ""
+    # A forge of one's own may listen anywhere; services of this machine or network do not pass for one.
+    if host in _OWNER_AND_NAME or not _PUBLIC_NAME.fullmatch(host):
+        raise RepositoryRefused(f"The URL names a port: {_shown(text)}", hint="use the host's plain https address")
+    return host, f":{port}"
+
+
+def _divided(host: str, pieces: list[str]) -> tuple[str, list[str], list[str]]:
+    """The host, the repository's own path and the page behind it, both as they are written."""
+    if host == "raw.githubusercontent.com":
+        return "github.com", pieces[:2], ["raw", *pieces[2:]]
+    if host in _OWNER_AND_NAME:
+        return host, pieces[:2], pieces[2:]
+    for at, piece in enumerate(pieces):
+        if piece == "-" and at:
+            return host, pieces[:at], pieces[at:]
+        if piece.endswith(".git"):
+            return host, pieces[: at + 1], pieces[at + 1 :]
+    # A repository may itself be named `tree`, so its owner and its name come before any page.
+    for at in (*range(2, len(pieces)), 1):
+        if _PAGE.fullmatch("/".join(pieces[at:])):
+            return host, pieces[:at], pieces[at:]
+    return host, pieces, []
+
+
+def _refs(host: str, page: list[str], query: str) -> tuple[str, ...] | None:
+    """Candidates for what a page shows; None when it shows no branch, tag or commit."""
+    asked = {name: values[0] for name, values in parse_qs(query).items()}
+    if version := asked.get("version") if "azure" in host or "visualstudio" in host else None:
+        return (check_ref(_AZURE.get(version[:2], "") + version[2:]),)
+    if not page:
+        return ()
+    if page[0] == "-":
+        page, pattern = page[1:], _PAGE_OF_GITLAB
+    elif host == "bitbucket.org":
+        pattern = _PAGE_OF_BITBUCKET
+    else:
+        pattern = _PAGE
+        if host not in _OWNER_AND_NAME and (named := asked.get("h") or asked.get("id")):  # cgit
+            return (check_ref(named),)
+    match = pattern.fullmatch("/".join(page))
+    return _candidates(match["ref"]) if match else None
 
 
 def _candidates(rest: str) -> tuple[str, ...]:
     """A page's address does not say where a branch's name ends and a folder begins: longest first."""
-    pieces = rest.split("/")[:6]
-    return tuple(check_ref("/".join(pieces[:n])) for n in range(len(pieces), 0, -1))
+    pieces = [unquote(piece, errors="strict") for piece in rest.split("/")[:_MAX_PIECES]]
+    names = ["/".join(pieces[:n]) for n in range(len(pieces), 0, -1)]
+    return tuple(name for name in names if not _NO_REF.search(name) and name.isprintable()) or (check_ref(names[-1]),)
 
 
 def _refuse_other_transports(text: str) -> None:
-    if ssh := _SSH.fullmatch(text):
+    if ssh := _SSH.fullmatch(text) or _SCP.fullmatch(text):
         raise RepositoryRefused(
             f"Only https and local paths are read, not ssh: {_shown(text)}",
-            hint=f"use https://{ssh['host']}/{ssh['path'].strip('/').removesuffix('.git')}",
+            hint=_https_hint(ssh["host"] or ssh["bare"], ssh["path"]),
         )
     if text.lower().startswith("file://"):
         raise RepositoryRefused(f"Not a URL that is read: {_shown(text)}", hint="give the path itself, without file://")
@@ -143,5 +223,19 @@ def _refuse_other_transports(text: str) -> None:
         raise RepositoryRefused(f"Only https and local paths are read: {_shown(text)}")
 
 
+def _https_hint(host: str, path: str) -> str | None:
+    """The https address of what ssh reaches there, if there is one."""
+    path = path.strip("/").removesuffix(".git")
+    if host.lower() == "ssh.dev.azure.com" and path.startswith("v3/") and path.count("/") == 3:
+        _, owner, project, name = path.split("/")
+        host, path = "dev.azure.com", f"{owner}/{project}/_git/{name}"
+    address = f"https://{_ALSO_KNOWN_AS.get(host.lower(), host)}/{path}"
+    with contextlib.suppress(RepositoryRefused):
+        _remote(address, ())
+        return f"use {address}"
+    return None
+
+
 def _shown(text: str) -> str:
+    text = re.sub(r"(?<=://)(?!git@)[^/\s]*@", "", text)  # may be a password
     return repr(text if len(text) <= 120 else text[:117] + "...")
