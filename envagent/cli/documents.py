@@ -225,6 +225,8 @@ class RunDocument(Document):
     teardown_started_at: str | None
     next: list[str]
     """Commands that make sense now."""
+    would_remove: list[ResourcePart] | None = None
+    """With `teardown --dry-run`: what exists now and would be removed."""
 
 
 class RunLine(Document):
@@ -279,6 +281,8 @@ class OrphanPart(Document):
     run_id: str
     known_as: str | None
     """The run's state in this journal; None where the journal does not know it."""
+    offered: bool
+    """Whether the command removes it; False for what is held by a run, unless --all is given, or worked on now."""
     outcome: Literal["left_alone", "removed", "still_there"]
 
 

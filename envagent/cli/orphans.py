@@ -1,8 +1,9 @@
 """Removing what bears envagent's mark in a project, found without any journal.
 
-The way out when a journal is lost or broken. Runs that this journal knows are torn down as runs, so that their record
-stays true; a run that a process works on now is left alone. What other users of the project made is not ours to list,
-and nothing is removed that was not listed when the user agreed.
+The way out when a journal is lost or broken. What a run in this journal holds is no orphan: it is listed, and only
+removed where all is asked for; such runs are torn down as runs, so that their record stays true. A run that a process
+works on now is left alone. What other users of the project made is not ours to list, and nothing is removed that was
+not listed when the user agreed.
 """
 
 from __future__ import annotations
@@ -51,10 +52,21 @@ class Orphan:
 
 
 class Orphans:
-    """Everything of the user's with the mark in one project, and what is done with it."""
+    """Everything of the user's with the mark in one project, and what is done with it.
+
+    Args:
+        everything: also offer what runs in the journal hold.
+    """
 
     def __init__(
-        self, home: Home, journal: Journal | None, access: CloudAccess, terminal: Terminal, stop: threading.Event
+        self,
+        home: Home,
+        journal: Journal | None,
+        access: CloudAccess,
+        terminal: Terminal,
+        stop: threading.Event,
+        *,
+        everything: bool,
     ) -> None:
         from envagent.steps.resources import removal_order, runs_of_others
 
@@ -63,6 +75,7 @@ class Orphans:
         self._access = access
         self._terminal = terminal
         self._stop = stop
+        self._everything = everything
         self.known: dict[str, RunRecord] = {} if journal is None else {row.run_id: row for row in journal.runs()}
         intents = [] if journal is None else [one for run_id in reversed(self.known) for one in journal.intents(run_id)]
         self._cloud = access.connect()
@@ -74,16 +87,27 @@ class Orphans:
             run_id: state_of(row, working=run_id in self.busy) for run_id, row in self.known.items()
         }  # as they are found, not as the removal leaves them
 
+    def offers(self, run_id: str) -> bool:
+        """Tell whether what bears a run's mark is removed."""
+        row = self.known.get(run_id)
+        held = row is not None and row.state != RunState.TORN_DOWN
+        return run_id not in self.busy and (self._everything or not held)
+
+    @property
+    def offered(self) -> list[Orphan]:
+        """What is removed."""
+        return [one for one in self.found if self.offers(one.found.run_id)]
+
     def remove(self) -> None:
-        """Remove all but what belongs to busy runs.
+        """Remove what is offered.
 
         Raises:
             Stopped: the stop was asked for.
             EnvagentError: the cloud cannot be asked any more.
         """
-        for run_id in dict.fromkeys(one.found.run_id for one in self.found):
+        for run_id in dict.fromkeys(one.found.run_id for one in self.offered):
             row = self.known.get(run_id)
-            if row is not None and row.state != RunState.TORN_DOWN and run_id not in self.busy:
+            if row is not None and row.state != RunState.TORN_DOWN:
                 self._tear_down(row)
         for kind in self._kinds:
             self._remove_kind(kind)
@@ -98,8 +122,9 @@ class Orphans:
                 name=one.found.name,
                 run_id=one.found.run_id,
                 known_as=self._states.get(one.found.run_id),
+                offered=self.offers(one.found.run_id),
                 outcome="left_alone"
-                if not after or one.found.run_id in self.busy
+                if not after or not self.offers(one.found.run_id)
                 else "still_there"
                 if (one.kind.name, one.found.id) in there
                 else "removed",
@@ -139,7 +164,7 @@ class Orphans:
     def _remove_kind(self, kind: ResourceKind) -> None:
         """Remove what is left of a kind, and wait until it is gone or the time is over."""
         started = asked = times.now()
-        listed = {one.found.id for one in self.found if one.kind is kind and one.found.run_id not in self.busy}
+        listed = {one.found.id for one in self.offered if one.kind is kind}
         left = [one for one in kind.find(None) if one.id in listed]
         for one in left:
             self._terminal.line(f"removing {kind.name} {one.name}")
@@ -175,8 +200,14 @@ class Orphans:
             return True
 
 
-def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) -> int:
+def remove_orphans(
+    home: Home, settings: Settings, *, yes: bool, as_json: bool, everything: bool = False, dry_run: bool = False
+) -> int:
     """Find, list, ask, remove, look again; give the exit code.
+
+    Args:
+        everything: also remove what runs in the journal hold.
+        dry_run: only find and list.
 
     Raises:
         UsageError: somebody would have to be asked, and nobody is there.
@@ -184,52 +215,57 @@ def remove_orphans(home: Home, settings: Settings, *, yes: bool, as_json: bool) 
     """
     access = reach(chosen_cloud(settings), settings)
     again = "envagent teardown --orphans" + ("" if access.name is None else f" --cloud {shlex.quote(access.name)}")
+    again += " --all" if everything else ""
+    terminal = err()
     try:
-        return _carry_out(home, access, again, yes=yes, as_json=as_json)
+        with contextlib.ExitStack() as stack:
+            journal = _journal(home, stack, terminal)
+            stop = stack.enter_context(
+                StopSignals(lambda: terminal.line("stopping after the current call"), lambda: None)
+            )
+            orphans = Orphans(home, journal, access, terminal, stop.event, everything=everything)
+            stack.callback(orphans.close)
+            document = orphans.document(after=False)
+            views.show_orphans(terminal, document, again)
+            if dry_run:
+                terminal.line("dry run: nothing was removed")
+                code = 0
+            elif orphans.offered:
+                free = yes or access.simulated
+                code, document = _carry_out(orphans, document, terminal, stop, again, free=free)
+            else:
+                code = 0
+            if as_json:
+                print_document(document)
+            return code
     except EnvagentError as error:
         # A hint of the cloud's may speak of resuming a run: there is none here, or its teardown has begun.
         error.hint = re.sub(r"envagent resume \w+", again, error.hint)
         raise
 
 
-def _carry_out(home: Home, access: CloudAccess, again: str, *, yes: bool, as_json: bool) -> int:
-    """Do it; `again` is the command that does it once more."""
-    terminal = err()
-    with contextlib.ExitStack() as stack:
-        journal = _journal(home, stack, terminal)
-        stop = stack.enter_context(StopSignals(lambda: terminal.line("stopping after the current call"), lambda: None))
-        orphans = Orphans(home, journal, access, terminal, stop.event)
-        stack.callback(orphans.close)
-        document = orphans.document(after=False)
-        views.show_orphans(terminal, document)
-        wanted = [one for one in orphans.found if one.found.run_id not in orphans.busy]
-        if wanted:
-            question = f"Remove these {len(wanted)}?"
-            free = yes or access.simulated
-            if not (free or approval.removal_agreed(terminal, question, stop.event, command=again)):
-                if as_json:
-                    print_document(document)
-                return stop.exit_code if stop.signal is not None else approval.DECLINED
-            try:
-                orphans.remove()
-            except Stopped:
-                terminal.line(f"stopped; go on with: {again}")
-                if as_json:
-                    print_document(orphans.document(after=True))
-                return stop.exit_code
-            document = orphans.document(after=True)
-        left = [one for one in document.orphans if one.outcome == "still_there"]
-        if left:
-            named = ", ".join(f"{one.kind} {one.name} ({one.id})" for one in left)
-            raise LeftoversExist(
-                f"still there: {named}", hint=f"{again} once more; if it stays, give the help desk the ids above"
-            )
-        if wanted:
-            removed = sum(1 for one in document.orphans if one.outcome == "removed")
-            terminal.line(f"{removed} removed, nothing of them is left")
-        if as_json:
-            print_document(document)
-    return 0
+def _carry_out(
+    orphans: Orphans, listed: OrphansDocument, terminal: Terminal, stop: StopSignals, again: str, *, free: bool
+) -> tuple[int, OrphansDocument]:
+    """Ask unless it is free to go on, remove, look again; `again` is the command that does it once more."""
+    question = f"Remove these {len(orphans.offered)}?"
+    if not (free or approval.removal_agreed(terminal, question, stop.event, command=again)):
+        return stop.exit_code if stop.signal is not None else approval.DECLINED, listed
+    try:
+        orphans.remove()
+    except Stopped:
+        terminal.line(f"stopped; go on with: {again}")
+        return stop.exit_code, orphans.document(after=True)
+    document = orphans.document(after=True)
+    left = [one for one in document.orphans if one.outcome == "still_there"]
+    if left:
+        named = ", ".join(f"{one.kind} {one.name} ({one.id})" for one in left)
+        raise LeftoversExist(
+            f"still there: {named}", hint=f"{again} once more; if it stays, give the help desk the ids above"
+        )
+    removed = sum(1 for one in document.orphans if one.outcome == "removed")
+    terminal.line(f"{removed} removed, nothing of them is left")
+    return 0, document
 
 
 def _journal(home: Home, stack: contextlib.ExitStack, terminal: Terminal) -> Journal | None:

@@ -27,6 +27,7 @@ TOLD_AS_THEY_ARE = {
     "resource_foreign",
     "resource_removing",
     "resource_removed",
+    "resource_gone",
     "stage_retrying",
 }
 

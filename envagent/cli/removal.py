@@ -8,7 +8,7 @@ from envagent.cli import approval, views
 from envagent.cli.clouds import CloudAccess, reach
 from envagent.cli.documents import RunDocument
 from envagent.cli.output import Output
-from envagent.cli.report import Rows, error_of, run_document
+from envagent.cli.report import Rows, error_of, resource_part, run_document
 from envagent.cli.session import Home, opened_teardown
 from envagent.cli.stop import StopSignals
 from envagent.cli.terminal import err, print_document
@@ -56,6 +56,27 @@ class Removal:
             self._delete_key(document)
         if as_json:
             print_document(self._document(row))
+        return 0
+
+    def preview(self, row: RunRecord, *, as_json: bool) -> int:
+        """Show what would be removed, as the cloud has it now; nothing is removed or recorded.
+
+        Raises:
+            EnvagentError: the cloud cannot be asked, or the credentials are of another project.
+        """
+        document = self._document(row)
+        access = reach(document.cloud, self._settings)
+        output = Output(self._terminal)
+        with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
+            try:
+                with opened_teardown(self._journal, access, row, output, stop.event) as teardown:
+                    listed = [resource_part(one) for one in teardown.preview(row)]
+            except Stopped:
+                return stop.exit_code
+        views.show_removable(self._terminal, listed)
+        self._terminal.line("dry run: nothing was removed")
+        if as_json:
+            print_document(document.model_copy(update={"would_remove": listed}))
         return 0
 
     def _agreed(self, document: RunDocument, access: CloudAccess, stop: StopSignals, *, yes: bool) -> bool:

@@ -265,16 +265,8 @@ def resource_parts(rows: Rows, ended_at: str | None) -> list[ResourcePart]:
         ended_at: when the run's lease ended by itself, and its server with it.
     """
     known = [
-        ResourcePart(
-            kind=one.kind,
-            id=one.cloud_id,
-            name=one.name,
-            state=ResourceState(one.state).value,
-            ownership=Ownership(one.ownership).value,
-            created_at=one.created_at,
-            removed_at=one.removed_at,
-            end_date=end_date(one),
-            ended_at=ended_at if one.kind in ENDS_WITH_ITS_LEASE and _is_there(one) else None,
+        resource_part(one).model_copy(
+            update={"ended_at": ended_at if one.kind in ENDS_WITH_ITS_LEASE and _is_there(one) else None}
         )
         for one in rows.resources
     ]
@@ -292,6 +284,20 @@ def resource_parts(rows: Rows, ended_at: str | None) -> list[ResourcePart]:
         if one.state == IntentState.SENT and rows.run.state != RunState.TORN_DOWN
     ]
     return known + unknown
+
+
+def resource_part(row: ResourceRecord) -> ResourcePart:
+    """Make the part of an object that the journal knows."""
+    return ResourcePart(
+        kind=row.kind,
+        id=row.cloud_id,
+        name=row.name,
+        state=ResourceState(row.state).value,
+        ownership=Ownership(row.ownership).value,
+        created_at=row.created_at,
+        removed_at=row.removed_at,
+        end_date=end_date(row),
+    )
 
 
 def step_parts(rows: Rows) -> list[StepPart]:

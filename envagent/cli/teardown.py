@@ -20,8 +20,14 @@ def teardown(
         bool,
         typer.Option(
             "--orphans",
-            help="Remove all of yours in the project that bears envagent's mark, whichever journal knows it.",
+            help="Remove your envagent resources in the project that no run in the local journal holds.",
         ),
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --orphans: also what runs in the local journal hold.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be removed, with ids, and remove nothing.")
     ] = False,
     cloud: CLOUD = None,
     delete_key: Annotated[
@@ -42,6 +48,8 @@ def teardown(
         )
     if cloud is not None and not orphans:
         raise UsageError("a run is removed from the cloud that it was begun on", hint="leave out --cloud")
+    if everything and not orphans:
+        raise UsageError("--all goes with --orphans", hint="envagent teardown --orphans --all")
     if delete_key and orphans:
         raise UsageError("--delete-key goes with one run", hint="envagent teardown RUN_ID --delete-key")
     settings = config.load(**({} if cloud is None else {"cloud": cloud}))
@@ -49,11 +57,14 @@ def teardown(
     if run_id is None:
         from envagent.cli.orphans import remove_orphans
 
-        return remove_orphans(home, settings, yes=yes, as_json=as_json)
+        return remove_orphans(home, settings, yes=yes, as_json=as_json, everything=everything, dry_run=dry_run)
     from envagent.cli.removal import Removal
 
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
         with home.working_on(found.run_id):
             row = journal.run(found.run_id)
-            return Removal(home, journal, settings).remove(row, yes=yes, as_json=as_json, delete_key=delete_key)
+            removal = Removal(home, journal, settings)
+            if dry_run:
+                return removal.preview(row, as_json=as_json)
+            return removal.remove(row, yes=yes, as_json=as_json, delete_key=delete_key)

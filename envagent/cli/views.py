@@ -331,13 +331,37 @@ def _plain(value: JsonValue) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def show_orphans(terminal: Terminal, document: OrphansDocument) -> None:
-    """Print what bears the mark, and whose it is as far as this journal knows."""
-    if not document.orphans:
+def show_removable(terminal: Terminal, listed: Sequence[ResourcePart]) -> None:
+    """Print what a teardown would remove."""
+    if listed:
+        terminal.line(("would be removed:", "bold"))
+        show_table(terminal, [_resource_row(one) for one in listed])
+    else:
+        terminal.line("there is nothing to remove")
+
+
+def show_orphans(terminal: Terminal, document: OrphansDocument, command: str) -> None:
+    """Print what bears the mark, and whose it is as far as this journal knows.
+
+    Args:
+        command: the command that lists them.
+    """
+    offered = [one for one in document.orphans if one.offered]
+    others = [one for one in document.orphans if not one.offered]
+    if offered:
+        rows = [
+            (one.kind, one.id, one.name, one.run_id, one.known_as or "not in this journal: perhaps a colleague's")
+            for one in offered
+        ]
+        show_table(terminal, rows, head=("resource", "id", "name", "run", "the run is"), indent=0)
+    elif others:
+        terminal.line("nothing in this project is without its run")
+    else:
         terminal.line("nothing in this project bears envagent's mark")
-        return
-    rows = [
-        (one.kind, one.id, one.name, one.run_id, one.known_as or "not in this journal: perhaps a colleague's")
-        for one in document.orphans
-    ]
-    show_table(terminal, rows, head=("resource", "id", "name", "run", "the run is"), indent=0)
+    runs = {one.run_id: one.known_as or "running" for one in others}  # of an unknown run: only what is worked on
+    for run_id, state in runs.items():
+        count = sum(1 for one in others if one.run_id == run_id)
+        what = "is worked on now" if state == "running" else f"is {state}; to remove it: envagent teardown {run_id}"
+        terminal.line(f"left alone: {count} of run {run_id}, which {what}")
+    if any(state != "running" for state in runs.values()):
+        terminal.line(f"to remove everything: {command} --all")

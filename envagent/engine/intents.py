@@ -228,6 +228,15 @@ class Ledger:
         if self._holdings.resource(kind, found.id) is None:
             self._record(kind, found, Ownership.ADOPTED)
 
+    def gone(self, kind: str, cloud_id: str) -> None:
+        """Record that an object is no longer there and that this run did not remove it."""
+        row = self._holdings.resource(kind, cloud_id)
+        if row is None or row.state == ResourceState.ABSENT:
+            return
+        row.state, row.removed_at = ResourceState.ABSENT.value, to_text(self._clock.now())
+        self.note("resource_gone", f"{kind} {row.name} ({cloud_id}) is gone")
+        self.pending.append(row)
+
     def use(self, kind: str, cloud_id: str, name: str) -> None:
         """Record an object that the run uses and did not make; teardown leaves it alone."""
         if self._holdings.resource(kind, cloud_id) is None:

@@ -63,7 +63,7 @@ class Teardown:
         """Remove everything of the run.
 
         Returns:
-            What was there and is gone now.
+            What was there and is removed now; what somebody else has removed before is not counted.
 
         Raises:
             LeftoversExist: objects are still there at the deadline; they are named with their ids.
@@ -85,8 +85,25 @@ class Teardown:
         return [
             one
             for one in holdings.resources
-            if one.state == ResourceState.ABSENT and (one.kind, one.cloud_id) not in before
+            if one.state == ResourceState.ABSENT
+            and (one.kind, one.cloud_id) not in before
+            and (one.kind, one.cloud_id) in holdings.asked
         ]
+
+    def preview(self, row: RunRecord) -> list[ResourceRecord]:
+        """List what a removal would remove now, as the cloud shows it; nothing is removed or recorded.
+
+        Raises:
+            EnvagentError: the cloud cannot be asked.
+        """
+        holdings = Holdings.load(self._journal, row.run_id)
+        ledger = Ledger(self._journal, holdings, self._clock, self._settle, STAGE, 0, lambda _: None, self._check_stop)
+        listed = []
+        for kind in self._kinds:
+            self._check_stop()
+            ours, shown = self._look(kind, holdings, ledger)
+            listed += [one for one in ours if one.cloud_id in shown or kind.exists(one.cloud_id)]
+        return listed
 
     def _remove_kind(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger) -> None:
         deadline = self._clock.steady() + self._timeout.total_seconds()
@@ -117,7 +134,21 @@ class Teardown:
 
     def _remove_once(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger) -> list[ResourceRecord]:
         """Ask for the removal of all that is known or shows the mark; give what is still there."""
-        for found in kind.find(holdings.run_id):
+        left = []
+        ours, shown = self._look(kind, holdings, ledger)
+        for one in ours:
+            if one.state == ResourceState.PRESENT and one.cloud_id not in shown and not kind.exists(one.cloud_id):
+                ledger.gone(kind.name, one.cloud_id)
+            elif ledger.remove(kind, one.cloud_id) is not None:
+                left.append(one)
+        return left
+
+    def _look(
+        self, kind: ResourceKind, holdings: Holdings, ledger: Ledger
+    ) -> tuple[list[ResourceRecord], frozenset[str]]:
+        """List the run's objects that may be there, and the ids of those that the cloud shows with the mark."""
+        shown = kind.find(holdings.run_id)
+        for found in shown:
             ledger.adopt(kind.name, found)
             row = holdings.resource(kind.name, found.id)
             if row is not None and row.state == ResourceState.ABSENT:
@@ -127,7 +158,7 @@ class Teardown:
             for one in holdings.resources
             if one.kind == kind.name and one.ownership != Ownership.FOREIGN and one.state != ResourceState.ABSENT
         ]
-        return [one for one in ours if ledger.remove(kind, one.cloud_id) is not None]
+        return ours, frozenset(one.id for one in shown)
 
     def _is_settled(self, kind: ResourceKind, holdings: Holdings, now: datetime, steady: float) -> bool:
         """Tell whether, as of a look, no lost request's object may still appear."""

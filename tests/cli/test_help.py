@@ -61,7 +61,7 @@ def test_every_command_and_option_of_the_interface_is_there(cli: Cli) -> None:
         "--no-floating-ip --no-ai --ref --start --wait-for-capacity --on-failure --speed",
         "resume": "--yes --json",
         "status": "--json",
-        "teardown": "--yes --json --orphans --cloud --delete-key",
+        "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key",
         "analyze": "--json --no-ai --ref",
         "sandbox serve": "--speed --port --faults --profile",
         "sandbox log": "--json",

@@ -363,7 +363,7 @@ def orphans_are_removed_without_a_journal(stage: Stage) -> None:
 def orphans_are_asked_for(stage: Stage) -> None:
     stage.ends(stage.run(), 0)
     kept = stage.judge.at_most_one(stage.run_id)
-    ended = stage.home.call("teardown", "--orphans")
+    ended = stage.home.call("teardown", "--orphans", "--all")
     stage.ends(ended, 2, "--yes")
     stage.judge.complete(stage.run_id, kept=kept)
 

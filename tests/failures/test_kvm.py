@@ -136,5 +136,5 @@ def test_two_runs_at_once_both_let_ssh_in(shell: Shell, wire: Wire) -> None:
     assert [run.wait(timeout=90) for run in runs] == [0, 0]
     servers = wire.ask("compute", "GET", "/servers/detail").body["servers"]
     assert [[one["name"] for one in server["security_groups"]] for server in servers] == [[GROUP], [GROUP]]
-    assert shell("teardown", "--orphans", "--cloud", CLOUD, "--yes").code == 0
+    assert shell("teardown", "--orphans", "--all", "--cloud", CLOUD, "--yes").code == 0
     assert set(shell.live().values()) == {0}

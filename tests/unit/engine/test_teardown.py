@@ -30,8 +30,8 @@ from tests.unit.engine.world import (
 Start = Callable[..., Process]
 
 
-def teardown(one: Process, services: Services, clock: TestClock, stop: threading.Event | None = None) -> list[str]:
-    removed = Teardown(
+def teardown_of(one: Process, services: Services, clock: TestClock, stop: threading.Event | None = None) -> Teardown:
+    return Teardown(
         one.journal,
         [services.outside],
         clock=clock,
@@ -39,7 +39,11 @@ def teardown(one: Process, services: Services, clock: TestClock, stop: threading
         timeout=timedelta(seconds=300),
         listener=lambda line: one.events.append(line.kind),
         stop=stop or threading.Event(),
-    ).run(one.journal.run("last"))
+    )
+
+
+def teardown(one: Process, services: Services, clock: TestClock, stop: threading.Event | None = None) -> list[str]:
+    removed = teardown_of(one, services, clock, stop).run(one.journal.run("last"))
     return [row.cloud_id for row in removed]
 
 
@@ -114,8 +118,30 @@ def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Se
     one = process()
     drive(one.runner, [one.runner.begin(Request(), services)])
     services.outside.objects.clear()
-    teardown(one, services, clock)
+    assert teardown(one, services, clock) == []  # somebody else has removed it
     assert one.journal.run("last").state == "torn_down"
+    assert "resource_gone" in one.events
+    assert "resource_removed" not in one.events
+    [row] = one.journal.resources(one.journal.run("last").run_id)
+    assert (row.state, row.removed_at is None) == ("absent", False)
+
+
+def test_a_preview_lists_what_is_there_and_changes_nothing(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    services.outside.next_create = [killed_after]
+    one = process()
+    with pytest.raises(Killed):
+        drive(one.runner, [one.runner.begin(Request(), services)])
+    two = process()
+    run = two.journal.run("last")
+    (cloud_id,) = services.outside.objects
+    made = teardown_of(two, services, clock)
+    assert [row.cloud_id for row in made.preview(run)] == [cloud_id]  # no journal knows it
+    assert two.journal.resources(run.run_id) == []
+    assert two.journal.run("last") == run
+    services.outside.objects.clear()
+    assert made.preview(run) == []
 
 
 def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services: Services, clock: TestClock) -> None:
