@@ -197,6 +197,27 @@ def find_private_key(public_key: str, candidates: Iterable[Path]) -> Path | None
     return None
 
 
+def pair_of(public_file: Path) -> tuple[str, Path | None]:
+    """Read a public key file and find the private half, beside it or in ~/.ssh.
+
+    Returns:
+        The public key, and the file of the private one; None where it is not on this machine.
+
+    Raises:
+        ConfigurationError: a half cannot be used.
+    """
+    public_key = read_public_key(public_file)
+    private = find_private_key(public_key, [*names_of(public_file.expanduser()), *own_keys()])
+    if private is not None:
+        check_private_key(private)
+    return public_key, private
+
+
+def own_keys() -> list[Path]:
+    """List the files in ~/.ssh that may be private keys."""
+    return keys_in(Path.home() / ".ssh")
+
+
 def keys_in(folder: Path) -> list[Path]:
     """List the files of a folder that may be private keys."""
     try:

@@ -58,7 +58,8 @@ class EnsureKeypair(Step):
         if known is not None:
             chosen = _existing(known, folder, public_file)
         elif public_file is not None:
-            chosen = imported(name, public_file)
+            public_key, private = keys.pair_of(public_file)
+            chosen = ChosenKey(name=name, public_key=public_key, private_key=private, origin="imported")
         else:
             if (folder / name).exists():  # made for this name by another run
                 keys.check_private_key(folder / name)
@@ -112,19 +113,6 @@ class EnsureKeypair(Step):
         return EnsuredKeypair(name=chosen.name, private_key=private_key)
 
 
-def imported(name: str, public_file: Path) -> ChosenKey:
-    """Use the key of a public key file, with the private half where it is on this machine.
-
-    Raises:
-        ConfigurationError: a half cannot be used.
-    """
-    public_key = keys.read_public_key(public_file)
-    private = keys.find_private_key(public_key, [*keys.names_of(public_file.expanduser()), *_own_keys()])
-    if private is not None:
-        keys.check_private_key(private)
-    return ChosenKey(name=name, public_key=public_key, private_key=private, origin="imported")
-
-
 def _halves(context: StepContext, chosen: ChosenKey) -> tuple[Path | None, str]:
     """Give both halves of the key to register; make the key, where none was given and no other run made it."""
     if chosen.public_key is not None:
@@ -144,7 +132,7 @@ def _existing(known: Keypair, folder: Path, public_file: Path | None) -> ChosenK
         if not same_key(keys.read_public_key(public_file), known.public_key):
             raise _taken(known.name)
         likely = [*keys.names_of(public_file.expanduser()), *likely]
-    private = keys.find_private_key(known.public_key, [folder / known.name, *likely, *_own_keys()])
+    private = keys.find_private_key(known.public_key, [folder / known.name, *likely, *keys.own_keys()])
     if private is None and public_file is None:
         raise ConfigurationError(
             f"the cloud has a keypair {known.name!r} and no private key here belongs to it: "
@@ -160,7 +148,3 @@ def _taken(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"the cloud has another key under the name {name!r}", hint="take another name with --key-name"
     )
-
-
-def _own_keys() -> list[Path]:
-    return keys.keys_in(Path.home() / ".ssh")

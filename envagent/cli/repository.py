@@ -27,3 +27,14 @@ def checked(repository: str, ref: str | None) -> str:
             hint=f"for the one on GitHub: https://github.com/{short[1]}" if short else None,
         )
     return str(path)
+
+
+def find(repository: str, ref: str | None) -> None:
+    """Look for the repository, and the branch or tag, before there is a run that could fail for want of it.
+
+    Raises:
+        RepositoryRefused: it is not there, or git is not installed.
+    """
+    from envagent.repository import fetch
+
+    fetch.find(repository, ref=ref)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -67,11 +68,11 @@ def run(
     """
     from pydantic import ValidationError
 
-    from envagent import config
+    from envagent import config, keys
     from envagent.cli.clouds import chosen_cloud, is_sandbox, reach
     from envagent.cli.drive import Drive, Manner
     from envagent.cli.names import check_key_name, check_names
-    from envagent.cli.repository import checked
+    from envagent.cli.repository import checked, find
     from envagent.cli.session import Home
     from envagent.cli.sites import choose_site
     from envagent.cli.terminal import err
@@ -82,12 +83,15 @@ def run(
     check_key_name(key_name)
     begin = None if start is None else _moment(start)
     repository = checked(repo, ref)
-    key_file = None if public_key is None else _key_file(public_key)
+    key_file = None if public_key is None else public_key.expanduser().absolute()
     flags: dict[str, object] = {"sandbox": {"speed": speed}} if speed is not None else {}
     settings = config.load(**flags, **({} if cloud is None else {"cloud": cloud}))
     name = chosen_cloud(settings)
     if speed is not None and not is_sandbox(name):
         raise UsageError("--speed is the sandbox's; no real cloud can be hurried", hint="leave out --speed")
+    if (public_file := key_file or settings.key.public_key) is not None:
+        keys.pair_of(public_file)
+    find(repository, ref)
     access = reach(name, settings)
     try:
         request = RunRequest(
@@ -114,33 +118,29 @@ def run(
         access = choose_site(request, settings, err())
         request = request.model_copy(update={"cloud": access.name})
     home, run_id = Home(settings.home), new_run_id()
-    with home.opened_journal() as journal, home.working_on(run_id):
+    with home.opened_journal() as journal, home.bearing(journal, run_id):
         drive = Drive(home, journal, access, Manner(yes, as_json))
         return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
 
 
 def _here() -> Path:
-    """Give the current folder.
+    """Give the current folder, in which the run's file will be written.
 
     Raises:
-        UsageError: it was removed.
+        UsageError: it was removed, or cannot be written to.
     """
     try:
-        return Path.cwd()
+        folder = Path.cwd()
     except OSError:
         raise UsageError("the current folder was removed", hint="cd into one that exists") from None
-
-
-def _key_file(path: Path) -> Path:
-    """Give --public-key as a run stores it.
-
-    Raises:
-        UsageError: there is no such file.
-    """
-    path = path.expanduser().absolute()
-    if not path.is_file():
-        raise UsageError(f"--public-key {path} is no file", hint="leave it out, and the run makes its own key")
-    return path
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise UsageError(
+            f"the current folder {folder} cannot be written to ({error.strerror}), and SERVER_info.json is to be there",
+            hint="cd into another one",
+        ) from None
 
 
 def _moment(text: str) -> datetime:

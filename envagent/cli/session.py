@@ -6,6 +6,7 @@ Everything is opened late: a command pays for what it uses.
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -96,6 +97,19 @@ class Home:
         except EnvagentError as error:
             error.hint = error.hint.replace("RUN_ID", run_id)
             raise
+
+    @contextmanager
+    def bearing(self, journal: Journal, run_id: str) -> Iterator[None]:
+        """Hold the lock of a run that is about to begin; nothing stays of one that never does."""
+        with self.working_on(run_id):
+            try:
+                yield
+            except BaseException:
+                try:
+                    journal.run(run_id)
+                except RunNotFound:
+                    shutil.rmtree(self.run(run_id), ignore_errors=True)
+                raise
 
     @contextmanager
     def opened_journal(self, *, to_read: bool = False) -> Iterator[Journal]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from envagent.errors import RepositoryRefused
 from envagent.repository.choose import choose
@@ -35,6 +36,7 @@ _ABSENT = re.compile(
 )
 _NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|no such remote ref", re.IGNORECASE)
 _REDIRECTED = re.compile(r"unable to update url base from redirection|returned error: 30[1278]|redirect", re.IGNORECASE)
+_COMMIT = re.compile(r"[0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{24})?")
 _LFS_POINTER = b"version https://git-lfs"
 _RETRY_AFTER = 1.0
 
@@ -97,11 +99,42 @@ def fetch(
             ) from error
 
 
+def find(source: str, *, ref: str | None = None, seconds: float = 30.0, allow_loopback_git: bool = False) -> None:
+    """Refuse a repository, branch or tag that is certainly not there; nothing is fetched.
+
+    Args:
+        source: as for `fetch`.
+        ref: branch, tag or full commit id; wins over one in the URL. A remote's commit is not looked for.
+        seconds: for everything, retry included.
+        allow_loopback_git: also take `git://127.0.0.1`, for tests and benches.
+
+    Raises:
+        RepositoryRefused: it is not there, has no commit, or cannot be reached.
+    """
+    named = parse_source(source, ref=ref, allow_loopback_git=allow_loopback_git)
+    with scratch_folder() as folder:
+        git = Git(folder, time.monotonic() + seconds, Limits.transfer_bytes)
+        git.prepare()
+        if isinstance(named, Local):
+            _find_commit(git, named)
+        else:
+            _look_for(git, named)
+
+
 def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:
+    commit, ref = _find_commit(git, named)
+    notes = ["Read the last commit; changes that are not committed are not seen."] if has_work_tree(named.path) else []
+    listing = list_tree(git, commit, limit=limits.entries)
+    known = sizes(git, (blob.oid for blob in listing.blobs))
+    return _snapshot(git, named.path.resolve().as_posix(), commit, ref, listing, known, limits, notes)
+
+
+def _find_commit(git: Git, named: Local) -> tuple[str, str | None]:
+    """The commit's id, and the reference that was asked for."""
     borrow(named.path, git.folder)
     ref = named.refs[0] if named.refs else None
     try:
-        commit = resolve(git, ref or "HEAD")
+        return resolve(git, ref or "HEAD"), ref
     except GitFailed as error:
         if ref:
             raise _no_such_ref(named.name, ref, error.said) from error
@@ -112,10 +145,6 @@ def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:
             hint=f"check it with: git -C {named.path} log -1",
             service_said=error.said,
         ) from error
-    notes = ["Read the last commit; changes that are not committed are not seen."] if has_work_tree(named.path) else []
-    listing = list_tree(git, commit, limit=limits.entries)
-    known = sizes(git, (blob.oid for blob in listing.blobs))
-    return _snapshot(git, named.path.resolve().as_posix(), commit, ref, listing, known, limits, notes)
 
 
 def _read_remote(git: Git, named: Remote, limits: Limits) -> Snapshot:
@@ -130,19 +159,44 @@ def _read_remote(git: Git, named: Remote, limits: Limits) -> Snapshot:
     return _snapshot(git, named.url, commit, ref, listing, known, limits, [])
 
 
+def _look_for(git: Git, named: Remote) -> None:
+    wanted = () if any(_COMMIT.fullmatch(ref) for ref in named.refs) else named.refs
+    listed = False
+
+    def take(_: bytes) -> bool:
+        nonlocal listed
+        listed = True
+        return False
+
+    try:
+        _with_suffix(named.url, lambda url: _connect(git, url, ["ls-remote", "--quiet", "origin", *wanted], take))
+    except GitFailed as error:
+        if any(known.search(error.said) for known in (_REDIRECTED, _ABSENT, _PASSING)):
+            raise _unreachable(named, error.said) from error
+        return  # only the fetch itself can tell
+    if not listed:
+        raise _no_such_ref(named.name, wanted[-1], "") if wanted else _no_commit(named.name)
+
+
+def _with_suffix(url: str, ask: Callable[[str], None]) -> str:
+    """Ask at a URL, or at the one with .git where that is redirected to; gives the one that answered."""
+    try:
+        ask(url)
+    except GitFailed as error:
+        if url.endswith(".git") or not _REDIRECTED.search(error.said):
+            raise
+        url += ".git"
+        ask(url)
+    return url
+
+
 def _fetch_commit(git: Git, named: Remote) -> tuple[str, str | None, str]:
     """The commit and its trees; gives its id, the reference that it was found under, and the URL that answered."""
     wanted: tuple[str | None, ...] = named.refs or (None,)
     url = named.url
     for last, ref in enumerate(wanted, start=1 - len(wanted)):
         try:
-            try:
-                _transfer(git, url, [ref or "HEAD"], depth=True)
-            except GitFailed as error:
-                if url.endswith(".git") or not _REDIRECTED.search(error.said):
-                    raise
-                url += ".git"
-                _transfer(git, url, [ref or "HEAD"], depth=True)
+            url = _with_suffix(url, partial(_transfer, git, wants=[ref or "HEAD"], depth=True))
         except GitFailed as error:
             if not _NO_SUCH_REF.search(error.said):
                 raise _unreachable(named, error.said) from error
@@ -173,19 +227,27 @@ def _fetch_blobs(git: Git, url: str, commit: str, listing: Listing) -> Git:
 def _transfer(git: Git, url: str, wants: list[str], *, depth: bool, filtered: bool = True) -> None:
     command = ["fetch", "--quiet", "--no-tags", "--recurse-submodules=no", "--no-auto-maintenance"]
     command += ["--depth=1"] if depth else ["--no-write-fetch-head"]
-    settings = {"remote.origin.url": url}
+    settings = {}
     if filtered:
         command.append("--filter=blob:none")
-        settings |= {"remote.origin.promisor": "true", "remote.origin.partialCloneFilter": "blob:none"}
+        settings = {"remote.origin.promisor": "true", "remote.origin.partialCloneFilter": "blob:none"}
+    _connect(git, url, [*command, "--stdin", "origin"], lambda _: True, lines=wants, settings=settings)
+
+
+def _connect(
+    git: Git,
+    url: str,
+    command: list[str],
+    take: Callable[[bytes], bool],
+    *,
+    lines: Iterable[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> None:
+    """Run a command with the remote, again after what passes."""
+    settings = {"remote.origin.url": url, **(settings or {})}
     for attempt in (1, 2):
         try:
-            git.stream(
-                [*command, "--stdin", "origin"],
-                lambda _: True,
-                lines=wants,
-                settings=settings,
-                protocols=url.partition(":")[0],
-            )
+            git.stream(command, take, lines=lines, settings=settings, protocols=url.partition(":")[0])
             return
         except GitFailed as error:
             if attempt == 2 or not _PASSING.search(error.said) or time.monotonic() + _RETRY_AFTER > git.deadline:

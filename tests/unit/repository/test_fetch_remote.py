@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from envagent.errors import RepositoryRefused
-from envagent.repository.fetch import Limits, fetch
+from envagent.repository.fetch import Limits, fetch, find
 from envagent.repository.git import Cancelled
 from tests.unit.repository.conftest import Make, git
 
@@ -109,3 +109,22 @@ def test_a_server_that_sends_too_much_is_refused(make: Make, serve: Serve) -> No
     git(folder, "config", "uploadpack.allowFilter", "false")
     with pytest.raises(RepositoryRefused, match="sends more than"):
         fetch(serve(folder), limits=Limits(transfer_bytes=1000), allow_loopback_git=True)
+
+
+def test_what_is_not_there_is_told_without_fetching(make: Make, serve: Serve, tmp_path: Path) -> None:
+    folder = make(FILES)
+    git(folder, "branch", "topic/one")
+    git(folder, "tag", "v1")
+    (tmp_path / "empty").mkdir()
+    git(tmp_path / "empty", "init", "-q")
+    commit = git(folder, "rev-parse", "HEAD")
+    for source in (serve(folder), str(folder)):
+        for ref in (None, "main", "topic/one", "v1", commit):
+            find(source, ref=ref, allow_loopback_git=True)
+        with pytest.raises(RepositoryRefused, match="no branch, tag or commit 'nosuch'"):
+            find(source, ref="nosuch", allow_loopback_git=True)
+    for source in (serve(tmp_path / "empty"), str(tmp_path / "empty")):
+        with pytest.raises(RepositoryRefused, match="no commit yet"):
+            find(source, allow_loopback_git=True)
+    with pytest.raises(RepositoryRefused, match="no public repository"):
+        find(serve(tmp_path / "absent"), allow_loopback_git=True)
