@@ -8,20 +8,22 @@ followed, and the temporary folder is gone afterwards. Must not: judge what the 
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from envagent.errors import RepositoryRefused
 from envagent.repository.choose import choose
 from envagent.repository.git import Git, GitFailed
 from envagent.repository.local import borrow, has_work_tree
 from envagent.repository.model import Entry, Snapshot
-from envagent.repository.objects import Listing, list_tree, read_blobs, resolve, sizes
+from envagent.repository.objects import Listing, branches, list_tree, read_blobs, resolve, sizes
 from envagent.repository.scratch import scratch_folder
-from envagent.repository.source import Local, Remote, parse_source
-from envagent.repository.text import decode
+from envagent.repository.source import Local, Remote, is_ref, parse_source
+from envagent.repository.text import clean_line, decode
 
 _PASSING = re.compile(
     r"could not resolve host|failed to connect|connection (timed out|reset|refused)|early eof|unexpected disconnect|"
@@ -35,10 +37,14 @@ _ABSENT = re.compile(
     re.IGNORECASE,
 )
 _NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|no such remote ref", re.IGNORECASE)
+_OTHER_HASH = re.compile(r"mismatched algorithms|support this repository's object format", re.IGNORECASE)
+_TOO_NEW = re.compile(r"unknown repository extensions?", re.IGNORECASE)
 _REDIRECTED = re.compile(r"unable to update url base from redirection|returned error: 30[1278]|redirect", re.IGNORECASE)
 _COMMIT = re.compile(r"[0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{24})?")
 _LFS_POINTER = b"version https://git-lfs"
 _RETRY_AFTER = 1.0
+_MAX_HEADS = 4 << 20
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,6 @@ def fetch(
     named = parse_source(source, ref=ref, allow_loopback_git=allow_loopback_git)
     with scratch_folder() as folder:
         git = Git(folder, time.monotonic() + limits.seconds, limits.transfer_bytes, cancelled)
-        git.prepare()
         try:
             if isinstance(named, Local):
                 return _read_local(git, named, limits)
@@ -114,49 +119,79 @@ def find(source: str, *, ref: str | None = None, seconds: float = 30.0, allow_lo
     named = parse_source(source, ref=ref, allow_loopback_git=allow_loopback_git)
     with scratch_folder() as folder:
         git = Git(folder, time.monotonic() + seconds, Limits.transfer_bytes)
-        git.prepare()
         if isinstance(named, Local):
             _find_commit(git, named)
         else:
+            git.prepare()
             _look_for(git, named)
 
 
 def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:
-    commit, ref = _find_commit(git, named)
-    notes = ["Read the last commit; changes that are not committed are not seen."] if has_work_tree(named.path) else []
+    commit, ref, notes = _find_commit(git, named)
+    if has_work_tree(named.path):
+        notes.append("Read the last commit; changes that are not committed are not seen.")
     listing = list_tree(git, commit, limit=limits.entries)
     known = sizes(git, (blob.oid for blob in listing.blobs))
     return _snapshot(git, named.path.resolve().as_posix(), commit, ref, listing, known, limits, notes)
 
 
-def _find_commit(git: Git, named: Local) -> tuple[str, str | None]:
-    """The commit's id, and the reference that was asked for."""
-    borrow(named.path, git.folder)
+def _find_commit(git: Git, named: Local) -> tuple[str, str | None, list[str]]:
+    """The commit's id, the reference that it was found under, and what is to be said of it."""
     ref = named.refs[0] if named.refs else None
+    borrow(named.path, git, ref)
     try:
-        return resolve(git, ref or "HEAD"), ref
+        return resolve(git, ref or "HEAD"), ref, []
     except GitFailed as error:
+        if _TOO_NEW.search(error.said):
+            raise RepositoryRefused(
+                f"{named.name} stores its branches as reftable, which the installed git cannot read",
+                hint="install git 2.45 or newer, or name a commit by its full id: --ref ID",
+                service_said=error.said,
+            ) from error
         if ref:
             raise _no_such_ref(named.name, ref, error.said) from error
-        if not any(p.is_file() for p in (git.folder / "refs").rglob("*")) and not (git.folder / "packed-refs").exists():
+        branch, commit = _commit_of_a_branch(git, named, error)
+        return commit, branch, [_no_head(branch)]
+
+
+def _commit_of_a_branch(git: Git, named: Local, error: GitFailed) -> tuple[str, str]:
+    """What to read of a repository whose HEAD names no commit: a branch and its commit."""
+    damaged = RepositoryRefused(
+        f"The current commit of {named.name} cannot be read",
+        hint=f"check it with: git -C {named.path} log -1",
+        service_said=error.said,
+    )
+    try:
+        here = branches(git)
+        head = git.output("symbolic-ref", "HEAD").decode("utf-8", errors="replace").strip()
+        if not here and not any(path.is_file() for path in (git.folder / "refs").rglob("*")):
             raise _no_commit(named.name) from error
-        raise RepositoryRefused(
-            f"The current commit of {named.name} cannot be read",
-            hint=f"check it with: git -C {named.path} log -1",
-            service_said=error.said,
-        ) from error
+        if not here or head.removeprefix("refs/heads/") in here:
+            raise damaged from error
+        branch = _main_branch(named.name, here)
+        return branch, resolve(git, f"refs/heads/{branch}")
+    except GitFailed:
+        raise damaged from error
 
 
 def _read_remote(git: Git, named: Remote, limits: Limits) -> Snapshot:
-    commit, ref, url = _fetch_commit(git, named)
-    listing = list_tree(git, commit, limit=limits.entries)
+    git.prepare()
+    try:
+        found = _fetch_commit(git, named)
+    except RepositoryRefused as refusal:
+        if not _OTHER_HASH.search(refusal.service_said or ""):
+            raise
+        git = replace(git, folder=git.folder / "sha256", extensions={"objectformat": "sha256"})
+        git.prepare()
+        found = _fetch_commit(git, named)
+    listing = list_tree(git, found.commit, limit=limits.entries)
     known = sizes(git, (blob.oid for blob in listing.blobs[:1]))
     if known:
         # The server ignored the filter and sent everything.
         known = sizes(git, (blob.oid for blob in listing.blobs))
     else:
-        git = _fetch_blobs(git, url, commit, listing)
-    return _snapshot(git, named.url, commit, ref, listing, known, limits, [])
+        git = _fetch_blobs(git, found.url, found.commit, listing)
+    return _snapshot(git, named.url, found.commit, found.ref, listing, known, limits, found.notes)
 
 
 def _look_for(git: Git, named: Remote) -> None:
@@ -190,8 +225,17 @@ def _with_suffix(url: str, ask: Callable[[str], None]) -> str:
     return url
 
 
-def _fetch_commit(git: Git, named: Remote) -> tuple[str, str | None, str]:
-    """The commit and its trees; gives its id, the reference that it was found under, and the URL that answered."""
+class _Found(NamedTuple):
+    """A commit, the reference that it was found under, the URL that answered, and what is to be said of it."""
+
+    commit: str
+    ref: str | None
+    url: str
+    notes: list[str]
+
+
+def _fetch_commit(git: Git, named: Remote) -> _Found:
+    """The commit and its trees."""
     wanted: tuple[str | None, ...] = named.refs or (None,)
     url = named.url
     for last, ref in enumerate(wanted, start=1 - len(wanted)):
@@ -202,11 +246,48 @@ def _fetch_commit(git: Git, named: Remote) -> tuple[str, str | None, str]:
                 raise _unreachable(named, error.said) from error
             if last < 0:
                 continue
-            if ref is None:
-                raise _no_commit(named.name) from error
-            raise _no_such_ref(named.name, ref, error.said) from error
-        return resolve(git, "FETCH_HEAD"), ref, url
+            if ref is not None:
+                raise _no_such_ref(named.name, ref, error.said) from error
+            return _fetch_a_branch(git, named, url)
+        return _Found(resolve(git, "FETCH_HEAD"), ref, url, [])
     raise AssertionError("unreachable: the last candidate returns or raises")
+
+
+def _fetch_a_branch(git: Git, named: Remote, url: str) -> _Found:
+    """The commit of the likeliest branch, of a server whose HEAD names none."""
+    listed = bytearray()
+
+    def take(piece: bytes) -> bool:
+        listed.extend(piece)
+        return len(listed) < _MAX_HEADS
+
+    try:
+        _connect(git, url, ["ls-remote", "--quiet", "--heads", "origin"], take)
+        names = [line.partition("\trefs/heads/")[2] for line in listed.decode("utf-8", errors="replace").split("\n")]
+        here = [name for name in names if is_ref(name)]
+        if not here:
+            raise _no_commit(named.name)
+        branch = _main_branch(named.name, here)
+        _transfer(git, url, [f"refs/heads/{branch}"], depth=True)
+    except GitFailed as error:
+        raise _unreachable(named, error.said) from error
+    return _Found(resolve(git, "FETCH_HEAD"), branch, url, [_no_head(branch)])
+
+
+def _main_branch(name: str, here: list[str]) -> str:
+    """The branch to read where HEAD names none of those that are here."""
+    for likely in here if len(here) == 1 else ("main", "master"):
+        if likely in here:
+            return likely
+    shown = ", ".join(here[:_NAMED]) + (f" and {len(here) - _NAMED} more" if len(here) > _NAMED else "")
+    raise RepositoryRefused(
+        f"{name} does not say which branch is its main one; it has {clean_line(shown)}",
+        hint=f"name one: --ref {shlex.quote(clean_line(here[0]))}",
+    )
+
+
+def _no_head(branch: str) -> str:
+    return f"Its HEAD names no branch that exists; read {clean_line(branch)}."
 
 
 def _fetch_blobs(git: Git, url: str, commit: str, listing: Listing) -> Git:

@@ -112,19 +112,23 @@ class Git:
         deadline: `time.monotonic()` at which everything must have ended.
         max_bytes: what the folder may grow to.
         cancelled: asked ten times a second; true ends the child and raises Cancelled.
+        extensions: how the repository stores its objects and references, as in its configuration; no hook or filter.
     """
 
     folder: Path
     deadline: float
     max_bytes: int
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    extensions: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Lay out an empty bare repository without templates, so that nothing foreign gets in."""
         for part in ("objects/pack", "refs", "home"):
             (self.folder / part).mkdir(parents=True)
         (self.folder / "HEAD").write_text("ref: refs/heads/none\n")
-        (self.folder / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
+        lines = ["[core]", f"repositoryformatversion = {int(bool(self.extensions))}", "bare = true", "[extensions]"]
+        lines += [f"{name} = {value}" for name, value in self.extensions.items()]
+        (self.folder / "config").write_text("\n".join([*lines, ""]))
 
     def output(self, *arguments: str, lines: Iterable[str] = (), settings: Mapping[str, str] | None = None) -> bytes:
         """Run a command whose output is small by nature and give it back; see `stream`."""

@@ -1,7 +1,8 @@
 """Borrowing the objects of a repository on this machine without trusting it.
 
 Owns: finding the git directory behind a path and laying links to its objects and references into our own private
-one, so that git never reads the other's configuration, hooks, index or alternates.
+one, so that git never reads the other's configuration, hooks, index or alternates. Of the configuration two words are
+taken, each from a list: how objects are named and how references are stored.
 Must not: read a file of the work tree, follow a link that leads elsewhere, or write into the repository.
 """
 
@@ -11,22 +12,36 @@ import re
 from pathlib import Path
 
 from envagent.errors import RepositoryRefused
+from envagent.repository.git import Git
 
 _LOOSE = re.compile(r"[0-9a-f]{2}")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_EXTENSIONS = re.compile(
+    r"^[ \t]*\[extensions\](?P<body>.*?)(?=^[ \t]*\[|\Z)", re.IGNORECASE | re.DOTALL | re.MULTILINE
+)
+_EXTENSION = re.compile(r"^\s*(objectformat|refstorage)\s*=\s*\"?(\w+)\"?\s*(?:[#;].*)?$", re.IGNORECASE | re.MULTILINE)
+_KNOWN = {("objectformat", "sha256"), ("refstorage", "reftable")}
 _POINTER_BYTES = 4096
+_CONFIGURATION_BYTES = 1 << 20
 
 
-def borrow(path: Path, private: Path) -> None:
-    """Make the prepared private git directory see the objects and references of the repository at `path`.
+def borrow(path: Path, git: Git, ref: str | None) -> None:
+    """Prepare `git` so that it sees the objects and references of the repository at `path`.
 
     Alternates are not followed: they may lead to somebody's other repositories. A linked work tree is followed to
     its repository only when that one names it in return.
 
     Raises:
-        RepositoryRefused: no such path, no repository, or one that borrows or links its objects from elsewhere.
+        RepositoryRefused: no such path, no repository, or one that borrows or links its objects from elsewhere, or
+            whose HEAD is wanted and cannot be read.
     """
     own, common = _git_folders(path)
-    objects = common / "objects"
+    private, objects = git.folder, common / "objects"
+    git.extensions = _extensions(common / "config")
+    if "refstorage" in git.extensions and ref and _COMMIT.fullmatch(ref):
+        # No reference is needed, and so no git that knows how they are stored.
+        git.extensions = {name: value for name, value in git.extensions.items() if name != "refstorage"}
+    git.prepare()
     if _text(objects / "info" / "alternates"):
         raise RepositoryRefused(
             f"{path} borrows its objects from another repository",
@@ -40,13 +55,38 @@ def borrow(path: Path, private: Path) -> None:
             if link.is_dir():
                 link.rmdir()
             link.symlink_to(part.resolve(), target_is_directory=True)
-    (private / "HEAD").write_text(_text(own / "HEAD") or "ref: refs/heads/none\n")
+    head = _text(own / "HEAD")
+    if not head and ref is None:
+        raise RepositoryRefused(f"The HEAD of {path} is damaged", hint="name a branch, tag or commit with --ref")
+    (private / "HEAD").write_text(head or "ref: refs/heads/none\n")
+    if "refstorage" in git.extensions:
+        _borrow_reftable(path, own, common, private, ref)
+        return
     if packed := _packed_refs(common / "packed-refs"):
         (private / "packed-refs").write_bytes(packed)
     _refuse_links(common / "refs", path)
     if (common / "refs").is_dir():
         (private / "refs").rmdir()
         (private / "refs").symlink_to((common / "refs").resolve(), target_is_directory=True)
+
+
+def _borrow_reftable(path: Path, own: Path, common: Path, private: Path, ref: str | None) -> None:
+    if own != common and ref is None:
+        raise RepositoryRefused(
+            f"{path} is a linked work tree of a repository that stores its branches as reftable",
+            hint="name its branch with --ref",
+        )
+    tables = common / "reftable"
+    for item in (tables, *_children(tables)):
+        _refuse_links(item, path)
+    (private / "reftable").symlink_to(tables.resolve(), target_is_directory=True)
+
+
+def _extensions(configuration: Path) -> dict[str, str]:
+    """What of the repository's format differs from git's oldest."""
+    text = _text(configuration, most=_CONFIGURATION_BYTES)
+    found = (pair for section in _EXTENSIONS.finditer(text) for pair in _EXTENSION.findall(section["body"]))
+    return dict(pair for pair in ((name.lower(), value.lower()) for name, value in found) if pair in _KNOWN)
 
 
 def has_work_tree(path: Path) -> bool:
@@ -114,13 +154,13 @@ def _children(folder: Path) -> list[Path]:
         return []
 
 
-def _text(path: Path) -> str:
-    """A small pointer file of git, or nothing when it is absent, a link, or no text."""
+def _text(path: Path, *, most: int = _POINTER_BYTES) -> str:
+    """A small file of git, or nothing when it is absent, a link, or no text."""
     if path.is_symlink() or not path.is_file():
         return ""
     try:
         with path.open("rb") as file:
-            return file.read(_POINTER_BYTES).decode()
+            return file.read(most).decode()
     except (OSError, UnicodeDecodeError):
         return ""
 

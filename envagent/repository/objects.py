@@ -17,6 +17,7 @@ _OID = re.compile(rb"[0-9a-f]{40,64}")
 # A few nested trees can unfold to any number of names of any length.
 _MAX_LISTING = 64 << 20
 _MAX_PATH = 4096
+_MAX_BRANCHES = 10_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ def resolve(git: Git, name: str) -> str:
         GitFailed: there is none.
     """
     return git.output("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+
+
+def branches(git: Git) -> list[str]:
+    """The branches that are here, by name.
+
+    Raises:
+        GitFailed: they cannot be listed.
+    """
+    names = git.output("for-each-ref", f"--count={_MAX_BRANCHES}", "--format=%(refname:lstrip=2)", "refs/heads/")
+    return names.decode("utf-8", errors="replace").split("\n")[:-1]
 
 
 def list_tree(git: Git, commit: str, *, limit: int) -> Listing:

@@ -97,13 +97,18 @@ def parse_source(source: str, *, ref: str | None = None, allow_loopback_git: boo
     return Local(Path(text).expanduser(), wanted)
 
 
+def is_ref(name: str) -> bool:
+    """Whether it is what git calls a name, and can be taken for nothing else."""
+    return not _NO_REF.search(name) and name.isprintable()
+
+
 def check_ref(ref: str) -> str:
-    """A branch, tag or commit: whatever git calls a name and can take for nothing else.
+    """A branch, tag or commit that can be handed to git.
 
     Raises:
         RepositoryRefused: it has characters that no such name has, or begins like an option.
     """
-    if _NO_REF.search(ref) or not ref.isprintable():
+    if not is_ref(ref):
         raise RepositoryRefused(
             f"Not a branch, tag or commit: {_shown(ref)}", hint="name one, such as main, v1.2 or a full commit id"
         )
@@ -206,7 +211,7 @@ def _candidates(rest: str) -> tuple[str, ...]:
     """A page's address does not say where a branch's name ends and a folder begins: longest first."""
     pieces = [unquote(piece, errors="strict") for piece in rest.split("/")[:_MAX_PIECES]]
     names = ["/".join(pieces[:n]) for n in range(len(pieces), 0, -1)]
-    return tuple(name for name in names if not _NO_REF.search(name) and name.isprintable()) or (check_ref(names[-1]),)
+    return tuple(filter(is_ref, names)) or (check_ref(names[-1]),)
 
 
 def _refuse_other_transports(text: str) -> None:

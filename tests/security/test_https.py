@@ -263,3 +263,20 @@ def test_honest_forge_is_read_without_its_submodules(bench: Bench, forge: Server
     assert set(reading.paths) == {".gitmodules", "README.md", "big.bin", "main.py"}
     assert reading.snapshot is not None and reading.snapshot.files["README.md"] == README
     assert not any("evil" in one for one in forge.wanted)
+
+
+def test_forge_of_sha256_is_read(bench: Bench, forge: Server) -> None:
+    """The client speaks SHA-1 until the server says what it is; then everything is asked for anew."""
+    folder = bench.root / "modern"
+    work = bench.root / "work"
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "init", "-q", "-b", "main", "--object-format=sha256", str(work)], check=True)
+    (work / "README.md").write_text(README)
+    subprocess.run(["git", "-C", str(work), "add", "-A"], check=True)
+    subprocess.run(["git", "-C", str(work), *identity, "commit", "-qm", "x"], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", str(work), str(folder)], check=True)
+    subprocess.run(["git", "-C", str(folder), "config", "uploadpack.allowFilter", "true"], check=True)
+    forge.answer = repository_of(folder)
+    reading = bench.read(f"https://{HOST}/o/r.git")
+    assert reading.snapshot is not None, reading.said
+    assert reading.snapshot.files == {"README.md": README}

@@ -29,6 +29,12 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"") -> str:
     return done.stdout.decode().strip()
 
 
+def new_git() -> bool:
+    """Whether the installed git stores references as reftable on demand, as git 3 does by default."""
+    told = subprocess.run(["git", "version"], capture_output=True, check=True, text=True).stdout.split()[2]
+    return tuple(int(part) for part in told.split(".")[:2]) >= (2, 45)
+
+
 Make = Callable[..., Path]
 
 
@@ -36,10 +42,10 @@ Make = Callable[..., Path]
 def make(tmp_path: Path) -> Make:
     """A work tree with one commit of the given files."""
 
-    def build(files: dict[str, str | bytes] | None = None, name: str = "repository") -> Path:
+    def build(files: dict[str, str | bytes] | None = None, name: str = "repository", *options: str) -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        git(folder, "init", "-q", "-b", "main")
+        git(folder, "init", "-q", "-b", "main", *options)
         for path, content in (files if files is not None else {"README.md": "# it\n"}).items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from envagent.errors import RepositoryRefused
 from envagent.repository.fetch import Limits, fetch
 from envagent.repository.git import Cancelled
-from tests.unit.repository.conftest import Make, git
+from tests.unit.repository.conftest import Make, git, new_git
 
 
 def test_a_work_tree_gives_its_commit_listing_and_telling_files(make: Make) -> None:
@@ -55,6 +56,94 @@ def test_branch_tag_and_commit_can_be_named(make: Make) -> None:
     assert fetch(str(folder), ref="main").files["README.md"] == "second\n"
     with pytest.raises(RepositoryRefused, match="no branch, tag or commit 'v9'"):
         fetch(str(folder), ref="v9")
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["loose", "packed"])
+def test_a_repository_of_sha256_is_read(make: Make, packed: bool) -> None:
+    folder = make({"README.md": "# it\n"}, "modern", "--object-format=sha256")
+    if packed:
+        git(folder, "gc", "-q")
+    commit = git(folder, "rev-parse", "HEAD")
+    assert len(commit) == 64
+    for ref in (None, "main", commit):
+        snapshot = fetch(str(folder), ref=ref)
+        assert (snapshot.commit, snapshot.files) == (commit, {"README.md": "# it\n"})
+
+
+@pytest.mark.parametrize("name", ["feature/x", "issue#40", "功能", "release+1,(x)", "@scope/a@1.0", "100%"])
+def test_a_branch_may_have_any_name_that_git_takes(make: Make, name: str) -> None:
+    folder = make()
+    git(folder, "branch", name)
+    assert fetch(str(folder), ref=name).commit == git(folder, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("here", "taken"), [(["trunk"], "trunk"), (["dev", "main"], "main"), (["dev", "master"], "master")]
+)
+def test_a_head_that_names_no_branch_is_replaced_by_the_likeliest(make: Make, here: list[str], taken: str) -> None:
+    folder = make()
+    git(folder, "branch", "-m", here[0])
+    for name in here[1:]:
+        git(folder, "branch", name)
+    git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
+    snapshot = fetch(str(folder))
+    assert (snapshot.ref, snapshot.files) == (taken, {"README.md": "# it\n"})
+    assert any(f"read {taken}" in note for note in snapshot.notes)
+
+
+def test_a_head_that_names_no_branch_is_asked_for_where_none_is_likely(make: Make) -> None:
+    folder = make()
+    git(folder, "branch", "-m", "one")
+    git(folder, "branch", "two")
+    git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
+    with pytest.raises(RepositoryRefused, match="one, two") as refused:
+        fetch(str(folder))
+    assert "--ref one" in refused.value.hint
+    assert fetch(str(folder), ref="two").ref == "two"
+
+
+def as_reftable(folder: Path) -> str:
+    """Lay a repository out as git 3 does, without the tables themselves; gives its commit."""
+    commit = git(folder, "rev-parse", "HEAD")
+    dot = folder / ".git"
+    (dot / "config").write_text(
+        "[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\trefStorage = reftable\n"
+    )
+    (dot / "HEAD").write_text("ref: refs/heads/.invalid\n")
+    for path in (dot / "refs").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    shutil.rmtree(dot / "refs" / "heads")
+    (dot / "refs" / "heads").write_text("this repository uses the reftable format\n")
+    (dot / "reftable").mkdir()
+    (dot / "reftable" / "tables.list").write_text("")
+    return commit
+
+
+@pytest.mark.skipif(new_git(), reason="this git reads reftable")
+def test_reftable_is_recognised_by_a_git_that_cannot_read_it(make: Make) -> None:
+    folder = make()
+    commit = as_reftable(folder)
+    with pytest.raises(RepositoryRefused, match="stores its branches as reftable") as refused:
+        fetch(str(folder))
+    assert "2.45" in refused.value.hint and "--ref" in refused.value.hint
+    assert fetch(str(folder), ref=commit).files == {"README.md": "# it\n"}
+
+
+@pytest.mark.skipif(not new_git(), reason="needs git 2.45")
+def test_reftable_is_read_by_a_git_that_can(make: Make, tmp_path: Path) -> None:
+    folder = make({"README.md": "# it\n"}, "modern", "--ref-format=reftable")
+    git(folder, "branch", "topic/x")
+    snapshot = fetch(str(folder))
+    assert (snapshot.commit, snapshot.files) == (git(folder, "rev-parse", "HEAD"), {"README.md": "# it\n"})
+    assert fetch(str(folder), ref="topic/x").ref == "topic/x"
+    git(folder, "worktree", "add", "-q", str(tmp_path / "linked"), "topic/x")
+    with pytest.raises(RepositoryRefused, match="linked work tree") as refused:
+        fetch(str(tmp_path / "linked"))
+    assert "--ref" in refused.value.hint
+    assert fetch(str(tmp_path / "linked"), ref="topic/x").ref == "topic/x"
+    git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
+    assert fetch(str(folder)).ref == "main"
 
 
 def test_each_way_of_not_being_a_repository_has_its_own_words(tmp_path: Path, make: Make) -> None:

@@ -40,6 +40,39 @@ def test_a_commit_can_be_named(make: Make, serve: Serve) -> None:
     assert fetch(serve(folder), ref=commit, allow_loopback_git=True).commit == commit
 
 
+def test_a_server_of_sha256_is_read(make: Make, serve: Serve) -> None:
+    folder = make(FILES, "modern", "--object-format=sha256")
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    find(serve(folder), allow_loopback_git=True)
+    snapshot = fetch(serve(folder), allow_loopback_git=True)
+    assert snapshot.commit == git(folder, "rev-parse", "HEAD")
+    assert snapshot.files == {"README.md": "# it\n", "setup.py": "setup()\n"}
+
+
+@pytest.mark.parametrize(("here", "taken"), [(["trunk"], "trunk"), (["dev", "main"], "main")])
+def test_a_server_whose_head_names_no_branch(make: Make, serve: Serve, here: list[str], taken: str) -> None:
+    folder = make(FILES)
+    git(folder, "branch", "-m", here[0])
+    for name in here[1:]:
+        git(folder, "branch", name)
+    git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
+    find(serve(folder), allow_loopback_git=True)
+    snapshot = fetch(serve(folder), allow_loopback_git=True)
+    assert (snapshot.ref, set(snapshot.files)) == (taken, {"README.md", "setup.py"})
+    assert any(f"read {taken}" in note for note in snapshot.notes)
+
+
+def test_a_server_without_a_likely_branch_has_its_branches_named(make: Make, serve: Serve) -> None:
+    folder = make(FILES)
+    git(folder, "branch", "-m", "one")
+    git(folder, "branch", "two;x")
+    git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
+    with pytest.raises(RepositoryRefused, match="one, two") as refused:
+        fetch(serve(folder), allow_loopback_git=True)
+    assert "--ref one" in refused.value.hint
+    assert fetch(serve(folder), ref="two;x", allow_loopback_git=True).ref == "two;x"
+
+
 def test_refusals_have_their_own_words(make: Make, serve: Serve, tmp_path: Path) -> None:
     folder = make(FILES)
     (tmp_path / "empty").mkdir()
