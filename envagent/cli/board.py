@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from envagent.cli import times
+from envagent.cli.durations import PERSON, History
 from envagent.engine.tables import EventRecord, StageRecord, StageState
 
 
@@ -31,11 +32,16 @@ class StepView:
     name: str
     stages: dict[str, str] = field(default_factory=dict)
     """Stage name to StageState."""
-    started: datetime | None = None
-    finished: datetime | None = None
+    worked: dict[str, float] = field(default_factory=dict)
+    """Stage name to the seconds that it took."""
+    since: dict[str, datetime] = field(default_factory=dict)
+    """Stage name to when it began, later by the time that a person took to answer."""
+    asked: dict[str, datetime] = field(default_factory=dict)
+    """Stage name to since when it waits for a person's answer."""
     waiting: dict[str, Waiting] = field(default_factory=dict)
     note: str = ""
     """The last thing that was said about it; once it is done, what came of it."""
+    failure: str = ""
 
     @property
     def state(self) -> str:
@@ -49,8 +55,31 @@ class StepView:
         return "begun"
 
     def seconds(self, now: datetime) -> float | None:
-        """How long the step has taken, None before it begins."""
-        return None if self.started is None else ((self.finished or now) - self.started).total_seconds()
+        """Give how long the step has worked, None before it begins; a person's time to answer does not count."""
+        if not self.worked and not self.since:
+            return None
+        return sum(self.worked.values()) + sum(self._so_far(stage, now) for stage in self.since)
+
+    def begin(self, stage: str, at: datetime) -> None:
+        """Begin a stage, perhaps once more."""
+        self.worked.pop(stage, None)
+        self.since[stage] = at
+
+    def end(self, stage: str, at: datetime) -> None:
+        """End a stage, done or failed."""
+        if stage in self.since:
+            self.worked[stage] = self._so_far(stage, at)
+        for one in (self.since, self.asked, self.waiting):
+            one.pop(stage, None)
+
+    def answered(self, at: datetime) -> None:
+        """Go on after a person has answered."""
+        for stage, asked in self.asked.items():
+            self.since[stage] = self.since.get(stage, asked) + (at - asked)
+        self.asked.clear()
+
+    def _so_far(self, stage: str, now: datetime) -> float:
+        return max(timedelta(), self.asked.get(stage, now) - self.since[stage]).total_seconds()
 
 
 class Board:
@@ -58,39 +87,45 @@ class Board:
 
     def __init__(self, rows: Iterable[StageRecord]) -> None:
         self.steps: dict[str, StepView] = {}
+        history = History()
         for row in rows:
             step = self.steps.setdefault(row.step, StepView(row.step))
             step.stages[row.stage] = row.state
-            started, finished = times.parsed(row.started_at), times.parsed(row.finished_at)
-            step.started = min(filter(None, (step.started, started)), default=None)
-            step.finished = max(filter(None, (step.finished, finished)), default=None)
+            seconds = history.seconds(row)
+            if row.state in (StageState.RUNNING, StageState.WAITING):
+                step.begin(row.stage, times.now())
+            elif row.state == StageState.SUCCEEDED and seconds is not None:
+                step.worked[row.stage] = seconds
 
     def take(self, event: EventRecord) -> StepView | None:
         """Note an event; give the step that it is about."""
+        at = datetime.fromisoformat(event.at)
+        if event.kind == "run_approved":
+            for one in self.steps.values():
+                one.answered(at)
         step_name, _, stage = (event.stage or "").partition(".")
         step = self.steps.get(step_name)
         if step is None:
             return None
-        at = datetime.fromisoformat(event.at)
         match event.kind:
             case "stage_started":
                 step.stages[stage] = StageState.RUNNING
-                step.started = step.started or at
-                step.finished = None
+                step.begin(stage, at)
             case "stage_succeeded":
                 step.stages[stage] = StageState.SUCCEEDED
-                step.waiting.pop(stage, None)
-                step.finished = at
+                step.end(stage, at)
             case "stage_failed":
                 step.stages[stage] = StageState.FAILED
-                step.waiting.pop(stage, None)
-                step.finished = at
+                step.failure = event.message
+                step.end(stage, at)
             case "stage_waiting":
                 told = json.loads(event.detail)
                 step.stages[stage] = StageState.WAITING
                 step.waiting[stage] = Waiting(
                     event.message, told["status"], times.parsed(told["since"]), times.parsed(told["deadline"])
                 )
+                if event.message.startswith(PERSON):
+                    step.asked.setdefault(stage, at)
             case "decision":
                 step.note = decided(event)
             case "report" | "stage_retrying" | "resource_owned" | "resource_adopted":

@@ -114,6 +114,8 @@ class StepPart(Document):
     attempts: int
     started_at: str | None
     finished_at: str | None
+    seconds: float | None
+    """How long it has worked, in its last attempt: without pauses, and without a person's time to answer."""
     error: ErrorPart | None
     summary: str
     """What came of it, in a few words."""

@@ -95,6 +95,8 @@ class LiveOutput(Output):
                 return self.terminal.sign("…", "-")
 
     def _about(self, step: StepView, now: datetime) -> str:
+        if step.state == StageState.FAILED:
+            return step.failure
         if not step.waiting or step.state == StageState.SUCCEEDED:
             return step.note if step.state != StageState.PENDING else ""
         wait = list(step.waiting.values())[-1]

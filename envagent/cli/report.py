@@ -31,6 +31,7 @@ from envagent.cli.documents import (
     StepPart,
     StepStateName,
 )
+from envagent.cli.durations import History
 from envagent.cli.summary import summary
 from envagent.engine.journal import Journal
 from envagent.engine.tables import (
@@ -305,7 +306,8 @@ def step_parts(rows: Rows) -> list[StepPart]:
     by_step: dict[str, list[StageRecord]] = {}
     for one in rows.stages:
         by_step.setdefault(one.step, []).append(one)
-    return [_step(rows, name, stages) for name, stages in by_step.items()]
+    history = History(rows.events)
+    return [_step(rows, name, stages, history) for name, stages in by_step.items()]
 
 
 def plan_part(rows: Rows) -> PlanPart | None:
@@ -405,23 +407,35 @@ def _decision(row: DecisionRecord) -> DecisionPart:
     )
 
 
-def _step(rows: Rows, name: str, stages: list[StageRecord]) -> StepPart:
+def _step(rows: Rows, name: str, stages: list[StageRecord], history: History) -> StepPart:
     parts = [_stage(rows, one) for one in stages]
     states = [one.state for one in parts]
-    failed = next((one for one in stages if one.error is not None), None)
-    done = all(state == "succeeded" for state in states)
+    error = _step_error(rows, name, stages)
+    state = _summary(states, working=rows.working) if error is None else "failed"
+    done = state == "succeeded"
     started = [one.started_at for one in parts if one.started_at is not None]
     finished = [one.finished_at for one in parts if one.finished_at is not None]
+    ended = done or error is not None
     return StepPart(
         name=name,
-        state=_summary(states, working=rows.working),
+        state=state,
         attempts=max(one.attempts for one in parts),
         started_at=min(started, default=None),
-        finished_at=max(finished, default=None) if done or failed is not None else None,
-        error=error_part(None if failed is None else failed.error, rows.run.run_id),
+        finished_at=max(finished, default=None) if ended else None,
+        seconds=history.step_seconds(stages) if ended else None,
+        error=error,
         summary=summary(name, rows.outputs) if done else "",
         stages=parts,
     )
+
+
+def _step_error(rows: Rows, name: str, stages: list[StageRecord]) -> ErrorPart | None:
+    """Give why a step failed; what a finished one had made may have been lost since."""
+    error = error_part(next((one.error for one in stages if one.error is not None), None), rows.run.run_id)
+    lost = error_part(rows.run.error, rows.run.run_id)
+    if error is None and lost is not None and (lost.step or "").partition(".")[0] == name:
+        return lost
+    return error
 
 
 def _summary(states: list[StepStateName], *, working: bool) -> StepStateName:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
-from datetime import datetime
 
+from envagent.cli.durations import History
 from envagent.engine.journal import Journal
 from envagent.engine.tables import RunState, StageRecord
 
@@ -23,22 +23,13 @@ def usual_seconds(journal: Journal, cloud: str | None) -> dict[str, float]:
     ]
     taken: dict[str, list[float]] = {}
     for run in same[:MOST_RUNS]:
+        history = History(journal.events(run.run_id))
         steps: dict[str, list[StageRecord]] = {}
         for row in journal.stages(run.run_id):
             steps.setdefault(row.step, []).append(row)
         for name, rows in steps.items():
-            seconds = _seconds(rows)
-            if seconds is not None:
+            seconds = history.step_seconds(rows)
+            if seconds is not None and all(row.attempts == 1 and row.finished_at is not None for row in rows):
                 taken.setdefault(name, []).append(seconds)
     medians = {name: statistics.median(values) for name, values in taken.items()}
     return {name: median for name, median in medians.items() if median >= SHORTEST}
-
-
-def _seconds(rows: list[StageRecord]) -> float | None:
-    """Sum up the stages, leaving out the pauses between them; None for a step that was begun again."""
-    total = 0.0
-    for row in rows:
-        if row.started_at is None or row.finished_at is None or row.attempts != 1:
-            return None
-        total += (datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.started_at)).total_seconds()
-    return total

@@ -252,10 +252,7 @@ def _free(free: int | None, total: int) -> str:
 
 
 def _step_row(step: StepPart) -> tuple[str, ...]:
-    took = ""
-    started, finished = times.parsed(step.started_at), times.parsed(step.finished_at)
-    if started is not None and finished is not None:
-        took = times.duration((finished - started).total_seconds())
+    took = "" if step.seconds is None else times.duration(step.seconds)
     waits = [one for one in step.stages if one.wait is not None and one.state != "succeeded"]
     word = step.summary if step.error is None else step.error.message
     if not word and waits:

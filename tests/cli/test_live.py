@@ -111,6 +111,23 @@ def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Termina
     assert "\x1b[2J" not in shown
 
 
+def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
+    screen: tuple[Terminal, list[bytes]],
+) -> None:
+    terminal, seen = screen
+    output = LiveOutput(terminal)
+    output.watch(STAGES, {}, lambda step: "")
+    with output:
+        output(event("stage_started", "first.a"))
+        output(waiting("first.b", "lease ACTIVE", "PENDING"))
+        output(event("stage_failed", "first.a", "no node is free"))
+        output(event("report", "first.b", "another stage is still at it"))
+    table = arrived(seen).rpartition("\x1b[2K")[2]  # as it was drawn last
+    assert "no node is free" in table
+    assert "still at it" not in table
+    assert "PENDING" not in table
+
+
 def test_a_line_that_cannot_be_made_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output(Terminal(sys.stdout))
     output.watch(STAGES, {}, lambda step: "")

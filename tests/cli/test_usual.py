@@ -66,3 +66,27 @@ def test_the_median_of_whole_runs_on_the_same_cloud(journal: Journal) -> None:
 def test_what_is_quick_needs_no_word(journal: Journal) -> None:
     past(journal, "r", 4)
     assert usual_seconds(journal, "chi") == {}
+
+
+def test_a_persons_time_to_answer_is_nothing_to_expect_again(journal: Journal) -> None:
+    past(journal, "r", 600)
+    asked = to_text(BEGUN + timedelta(seconds=20))
+    answered = to_text(BEGUN + timedelta(seconds=3020))
+    approve = StageRecord(
+        run_id="r",
+        step="reserve_hardware",
+        stage="approve",
+        position=2,
+        state="succeeded",
+        attempts=1,
+        started_at=asked,
+        finished_at=answered,
+        wait="approval of the plan",
+        wait_since=asked,
+    )
+    plan = approve.model_copy(
+        update={"stage": "plan", "position": 1, "started_at": to_text(BEGUN), "finished_at": asked, "wait": None}
+    )
+    with journal.transaction() as transaction:
+        transaction.save(plan, approve)
+    assert usual_seconds(journal, "chi") == {"launch_server": 600, "reserve_hardware": 20}

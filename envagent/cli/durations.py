@@ -1,0 +1,61 @@
+"""How long a step has worked: neither the pauses between its stages count, nor a person's time to answer.
+
+What a run that was resumed had waited for somebody to resume it does not count either: a stage that was begun again
+is timed from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from envagent.cli import times
+from envagent.engine.tables import EventRecord, StageRecord
+
+PERSON = "approval of "
+"""How every wait for a person's answer begins."""
+
+Interval = tuple[datetime, datetime]
+
+
+class History:
+    """What a run's events tell of the times at which nothing was worked on.
+
+    Args:
+        events: oldest first; without them, a stage's row tells of its last wait only.
+    """
+
+    def __init__(self, events: Iterable[EventRecord] = ()) -> None:
+        self._resumed: list[datetime] = []
+        self._asked: dict[str, list[Interval]] = {}
+        """Stage key to the times at which a person was asked."""
+        pending: dict[str, datetime] = {}
+        for event in events:
+            at = datetime.fromisoformat(event.at)
+            if event.kind == "run_resumed":
+                self._resumed.append(at)
+                pending.clear()
+            elif event.kind == "stage_waiting" and event.stage is not None and event.message.startswith(PERSON):
+                pending.setdefault(event.stage, at)
+            elif event.kind == "run_approved":
+                for stage, since in pending.items():
+                    self._asked.setdefault(stage, []).append((since, at))
+                pending.clear()
+
+    def seconds(self, row: StageRecord, until: datetime | None = None) -> float | None:
+        """Give how long a stage has worked; None before it begins, and while it is at it unless `until` is given."""
+        started, finished = times.parsed(row.started_at), times.parsed(row.finished_at) or until
+        if started is None or finished is None:
+            return None
+        begun = max([started, *(one for one in self._resumed if row.attempts > 1 and started < one <= finished)])
+        asked = self._asked.get(f"{row.step}.{row.stage}", [])
+        since = times.parsed(row.wait_since)
+        if not asked and row.wait is not None and row.wait.startswith(PERSON) and since is not None:
+            asked = [(since, finished)]
+        idle = sum(max(0.0, (min(end, finished) - max(since, begun)).total_seconds()) for since, end in asked)
+        return max(0.0, (finished - begun).total_seconds() - idle)
+
+    def step_seconds(self, rows: Iterable[StageRecord], until: datetime | None = None) -> float | None:
+        """Sum up a step's stages; None before any of them is done."""
+        known = [one for one in (self.seconds(row, until) for row in rows) if one is not None]
+        return sum(known) if known else None
