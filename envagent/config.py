@@ -1,22 +1,48 @@
-"""Configuration: flag > environment (.env too) > ./envagent.toml > the user's file > default.
+"""Configuration: flag > environment > .env > envagent.toml > the user's file > default.
 
-It owns the settings and where they come from. Cloud credentials are not settings of ours: they are read by
-openstacksdk from clouds.yaml and OS_*, exactly as any OpenStack client reads them.
+It owns the settings and where they come from, and what may be read from the current folder, which is often a clone
+of somebody else's repository. The rule has two halves:
+
+1. A file that was only found there (.env, envagent.toml, clouds.yaml with its siblings) counts if it is the user's:
+   nothing says that it came with a repository or that others can write to it (`envagent.provenance`).
+2. Nobody can tell that of an unpacked archive. So a file that was found may direct only what it brings itself: the
+   AI's address only for its own key, OS_* and clouds.yaml only as a whole, never mixed with credentials from
+   elsewhere; and it never says which SSH key is let in or where the journal is.
+
+What is left out is reported in one line. --config names a file on purpose: it counts in full, and then nothing is
+searched for in the current folder. Of a .env only ENVAGENT_*, OPENAI_* and OS_* count; they never reach the
+process's environment, and so no library and no child.
+
+Cloud credentials are not settings of ours: openstacksdk reads clouds.yaml and OS_*, from where `LoginSources` says.
 """
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from platformdirs import user_config_path, user_data_path
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from envagent.errors import ConfigurationError
+from envagent.provenance import NotOurs, own_file
 
-PROJECT_FILE = Path("envagent.toml")
+SETTINGS_FILE = "envagent.toml"
+VARIABLES_FILE = ".env"
+CLOUDS, SECURE, PUBLIC = (
+    tuple(f"{name}.{kind}" for kind in ("yaml", "yml", "json")) for name in ("clouds", "secure", "clouds-public")
+)
+"""What openstacksdk would read in the current folder: clouds, their secrets, and vendors' addresses of Keystone."""
+
+_PREFIXES = ("ENVAGENT_", "OPENAI_", "OS_")
+_NAME_FILES = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
+_LAYERS: ContextVar[tuple[dict[str, Any], ...]] = ContextVar("layers", default=())
 
 KEY_NAME = r"[A-Za-z0-9_-][A-Za-z0-9 @._-]{0,254}"
 """What Nova takes as a keypair's name (@ and . from 2022 on), but for what is no file name."""
@@ -113,6 +139,19 @@ class SandboxSettings(Section):
     """How many times faster than reality the simulated cloud works."""
 
 
+@dataclass(frozen=True)
+class LoginSources:
+    """Where openstacksdk may look for credentials.
+
+    Attributes:
+        variables: the OS_* variables that count.
+        folder: the current folder, where its clouds.yaml counts; else those elsewhere do.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=lambda: _openstack(os.environ))
+    folder: Path | None = None
+
+
 class Settings(BaseSettings):
     """All settings. Environment names are ENVAGENT_<SECTION>__<KEY>, such as ENVAGENT_SERVER__TIMEOUT_SECONDS."""
 
@@ -139,6 +178,13 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     sandbox: SandboxSettings = SandboxSettings()
 
+    _login: LoginSources = PrivateAttr(default_factory=LoginSources)
+
+    @property
+    def login(self) -> LoginSources:
+        """Where the cloud's credentials come from."""
+        return self._login
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -148,24 +194,71 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources, strongest first."""
-        files = [TomlConfigSettingsSource(settings_cls, path) for path in (PROJECT_FILE, user_file())]
-        return init_settings, env_settings, *files
+        """Order the sources, strongest first; `load` has read the files."""
+        return init_settings, env_settings, *(InitSettingsSource(settings_cls, layer) for layer in _LAYERS.get())
 
 
-def load(**flags: Any) -> Settings:
-    """Read the configuration; `flags` are what the command line says (nested dictionaries, None left out).
+@dataclass
+class _Files:
+    """What the files beside the user's own say.
+
+    Attributes:
+        settings: the content of envagent.toml.
+        variables: what counts of .env.
+        clouds: a clouds.yaml that was named, or the current folder where its own counts.
+        found: they were found in the current folder, nobody named them.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    clouds: Path | None = None
+    found: bool = False
+
+    @property
+    def layers(self) -> tuple[dict[str, Any], ...]:
+        """The settings, strongest first."""
+        return _nested(self.variables), self.settings
+
+    @property
+    def ai_key(self) -> str | None:
+        """The AI's key that they bring."""
+        sections = [layer.get("ai") for layer in self.layers]
+        keys = [one.get("api_key") for one in sections if isinstance(one, dict)]
+        return next((str(key) for key in (*keys, self.variables.get("OPENAI_API_KEY")) if key), None)
+
+    def leave_out(self, section: str, key: str, *variables: str) -> str | None:
+        """Drop a setting; return the name of a file that it was in."""
+        there = [self.variables.pop(name, None) for name in variables]
+        table = self.settings.get(section) if section else self.settings
+        if isinstance(table, dict) and table.pop(key, None) is not None:
+            return SETTINGS_FILE
+        return VARIABLES_FILE if any(there) else None
+
+
+def load(
+    *,
+    files: Iterable[Path] = (),
+    repository: str | None = None,
+    report: Callable[[str], None] = lambda line: None,
+    **flags: Any,
+) -> Settings:
+    """Read the configuration.
+
+    Args:
+        files: read these, named on purpose, and none of the current folder.
+        repository: the repository under analysis; a file inside it does not count.
+        report: takes a line about each thing in the current folder that does not count.
+        flags: what the command line says (nested dictionaries, None left out).
 
     Raises:
         ConfigurationError: a file cannot be read, or a key or value is not one of ours.
     """
     import tomllib
 
-    from dotenv import load_dotenv
-
+    named = tuple(files)
     try:
-        load_dotenv(Path(".env"))
-        settings = Settings(**flags)
+        read = _named(named) if named else _found(repository, report)
+        settings = _composed(flags, read, report)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"a configuration file is not valid TOML: {error}", hint=_files()) from None
     except UnicodeDecodeError as error:
@@ -174,17 +267,147 @@ def load(**flags: Any) -> Settings:
         raise ConfigurationError(_wrong(error), hint=_files()) from None
     except OSError as error:
         raise ConfigurationError(f"configuration cannot be read: {error}", hint=_files()) from None
-    return _with_openai_variables(settings)
+    settings._login = _login_sources(read, report)
+    return settings
 
 
-def _with_openai_variables(settings: Settings) -> Settings:
+def _named(paths: Iterable[Path]) -> _Files:
+    """Read the files that were named; a name's ending tells its kind."""
+    read = _Files()
+    for path in (one.expanduser().absolute() for one in paths):
+        content = path.read_bytes()
+        if path.suffix in (".yaml", ".yml", ".json"):
+            read.clouds = path
+        elif path.suffix == ".toml":
+            read.settings = _parsed(content)
+        else:
+            read.variables = _variables(content)
+    return read
+
+
+def _found(repository: str | None, report: Callable[[str], None]) -> _Files:
+    """Read those files of the current folder that are the user's own."""
+    read = _Files(found=True)
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return read
+    refused = []
+
+    def own(name: str) -> bytes:
+        try:
+            return own_file(here / name, repository) or b""
+        except NotOurs as doubt:
+            refused.append(name)
+            report(f"not reading ./{name}: {doubt} (to use it all the same: --config {name})")
+            return b""
+
+    if here != user_file().parent:
+        read.settings = _parsed(own(SETTINGS_FILE))
+    read.variables = _variables(own(VARIABLES_FILE))
+    clouds, secrets, public = ([name for name in names if own(name)] for names in (CLOUDS, SECURE, PUBLIC))
+    if clouds and not {*CLOUDS, *SECURE} & set(refused):
+        read.clouds = here
+    for name in (*(() if clouds else secrets), *public):
+        report(f"not reading ./{name}: it could change the clouds of another file (its place is ~/.config/openstack)")
+    return read
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    import tomllib
+
+    return tomllib.loads(content.decode())
+
+
+def _variables(content: bytes) -> dict[str, str]:
+    """Read a .env; ${NAME} stays as it is, for it could carry what is in our environment into an address."""
+    from dotenv import dotenv_values
+
+    values = dotenv_values(stream=io.StringIO(content.decode("utf-8-sig")), interpolate=False)
+    return {name: value for name, value in values.items() if value and name.startswith(_PREFIXES)}
+
+
+def _nested(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Turn ENVAGENT_<SECTION>__<KEY> into a layer of settings; unknown names are not ours to judge."""
+    layer: dict[str, Any] = {}
+    for name, value in variables.items():
+        section, _, key = name.removeprefix("ENVAGENT_").lower().partition("__")
+        if not name.startswith("ENVAGENT_") or section not in Settings.model_fields:
+            continue
+        if key and isinstance(layer.setdefault(section, {}), dict):
+            layer[section][key] = value
+        elif not key:
+            layer[section] = value
+    return layer
+
+
+def _openstack(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name.startswith("OS_")}
+
+
+def _composed(flags: dict[str, Any], read: _Files, report: Callable[[str], None]) -> Settings:
+    """Put all sources together, but for what files that were only found must not decide."""
+    if not read.found:
+        return _settings(flags, read)
+    for section, key, variable, what in (
+        ("", "home", "ENVAGENT_HOME", "where the journal and the keys are"),
+        ("key", "public_key", "ENVAGENT_KEY__PUBLIC_KEY", "whom the server lets in"),
+    ):
+        if file := read.leave_out(section, key, variable):
+            name = f"{section}.{key}".lstrip(".")
+            report(f"not using {name} from ./{file}: a file must be named to say {what} (--config {file})")
+    settings = _settings(flags, read)
+    key_in_use = settings.ai.api_key
+    if key_in_use is not None and key_in_use.get_secret_value() != read.ai_key:
+        asked = settings.ai.base_url
+        file = read.leave_out("ai", "base_url", "ENVAGENT_AI__BASE_URL", "OPENAI_BASE_URL")
+        settings = _settings(flags, read) if file else settings
+        if asked != settings.ai.base_url:
+            report(
+                f"not using ai.base_url from ./{file}: the AI's key comes from elsewhere, and a file must be named "
+                f"to say where it goes (--config {file})"
+            )
+    return settings
+
+
+def _settings(flags: dict[str, Any], read: _Files) -> Settings:
+    user = user_file()
+    token = _LAYERS.set((*read.layers, _parsed(user.read_bytes()) if user.is_file() else {}))
+    try:
+        settings = Settings(**flags)
+    finally:
+        _LAYERS.reset(token)
+    return _with_openai_variables(settings, {**read.variables, **os.environ})
+
+
+def _with_openai_variables(settings: Settings, variables: Mapping[str, str]) -> Settings:
     """Take the key and the address from the variables of the openai client where ours say nothing."""
     found: dict[str, Any] = {}
-    if settings.ai.api_key is None and os.environ.get("OPENAI_API_KEY"):
-        found["api_key"] = SecretStr(os.environ["OPENAI_API_KEY"])
-    if settings.ai.base_url is None and os.environ.get("OPENAI_BASE_URL"):
-        found["base_url"] = os.environ["OPENAI_BASE_URL"]
+    if settings.ai.api_key is None and variables.get("OPENAI_API_KEY"):
+        found["api_key"] = SecretStr(variables["OPENAI_API_KEY"])
+    if settings.ai.base_url is None and variables.get("OPENAI_BASE_URL"):
+        found["base_url"] = variables["OPENAI_BASE_URL"]
     return settings.model_copy(update={"ai": settings.ai.model_copy(update=found)}) if found else settings
+
+
+def _login_sources(read: _Files, report: Callable[[str], None]) -> LoginSources:
+    """Choose where credentials come from; those of a found file are never mixed with others."""
+    variables, brought = _openstack(os.environ), _openstack(read.variables)
+    if not read.found:
+        variables = {**brought, **variables}
+        if read.clouds is not None:
+            variables["OS_CLIENT_CONFIG_FILE"] = str(read.clouds)
+            secure = read.clouds.with_name("secure.yaml")
+            if secure.is_file():
+                variables["OS_CLIENT_SECURE_FILE"] = str(secure)
+        return LoginSources(variables)
+    if brought and variables:
+        report("not using OS_* from ./.env: the environment has OS_* of its own (--config .env uses both)")
+    elif brought:
+        for name in [one for one in _NAME_FILES if brought.pop(one, None)]:
+            report(f"not using {name} from ./.env: a file must be named to say so (--config .env)")
+        variables = brought
+    return LoginSources(variables, None if "OS_CLIENT_CONFIG_FILE" in variables else read.clouds)
 
 
 def _wrong(error: ValidationError) -> str:
@@ -206,4 +429,4 @@ def _wrong(error: ValidationError) -> str:
 
 
 def _files() -> str:
-    return f"see envagent.toml.example; files read: ./{PROJECT_FILE}, {user_file()}, ./.env, ENVAGENT_* variables"
+    return f"see envagent.toml.example; files read: ./{SETTINGS_FILE}, {user_file()}, ./.env, ENVAGENT_* variables"

@@ -6,7 +6,6 @@ set up; from then on the run's own `known_hosts` holds, and another key is refus
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import socket
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envagent import keys
+from envagent.children import environment
 from envagent.errors import ConfigurationError
 
 PORT = 22
@@ -95,7 +95,7 @@ def try_login(address: str, user: str, private_key: Path | None, known_hosts: Pa
             capture_output=True,
             timeout=3 * CONNECT_SECONDS,
             check=False,
-            env={name: os.environ[name] for name in ("PATH", "HOME", "SSH_AUTH_SOCK") if name in os.environ},
+            env=environment("SSH_AUTH_SOCK"),
         )
     except subprocess.TimeoutExpired:
         return Login(reached=True, logged_in=False, said="the login took too long")

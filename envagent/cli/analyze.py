@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envagent.cli.shared import AS_JSON, NO_AI, REF, REPO, examples
+from envagent.cli.shared import AS_JSON, CONFIG, NO_AI, REF, REPO, examples
 
 EPILOG = examples(
     "envagent analyze https://github.com/karpathy/minGPT",
@@ -10,27 +10,27 @@ EPILOG = examples(
 )
 
 
-def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF = None) -> int:
+def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF = None, config: CONFIG = None) -> int:
     """Tell what hardware and system a repository needs, and why.
 
     Reads the files that tell and runs none of them; no cloud is asked and nothing is reserved.
     """
-    from envagent import config
     from envagent.cli import views
     from envagent.cli.analysis import analysis_document
     from envagent.cli.repository import checked
-    from envagent.cli.session import make_advisor
+    from envagent.cli.session import make_advisor, read_settings
     from envagent.cli.stop import StopSignals
     from envagent.cli.terminal import err, out, print_document
     from envagent.repository.analysis import analyze as conclude
     from envagent.repository.fetch import fetch
     from envagent.repository.git import Cancelled
 
-    settings = config.load()
+    repository = checked(repo, ref)
+    settings = read_settings(config, repository=repository)
     terminal = err()
     with StopSignals(lambda: terminal.line("stopping"), lambda: None) as stop:
         try:
-            snapshot = fetch(checked(repo, ref), ref=ref, cancelled=stop.event.is_set)
+            snapshot = fetch(repository, ref=ref, cancelled=stop.event.is_set)
         except Cancelled:
             return stop.exit_code
         analysis, decision = make_advisor(settings, ai=not no_ai).requirements(snapshot, conclude(snapshot))

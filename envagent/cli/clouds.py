@@ -5,7 +5,6 @@ It owns the rule that names beginning with `sandbox` mean the simulation, and th
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +50,8 @@ class CloudAccess:
         return connect(
             self.name,
             clouds_yaml=self.clouds_yaml,
+            variables=self.settings.login.variables,
+            folder=self.settings.login.folder,
             timeout=self.settings.timeout_seconds,
             write_timeout=self.settings.write_timeout_seconds,
         )
@@ -63,7 +64,7 @@ def is_sandbox(name: str | None) -> bool:
 
 def chosen_cloud(settings: Settings) -> str | None:
     """Give the name to work with and to remember: the user's, or OS_CLOUD; None means OS_* variables."""
-    return settings.cloud or os.environ.get("OS_CLOUD") or None
+    return settings.cloud or settings.login.variables.get("OS_CLOUD") or None
 
 
 def reach(name: str | None, settings: Settings) -> CloudAccess:
@@ -75,8 +76,10 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
     """
     if name is None or not is_sandbox(name):
         return CloudAccess(name, settings)
+    from envagent.cli.session import Home
     from envagent.sandbox.process import ensure_running
 
+    Home(settings.home).prepare()
     endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
     if name not in endpoint.clouds:
         known = ", ".join(sorted(endpoint.clouds))

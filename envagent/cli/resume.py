@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from envagent.cli.shared import AS_JSON, RUN_ID, YES, examples
+from envagent.cli.shared import AS_JSON, CONFIG, RUN_ID, YES, examples
 
 EPILOG = examples("envagent resume last", "envagent resume k3j9 --json")
 
 
-def resume(run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False) -> int:
+def resume(run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False, config: CONFIG = None) -> int:
     """Take up a run where it stopped.
 
     What is finished is not done again, what exists is found by its mark instead of made twice, and what failed gets
     another try. A run that has succeeded shows its result once more.
     """
-    from envagent import config
     from envagent.cli import views
     from envagent.cli.clouds import reach
     from envagent.cli.drive import Drive, Manner
     from envagent.cli.report import Rows, run_document
-    from envagent.cli.session import Home, request_of
+    from envagent.cli.session import Home, read_settings, request_of
     from envagent.cli.terminal import out, print_document
     from envagent.engine.tables import RunState
     from envagent.errors import RunStateError
 
-    settings = config.load()
+    settings = read_settings(config)
     home = Home(settings.home)
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from envagent.cli.shared import AS_JSON, CLOUD, NO_AI, REF, REPO, YES, examples
+from envagent.cli.shared import AS_JSON, CLOUD, CONFIG, NO_AI, REF, REPO, YES, examples
 from envagent.errors import UsageError
 
 EPILOG = examples(
@@ -60,6 +60,7 @@ def run(
         float | None,
         typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than reality the sandbox works."),
     ] = None,
+    config: CONFIG = None,
 ) -> int:
     """Turn a repository into a server that you can log in to.
 
@@ -68,12 +69,12 @@ def run(
     """
     from pydantic import ValidationError
 
-    from envagent import config, keys
+    from envagent import keys
     from envagent.cli.clouds import chosen_cloud, is_sandbox, reach
     from envagent.cli.drive import Drive, Manner
     from envagent.cli.names import check_key_name, check_names
     from envagent.cli.repository import checked, find
-    from envagent.cli.session import Home
+    from envagent.cli.session import Home, read_settings
     from envagent.cli.sites import choose_site
     from envagent.cli.terminal import err
     from envagent.engine.runner import new_run_id
@@ -84,8 +85,9 @@ def run(
     begin = None if start is None else _moment(start)
     repository = checked(repo, ref)
     key_file = None if public_key is None else public_key.expanduser().absolute()
-    flags: dict[str, object] = {"sandbox": {"speed": speed}} if speed is not None else {}
-    settings = config.load(**flags, **({} if cloud is None else {"cloud": cloud}))
+    flags: dict[str, Any] = {"sandbox": {"speed": speed}} if speed is not None else {}
+    flags |= {} if cloud is None else {"cloud": cloud}
+    settings = read_settings(config, repository=repository, **flags)
     name = chosen_cloud(settings)
     if speed is not None and not is_sandbox(name):
         raise UsageError("--speed is the sandbox's; no real cloud can be hurried", hint="leave out --speed")

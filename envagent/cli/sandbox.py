@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from envagent.cli.shared import AS_JSON, examples
+from envagent.cli.shared import AS_JSON, CONFIG, examples
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -42,14 +42,14 @@ def serve(
     profile: Annotated[
         Literal["chameleon", "upstream"] | None, typer.Option(help="Policies: Chameleon's own, or plain OpenStack's.")
     ] = None,
+    config: CONFIG = None,
 ) -> int:
     """Serve the simulated cloud until Ctrl-C.
 
     Writes a clouds.yaml for any OpenStack client, and says where.
     """
-    from envagent import config
     from envagent.cli.clouds import wanted_speed
-    from envagent.cli.session import Home
+    from envagent.cli.session import Home, read_settings
     from envagent.cli.terminal import err
     from envagent.sandbox import process
 
@@ -59,7 +59,8 @@ def serve(
             f"OS_CLIENT_CONFIG_FILE={endpoint.clouds_file} OS_CLOUD=sandbox"
         )
 
-    settings = config.load(**({} if speed is None else {"sandbox": {"speed": speed}}))
+    flags: dict[str, Any] = {} if speed is None else {"sandbox": {"speed": speed}}
+    settings = read_settings(config, **flags)
     home = Home(settings.home)
     home.prepare()
     process.serve(home.path, speed=wanted_speed(settings), profile=profile, port=port, faults=faults, ready=ready)
@@ -67,32 +68,30 @@ def serve(
 
 
 @app.command(epilog=examples("envagent sandbox log", "envagent sandbox log --json"))
-def log(as_json: AS_JSON = False) -> int:
+def log(as_json: AS_JSON = False, config: CONFIG = None) -> int:
     """List the writes that the simulated cloud has committed.
 
     The oldest comes first.
     """
-    from envagent import config
     from envagent.cli import views
     from envagent.cli.documents import LogDocument
-    from envagent.cli.session import Home
+    from envagent.cli.session import Home, read_settings
     from envagent.cli.terminal import out, print_document
     from envagent.sandbox import process
 
-    lines = LogDocument.model_validate(process.read_log(Home(config.load().home).path))
+    lines = LogDocument.model_validate(process.read_log(Home(read_settings(config).home).path))
     print_document(lines) if as_json else views.show_log(out(), lines)
     return 0
 
 
 @app.command(epilog=examples("envagent sandbox reset", "envagent sandbox reset && envagent run URL --cloud sandbox"))
-def reset() -> int:
+def reset(config: CONFIG = None) -> int:
     """Stop the simulated cloud and forget everything in it."""
-    from envagent import config
-    from envagent.cli.session import Home
+    from envagent.cli.session import Home, read_settings
     from envagent.cli.terminal import err
     from envagent.sandbox import process
 
-    home = Home(config.load().home)
+    home = Home(read_settings(config).home)
     home.prepare()
     process.reset(home.path)
     err().line("the sandbox is empty; runs in the journal keep their record")

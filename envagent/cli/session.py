@@ -6,14 +6,17 @@ Everything is opened late: a command pays for what it uses.
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from envagent import config
 from envagent.cli.clouds import CloudAccess
 from envagent.cli.output import Output
 from envagent.config import Settings
@@ -29,6 +32,7 @@ from envagent.errors import (
     RunMismatch,
     RunNotFound,
 )
+from envagent.provenance import others_can_write
 
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
@@ -40,6 +44,22 @@ if TYPE_CHECKING:
     from envagent.steps.services import Services
 
 OPENAI = "https://api.openai.com/v1"
+
+
+def read_settings(files: Iterable[Path] | None, *, repository: str | None = None, **flags: Any) -> Settings:
+    """Read the configuration, and say on stderr what of the current folder does not count.
+
+    Args:
+        files: those that --config names.
+        repository: the one under analysis.
+        flags: settings that the command line gives.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    from envagent.cli.terminal import err
+
+    return config.load(files=files or (), repository=repository, report=lambda line: err().line(line), **flags)
 
 
 class Home:
@@ -68,17 +88,23 @@ class Home:
         return self.runs / run_id
 
     def prepare(self) -> None:
-        """Make the folder.
+        """Make the folder, or see that only its owner can write to the one that is there.
 
         Raises:
-            ConfigurationError: it cannot be made.
+            ConfigurationError: it cannot be made, or others can write to it.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = self.path.stat()
         except OSError as error:
             raise ConfigurationError(
                 f"the folder {self.path} cannot be made: {error.strerror}", hint="set ENVAGENT_HOME to one that can"
             ) from None
+        if others_can_write(status) or os.geteuid() not in (0, status.st_uid):
+            raise ConfigurationError(
+                f"other users can write to the folder {self.path}, which holds the journal and private keys",
+                hint=f"chmod go-w {shlex.quote(str(self.path))}; or set ENVAGENT_HOME to a folder of your own",
+            )
 
     def is_worked_on(self, run_id: str) -> bool:
         """Tell whether a process works on the run now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,14 @@ CLOUD = Annotated[
 YES = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 NO_AI = Annotated[bool, typer.Option("--no-ai", help="Decide by rules alone.")]
+CONFIG = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Read this envagent.toml, .env or clouds.yaml, and no such file in the current folder. Can be repeated.",
+    ),
+]
 REF = Annotated[str | None, typer.Option(metavar="REF", help="Branch, tag or commit.")]
 
 

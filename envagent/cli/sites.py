@@ -30,7 +30,7 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
     from envagent.steps.survey import ask_all
 
     analysis = analyze(fetch(request.repository, ref=request.ref))
-    accesses = {name: reach(name, settings) for name in _names(request.cloud)}
+    accesses = {name: reach(name, settings) for name in _names(request.cloud, settings)}
     clouds: dict[str, Cloud] = {}
     for name, access in accesses.items():
         try:
@@ -52,10 +52,10 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
     return accesses[chosen.cloud]
 
 
-def _names(cloud: str | None) -> tuple[str, ...]:
+def _names(cloud: str | None, settings: Settings) -> tuple[str, ...]:
     """List the sites to ask: of the sandbox, or of clouds.yaml."""
     if is_sandbox(cloud):
         return SANDBOX_SITES
     from envagent.cloud.login import cloud_names
 
-    return cloud_names()
+    return cloud_names(settings.login.variables, settings.login.folder)

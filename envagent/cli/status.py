@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from envagent.cli.shared import AS_JSON, SOME_RUN_ID, examples
+from envagent.cli.shared import AS_JSON, CONFIG, SOME_RUN_ID, examples
 
 EPILOG = examples("envagent status", "envagent status last --json")
 
 
-def status(run_id: SOME_RUN_ID = None, as_json: AS_JSON = False) -> int:
+def status(run_id: SOME_RUN_ID = None, as_json: AS_JSON = False, config: CONFIG = None) -> int:
     """Show all runs, or everything about one.
 
     Tells what the journal on this machine knows; no cloud is asked.
     """
-    from envagent import config
     from envagent.cli import views
     from envagent.cli.documents import RunsDocument
     from envagent.cli.report import Rows, line_cost, run_document, run_line
-    from envagent.cli.session import Home
+    from envagent.cli.session import Home, read_settings
     from envagent.cli.terminal import out, print_document
     from envagent.errors import RunNotFound
 
-    home = Home(config.load().home)
+    home = Home(read_settings(config).home)
     if run_id is None:
         try:
             with home.opened_journal(to_read=True) as journal:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from envagent.cli.shared import AS_JSON, CLOUD, SOME_RUN_ID, YES, examples
+from envagent.cli.shared import AS_JSON, CLOUD, CONFIG, SOME_RUN_ID, YES, examples
 from envagent.errors import UsageError
 
 EPILOG = examples("envagent teardown last", "envagent teardown --orphans --cloud chi_uc")
@@ -33,14 +33,14 @@ def teardown(
     delete_key: Annotated[
         bool, typer.Option("--delete-key", help="Also remove the local private key that envagent made for the run.")
     ] = False,
+    config: CONFIG = None,
 ) -> int:
     """Remove everything that a run made, and prove that it is gone.
 
     Floating IP, server, lease and keypair, in that order; what the run did not make stays. Can be repeated and taken
     up again; ends with exit code 11 and the ids if something stays.
     """
-    from envagent import config
-    from envagent.cli.session import Home
+    from envagent.cli.session import Home, read_settings
 
     if orphans == (run_id is not None):
         raise UsageError(
@@ -52,7 +52,7 @@ def teardown(
         raise UsageError("--all goes with --orphans", hint="envagent teardown --orphans --all")
     if delete_key and orphans:
         raise UsageError("--delete-key goes with one run", hint="envagent teardown RUN_ID --delete-key")
-    settings = config.load(**({} if cloud is None else {"cloud": cloud}))
+    settings = read_settings(config, **({} if cloud is None else {"cloud": cloud}))
     home = Home(settings.home)
     if run_id is None:
         from envagent.cli.orphans import remove_orphans

@@ -9,7 +9,7 @@ a request is sent is `session`'s.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -54,13 +54,21 @@ _UNRESTRICTED = (
 
 
 def connect(
-    cloud: str | None, *, clouds_yaml: Path | None = None, timeout: float = 30.0, write_timeout: float = 120.0
+    cloud: str | None,
+    *,
+    clouds_yaml: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    timeout: float = 30.0,
+    write_timeout: float = 120.0,
 ) -> Cloud:
     """A cloud by its clouds.yaml name; nothing is sent before the first method is called.
 
     Args:
         cloud: the name, or None for what OS_CLOUD or OS_* say.
         clouds_yaml: the only file to read (OS_* then do not count); None for where openstacksdk looks.
+        variables: the OS_* variables that count; None for the process's own.
+        folder: the one whose clouds.yaml counts instead of the user's own.
         timeout: seconds without a byte after which a connection or a read is given up.
         write_timeout: the same for a write; Blazar deletes an active lease while the client waits.
 
@@ -68,7 +76,7 @@ def connect(
         ConfigurationError: nothing is configured, or what is configured cannot be used.
     """
     quiet_loggers()
-    credentials = read_credentials(cloud, clouds_yaml)
+    credentials = read_credentials(cloud, clouds_yaml, variables=variables, folder=folder)
     verify, certificate = credentials.region.get_requests_verify_args()
     session = SingleShotSession(
         read_timeout=timeout,

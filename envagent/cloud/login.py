@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
 from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
-from openstack.config.loader import CONFIG_FILES
+from openstack.config.loader import CONFIG_FILES, CONFIG_SEARCH_PATH, SECURE_FILES, VENDOR_FILES
 
 from envagent.cloud.answer import Answer, unwrap
 from envagent.errors import AuthenticationError, CloudError, CloudUnreachable, ConfigurationError, EnvagentError
@@ -34,6 +35,10 @@ _KINDS: dict[str, Kind] = {
 }
 # The plugins without a version ask Keystone for its versions first; an address that ends in /v3 has answered that.
 _VERSIONED = {"password": "v3password", "token": "v3token"}
+_ENDINGS = ("yaml", "yml", "json")
+# As openstacksdk has it: OS_* that only choose are no credentials, and some belong to OpenStack's own test runs.
+_SELECTORS = {"OS_CLOUD", "OS_CLOUD_NAME", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"}
+_NO_OPTIONS = ("OS_TEST", "OS_STD", "OS_LOG")
 _UNVERSIONED_OPTIONS = ("default_domain_id", "default_domain_name", "tenant_id", "tenant_name")
 _SANDBOX = "try it without an account: envagent run URL --cloud sandbox"
 _SET = "set it in clouds.yaml or OS_* (on Chameleon: Horizon > Identity > Application Credentials gives a file)"
@@ -53,33 +58,79 @@ class Credentials:
         return str(self.region.config["auth"].get("auth_url", ""))
 
 
-def cloud_names() -> tuple[str, ...]:
+class _Config(OpenStackConfig):
+    """openstacksdk's configuration, from variables and folders that are handed in.
+
+    By itself it reads os.environ, and the current folder before the user's own: see `envagent.config`.
+
+    Args:
+        variables: the OS_* variables.
+        folder: one whose clouds.yaml and secure.yaml are the only ones that count; None for the user's own.
+    """
+
+    def __init__(self, variables: Mapping[str, str], folder: Path | None) -> None:
+        self._variables = variables
+        clouds, secrets = _elsewhere(CONFIG_FILES), _elsewhere(SECURE_FILES)
+        if folder is not None:
+            clouds, secrets = ([str(folder / f"{name}.{kind}") for kind in _ENDINGS] for name in ("clouds", "secure"))
+        super().__init__(config_files=clouds, secure_files=secrets, vendor_files=_elsewhere(VENDOR_FILES))
+
+    def _get_envvar(self, key: str, default: str | None = None) -> str | None:
+        return self._variables.get(key, default)
+
+    def _get_os_environ(self, envvar_prefix: str | None = None) -> dict[str, Any] | None:
+        said = {k: v for k, v in self._variables.items() if k.startswith("OS_") and not k.startswith(_NO_OPTIONS)}
+        if not set(said) - _SELECTORS:
+            return None
+        options = {name.removeprefix("OS_").lower(): value for name, value in said.items()}
+        return {**self._defaults_module.get_defaults(), **options}
+
+
+def _elsewhere(files: list[str]) -> list[str]:
+    """Leave out what openstacksdk would look for in the current folder, which it puts first."""
+    return [path for path in files if str(Path(path).parent) in CONFIG_SEARCH_PATH[1:]]
+
+
+def cloud_names(variables: Mapping[str, str], folder: Path | None) -> tuple[str, ...]:
     """List the names in the user's clouds.yaml.
+
+    Args:
+        variables: the OS_* variables that count (OS_CLIENT_CONFIG_FILE names a file).
+        folder: the one whose clouds.yaml counts instead of the user's own.
 
     Raises:
         ConfigurationError: the file cannot be read.
     """
     try:
-        config = OpenStackConfig()  # with OS_*, for OS_CLIENT_CONFIG_FILE
+        config = _Config(variables, folder)
         return tuple(name for name in config.get_cloud_names() if name not in (config.envvar_key, "defaults"))
     except (sdk_errors.SDKException, yaml.YAMLError, OSError) as error:
         raise ConfigurationError(f"clouds.yaml cannot be read: {error}") from None
 
 
-def read_credentials(cloud: str | None, clouds_yaml: Path | None) -> Credentials:
+def read_credentials(
+    cloud: str | None,
+    clouds_yaml: Path | None,
+    *,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Credentials:
     """Find the credentials; nothing is sent.
 
     Args:
         cloud: a clouds.yaml name, or None for what OS_CLOUD or OS_* say.
         clouds_yaml: the only file to read, and then OS_* do not count; None for the places where openstacksdk looks.
+        variables: the OS_* variables that count; None for the process's own.
+        folder: the one whose clouds.yaml counts instead of the user's own.
 
     Raises:
         ConfigurationError: nothing is configured, the name is unknown, a file is unreadable, an option is missing.
     """
-    _check_files(clouds_yaml)
+    variables = os.environ if variables is None else variables
+    _check_files(clouds_yaml, variables, folder)
     try:
-        config = _config(clouds_yaml)
-        name = cloud or (os.environ.get("OS_CLOUD") if clouds_yaml else config.default_cloud)
+        config = _config(clouds_yaml, variables, folder)
+        name = cloud or (variables.get("OS_CLOUD") if clouds_yaml else config.default_cloud)
         if not config.cloud_config["clouds"] or name in (None, "defaults"):
             raise ConfigurationError(_nothing_said(config), hint=f"{_SANDBOX}; or name one with --cloud or OS_CLOUD")
         if name not in config.get_cloud_names():
@@ -109,9 +160,9 @@ def read_credentials(cloud: str | None, clouds_yaml: Path | None) -> Credentials
     return Credentials(region=region, cloud=None if name == config.envvar_key else str(name), kind=kind)
 
 
-def _config(clouds_yaml: Path | None) -> OpenStackConfig:
+def _config(clouds_yaml: Path | None, variables: Mapping[str, str], folder: Path | None) -> OpenStackConfig:
     if clouds_yaml is None:
-        return OpenStackConfig()
+        return _Config(variables, folder)
     secure = clouds_yaml.with_name("secure.yaml")
     return OpenStackConfig(config_files=[str(clouds_yaml)], secure_files=[str(secure)], load_envvars=False)
 
@@ -126,13 +177,15 @@ def _region(config: OpenStackConfig, name: str) -> CloudRegion:
     return region
 
 
-def _check_files(clouds_yaml: Path | None) -> None:
+def _check_files(clouds_yaml: Path | None, variables: Mapping[str, str], folder: Path | None) -> None:
     """Refuse what openstacksdk would skip in silence: a file that is there and cannot be read."""
     if clouds_yaml is not None:
         candidates = [clouds_yaml]
     else:
-        named = os.environ.get("OS_CLIENT_CONFIG_FILE")
-        candidates = [Path(path) for path in ([named] if named else []) + list(CONFIG_FILES)]
+        named = variables.get("OS_CLIENT_CONFIG_FILE")
+        candidates = [Path(path) for path in ([named] if named else []) + _elsewhere(CONFIG_FILES)]
+        if folder is not None:
+            candidates = [folder / f"clouds.{kind}" for kind in _ENDINGS]
         candidates = [path for path in candidates if path.exists()]
     for path in candidates[:1]:
         try:

@@ -20,13 +20,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from envagent.children import environment
 from envagent.errors import CloudError, ConfigurationError
 from envagent.sandbox.files import SECRET_HEADER, Paths
 
 START_SECONDS = 20.0
 IDLE_SECONDS = 15 * 60.0
-KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
-KEPT_PREFIXES = ("LC_", "PYTHON", "COVERAGE")
+KEPT_VARIABLES = (
+    "VIRTUAL_ENV",
+    "PYTHONHOME",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPYCACHEPREFIX",
+    "COVERAGE_PROCESS_START",
+)
 
 
 class SandboxError(CloudError):
@@ -108,9 +114,9 @@ def _prepare(home: Path) -> Paths:
 
 def _environment() -> dict[str, str]:
     """Return what the server needs of our environment; secrets stay here."""
-    kept = {k: v for k, v in os.environ.items() if k in KEPT_VARIABLES or k.startswith(KEPT_PREFIXES)}
     own = str(Path(__file__).resolve().parents[2])
-    return {**kept, "PYTHONPATH": os.pathsep.join([own, *filter(None, [kept.get("PYTHONPATH")])])}
+    path = os.pathsep.join([own, *filter(None, [os.environ.get("PYTHONPATH")])])  # as this very interpreter has it
+    return environment(*KEPT_VARIABLES, PYTHONPATH=path)
 
 
 def _alive(paths: Paths) -> bool:

@@ -42,7 +42,7 @@ def documented(kind: type[EnvagentError]) -> int:
 def test_every_error_has_its_code_and_says_what_to_do(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, kind: type[EnvagentError], as_json: bool
 ) -> None:
-    def fail() -> None:
+    def fail(**options: object) -> None:
         raise kind("it failed\x1b[2J", hint="do this", service_said="no\nway", request_id="req-1")
 
     monkeypatch.setattr(config, "load", fail)
@@ -79,7 +79,7 @@ def test_a_bug_is_one_line_and_a_report(cli: Cli, monkeypatch: pytest.MonkeyPatc
 
 def test_a_traceback_is_for_those_who_ask(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVAGENT_DEBUG", "1")
-    monkeypatch.setattr(config, "load", lambda: 1 / 0)
+    monkeypatch.setattr(config, "load", lambda **options: 1 / 0)
     ended = cli("status")
     assert ended.code == 1
     assert "ZeroDivisionError" in ended.err
