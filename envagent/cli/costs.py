@@ -94,6 +94,13 @@ def cost_part(rows: Rows, plan: PlanPart | None, now: datetime) -> CostPart | No
     )
 
 
+def over_since(cost: CostPart) -> str | None:
+    """Give when the lease ended or was removed; None while it may be there."""
+    if cost.phase == "ended":
+        return cost.lease_end
+    return cost.lease_removed_at if cost.phase == "removed" else None
+
+
 def _asked_start(asked: IntentRecord | None) -> str | None:
     start: str | None = None if asked is None else json.loads(asked.request).get("start")
     return start

@@ -55,7 +55,7 @@ class ImagePart(Document):
 
 
 class LeasePart(Document):
-    """The lease; status is Blazar's word, DELETED once it is removed, null after its end, when nobody has looked."""
+    """The lease; status is Blazar's word, DELETED once it is removed, null after its end."""
 
     id: str
     name: str
@@ -137,7 +137,7 @@ class ResourcePart(Document):
     end_date: str | None = None
     """When a lease ends by itself."""
     ended_at: str | None = None
-    """When the lease ended by itself, and with it its server; null while it has not."""
+    """When the lease, and with it its server, ended without having been removed by the run; null while it has not."""
 
 
 class CandidatePart(Document):

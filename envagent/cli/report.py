@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from envagent.cli import times
-from envagent.cli.costs import cost_part, end_date
+from envagent.cli.costs import cost_part, end_date, over_since
 from envagent.cli.documents import (
     CandidatePart,
     CostPart,
@@ -127,7 +127,7 @@ def run_document(rows: Rows) -> RunDocument:
     key = rows.output("ensure_keypair.register") or rows.output("ensure_keypair.choose") or {}
     plan = plan_part(rows)
     cost = cost_part(rows, plan, times.now())
-    ended_at = cost.lease_end if cost is not None and cost.phase == "ended" else None
+    ended_at = None if cost is None else over_since(cost)
     server_up = server_there and ended_at is None
     return RunDocument(
         run_id=run.run_id,
@@ -247,6 +247,8 @@ def error_of(error: EnvagentError, run_id: str = "RUN_ID", *, removing: bool = F
 
 def line_cost(journal: Journal, run: RunRecord) -> CostPart | None:
     """Compute the cost of a run in the list, read from the journal only where the run may have a lease."""
+    if run.state == RunState.TORN_DOWN:
+        return None
     if not any(one.kind == "lease" and _is_there(one) for one in journal.resources(run.run_id)):
         return None
     rows = Rows.load(journal, run, working=False)
@@ -263,7 +265,7 @@ def resource_parts(rows: Rows, ended_at: str | None) -> list[ResourcePart]:
     """List what the run made or uses, and the requests whose outcome nobody knows.
 
     Args:
-        ended_at: when the run's lease ended by itself, and its server with it.
+        ended_at: when the run's lease ended or was removed, and its server with it.
     """
     known = [
         resource_part(one).model_copy(

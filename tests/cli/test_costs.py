@@ -173,6 +173,22 @@ def test_a_lease_that_was_prolonged_is_told_by_its_new_end(at: At, tmp_path: Pat
     assert (document.cost.phase, document.cost.su_estimate, document.cost.su_so_far) == ("running", 18.0, 13.0)
 
 
+def test_no_login_is_given_to_the_server_of_a_lease_that_somebody_deleted(at: At, tmp_path: Path) -> None:
+    shutil.copy(STORED, tmp_path / "journal.db")
+    journal = Journal.open(tmp_path / "journal.db")
+    rows = Rows.load(journal, journal.run(RUN), working=False)
+    journal.close()
+    held = rows.held("lease")
+    assert held is not None
+    held.state, held.removed_at = "absent", to_text(BEGIN + timedelta(hours=1))
+    at(BEGIN + timedelta(hours=2))
+    document = run_document(rows)
+    assert document.ssh is None
+    assert document.cost is not None
+    assert (document.cost.phase, document.cost.su_so_far, document.cost.charged_now) == ("removed", 1.0, False)
+    assert {one.kind for one in document.resources if one.ended_at is not None} == {"server"}
+
+
 def lease(name: str, created: datetime, end: datetime, *, removed: datetime | None = None) -> ResourceRecord:
     return ResourceRecord(
         run_id=RUN,
