@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 from keystoneauth1 import exceptions as keystone_errors
@@ -20,8 +21,8 @@ from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import CONFIG_FILES, CONFIG_SEARCH_PATH, SECURE_FILES, VENDOR_FILES
 
-from envagent.cloud.answer import Answer, unwrap
-from envagent.errors import AuthenticationError, CloudError, CloudUnreachable, ConfigurationError, EnvagentError
+from envagent.cloud.answer import Answer
+from envagent.errors import AuthenticationError, CloudUnreachable, ConfigurationError, EnvagentError
 
 Kind = Literal["password", "oidc", "application_credential", "token", "other"]
 
@@ -33,7 +34,7 @@ _KINDS: dict[str, Kind] = {
     "token": "token",
     "v3token": "token",
 }
-# The plugins without a version ask Keystone for its versions first; an address that ends in /v3 has answered that.
+# The plugins without a version ask Keystone for its versions first; v3 is the only one that is left.
 _VERSIONED = {"password": "v3password", "token": "v3token"}
 _ENDINGS = ("yaml", "yml", "json")
 # As openstacksdk has it: OS_* that only choose are no credentials, and some belong to OpenStack's own test runs.
@@ -41,6 +42,14 @@ _SELECTORS = {"OS_CLOUD", "OS_CLOUD_NAME", "OS_REGION_NAME", "OS_CLIENT_CONFIG_F
 _NO_OPTIONS = ("OS_TEST", "OS_STD", "OS_LOG")
 _UNVERSIONED_OPTIONS = ("default_domain_id", "default_domain_name", "tenant_id", "tenant_name")
 _SANDBOX = "try it without an account: envagent run URL --cloud sandbox"
+_TEXTS = ("auth_type", "region_name", "interface", "profile", "cacert", "cert", "key")
+_AUTH_TEXTS = (
+    *("auth_url", "username", "user_id", "password", "token", "project_id", "project_name"),
+    *("user_domain_id", "user_domain_name", "project_domain_id", "project_domain_name"),
+    *("application_credential_id", "application_credential_name", "application_credential_secret"),
+)
+_NEEDED = ("auth_type", "auth.auth_url")
+_ADDRESS = "write the address of Keystone, at Chameleon https://<site>.chameleoncloud.org:5000/v3"
 _SET = "set it in clouds.yaml or OS_* (on Chameleon: Horizon > Identity > Application Credentials gives a file)"
 
 
@@ -140,6 +149,7 @@ def read_credentials(
                 + (f"known are: {', '.join(known)}" if known else "there is no clouds.yaml"),
                 hint=f"check --cloud and OS_CLOUD; {_SANDBOX}",
             )
+        _check_entry(config.cloud_config["clouds"].get(name, {}), str(name), config)
         region = _region(config, str(name))
     except keystone_errors.NoMatchingPlugin as error:
         raise ConfigurationError(
@@ -151,12 +161,13 @@ def read_credentials(
         raise ConfigurationError(f"the credentials lack: {names}", hint=f"{_SET}; or {_SANDBOX}") from None
     except keystone_errors.OptionError as error:
         raise ConfigurationError(f"the credentials say too little: {error}", hint=f"{_SET}; or {_SANDBOX}") from None
-    except TypeError as error:
-        raise _wrong_options(str(error)) from None
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        raise _wrong_options(str(error), str(name)) from None
     except sdk_errors.ConfigException as error:
         raise ConfigurationError(f"the cloud's configuration is not usable: {error}", hint=_SANDBOX) from None
     kind = _KINDS.get(str(region.config.get("auth_type")), "other")
     _check_kind(region, kind)
+    _check_certificates(region)
     return Credentials(region=region, cloud=None if name == config.envvar_key else str(name), kind=kind)
 
 
@@ -170,34 +181,118 @@ def _config(clouds_yaml: Path | None, variables: Mapping[str, str], folder: Path
 def _region(config: OpenStackConfig, name: str) -> CloudRegion:
     region = config.get_one(name)
     auth = region.config["auth"]
+    if not auth.get("auth_url"):
+        return region
+    chosen: dict[str, Any] = {"auth": {"auth_url": _keystone_address(auth["auth_url"])}}
     versioned = _VERSIONED.get(str(region.config.get("auth_type")))
-    url = str(auth.get("auth_url", "")).rstrip("/")
-    if versioned and url.endswith("/v3") and not any(auth.get(option) for option in _UNVERSIONED_OPTIONS):
-        return config.get_one(name, auth_type=versioned)
-    return region
+    if versioned and not any(auth.get(option) for option in _UNVERSIONED_OPTIONS):
+        chosen["auth_type"] = versioned
+    return config.get_one(name, **chosen)
+
+
+def _keystone_address(given: str) -> str:
+    """Return the address of Keystone's v3 API for what people set as auth_url.
+
+    Blanks around it, the path of the tokens and a second /v3 are dropped, and a missing /v3 is added.
+
+    Raises:
+        ConfigurationError: it is no address, or not one of v3.
+    """
+    url = given.strip()
+    if not re.match(r"https?://", url, re.I):
+        raise ConfigurationError(
+            f"auth_url does not begin with https:// or http://: {_without_user(url)}",
+            hint=_ADDRESS,
+        )
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and parts.port != 0 and re.search(r"[\s\\<>\"'{}|^`]", url) is None
+    except ValueError:
+        valid = False
+    if not valid or not url.isprintable():
+        raise ConfigurationError(f"auth_url is not a valid address: {_without_user(url)}", hint=_ADDRESS)
+    if "@" in parts.netloc:
+        raise ConfigurationError("auth_url holds a user name or a password", hint="set username and password instead")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"auth_url holds more than an address: {_without_user(url)}", hint=_ADDRESS)
+    path = re.sub(r"(/auth)?(/tokens)?/*$", "", re.sub(r"/{2,}", "/", parts.path))
+    if re.search(r"/v2(\.0)?$", path):
+        now = urlunsplit((parts.scheme, parts.netloc, re.sub(r"/v2(\.0)?$", "/v3", path), "", ""))
+        raise ConfigurationError(
+            "auth_url names version 2.0 of Keystone's API, which is gone",
+            hint=f"set auth_url (OS_AUTH_URL) to {now}, with user_domain_name and project_domain_name",
+        )
+    path = re.sub(r"(/v3)*$", "/v3", path, count=1)
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def _without_user(url: str) -> str:
+    shown = re.sub(r"[?#].*", "", url).rpartition("@")[2]
+    return repr(shown[:200])
 
 
 def _check_files(clouds_yaml: Path | None, variables: Mapping[str, str], folder: Path | None) -> None:
     """Refuse what openstacksdk would skip in silence: a file that is there and cannot be read."""
-    if clouds_yaml is not None:
-        candidates = [clouds_yaml]
-    else:
-        named = variables.get("OS_CLIENT_CONFIG_FILE")
-        candidates = [Path(path) for path in ([named] if named else []) + _elsewhere(CONFIG_FILES)]
-        if folder is not None:
-            candidates = [folder / f"clouds.{kind}" for kind in _ENDINGS]
-        candidates = [path for path in candidates if path.exists()]
-    for path in candidates[:1]:
-        try:
-            document = yaml.safe_load(path.read_text("utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=_SANDBOX) from None
-        except (yaml.YAMLError, UnicodeDecodeError):
-            raise ConfigurationError(f"{path} is not valid YAML", hint=f"correct the file; {_SANDBOX}") from None
-        clouds = document.get("clouds") if isinstance(document, dict) else None
-        if not isinstance(clouds, dict) or not all(isinstance(entry, dict) for entry in clouds.values()):
+    for kind, variable, usual in (
+        ("clouds", "OS_CLIENT_CONFIG_FILE", CONFIG_FILES),
+        ("secure", "OS_CLIENT_SECURE_FILE", SECURE_FILES),
+    ):
+        if clouds_yaml is not None:
+            candidates = [clouds_yaml if kind == "clouds" else clouds_yaml.with_name("secure.yaml")]
+        elif folder is not None:
+            candidates = [folder / f"{kind}.{ending}" for ending in _ENDINGS]
+        else:
+            named = variables.get(variable)
+            candidates = [Path(path) for path in ([named] if named else []) + _elsewhere(usual)]
+        for path in [one for one in candidates if one == clouds_yaml or one.exists()][:1]:
+            _check_clouds(path, complete=kind == "clouds")
+
+
+def _check_clouds(path: Path, *, complete: bool) -> None:
+    correct = f"correct the file; {_SANDBOX}"
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=_SANDBOX) from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise ConfigurationError(f"{path} is not valid YAML", hint=correct) from None
+    clouds = document.get("clouds", None if complete else {}) if isinstance(document, dict) else None
+    if not isinstance(clouds, dict):
+        raise ConfigurationError(f"{path} has no map of clouds under 'clouds:'", hint=correct)
+    for name, entry in clouds.items():
+        if not isinstance(name, str):
             raise ConfigurationError(
-                f"{path} has no map of clouds under 'clouds:'", hint=f"correct the file; {_SANDBOX}"
+                f"{path}: the name of a cloud must be text: {name!r}", hint=f"quote it; {_SANDBOX}"
+            )
+        if not isinstance(entry, dict):
+            raise ConfigurationError(f"{path}: cloud {name!r} must be a map", hint=correct)
+
+
+def _check_entry(entry: dict[str, Any], name: str, config: OpenStackConfig) -> None:
+    """Refuse shapes that openstacksdk and keystoneauth stumble over; no value is repeated, it may be a secret."""
+    where = f"cloud {name!r}" + (f" in {config.config_filename}" if config.config_filename else "")
+    auth = entry.get("auth", {})
+    if not isinstance(auth, dict):
+        raise ConfigurationError(f"`auth` must be a map: {where}", hint=f"put auth_url and the rest below it; {_SET}")
+    for key in ("regions", "networks"):
+        if not isinstance(entry.get(key, []), list):
+            raise ConfigurationError(f"`{key}` must be a list: {where}", hint=f"correct the file; {_SANDBOX}")
+    values = [(key, entry.get(key, "")) for key in _TEXTS] + [(f"auth.{key}", auth.get(key, "")) for key in _AUTH_TEXTS]
+    for key, value in values:
+        if isinstance(value, str) or (value is None and key not in _NEEDED):
+            continue
+        rule = "put it in quotes" if isinstance(value, int | float) else "give it one value, in quotes"
+        raise ConfigurationError(f"`{key}` must be text: {where}", hint=f"{rule}; {_SANDBOX}")
+
+
+def _check_certificates(region: CloudRegion) -> None:
+    verify, certificate = region.get_requests_verify_args()
+    files = [verify, *(certificate if isinstance(certificate, tuple) else (certificate,))]
+    for file in files:
+        if isinstance(file, str) and not Path(file).exists():
+            raise ConfigurationError(
+                f"there is no certificate or key file {file}",
+                hint="correct cacert, cert and key (OS_CACERT, OS_CERT, OS_KEY)",
             )
 
 
@@ -220,8 +315,13 @@ def _check_kind(region: CloudRegion, kind: Kind) -> None:
         raise ConfigurationError("the credentials lack: username", hint=f"{_SET}; or {_SANDBOX}")
 
 
-def _wrong_options(error: str) -> ConfigurationError:
+def _wrong_options(error: str, name: str) -> ConfigurationError:
     """What keystoneauth's plugins say by TypeError: an option is missing, or belongs to another kind of login."""
+    if "argument" not in error:
+        return ConfigurationError(
+            f"the settings of cloud {name!r} cannot be read: a value has the wrong shape",
+            hint=f"compare its entry in clouds.yaml with one that the site's dashboard makes; {_SANDBOX}",
+        )
     named = re.search(r"'(\w+)'", error)
     option = named.group(1) if named else "an option"
     if "missing" in error:
@@ -237,21 +337,23 @@ def login_failed(error: keystone_errors.ClientException, credentials: Credential
     where = credentials.cloud or "OS_*"
     if isinstance(error, keystone_errors.EndpointNotFound | keystone_errors.EmptyCatalog):
         return _no_endpoint(error, credentials, where)
+    if isinstance(error, keystone_errors.DiscoveryFailure) and isinstance(error.__context__, keystone_errors.HttpError):
+        error = error.__context__
     if not isinstance(error, keystone_errors.HttpError):
         return _without_status(error, credentials, where)
-    response = error.response
-    words = unwrap(response.text)[1] if response is not None else ""
+    answer = Answer.read("identity", "POST", error.response) if error.response is not None else None
+    words = answer.words if answer else ""
     status = error.http_status
     said, request_id = words or None, error.request_id
     if status >= 500 or status in (408, 413, 425, 429):
-        retry_after = Answer.read("identity", "GET", response).retry_after if response is not None else None
         return CloudUnreachable(
             f"cannot log in to {where}: the login service fails at the moment (HTTP {status})",
             service_said=said,
             request_id=request_id,
-            retry_after=retry_after,
+            retry_after=answer.retry_after if answer else None,
         )
-    meaning, hint = _refusal(status, words, credentials)
+    is_keystone = answer is None or answer.enveloped
+    meaning, hint = _refusal(status if is_keystone or status == 401 else 404, words, credentials)
     return AuthenticationError(
         f"cannot log in to {where}: {meaning}", hint=hint, service_said=said, request_id=request_id
     )
@@ -307,7 +409,7 @@ def _refusal(status: int, words: str, credentials: Credentials) -> tuple[str, st
     if status == 404:
         return (
             f"there is no Keystone v3 at {credentials.auth_url}",
-            "check auth_url; at Chameleon it is https://<site>.chameleoncloud.org:5000/v3",
+            f"check auth_url: {_ADDRESS}",
         )
     if status == 403:
         return ("the user may not log in here", "ask the project's PI, or the help desk")
@@ -316,14 +418,17 @@ def _refusal(status: int, words: str, credentials: Credentials) -> tuple[str, st
 
 def _without_status(error: keystone_errors.ClientException, credentials: Credentials, where: str) -> EnvagentError:
     if isinstance(error, keystone_errors.DiscoveryFailure):
-        return ConfigurationError(
-            f"cannot log in to {where}: there is no Keystone at {credentials.auth_url}",
-            hint="check auth_url; at Chameleon it is https://<site>.chameleoncloud.org:5000/v3",
+        return CloudUnreachable(
+            f"cannot log in to {where}: no Keystone answers at {credentials.auth_url}",
+            hint=f"check auth_url: {_ADDRESS}",
         )
     if isinstance(error, keystone_errors.AuthorizationFailure | keystone_errors.MissingAuthPlugin):
         meaning, hint = _WRONG[credentials.kind]
         return AuthenticationError(f"cannot log in to {where}: {meaning}", hint=hint)
-    return CloudError(f"cannot log in to {where}: the answer is unreadable ({type(error).__name__})")
+    return CloudUnreachable(
+        f"cannot log in to {where}: the answer is unreadable ({type(error).__name__})",
+        hint="check auth_url; something between here and the cloud may answer in its place",
+    )
 
 
 def _no_endpoint(error: keystone_errors.ClientException, credentials: Credentials, where: str) -> ConfigurationError:

@@ -13,7 +13,7 @@ import yaml
 
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud, HostReservation
-from envagent.errors import AuthenticationError, CloudError, CloudUnreachable, ConfigurationError, EnvagentError
+from envagent.errors import AuthenticationError, CloudUnreachable, ConfigurationError, EnvagentError
 
 from .stub import PROJECT, USER, Reply, StubCloud
 
@@ -291,7 +291,7 @@ def test_keystone_that_fails_is_unreachable_not_wrong(stub: StubCloud, connected
 
 def test_keystone_that_answers_nonsense(stub: StubCloud, connected: Connect) -> None:
     stub.on("POST", "/v3/auth/tokens", Reply(200, b"<html>hello</html>"))
-    assert "unreadable" in failed(connected().identity, CloudError).message
+    assert "unreadable" in failed(connected().identity, CloudUnreachable).message
 
 
 def test_a_login_without_project(stub: StubCloud, connected: Connect) -> None:
