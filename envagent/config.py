@@ -163,7 +163,8 @@ class Settings(BaseSettings):
     cloud: str | None = None
     """The clouds.yaml name to use; also OS_CLOUD."""
     timeout_seconds: AnswerSeconds = 30
-    """How long a service may be silent before a read or a login is given up."""
+    """How long a service may be silent before a read or a login is given up; an exchange may take three times as long
+    in all, a call with its login and all pages of its list six times, and none more than ten minutes."""
     write_timeout_seconds: AnswerSeconds = 120
     """The same for a write; Blazar deletes an active lease while the client waits."""
     settle_seconds: Seconds = 60

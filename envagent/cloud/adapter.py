@@ -20,7 +20,7 @@ from blazarclient.v1.client import Client as BlazarClient
 from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity.base import BaseIdentityPlugin
 
-from envagent.cloud import classify, convert, ssh_group, trusts
+from envagent.cloud import classify, convert, rest, ssh_group, trusts
 from envagent.cloud.login import Credentials, login_failed, read_credentials
 from envagent.cloud.port import (
     Cloud,
@@ -40,7 +40,7 @@ from envagent.cloud.port import (
     ServerRequest,
 )
 from envagent.cloud.rest import Rest
-from envagent.cloud.session import NoAnswer, Refused, SingleShotSession, quiet_loggers
+from envagent.cloud.session import UNREADABLE, NoAnswer, Redirected, Refused, SingleShotSession, quiet_loggers
 from envagent.errors import AuthenticationError, Forbidden, NotFound
 
 Profile = Literal["baremetal", "kvm"]
@@ -69,7 +69,7 @@ def connect(
         clouds_yaml: the only file to read (OS_* then do not count); None for where openstacksdk looks.
         variables: the OS_* variables that count; None for the process's own.
         folder: the one whose clouds.yaml counts instead of the user's own.
-        timeout: seconds without a byte after which a connection or a read is given up.
+        timeout: seconds without a byte after which a connection or a read is given up; three times as long in all.
         write_timeout: the same for a write; Blazar deletes an active lease while the client waits.
 
     Raises:
@@ -196,9 +196,8 @@ class OpenStackCloud:
 
     def create_server(self, request: ServerRequest) -> Server:
         """Boot one server; Nova's answer holds hardly more than the id, so the rest repeats the request."""
-        by_flavor = self._kvm()
         with self._call(f"launch server {request.name}", write=True):
-            body = convert.server_body(request, flavor_is_reservation=by_flavor)
+            body = convert.server_body(request, flavor_is_reservation=self._kvm())
             made = self._nova.post("/servers", body)["server"]
             return Server(
                 id=made["id"],
@@ -277,19 +276,19 @@ class OpenStackCloud:
     def hosts(self) -> list[Host]:
         """List the site's hosts; slow at large sites."""
         with self._call("list the hosts"):
-            return [convert.host(body) for body in self._blazar.host.list()]
+            return [convert.host(body) for body in rest.listed(self._blazar.host.list())]
 
     def occupations(self) -> list[Occupation]:
         """List who occupies which host, from now on."""
         with self._call("list the hosts' reservations"):
-            entries = self._blazar.allocation.list("os-hosts")
+            entries = rest.listed(self._blazar.allocation.list("os-hosts"))
             return [occupation for entry in entries for occupation in convert.occupations(entry)]
 
     def leases(self) -> list[Lease]:
         """List the project's leases; an administrator's list is cut to the project."""
         with self._call("list the leases"):
             project = self._session.get_project_id()
-            found = [convert.lease(body) for body in self._blazar.lease.list()]
+            found = [convert.lease(body) for body in rest.listed(self._blazar.lease.list())]
             return [lease for lease in found if lease.project_id in (None, project)]
 
     def lease(self, lease_id: str) -> Lease:
@@ -348,11 +347,19 @@ class OpenStackCloud:
 
     @contextmanager
     def _call(self, doing: str, *, write: bool = False) -> Iterator[None]:
-        """Turn every failure inside into an error of ours; `doing` is an infinitive with the object's name."""
+        """Limit a call in time and turn every failure inside into an error of ours.
+
+        `doing` is an infinitive with the object's name.
+        """
         try:
-            yield
+            with self._session.call(write=write):
+                yield
         except Refused as refusal:
             raise classify.refused(refusal.answer, doing) from None
+        except Redirected as moved:
+            raise classify.redirected(
+                doing, service=moved.service, status=moved.status, asked=moved.asked, target=moved.target, write=write
+            ) from None
         except NoAnswer as silence:
             in_write = write and silence.service is not None
             raise classify.unanswered(
@@ -360,7 +367,7 @@ class OpenStackCloud:
             ) from None
         except keystone_errors.ClientException as error:
             raise login_failed(error, self._credentials) from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except UNREADABLE as error:
             raise classify.unusable(doing, write=write, problem=type(error).__name__) from error
 
     @contextmanager

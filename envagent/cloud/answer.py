@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 _WORDS_LIMIT = 2000
 _BREAK = re.compile(r"<br\s*/?>", re.I)
 _PAGE = re.compile(r"<(!doctype|html|head|body|title)\b", re.I)
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.S | re.I)
-_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_ADDRESS_LIMIT = 200
 
 
 class HttpResponse(Protocol):
@@ -96,6 +97,17 @@ def unwrap(body: str) -> tuple[str | None, str]:
     return None, _plain(body)
 
 
+def address(url: str, base: str = "") -> str:
+    """A URL, perhaps relative, for a message: without user, parameters, query and fragment, which may be secrets."""
+    try:
+        parts = urlsplit(urljoin(base, url))
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "an address that is not valid"
+    shown = urlunsplit((parts.scheme, host, parts.path.partition(";")[0], "", ""))
+    return re.sub(r"\s", "", _UNSEEN.sub("", shown))[:_ADDRESS_LIMIT]
+
+
 def seconds_to_wait(retry_after: str | None) -> float | None:
     """The Retry-After header in seconds; it is a number or an HTTP date."""
     if not retry_after:
@@ -104,7 +116,7 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
         return float(retry_after)
     try:
         then = email.utils.parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
@@ -112,7 +124,7 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
 def _object(body: str) -> dict[str, Any] | None:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

@@ -16,6 +16,7 @@ from envagent.errors import (
     BadRequest,
     CloudError,
     CloudUnreachable,
+    ConfigurationError,
     Conflict,
     EnvagentError,
     Forbidden,
@@ -24,6 +25,7 @@ from envagent.errors import (
 )
 
 _READS = frozenset({"GET", "HEAD"})
+_SEE_OTHER = 303  # the one redirect that says that the request was done
 _LOOK = "envagent resume RUN_ID looks first"
 _LATER = "wait, then: envagent resume RUN_ID"
 
@@ -83,6 +85,23 @@ def _is_no_absence(answer: Answer) -> bool:
     return answer.status == 404 and not answer.enveloped and answer.method in (*_READS, "DELETE")
 
 
+def redirected(doing: str, *, service: str | None, status: int, asked: str, target: str, write: bool) -> EnvagentError:
+    """The error for an answer that names another address: what carries a password or a token goes to none."""
+    what = f"{asked} redirects to {target}"
+    if service is None:
+        return ConfigurationError(
+            f"cannot {doing}: {what}, and credentials do not follow a redirect",
+            hint="if that address is the cloud's own, use it as auth_url; a network's sign-in page redirects, too",
+        )
+    if write and status == _SEE_OTHER:
+        return OutcomeUnknown(f"cannot tell whether it happened: {doing}: {what}", hint=_LOOK)
+    return BadRequest(
+        f"cannot {doing}: {what}, and a token does not follow a redirect",
+        hint="if this network has a sign-in page, sign in, then: envagent resume RUN_ID; otherwise the site's catalog "
+        "is wrong: ask its help desk",
+    )
+
+
 def unanswered(doing: str, *, host: str, reason: str, sent: bool, write: bool) -> CloudError:
     """The error for silence: `sent` and `write` together leave open what happened."""
     if sent and write:
@@ -93,11 +112,14 @@ def unanswered(doing: str, *, host: str, reason: str, sent: bool, write: bool) -
 
 
 def unusable(doing: str, *, write: bool, problem: str) -> CloudError:
-    """The error for a success whose body is not what the service's API promises."""
+    """The error for a success whose body is not what the service's API promises: cut off, or a middlebox's own."""
     if write:
         message = f"cannot tell whether it happened: {doing}: the answer is unreadable ({problem})"
         return OutcomeUnknown(message, hint=_LOOK)
-    return CloudError(f"cannot {doing}: the answer is unreadable ({problem})", hint=HELP_DESK)
+    return CloudUnreachable(
+        f"cannot {doing}: the answer is unreadable ({problem})",
+        hint="something between here and the cloud may answer in its place; wait, then: envagent resume RUN_ID",
+    )
 
 
 def _error(error: type[EnvagentError], answer: Answer, doing: str, meaning: str, hint: str | None) -> EnvagentError:

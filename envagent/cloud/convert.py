@@ -1,7 +1,7 @@
 """Bodies of the services to models of the port, and back: plain data, no requests.
 
 It owns the services' spellings (date formats, string-typed values, lists that come as JSON text). A body that lacks
-what the port promises raises KeyError, TypeError or ValueError, which the adapter reports.
+what the port promises raises LookupError, TypeError or ValueError, which the adapter reports.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def host(body: Body) -> Host:
     """A Blazar host: fields and extra capabilities in one flat object, numbers and booleans often as strings."""
     properties = {key: text(value) for key, value in body.items() if key not in _HOST_FIELDS and value is not None}
     return Host(
-        id=text(body["id"]),
+        id=_identifier(body["id"]),
         node_type=properties.get("node_type"),
         uid=properties.get("uid"),
         name=properties.get("node_name") or body.get("hypervisor_hostname"),
@@ -223,16 +223,21 @@ def host(body: Body) -> Host:
     )
 
 
+def _identifier(value: Any) -> str:
+    if not isinstance(value, str | int):
+        raise TypeError("no id")
+    return str(value)
+
+
 def _truth(value: Any) -> bool:
     return value.strip().lower() in ("true", "1", "yes") if isinstance(value, str) else bool(value)
 
 
 def occupations(body: Body) -> list[Occupation]:
     """The reservations of one host, out of an entry of the allocation list."""
+    host_id = _identifier(body["resource_id"])
     return [
-        Occupation(
-            host_id=text(body["resource_id"]), start=_moment(entry, "start_date"), end=_moment(entry, "end_date")
-        )
+        Occupation(host_id=host_id, start=_moment(entry, "start_date"), end=_moment(entry, "end_date"))
         for entry in listed(body.get("reservations"))
     ]
 
@@ -267,8 +272,10 @@ def reservation(body: Body) -> Reservation:
 
 def listed(value: Any) -> list[Any]:
     """A list that some versions of Blazar deliver as JSON text."""
-    found = json.loads(value) if isinstance(value, str) and value else value
-    return list(found or ())
+    found = json.loads(value) if isinstance(value, str) and value else value or []
+    if not isinstance(found, list):
+        raise TypeError("no JSON list")
+    return found
 
 
 def _moment(body: Body, key: str) -> datetime:

@@ -65,7 +65,7 @@ class Rest:
         seen: set[str] = set()
         for _ in range(_PAGES_LIMIT):
             page = self.get(path, microversion=microversion, **query)
-            found.extend(page[key])
+            found.extend(listed(page[key]))
             link = _next_link(page, key)
             if link is None:
                 return found
@@ -84,6 +84,13 @@ class Rest:
             endpoint = self._adapter.get_endpoint() or ""
             self._prefix = "" if _VERSIONED.search(urlsplit(endpoint).path) else f"/{self._version}"
         return self._prefix + path
+
+
+def listed(value: Any) -> list[Any]:
+    """A list out of a body; anything else is no answer, where an empty one would say that there is nothing."""
+    if not isinstance(value, list):
+        raise TypeError("no JSON list")
+    return value
 
 
 def _object(response: requests.Response) -> dict[str, Any]:

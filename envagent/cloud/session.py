@@ -1,9 +1,9 @@
-"""The wire: one keystoneauth session through which every request of every client goes.
+"""The one keystoneauth session through which every request of every client goes.
 
-It owns the rules of sending (a time limit on each request, writes sent exactly once, no redirect of a write) and
-turns each refusal and each silence into plain facts: `Refused` and `NoAnswer`. It does not say what they mean
-(`envagent.cloud.classify` does) and never retries, except that after a 401 it fetches a new token and sends the
-refused request again, once: what was refused was not written.
+It owns the rules of sending (a deadline for each exchange and each call, writes sent exactly once, no redirect
+followed) and turns each refusal and each silence into plain facts: `Refused`, `Redirected` and `NoAnswer`. It does not
+say what they mean (`envagent.cloud.classify` does) and never retries, except that after a 401 it fetches a new token
+and sends the refused request again, once: what was refused was not written.
 
 The facts are taken here, below the clients, because python-blazarclient drops the request id, always says code 500
 and crashes on a body that is no JSON object.
@@ -11,8 +11,12 @@ and crashes on a body that is no JSON object.
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import threading
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,10 +26,26 @@ from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 
-from envagent.cloud.answer import Answer
+from envagent.cloud.answer import Answer, address
+from envagent.cloud.transport import LimitedSession
+from envagent.wire import EXCHANGE_FACTOR, Exchange, current, limited
 
 _LOGGERS = ("keystoneauth", "keystoneauth1", "openstack", "blazarclient", "urllib3", "requests", "stevedore", "oslo")
 _READS = frozenset({"GET", "HEAD"})
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+)
+
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What reading a body raises that is not what the service's API promises."""
+
+CALL_FACTOR = 6
+"""How many times the time limit on silence a call with its login and its pages may take in all."""
+
+LONGEST_CALL = 600.0
+"""Seconds that no call exceeds, whatever the settings: the engine relies on it (`engine.intents.LONGEST_CALL`)."""
 
 
 class Refused(Exception):
@@ -51,6 +71,20 @@ class NoAnswer(Exception):
         self.reason = reason
 
 
+class Redirected(Exception):
+    """The answer sends the request elsewhere, and it was not followed there: it carries a password or a token.
+
+    `service` is None as with `NoAnswer`; `asked` and `target` are addresses without user, query and fragment.
+    """
+
+    def __init__(self, service: str | None, status: int, asked: str, target: str) -> None:
+        super().__init__(f"{asked} redirects to {target}")
+        self.service = service
+        self.status = status
+        self.asked = asked
+        self.target = target
+
+
 class SingleShotSession(Session):
     """A keystoneauth session in which nothing is sent twice and nothing waits for ever.
 
@@ -61,34 +95,71 @@ class SingleShotSession(Session):
     """
 
     def __init__(self, *, read_timeout: float, write_timeout: float, **options: Any) -> None:
-        super().__init__(app_name="envagent", **options)
+        super().__init__(session=LimitedSession(), app_name="envagent", **options)
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
-        self._renewing = threading.Lock()
+        self._renewing = _Turn()
+        if isinstance(self.auth, BaseIdentityPlugin):
+            # keystoneauth's own lock waits for ever for a login by another thread, and even for one by itself.
+            self.auth._lock = _Turn()  # type: ignore[assignment]  # used in `with` statements only
+
+    def call(self, *, write: bool) -> AbstractContextManager[Exchange]:
+        """Limit a call of the port: its exchange, a login before it, a new token, all pages of a list."""
+        silence = self._write_timeout if write else self._read_timeout
+        return limited(min(CALL_FACTOR * silence, LONGEST_CALL))
 
     def request(self, url: str, method: str, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send one request; `Refused` or `NoAnswer` for a service's, keystoneauth's own errors for a login's."""
+        """Send one request.
+
+        Raises:
+            Refused: a service answered with a status that is no success; for a login keystoneauth's own errors.
+            Redirected: the answer names another address.
+            NoAnswer: there is no whole answer.
+        """
         service = (kwargs.get("endpoint_filter") or {}).get("service_type")
         write = service is not None and method not in _READS
+        silence = self._write_timeout if write else self._read_timeout
         kwargs["connect_retries"] = 0
         kwargs["status_code_retries"] = 0
-        kwargs["timeout"] = (self._read_timeout, self._write_timeout if write else self._read_timeout)
+        # A login plugin that asks for redirects looks at them itself.
+        own_redirects = service is None and kwargs.get("redirect") is False
+        kwargs["redirect"] = False
+        kwargs["timeout"] = (self._read_timeout, silence)
         if service is not None:
             kwargs["raise_exc"] = False
             kwargs["allow_reauth"] = False
-        if write:
-            kwargs["redirect"] = False
-        try:
-            response = super().request(url, method, *args, **kwargs)
-            if service is not None and response.status_code == 401 and self._renew(_token_of(response)):
-                response = super().request(url, method, *args, **kwargs)
-        except keystone_errors.ConnectionError as error:
-            cause = error.__context__
-            request = getattr(cause, "request", None)
-            host = urlsplit(request.url if request is not None else url).hostname or "the cloud"
-            raise NoAnswer(service, host, sent=not _never_left(cause), reason=_reason(error, cause)) from None
+            self.get_token()  # before the time of the exchange counts
+        response = self._send_once(service, url, method, silence, *args, **kwargs)
+        if service is not None and response.status_code == 401 and self._renew(_token_of(response)):
+            response = self._send_once(service, url, method, silence, *args, **kwargs)
+        if response.is_redirect and not own_redirects:
+            target = address(response.headers["location"], response.url)
+            raise Redirected(service, response.status_code, address(response.url), target)
         if service is not None and response.status_code >= 300:
             raise Refused(Answer.read(service, method, response))
+        if service is not None and _holds_half_a_character(response):
+            reason = "the answer is unreadable (half a character)"
+            raise NoAnswer(service, _host(response.url), sent=True, reason=reason)
+        return response
+
+    def _send_once(
+        self, service: str | None, url: str, method: str, silence: float, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        with limited(min(EXCHANGE_FACTOR * silence, LONGEST_CALL)) as exchange:
+            try:
+                response = super().request(url, method, *args, **kwargs)
+            except keystone_errors.ConnectionError as error:
+                cause = error.__context__
+                request = getattr(cause, "request", None)
+                sent = not _never_left(cause)
+                reason = exchange.overrun or _reason(error, cause)
+                host = _host(request.url if request is not None else url)
+                raise NoAnswer(service, host, sent=sent, reason=reason) from None
+            except OSError as error:  # a certificate file that cannot be read
+                raise NoAnswer(service, _host(url), sent=False, reason=str(error)) from None
+        if response.status_code < 200:
+            reason = f"HTTP {response.status_code} came instead of an answer"
+            raise NoAnswer(service, _host(response.url), sent=True, reason=reason)
         return response
 
     def _renew(self, refused: str) -> bool:
@@ -106,6 +177,37 @@ class SingleShotSession(Session):
         return True
 
 
+class _Turn:
+    """A lock around logins: nobody waits for it beyond the deadline of the call, nor while holding it already.
+
+    A login whose answer cannot be read leaves it as `NoAnswer`: what the login was for has not been sent.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+
+    def __enter__(self) -> None:
+        if self._holder == threading.get_ident():
+            # keystoneauth's discovery asks again with a token when it is refused one: it then tries to do without.
+            raise keystone_errors.DiscoveryFailure("logging in needs a login")
+        exchange = current()
+        if not self._lock.acquire(timeout=LONGEST_CALL if exchange is None else exchange.seconds_left):
+            raise NoAnswer(
+                None, "the login service", sent=False, reason="another login is still waiting for its answer"
+            )
+        self._holder = threading.get_ident()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._holder = None
+        self._lock.release()
+        if isinstance(error, UNREADABLE):
+            reason = f"its answer is unreadable ({type(error).__name__})"
+            raise NoAnswer(None, "the login service", sent=True, reason=reason) from None
+
+
 def quiet_loggers() -> None:
     """Silence the clients' own loggers at every level: at DEBUG they print requests with user names and tokens' hashes.
 
@@ -118,9 +220,26 @@ def quiet_loggers() -> None:
         logger.propagate = False
 
 
+def _holds_half_a_character(response: requests.Response) -> bool:
+    """Whether a JSON body holds half a surrogate pair: text that no file, database or terminal takes."""
+    if re.search(rb"\\u[dD][89a-fA-F]", response.content) is None:
+        return False
+    try:
+        json.dumps(response.json(), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):  # no JSON: for the reader to say
+        return False
+    return False
+
+
 def _token_of(response: requests.Response) -> str:
     token = response.request.headers.get("X-Auth-Token", "")
     return token.decode() if isinstance(token, bytes) else token
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "the cloud"
 
 
 def _never_left(cause: BaseException | None) -> bool:
@@ -128,7 +247,7 @@ def _never_left(cause: BaseException | None) -> bool:
     if isinstance(cause, requests.ConnectTimeout):
         return True
     if not isinstance(cause, requests.ConnectionError) or not cause.args:
-        return isinstance(cause, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema)
+        return isinstance(cause, _NO_ADDRESS)
     failure = cause.args[0]
     inner = failure.reason if isinstance(failure, urllib3.exceptions.MaxRetryError) else failure
     if isinstance(inner, urllib3.exceptions.ProxyError):
@@ -142,6 +261,10 @@ def _never_left(cause: BaseException | None) -> bool:
 
 
 def _reason(error: Exception, cause: BaseException | None) -> str:
+    if isinstance(cause, _NO_ADDRESS):
+        return "the address is not valid (check the endpoint overrides in clouds.yaml)"
+    if isinstance(cause, requests.exceptions.ContentDecodingError):
+        return "the compressed answer is damaged"
     if isinstance(cause, requests.ConnectTimeout):
         return "no connection within the time limit"
     if isinstance(cause, requests.Timeout):

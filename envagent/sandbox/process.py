@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from envagent.children import environment
 from envagent.errors import CloudError, ConfigurationError
 from envagent.sandbox.files import SECRET_HEADER, Paths
+from envagent.wire import EXCHANGE_FACTOR, LimitedResponse, limited
 
 START_SECONDS = 20.0
 IDLE_SECONDS = 15 * 60.0
@@ -65,19 +66,27 @@ def control(home: Path, name: str, body: Any = None, timeout: float = 5.0) -> An
     return _request(url, secret, name, body, timeout)
 
 
+class _Connection(http.client.HTTPConnection):
+    """No proxy, no redirect: the secret goes to the sandbox alone, and its answer has an end."""
+
+    response_class = LimitedResponse
+
+
 def _request(url: str, secret: str, name: str, body: Any, timeout: float = 5.0) -> Any:
-    url = f"{url}/_sandbox/{name}"
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", SECRET_HEADER: secret}
-    asked = urllib.request.Request(url, data, headers)  # noqa: S310 - loopback
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    where = f"{url}/_sandbox/{name}"
     try:
-        with opener.open(asked, timeout=timeout) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise SandboxError(f"{url}: {error.read().decode(errors='replace')}") from None
-    except (OSError, ValueError) as error:
-        raise SandboxError(f"{url}: {error}") from None
+        connection = _Connection(urlsplit(url).netloc, timeout=timeout)
+        with limited(EXCHANGE_FACTOR * timeout), contextlib.closing(connection):
+            connection.request("GET" if data is None else "POST", f"/_sandbox/{name}", data, headers)
+            answer = connection.getresponse()
+            said = answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            raise SandboxError(f"{where}: HTTP {answer.status}: {said[:2000].decode(errors='replace')}")
+        return json.loads(said)
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
+        raise SandboxError(f"{where}: {error}") from None
 
 
 def _running(paths: Paths) -> dict[str, Any] | None:

@@ -17,14 +17,15 @@ ROOMS = {
     "engine": {"errors", "migrations"},
     "migrations": {"engine"},
     "repository": {"errors", "children"},
-    "cloud": {"errors"},
+    "cloud": {"errors", "wire"},
     "advice": {"errors", "catalog", "repository", "cloud"},
     "provenance": set(),
+    "wire": set(),
     "children": set(),
     "config": {"errors", "provenance"},
     "keys": {"errors"},
     "ssh": {"errors", "children", "keys"},
-    "sandbox": {"errors", "catalog", "children"},
+    "sandbox": {"errors", "catalog", "children", "wire"},
     "steps": {"errors", "catalog", "engine", "repository", "cloud", "advice", "config", "keys", "ssh"},
 }
 """Each room with the rooms that it may import; cli may import all."""
