@@ -1,8 +1,9 @@
 """Reading one commit of an untrusted repository: its listing, and the text of the files that tell.
 
 Owns: the order of operations and their limits. A remote repository costs two connections: one for commit and trees
-without any file, one for all chosen files together. Nothing is checked out, no submodule, hook, filter or link is
-followed, and the temporary folder is gone afterwards. Must not: judge what the files say.
+without any file, one for all chosen files together, and a third where links lead to files that were not among them.
+Nothing is checked out, no submodule, hook or filter is followed, no link outside of the commit's own tree, and the
+temporary folder is gone afterwards. Must not: judge what the files say.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from envagent.errors import RepositoryRefused
 from envagent.repository.choose import choose
 from envagent.repository.git import Git, GitFailed
+from envagent.repository.links import MAX_TARGET, better_names, follow, worth_reading
 from envagent.repository.local import borrow, has_work_tree
 from envagent.repository.model import Entry, Snapshot
 from envagent.repository.objects import Listing, branches, list_tree, read_blobs, resolve, sizes
@@ -132,7 +134,8 @@ def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:
         notes.append("Read the last commit; changes that are not committed are not seen.")
     listing = list_tree(git, commit, limit=limits.entries)
     known = sizes(git, (blob.oid for blob in listing.blobs))
-    return _snapshot(git, named.path.resolve().as_posix(), commit, ref, listing, known, limits, notes)
+    choice = _choice(git, listing, known, _chosen(listing, known))
+    return _snapshot(git, named.path.resolve().as_posix(), commit, ref, listing, known, choice, limits, notes)
 
 
 def _find_commit(git: Git, named: Local) -> tuple[str, str | None, list[str]]:
@@ -189,9 +192,15 @@ def _read_remote(git: Git, named: Remote, limits: Limits) -> Snapshot:
     if known:
         # The server ignored the filter and sent everything.
         known = sizes(git, (blob.oid for blob in listing.blobs))
-    else:
-        git = _fetch_blobs(git, found.url, found.commit, listing)
-    return _snapshot(git, named.url, found.commit, found.ref, listing, known, limits, found.notes)
+    direct = _chosen(listing, known)
+    if not known:
+        links = (listing.links[path] for path in worth_reading(listing.links))
+        git = _fetch_blobs(git, found, {*direct.values(), *links})
+    choice = _choice(git, listing, known, direct)
+    if not known and choice.oids != direct:
+        wanted = set(choice.oids.values())
+        git = _fetch_blobs(git, found, wanted - sizes(git, wanted).keys())
+    return _snapshot(git, named.url, found.commit, found.ref, listing, known, choice, limits, found.notes)
 
 
 def _look_for(git: Git, named: Remote) -> None:
@@ -290,19 +299,48 @@ def _no_head(branch: str) -> str:
     return f"Its HEAD names no branch that exists; read {clean_line(branch)}."
 
 
-def _fetch_blobs(git: Git, url: str, commit: str, listing: Listing) -> Git:
-    """All chosen files in one request; a server that gives no single objects is asked for the whole commit."""
-    chosen = {entry.path for entry in choose([Entry(path=b.path, size=None) for b in listing.blobs])}
-    oids = sorted({blob.oid for blob in listing.blobs if blob.path in chosen})
+def _fetch_blobs(git: Git, found: _Found, oids: set[str]) -> Git:
+    """Objects in one request; a server that gives no single ones is asked for the whole commit."""
     if not oids:
         return git
     try:
-        _transfer(git, url, oids, depth=False)
+        _transfer(git, found.url, sorted(oids), depth=False)
     except GitFailed:
         git = replace(git, folder=git.folder / "whole")
         git.prepare()
-        _transfer(git, url, [commit], depth=True, filtered=False)
+        _transfer(git, found.url, [found.commit], depth=True, filtered=False)
     return git
+
+
+class _Choice(NamedTuple):
+    """What to read: objects by path, most telling first; and the file to which each telling link leads."""
+
+    oids: dict[str, str]
+    leads: dict[str, str]
+
+
+def _choice(git: Git, listing: Listing, known: Mapping[str, int], direct: dict[str, str]) -> _Choice:
+    """The files to read when links count too; `direct` are those without."""
+    files = {blob.path: blob.oid for blob in listing.blobs}
+    links = {path: listing.links[path] for path in worth_reading(listing.links) if path not in files}
+    if not links:
+        return _Choice(direct, {})
+    small = {oid: size for oid, size in sizes(git, set(links.values())).items() if size <= MAX_TARGET}
+    contents = read_blobs(git, small, most=MAX_TARGET)
+    leads = follow({path: contents[oid] for path, oid in links.items() if oid in contents}, files)
+    names = better_names(leads, direct)
+    if not names:
+        return _Choice(direct, leads)
+    lent = {path: files.pop(end) for path, end in names.items()}
+    return _Choice(_telling(files | lent, known), leads)
+
+
+def _chosen(listing: Listing, known: Mapping[str, int]) -> dict[str, str]:
+    return _telling({blob.path: blob.oid for blob in listing.blobs}, known)
+
+
+def _telling(files: Mapping[str, str], known: Mapping[str, int]) -> dict[str, str]:
+    return {e.path: files[e.path] for e in choose([Entry(path=p, size=known.get(oid)) for p, oid in files.items()])}
 
 
 def _transfer(git: Git, url: str, wants: list[str], *, depth: bool, filtered: bool = True) -> None:
@@ -343,23 +381,21 @@ def _snapshot(
     ref: str | None,
     listing: Listing,
     known: dict[str, int],
+    choice: _Choice,
     limits: Limits,
     notes: list[str],
 ) -> Snapshot:
-    entries = [Entry(path=blob.path, size=known.get(blob.oid)) for blob in listing.blobs]
-    oid_of = {blob.path: blob.oid for blob in listing.blobs}
-    chosen = choose(entries)
-    here = known or sizes(git, (oid_of[entry.path] for entry in chosen))
-    files, more = _read(git, [(e.path, oid_of[e.path]) for e in chosen], here, limits)
-    if not known:
-        entries = [e if e.path not in files else Entry(path=e.path, size=here[oid_of[e.path]]) for e in entries]
+    here = known or sizes(git, choice.oids.values())
+    files, more = _read(git, list(choice.oids.items()), here, limits)
+    read = known or {oid: here[oid] for path, oid in choice.oids.items() if path in files}
+    links = (f"{path} is a link; read {end} for it." for path, end in choice.leads.items() if path in files)
     return Snapshot(
         url=url,
         commit=commit,
         ref=ref,
-        entries=tuple(entries),
+        entries=tuple(Entry(path=blob.path, size=read.get(blob.oid)) for blob in listing.blobs),
         files=files,
-        notes=(*notes, *_left_out(listing), *more),
+        notes=(*notes, *links, *_left_out(listing, followed=len(choice.leads)), *more),
     )
 
 
@@ -394,10 +430,11 @@ def _read(
     return files, notes
 
 
-def _left_out(listing: Listing) -> list[str]:
+def _left_out(listing: Listing, *, followed: int) -> list[str]:
     notes = []
-    if listing.links or listing.submodules:
-        notes.append(f"Not followed: {listing.links} symbolic links, {listing.submodules} submodules.")
+    links = max(listing.link_count - followed, 0)
+    if links or listing.submodules:
+        notes.append(f"Not followed: {links} symbolic links, {listing.submodules} submodules.")
     if listing.odd:
         notes.append(f"Left out: {listing.odd} paths that lead out of the repository or into .git.")
     if listing.cut:

@@ -18,6 +18,7 @@ _OID = re.compile(rb"[0-9a-f]{40,64}")
 _MAX_LISTING = 64 << 20
 _MAX_PATH = 4096
 _MAX_BRANCHES = 10_000
+_MAX_LINKS = 10_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class Listing:
     """The regular files of a commit, and what was left out."""
 
     blobs: list[Blob] = field(default_factory=list)
-    links: int = 0
+    links: dict[str, str] = field(default_factory=dict)
+    """Symbolic links by path, with the object that says where they lead; beyond 10,000 they are only counted."""
+    link_count: int = 0
     submodules: int = 0
     odd: int = 0
     """Paths that no file can have, such as those that climb out of the tree."""
@@ -62,12 +65,12 @@ def branches(git: Git) -> list[str]:
 def list_tree(git: Git, commit: str, *, limit: int) -> Listing:
     """Every regular file of the commit up to `limit`; the top folder's own files always come in.
 
-    Links and submodules are counted and dropped, so they are never followed.
+    Submodules are counted and dropped. Links are kept apart: they are no files, and nothing follows them on a disk.
     """
     listing = Listing()
     seen: set[str] = set()
     _read_tree(git, ["ls-tree", "-z", "--full-tree", commit], listing, seen, limit)
-    top = Listing(blobs=listing.blobs[:])
+    top = Listing(blobs=listing.blobs[:], links=dict(listing.links))
     _read_tree(git, ["ls-tree", "-r", "-z", "--full-tree", commit], top, seen, limit)
     return top
 
@@ -98,15 +101,24 @@ def _record(record: bytes, into: Listing, seen: set[str]) -> None:
     if kind == b"commit":
         into.submodules += 1
     elif mode == b"120000":
-        into.links += 1
+        into.link_count += 1
+        if len(into.links) < _MAX_LINKS and (path := _path(raw)) is not None:
+            into.links.setdefault(path, oid.decode())
     elif kind == b"blob":
-        path = clean_line(raw.decode("utf-8", errors="replace"))
-        parts = path.split("/")
-        if len(raw) > _MAX_PATH or not all(parts) or ".." in parts or ".git" in (p.lower() for p in parts):
+        path = _path(raw)
+        if path is None:
             into.odd += 1
         elif path not in seen:
             seen.add(path)
             into.blobs.append(Blob(path, oid.decode()))
+
+
+def _path(raw: bytes) -> str | None:
+    """A path as it is shown, or None for one that leads out of the tree or into .git."""
+    path = clean_line(raw.decode("utf-8", errors="replace"))
+    parts = path.split("/")
+    odd = len(raw) > _MAX_PATH or not all(parts) or ".." in parts or ".git" in (p.lower() for p in parts)
+    return None if odd else path
 
 
 def sizes(git: Git, oids: Iterable[str]) -> dict[str, int]:

@@ -1,0 +1,81 @@
+"""Where the symbolic links of a commit lead, by the tree alone.
+
+Owns: following a link from entry to entry of the same tree, and which links are worth it. Must not: touch the disk; a
+link that leaves the tree, turns in a circle or ends at no regular file leads nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from envagent.repository.choose import choose
+from envagent.repository.model import Entry
+from envagent.repository.text import clean_line
+
+_MAX_HOPS = 40
+_MAX_LINKS = 500
+MAX_TARGET = 4096
+
+
+def worth_reading(links: Iterable[str]) -> list[str]:
+    """The links to read: none unless one has a telling name, else those and others that may lie on their way."""
+    known = list(links)
+    telling = _telling(known)
+    others = sorted(set(known).difference(telling), key=lambda path: (path.count("/"), path)) if telling else []
+    return [*telling, *others][:_MAX_LINKS]
+
+
+def follow(contents: Mapping[str, bytes], files: Collection[str]) -> dict[str, str]:
+    """The file behind each link with a telling name.
+
+    Args:
+        contents: what the links hold, by path.
+        files: the regular files of the tree.
+    """
+    targets = {path: clean_line(raw.decode("utf-8", errors="replace")) for path, raw in contents.items()}
+    found = ((path, _end(path, targets, files)) for path in _telling(targets))
+    return {path: end for path, end in found if end is not None}
+
+
+def better_names(leads: Mapping[str, str], chosen: Collection[str]) -> dict[str, str]:
+    """The links to read in place of the files behind them.
+
+    Of several names of one file the shallowest is taken, as it is the one that its authors put forward; its own, if it
+    tells by itself and is as shallow. So no file is read twice.
+
+    Args:
+        leads: links with telling names, and the files behind them.
+        chosen: files that are read under their own names.
+    """
+    names: dict[str, str] = {}
+    taken = set[str]()
+    for path, end in sorted(leads.items(), key=lambda pair: (pair[0].count("/"), pair[0])):
+        if end not in taken and (end not in chosen or path.count("/") < end.count("/")):
+            taken.add(end)
+            names[path] = end
+    return names
+
+
+def _telling(paths: Iterable[str]) -> list[str]:
+    """Those that would be read if they were files, most telling first."""
+    return [entry.path for entry in choose([Entry(path=path, size=None) for path in paths])]
+
+
+def _end(path: str, targets: Mapping[str, str], files: Collection[str]) -> str | None:
+    ahead, at, hops = path.split("/")[::-1], list[str](), 0
+    while ahead:
+        part = ahead.pop()
+        if part == "..":
+            if not at:
+                return None
+            at.pop()
+        elif part not in ("", "."):
+            at.append(part)
+            if (target := targets.get("/".join(at))) is not None:
+                hops += 1
+                if hops > _MAX_HOPS or target.startswith("/"):
+                    return None
+                at.pop()
+                ahead.extend(target.split("/")[::-1])
+    end = "/".join(at)
+    return end if end in files else None
