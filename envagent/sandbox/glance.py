@@ -1,4 +1,4 @@
-"""Glance v2: the public image list and the caller's own images, to list and read."""
+"""Glance v2: the public image list and the caller's own images, to list and read, and the schemas of both."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
+from envagent.sandbox import glance_lists
 from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, request_id_header
-from envagent.sandbox.inventory import Image
+from envagent.sandbox.inventory import Image, data
 from envagent.sandbox.listing import page
 
-DEFAULT_LIMIT = 25
-MAX_LIMIT = 1000
 UNAUTHORIZED = (
     "This server could not verify that you are authorized to access the document you requested. Either you supplied "
     "the wrong credentials (e.g., bad password), or your browser does not understand how to supply the credentials "
@@ -69,58 +68,82 @@ def view(image: Image) -> dict[str, Any]:
     }
 
 
-def _limit(call: Call) -> int:
-    try:
-        limit = int(call.argument("limit") or DEFAULT_LIMIT)
-    except ValueError:
-        raise ServiceError(400, "limit param must be an integer") from None
-    if limit < 0:
-        raise ServiceError(400, "limit param must be positive")
-    return min(limit, MAX_LIMIT)
-
-
-def _selected(item: dict[str, Any], filters: list[tuple[str, str]]) -> bool:
-    for key, value in filters:
-        values = value.removeprefix("in:").split(",") if value.startswith("in:") else [value]
-        if str(item.get(key)) not in values:
-            return False
-    return True
-
-
 def list_images(call: Call) -> Reply:
-    """Answer GET /v2/images, newest first, in pages."""
-    paging = ("limit", "marker", "sort", "sort_key", "sort_dir", "member_status")
-    filters = [(key, value) for key, value in call.query if key not in paging and value != "all"]
-    items = [view(image) for image in call.site.images.values() if visible(call, image)]
-    items = [item for item in items if _selected(item, filters)]
-    items.sort(key=lambda item: (item["created_at"], item["id"]), reverse=True)
-    limit, marker = _limit(call), call.argument("marker")
+    """Answer GET /v2/images, newest first unless asked otherwise, in pages."""
+    items = glance_lists.selected(call, [view(image) for image in call.site.images.values() if visible(call, image)])
+    limit, marker = glance_lists.limit(call), call.argument("marker")
     shown = page(items, limit, marker)
     if shown is None:
         raise ServiceError(400, f"No image found with ID {marker}")
-    kept = [(key, value) for key, value in call.query if key != "marker"]
+    if limit == 0:
+        shown = []
+    kept = {key: value for key, value in call.query if key != "marker"}
     body: dict[str, Any] = {
         "images": shown,
         "first": "/v2/images" + (f"?{urlencode(kept)}" if kept else ""),
         "schema": "/v2/schemas/images",
     }
-    if shown and shown[-1] is not items[-1]:
-        body["next"] = "/v2/images?" + urlencode([*kept, ("marker", shown[-1]["id"])])
+    if shown and len(shown) == limit:
+        body["next"] = "/v2/images?" + urlencode({**kept, "marker": shown[-1]["id"]})
     return Reply(200, body)
+
+
+def _get(call: Call, absent: str = "No image found with ID {id}") -> Image:
+    image = call.site.images.get(call.params["id"])
+    if image is None or not visible(call, image):
+        raise ServiceError(404, absent.format(id=call.params["id"]))
+    return image
 
 
 def show_image(call: Call) -> Reply:
     """Answer GET /v2/images/ID."""
-    image = call.site.images.get(call.params["id"])
-    if image is None or not visible(call, image):
-        raise ServiceError(404, f"No image found with ID {call.params['id']}")
-    return Reply(200, view(image))
+    return Reply(200, view(_get(call)))
 
 
 def delete_image(call: Call) -> Reply:
     """Refuse DELETE /v2/images/ID: the sandbox's images are its inventory."""
-    show_image(call)
+    _get(call)
     raise ServiceError(403, "You are not authorized to complete delete_image action.")
+
+
+def list_members(call: Call) -> Reply:
+    """Answer GET /v2/images/ID/members: nobody shares anything here."""
+    image = _get(call, "Image {id} not found.")
+    if image.visibility != "shared":
+        reason = "Only shared images have members."
+        raise ServiceError(403, f"Not allowed to list members for image {image.id}: {reason}")
+    return Reply(200, {"members": [], "schema": "/v2/schemas/members"})
+
+
+def show_member(call: Call) -> Reply:
+    """Answer GET /v2/images/ID/members/PROJECT."""
+    image = _get(call, "Image {id} not found.")
+    if image.visibility != "shared":
+        raise ServiceError(404, "Only shared images have members.")
+    raise ServiceError(404, f"{call.params['member']} not found in the member list of the image {image.id}.")
+
+
+def _schemas() -> dict[str, Any]:
+    """Return the schemas by name; a collection's is made of its item's."""
+    schemas = data("glance-schemas.json")
+    text: dict[str, Any] = {"type": "string"}
+    describedby = {"rel": "describedby", "href": "{schema}"}
+    for item, pages in (("image", ("first", "next")), ("member", ())):
+        many = {"type": "array", "items": schemas[item]}
+        schemas[f"{item}s"] = {
+            "name": f"{item}s",
+            "properties": {f"{item}s": many, **{link: text for link in (*pages, "schema")}},
+            "links": [*({"rel": link, "href": f"{{{link}}}"} for link in pages), describedby],
+        }
+    return schemas
+
+
+def show_schema(call: Call) -> Reply:
+    """Answer GET /v2/schemas/NAME, by which clients shape what they read."""
+    schemas = _schemas()
+    if call.params["name"] not in schemas:
+        raise ServiceError(404, "The resource could not be found.")
+    return Reply(200, schemas[call.params["name"]])
 
 
 SERVICE = Service(
@@ -134,6 +157,9 @@ SERVICE = Service(
         Route("GET", "/v2/images", list_images),
         Route("GET", "/v2/images/{id}", show_image),
         Route("DELETE", "/v2/images/{id}", delete_image),
+        Route("GET", "/v2/images/{id}/members", list_members),
+        Route("GET", "/v2/images/{id}/members/{member}", show_member),
+        Route("GET", "/v2/schemas/{name}", show_schema),
     ),
     error_body=error_body,
     unauthorized=lambda: ServiceError(401, UNAUTHORIZED),

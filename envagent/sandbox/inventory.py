@@ -102,7 +102,8 @@ class Site:
     hosts: dict[str, Host]
 
 
-def _data(name: str) -> dict[str, Any]:
+def data(name: str) -> dict[str, Any]:
+    """Return the content of a packaged data file."""
     content: dict[str, Any] = json.loads(files("envagent.sandbox").joinpath("data", name).read_text("utf-8"))
     return content
 
@@ -126,7 +127,7 @@ def _named_hosts(site: str, node_type: str, entry: dict[str, Any]) -> list[dict[
 
 def _hosts(site: str) -> dict[str, Host]:
     hosts: dict[str, Host] = {}
-    for node_type, entry in _data(f"hosts-{site}.json")["node_types"].items():
+    for node_type, entry in data(f"hosts-{site}.json")["node_types"].items():
         for named in _named_hosts(site, node_type, entry):
             properties = {**entry["properties"], **named.get("own", {})}
             host = Host(
@@ -155,7 +156,7 @@ def _images(site: str, projects: dict[str, Account]) -> dict[str, Image]:
             container_format=entry.get("format", "bare"),
             properties=entry.get("properties", {}),
         )
-        for entry in _data(f"images-{site}.json")["images"]
+        for entry in data(f"images-{site}.json")["images"]
     }
 
 
@@ -181,4 +182,4 @@ def _site(key: str, entry: dict[str, Any]) -> Site:
 @cache
 def sites() -> dict[str, Site]:
     """Return the simulated sites by their path name: uc, tacc, kvm."""
-    return {key: _site(key, entry) for key, entry in _data("sites.json").items()}
+    return {key: _site(key, entry) for key, entry in data("sites.json").items()}

@@ -7,8 +7,10 @@ its own business.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 Item = dict[str, Any]
 Holds = Callable[[Item, str, Collection[str]], bool]
 
@@ -31,24 +33,33 @@ def select(items: list[Item], filters: Mapping[str, Collection[str]], holds: Hol
     return [item for item in items if all(holds(item, key, values) for key, values in filters.items())]
 
 
-def order(items: list[Item], keys: Iterable[tuple[str, str]]) -> list[Item]:
-    """Return the items sorted by (key, "asc" or "desc") pairs, the first the most important; null comes first."""
+def _field(item: Any, key: str) -> Any:
+    return item.get(key)
+
+
+def order(items: Iterable[T], keys: Iterable[tuple[str, str]], field: Callable[[T, str], Any] = _field) -> list[T]:
+    """Return the items sorted by (key, "asc" or "desc") pairs, the first the most important.
+
+    As the services' databases do it: null comes first, and case does not count.
+    """
     ordered = list(items)
     for key, direction in reversed(list(keys)):
-        ordered.sort(key=lambda item: _rank(item.get(key)), reverse=direction == "desc")
+        ordered.sort(key=lambda item: _rank(field(item, key)), reverse=direction == "desc")
     return ordered
 
 
 def _rank(value: Any) -> tuple[int, Any]:
     if value is None:
         return 0, 0
-    return (1, value) if isinstance(value, (bool, int, float)) else (2, str(value))
+    return (1, value) if isinstance(value, (bool, int, float)) else (2, str(value).casefold())
 
 
-def page(items: list[Item], limit: int | None, marker: str | None) -> list[Item] | None:
+def page(
+    items: list[T], limit: int | None, marker: str | None, id_of: Callable[[T], str] = itemgetter("id")
+) -> list[T] | None:
     """Return at most `limit` items after the one whose id is `marker`, None when there is no such item."""
     if marker is not None:
-        ids = [item["id"] for item in items]
+        ids = [id_of(item) for item in items]
         if marker not in ids:
             return None
         items = items[ids.index(marker) + 1 :]
