@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
-from envagent.sandbox import blazar, glance, keystone, lease_life, neutron, nova, server_life
+from envagent.sandbox import blazar, glance, keystone, lease_life, neutron, nova, server_life, server_tasks
 from envagent.sandbox.clock import Clock, Pace, utc
 from envagent.sandbox.exchange import Call, Handler, Identity, Reply, Route, Service
 from envagent.sandbox.faults import Faults
@@ -40,6 +40,7 @@ HAPPENINGS: dict[str, Callable[[World, Due], None]] = {
     "server.active": server_life.become_active,
     "server.fail": server_life.fail,
     "server.gone": server_life.gone,
+    "server.task": server_tasks.finish,
 }
 
 SETTINGS = ("speed", "profile", "overrides", "token_seconds", "quotas", "service_units", "clock_offset")

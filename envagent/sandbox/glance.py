@@ -132,7 +132,7 @@ def _schemas() -> dict[str, Any]:
         many = {"type": "array", "items": schemas[item]}
         schemas[f"{item}s"] = {
             "name": f"{item}s",
-            "properties": {f"{item}s": many, **{link: text for link in (*pages, "schema")}},
+            "properties": {f"{item}s": many, **dict.fromkeys((*pages, "schema"), text)},
             "links": [*({"rel": link, "href": f"{{{link}}}"} for link in pages), describedby],
         }
     return schemas

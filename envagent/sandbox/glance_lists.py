@@ -132,7 +132,7 @@ def _moment(key: str, value: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def _choice(key: str, value: str) -> Callable[[dict[str, Any]], bool]:
-    """Return the test of `VALUE`, `eq:VALUE` or `in:VALUE,"VALUE"`; so a name with a colon finds no image, but a 400."""
+    """Return the test of `VALUE`, `eq:VALUE` or `in:VALUE,"VALUE"`; so a name with a colon is refused."""
     name, colon, rest = value.partition(":")
     if not colon:
         name, rest = "eq", value

@@ -1,10 +1,18 @@
-"""Nova 2.1: flavors and limits, and the table of its routes."""
+"""Nova 2.1: the table of its routes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox import nova_keypairs, nova_servers
+from envagent.sandbox import (
+    nova_actions,
+    nova_details,
+    nova_flavors,
+    nova_keypairs,
+    nova_limits,
+    nova_lists,
+    nova_servers,
+)
 from envagent.sandbox.exchange import (
     Call,
     Handler,
@@ -15,9 +23,8 @@ from envagent.sandbox.exchange import (
     keystone_error_body,
     keystone_unauthorized,
 )
+from envagent.sandbox.nova_requests import not_allowed
 from envagent.sandbox.nova_versions import list_versions, microversion, response_headers, show_version
-from envagent.sandbox.nova_views import flavor_view, flavors, links
-from envagent.sandbox.records import Server
 
 KEYS = {
     400: "badRequest",
@@ -26,21 +33,9 @@ KEYS = {
     409: "conflictingRequest",
     413: "overLimit",
     429: "overLimit",
+    501: "notImplemented",
     503: "serviceUnavailable",
 }
-
-
-EARLY_LIMITS = {
-    "maxImageMeta": 128,
-    "maxPersonality": 5,
-    "maxPersonalitySize": 10240,
-    "maxSecurityGroups": -1,
-    "maxSecurityGroupRules": -1,
-    "maxTotalFloatingIps": -1,
-    "totalSecurityGroupsUsed": 0,
-    "totalFloatingIpsUsed": 0,
-}
-"""What GET /limits also says below microversion 2.36."""
 
 
 def error_body(error: ServiceError) -> dict[str, Any]:
@@ -61,81 +56,68 @@ def _versioned(handler: Handler) -> Handler:
     return answer
 
 
-def list_flavors(call: Call) -> Reply:
-    """Answer GET /flavors."""
-    shown = [{"id": f.id, "name": f.name, "links": links(call, "flavors", f.id)} for f in flavors(call)]
-    return Reply(200, {"flavors": shown})
-
-
-def list_flavors_detailed(call: Call) -> Reply:
-    """Answer GET /flavors/detail."""
-    return Reply(200, {"flavors": [flavor_view(call, flavor) for flavor in flavors(call)]})
-
-
-def show_flavor(call: Call) -> Reply:
-    """Answer GET /flavors/ID."""
-    for flavor in flavors(call):
-        if flavor.id == call.params["id"]:
-            return Reply(200, {"flavor": flavor_view(call, flavor)})
-    raise ServiceError(404, f"Flavor {call.params['id']} could not be found.", "itemNotFound")
-
-
-def show_extra_specs(call: Call) -> Reply:
-    """Answer GET /flavors/ID/os-extra_specs."""
-    for flavor in flavors(call):
-        if flavor.id == call.params["id"]:
-            return Reply(200, {"extra_specs": flavor.extra_specs})
-    raise ServiceError(404, f"Flavor {call.params['id']} could not be found.", "itemNotFound")
-
-
-def show_limits(call: Call) -> Reply:
-    """Answer GET /limits."""
-    used, version = len(call.world.find(Server, call.identity.project)), microversion(call)
-    absolute = {
-        "maxServerMeta": 128,
-        **(EARLY_LIMITS if version < (2, 36) else {}),
-        "maxTotalInstances": call.world.quota("instances"),
-        "maxTotalCores": -1,
-        "maxTotalRAMSize": -1,
-        "maxTotalKeypairs": call.world.quota("keypairs"),
-        "maxServerGroups": 10,
-        "maxServerGroupMembers": 10,
-        "totalInstancesUsed": used,
-        "totalCoresUsed": 0,
-        "totalRAMUsed": 0,
-        "totalServerGroupsUsed": 0,
-    }
-    return Reply(200, {"limits": {"rate": [], "absolute": absolute}})
-
-
 def refuse_hypervisors(call: Call) -> Reply:
-    """Refuse GET /os-hypervisors, which is the administrators'."""
-    message = "Policy doesn't allow os_compute_api:os-hypervisors:list to be performed."
-    raise ServiceError(403, message, "forbidden")
+    """Refuse GET /os-hypervisors, which is the operators'."""
+    raise not_allowed("os-hypervisors:list")
+
+
+def refuse_services(call: Call) -> Reply:
+    """Refuse GET /os-services, which is the operators'."""
+    raise not_allowed("os-services:list")
 
 
 VERSIONED = (
-    Route("GET", "/v2.1/flavors", list_flavors),
-    Route("GET", "/v2.1/flavors/detail", list_flavors_detailed),
-    Route("GET", "/v2.1/flavors/{id}", show_flavor),
-    Route("GET", "/v2.1/flavors/{id}/os-extra_specs", show_extra_specs),
-    Route("GET", "/v2.1/limits", show_limits),
+    Route("GET", "/v2.1/flavors", nova_flavors.list_brief),
+    Route("GET", "/v2.1/flavors/detail", nova_flavors.list_detailed),
+    Route("GET", "/v2.1/flavors/{id}", nova_flavors.show),
+    Route("GET", "/v2.1/flavors/{id}/os-extra_specs", nova_flavors.show_extra_specs),
+    Route("GET", "/v2.1/flavors/{id}/os-extra_specs/{key}", nova_flavors.show_extra_spec),
+    Route("GET", "/v2.1/flavors/{id}/os-flavor-access", nova_flavors.refuse_access),
+    Route("POST", "/v2.1/flavors", nova_flavors.refuse_change),
+    Route("DELETE", "/v2.1/flavors/{id}", nova_flavors.refuse_change),
+    Route("GET", "/v2.1/limits", nova_limits.show_limits),
+    Route("GET", "/v2.1/os-quota-sets/{project}", nova_limits.show_quotas),
+    Route("PUT", "/v2.1/os-quota-sets/{project}", nova_limits.refuse_change),
+    Route("DELETE", "/v2.1/os-quota-sets/{project}", nova_limits.refuse_change),
+    Route("GET", "/v2.1/os-quota-sets/{project}/detail", nova_limits.show_quota_details),
+    Route("GET", "/v2.1/os-quota-sets/{project}/defaults", nova_limits.show_default_quotas),
+    Route("GET", "/v2.1/os-availability-zone", nova_limits.list_zones),
+    Route("GET", "/v2.1/os-server-groups", nova_limits.list_server_groups),
     Route("GET", "/v2.1/os-hypervisors", refuse_hypervisors),
     Route("GET", "/v2.1/os-hypervisors/detail", refuse_hypervisors),
+    Route("GET", "/v2.1/os-services", refuse_services),
     Route("POST", "/v2.1/os-keypairs", nova_keypairs.create),
     Route("GET", "/v2.1/os-keypairs", nova_keypairs.list_all),
     Route("GET", "/v2.1/os-keypairs/{name}", nova_keypairs.show),
     Route("DELETE", "/v2.1/os-keypairs/{name}", nova_keypairs.delete),
     Route("POST", "/v2.1/servers", nova_servers.create),
-    Route("GET", "/v2.1/servers", nova_servers.list_brief),
-    Route("GET", "/v2.1/servers/detail", nova_servers.list_detailed),
+    Route("GET", "/v2.1/servers", nova_lists.list_brief),
+    Route("GET", "/v2.1/servers/detail", nova_lists.list_detailed),
     Route("GET", "/v2.1/servers/{id}", nova_servers.show),
     Route("PUT", "/v2.1/servers/{id}", nova_servers.update),
     Route("DELETE", "/v2.1/servers/{id}", nova_servers.delete),
-    Route("POST", "/v2.1/servers/{id}/metadata", nova_servers.set_metadata),
-    Route("POST", "/v2.1/servers/{id}/action", nova_servers.act),
-    Route("GET", "/v2.1/servers/{id}/os-instance-actions", nova_servers.list_actions),
-    Route("GET", "/v2.1/servers/{id}/os-instance-actions/{request}", nova_servers.show_action),
+    Route("POST", "/v2.1/servers/{id}/action", nova_actions.act),
+    Route("GET", "/v2.1/servers/{id}/os-instance-actions", nova_actions.list_actions),
+    Route("GET", "/v2.1/servers/{id}/os-instance-actions/{request}", nova_actions.show_action),
+    Route("GET", "/v2.1/servers/{id}/metadata", nova_details.list_metadata),
+    Route("POST", "/v2.1/servers/{id}/metadata", nova_details.add_metadata),
+    Route("PUT", "/v2.1/servers/{id}/metadata", nova_details.replace_metadata),
+    Route("GET", "/v2.1/servers/{id}/metadata/{key}", nova_details.show_metadata_item),
+    Route("PUT", "/v2.1/servers/{id}/metadata/{key}", nova_details.set_metadata_item),
+    Route("DELETE", "/v2.1/servers/{id}/metadata/{key}", nova_details.delete_metadata_item),
+    Route("GET", "/v2.1/servers/{id}/tags", nova_details.list_tags),
+    Route("PUT", "/v2.1/servers/{id}/tags", nova_details.replace_tags),
+    Route("DELETE", "/v2.1/servers/{id}/tags", nova_details.delete_tags),
+    Route("GET", "/v2.1/servers/{id}/tags/{tag}", nova_details.show_tag),
+    Route("PUT", "/v2.1/servers/{id}/tags/{tag}", nova_details.add_tag),
+    Route("DELETE", "/v2.1/servers/{id}/tags/{tag}", nova_details.delete_tag),
+    Route("GET", "/v2.1/servers/{id}/ips", nova_details.list_addresses),
+    Route("GET", "/v2.1/servers/{id}/ips/{network}", nova_details.show_addresses),
+    Route("GET", "/v2.1/servers/{id}/os-interface", nova_details.list_interfaces),
+    Route("GET", "/v2.1/servers/{id}/os-interface/{port}", nova_details.show_interface),
+    Route("GET", "/v2.1/servers/{id}/os-security-groups", nova_details.list_groups),
+    Route("GET", "/v2.1/servers/{id}/os-volume_attachments", nova_details.list_volumes),
+    Route("GET", "/v2.1/servers/{id}/diagnostics", nova_details.refuse_diagnostics),
 )
 
 SERVICE = Service(

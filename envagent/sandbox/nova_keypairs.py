@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import re
 from typing import Any
 
+from envagent.sandbox import nova_shapes
 from envagent.sandbox.clock import iso_micro
-from envagent.sandbox.exchange import Call, Reply, ServiceError
-from envagent.sandbox.listing import page
+from envagent.sandbox.exchange import Call, Reply
+from envagent.sandbox.nova_requests import (
+    PAGING,
+    bad_request,
+    body,
+    conflict,
+    forbidden,
+    next_link,
+    not_allowed,
+    not_found,
+    not_simulated,
+    paged,
+    query,
+    since,
+)
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.records import Keypair
-
-NAME = re.compile(r"[\w\- ]{1,255}", re.ASCII)
-BAD_NAME = (
-    "An invalid 'name' value was provided. The name must be: Only expected characters: "
-    "[_- 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ]"
-)
-KEY_TYPES = ("ssh-ed25519", "ssh-rsa", "ssh-dss", "ecdsa-sha2-")
+from envagent.sandbox.shapes import TEXT
 
 
 def fingerprint(public_key: str) -> str:
     """Return the MD5 of the key's blob with colons, as Nova computes it."""
-    fields = public_key.split()
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
     try:
-        if len(fields) < 2 or not fields[0].startswith(KEY_TYPES):
-            raise ValueError
-        blob = base64.b64decode(fields[1], validate=True)
-        length = int.from_bytes(blob[:4], "big")
-        if blob[4 : 4 + length].decode() != fields[0] or len(blob) <= 4 + length:
-            raise ValueError
-    except (ValueError, binascii.Error, UnicodeDecodeError):
-        message = "Keypair data is invalid: failed to generate fingerprint"
-        raise ServiceError(400, message, "badRequest") from None
-    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
-    return ":".join(digest[i : i + 2] for i in range(0, 32, 2))
+        load_ssh_public_key(public_key.encode())
+        blob = base64.b64decode(public_key.split(" ")[1])
+    except (ValueError, IndexError, UnsupportedAlgorithm):
+        raise bad_request("Keypair data is invalid: failed to generate fingerprint") from None
+    return _with_colons(hashlib.md5(blob, usedforsecurity=False).hexdigest())
+
+
+def certificate_fingerprint(pem: str) -> str:
+    """Return the SHA-1 of a certificate with colons."""
+    from cryptography.hazmat.primitives.hashes import SHA1
+    from cryptography.x509 import load_pem_x509_certificate
+
+    try:
+        digest = load_pem_x509_certificate(pem.encode()).fingerprint(SHA1()).hex()  # noqa: S303
+    except ValueError as error:
+        message = f"Keypair data is invalid: failed to generate X509 fingerprint. Error message: {error}"
+        raise bad_request(message) from None
+    return _with_colons(digest)
+
+
+def _with_colons(digest: str) -> str:
+    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
 
 
 def _generate() -> tuple[str, str]:
@@ -60,72 +79,88 @@ def _view(call: Call, keypair: Keypair) -> dict[str, Any]:
         "public_key": keypair.public_key,
         "fingerprint": keypair.fingerprint,
     }
-    return {**view, "type": keypair.type} if microversion(call) >= (2, 2) else view
+    return {**view, "type": keypair.type} if since(call, 2, 2) else view
+
+
+def _check_user(call: Call, user: str | None, action: str) -> None:
+    """Refuse another user's keypairs, which are an operator's to see; before 2.10 nobody could ask."""
+    if user not in (None, call.identity.user):
+        raise not_allowed(f"os-keypairs:{action}")
+
+
+def _of_user(call: Call, action: str) -> None:
+    asked = query(call, {"user_id": TEXT}) if since(call, 2, 10) else {}
+    _check_user(call, asked.get("user_id"), action)
 
 
 def _get(call: Call) -> Keypair:
     name = call.params["name"]
     keypair = call.world.get(Keypair, f"{call.identity.user}/{name}")
     if keypair is None:
-        message = f"Keypair {name} not found for user {call.identity.user}"
-        raise ServiceError(404, message, "itemNotFound")
+        raise not_found(f"Keypair {name} not found for user {call.identity.user}")
     return keypair
+
+
+def _material(kind: str, public: str | None) -> tuple[str, str, str | None]:
+    """Return a keypair's public part, fingerprint and, where it is generated, private part."""
+    if kind == "x509":
+        if public is None:
+            raise not_simulated("the generation of certificates")
+        return public, certificate_fingerprint(public), None
+    private = None
+    if public is None:
+        private, public = _generate()
+    return public, fingerprint(public), private
 
 
 def create(call: Call) -> Reply:
     """Answer POST /os-keypairs."""
-    asked = call.part("keypair")
-    name = asked.get("name")
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ServiceError(400, BAD_NAME, "badRequest")
-    public, private = asked.get("public_key"), None
-    if public is None:
-        if microversion(call) >= (2, 92):
-            message = f"Invalid input for field/attribute keypair. Value: {asked}. 'public_key' is a required property"
-            raise ServiceError(400, message, "badRequest")
-        private, public = _generate()
-    user, world = call.identity.user, call.world
-    if world.get(Keypair, f"{user}/{name}") is not None:
-        raise ServiceError(409, f"Key pair '{name}' already exists.", "conflictingRequest")
+    asked = body(call, "keypair", nova_shapes.keypair(microversion(call)))
+    user, world, name = call.identity.user, call.world, asked["name"]
+    _check_user(call, asked.get("user_id"), "create")
+    kind = asked.get("type", "ssh")
+    public, digest, private = _material(kind, asked.get("public_key"))
     mine = world.find(Keypair, user)
     if 0 <= world.quota("keypairs") <= len(mine):
-        raise ServiceError(403, "Quota exceeded, too many key pairs.", "forbidden")
+        raise forbidden("Quota exceeded, too many key pairs.")
+    if world.get(Keypair, f"{user}/{name}") is not None:
+        raise conflict(f"Key pair '{name}' already exists.")
     keypair = Keypair(
         id=f"{user}/{name}",
         site=world.site.key,
         owner=user,
         name=name,
         created_at=world.at,
-        fingerprint=fingerprint(public),
+        fingerprint=digest,
         public_key=public,
-        type="ssh",
+        type=kind,
         number=max((key.number for key in world.find(Keypair)), default=0) + 1,
     )
     world.put(keypair)
     call.wrote("keypair", name, name)
-    body = {**_view(call, keypair), "user_id": user}
+    shown = {**_view(call, keypair), "user_id": user}
     if private is not None:
-        body["private_key"] = private
-    return Reply(201 if microversion(call) >= (2, 2) else 200, {"keypair": body})
+        shown["private_key"] = private
+    return Reply(201 if since(call, 2, 2) else 200, {"keypair": shown})
 
 
 def list_all(call: Call) -> Reply:
-    """Answer GET /os-keypairs."""
-    found = call.world.find(Keypair, call.identity.user, call.as_of)
-    items = [{"id": key.name, "keypair": _view(call, key)} for key in found]
-    shown: list[dict[str, Any]] | None = items
-    limit = call.argument("limit")
-    if microversion(call) >= (2, 35):
-        shown = page(items, int(limit) if limit else None, call.argument("marker"))
-    if shown is None:
-        raise ServiceError(400, f"marker [{call.argument('marker')}] not found", "badRequest")
-    return Reply(200, {"keypairs": [{"keypair": item["keypair"]} for item in shown]})
+    """Answer GET /os-keypairs, by name, in pages from 2.35 on."""
+    pages = since(call, 2, 35)
+    asked = query(call, {"user_id": TEXT, **(PAGING if pages else {})})
+    if since(call, 2, 10):
+        _check_user(call, asked.get("user_id"), "index")
+    found = sorted(call.world.find(Keypair, call.identity.user, call.as_of), key=lambda key: key.name.casefold())
+    shown, following = paged(call, found, asked, lambda key: key.name, "Marker {} could not be found.")
+    listed = [{"keypair": _view(call, key)} for key in shown]
+    return Reply(200, {"keypairs": listed, **next_link("keypairs", following)})
 
 
 def show(call: Call) -> Reply:
     """Answer GET /os-keypairs/NAME."""
+    _of_user(call, "show")
     keypair = _get(call)
-    body = {
+    shown = {
         **_view(call, keypair),
         "created_at": iso_micro(keypair.created_at),
         "deleted": False,
@@ -134,13 +169,14 @@ def show(call: Call) -> Reply:
         "updated_at": None,
         "user_id": keypair.owner,
     }
-    return Reply(200, {"keypair": body})
+    return Reply(200, {"keypair": shown})
 
 
 def delete(call: Call) -> Reply:
     """Answer DELETE /os-keypairs/NAME."""
+    _of_user(call, "delete")
     keypair = _get(call)
     if "ignore_delete" not in call.effects:
         call.world.remove(keypair)
         call.wrote("keypair", keypair.name, keypair.name)
-    return Reply(204 if microversion(call) >= (2, 2) else 202)
+    return Reply(204 if since(call, 2, 2) else 202)

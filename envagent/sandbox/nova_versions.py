@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from envagent.sandbox.exchange import Call, Reply, ServiceError
@@ -10,21 +11,27 @@ MINIMUM = (2, 1)
 HEADERS = ("openstack-api-version", "x-openstack-nova-api-version")
 
 
+VERSION = re.compile(r"([1-9]\d*)\.([1-9]\d*|0)")
+
+
 def _parse(text: str) -> tuple[int, int]:
-    try:
-        major, minor = text.split(".")
-        return int(major), int(minor)
-    except ValueError:
+    found = VERSION.fullmatch(text)
+    if found is None:
         message = f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum."
-        raise ServiceError(400, message, "badRequest") from None
+        raise ServiceError(400, message, "badRequest")
+    return int(found[1]), int(found[2])
+
+
+def _asked(call: Call) -> str:
+    """Return the microversion that the call names, as it names it."""
+    named = call.headers.get(HEADERS[0], "")
+    asked = named.removeprefix("compute ").strip() if named.startswith("compute ") else ""
+    return asked or call.headers.get(HEADERS[1], "")
 
 
 def microversion(call: Call) -> tuple[int, int]:
     """Return the microversion that the call asks for; 2.1 when it names none."""
-    highest = _parse(call.world.profile.compute_microversion)
-    named = call.headers.get(HEADERS[0], "")
-    asked = named.removeprefix("compute ").strip() if named.startswith("compute ") else ""
-    asked = asked or call.headers.get(HEADERS[1], "")
+    highest, asked = _parse(call.world.profile.compute_microversion), _asked(call)
     if not asked:
         return MINIMUM
     if asked == "latest":
@@ -40,18 +47,19 @@ def microversion(call: Call) -> tuple[int, int]:
 
 
 def response_headers(call: Call) -> dict[str, str]:
-    """Return the headers of every answer of Nova."""
+    """Return the headers of every answer of Nova: with the microversion, even one that is refused."""
+    ids = {"x-openstack-request-id": call.request_id, "x-compute-request-id": call.request_id}
     try:
-        major, minor = microversion(call)
-    except ServiceError:
-        major, minor = MINIMUM
-    version = f"{major}.{minor}"
+        version = "{}.{}".format(*microversion(call))
+    except ServiceError as error:
+        if error.status != 406:
+            return ids
+        version = _asked(call)
     return {
         "OpenStack-API-Version": f"compute {version}",
         "X-OpenStack-Nova-API-Version": version,
         "Vary": "OpenStack-API-Version, X-OpenStack-Nova-API-Version",
-        "x-openstack-request-id": call.request_id,
-        "x-compute-request-id": call.request_id,
+        **ids,
     }
 
 

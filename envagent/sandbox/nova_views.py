@@ -12,7 +12,22 @@ from envagent.sandbox.inventory import FlavorSpec
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.records import Flavor, FloatingIp, Port, Server
 
-POWER_ON, NO_POWER = 1, 0
+POWER = {"active": 1, "stopped": 4}
+
+AS_GIVEN = {"accessIPv4": "", "accessIPv6": "", "OS-DCF:diskConfig": "MANUAL"}
+ONLY_WHEN_READ = (
+    "OS-EXT-AZ:availability_zone",
+    "config_drive",
+    "key_name",
+    "OS-SRV-USG:launched_at",
+    "OS-SRV-USG:terminated_at",
+    "security_groups",
+    "OS-EXT-STS:task_state",
+    "OS-EXT-STS:vm_state",
+    "OS-EXT-STS:power_state",
+    "os-extended-volumes:volumes_attached",
+)
+"""What a changed server lacks in the answer to the change, below microversion 2.75."""
 
 
 def links(call: Call, collection: str, id: str) -> list[dict[str, str]]:
@@ -112,10 +127,8 @@ def server_view(call: Call, server: Server) -> dict[str, Any]:
         "created": iso_z(server.created_at),
         "updated": iso_z(server.updated_at),
         "addresses": addresses(call, server),
-        "accessIPv4": "",
-        "accessIPv6": "",
+        **{field: server.given.get(field, default) for field, default in AS_GIVEN.items()},
         "links": links(call, "servers", server.id),
-        "OS-DCF:diskConfig": "MANUAL",
         "OS-EXT-AZ:availability_zone": server.zone,
         "config_drive": "True" if call.site.kind == "baremetal" else "",
         "key_name": server.key_name,
@@ -123,28 +136,45 @@ def server_view(call: Call, server: Server) -> dict[str, Any]:
         "OS-SRV-USG:terminated_at": None,
         "OS-EXT-STS:task_state": server.task_state,
         "OS-EXT-STS:vm_state": server.vm_state,
-        "OS-EXT-STS:power_state": POWER_ON if server.status == "ACTIVE" else NO_POWER,
+        "OS-EXT-STS:power_state": POWER.get(server.vm_state, 0),
         "os-extended-volumes:volumes_attached": [],
     }
     if placed:
         view["security_groups"] = [{"name": name} for name in server.security_groups]
-    if server.status in ("BUILD", "ACTIVE", "REBOOT"):
+    if server.status in ("BUILD", "ACTIVE", "REBUILD"):
         view["progress"] = 0
-    if server.fault is not None:
+    if server.fault is not None and server.status == "ERROR":
         view["fault"] = server.fault
     return {**view, **_later_fields(call, server)}
+
+
+def changed_view(call: Call, server: Server) -> dict[str, Any]:
+    """Return a server as the answer to its change shows it."""
+    view = server_view(call, server)
+    if microversion(call) >= (2, 75):
+        return view
+    view["addresses"] = plain_addresses(view["addresses"])
+    return {field: value for field, value in view.items() if field not in ONLY_WHEN_READ}
+
+
+def plain_addresses(shown: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Return addresses without what extensions add."""
+    return {
+        network: [{"version": entry["version"], "addr": entry["addr"]} for entry in entries]
+        for network, entries in shown.items()
+    }
 
 
 def _later_fields(call: Call, server: Server) -> dict[str, Any]:
     version = microversion(call)
     fields: list[tuple[tuple[int, int], str, Any]] = [
-        ((2, 9), "locked", False),
+        ((2, 9), "locked", server.locked),
         ((2, 19), "description", server.description),
         ((2, 26), "tags", server.tags),
         ((2, 63), "trusted_image_certificates", None),
         ((2, 71), "server_groups", []),
-        ((2, 73), "locked_reason", None),
-        ((2, 90), "OS-EXT-SRV-ATTR:hostname", hostname(server.name)),
+        ((2, 73), "locked_reason", server.locked_reason),
+        ((2, 90), "OS-EXT-SRV-ATTR:hostname", server.given.get("hostname") or hostname(server.name)),
         ((2, 96), "pinned_availability_zone", None),
         ((2, 100), "scheduler_hints", server.hints),
     ]

@@ -96,7 +96,10 @@ class Lease(Record):
 
 @dataclass
 class Server(Record):
-    """A Nova server; `host` is the Blazar host id that it occupies."""
+    """A Nova server; `host` is the Blazar host id that it occupies.
+
+    `given` holds what is shown as it was given (accessIPv4, ...), `actions` what was done to it since its creation.
+    """
 
     kind = "server"
 
@@ -121,6 +124,10 @@ class Server(Record):
     doomed: dict[str, Any] | None = None
     never_builds: bool = False
     action_request_id: str = ""
+    locked: bool = False
+    locked_reason: str | None = None
+    given: dict[str, Any] = field(default_factory=dict)
+    actions: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass

@@ -24,6 +24,10 @@ NO_FIXED_ADDRESS = (
     "for network: {network}, not rescheduling."
 )
 
+NOT_ALLOWED_OUTSIDE = (
+    "Build of instance {id} aborted: It is not allowed to create an interface on external network {network}"
+)
+
 
 def reservation_of(world: World, server: Server) -> tuple[Lease, Reservation] | None:
     """Return the reservation that a server runs on: by scheduler hint, or by flavor at KVM@TACC."""
@@ -110,6 +114,10 @@ def schedule(world: World, due: Due) -> None:
     server.zone = f"blazar_{found[1].id}" if found else "nova"
     if world.site.kind == "kvm":
         server.zone = "nova"
+    outside = next((id for id in server.networks if world.site.networks[id].external), None)
+    if outside is not None:
+        break_down(world, server, NOT_ALLOWED_OUTSIDE.format(id=server.id, network=outside))
+        return
     full = _plug(world, server)
     if full is not None:
         break_down(world, server, NO_FIXED_ADDRESS.format(id=server.id, network=full.id))

@@ -131,6 +131,16 @@ class State:
             )
         return [record_type.from_document(json.loads(row[0])) for row in rows if row[0] is not None]
 
+    def removed(self, record_type: type[R], site: str, owner: str) -> list[tuple[R, float]]:
+        """Return the objects that are no more, as they were at the last, each with the moment of its removal."""
+        rows = self._db.execute(
+            "SELECT last.document, gone.at FROM history gone JOIN history last ON last.seq="
+            "(SELECT max(seq) FROM history WHERE site=gone.site AND kind=gone.kind AND id=gone.id AND seq<gone.seq) "
+            "WHERE gone.site=? AND gone.kind=? AND gone.owner=? AND gone.document IS NULL ORDER BY gone.seq",
+            (site, record_type.kind, owner),
+        )
+        return [(record_type.from_document(json.loads(document)), at) for document, at in rows]
+
     def put(self, record: Record, at: float) -> None:
         """Create or replace an object at a moment."""
         document = json.dumps(record.document())

@@ -48,6 +48,10 @@ class World:
         """Return the objects of a kind at this site."""
         return self.state.find(record_type, self.site.key, owner, as_of)
 
+    def removed(self, record_type: type[R], owner: str) -> list[tuple[R, float]]:
+        """Return the objects of a kind that are no more, each with the moment of its removal."""
+        return self.state.removed(record_type, self.site.key, owner)
+
     def put(self, record: Record) -> None:
         """Store an object."""
         self.state.put(record, self.at)

@@ -71,7 +71,7 @@ def test_filters_and_order(target: Target, cloud: Cloud, wire: Wire) -> None:
     assert names(wire, f"id={image.id}&status=in:active,queued") == [image.name]
     assert names(wire, "nobodys_property=1") == names(wire, "tag=nobodys") == names(wire, "os_hidden=true") == []
     parts = [names(wire, f"visibility={part}") for part in ("public", "private", "shared", "community")]
-    assert sorted(everything) == sorted(sum(parts, []))
+    assert sorted(everything) == sorted(name for part in parts for name in part)
     ascending = sorted(everything, key=str.casefold)
     assert names(wire, "sort=name:asc") == names(wire, "sort_key=name&sort_dir=asc") == ascending
     assert names(wire, "sort_key=name") == ascending[::-1]

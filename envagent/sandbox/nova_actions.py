@@ -1,0 +1,257 @@
+"""What can be done to a server with POST /servers/ID/action, and the record of what was done."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from envagent.sandbox import nova_shapes, server_tasks
+from envagent.sandbox.clock import iso_micro
+from envagent.sandbox.exchange import Call, Reply
+from envagent.sandbox.neutron_groups import groups
+from envagent.sandbox.nova_requests import bad_request, body, conflict, not_allowed, not_found, not_simulated, since
+from envagent.sandbox.nova_servers import bootable, change, check_metadata, get, refuse_locked, save
+from envagent.sandbox.nova_versions import microversion
+from envagent.sandbox.nova_views import changed_view
+from envagent.sandbox.records import Keypair, Port, SecurityGroup, Server
+from envagent.sandbox.server_life import ports
+from envagent.sandbox.shapes import ANYTHING, words
+
+LIVING = ("active", "paused", "suspended", "stopped")
+OPERATORS = {
+    "os-resetState": "os-admin-actions:reset_state",
+    "injectNetworkInfo": "os-admin-actions:inject_network_info",
+    "migrate": "os-migrate-server:migrate",
+}
+ELSEWHERE = words(
+    """
+    changePassword confirmResize createBackup createImage forceDelete os-getRDPConsole os-getSPICEConsole os-
+    getSerialConsole os-getVNCConsole os-getMKSConsole os-migrateLive evacuate pause unpause suspend resume rescue
+    unrescue resize revertResize restore shelve shelveOffload unshelve trigger_crash_dump addFixedIp removeFixedIp
+    """
+)
+"""What the real Nova does too."""
+
+
+def expect(server: Server, action: str, *states: str, idle: bool = True) -> None:
+    """Refuse an action in another state, or (where it must be idle) while the server is busy."""
+    if server.vm_state not in states:
+        raise conflict(f"Cannot '{action}' instance {server.id} while it is in vm_state {server.vm_state}")
+    if idle and server.task_state is not None:
+        raise conflict(f"Cannot '{action}' instance {server.id} while it is in task_state {server.task_state}")
+
+
+def _do(call: Call, server: Server, action: str) -> None:
+    """Note an action, and store the server."""
+    entry = {"action": action, "request_id": call.request_id, "at": call.world.at, "user": call.identity.user}
+    server.actions = [*server.actions, entry]
+    save(call, server)
+
+
+def _reboot(call: Call) -> Reply:
+    asked = body(call, "reboot", nova_shapes.REBOOT)
+    server = get(call)
+    hard = asked["type"].upper() == "HARD"
+    refuse_locked(server)
+    expect(server, "reboot", *(("active", "stopped", "error") if hard else ("active",)))
+    _do(call, server, "reboot")
+    server_tasks.begin(call.world, server, "rebooting_hard" if hard else "rebooting")
+    return Reply(202)
+
+
+def _stop(call: Call) -> Reply:
+    body(call, "os-stop", ANYTHING)
+    return _power(call, "stop", ("active", "error"), "powering-off")
+
+
+def _start(call: Call) -> Reply:
+    body(call, "os-start", ANYTHING)
+    return _power(call, "start", ("stopped",), "powering-on")
+
+
+def _power(call: Call, action: str, states: tuple[str, ...], task: str) -> Reply:
+    server = get(call)
+    if server.task_state == "scheduling":
+        raise not_found(f"Instance {server.id} could not be found.")
+    refuse_locked(server)
+    if server.host is None:
+        raise conflict(f"Instance {server.id} is not ready")
+    expect(server, action, *states)
+    _do(call, server, action)
+    server_tasks.begin(call.world, server, task)
+    return Reply(202)
+
+
+def _rebuild(call: Call) -> Reply:
+    asked: dict[str, Any] = body(call, "rebuild", nova_shapes.rebuild(microversion(call)))
+    server = get(call)
+    refuse_locked(server)
+    check_metadata(asked.get("metadata") or {})
+    image = bootable(call, asked["imageRef"], "Cannot find image for rebuild")
+    expect(server, "rebuild", "active", "stopped", "error")
+    key = asked.get("key_name")
+    if key is not None and call.world.get(Keypair, f"{call.identity.user}/{key}") is None:
+        raise bad_request("Invalid key_name provided.")
+    if server.host is None:
+        raise not_simulated("the rebuild of a server without a host")
+    server.image, server.key_name = image.id, asked.get("key_name", server.key_name)
+    server.metadata = dict(asked.get("metadata", server.metadata))
+    change(server, asked)
+    _do(call, server, "rebuild")
+    server_tasks.begin(call.world, server, "rebuilding", after="stopped" if server.vm_state == "stopped" else "active")
+    shown = {**changed_view(call, server), "adminPass": asked.get("adminPass") or secrets.token_urlsafe(9)}
+    if since(call, 2, 54):
+        shown["key_name"] = server.key_name
+    if since(call, 2, 57):
+        shown["user_data"] = asked.get("user_data")
+    return Reply(202, {"server": shown})
+
+
+def _lock(call: Call) -> Reply:
+    asked = body(call, "lock", nova_shapes.lock(microversion(call)))
+    server = get(call)
+    reason = asked.get("locked_reason") if since(call, 2, 73) and asked else None
+    server.locked, server.locked_reason = True, reason
+    _do(call, server, "lock")
+    return Reply(202)
+
+
+def _unlock(call: Call) -> Reply:
+    body(call, "unlock", ANYTHING)
+    server = get(call)
+    server.locked, server.locked_reason = False, None
+    _do(call, server, "unlock")
+    return Reply(202)
+
+
+def _console(call: Call) -> Reply:
+    asked = body(call, "os-getConsoleOutput", nova_shapes.CONSOLE)
+    server = get(call)
+    if server.host is None:
+        raise conflict(f"Instance {server.id} is not ready")
+    if server.vm_state == "building":
+        raise not_found("The console log is not available.")
+    lines = ["[    0.000000] Linux version 6.8.0 (sandbox)", f"{server.name} login: "]
+    length = int(asked["length"]) if asked.get("length") is not None else -1
+    return Reply(200, {"output": "\n".join(lines if length < 0 else lines[len(lines) - length :] if length else [])})
+
+
+def _group(call: Call, name: str) -> SecurityGroup:
+    found = next((group for group in groups(call) if name in (group.id, group.name)), None)
+    if found is None:
+        raise not_found(f"Security group {name} is not found for project {call.identity.project}")
+    return found
+
+
+def _plugged(call: Call, server: Server) -> list[Port]:
+    found = ports(call.world, server)
+    if not found:
+        raise not_found(f"instance_id {server.id} could not be found as device id on any ports")
+    return found
+
+
+def _add_group(call: Call) -> Reply:
+    asked = body(call, "addSecurityGroup", nova_shapes.GROUP)
+    server = get(call)
+    group = _group(call, asked["name"])
+    _plugged(call, server)
+    if group.name in server.security_groups:
+        raise bad_request(f"Invalid input for security_groups. Reason: Duplicate items in the list: '{group.id}'.")
+    server.security_groups = [*server.security_groups, group.name]
+    _carry(call, server)
+    return Reply(202)
+
+
+def _remove_group(call: Call) -> Reply:
+    asked = body(call, "removeSecurityGroup", nova_shapes.GROUP)
+    server = get(call)
+    group = _group(call, asked["name"])
+    _plugged(call, server)
+    if group.name not in server.security_groups:
+        raise not_found(f"Security group {asked['name']} not associated with the instance {server.id}")
+    server.security_groups = [name for name in server.security_groups if name != group.name]
+    _carry(call, server)
+    return Reply(202)
+
+
+def _carry(call: Call, server: Server) -> None:
+    """Give the server's ports its groups."""
+    ids = [group.id for group in groups(call) if group.name in server.security_groups]
+    for port in ports(call.world, server):
+        port.security_groups, port.updated_at = ids, call.world.at
+        call.world.put(port)
+    save(call, server)
+
+
+def _address_proxy(call: Call) -> Reply:
+    """Refuse the old way to an address, which ended with 2.44 and which a server without a network never had."""
+    server = get(call)
+    if since(call, 2, 44):
+        raise not_found("The resource could not be found.")
+    if not ports(call.world, server):
+        raise bad_request("Instance network is not ready yet")
+    raise not_simulated("addresses through Nova, which clients ask of Neutron since microversion 2.44")
+
+
+ACTIONS: dict[str, Callable[[Call], Reply]] = {
+    "reboot": _reboot,
+    "os-stop": _stop,
+    "os-start": _start,
+    "rebuild": _rebuild,
+    "lock": _lock,
+    "unlock": _unlock,
+    "os-getConsoleOutput": _console,
+    "addSecurityGroup": _add_group,
+    "removeSecurityGroup": _remove_group,
+    "addFloatingIp": _address_proxy,
+    "removeFloatingIp": _address_proxy,
+}
+
+
+def act(call: Call) -> Reply:
+    """Answer POST /servers/ID/action: the body's one key says what is to be done."""
+    if len(call.body) != 1:
+        raise bad_request("Malformed request body")
+    (action,) = call.body
+    if action in OPERATORS:
+        get(call)
+        raise not_allowed(OPERATORS[action])
+    if action in ELSEWHERE:
+        raise not_simulated(f"the action {action}")
+    if action not in ACTIONS:
+        raise bad_request(f"There is no such action: {action}")
+    return ACTIONS[action](call)
+
+
+def _entries(call: Call, server: Server) -> list[dict[str, Any]]:
+    """Return what was done to a server, the last first."""
+    created = {"action": "create", "request_id": server.action_request_id, "at": server.created_at, "user": server.user}
+    shown = []
+    for done in reversed([created, *server.actions]):
+        entry = {
+            "action": done["action"],
+            "instance_uuid": server.id,
+            "message": "Error" if server.status == "ERROR" and done is created else None,
+            "project_id": server.owner,
+            "request_id": done["request_id"],
+            "start_time": iso_micro(done["at"]),
+            "user_id": done["user"],
+        }
+        if since(call, 2, 58):
+            entry["updated_at"] = iso_micro(server.updated_at if done is created else done["at"])
+        shown.append(entry)
+    return shown
+
+
+def list_actions(call: Call) -> Reply:
+    """Answer GET /servers/ID/os-instance-actions."""
+    return Reply(200, {"instanceActions": _entries(call, get(call))})
+
+
+def show_action(call: Call) -> Reply:
+    """Answer GET /servers/ID/os-instance-actions/REQUEST."""
+    for entry in _entries(call, get(call)):
+        if entry["request_id"] == call.params["request"]:
+            return Reply(200, {"instanceAction": {**entry, "events": []}})
+    raise not_found(f"Action for request_id {call.params['request']} on instance {call.params['id']} not found")

@@ -1,0 +1,103 @@
+"""Nova's flavors, to read: the site's own and those that Blazar made for the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from envagent.sandbox.exchange import Call, Reply
+from envagent.sandbox.inventory import FlavorSpec
+from envagent.sandbox.listing import order
+from envagent.sandbox.nova_requests import PAGING, bad_request, next_link, not_allowed, not_found, paged, query
+from envagent.sandbox.nova_views import flavor_view, flavors, links
+from envagent.sandbox.shapes import TEXT, Shape
+
+SORTED_BY: dict[str, Callable[[FlavorSpec], Any]] = {
+    "created_at": lambda flavor: None,
+    "description": lambda flavor: None,
+    "disabled": lambda flavor: False,
+    "ephemeral_gb": lambda flavor: 0,
+    "flavorid": lambda flavor: flavor.id,
+    "id": lambda flavor: None,
+    "is_public": lambda flavor: not flavor.name.startswith("reservation:"),
+    "memory_mb": lambda flavor: flavor.ram,
+    "name": lambda flavor: flavor.name,
+    "root_gb": lambda flavor: flavor.disk,
+    "rxtx_factor": lambda flavor: 1.0,
+    "swap": lambda flavor: 0,
+    "updated_at": lambda flavor: None,
+    "vcpu_weight": lambda flavor: 0,
+    "vcpus": lambda flavor: flavor.vcpus,
+}
+QUERY: dict[str, Shape] = {
+    **PAGING,
+    "is_public": TEXT,
+    "minRam": TEXT,
+    "minDisk": TEXT,
+    "sort_key": {"type": "string", "enum": list(SORTED_BY)},
+    "sort_dir": {"type": "string", "enum": ["asc", "desc"]},
+}
+
+
+def _least(asked: dict[str, str], name: str) -> int:
+    try:
+        return int(asked.get(name, 0))
+    except ValueError:
+        raise bad_request(f"Invalid {name} filter [{asked[name]}]") from None
+
+
+def _list(call: Call, view: Callable[[FlavorSpec], dict[str, Any]]) -> Reply:
+    asked = query(call, QUERY)
+    ram, disk = _least(asked, "minRam"), _least(asked, "minDisk")
+    fitting = [flavor for flavor in flavors(call) if flavor.ram >= ram and flavor.disk >= disk]
+    keys = [(asked.get("sort_key", "flavorid"), asked.get("sort_dir", "asc"))]
+    listed = order(fitting, keys, lambda flavor, key: SORTED_BY[key](flavor))
+    shown, following = paged(call, listed, asked, lambda flavor: flavor.id)
+    return Reply(200, {"flavors": [view(flavor) for flavor in shown], **next_link("flavors", following)})
+
+
+def list_brief(call: Call) -> Reply:
+    """Answer GET /flavors."""
+    return _list(
+        call, lambda flavor: {"id": flavor.id, "name": flavor.name, "links": links(call, "flavors", flavor.id)}
+    )
+
+
+def list_detailed(call: Call) -> Reply:
+    """Answer GET /flavors/detail."""
+    return _list(call, lambda flavor: flavor_view(call, flavor))
+
+
+def _get(call: Call) -> FlavorSpec:
+    for flavor in flavors(call):
+        if flavor.id == call.params["id"]:
+            return flavor
+    raise not_found(f"Flavor {call.params['id']} could not be found.")
+
+
+def show(call: Call) -> Reply:
+    """Answer GET /flavors/ID."""
+    return Reply(200, {"flavor": flavor_view(call, _get(call))})
+
+
+def show_extra_specs(call: Call) -> Reply:
+    """Answer GET /flavors/ID/os-extra_specs."""
+    return Reply(200, {"extra_specs": _get(call).extra_specs})
+
+
+def show_extra_spec(call: Call) -> Reply:
+    """Answer GET /flavors/ID/os-extra_specs/KEY."""
+    flavor, key = _get(call), call.params["key"]
+    if key not in flavor.extra_specs:
+        raise not_found(f"Flavor {flavor.id} has no extra specs with key {key}.")
+    return Reply(200, {key: flavor.extra_specs[key]})
+
+
+def refuse_access(call: Call) -> Reply:
+    """Refuse GET /flavors/ID/os-flavor-access, which is the operators'."""
+    raise not_allowed("os-flavor-access")
+
+
+def refuse_change(call: Call) -> Reply:
+    """Refuse to make or remove a flavor, which is the operators'."""
+    raise not_allowed(f"os-flavor-manage:{'create' if call.method == 'POST' else 'delete'}")

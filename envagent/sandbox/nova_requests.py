@@ -1,0 +1,127 @@
+"""What every request to Nova passes: bodies and queries against declared shapes, and the pages of lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from envagent.sandbox.exchange import Call, Reply, ServiceError
+from envagent.sandbox.listing import page
+from envagent.sandbox.nova_versions import microversion
+from envagent.sandbox.shapes import DIGITS, TEXT, Flaw, Shape, flaw, record
+
+T = TypeVar("T")
+
+MAX_PAGE = 1000
+CLOSED_QUERIES = (2, 75)
+"""From this microversion on a query may hold only what is known."""
+PAGING: Mapping[str, Shape] = {"limit": DIGITS, "marker": TEXT}
+
+
+def bad_request(message: str) -> ServiceError:
+    """Return Nova's 400."""
+    return ServiceError(400, message, "badRequest")
+
+
+def forbidden(message: str) -> ServiceError:
+    """Return Nova's 403."""
+    return ServiceError(403, message, "forbidden")
+
+
+def not_allowed(rule: str) -> ServiceError:
+    """Return the 403 of a policy, by the rule's name below os_compute_api."""
+    return forbidden(f"Policy doesn't allow os_compute_api:{rule} to be performed.")
+
+
+def not_found(message: str) -> ServiceError:
+    """Return Nova's 404."""
+    return ServiceError(404, message, "itemNotFound")
+
+
+def conflict(message: str) -> ServiceError:
+    """Return Nova's 409."""
+    return ServiceError(409, message, "conflictingRequest")
+
+
+def not_simulated(what: str) -> ServiceError:
+    """Return the 501 for what the real Nova does and the sandbox does not."""
+    return ServiceError(501, f"The sandbox does not simulate {what}.", "notImplemented")
+
+
+def since(call: Call, *version: int) -> bool:
+    """Say whether the call's microversion is at least this one."""
+    return microversion(call) >= version
+
+
+def only_from(*version: int) -> Callable[[Callable[[Call], Reply]], Callable[[Call], Reply]]:
+    """Have a handler exist only from a microversion on."""
+
+    def decorate(handler: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
+        def answer(call: Call) -> Reply:
+            if not since(call, *version):
+                raise not_found("The resource could not be found.")
+            return handler(call)
+
+        answer.__doc__ = handler.__doc__
+        return answer
+
+    return decorate
+
+
+def body(call: Call, name: str, shape: Shape, **beside: Shape) -> Any:
+    """Return what a body holds under its one name. Raises 400 where it, or what lies beside it, has another shape."""
+    found = flaw(call.body, record({name: shape, **beside}, name))
+    if found is not None:
+        raise bad_request(_said(found))
+    return call.body[name]
+
+
+def _said(found: Flaw) -> str:
+    if found.is_name or not found.path:
+        return found.message
+    return f"Invalid input for field/attribute {found.path[-1]}. Value: {found.value}. {found.message}"
+
+
+def query(call: Call, known: Mapping[str, Shape], hidden: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the last value of each known parameter.
+
+    Raises 400 for a value of another shape, and at newer microversions for a parameter that nobody knows.
+    `hidden` ones are known by prefix, and dropped.
+    """
+    extra = [key for key, _ in call.query if key not in known and not key.startswith(hidden or ("\0",))]
+    if extra and since(call, *CLOSED_QUERIES):
+        names = ", ".join(repr(key) for key in dict.fromkeys(extra))
+        if hidden:
+            patterns = ", ".join(repr(f"^{prefix}") for prefix in hidden)
+            raise bad_request(f"{names} {'does' if len(extra) == 1 else 'do'} not match any of the regexes: {patterns}")
+        verb = "was" if len(extra) == 1 else "were"
+        raise bad_request(f"Additional properties are not allowed ({names} {verb} unexpected)")
+    for key, value in call.query:
+        found = flaw(value, known.get(key, {}))
+        if found is not None:
+            raise bad_request(f"Invalid input for query parameters {key}. Value: {value}. {found.message}")
+    return {key: value for key, value in call.query if key in known}
+
+
+def paged(
+    call: Call,
+    items: list[T],
+    asked: Mapping[str, str],
+    id_of: Callable[[T], str],
+    absent: str = "marker [{}] not found",
+) -> tuple[list[T], str | None]:
+    """Return the page that a query asks for, and the address of the next one."""
+    limit = min(int(asked.get("limit", MAX_PAGE)), MAX_PAGE)
+    shown = page(items, limit, asked.get("marker") or None, id_of)
+    if shown is None:
+        raise bad_request(absent.format(asked["marker"]))
+    if limit == 0 or len(shown) < limit:
+        return shown[:limit], None
+    kept = [f"{key}={quote(value)}" for key, value in asked.items() if key != "marker"]
+    return shown, f"{call.root}{call.path}?" + "&".join([*kept, f"marker={quote(id_of(shown[-1]), safe='')}"])
+
+
+def next_link(name: str, href: str | None) -> dict[str, Any]:
+    """Return what a list's body holds beside the list where it has another page."""
+    return {} if href is None else {f"{name}_links": [{"rel": "next", "href": href}]}

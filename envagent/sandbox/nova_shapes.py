@@ -1,0 +1,154 @@
+"""What Nova takes in a body, by microversion: servers, rebuilds, keypairs, metadata, tags and actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from envagent.sandbox.shapes import ADDRESS, ANYTHING, NAME, NULL, POSITIVE, TEXT, UUID, Shape, list_of, record
+
+Version = tuple[int, int]
+
+BOOLEAN_WORDS = ["True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
+BOOLEAN_DENIALS = ["False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
+BOOLEAN: Shape = {"type": ["boolean", "string"], "enum": [True, *BOOLEAN_WORDS, False, *BOOLEAN_DENIALS]}
+DESCRIPTION: Shape = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
+HOSTNAME: Shape = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
+TAG: Shape = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
+MAX_TAGS = 50
+METADATA: Shape = {
+    "type": "object",
+    "patternProperties": {"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": "string", "maxLength": 255}},
+    "additionalProperties": False,
+}
+META: Shape = {**METADATA, "minProperties": 1, "maxProperties": 1}
+USER_DATA: Shape = {"type": "string", "maxLength": 65535}
+OPTIONAL_USER_DATA: Shape = {"oneOf": [USER_DATA, NULL]}
+PERSONALITY: Shape = list_of(record({"path": TEXT, "contents": TEXT}))
+CERTIFICATES: Shape = {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "items": {**TEXT, "minLength": 1}}
+DISK_CONFIG: Shape = {"type": "string", "enum": ["AUTO", "MANUAL"]}
+IPV4: Shape = {"type": "string", "format": "ipv4"}
+IPV6: Shape = {"type": "string", "format": "ipv6"}
+FLAVOR: Shape = {"type": ["string", "integer"], "minLength": 1}
+VOLUMES: Shape = list_of({"type": "object"})
+HINTS: Shape = {"type": "object", "properties": {"group": UUID, "query": {"type": ["string", "object"]}}}
+HINT_NAMES = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
+
+
+def _fields(version: Version, *table: tuple[Version, Version | None, Mapping[str, Shape]]) -> dict[str, Shape]:
+    """Merge the fields of those rows (since, before, fields) that a microversion has."""
+    known: dict[str, Shape] = {}
+    for first, gone, fields in table:
+        if first <= version and (gone is None or version < gone):
+            known.update(fields)
+    return known
+
+
+def _networks(version: Version) -> Shape:
+    port: Shape = {"oneOf": [UUID, NULL]}
+    uuid: Shape = UUID if version >= (2, 37) else TEXT
+    tag = {"tag": TAG} if version == (2, 32) or version >= (2, 42) else {}
+    listed = list_of(record({"fixed_ip": ADDRESS, "port": port, "uuid": uuid, **tag}))
+    return {"oneOf": [listed, {"type": "string", "enum": ["none", "auto"]}]} if version >= (2, 37) else listed
+
+
+def server(version: Version) -> Shape:
+    """Return the shape of a server to create."""
+    fields = _fields(
+        version,
+        (
+            (2, 1),
+            None,
+            {
+                "name": NAME,
+                "imageRef": {"oneOf": [UUID, {"type": "string", "maxLength": 0}]},
+                "flavorRef": FLAVOR,
+                "adminPass": TEXT,
+                "metadata": METADATA,
+                "networks": _networks(version),
+                "OS-DCF:diskConfig": DISK_CONFIG,
+                "accessIPv4": IPV4,
+                "accessIPv6": IPV6,
+                "availability_zone": NAME,
+                "block_device_mapping": VOLUMES,
+                "block_device_mapping_v2": VOLUMES,
+                "config_drive": BOOLEAN,
+                "key_name": NAME,
+                "min_count": POSITIVE,
+                "max_count": POSITIVE,
+                "return_reservation_id": BOOLEAN,
+                "security_groups": list_of(record({"name": NAME})),
+                "user_data": USER_DATA,
+            },
+        ),
+        ((2, 1), (2, 57), {"personality": PERSONALITY}),
+        ((2, 19), None, {"description": DESCRIPTION}),
+        ((2, 52), None, {"tags": list_of(TAG, MAX_TAGS)}),
+        ((2, 63), None, {"trusted_image_certificates": CERTIFICATES}),
+        ((2, 74), None, {"host": HOSTNAME, "hypervisor_hostname": HOSTNAME}),
+        ((2, 90), None, {"hostname": HOSTNAME}),
+    )
+    return record(fields, "name", "flavorRef", *(["networks"] if version >= (2, 37) else []))
+
+
+def _changeable(version: Version) -> dict[str, Shape]:
+    """Return the fields that a rename and a rebuild have in common."""
+    common = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": IPV4, "accessIPv6": IPV6}
+    return _fields(
+        version,
+        ((2, 1), None, common),
+        ((2, 19), None, {"description": DESCRIPTION}),
+        ((2, 90), None, {"hostname": HOSTNAME}),
+    )
+
+
+def update(version: Version) -> Shape:
+    """Return the shape of a server's PUT."""
+    return record(_changeable(version))
+
+
+def rebuild(version: Version) -> Shape:
+    """Return the shape of a rebuild."""
+    own = {"imageRef": UUID, "adminPass": TEXT, "metadata": METADATA, "preserve_ephemeral": BOOLEAN}
+    fields = _fields(
+        version,
+        ((2, 1), None, own),
+        ((2, 1), (2, 57), {"personality": PERSONALITY}),
+        ((2, 54), None, {"key_name": {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 255}, NULL]}}),
+        ((2, 57), None, {"user_data": OPTIONAL_USER_DATA}),
+        ((2, 63), None, {"trusted_image_certificates": CERTIFICATES}),
+    )
+    return record({**_changeable(version), **fields}, "imageRef")
+
+
+def keypair(version: Version) -> Shape:
+    """Return the shape of a keypair; what its name may hold grew with 2.92."""
+    allowed = "@._- " if version >= (2, 92) else "_- "
+    letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+    def fits(name: str) -> bool:
+        return set(name) <= set(allowed + letters)
+
+    characters: Shape = {"name": (fits, f"Only expected characters: [{allowed}{letters}]")}
+    fields = _fields(
+        version,
+        ((2, 1), None, {"name": {"allOf": [NAME, characters]}}),
+        ((2, 2), None, {"type": {"type": "string", "enum": ["ssh", "x509"]}}),
+        ((2, 1), None, {"public_key": TEXT}),
+        ((2, 10), None, {"user_id": TEXT}),
+    )
+    return record(fields, "name", *(["public_key"] if version >= (2, 92) else []))
+
+
+GROUP: Shape = record({"name": {"type": "string", "minLength": 1}}, "name")
+REBOOT: Shape = record({"type": {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, "type")
+CONSOLE: Shape = record({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1}})
+TAGS: Shape = list_of(TAG, MAX_TAGS)
+
+
+def lock(version: Version) -> Shape:
+    """Return the shape of a lock, which may have a reason from 2.73 on."""
+    if version < (2, 73):
+        return ANYTHING
+    reason: dict[str, Any] = {"locked_reason": {"type": "string", "minLength": 1, "maxLength": 255}}
+    return {**record(reason), "type": ["object", "null"]}
