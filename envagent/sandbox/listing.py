@@ -55,7 +55,7 @@ def _rank(value: Any) -> tuple[int, Any]:
 
 
 def page(
-    items: list[T], limit: int | None, marker: str | None, id_of: Callable[[T], str] = itemgetter("id")
+    items: list[T], limit: int | None, marker: str | None, id_of: Callable[[Any], str] = itemgetter("id")
 ) -> list[T] | None:
     """Return at most `limit` items after the one whose id is `marker`, None when there is no such item."""
     if marker is not None:
