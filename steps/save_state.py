@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
 from envagent.engine.step import Output, Step, stage
 from envagent.errors import ConfigurationError
+from envagent.steps import info_file
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.assign_floating_ip import AssignedAddress
 from envagent.steps.ensure_keypair import EnsuredKeypair
@@ -21,10 +18,6 @@ from envagent.steps.reserve_hardware import ReservedHardware
 from envagent.steps.services import StepContext
 from envagent.steps.verify import Verified
 
-ENDING = "_info.json"
-LONGEST_FILE_NAME = 255
-"""Bytes, on all usual file systems."""
-
 
 class SavedState(Output):
     """Where the file is."""
@@ -33,12 +26,12 @@ class SavedState(Output):
 
 
 class SaveState(Step):
-    """Write {server_name}_info.json, whole or not at all.
+    """Write {server_name}_info.json, whole or not at all; with the run id where another run's has the name.
 
     Reads: what the steps before it found.
     Creates: the file (0600), in the folder in which the run was begun.
     Owner mark: the file's run_id.
-    Undo: the file is the user's; teardown leaves it.
+    Undo: the file is the user's; teardown takes the login out of it and leaves it.
     """
 
     @stage
@@ -59,6 +52,7 @@ class SaveState(Step):
         info = {
             "schema_version": 1,
             "run_id": context.run_id,
+            "state": info_file.UP,
             "server_name": launched.server_name,
             "server_id": launched.server_id,
             "lease_id": reserved.lease_id,
@@ -83,32 +77,11 @@ class SaveState(Step):
             "project_id": initialized.identity.project_id,
             "written_at": context.now().isoformat(),
         }
-        path = request.output_folder / f"{_file_name(launched.server_name)}{ENDING}"
-        _write(path, info)
-        return SavedState(path=path)
-
-
-def _file_name(server_name: str) -> str:
-    """A server may be called anything; its file stays in its folder, and within the length of a file's name."""
-    name = server_name.replace("/", "_").replace("\0", "_").lstrip(".") or "server"
-    return os.fsencode(name)[: LONGEST_FILE_NAME - len(ENDING)].decode(errors="ignore")
-
-
-def _write(path: Path, info: dict[str, Any]) -> None:
-    try:
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".info-")  # created 0600
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(info, file, indent=2)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).replace(path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be written: {error.strerror}",
-            hint="make the folder writable, then: envagent resume RUN_ID (the server is up and recorded)",
-        ) from None
+            path = info_file.save(request.output_folder, info)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the server's file cannot be written in {request.output_folder}: {error.strerror}",
+                hint="make the folder writable, then: envagent resume RUN_ID (the server is up and recorded)",
+            ) from None
+        return SavedState(path=path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from envagent.cli import approval, views
-from envagent.cli.clouds import CloudAccess, reach
+from envagent.cli.clouds import CloudAccess, is_sandbox, reach
 from envagent.cli.documents import RunDocument
 from envagent.cli.output import Output
 from envagent.cli.report import Rows, error_of, resource_part, run_document
@@ -16,7 +16,10 @@ from envagent.config import Settings
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
-from envagent.errors import EnvagentError
+from envagent.errors import EnvagentError, UsageError
+
+CHOSEN_KEY = "ensure_keypair.choose"
+"""The stage that says whether envagent makes the key."""
 
 
 class Removal:
@@ -52,8 +55,8 @@ class Removal:
         used = self._document(row).cost
         if used is not None:
             views.show_used(self._terminal, used)
-        if delete_key:
-            self._delete_key(document)
+        self._mark_file(document)
+        self._settle_key(row, document, delete=delete_key, ask=not yes)
         if as_json:
             print_document(self._document(row))
         return 0
@@ -114,14 +117,54 @@ class Removal:
             print_document(self._document(row))
         return code
 
-    def _delete_key(self, document: RunDocument) -> None:
-        """Remove the private key file, if envagent made it: it is then in our own folder."""
-        path = None if document.private_key is None else Path(document.private_key)
-        if path is None or path.parent != self._home.keys:
-            self._terminal.line("envagent made no private key for this run: none was removed")
-        elif path.exists():
+    def _mark_file(self, document: RunDocument) -> None:
+        """Take the dead login out of the file that the run wrote."""
+        from envagent.engine.clock import SystemClock, to_text
+        from envagent.steps.info_file import mark_torn_down
+
+        if document.info_file is None:
+            return
+        try:
+            mark_torn_down(Path(document.info_file), document.run_id, to_text(SystemClock().now()))
+        except OSError as error:
+            self._terminal.line(f"{document.info_file} still shows the login: it cannot be written ({error.strerror})")
+
+    def _settle_key(self, row: RunRecord, document: RunDocument, *, delete: bool, ask: bool) -> None:
+        """Remove the private key that envagent made for the run, or say how; never one that another run needs."""
+        path = self._made_key(row)
+        if path is None or not path.exists():
+            if delete:
+                self._terminal.line("there is no private key that envagent made for this run: none was removed")
+            return
+        other = self._other_user(row, path)
+        if other is not None:
+            self._terminal.line(f"the private key {path} stays: run {other} uses it as well")
+            return
+        if not delete and ask and not is_sandbox(document.cloud) and approval.can_ask():
+            with StopSignals(lambda: None, lambda: None) as stop:
+                delete = approval.agreed(self._terminal, f"Remove its private key {path} as well?", stop.event)
+        if not delete:
+            command = f"envagent teardown {row.run_id} --delete-key"
+            self._terminal.line(f"its private key stays at {path}; to remove it: {command}")
+            return
+        try:
             path.unlink()
-            self._terminal.line(f"removed the private key {path}")
+        except OSError as error:
+            raise UsageError(f"the private key {path} cannot be removed: {error.strerror}", hint=f"rm {path}") from None
+        self._terminal.line(f"removed the private key {path}")
+
+    def _made_key(self, row: RunRecord) -> Path | None:
+        chosen = Rows.load(self._journal, row, working=False).output(CHOSEN_KEY) or {}
+        return self._home.keys / chosen["name"] if chosen.get("origin") == "created" else None
+
+    def _other_user(self, row: RunRecord, path: Path) -> str | None:
+        """Find another run that is not torn down and logs in with the key."""
+        for other in self._journal.runs():
+            if other.run_id != row.run_id and other.state != RunState.TORN_DOWN:
+                used = self._document(other).private_key
+                if self._made_key(other) == path or (used is not None and Path(used) == path):
+                    return other.run_id
+        return None
 
     def _document(self, row: RunRecord) -> RunDocument:
         return run_document(Rows.load(self._journal, row, working=False))

@@ -1,0 +1,93 @@
+"""The file {server_name}_info.json: its name, whose it is, and that it ends with its server.
+
+A file is a run's by the run_id in it. Only one that is this run's, or that says that its server is gone, is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ENDING = "_info.json"
+UP, TORN_DOWN = "up", "torn_down"
+LONGEST_FILE_NAME = 255
+"""Bytes, on all usual file systems."""
+LARGEST = 1 << 20
+
+
+def save(folder: Path, info: Mapping[str, Any]) -> Path:
+    """Write the file; where another run's has the name, the run id joins it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    run_id, server_name = str(info["run_id"]), str(info["server_name"])
+    path = folder / _file_name(server_name, ENDING)
+    there = _read(path) or {}
+    replaced = there.get("run_id") == run_id or there.get("state") == TORN_DOWN
+    if not _write(path, info, replace=replaced):
+        path = folder / _file_name(server_name, f"_{run_id}{ENDING}")
+        _write(path, info, replace=True)
+    return path
+
+
+def mark_torn_down(path: Path, run_id: str, at: str) -> None:
+    """Take the login out of a run's file and say when its server went; one that is gone or another's is left alone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    info = _read(path) or {}
+    if info.get("run_id") == run_id and info.get("state") != TORN_DOWN:
+        gone = dict.fromkeys(("ssh", "floating_ip", "fixed_ip"))
+        _write(path, {**info, "state": TORN_DOWN, "torn_down_at": at, **gone}, replace=True)
+
+
+def _file_name(server_name: str, ending: str) -> str:
+    """A server may be called anything; its file stays in its folder, and within the length of a file's name."""
+    name = server_name.replace("/", "_").replace("\0", "_").lstrip(".") or "server"
+    return os.fsencode(name)[: LONGEST_FILE_NAME - len(ending)].decode(errors="ignore") + ending
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Read a file of this kind; None for anything else."""
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return None
+        info = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return info if isinstance(info, dict) else None
+
+
+def _write(path: Path, info: Mapping[str, Any], *, replace: bool) -> bool:
+    """Write the file, whole or not at all; False where the name is taken and may not be replaced."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".info-")  # created 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(info, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return _take(path, Path(draft), replace=replace)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+
+
+def _take(path: Path, draft: Path, *, replace: bool) -> bool:
+    if not replace:
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if os.path.lexists(path):
+                return False
+        else:
+            return True
+    draft.replace(path)
+    return True
