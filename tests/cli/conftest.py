@@ -128,6 +128,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def broken_repository(tmp_path: Path) -> Path:
+    """A git repository whose commit is there and cannot be read: its run fails in the analysis."""
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "README.md").write_text("# it\n")
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    tree = subprocess.run(["git", "rev-parse", "HEAD:"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    (folder / ".git" / "objects" / tree[:2] / tree[2:].strip()).unlink()
+    return folder
+
+
 class Sandbox:
     """What a test does to the simulated cloud."""
 

@@ -144,8 +144,8 @@ def test_a_key_of_the_users_own_name_is_removed_from_the_cloud(cli: Cli, reposit
     assert sandbox.writes("my-laptop") == [("POST", "keypair"), ("DELETE", "keypair")]
 
 
-def test_what_is_not_known_yet_is_null(cli: Cli) -> None:
-    ended = cli("run", str(cli.work), "--cloud", "sandbox", "--json")  # an empty folder
+def test_what_is_not_known_yet_is_null(cli: Cli, broken_repository: Path) -> None:
+    ended = cli("run", str(broken_repository), "--cloud", "sandbox", "--json")
     assert ended.code == 9
     document = ended.document
     assert document.keys() >= KEYS

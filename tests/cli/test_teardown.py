@@ -87,10 +87,8 @@ def test_credentials_of_another_project_prove_nothing(
     assert cli("teardown", run_id, "--yes").code == 0
 
 
-def test_a_run_that_asked_for_nothing_needs_no_cloud(
-    cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id = cli("run", str(cli.work), "--cloud", "sandbox", "--json").document["run_id"]
+def test_a_run_that_asked_for_nothing_needs_no_cloud(cli: Cli, broken_repository: Path) -> None:
+    run_id = cli("run", str(broken_repository), "--cloud", "sandbox", "--json").document["run_id"]
     ended = cli("teardown", run_id, "--json")
     assert ended.code == 0
     assert ended.document["state"] == "torn_down"

@@ -96,7 +96,10 @@ def test_teardown_asks_and_no_is_the_default(cli: Cli, repository: Path, real_cl
     screen = cli.on_terminal("teardown", run_id)
     screen.until("[y/N]")
     screen.type("y\n")
+    screen.until("Remove its private key")
+    screen.type("\n")
     assert screen.end() == 0
+    assert f"envagent teardown {run_id} --delete-key" in screen.plain
 
 
 def test_yes_and_the_sandbox_ask_nothing(cli: Cli, repository: Path, real_cloud: str) -> None:
