@@ -181,10 +181,16 @@ def _occupy_closed_descriptors() -> None:
 
 
 def _opened(stream: TextIO | None, number: int, mode: str) -> TextIO:
-    """Give a standard stream; the interpreter has none where the descriptor was closed."""
-    if stream is not None:
+    """Give a standard stream, buffered.
+
+    The interpreter has none where the descriptor was closed, and one that loses the rest of a short write without a
+    word where PYTHONUNBUFFERED is set.
+    """
+    if stream is not None and not (isinstance(getattr(stream, "buffer", None), io.RawIOBase) and mode == "w"):
         return stream
-    made: Any = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    encoding, errors = ("utf-8", "backslashreplace") if stream is None else (stream.encoding, stream.errors)
+    descriptor = number if stream is None else stream.fileno()
+    made: Any = open(descriptor, mode, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
     return cast(TextIO, made)
 
 

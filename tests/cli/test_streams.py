@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +98,32 @@ def test_no_file_takes_the_place_of_a_closed_stream(cli: Cli) -> None:
     )
     ended = subprocess.run(["bash", "-c", f'exec {sys.executable} -c "$0" <&- >&- 2>&-', code], check=False)
     assert ended.returncode > 2
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_is_cut_short_is_lost(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    cut = tmp_path / "cut"
+    ended = subprocess.run(
+        ["bash", "-c", f"ulimit -f 1; {sys.executable} -m envagent run --help > {cut}"], capture_output=True, text=True
+    )
+    assert cut.stat().st_size == 1024
+    assert ended.returncode == LOST
+    assert "File too large" in ended.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_takes_nothing_now_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    command = [sys.executable, "-m", "envagent", "status", "--json"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ended.returncode == LOST
+    assert "could not be written to stdout" in ended.stderr
+    for one in (reading, writing):
+        os.close(one)
