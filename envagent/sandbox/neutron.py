@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from envagent.sandbox import neutron_addresses, neutron_groups
-from envagent.sandbox.clock import iso_z
+from envagent.sandbox import neutron_addresses, neutron_groups, neutron_ports, neutron_tags
 from envagent.sandbox.exchange import (
     Call,
+    Handler,
     Reply,
     Route,
     Service,
@@ -18,11 +18,13 @@ from envagent.sandbox.exchange import (
     request_id_header,
 )
 from envagent.sandbox.inventory import Network
-from envagent.sandbox.neutron_lists import listing, neutron_error
+from envagent.sandbox.neutron_attributes import forbidden, neutron_error
+from envagent.sandbox.neutron_lists import listing, shown
 from envagent.sandbox.records import FloatingIp, Port
 
 BUILT = "2017-06-01T12:00:00Z"
 EXTENSIONS = (
+    "availability_zone",
     "external-net",
     "fip-port-details",
     "net-mtu",
@@ -34,6 +36,18 @@ EXTENSIONS = (
     "standard-attr-tag",
     "standard-attr-timestamp",
 )
+
+QUOTAS = {
+    "network": 100,
+    "subnet": 100,
+    "subnetpool": -1,
+    "port": neutron_ports.PORT_QUOTA,
+    "router": 10,
+    "floatingip": 50,
+    "rbac_policy": 10,
+    "security_group": 10,
+    "security_group_rule": 100,
+}
 
 
 def error_body(error: ServiceError) -> dict[str, Any]:
@@ -54,13 +68,22 @@ def show_version(call: Call) -> Reply:
     return Reply(200, {"resources": []})
 
 
+def _extension(alias: str) -> dict[str, Any]:
+    return {"alias": alias, "name": alias, "description": "", "updated": "2017-01-01T00:00:00-00:00", "links": []}
+
+
 def list_extensions(call: Call) -> Reply:
     """Answer GET /v2.0/extensions."""
-    shown = [
-        {"alias": alias, "name": alias, "description": "", "updated": "2017-01-01T00:00:00-00:00", "links": []}
-        for alias in EXTENSIONS
-    ]
-    return Reply(200, {"extensions": shown})
+    return Reply(200, {"extensions": [_extension(alias) for alias in EXTENSIONS]})
+
+
+def show_extension(call: Call) -> Reply:
+    """Answer GET /v2.0/extensions/ALIAS."""
+    alias = call.params["alias"]
+    if alias not in EXTENSIONS:
+        page = f"404 Not Found\n\nThe resource could not be found.\n\n Extension with alias {alias} does not exist  "
+        return Reply(404, page)
+    return Reply(200, {"extension": _extension(alias)})
 
 
 def _network(call: Call, network: Network) -> dict[str, Any]:
@@ -119,71 +142,40 @@ def _subnet(call: Call, network: Network) -> dict[str, Any]:
     }
 
 
+def _no_network(id: str) -> ServiceError:
+    return neutron_error(404, "NetworkNotFound", f"Network {id} could not be found.")
+
+
+def _no_subnet(id: str) -> ServiceError:
+    return neutron_error(404, "SubnetNotFound", f"Subnet {id} could not be found.")
+
+
 def list_networks(call: Call) -> Reply:
     """Answer GET /v2.0/networks."""
-    return Reply(200, listing(call, "networks", [_network(call, n) for n in call.site.networks.values()]))
+    networks = [_network(call, network) for network in call.site.networks.values()]
+    return Reply(200, listing(call, "networks", networks, _no_network))
 
 
 def show_network(call: Call) -> Reply:
     """Answer GET /v2.0/networks/ID."""
     network = call.site.networks.get(call.params["id"])
     if network is None:
-        raise neutron_error(404, "NetworkNotFound", f"Network {call.params['id']} could not be found.")
-    return Reply(200, {"network": _network(call, network)})
+        raise _no_network(call.params["id"])
+    return Reply(200, shown(call, "network", _network(call, network)))
 
 
 def list_subnets(call: Call) -> Reply:
     """Answer GET /v2.0/subnets; a project sees no subnet of an external network."""
     seen = [network for network in call.site.networks.values() if not network.external]
-    return Reply(200, listing(call, "subnets", [_subnet(call, network) for network in seen]))
+    return Reply(200, listing(call, "subnets", [_subnet(call, network) for network in seen], _no_subnet))
 
 
 def show_subnet(call: Call) -> Reply:
     """Answer GET /v2.0/subnets/ID."""
     for network in call.site.networks.values():
         if network.subnet_id == call.params["id"] and not network.external:
-            return Reply(200, {"subnet": _subnet(call, network)})
-    raise neutron_error(404, "SubnetNotFound", f"Subnet {call.params['id']} could not be found.")
-
-
-def _port(port: Port) -> dict[str, Any]:
-    return {
-        "id": port.id,
-        "name": port.name,
-        "network_id": port.network,
-        "device_id": port.device,
-        "device_owner": f"compute:{port.zone}",
-        "mac_address": port.mac,
-        "fixed_ips": [{"subnet_id": port.subnet, "ip_address": port.address}],
-        "status": port.status,
-        "admin_state_up": True,
-        "allowed_address_pairs": [],
-        "extra_dhcp_opts": [],
-        "security_groups": port.security_groups,
-        "port_security_enabled": True,
-        "binding:vnic_type": "normal",
-        "description": "",
-        "project_id": port.owner,
-        "tenant_id": port.owner,
-        "tags": [],
-        "revision_number": 4,
-        "created_at": iso_z(port.created_at),
-        "updated_at": iso_z(port.updated_at),
-    }
-
-
-def list_ports(call: Call) -> Reply:
-    """Answer GET /v2.0/ports."""
-    found = call.world.find(Port, call.identity.project, call.as_of)
-    return Reply(200, listing(call, "ports", [_port(port) for port in found]))
-
-
-def show_port(call: Call) -> Reply:
-    """Answer GET /v2.0/ports/ID."""
-    port = call.world.get(Port, call.params["id"])
-    if port is None or port.owner != call.identity.project:
-        raise neutron_error(404, "PortNotFound", f"Port {call.params['id']} could not be found.")
-    return Reply(200, {"port": _port(port)})
+            return Reply(200, shown(call, "subnet", _subnet(call, network)))
+    raise _no_subnet(call.params["id"])
 
 
 def list_routers(call: Call) -> Reply:
@@ -191,26 +183,66 @@ def list_routers(call: Call) -> Reply:
     return Reply(200, {"routers": []})
 
 
+def show_router(call: Call) -> Reply:
+    """Answer GET /v2.0/routers/ID."""
+    raise neutron_error(404, "RouterNotFound", f"Router {call.params['id']} could not be found")
+
+
+def list_agents(call: Call) -> Reply:
+    """Answer GET /v2.0/agents, which shows ordinary users none."""
+    return Reply(200, {"agents": []})
+
+
+def list_zones(call: Call) -> Reply:
+    """Answer GET /v2.0/availability_zones."""
+    return Reply(200, {"availability_zones": []})
+
+
+def _used(call: Call) -> dict[str, int]:
+    groups = neutron_groups.groups(call)
+    counts = {
+        "floatingip": len(call.world.find(FloatingIp, call.identity.project)),
+        "port": len(call.world.find(Port, call.identity.project)),
+        "security_group": len(groups),
+        "security_group_rule": sum(len(group.rules) for group in groups),
+    }
+    return {name: counts.get(name, 0) for name in QUOTAS}
+
+
+def _limits(call: Call) -> dict[str, int]:
+    return {**QUOTAS, **{name: call.world.quota(name) for name in ("floatingip", "security_group")}}
+
+
 def show_quota(call: Call) -> Reply:
     """Answer GET /v2.0/quotas/PROJECT."""
-    names = ("floatingip", "security_group")
-    others = {
-        "network": 10,
-        "subnet": 10,
-        "subnetpool": -1,
-        "rbac_policy": 10,
-        "port": 500,
-        "router": 10,
-        "security_group_rule": 100,
-    }
-    return Reply(200, {"quota": {**others, **{name: call.world.quota(name) for name in names}}})
+    if call.params["project"] != call.identity.project:
+        raise forbidden("rule:get_quota")
+    return Reply(200, {"quota": _limits(call)})
 
 
 def show_quota_details(call: Call) -> Reply:
     """Answer GET /v2.0/quotas/PROJECT/details."""
-    used = len(call.world.find(FloatingIp, call.identity.project))
-    limit = call.world.quota("floatingip")
-    return Reply(200, {"quota": {"floatingip": {"limit": limit, "used": used, "reserved": 0}}})
+    if call.params["project"] != call.identity.project:
+        message = "User does not have admin privileges: Only admin is authorized to access quotas for another project."
+        raise neutron_error(403, "AdminRequired", message)
+    used = _used(call)
+    details = {name: {"limit": limit, "used": used[name], "reserved": 0} for name, limit in _limits(call).items()}
+    return Reply(200, {"quota": details})
+
+
+def refuse_quota(call: Call) -> Reply:
+    """Refuse PUT and DELETE /v2.0/quotas/PROJECT, which are the operators'."""
+    raise forbidden(f"rule:{'delete' if call.method == 'DELETE' else 'update'}_quota")
+
+
+def _operators(kind: str, show: Handler) -> Handler:
+    """Return a handler that refuses to change a thing that only its owner and operators may change."""
+
+    def refuse(call: Call) -> Reply:
+        show(call)
+        raise forbidden(f"rule:{'delete' if call.method == 'DELETE' else 'update'}_{kind}")
+
+    return refuse
 
 
 SERVICE = Service(
@@ -223,29 +255,44 @@ SERVICE = Service(
         Route("GET", "/v2.0", show_version),
         Route("GET", "/v2.0/", show_version),
         Route("GET", "/v2.0/extensions", list_extensions),
+        Route("GET", "/v2.0/extensions/{alias}", show_extension),
         Route("GET", "/v2.0/networks", list_networks),
         Route("GET", "/v2.0/networks/{id}", show_network),
         Route("GET", "/v2.0/subnets", list_subnets),
         Route("GET", "/v2.0/subnets/{id}", show_subnet),
-        Route("GET", "/v2.0/ports", list_ports),
-        Route("GET", "/v2.0/ports/{id}", show_port),
+        Route("PUT", "/v2.0/networks/{id}", _operators("network", show_network)),
+        Route("DELETE", "/v2.0/networks/{id}", _operators("network", show_network)),
+        Route("PUT", "/v2.0/subnets/{id}", _operators("subnet", show_subnet)),
+        Route("DELETE", "/v2.0/subnets/{id}", _operators("subnet", show_subnet)),
+        Route("GET", "/v2.0/ports", neutron_ports.list_ports),
+        Route("POST", "/v2.0/ports", neutron_ports.create_port),
+        Route("GET", "/v2.0/ports/{id}", neutron_ports.show_port),
+        Route("PUT", "/v2.0/ports/{id}", neutron_ports.update_port),
+        Route("DELETE", "/v2.0/ports/{id}", neutron_ports.delete_port),
         Route("GET", "/v2.0/routers", list_routers),
+        Route("GET", "/v2.0/routers/{id}", show_router),
+        Route("GET", "/v2.0/agents", list_agents),
+        Route("GET", "/v2.0/availability_zones", list_zones),
         Route("GET", "/v2.0/quotas/{project}", show_quota),
+        Route("PUT", "/v2.0/quotas/{project}", refuse_quota),
+        Route("DELETE", "/v2.0/quotas/{project}", refuse_quota),
         Route("GET", "/v2.0/quotas/{project}/details", show_quota_details),
+        Route("GET", "/v2.0/quotas/{project}/details.json", show_quota_details),
         Route("GET", "/v2.0/floatingips", neutron_addresses.list_all),
         Route("POST", "/v2.0/floatingips", neutron_addresses.create),
         Route("GET", "/v2.0/floatingips/{id}", neutron_addresses.show),
         Route("PUT", "/v2.0/floatingips/{id}", neutron_addresses.update),
         Route("DELETE", "/v2.0/floatingips/{id}", neutron_addresses.delete),
-        Route("PUT", "/v2.0/floatingips/{id}/tags", neutron_addresses.set_tags),
         Route("GET", "/v2.0/security-groups", neutron_groups.list_groups),
         Route("POST", "/v2.0/security-groups", neutron_groups.create_group),
         Route("GET", "/v2.0/security-groups/{id}", neutron_groups.show_group),
+        Route("PUT", "/v2.0/security-groups/{id}", neutron_groups.update_group),
         Route("DELETE", "/v2.0/security-groups/{id}", neutron_groups.delete_group),
         Route("GET", "/v2.0/security-group-rules", neutron_groups.list_rules),
         Route("POST", "/v2.0/security-group-rules", neutron_groups.create_rule),
         Route("GET", "/v2.0/security-group-rules/{id}", neutron_groups.show_rule),
         Route("DELETE", "/v2.0/security-group-rules/{id}", neutron_groups.delete_rule),
+        *neutron_tags.routes(),
     ),
     error_body=error_body,
     unauthorized=keystone_unauthorized,

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import ipaddress
-import uuid
+import random
 from typing import Any
 
 from envagent.sandbox.clock import iso_z
-from envagent.sandbox.exchange import Call, Reply
+from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.inventory import Network
-from envagent.sandbox.neutron_lists import listing, neutron_error
+from envagent.sandbox.neutron_attributes import (
+    READ_ONLY,
+    STANDARD,
+    Attribute,
+    Attributes,
+    accept,
+    identifier,
+    neutron_error,
+    optional_identifier,
+)
+from envagent.sandbox.neutron_lists import listing, shown
 from envagent.sandbox.records import FloatingIp, Port
 from envagent.sandbox.world import World
 
 FIRST_HOST = 10
 RESERVABLE = 20
 """The last addresses of the pool are Blazar's, to be had through a virtual:floatingip reservation only."""
+
+ATTRIBUTES: Attributes = {
+    **STANDARD,
+    "floating_network_id": Attribute(identifier, put=False, required=True),
+    "floating_ip_address": Attribute(put=False, operator=True),
+    "fixed_ip_address": Attribute(),
+    "port_id": Attribute(optional_identifier),
+    "subnet_id": Attribute(optional_identifier, put=False),
+    "router_id": READ_ONLY,
+    "status": READ_ONLY,
+    "tags": READ_ONLY,
+    "port_details": READ_ONLY,
+}
 
 
 def pool(network: Network) -> tuple[list[str], list[str]]:
@@ -30,9 +53,9 @@ def view(call: Call, address: FloatingIp) -> dict[str, Any]:
     details = None
     if port is not None:
         details = {
-            "admin_state_up": True,
+            "admin_state_up": port.admin_state_up,
             "device_id": port.device,
-            "device_owner": f"compute:{port.zone}",
+            "device_owner": f"compute:{port.zone}" if port.device_owner is None else port.device_owner,
             "mac_address": port.mac,
             "name": port.name,
             "network_id": port.network,
@@ -65,29 +88,43 @@ def _get(call: Call) -> FloatingIp:
     return address
 
 
+def _bad_request(message: str) -> ServiceError:
+    return neutron_error(400, "BadRequest", f"Bad floatingip request: {message}.")
+
+
+def free_fixed_address(world: World, network: Network) -> str | None:
+    """Return an address of a network's subnet that no port has."""
+    used = {port.address for port in world.find(Port) if port.network == network.id}
+    hosts = ipaddress.ip_network(network.cidr).hosts()
+    return next((str(ip) for number, ip in enumerate(hosts) if number >= FIRST_HOST and str(ip) not in used), None)
+
+
+def new_mac() -> str:
+    """Return a fresh MAC address with Neutron's prefix."""
+    return "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))  # noqa: S311
+
+
 def _external(call: Call, id: str) -> Network:
-    try:
-        uuid.UUID(id)
-    except ValueError:
-        message = f"Invalid input for floating_network_id. Reason: '{id}' is not a valid UUID."
-        raise neutron_error(400, "HTTPBadRequest", message) from None
     network = call.site.networks.get(id)
     if network is None:
         raise neutron_error(404, "NetworkNotFound", f"Network {id} could not be found.")
     if not network.external:
-        message = f"Bad floatingip request: Network {id} is not a valid external network."
-        raise neutron_error(400, "BadRequest", message)
+        raise _bad_request(f"Network {id} is not a valid external network")
     return network
 
 
-def _attach(call: Call, address: FloatingIp, port_id: str | None) -> None:
+def _attach(call: Call, address: FloatingIp, port_id: str | None, fixed: str | None = None) -> None:
     if port_id is None:
+        if fixed is not None:
+            raise _bad_request("fixed_ip_address cannot be specified without a port_id")
         address.port = address.fixed = None
         return
     world = call.world
     port = world.get(Port, port_id)
     if port is None or port.owner != call.identity.project:
         raise neutron_error(404, "PortNotFound", f"Port {port_id} could not be found.")
+    if fixed not in (None, port.address):
+        raise _bad_request(f"Port {port.id} does not have fixed ip {fixed}")
     if not world.site.networks[port.network].routed:
         message = (
             f"External network {address.network} is not reachable from subnet {port.subnet}.  "
@@ -111,8 +148,10 @@ def free_address(world: World, network: Network, addresses: list[str]) -> str | 
 
 def create(call: Call) -> Reply:
     """Answer POST /v2.0/floatingips; description and port may come with it."""
-    asked = call.part("floatingip")
-    network = _external(call, str(asked.get("floating_network_id")))
+    asked = accept(call, "floatingip", ATTRIBUTES)
+    network = _external(call, asked["floating_network_id"])
+    if asked.get("subnet_id") not in (None, network.subnet_id):
+        raise neutron_error(404, "SubnetNotFound", f"Subnet {asked['subnet_id']} could not be found.")
     world, project = call.world, call.identity.project
     mine = [address for address in world.find(FloatingIp, project) if "blazar" not in address.tags]
     if "fip_quota" in call.effects or 0 <= world.quota("floatingip") <= len(mine):
@@ -128,10 +167,10 @@ def create(call: Call) -> Reply:
         name=free,
         created_at=world.at,
         network=network.id,
-        description=str(asked.get("description", "")),
+        description=asked.get("description", ""),
         updated_at=world.at,
     )
-    _attach(call, address, asked.get("port_id"))
+    _attach(call, address, asked.get("port_id"), asked.get("fixed_ip_address"))
     world.put(address)
     call.wrote("floating_ip", address.id, address.name)
     return Reply(201, {"floatingip": view(call, address)})
@@ -145,16 +184,16 @@ def list_all(call: Call) -> Reply:
 
 def show(call: Call) -> Reply:
     """Answer GET /v2.0/floatingips/ID."""
-    return Reply(200, {"floatingip": view(call, _get(call))})
+    return Reply(200, shown(call, "floatingip", view(call, _get(call))))
 
 
 def update(call: Call) -> Reply:
-    """Answer PUT /v2.0/floatingips/ID: attach, detach, describe."""
+    """Answer PUT /v2.0/floatingips/ID: attach, detach, describe. One that asks for nothing detaches."""
     address = _get(call)
-    asked = call.part("floatingip")
+    asked = accept(call, "floatingip", ATTRIBUTES)
     address.description = asked.get("description", address.description)
-    if "port_id" in asked:
-        _attach(call, address, asked["port_id"])
+    if not asked or {"port_id", "fixed_ip_address"} & asked.keys():
+        _attach(call, address, asked.get("port_id"), asked.get("fixed_ip_address"))
     address.revision += 1
     address.updated_at = call.world.at
     call.world.put(address)
@@ -169,13 +208,3 @@ def delete(call: Call) -> Reply:
         call.world.remove(address)
         call.wrote("floating_ip", address.id, address.name)
     return Reply(204)
-
-
-def set_tags(call: Call) -> Reply:
-    """Answer PUT /v2.0/floatingips/ID/tags."""
-    address = _get(call)
-    address.tags = [str(tag) for tag in call.body.get("tags") or []]
-    address.updated_at = call.world.at
-    call.world.put(address)
-    call.wrote("floating_ip", address.id, address.name)
-    return Reply(200, {"tags": address.tags})

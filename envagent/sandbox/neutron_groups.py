@@ -5,10 +5,39 @@ from __future__ import annotations
 from typing import Any
 
 from envagent.sandbox.clock import iso_z
-from envagent.sandbox.exchange import Call, Reply
+from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.inventory import stable_id
-from envagent.sandbox.neutron_lists import listing, neutron_error
-from envagent.sandbox.records import SecurityGroup
+from envagent.sandbox.neutron_attributes import (
+    READ_ONLY,
+    STANDARD,
+    Attribute,
+    Attributes,
+    accept,
+    boolean,
+    forbidden,
+    neutron_error,
+    text,
+)
+from envagent.sandbox.neutron_lists import listing, shown
+from envagent.sandbox.neutron_rules import ATTRIBUTES as RULE_ATTRIBUTES
+from envagent.sandbox.neutron_rules import IDENTIFYING, canonical, same
+from envagent.sandbox.records import Port, SecurityGroup
+
+
+def _name(name: str, value: Any) -> str:
+    if text()(name, value).lower() == "default":
+        raise neutron_error(409, "SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
+    return str(value)
+
+
+ATTRIBUTES: Attributes = {
+    **STANDARD,
+    "name": Attribute(_name),
+    "stateful": Attribute(boolean),
+    "shared": READ_ONLY,
+    "security_group_rules": READ_ONLY,
+    "tags": READ_ONLY,
+}
 
 
 def _rule(call: Call, group: str, **wanted: Any) -> dict[str, Any]:
@@ -35,9 +64,13 @@ def _rule(call: Call, group: str, **wanted: Any) -> dict[str, Any]:
     return {**rule, **wanted}
 
 
+def _default_id(call: Call) -> str:
+    return stable_id(call.site.key, "default-security-group", call.identity.project)
+
+
 def default_group(call: Call) -> SecurityGroup:
     """Return the project's default group, made at first need, which lets nothing in from outside."""
-    id = stable_id(call.site.key, "default-security-group", call.identity.project)
+    id = _default_id(call)
     known = call.world.get(SecurityGroup, id)
     if known is not None:
         return known
@@ -62,45 +95,62 @@ def groups(call: Call) -> list[SecurityGroup]:
     return call.world.find(SecurityGroup, call.identity.project)
 
 
-def _view(group: SecurityGroup) -> dict[str, Any]:
+def _view(call: Call, group: SecurityGroup) -> dict[str, Any]:
+    default = group.id == _default_id(call)
     return {
         "id": group.id,
         "name": group.name,
         "description": group.description,
-        "stateful": True,
+        "stateful": group.stateful,
         "shared": False,
         "project_id": group.owner,
         "tenant_id": group.owner,
-        "security_group_rules": group.rules,
-        "revision_number": len(group.rules),
-        "tags": [],
+        "security_group_rules": [_inner_rule(rule, default) for rule in group.rules],
+        "revision_number": group.revision,
+        "tags": group.tags,
         "created_at": iso_z(group.created_at),
         "updated_at": iso_z(group.updated_at),
     }
 
 
-def _get(call: Call, id: str) -> SecurityGroup:
+def _inner_rule(rule: dict[str, Any], default: bool) -> dict[str, Any]:
+    """Return a rule as it is shown inside its group."""
+    return {**rule, "belongs_to_default_sg": default}
+
+
+def _not_found(id: str) -> ServiceError:
+    return neutron_error(404, "SecurityGroupNotFound", f"Security group {id} does not exist")
+
+
+def own(call: Call, id: str) -> SecurityGroup:
+    """Return a group of the caller's project; others' do not exist for it."""
+    default_group(call)
     group = call.world.get(SecurityGroup, id)
     if group is None or group.owner != call.identity.project:
-        raise neutron_error(404, "SecurityGroupNotFound", f"Security group {id} does not exist")
+        raise _not_found(id)
     return group
+
+
+def _changed(call: Call, group: SecurityGroup) -> None:
+    group.updated_at = call.world.at
+    group.revision += 1
+    call.world.put(group)
 
 
 def list_groups(call: Call) -> Reply:
     """Answer GET /v2.0/security-groups."""
     default_group(call)
-    return Reply(200, listing(call, "security_groups", [_view(group) for group in groups(call)]))
+    return Reply(200, listing(call, "security_groups", [_view(call, group) for group in groups(call)]))
 
 
 def show_group(call: Call) -> Reply:
     """Answer GET /v2.0/security-groups/ID."""
-    default_group(call)
-    return Reply(200, {"security_group": _view(_get(call, call.params["id"]))})
+    return Reply(200, shown(call, "security_group", _view(call, own(call, call.params["id"]))))
 
 
 def create_group(call: Call) -> Reply:
     """Answer POST /v2.0/security-groups."""
-    asked = call.part("security_group")
+    asked = accept(call, "security_group", ATTRIBUTES)
     default_group(call)
     if 0 <= call.world.quota("security_group") <= len(groups(call)):
         raise neutron_error(409, "OverQuota", "Quota exceeded for resources: ['security_group'].")
@@ -108,21 +158,43 @@ def create_group(call: Call) -> Reply:
         id=call.world.new_id(),
         site=call.site.key,
         owner=call.identity.project,
-        name=str(asked.get("name", "")),
+        name=asked.get("name", ""),
         created_at=call.world.at,
-        description=str(asked.get("description", "")),
+        description=asked.get("description", ""),
         updated_at=call.world.at,
+        stateful=asked.get("stateful", True),
     )
     group.rules = [_rule(call, group.id, ethertype=ethertype) for ethertype in ("IPv4", "IPv6")]
     call.world.put(group)
     call.wrote("security_group", group.id, group.name)
-    return Reply(201, {"security_group": _view(group)})
+    return Reply(201, {"security_group": _view(call, group)})
+
+
+def update_group(call: Call) -> Reply:
+    """Answer PUT /v2.0/security-groups/ID: a new name, a new description."""
+    group = own(call, call.params["id"])
+    asked = accept(call, "security_group", ATTRIBUTES)
+    if group.id == _default_id(call) and "name" in asked:
+        raise neutron_error(409, "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed.")
+    if "stateful" in asked and asked["stateful"] != group.stateful and _in_use(call, group):
+        raise neutron_error(409, "SecurityGroupInUse", f"Security Group {group.id} in use.")
+    for key in ("name", "description", "stateful"):
+        setattr(group, key, asked.get(key, getattr(group, key)))
+    _changed(call, group)
+    call.wrote("security_group", group.id, group.name)
+    return Reply(200, {"security_group": _view(call, group)})
+
+
+def _in_use(call: Call, group: SecurityGroup) -> bool:
+    return any(group.id in port.security_groups for port in call.world.find(Port, group.owner))
 
 
 def delete_group(call: Call) -> Reply:
     """Answer DELETE /v2.0/security-groups/ID."""
-    group = _get(call, call.params["id"])
-    if group.name == "default":
+    group = own(call, call.params["id"])
+    if _in_use(call, group):
+        raise neutron_error(409, "SecurityGroupInUse", f"Security Group {group.id} in use.")
+    if group.id == _default_id(call):
         raise neutron_error(
             409, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group."
         )
@@ -131,10 +203,15 @@ def delete_group(call: Call) -> Reply:
     return Reply(204)
 
 
+def _lone_rule(call: Call, rule: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule as it is shown by itself."""
+    return {**rule, "belongs_to_default_sg": rule["security_group_id"] == _default_id(call)}
+
+
 def list_rules(call: Call) -> Reply:
     """Answer GET /v2.0/security-group-rules."""
     default_group(call)
-    rules = [rule for group in groups(call) for rule in group.rules]
+    rules = [_lone_rule(call, rule) for group in groups(call) for rule in group.rules]
     return Reply(200, listing(call, "security_group_rules", rules))
 
 
@@ -149,38 +226,36 @@ def _find_rule(call: Call) -> tuple[SecurityGroup, dict[str, Any]]:
 
 def show_rule(call: Call) -> Reply:
     """Answer GET /v2.0/security-group-rules/ID."""
-    return Reply(200, {"security_group_rule": _find_rule(call)[1]})
+    return Reply(200, shown(call, "security_group_rule", _lone_rule(call, _find_rule(call)[1])))
 
 
 def create_rule(call: Call) -> Reply:
     """Answer POST /v2.0/security-group-rules; a rule that is there already is a conflict."""
-    asked = call.part("security_group_rule")
-    group = _get(call, str(asked.get("security_group_id")))
-    identifying = (
-        "direction",
-        "ethertype",
-        "protocol",
-        "port_range_min",
-        "port_range_max",
-        "remote_ip_prefix",
-        "remote_group_id",
-    )
-    rule = _rule(call, group.id, **{key: asked[key] for key in (*identifying, "description") if key in asked})
+    asked = accept(call, "security_group_rule", RULE_ATTRIBUTES)
+    group_id = asked["security_group_id"]
+    foreign = call.world.get(SecurityGroup, group_id)
+    if foreign is not None and foreign.owner != call.identity.project:
+        raise forbidden("rule:create_security_group_rule")
+    wanted = {key: asked.get(key) for key in (*IDENTIFYING, "description")}
+    wanted |= {"ethertype": asked.get("ethertype", "IPv4"), "description": asked.get("description", "")}
+    rule = canonical(_rule(call, group_id, **wanted))
+    if rule["remote_group_id"] is not None:
+        own(call, str(rule["remote_group_id"]))
+    group = own(call, group_id)
     for known in group.rules:
-        if all(known[key] == rule[key] for key in identifying):
+        if same(known, rule):
             message = f"Security group rule already exists. Rule id is {known['id']}."
             raise neutron_error(409, "SecurityGroupRuleExists", message)
     group.rules.append(rule)
-    group.updated_at = call.world.at
-    call.world.put(group)
+    _changed(call, group)
     call.wrote("security_group_rule", rule["id"], group.name)
-    return Reply(201, {"security_group_rule": rule})
+    return Reply(201, {"security_group_rule": _lone_rule(call, rule)})
 
 
 def delete_rule(call: Call) -> Reply:
     """Answer DELETE /v2.0/security-group-rules/ID."""
     group, rule = _find_rule(call)
     group.rules.remove(rule)
-    call.world.put(group)
+    _changed(call, group)
     call.wrote("security_group_rule", rule["id"], group.name)
     return Reply(204)

@@ -1,57 +1,113 @@
-"""What all of Neutron's lists and refusals have in common."""
+"""Neutron's lists: what a query may filter, sort, page and trim, the same for every collection."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import urlencode
 
 from envagent.sandbox.exchange import Call, ServiceError
-from envagent.sandbox.listing import page
+from envagent.sandbox.listing import Item, grouped, order, page, select, trim
+from envagent.sandbox.neutron_attributes import bad_request, boolean, invalid_input, neutron_error
 
 PAGING = ("limit", "marker", "page_reverse", "sort_key", "sort_dir", "fields")
+BOOLEANS = (
+    "admin_state_up",
+    "enable_dhcp",
+    "is_default",
+    "port_security_enabled",
+    "router:external",
+    "shared",
+    "stateful",
+)
+INTEGERS = ("ip_version", "mtu")
+UNSORTABLE = ("description", "tags", "created_at", "updated_at", "revision_number")
+DIRECTIONS = ("asc", "desc")
+NotFound = Callable[[str], ServiceError]
 
 
-def neutron_error(status: int, type: str, message: str) -> ServiceError:
-    """Return an error in Neutron's terms."""
-    return ServiceError(status, message, type)
+def listing(call: Call, name: str, items: list[Item], not_found: NotFound | None = None) -> dict[str, Any]:
+    """Return the body of a list; `not_found` is what an unknown marker raises, where the collection minds."""
+    query = grouped(call.query)
+    kept = order(select(items, _filters(query), _holds), _sorting(query, items))
+    body = _page(call, name, kept, not_found)
+    return {**body, name: trim(body[name], query.get("fields", []))}
 
 
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+def shown(call: Call, name: str, item: Item) -> dict[str, Any]:
+    """Return the body of one object, trimmed to the fields that the query names."""
+    return {name: trim([item], grouped(call.query).get("fields", []))[0]}
 
 
-def listing(call: Call, name: str, items: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a list's body: filtered, paged and trimmed as the query asks. Several values of a key are alternatives."""
-    kept = [item for item in items if _fits(item, call)]
-    limit, marker = call.argument("limit"), call.argument("marker")
-    size = int(limit) if limit and limit.isdigit() else 0
-    shown = page(kept, size, marker) or []
-    fields = {value for key, value in call.query if key == "fields"}
-    body: dict[str, Any] = {name: [_trimmed(item, fields) for item in shown]}
-    if size and shown and shown[-1] is not kept[-1]:
-        query = [(key, value) for key, value in call.query if key != "marker"]
-        href = f"{call.root}{call.path}?{urlencode([*query, ('marker', shown[-1]['id'])])}"
-        body[f"{name}_links"] = [{"rel": "next", "href": href}]
-    return body
+def _filters(query: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the filters, values as the items' texts have them; several values of a key are alternatives."""
+    filters = {key: [value.lower() for value in values] for key, values in query.items() if key not in PAGING}
+    for key, values in filters.items():
+        if key in BOOLEANS:
+            filters[key] = [str(boolean(key, value)).lower() for value in values]
+        if key in INTEGERS and not all(value.isdigit() for value in values):
+            raise invalid_input(f"'{values[0]}' is not an integer")
+        if key == "fixed_ips" and not all("=" in value for value in values):
+            raise invalid_input(f"'{values[0]}' is not of the form <key>=[value]")
+    return filters
 
 
-def _fits(item: dict[str, Any], call: Call) -> bool:
-    wanted: dict[str, set[str]] = {}
-    for key, value in call.query:
-        if key not in PAGING:
-            wanted.setdefault(key, set()).add(value.lower() if value.lower() in ("true", "false") else value)
-    return all(_holds(item, key, values) for key, values in wanted.items())
+def _holds(item: Item, key: str, values: Collection[str]) -> bool:
+    """Say whether a filter holds, without regard to case; one on a field that the items lack is ignored."""
+    own = {tag.lower() for tag in item.get("tags", [])}
+    wanted = set(",".join(values).split(","))
+    match key:
+        case "tags" | "tags-any":
+            return wanted <= own if key == "tags" else bool(wanted & own)
+        case "not-tags" | "not-tags-any":
+            return not wanted <= own if key == "not-tags" else not wanted & own
+        case "fixed_ips":
+            found = {f"{field}={text}" for fixed in item.get("fixed_ips", []) for field, text in fixed.items()}
+            return bool(found & set(values))
+        case "security_groups":
+            return bool(set(item.get(key, [])) & set(values))
+    value = item.get(key, [])
+    return isinstance(value, (dict, list)) or (value is not None and str(value).lower() in values)
 
 
-def _holds(item: dict[str, Any], key: str, values: set[str]) -> bool:
-    """Say whether a filter holds; one on a field that the items lack is ignored."""
-    if key == "tags":
-        return set(",".join(values).split(",")) <= set(item.get("tags", []))
-    if key == "fixed_ips":
-        pairs = {tuple(value.split("=", 1)) for value in values}
-        return any((field, text) in pairs for fixed in item.get("fixed_ips", []) for field, text in fixed.items())
-    return key not in item or _text(item[key]) in values
+def _sorting(query: dict[str, list[str]], items: list[Item]) -> list[tuple[str, str]]:
+    keys, directions = query.get("sort_key", []), query.get("sort_dir", [])
+    if len(keys) != len(directions):
+        raise bad_request("The number of sort_keys and sort_dirs must be same")
+    bad = [key for key in keys if key in UNSORTABLE or not all(_sortable(item, key) for item in items)]
+    if bad:
+        raise bad_request(f"{bad} is invalid attribute for sort_keys")
+    wrong = [direction for direction in directions if direction not in DIRECTIONS]
+    if wrong:
+        raise bad_request(f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'")
+    by_id = [("id", "asc")] if query.get("limit", ["0"])[-1] != "0" and "id" not in keys else []
+    return [*zip(keys, directions, strict=True), *by_id]
 
 
-def _trimmed(item: dict[str, Any], fields: set[str]) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if key in fields} if fields else item
+def _sortable(item: Item, key: str) -> bool:
+    return key in item and not isinstance(item[key], (dict, list))
+
+
+def _page(call: Call, name: str, kept: list[Item], not_found: NotFound | None) -> dict[str, Any]:
+    limit = call.argument("limit") or "0"
+    if not limit.isdigit():
+        message = f"Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
+        raise neutron_error(400, "BadRequest", message)
+    size, marker = int(limit), call.argument("marker")
+    if not size:
+        return {name: kept}
+    back = (call.argument("page_reverse") or "").lower() == "true"
+    found = page(kept[::-1] if back else kept, size, marker)
+    if found is None and marker is not None and not_found is not None:
+        raise not_found(marker)
+    part = (found or [])[::-1] if back else found or []
+    links = [("next", part[-1]["id"], False)] if part and (back or len(part) == size) else []
+    links += [("previous", part[0]["id"] if part else None, True)]
+    return {name: part, f"{name}_links": [_link(call, *each) for each in links]}
+
+
+def _link(call: Call, relation: str, marker: str | None, back: bool) -> dict[str, str]:
+    query = [(key, value) for key, value in call.query if key not in ("marker", "page_reverse")]
+    query += [("marker", marker)] if marker else []
+    query += [("page_reverse", "True")] if back else []
+    return {"rel": relation, "href": f"{call.root}{call.path}?{urlencode(query)}"}

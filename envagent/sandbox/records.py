@@ -132,7 +132,7 @@ class Server(Record):
 
 @dataclass
 class Port(Record):
-    """A Neutron port with one fixed address."""
+    """A Neutron port with one fixed address, Nova's own (`device_owner` None) or one that somebody made."""
 
     kind = "port"
 
@@ -145,6 +145,11 @@ class Port(Record):
     updated_at: float
     security_groups: list[str] = field(default_factory=list)
     status: str = "DOWN"
+    device_owner: str | None = None
+    description: str = ""
+    admin_state_up: bool = True
+    tags: list[str] = field(default_factory=list)
+    revision: int = 4
 
 
 @dataclass
@@ -183,6 +188,9 @@ class SecurityGroup(Record):
     description: str
     updated_at: float
     rules: list[dict[str, Any]] = field(default_factory=list)
+    stateful: bool = True
+    tags: list[str] = field(default_factory=list)
+    revision: int = 1
 
 
 @dataclass

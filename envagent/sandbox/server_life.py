@@ -5,12 +5,11 @@ Scheduling follows Blazar's filter: only an ACTIVE reservation of the same proje
 
 from __future__ import annotations
 
-import ipaddress
-import random
 from typing import Any
 
 from envagent.sandbox import clock
 from envagent.sandbox.inventory import DEFAULT_BUILD_SECONDS, KVM_BUILD_SECONDS, Network
+from envagent.sandbox.neutron_addresses import free_fixed_address, new_mac
 from envagent.sandbox.records import FloatingIp, Lease, Port, Reservation, Server
 from envagent.sandbox.state import Due
 from envagent.sandbox.world import World
@@ -60,20 +59,13 @@ def break_down(world: World, server: Server, message: str, code: int = 500) -> N
     world.put(server)
 
 
-def _free_address(world: World, network: Network) -> str | None:
-    used = {port.address for port in world.find(Port) if port.network == network.id}
-    hosts = ipaddress.ip_network(network.cidr).hosts()
-    return next((str(ip) for number, ip in enumerate(hosts) if number >= 10 and str(ip) not in used), None)
-
-
 def _plug(world: World, server: Server) -> Network | None:
     """Give the server a port in each of its networks; return the network that has no address left."""
     for id in server.networks:
         network = world.site.networks[id]
-        address = _free_address(world, network)
+        address = free_fixed_address(world, network)
         if address is None:
             return network
-        mac = "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))  # noqa: S311
         world.put(
             Port(
                 id=world.new_id(),
@@ -84,7 +76,7 @@ def _plug(world: World, server: Server) -> Network | None:
                 network=network.id,
                 subnet=network.subnet_id,
                 address=address,
-                mac=mac,
+                mac=new_mac(),
                 device=server.id,
                 zone=server.zone,
                 updated_at=world.at,

@@ -179,9 +179,12 @@ def _kinds_agree(one: Any, other: Any) -> bool:
 
 
 def commands(only: str) -> list[str]:
-    """Return the lines of the list; those that store something are always run."""
+    """Return the lines of the list that contain a text, and those that store what these need."""
     lines = [line.strip() for line in COMMANDS.read_text("utf-8").splitlines()]
-    return [line for line in lines if line and not line.startswith("#") and (only in line or " = " in line)]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    wanted = [line for line in lines if only in line]
+    needed = {f"{name} = " for line in wanted for name in re.findall(r"{(\w+)}", line)}
+    return [line for line in lines if line in wanted or line.startswith(tuple(needed))]
 
 
 def main() -> int:

@@ -1,0 +1,172 @@
+"""What Neutron accepts in the body of a write: which attributes a resource has, their checks, and its refusals.
+
+The checks come in Neutron's order: shape, project, unknown names, names that this method may not set, values, policy.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from envagent.sandbox.exchange import Call, ServiceError
+
+Convert = Callable[[str, Any], Any]
+NAME_LENGTH = 255
+TRUE, FALSE = ("true", "1", "t", "yes", "on", "y"), ("false", "0", "f", "no", "off", "n")
+
+
+def neutron_error(status: int, type: str, message: str) -> ServiceError:
+    """Return an error in Neutron's terms."""
+    return ServiceError(status, message, type)
+
+
+def bad_request(message: str) -> ServiceError:
+    """Return the 400 of a body that does not fit."""
+    return neutron_error(400, "HTTPBadRequest", message)
+
+
+def invalid_input(reason: str) -> ServiceError:
+    """Return the 400 of a value that cannot be converted."""
+    return neutron_error(400, "InvalidInput", f"Invalid input for operation: {reason}.")
+
+
+def forbidden(rule: str) -> ServiceError:
+    """Return the 403 of a policy."""
+    return neutron_error(403, "PolicyNotAuthorized", f"{rule} is disallowed by policy")
+
+
+def anything(name: str, value: Any) -> Any:
+    """Accept a value as it is."""
+    return value
+
+
+def text(longest: int = NAME_LENGTH) -> Convert:
+    """Return the check of a string."""
+
+    def convert(name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise bad_request(f"Invalid input for {name}. Reason: '{value}' is not a valid string.")
+        if len(value) > longest:
+            raise bad_request(f"Invalid input for {name}. Reason: '{value}' exceeds maximum length of {longest}.")
+        return value
+
+    return convert
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Convert as Neutron does: words and digits, too."""
+    word = str(value).lower()
+    if word not in TRUE + FALSE:
+        raise invalid_input(f"'{value}' cannot be converted to boolean")
+    return word in TRUE
+
+
+def identifier(name: str, value: Any) -> str:
+    """Accept a UUID."""
+    try:
+        uuid.UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise bad_request(f"Invalid input for {name}. Reason: '{value}' is not a valid UUID.") from None
+    return str(value)
+
+
+def optional_identifier(name: str, value: Any) -> str | None:
+    """Accept a UUID or null."""
+    return None if value is None else identifier(name, value)
+
+
+def identifiers(name: str, value: Any) -> list[str]:
+    """Accept a list of UUIDs; null is an empty one."""
+    if value is not None and not isinstance(value, list):
+        raise bad_request(f"Invalid input for {name}. Reason: '{value}' is not a list.")
+    return [identifier(name, each) for each in value or []]
+
+
+def one_of(*values: Any) -> Convert:
+    """Return the check of a value that must be one of a few."""
+
+    def convert(name: str, value: Any) -> Any:
+        if value not in values:
+            raise bad_request(f"Invalid input for {name}. Reason: {value} is not in valid_values.")
+        return value
+
+    return convert
+
+
+def mac(name: str, value: Any) -> str:
+    """Accept a MAC address."""
+    if not re.fullmatch(r"([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", str(value)):
+        raise bad_request(f"Invalid input for {name}. Reason: '{value}' is not a valid MAC address.")
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute: its check, whether POST and PUT may give it, and whether only an operator may."""
+
+    convert: Convert = anything
+    post: bool = True
+    put: bool = True
+    required: bool = False
+    operator: bool = False
+
+
+Attributes = Mapping[str, Attribute]
+READ_ONLY = Attribute(post=False, put=False)
+STANDARD: Attributes = {
+    "id": READ_ONLY,
+    "description": Attribute(text()),
+    "project_id": Attribute(put=False),
+    "tenant_id": Attribute(put=False),
+    "created_at": READ_ONLY,
+    "updated_at": READ_ONLY,
+    "revision_number": READ_ONLY,
+}
+"""What all resources have."""
+
+
+def accept(call: Call, resource: str, attributes: Attributes) -> dict[str, Any]:
+    """Return what a POST or PUT asks for, checked and converted. Raises Neutron's refusals."""
+    given = _given(call, resource)
+    project = call.identity.project
+    if any(given.get(key, project) != project for key in ("project_id", "tenant_id")):
+        raise bad_request(
+            "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin "
+            "or advsvc privileges"
+        )
+    unknown = [key for key in given if key not in attributes]
+    if unknown:
+        raise bad_request(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
+    _check_names(call.method, given, attributes)
+    asked = {key: attributes[key].convert(key, value) for key, value in given.items()}
+    verb = "create" if call.method == "POST" else "update"
+    for key in asked:
+        if attributes[key].operator:
+            raise forbidden(f"(rule:{verb}_{resource} and rule:{verb}_{resource}:{key})")
+    return asked
+
+
+def _given(call: Call, resource: str) -> dict[str, Any]:
+    if not call.body:
+        raise bad_request("Resource body required")
+    if f"{resource}s" in call.body:
+        raise neutron_error(501, "", f"The sandbox does not simulate several {resource}s in one {call.method}")
+    if resource not in call.body:
+        raise bad_request(f"Unable to find '{resource}' in request body")
+    given = call.body[resource]
+    if not isinstance(given, dict):
+        raise bad_request(f"Object '{resource}' contains invalid data")
+    return given
+
+
+def _check_names(method: str, given: dict[str, Any], attributes: Attributes) -> None:
+    for key, attribute in attributes.items():
+        if method == "POST" and attribute.required and key not in given:
+            raise bad_request(f"Failed to parse request. Required attribute '{key}' not specified")
+        if method == "POST" and not attribute.post and key in given:
+            raise bad_request(f"Attribute '{key}' not allowed in POST")
+        if method == "PUT" and not attribute.put and key in given:
+            raise bad_request(f"Cannot update read-only attribute {key}")

@@ -1,0 +1,225 @@
+"""Neutron's ports: those that servers have, and those that somebody makes by hand."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from envagent.sandbox import neutron_groups
+from envagent.sandbox.clock import iso_z
+from envagent.sandbox.exchange import Call, Reply, ServiceError
+from envagent.sandbox.neutron_addresses import free_fixed_address, new_mac
+from envagent.sandbox.neutron_attributes import (
+    READ_ONLY,
+    STANDARD,
+    Attribute,
+    Attributes,
+    accept,
+    bad_request,
+    boolean,
+    forbidden,
+    identifier,
+    identifiers,
+    invalid_input,
+    mac,
+    neutron_error,
+    one_of,
+    text,
+)
+from envagent.sandbox.neutron_lists import listing, shown
+from envagent.sandbox.records import FloatingIp, Port, Server
+
+PORT_QUOTA = 500
+VNIC_TYPES = ("normal", "macvtap", "direct", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic")
+
+
+def _fixed_ips(name: str, value: Any) -> list[dict[str, str]]:
+    if not isinstance(value, list):
+        raise bad_request(f"Invalid input for {name}. Reason: Invalid data format for fixed IP: '{value}'.")
+    for fixed in value:
+        address = fixed.get("ip_address") if isinstance(fixed, dict) else None
+        try:
+            ipaddress.ip_address(address or "::")
+        except ValueError:
+            raise bad_request(f"Invalid input for {name}. Reason: '{address}' is not a valid IP address.") from None
+    return value
+
+
+ATTRIBUTES: Attributes = {
+    **STANDARD,
+    "network_id": Attribute(identifier, put=False, required=True),
+    "name": Attribute(text()),
+    "admin_state_up": Attribute(boolean),
+    "mac_address": Attribute(mac, operator=True),
+    "fixed_ips": Attribute(_fixed_ips),
+    "device_id": Attribute(text()),
+    "device_owner": Attribute(text()),
+    "security_groups": Attribute(identifiers),
+    "port_security_enabled": Attribute(boolean, operator=True),
+    "allowed_address_pairs": Attribute(operator=True),
+    "binding:vnic_type": Attribute(one_of(*VNIC_TYPES)),
+    "binding:host_id": Attribute(operator=True),
+    "binding:profile": Attribute(operator=True),
+    "extra_dhcp_opts": Attribute(),
+    "tags": Attribute(put=False),
+    "status": READ_ONLY,
+}
+
+
+def owner_of(port: Port) -> str:
+    """Return what Neutron shows as device_owner."""
+    return f"compute:{port.zone}" if port.device_owner is None else port.device_owner
+
+
+def view(call: Call, port: Port) -> dict[str, Any]:
+    """Return a port as its project sees it."""
+    return {
+        "id": port.id,
+        "name": port.name,
+        "network_id": port.network,
+        "device_id": port.device,
+        "device_owner": owner_of(port),
+        "mac_address": port.mac,
+        "fixed_ips": [{"subnet_id": port.subnet, "ip_address": port.address}] if port.address else [],
+        "status": port.status,
+        "admin_state_up": port.admin_state_up,
+        "allowed_address_pairs": [],
+        "extra_dhcp_opts": [],
+        "security_groups": _groups(call, port),
+        "port_security_enabled": True,
+        "binding:vnic_type": "normal",
+        "description": port.description,
+        "project_id": port.owner,
+        "tenant_id": port.owner,
+        "tags": port.tags,
+        "revision_number": port.revision,
+        "created_at": iso_z(port.created_at),
+        "updated_at": iso_z(port.updated_at),
+    }
+
+
+def _groups(call: Call, port: Port) -> list[str]:
+    """Return the ids of a port's security groups; a server's port has those that the server names."""
+    server = call.world.get(Server, port.device) if port.device_owner is None else None
+    if server is None:
+        return port.security_groups
+    return [group.id for group in neutron_groups.groups(call) if group.name in server.security_groups]
+
+
+def _not_found(id: str) -> ServiceError:
+    return neutron_error(404, "PortNotFound", f"Port {id} could not be found.")
+
+
+def _own(call: Call) -> Port:
+    port = call.world.get(Port, call.params["id"])
+    if port is None or port.owner != call.identity.project:
+        raise _not_found(call.params["id"])
+    return port
+
+
+def list_ports(call: Call) -> Reply:
+    """Answer GET /v2.0/ports."""
+    found = call.world.find(Port, call.identity.project, call.as_of)
+    return Reply(200, listing(call, "ports", [view(call, port) for port in found], _not_found))
+
+
+def show_port(call: Call) -> Reply:
+    """Answer GET /v2.0/ports/ID."""
+    return Reply(200, shown(call, "port", view(call, _own(call))))
+
+
+def create_port(call: Call) -> Reply:
+    """Answer POST /v2.0/ports: an address of the network's only subnet, DOWN until a server takes it."""
+    asked = accept(call, "port", ATTRIBUTES)
+    world = call.world
+    network = world.site.networks.get(asked["network_id"])
+    if network is None:
+        raise neutron_error(404, "NetworkNotFound", f"Network {asked['network_id']} could not be found.")
+    fixed = asked.get("fixed_ips", [{"subnet_id": network.subnet_id}])
+    _check_policy("create", asked)
+    if network.external:
+        message = f"Tenant {call.identity.project} not allowed to create port on this network"
+        raise neutron_error(403, "HTTPForbidden", message)
+    for one in fixed:
+        if "subnet_id" not in one:
+            raise invalid_input("IP allocation requires subnet_id or ip_address")
+        if one["subnet_id"] != network.subnet_id:
+            raise neutron_error(404, "SubnetNotFound", f"Subnet {one['subnet_id']} could not be found.")
+    groups = asked.get("security_groups", [neutron_groups.default_group(call).id])
+    _check_groups(call, groups)
+    if len(world.find(Port, call.identity.project)) >= PORT_QUOTA:
+        raise neutron_error(409, "OverQuota", "Quota exceeded for resources: ['port'].")
+    address = free_fixed_address(world, network) if fixed else ""
+    if address is None:
+        message = f"No more IP addresses available on network {network.id}."
+        raise neutron_error(409, "IpAddressGenerationFailure", message)
+    port = Port(
+        id=world.new_id(),
+        site=world.site.key,
+        owner=call.identity.project,
+        name=asked.get("name", ""),
+        created_at=world.at,
+        network=network.id,
+        subnet=network.subnet_id,
+        address=address,
+        mac=new_mac(),
+        device=asked.get("device_id", ""),
+        zone="",
+        updated_at=world.at,
+        security_groups=groups,
+        device_owner=asked.get("device_owner", ""),
+        description=asked.get("description", ""),
+        admin_state_up=asked.get("admin_state_up", True),
+        tags=asked.get("tags", []),
+        revision=1,
+    )
+    world.put(port)
+    call.wrote("port", port.id, port.name)
+    return Reply(201, {"port": view(call, port)})
+
+
+def _check_policy(verb: str, asked: dict[str, Any]) -> None:
+    rule = f"rule:{verb}_port"
+    if str(asked.get("device_owner", "")).startswith("network:"):
+        raise forbidden(f"({rule} and {rule}:device_owner)")
+    fixed = asked.get("fixed_ips", [])
+    named = [key for key in ("subnet_id", "ip_address") if any(key in one for one in fixed)]
+    if "ip_address" in named or (verb == "update" and "fixed_ips" in asked):
+        parts = " and ".join(f"{rule}:fixed_ips:{key}" for key in named)
+        inner = f"({rule}:fixed_ips and ({parts}))" if parts else f"{rule}:fixed_ips"
+        raise forbidden(f"({rule} and {inner})")
+
+
+def _check_groups(call: Call, ids: list[str]) -> None:
+    for id in ids:
+        neutron_groups.own(call, id)
+
+
+def update_port(call: Call) -> Reply:
+    """Answer PUT /v2.0/ports/ID."""
+    port = _own(call)
+    asked = accept(call, "port", ATTRIBUTES)
+    _check_policy("update", asked)
+    _check_groups(call, asked.get("security_groups", []))
+    fields = {"device_id": "device", "binding:vnic_type": None, "extra_dhcp_opts": None}
+    for key, value in asked.items():
+        field = fields.get(key, key)
+        if field is not None:
+            setattr(port, field, value)
+    port.revision += 1
+    port.updated_at = call.world.at
+    call.world.put(port)
+    call.wrote("port", port.id, port.name)
+    return Reply(200, {"port": view(call, port)})
+
+
+def delete_port(call: Call) -> Reply:
+    """Answer DELETE /v2.0/ports/ID; a floating IP of it stays, detached."""
+    port = _own(call)
+    for address in call.world.find(FloatingIp, port.owner):
+        if address.port == port.id:
+            address.port = address.fixed = None
+            call.world.put(address)
+    call.world.remove(port)
+    call.wrote("port", port.id, port.name)
+    return Reply(204)
