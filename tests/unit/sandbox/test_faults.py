@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -234,7 +233,7 @@ def test_bad_schedules_are_refused(sandbox: Sandbox) -> None:
     for bad, why in bad_entries:
         with pytest.raises(SandboxError) as refused:
             sandbox.faults(bad)
-        assert why in json.loads(str(refused.value).split(": ", 1)[1])["error"]
+        assert why in str(refused.value)
 
 
 def test_real_allocations_make_a_busy_site(sandbox: Sandbox, me: Person) -> None:
