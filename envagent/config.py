@@ -44,7 +44,7 @@ _PREFIXES = ("ENVAGENT_", "OPENAI_", "OS_")
 _NAME_FILES = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
 _LAYERS: ContextVar[tuple[dict[str, Any], ...]] = ContextVar("layers", default=())
 
-KEY_NAME = r"[A-Za-z0-9_-][A-Za-z0-9 @._-]{0,254}"
+KEY_NAME = r"[A-Za-z0-9_-](?:[A-Za-z0-9 @._-]{0,253}[A-Za-z0-9@._-])?"
 """What Nova takes as a keypair's name (@ and . from 2022 on), but for what is no file name."""
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=30 * 86400)]

@@ -104,7 +104,7 @@ def try_login(address: str, user: str, private_key: Path | None, known_hosts: Pa
         if not proved and hosts.exists():  # not where ssh could not write it: then the key stays unproved
             hosts.replace(known_hosts)
         return Login(reached=True, logged_in=True, said=said[-300:] or "logged in")
-    changed = proved and "HOST IDENTIFICATION HAS CHANGED" in said
+    changed = proved and "Host key verification failed" in said
     return Login(reached=True, logged_in=False, said=said[-300:], changed=changed)
 
 

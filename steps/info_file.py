@@ -36,15 +36,23 @@ def save(folder: Path, info: Mapping[str, Any]) -> Path:
 
 
 def mark_torn_down(path: Path, run_id: str, at: str) -> None:
-    """Take the login out of a run's file and say when its server went; one that is gone or another's is left alone.
+    """Take out of a run's file what is gone: the login, and the private key if it was removed.
+
+    A file that is not there, or is not this run's any more, is left alone.
 
     Raises:
         OSError: it cannot be written.
     """
     info = _read(path) or {}
-    if info.get("run_id") == run_id and info.get("state") != TORN_DOWN:
-        gone = dict.fromkeys(("ssh", "floating_ip", "fixed_ip"))
-        _write(path, {**info, "state": TORN_DOWN, "torn_down_at": at, **gone}, replace=True)
+    if info.get("run_id") != run_id:
+        return
+    changed = info | {"state": TORN_DOWN} | dict.fromkeys(("ssh", "floating_ip", "fixed_ip"))
+    changed.setdefault("torn_down_at", at)
+    private_key = info.get("private_key")
+    if isinstance(private_key, str) and not Path(private_key).exists():
+        changed["private_key"] = None
+    if changed != info:
+        _write(path, changed, replace=True)
 
 
 def _file_name(server_name: str, ending: str) -> str:

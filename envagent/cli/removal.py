@@ -55,8 +55,8 @@ class Removal:
         used = self._document(row).cost
         if used is not None:
             views.show_used(self._terminal, used)
-        self._mark_file(document)
         self._settle_key(row, document, delete=delete_key, ask=not yes)
+        self._mark_file(document)
         if as_json:
             print_document(self._document(row))
         return 0

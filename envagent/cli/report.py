@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envagent.cli import times
@@ -148,7 +149,7 @@ def run_document(rows: Rows) -> RunDocument:
         lease=_lease(rows, ended=ended_at is not None),
         server=_server(rows, ended=ended_at is not None),
         key_name=key.get("name"),
-        private_key=key.get("private_key"),
+        private_key=_existing_file(key.get("private_key")),
         network_id=(rows.output("find_network.find") or {}).get("network_id"),
         fixed_ip=verified.get("fixed_ip") if server_up else None,
         floating_ip=_address(rows) if address_there else None,
@@ -165,6 +166,11 @@ def run_document(rows: Rows) -> RunDocument:
         teardown_started_at=run.teardown_at,
         next=next_commands(run, working=rows.working),
     )
+
+
+def _existing_file(path: str | None) -> str | None:
+    """Give the path of a file that the user may have removed, as teardown offers to."""
+    return path if path is not None and Path(path).exists() else None
 
 
 def run_line(run: RunRecord, *, working: bool, cost: CostPart | None = None) -> RunLine:

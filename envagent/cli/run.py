@@ -120,7 +120,7 @@ def run(
         access = choose_site(request, settings, err())
         request = request.model_copy(update={"cloud": access.name})
     home, run_id = Home(settings.home), new_run_id()
-    with home.opened_journal() as journal, home.bearing(journal, run_id):
+    with home.opened_journal() as journal, home.starting(journal, run_id):
         drive = Drive(home, journal, access, Manner(yes, as_json))
         return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
 

@@ -125,8 +125,8 @@ class Home:
             raise
 
     @contextmanager
-    def bearing(self, journal: Journal, run_id: str) -> Iterator[None]:
-        """Hold the lock of a run that is about to begin; nothing stays of one that never does."""
+    def starting(self, journal: Journal, run_id: str) -> Iterator[None]:
+        """Hold the lock of a run that is about to begin; a run that never does leaves nothing."""
         with self.working_on(run_id):
             try:
                 yield

@@ -33,7 +33,11 @@ def refused(cli: Cli, *arguments: str) -> tuple[int, str]:
     return ended.code, ended.document["error"]["message"]
 
 
-def test_a_repository_or_a_branch_that_is_not_there(cli: Cli, repository: Path, unchanged: None) -> None:
+def test_a_repository_or_a_branch_that_is_not_there(
+    cli: Cli, repository: Path, unchanged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for proxy in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
     empty = cli.work / "empty"
     empty.mkdir()
     assert refused(cli, str(empty)) == (9, f"{empty} is not a git repository")

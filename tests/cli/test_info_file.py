@@ -92,8 +92,12 @@ def test_without_a_terminal_the_command_is_told_and_works(cli: Cli, repository: 
     command = f"envagent teardown {run['run_id']} --delete-key"
     assert f"its private key stays at {run['private_key']}; to remove it: {command}\n" in ended.err
     assert Path(run["private_key"]).exists()
+    assert read(run["info_file"])["private_key"] == run["private_key"]
+    assert cli("status", run["run_id"], "--json").document["private_key"] == run["private_key"]
     assert cli(*command.split()[1:]).code == 0
     assert not Path(run["private_key"]).exists()
+    assert read(run["info_file"])["private_key"] is None
+    assert cli("status", run["run_id"], "--json").document["private_key"] is None
     assert "private key" not in cli("teardown", run["run_id"]).err
 
 

@@ -23,6 +23,7 @@ from tests.cli.conftest import Cli
         ("--key-name", "../../elsewhere"),
         ("--key-name", "/tmp/elsewhere"),
         ("--key-name", ".."),
+        ("--key-name", "lab "),
         ("--key-name", "k" * 256),
     ],
 )

@@ -44,7 +44,7 @@ class Node:
     logins: list[str] = field(default_factory=list)
     offered: set[str] = field(default_factory=set)
     """Keys that clients have shown."""
-    renew: Callable[[], None] = lambda: None
+    renew: Callable[[str], None] = lambda kind: None
     """Makes its host key anew, as cloud-init does while it sets a machine up."""
 
     def lets_in(self, user: str, key: asyncssh.SSHKey) -> bool:
@@ -80,12 +80,11 @@ def node() -> Iterator[Node]:
             Server, "0.0.0.0", 0, server_host_keys=[key], process_factory=work, allow_scp=False
         )
         node.port = acceptor.get_port()
-        node.renew = lambda: (
-            loop.call_soon_threadsafe(
-                lambda: acceptor.update(server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")])
-            )
-            and None
-        )
+
+        async def change(kind: str) -> None:
+            acceptor.update(server_host_keys=[asyncssh.generate_private_key(kind)])
+
+        node.renew = lambda kind: asyncio.run_coroutine_threadsafe(change(kind), loop).result(10)
         ready.set()
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -214,14 +213,15 @@ def test_a_pem_key_that_is_not_installed_yet_is_waited_for(node: Node, tmp_path:
 def test_a_host_key_that_is_made_anew_before_the_first_login_locks_nobody_out(node: Node, tmp_path: Path) -> None:
     keys.create_private_key(tmp_path / "key")
     context, address = verifying(node, tmp_path, []), own_address()
-    for _ in range(2):
+    for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-ed25519"):
         assert isinstance(Verify()._log_in(context, address, "cc", tmp_path / "key"), NotYet)
-        node.renew()
+        node.renew(kind)
     node.authorized.add(keys.public_key_of(tmp_path / "key"))
     assert Verify()._log_in(context, address, "cc", tmp_path / "key") is True
-    node.renew()
-    with pytest.raises(ServerFailed, match="another host key than at the last login") as refused:
-        Verify()._log_in(context, address, "cc", tmp_path / "key")
+    for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256"):
+        node.renew(kind)
+        with pytest.raises(ServerFailed, match="another host key than at the last login") as refused:
+            Verify()._log_in(context, address, "cc", tmp_path / "key")
     command = refused.value.hint.partition(": ")[2].partition(", then")[0]
     subprocess.run(command, shell=True, check=True)
     assert Verify()._log_in(context, address, "cc", tmp_path / "key") is True
