@@ -61,7 +61,7 @@ class Removal:
             print_document(self._document(row))
         return 0
 
-    def preview(self, row: RunRecord, *, as_json: bool) -> int:
+    def preview(self, row: RunRecord, *, as_json: bool, delete_key: bool) -> int:
         """Show what would be removed, as the cloud has it now; nothing is removed or recorded.
 
         Raises:
@@ -77,6 +77,9 @@ class Removal:
             except Stopped:
                 return stop.exit_code
         views.show_removable(self._terminal, listed)
+        key = self._made_key(row) if delete_key else None
+        if key is not None and key.exists() and self._other_user(row, key) is None:
+            self._terminal.line(f"would be removed as well: the private key {key}")
         self._terminal.line("dry run: nothing was removed")
         if as_json:
             print_document(document.model_copy(update={"would_remove": listed}))

@@ -66,5 +66,5 @@ def teardown(
             row = journal.run(found.run_id)
             removal = Removal(home, journal, settings)
             if dry_run:
-                return removal.preview(row, as_json=as_json)
+                return removal.preview(row, as_json=as_json, delete_key=delete_key)
             return removal.remove(row, yes=yes, as_json=as_json, delete_key=delete_key)

@@ -282,7 +282,9 @@ def test_a_dry_run_lists_with_ids_what_a_teardown_would_remove(
     assert cli("status", run_id, "--json").document == row
     with by_hand(cli.home) as cloud:
         cloud.delete_floating_ip(listed["floating_ip"])
-    fewer = cli("teardown", run_id, "--dry-run", "--json")
+    fewer = cli("teardown", run_id, "--dry-run", "--json", "--delete-key")
+    assert f"would be removed as well: the private key {run['private_key']}" in fewer.err
+    assert Path(run["private_key"]).exists()
     assert {one["kind"] for one in fewer.document["would_remove"]} == {"server", "lease", "keypair"}
     assert cli("teardown", run_id, "--yes").code == 0
     nothing = cli("teardown", run_id, "--dry-run", "--json")
