@@ -20,7 +20,7 @@ from envagent.errors import RepositoryRefused
 from envagent.repository.choose import choose
 from envagent.repository.git import Git, GitFailed
 from envagent.repository.links import MAX_TARGET, better_names, follow, worth_reading
-from envagent.repository.local import borrow, has_work_tree
+from envagent.repository.local import borrow, has_work_tree, quote
 from envagent.repository.model import Entry, Snapshot
 from envagent.repository.objects import Listing, branches, list_tree, read_blobs, resolve, sizes
 from envagent.repository.scratch import scratch_folder
@@ -161,7 +161,7 @@ def _commit_of_a_branch(git: Git, named: Local, error: GitFailed) -> tuple[str, 
     """What to read of a repository whose HEAD names no commit: a branch and its commit."""
     damaged = RepositoryRefused(
         f"The current commit of {named.name} cannot be read",
-        hint=f"check it with: git -C {named.path} log -1",
+        hint=f"check it with: git -C {quote(named.path)} log -1",
         service_said=error.said,
     )
     try:

@@ -9,6 +9,7 @@ Must not: read a file of the work tree, follow a link that leads elsewhere, or w
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from envagent.errors import RepositoryRefused
@@ -45,7 +46,7 @@ def borrow(path: Path, git: Git, ref: str | None) -> None:
     if _text(objects / "info" / "alternates"):
         raise RepositoryRefused(
             f"{path} borrows its objects from another repository",
-            hint=f"make it whole first: git -C {path} repack -a -d, then remove {objects}/info/alternates",
+            hint=f"make it whole: git -C {quote(path)} repack -ad && rm {quote(objects / 'info' / 'alternates')}",
         )
     for part in [objects / "pack", *(p for p in _children(objects) if _LOOSE.fullmatch(p.name))]:
         for item in (part, *_children(part)):
@@ -89,6 +90,11 @@ def _extensions(configuration: Path) -> dict[str, str]:
     return dict(pair for pair in ((name.lower(), value.lower()) for name, value in found) if pair in _KNOWN)
 
 
+def quote(path: Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
 def has_work_tree(path: Path) -> bool:
     """Whether there may be uncommitted changes that reading the commit does not see."""
     return (path / ".git").exists()
@@ -116,11 +122,11 @@ def _git_folders(path: Path) -> tuple[Path, Path]:
     for parent in path.parents:
         if _is_git(parent / ".git"):
             raise RepositoryRefused(
-                f"{path} is a folder inside the repository {parent}", hint=f"give the repository's top: {parent}"
+                f"{path} is a folder inside the repository {parent}", hint=f"give the repository's top: {quote(parent)}"
             )
     raise RepositoryRefused(
         f"{path} is not a git repository",
-        hint=f"make it one: git -C {path} init && git -C {path} add -A && git -C {path} commit -m first",
+        hint=f"make it one: cd {quote(path)} && git init && git add -A && git commit -m first",
     )
 
 

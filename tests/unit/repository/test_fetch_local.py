@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from envagent.errors import RepositoryRefused
 from envagent.repository.fetch import Limits, fetch
 from envagent.repository.git import Cancelled
-from tests.unit.repository.conftest import Make, git, new_git
+from tests.unit.repository.conftest import ENVIRONMENT, Make, git, new_git
 
 
 def test_a_work_tree_gives_its_commit_listing_and_telling_files(make: Make) -> None:
@@ -164,6 +166,17 @@ def test_each_way_of_not_being_a_repository_has_its_own_words(tmp_path: Path, ma
             fetch(str(path))
         assert refused.value.hint
         assert refused.value.exit_code == 9
+
+
+def test_a_hint_works_when_pasted(tmp_path: Path) -> None:
+    folder = tmp_path / "my project; x"
+    folder.mkdir()
+    (folder / "README.md").write_text("# it\n")
+    with pytest.raises(RepositoryRefused) as refused:
+        fetch(str(folder))
+    command = refused.value.hint.removeprefix("make it one: ")
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True, env={**os.environ, **ENVIRONMENT})
+    assert fetch(str(folder)).files == {"README.md": "# it\n"}
 
 
 def test_a_broken_repository_is_refused(make: Make) -> None:
