@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import JsonValue
 
@@ -58,11 +58,12 @@ class Advisor:
 
         Args:
             ai: None to let the rules decide alone.
-            demanded: raise AdviceUnavailable where the AI gives no answer, instead of going on by rules.
+            demanded: raise AdviceUnavailable where the AI gives no usable answer, instead of going on by rules.
             longest_hours: the most hours that the AI may propose.
             evidence_tokens: the most tokens of repository text in a prompt.
         """
         self._ai = ai
+        self._hide = ai.hide if ai is not None else str
         self._demanded = demanded
         self._longest = min(longest_hours, duration.LONGEST_HOURS)
         self._evidence_tokens = evidence_tokens
@@ -106,7 +107,8 @@ class Advisor:
             reason = f"{heard.reason} ({changes})"
         elif by_ai:
             reason = f"{reason}; the AI agrees: {heard.reason}"
-        return decided, Decision(
+        return decided, self._given(
+            heard,
             name="requirements",
             value=decided.requirements.model_dump(mode="json"),
             source="ai" if by_ai else "rules",
@@ -165,7 +167,8 @@ class Advisor:
         if heard.answer is not None:
             chosen, rejected = answers.candidates(heard.answer, options, available, by_rules)
         by_ai = heard.answer is not None and chosen is not by_rules
-        return chosen, Decision(
+        return chosen, self._given(
+            heard,
             name="image_candidates",
             value=answers.names(chosen),
             source="ai" if by_ai else "rules",
@@ -225,7 +228,8 @@ class Advisor:
             by_ai = refusal is None
             rejected = (refusal,) if refusal else ()
         reason, warnings = images.explain(chosen, need)
-        return chosen, Decision(
+        return chosen, self._given(
+            heard,
             name="image",
             value=answers.image_value(chosen),
             source="ai" if by_ai else "rules",
@@ -266,7 +270,8 @@ class Advisor:
         rest = [c for c in placement.candidates if c is not chosen]
         ordered = placement.model_copy(update={"candidates": (chosen, *rest)})
         by_user = wish is not None
-        return ordered, Decision(
+        return ordered, self._given(
+            heard,
             name="node_type",
             value=chosen.node_type.name,
             source="user" if by_user else "ai" if by_ai else "rules",
@@ -309,7 +314,8 @@ class Advisor:
                 hours, by_ai, reason = said, True, f"{heard.reason} (about {cost:g} SU)"
             else:
                 rejected = (f"{said} hours: outside {duration.SHORTEST_HOURS} to {self._longest}",)
-        return hours, Decision(
+        return hours, self._given(
+            heard,
             name="duration",
             value=hours,
             source="ai" if by_ai else "rules",
@@ -319,6 +325,19 @@ class Advisor:
             warnings=heard.warnings,
             usage=heard.usage,
         )
+
+    def _given(self, heard: _Heard[P], **parts: Any) -> Decision:
+        """Make the decision after an AI was asked.
+
+        Raises:
+            AdviceUnavailable: the AI is demanded, and nothing in its answer can be used.
+        """
+        made = Decision(**parts)
+        rejected = tuple(self._hide(one) for one in made.rejected)
+        if self._demanded and heard.answer is not None and made.source == "rules":
+            why = rejected[0] if rejected else "it names nothing that is on offer"
+            raise AdviceUnavailable(f"the AI's answer on {made.name.replace('_', ' ')} cannot be used: {why}")
+        return made.model_copy(update={"reason": self._hide(made.reason), "rejected": rejected})
 
     def _ask(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str = "") -> _Heard[P]:
         """Ask the AI, if there is one that is of use. Never fails unless the AI is demanded."""
@@ -337,7 +356,8 @@ class Advisor:
                 self._ai = None
             outcome, usage = failed, failed.usage
         else:
-            return _Heard(answer.value, answer.usage)
+            told = answer.value.model_copy(update={"reasoning": self._hide(answer.value.reasoning)})
+            return _Heard(told, answer.usage)
         if self._demanded:
             raise AdviceUnavailable(f"the AI gave no answer: {outcome.reason}")
         further = "; it is not asked again" if outcome.unavailable else ""

@@ -1,16 +1,21 @@
 """One question to an OpenAI-compatible server, one typed answer: the only module that imports `openai`.
 
-It owns the wire (structured output and its fallbacks, timeout, bounded retries, usage) and the separation of our
-instructions from strangers' text. It judges no answer and knows no decision. The model gets no tools.
+It owns the wire (structured output and its fallbacks, one deadline and one size limit for each exchange, bounded
+retries, usage) and the separation of our instructions from strangers' text. It judges no answer and knows no
+decision. The model gets no tools. A redirect is not followed: the request carries the key.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +34,10 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 LARGEST_ANSWER_BYTES = 1 << 20
+LARGEST_STREAM_BYTES = 4 << 20
+"""An event stream wraps every few letters in some hundred bytes."""
+
+LARGEST_REFUSAL_BYTES = 1 << 16
 LARGEST_ANSWER_TOKENS = 4000
 LONGEST_RETRY_WAIT = 20.0
 """Seconds; a server that asks for more is treated as unavailable."""
@@ -36,6 +45,12 @@ LONGEST_RETRY_WAIT = 20.0
 _MOST_TRIES = 200
 _TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _MODES = ("schema", "json", "text")
+_LOOK_EVERY = 0.1
+_GRACE = 1.0
+"""Seconds beyond a deadline in which an exchange may say itself why it has failed."""
+
+_SHORTEST_SECRET = 8
+"""Letters; a shorter key, such as x or none, is what people write for servers that need none."""
 
 _SYSTEM = """\
 You advise on hardware for a software project on the Chameleon testbed. {task}
@@ -85,6 +100,16 @@ class _Failure:
     transient: bool = False
 
 
+class _Refused(Exception):
+    """The server answered with a status that is no success; raised below the openai client, which reads any length."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
 class Ai:
     """A chat model behind an OpenAI-compatible API. Safe to use from one thread at a time."""
 
@@ -97,7 +122,8 @@ class Ai:
         timeout: float = 30.0,
         retries: int = 2,
         price_per_million: tuple[float, float] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] = time.sleep,
+        check_stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Keep the settings; nothing is imported or connected before the first question.
 
@@ -109,6 +135,7 @@ class Ai:
             retries: further tries of one question after a transient failure.
             price_per_million: USD for a million prompt and completion tokens, for the record of costs.
             sleep: waits between tries.
+            check_stop: called ten times a second while something is waited for; what it raises ends the question.
 
         Raises:
             ConfigurationError: an address or a key that no request can carry.
@@ -125,6 +152,7 @@ class Ai:
         self._retries = retries
         self._price = price_per_million
         self._sleep = sleep
+        self._check_stop = check_stop
         self._client: OpenAI | None = None
         self._mode = 0
         self._optional: dict[str, object] = {"temperature": 0, "max_tokens": LARGEST_ANSWER_TOKENS}
@@ -158,13 +186,18 @@ class Ai:
         started = time.monotonic()
         requests = 0
         left = self._retries
+        before: int | None = None
         while True:
             requests += 1
+            self._check_stop()
             sent = self._send(messages, schema)
             if not isinstance(sent, _Failure):
                 break
-            if self._give_way(sent):
+            again = sent.status == before or left == 0
+            if self._give_way(sent, again=again):
+                before = None
                 continue
+            before = sent.status
             spent = self._usage({}, time.monotonic() - started, requests)
             wait = sent.retry_after if sent.retry_after is not None else 0.5 * 2 ** (self._retries - left)
             if not sent.transient or left == 0 or wait > LONGEST_RETRY_WAIT:
@@ -172,31 +205,66 @@ class Ai:
             left -= 1
             self._sleep(wait)
         usage = self._usage(sent, time.monotonic() - started, requests)
-        return Answer(self._read(sent, schema, usage), usage)
+        value = self._read(sent, schema)
+        del sent  # it may hold the key, and tracebacks show what a frame holds
+        if isinstance(value, str):
+            raise NoProposal(value, usage)
+        return Answer(value, usage)
 
     def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             self._client.close()
 
+    def hide(self, text: str) -> str:
+        """Take the key out of text that is shown or stored: some servers echo it. Never for what is parsed."""
+        key = self._key.get_secret_value()
+        return text.replace(key, REDACTED) if len(key) >= _SHORTEST_SECRET else text
+
     def _connect(self) -> OpenAI:
         if self._client is None:
-            from openai import OpenAI
+            from openai import DefaultHttpxClient, OpenAI
 
             self._client = OpenAI(
                 api_key=self._key.get_secret_value() or "none",
                 base_url=self._base_url,
                 timeout=self._timeout,
                 max_retries=0,
+                http_client=DefaultHttpxClient(
+                    timeout=self._timeout, follow_redirects=False, event_hooks={"response": [_check_status]}
+                ),
             )
         return self._client
 
     def _send(self, messages: list[dict[str, str]], schema: type[BaseModel]) -> dict[str, Any] | _Failure:
-        """Send one request; the whole answer must arrive within the timeout and the size limit."""
+        """Send one request, whose whole answer must arrive within the timeout, and look out for a stop meanwhile.
+
+        A thread of its own waits for the network: a server that trickles would hold any call beyond its timeout.
+        """
         client = self._connect()
+        outcome: Future[dict[str, Any] | _Failure] = Future()
+        deadline = time.monotonic() + self._timeout
+
+        def work() -> None:
+            try:
+                outcome.set_result(self._exchange(client, messages, schema, deadline))
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        threading.Thread(target=work, name="ai", daemon=True).start()
+        while time.monotonic() < deadline + _GRACE:
+            try:
+                return outcome.result(timeout=_LOOK_EVERY)
+            except TimeoutError:
+                self._check_stop()
+        self._client = None  # its connection is still busy
+        return _Failure(f"no whole answer within {self._timeout:g} s")
+
+    def _exchange(
+        self, client: OpenAI, messages: list[dict[str, str]], schema: type[BaseModel], deadline: float
+    ) -> dict[str, Any] | _Failure:
         import openai
 
-        deadline = time.monotonic() + self._timeout
         options: dict[str, Any] = {"model": self.model, "messages": messages, **self._optional}
         if _MODES[self._mode] == "schema":
             described = {"name": schema.__name__, "strict": True, "schema": schema.model_json_schema()}
@@ -205,54 +273,68 @@ class Ai:
             options["response_format"] = {"type": "json_object"}
         try:
             with client.chat.completions.with_streaming_response.create(**options) as response:
-                received = bytearray()
-                for chunk in response.iter_bytes():
-                    received += chunk
-                    if len(received) > LARGEST_ANSWER_BYTES:
-                        return _Failure("its answer is larger than 1 MB")
-                    if time.monotonic() > deadline:
-                        return _Failure(f"no whole answer within {self._timeout:g} s")
-            found = json.loads(self._hide(received.decode("utf-8")))
+                received = _received(response, self._timeout, deadline)
+            if isinstance(received, _Failure):
+                return received
+            found = _parsed(received.decode("utf-8"))
         except openai.APITimeoutError:
             return _Failure(f"no answer within {self._timeout:g} s")
-        except openai.APIConnectionError as error:
-            why = one_line(self._hide(str(error.__cause__ or error)))
+        except (_Refused, openai.APIConnectionError) as error:
+            refused = error if isinstance(error, _Refused) else error.__cause__
+            if isinstance(refused, _Refused):
+                return self._refusal(refused)
+            why = one_line(self.hide(str(error.__cause__ or error)))
             return _Failure(f"cannot be reached: {why}", transient=True)
-        except openai.APIStatusError as error:
-            said = one_line(self._hide(_said(error.body) or error.message))
-            return _Failure(
-                f"HTTP {error.status_code}: {said}",
-                status=error.status_code,
-                body=said,
-                retry_after=_retry_after(error.response.headers),
-                transient=error.status_code in _TRANSIENT and "insufficient_quota" not in str(error.body),
-            )
         except (ValueError, RecursionError, openai.OpenAIError) as error:
-            return _Failure(f"an answer that is no JSON: {one_line(str(error), 120)}")
+            return _Failure(f"an answer that is no JSON: {one_line(self.hide(str(error)), 120)}")
         return found if isinstance(found, dict) else _Failure("an answer that is no JSON object")
 
-    def _give_way(self, failure: _Failure) -> bool:
-        """Leave out what the server does not know: optional settings first, then structured output."""
-        if failure.status not in (400, 404, 415, 422, 501):
+    def _refusal(self, refused: _Refused) -> _Failure:
+        text = refused.body.decode(errors="replace")
+        with contextlib.suppress(ValueError, RecursionError):
+            text = _said(json.loads(text)) or text
+        said = one_line(self.hide(text or "no reason given"))
+        if 300 <= refused.status < 400:
+            said = f"it redirects to {one_line(self.hide(refused.headers.get('location', 'nowhere')))}; " + (
+                "set ai.base_url to the address that answers"
+            )
+        return _Failure(
+            f"HTTP {refused.status}: {said}",
+            status=refused.status,
+            body=said,
+            retry_after=_retry_after(refused.headers),
+            transient=refused.status in _TRANSIENT and b"insufficient_quota" not in refused.body,
+        )
+
+    def _give_way(self, failure: _Failure, *, again: bool) -> bool:
+        """Leave out what the server does not know: optional settings first, then structured output.
+
+        Args:
+            failure: what it answered.
+            again: whether the same answer came before, or asking again is of no use: some servers call a setting
+                that they do not know an error of their own (500), which may also pass.
+        """
+        if failure.status not in (400, 404, 415, 422, 500, 501):
             return False
         said = failure.body.casefold()
         named = next((name for name in self._optional if name in said), None)
         if named:
             del self._optional[named]
             return True
-        if self._mode + 1 < len(_MODES) and (failure.status != 404 or "response_format" in said):
+        vague = failure.status == 404 or (failure.status == 500 and not again)
+        if self._mode + 1 < len(_MODES) and (not vague or "response_format" in said):
             self._mode += 1
             return True
         return False
 
-    def _read(self, answer: Mapping[str, Any], schema: type[M], usage: Usage) -> M:
+    def _read(self, answer: Mapping[str, Any], schema: type[M]) -> M | str:
+        """Read the typed answer, or say why there is none."""
         choice, message = _first_choice(answer)
         if message.get("refusal"):
-            raise NoProposal(f"it refused: {one_line(str(message['refusal']), 120)}", usage)
+            return f"it refused: {one_line(self.hide(str(message['refusal'])), 120)}"
         content = _text(message.get("content"))
         if not content.strip():
-            why = "an empty answer" if choice.get("finish_reason") != "content_filter" else "it was filtered"
-            raise NoProposal(why, usage)
+            return "an empty answer" if choice.get("finish_reason") != "content_filter" else "it was filtered"
         problem = "no JSON object in it"
         for candidate in _objects(content):
             try:
@@ -261,7 +343,7 @@ class Ai:
                 first = error.errors(include_input=False, include_url=False)[0]
                 problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         cut = " (it was cut off)" if choice.get("finish_reason") == "length" else ""
-        raise NoProposal(f"its answer does not fit{cut}: {one_line(problem, 160)}", usage)
+        return f"its answer does not fit{cut}: {one_line(self.hide(problem), 160)}"
 
     def _usage(self, answer: Mapping[str, Any], seconds: float, requests: int) -> Usage:
         told = answer.get("usage")
@@ -281,11 +363,6 @@ class Ai:
             requests=requests,
         )
 
-    def _hide(self, text: str) -> str:
-        """Some servers echo the key in their error text."""
-        key = self._key.get_secret_value()
-        return text.replace(key, REDACTED) if key else text
-
 
 def _is_http(address: str) -> bool:
     try:
@@ -297,6 +374,62 @@ def _is_http(address: str) -> bool:
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) and 0 <= value < 1 << 40 else 0
+
+
+def _check_status(response: Any) -> None:
+    """Stop at what is no success, before the client reads a body that may have no end."""
+    if response.status_code < 300:
+        return
+    body = bytearray()
+    started = time.monotonic()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST_REFUSAL_BYTES or time.monotonic() - started > 1:
+            break
+    raise _Refused(response.status_code, dict(response.headers), bytes(body[:LARGEST_REFUSAL_BYTES]))
+
+
+def _received(response: Any, timeout: float, deadline: float) -> bytes | _Failure:
+    """Read an answer up to its size limit; an event stream ends with its last event, whether it is closed or not."""
+    stream = response.headers.get("content-type", "").startswith("text/event-stream")
+    limit = LARGEST_STREAM_BYTES if stream else LARGEST_ANSWER_BYTES
+    received = bytearray()
+    try:
+        for chunk in response.iter_bytes():
+            received += chunk
+            if len(received) > limit:
+                return _Failure(f"its answer is larger than {limit >> 20} MB")
+            if time.monotonic() > deadline:
+                return _Failure(f"no whole answer within {timeout:g} s")
+            if stream and received[-32:].rstrip().endswith(b"[DONE]"):
+                break
+    except Exception as error:  # of the HTTP library, which is openai's choice
+        return _Failure(f"the answer broke off ({type(error).__name__})", transient=True)
+    return bytes(received)
+
+
+def _parsed(text: str) -> object:
+    """Read an answer: JSON, or what a server sends that streams without being asked."""
+    if not text.lstrip().startswith(("data:", "event:", "id:", ":")):
+        return json.loads(text)
+    content, refusal, finish, usage = [], [], None, None
+    for event in re.split(r"(?:\r\n|\n|\r){2,}", text):
+        lines = [line[5:] for line in re.split(r"\r\n|\n|\r", event) if line.startswith("data:")]
+        data = "\n".join(lines).strip()
+        if data in ("", "[DONE]"):
+            continue
+        chunk = json.loads(data)
+        if not isinstance(chunk, dict) or chunk.get("error"):
+            raise ValueError(_said(chunk))
+        choice, message = _first_choice(chunk)
+        delta = choice.get("delta")
+        part = delta if isinstance(delta, dict) else message
+        content.append(_text(part.get("content")))
+        refusal.append(_text(part.get("refusal")))
+        finish = choice.get("finish_reason") or finish
+        usage = chunk.get("usage") or usage
+    whole = {"content": "".join(content), "refusal": "".join(refusal)}
+    return {"choices": [{"message": whole, "finish_reason": finish}], "usage": usage}
 
 
 def _said(body: object) -> str:

@@ -21,6 +21,7 @@ def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF
     from envagent.cli.session import make_advisor, read_settings
     from envagent.cli.stop import StopSignals
     from envagent.cli.terminal import err, out, print_document
+    from envagent.engine.step import Stopped
     from envagent.repository.analysis import analyze as conclude
     from envagent.repository.fetch import fetch
     from envagent.repository.git import Cancelled
@@ -29,11 +30,12 @@ def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF
     settings = read_settings(config, repository=repository)
     terminal = err()
     with StopSignals(lambda: terminal.line("stopping"), lambda: None) as stop:
+        advisor = make_advisor(settings, ai=not no_ai, stop=stop.event)
         try:
             snapshot = fetch(repository, ref=ref, cancelled=stop.event.is_set)
-        except Cancelled:
+            analysis, decision = advisor.requirements(snapshot, conclude(snapshot))
+        except (Cancelled, Stopped):
             return stop.exit_code
-        analysis, decision = make_advisor(settings, ai=not no_ai).requirements(snapshot, conclude(snapshot))
     document = analysis_document(snapshot, analysis, decision)
     print_document(document) if as_json else views.show_analysis(out(), document)
     return 0

@@ -65,11 +65,11 @@ class Drive:
             request: what the run is for.
             start: begins or resumes the run.
         """
-        services = make_services(self._home, self._access, run_id, request)
         output = make_output(self._terminal)
         with ExitStack() as stack:
-            stack.callback(services.close)
             stop = stack.enter_context(StopSignals(lambda: _announce_stop(output), output.restore))
+            services = make_services(self._home, self._access, run_id, request, stop.event)
+            stack.callback(services.close)
             runner = make_runner(self._journal, self._access.settings, output, stop.event)
             stack.callback(runner.close)
             flight = start(runner, services)

@@ -177,7 +177,7 @@ def request_of(row: RunRecord) -> RunRequest:
         ) from None
 
 
-def make_services(home: Home, access: CloudAccess, run_id: str, request: RunRequest) -> Services:
+def make_services(home: Home, access: CloudAccess, run_id: str, request: RunRequest, stop: threading.Event) -> Services:
     """Make what the steps of one run work with; the cloud is opened now, so a wrong name fails before anything else.
 
     Raises:
@@ -187,42 +187,56 @@ def make_services(home: Home, access: CloudAccess, run_id: str, request: RunRequ
     from envagent.steps.services import Services
 
     settings = access.settings
-    if settings.ai.required and request.ai and not _has_ai(settings):
-        raise AdviceUnavailable(
-            "the AI is demanded (ai.required) and none is configured",
-            hint="set ENVAGENT_AI__API_KEY (and ENVAGENT_AI__BASE_URL), or use the rules alone with --no-ai",
-        )
+    advisor = make_advisor(settings, ai=request.ai, stop=stop)
     cloud = access.connect()
     return Services(
         settings,
         run_folder=home.run(run_id),
         key_folder=home.keys,
         connect=lambda: cloud,
-        advise=lambda: make_advisor(settings, ai=request.ai),
+        advise=lambda: advisor,
     )
 
 
-def make_advisor(settings: Settings, *, ai: bool) -> Advisor:
-    """Make the advisor: with the AI where one is configured and wanted, else the rules alone."""
+def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advisor:
+    """Make the advisor: with the AI where one is configured and wanted, else the rules alone.
+
+    Args:
+        settings: which AI, and whether it is demanded.
+        ai: whether the user wants one.
+        stop: set when the user wants to stop; a question then ends with Stopped.
+
+    Raises:
+        AdviceUnavailable: an AI is demanded and none is configured.
+        ConfigurationError: its address or key cannot be used.
+    """
     from pydantic import SecretStr
 
     from envagent.advice.advisor import Advisor
     from envagent.advice.ai import Ai
 
+    def check_stop() -> None:
+        if stop.is_set():
+            raise Stopped
+
     asked = None
-    if ai and _has_ai(settings):
+    has_ai = settings.ai.api_key is not None or settings.ai.base_url is not None
+    if ai and settings.ai.required and not has_ai:
+        raise AdviceUnavailable(
+            "the AI is demanded (ai.required) and none is configured",
+            hint="set ENVAGENT_AI__API_KEY (and ENVAGENT_AI__BASE_URL), or use the rules alone with --no-ai",
+        )
+    if ai and has_ai:
         asked = Ai(
             base_url=settings.ai.base_url or OPENAI,
             api_key=settings.ai.api_key or SecretStr("none"),
             model=settings.ai.model,
             timeout=settings.ai.timeout_seconds,
             retries=settings.ai.retries,
+            sleep=stop.wait,
+            check_stop=check_stop,
         )
     return Advisor(asked, demanded=settings.ai.required and ai, longest_hours=settings.lease.max_hours)
-
-
-def _has_ai(settings: Settings) -> bool:
-    return settings.ai.api_key is not None or settings.ai.base_url is not None
 
 
 def make_runner(journal: Journal, settings: Settings, output: Output, stop: threading.Event) -> Runner[Services]:

@@ -13,7 +13,10 @@ from typing import Any
 
 @dataclass
 class Reply:
-    """One scripted answer: status, headers, body; `delay` before the head, `drip` seconds between bytes."""
+    """One scripted answer: status, headers, body; `delay` before the head, `drip` seconds between bytes.
+
+    `endless`: the head never ends, or, if the body is not empty, the body comes again and again.
+    """
 
     status: int = 200
     body: bytes = b"{}"
@@ -21,6 +24,7 @@ class Reply:
     delay: float = 0.0
     drip: float = 0.0
     drop: bool = False
+    endless: bool = False
 
 
 def said(content: Any, *, finish: str = "stop", refusal: str | None = None, **usage: Any) -> Reply:
@@ -45,6 +49,7 @@ class ChatServer:
     def __init__(self, script: Iterable[Reply] | Callable[[dict[str, Any]], Reply]) -> None:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.sent = 0
         self._script = script if callable(script) else iter(script)
         chat = self
 
@@ -67,8 +72,13 @@ class ChatServer:
                     self.connection.close()
                     return
                 self.send_response(reply.status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(reply.body)))
+                if reply.endless:
+                    self._go_on(reply)
+                    return
+                if "Content-Type" not in reply.headers:
+                    self.send_header("Content-Type", "application/json")
+                if "Content-Length" not in reply.headers:
+                    self.send_header("Content-Length", str(len(reply.body)))
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -81,6 +91,23 @@ class ChatServer:
                         self.wfile.write(reply.body)
                 except OSError:
                     self.close_connection = True
+
+            def _go_on(self, reply: Reply) -> None:
+                self.close_connection = True
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                if reply.body:
+                    self.end_headers()
+                else:
+                    self.flush_headers()
+                try:
+                    while True:
+                        self.wfile.write(reply.body or b"X-More: 1\r\n")
+                        self.wfile.flush()
+                        chat.sent += len(reply.body)
+                        time.sleep(reply.drip)
+                except OSError:
+                    pass
 
             def log_message(self, *args: object) -> None:
                 pass

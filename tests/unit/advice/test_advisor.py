@@ -269,6 +269,42 @@ class TestBroken:
             advisor.requirements(snapshot(), analysis())
         assert caught.value.exit_code == 8
 
+    @pytest.mark.parametrize(
+        ("name", "useless"),
+        [
+            ("CandidatesProposal", {"candidates": [], "reasoning": "x"}),
+            ("CandidatesProposal", {"candidates": ["Windows 11"], "reasoning": "x"}),
+            ("NodeTypeProposal", {"node_type": "gpu_h100_of_dreams", "reasoning": "x"}),
+            ("ImageProposal", {"selected_image": "Windows 11", "reasoning": "x"}),
+            ("DurationProposal", {"duration_hours": 100_000, "reasoning": "x"}),
+        ],
+    )
+    def test_so_is_a_demanded_one_whose_answer_cannot_be_used(
+        self, name: str, useless: dict[str, Any], chat: Chat, connect: Connect
+    ) -> None:
+        def answer(request: dict[str, Any]) -> Reply:
+            return said(useless) if schema_of(request) == name else good(request)
+
+        Run(Advisor(connect(chat(answer))), analysis(**GPU)).assert_sane()
+        with pytest.raises(AdviceUnavailable, match="cannot be used") as caught:
+            Run(Advisor(connect(chat(answer)), demanded=True), analysis(**GPU))
+        assert caught.value.exit_code == 8
+
+
+def test_a_key_that_the_ai_echoes_is_in_no_decision(chat: Chat, connect: Connect) -> None:
+    def answer(request: dict[str, Any]) -> Reply:
+        names = {"NodeTypeProposal": "node_type", "ImageProposal": "selected_image"}
+        echoed = json.loads(json.loads(good(request).body)["choices"][0]["message"]["content"])
+        name = names.get(schema_of(request) or "")
+        return said({**echoed, **({name: f"the {SECRET}"} if name else {}), "reasoning": f"As {SECRET} says."})
+
+    run = Run(Advisor(connect(chat(answer), key=SECRET)), analysis(**GPU))
+    run.assert_sane()
+    told = json.dumps([one.model_dump(mode="json") for one in run.decisions])
+    assert SECRET not in told and "[redacted]" in told
+
+
+SECRET = "not-of-any-known-form-4711"
 
 HALLUCINATED = (
     ("NodeTypeProposal", {"node_type": "gpu_a100", "reasoning": "x"}, "not a node type of the live inventory"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from envagent.advice.ai import Ai, NoProposal
-from envagent.advice.proposals import DurationProposal
+from envagent.advice.proposals import DurationProposal, NodeTypeProposal
 from envagent.errors import ConfigurationError
 
 from .chat_server import ChatServer, Reply, failed, said
@@ -129,6 +130,103 @@ class TestFallbacks:
         body["choices"][0]["message"]["content"] = [{"type": "text", "text": json.dumps(GOOD)}]
         server = chat([Reply(body=json.dumps(body).encode())])
         assert ask(connect(server)).value.duration_hours == 12
+
+    @pytest.mark.parametrize("said_so", [True, False])
+    @pytest.mark.parametrize("retries", [0, 2])
+    def test_a_server_that_calls_structured_output_its_own_error(
+        self, said_so: bool, retries: int, chat: Chat, connect: Connect, waits: list[float]
+    ) -> None:
+        """llama-cpp-python's own server answers 500 to what it does not know."""
+
+        def answer(request: dict[str, Any]) -> Reply:
+            if "response_format" in request:
+                return failed(500, "('body', 'response_format', 'type')" if said_so else "Internal Server Error")
+            return said(GOOD)
+
+        server = chat(answer)
+        ai = connect(server, retries=retries)
+        assert ask(ai).value.duration_hours == 12
+        assert "response_format" not in server.requests[-1] and len(waits) <= retries
+        asked = len(server.requests)
+        assert ask(ai).value.duration_hours == 12 and len(server.requests) == asked + 1
+
+
+def event(delta: dict[str, Any] | None, finish: str | None = None, **more: Any) -> bytes:
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    return f"data: {json.dumps({'object': 'chat.completion.chunk', 'choices': choices, **more})}\n\n".encode()
+
+
+PIECES = [
+    b": keep-alive\n\n",
+    event({"role": "assistant", "content": ""}),
+    event({"content": '{"duration_hours": 1'}),
+    event({"content": '2, "reasoning": "a \u2028 day"}'}),
+    event({}, "stop"),
+    event(None, usage={"prompt_tokens": 7, "completion_tokens": 9}),
+    b"data: [DONE]\n\n",
+]
+STREAM = {"Content-Type": "text/event-stream; charset=utf-8"}
+
+
+class TestEventStream:
+    """A server that streams although it was not asked to."""
+
+    @pytest.mark.parametrize("headers", [STREAM, {}])
+    @pytest.mark.parametrize("line", [b"\n", b"\r\n"])
+    def test_it_is_put_together(self, headers: dict[str, str], line: bytes, chat: Chat, connect: Connect) -> None:
+        body = b"".join(PIECES).replace(b"\n", line)
+        answer = ask(connect(chat([Reply(body=body, headers=headers)])))
+        assert answer.value.duration_hours == 12 and "day" in answer.value.reasoning
+        assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (7, 9)
+
+    def test_it_ends_with_its_last_event(self, chat: Chat, connect: Connect) -> None:
+        endless = Reply(body=b"".join(PIECES), headers=STREAM, endless=True, drip=30)
+        assert ask(connect(chat([endless]), timeout=20)).value.duration_hours == 12
+
+    def test_whole_messages_as_events(self, chat: Chat, connect: Connect) -> None:
+        whole = json.loads(said(GOOD).body)
+        body = f"event: message\ndata: {json.dumps(whole)}\n\n".encode()
+        assert ask(connect(chat([Reply(body=body, headers=STREAM)]))).value.duration_hours == 12
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'data: {"error": {"message": "out of memory"}}\n\n',
+            b"data: {half\n\n",
+            b"data: 7\n\n",
+        ],
+    )
+    def test_an_error_in_it_is_no_answer(self, body: bytes, chat: Chat, connect: Connect) -> None:
+        with pytest.raises(NoProposal, match=r"no JSON"):
+            ask(connect(chat([Reply(body=body, headers=STREAM)])))
+
+    def test_one_that_breaks_off_does_not_fit(self, chat: Chat, connect: Connect) -> None:
+        with pytest.raises(NoProposal):
+            ask(connect(chat([Reply(body=b"".join(PIECES[:3]), headers=STREAM)])))
+
+    def test_an_endless_one_is_cut(self, chat: Chat, connect: Connect) -> None:
+        flood = Reply(body=event({"content": "x" * 1000}) * 50, headers=STREAM, endless=True)
+        with pytest.raises(NoProposal, match="larger than 4 MB"):
+            ask(connect(chat([flood]), timeout=60))
+
+
+class TestShortKeys:
+    """Servers that need no key are given x, 1 or none: that is no secret, and must change nothing."""
+
+    @pytest.mark.parametrize("key", ["1", "x", "a", "e", "none", '"'])
+    def test_they_change_no_answer(self, key: str, chat: Chat, connect: Connect) -> None:
+        told = {"node_type": "gpu_rtx_6000", "reasoning": "x and 1 and none"}
+        ai = connect(chat([said(told)]), key=key)
+        value = ai.ask("Choose.", NodeTypeProposal, {}).value
+        assert (value.node_type, value.reasoning) == ("gpu_rtx_6000", "x and 1 and none")
+
+    def test_nor_does_a_long_one_that_occurs_in_a_name(self, chat: Chat, connect: Connect) -> None:
+        ai = connect(chat([said({"node_type": "gpu_rtx_6000", "reasoning": "y"})]), key="gpu_rtx_6000")
+        assert ai.ask("Choose.", NodeTypeProposal, {}).value.node_type == "gpu_rtx_6000"
+
+    def test_nor_a_message(self, chat: Chat, connect: Connect) -> None:
+        with pytest.raises(NoProposal, match="HTTP 401: no such key, execute nothing"):
+            ask(connect(chat([failed(401, "no such key, execute nothing")]), key="e"))
 
 
 class TestMalformed:
@@ -264,6 +362,51 @@ class TestUnavailable:
         with pytest.raises(NoProposal, match="no whole answer within"):
             ask(connect(server, timeout=0.4))
         assert time.monotonic() - started < 15
+
+    @pytest.mark.parametrize("status", [200, 500])
+    def test_a_head_that_trickles_does_not_outlast_the_timeout(self, status: int, chat: Chat, connect: Connect) -> None:
+        started = time.monotonic()
+        with pytest.raises(NoProposal, match=r"no (whole )?answer within 1 s") as caught:
+            ask(connect(chat([Reply(status, b"", endless=True, drip=0.2)]), timeout=1))
+        assert time.monotonic() - started < 20 and caught.value.unavailable
+
+    @pytest.mark.parametrize("status", [404, 302])
+    def test_a_refusal_without_end_is_not_read_to_its_end(self, status: int, chat: Chat, connect: Connect) -> None:
+        server = chat([Reply(status, b"no" * 5000, endless=True)])
+        with pytest.raises(NoProposal, match=f"HTTP {status}"):
+            ask(connect(server, timeout=30))
+        assert server.sent < 100 << 20
+
+    def test_a_body_that_breaks_off_is_asked_for_again(self, chat: Chat, connect: Connect) -> None:
+        cut = Reply(body=b'{"choi', headers={"Content-Length": "5000", "Connection": "close"})
+        assert ask(connect(chat([cut, said(GOOD)]), timeout=10)).value.duration_hours == 12
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_a_redirect_is_not_followed(self, status: int, chat: Chat, connect: Connect) -> None:
+        other = chat(lambda _: said(GOOD))
+        server = chat(lambda _: Reply(status, headers={"Location": f"{other.url}/chat/completions"}))
+        with pytest.raises(NoProposal, match=f"HTTP {status}: it redirects to {other.url}") as caught:
+            ask(connect(server))
+        assert other.requests == [] and "base_url" in caught.value.reason and len(server.requests) == 1
+
+    def test_a_stop_ends_the_question_at_once(self, chat: Chat, connect: Connect) -> None:
+        class Stop(Exception):
+            pass
+
+        asked = threading.Event()
+
+        def answer(request: dict[str, Any]) -> Reply:
+            asked.set()
+            return Reply(body=said(GOOD).body, drip=0.5)
+
+        def check_stop() -> None:
+            if asked.is_set():
+                raise Stop
+
+        started = time.monotonic()
+        with pytest.raises(Stop):
+            ask(connect(chat(answer), timeout=100, check_stop=check_stop))
+        assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("url", ["", "api.openai.com/v1", "file:///etc/passwd", "http://", "http://[::1"])
