@@ -20,19 +20,21 @@ class Site:
 
 
 def look(cloud: Cloud, identity: Identity) -> Site:
-    """Ask the site; fall back to the catalogue, for an unknown region to all that Chameleon has."""
+    """Ask the site; fall back to the catalogue, for an unknown region to what Chameleon has elsewhere."""
+    where = identity.region or identity.cloud or "this site"
     if identity.profile == "kvm":
-        known = catalog.flavors(identity.region or "")
-        return Site(tuple(catalog.refresh_flavors(known, cloud.flavors())), None, None)
-    known = catalog.node_types(identity.region or "") or _all_node_types()
+        known = catalog.flavors(where)
+        return Site(tuple(catalog.refresh_flavors(known, cloud.flavors(), region=where)), None, None)
+    known = catalog.node_types(where) or _as_elsewhere(where)
     try:
         hosts = cloud.hosts()
         occupations = cloud.occupations()
     except Forbidden:
         return Site(known, None, None)
-    return Site(tuple(catalog.refresh(known, hosts)), hosts, occupations)
+    return Site(tuple(catalog.refresh(known, hosts, region=where)), hosts, occupations)
 
 
-def _all_node_types() -> tuple[NodeType, ...]:
+def _as_elsewhere(region: str) -> tuple[NodeType, ...]:
+    """The node types of all sites as if they were here: how many there are of each, nobody says."""
     by_name = {one.name: one for site in catalog.sites() for one in catalog.node_types(site.region)}
-    return tuple(by_name.values())
+    return tuple(one.model_copy(update={"region": region, "count": 0}) for one in by_name.values())

@@ -248,7 +248,9 @@ def _checked(run: RunLine, now: datetime) -> str:
 
 
 def _free(free: int | None, total: int) -> str:
-    return f" ({total} in all)" if free is None else f" ({free} of {total} free)"
+    if free is None:
+        return f" ({total} in all)" if total else ""
+    return f" ({free} of {total} free)"
 
 
 def _step_row(step: StepPart) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ _AUTH_TEXTS = (
     *("user_domain_id", "user_domain_name", "project_domain_id", "project_domain_name"),
     *("application_credential_id", "application_credential_name", "application_credential_secret"),
 )
-_NEEDED = ("auth_type", "auth.auth_url")
+_NEEDED = ("auth_type", "region_name", "auth.auth_url")
 _ADDRESS = "write the address of Keystone, at Chameleon https://<site>.chameleoncloud.org:5000/v3"
 _SET = "set it in clouds.yaml or OS_* (on Chameleon: Horizon > Identity > Application Credentials gives a file)"
 

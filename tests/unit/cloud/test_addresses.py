@@ -183,6 +183,7 @@ SHAPES: list[tuple[object, str]] = [
     ({"x": with_auth(password={"canary": 1})}, "`auth.password` must be text"),
     ({"x": with_auth(project_id=[PROJECT])}, "`auth.project_id` must be text"),
     ({"x": {**with_auth(), "region_name": ["CHI@UC"]}}, "`region_name` must be text"),
+    ({"x": {**with_auth(), "region_name": None}}, "`region_name` must be text"),
     ({"x": {**with_auth(), "auth_type": None}}, "`auth_type` must be text"),
     ({"x": {**with_auth(), "auth_type": ["password"]}}, "`auth_type` must be text"),
     ({"x": {**with_auth(), "profile": 5}}, "`profile` must be text"),
