@@ -24,7 +24,6 @@ from envagent.repository.text import clean
 
 # Of the caller's environment a child sees these alone: credentials of any cloud or AI stay behind.
 _PASSED_ON = (
-    "PATH",
     "TMPDIR",
     "SYSTEMROOT",
     "http_proxy",
@@ -183,7 +182,10 @@ class Git:
 
     def _start(self, arguments: list[str], given: Path, held: int, protocols: str) -> subprocess.Popen[bytes]:
         home = str(self.folder / "home")
+        # A relative entry would find programs of whichever folder we were started in.
+        path = os.pathsep.join(entry for entry in os.get_exec_path() if Path(entry).is_absolute())
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
+            "PATH": path,
             "HOME": home,
             "XDG_CONFIG_HOME": home,
             "LC_ALL": "C",
@@ -201,7 +203,7 @@ class Git:
             "GIT_ALLOC_LIMIT": _MAX_ALLOCATION,
             "GIT_NO_LAZY_FETCH": "1",
         }
-        if (program := shutil.which("git")) is None:
+        if (program := shutil.which("git", path=path)) is None:
             raise RepositoryRefused("git is not installed", hint="install git 2.30 or newer")
         seconds = max(math.ceil(self.deadline - time.monotonic()), 0) + _GRACE
         limits = (self.max_bytes + _SLACK) // 512, _MAX_MEMORY >> 10, seconds

@@ -27,8 +27,8 @@ _STALE_AFTER = 3600.0
 def scratch_folder() -> Iterator[Path]:
     """Give a private folder that is gone afterwards; first remove those that nobody owns any more."""
     _sweep(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    try:
         draft = folder / f"{_LOCK}.new"
         with draft.open("wb") as lock:
             # Under its name it is never seen unlocked.
@@ -36,6 +36,8 @@ def scratch_folder() -> Iterator[Path]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 draft.rename(folder / _LOCK)
             yield folder
+    finally:
+        _remove(folder)
 
 
 def _sweep(parent: Path) -> None:
@@ -53,10 +55,21 @@ def _sweep(parent: Path) -> None:
                 descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
                 if time.time() - status.st_mtime > _STALE_AFTER:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _remove(folder)
                 continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
             finally:
                 os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder and its lock last, so that whoever comes after a kill in the middle can tell."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != _LOCK:
+                Path(entry.path).unlink()
+    shutil.rmtree(folder, ignore_errors=True)

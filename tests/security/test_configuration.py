@@ -152,6 +152,19 @@ def test_server_hooks_of_a_borrowed_folder_do_not_run(bench: Bench) -> None:
     assert bench.read(repository.folder).snapshot is not None
 
 
+@pytest.mark.parametrize("entry", ["", ".", "bin"])
+def test_programs_of_the_current_folder_do_not_run(bench: Bench, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+    repository = bench.repository(bare=False)
+    repository.commit_files({"README.md": README})
+    (repository.folder / "bin").mkdir()
+    for name in ("git", "sleep", "sh", "bin/git", "bin/sleep", "bin/sh"):
+        (repository.folder / name).write_text(f"#!/bin/sh\ntouch {bench.canary}\n")
+        (repository.folder / name).chmod(0o755)
+    monkeypatch.chdir(repository.folder)
+    monkeypatch.setenv("PATH", f"{entry}:/usr/bin:/bin")
+    assert bench.read(repository.folder).paths == ["README.md"]
+
+
 # Other people's objects: what lies outside of the named folder must not come in.
 
 

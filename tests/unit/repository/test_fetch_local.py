@@ -133,8 +133,9 @@ def test_reftable_is_recognised_by_a_git_that_cannot_read_it(make: Make) -> None
 
 
 @pytest.mark.skipif(not new_git(), reason="needs git 2.45")
-def test_reftable_is_read_by_a_git_that_can(make: Make, tmp_path: Path) -> None:
-    folder = make({"README.md": "# it\n"}, "modern", "--ref-format=reftable")
+@pytest.mark.parametrize("objects", ["sha1", "sha256"])
+def test_reftable_is_read_by_a_git_that_can(make: Make, tmp_path: Path, objects: str) -> None:
+    folder = make({"README.md": "# it\n"}, "modern", "--ref-format=reftable", f"--object-format={objects}")
     git(folder, "branch", "topic/x")
     snapshot = fetch(str(folder))
     assert (snapshot.commit, snapshot.files) == (git(folder, "rev-parse", "HEAD"), {"README.md": "# it\n"})
