@@ -48,13 +48,16 @@ from envagent.engine.tables import (
     StageRecord,
     StageState,
 )
-from envagent.errors import EnvagentError, UsageError
+from envagent.errors import AuthenticationError, CloudError, EnvagentError, UsageError
 
 if TYPE_CHECKING:
     from envagent.engine.run import Run
 
 GONE = "DELETED"
 """The status of a lease or server that the run has removed."""
+
+NO_ANSWER = (AuthenticationError.exit_code, CloudError.exit_code)
+"""Failures after which nothing more is known of the cloud than before."""
 
 ENDS_WITH_ITS_LEASE = ("lease", "server")
 
@@ -135,7 +138,7 @@ def run_document(rows: Rows) -> RunDocument:
         state=state_of(run, working=rows.working),
         created_at=run.created_at,
         updated_at=run.updated_at,
-        looked_at=_looked_at(run, labels, *(one.finished_at for one in rows.stages)),
+        looked_at=looked_at(run, rows.stages, rows.resources),
         cloud=request.get("cloud"),
         site=labels.get("site"),
         project=labels.get("project"),
@@ -190,7 +193,7 @@ def run_line(run: RunRecord, *, working: bool, cost: CostPart | None = None) -> 
         lease_end=None if lease is None else lease.lease_end,
         created_at=run.created_at,
         updated_at=run.updated_at,
-        looked_at=_looked_at(run, labels),
+        looked_at=looked_at(run),
         error=None if error is None else error.message,
     )
 
@@ -261,10 +264,18 @@ def line_cost(journal: Journal, run: RunRecord) -> CostPart | None:
     return cost_part(rows, plan_part(rows), times.now())
 
 
-def _looked_at(run: RunRecord, labels: dict[str, str | None], *finished: str | None) -> str:
-    """Give when the cloud was asked last: whatever was recorded then was recorded after an answer."""
-    known = [one for one in (run.updated_at, labels.get("looked_at"), *finished) if one is not None]
-    return max(known, key=datetime.fromisoformat)
+def looked_at(run: RunRecord, stages: Sequence[StageRecord] = (), resources: Sequence[ResourceRecord] = ()) -> str:
+    """Give when the cloud was last known to have answered.
+
+    What was recorded of it was recorded then, and so was the run's last change, unless that tells of no answer.
+    """
+    known = [json.loads(run.labels).get("looked_at"), *(one.created_at for one in resources)]
+    known += [one.finished_at for one in stages if one.state == StageState.SUCCEEDED]
+    known += [one.removed_at for one in resources]
+    error = error_part(run.error, run.run_id)
+    if error is None or error.exit_code not in NO_ANSWER:
+        known.append(run.updated_at)
+    return max((one for one in known if one is not None), key=datetime.fromisoformat, default=run.created_at)
 
 
 def resource_parts(rows: Rows, ended_at: str | None) -> list[ResourcePart]:

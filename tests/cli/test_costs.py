@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from collections.abc import Callable
@@ -187,6 +188,40 @@ def test_no_login_is_given_to_the_server_of_a_lease_that_somebody_deleted(at: At
     assert document.cost is not None
     assert (document.cost.phase, document.cost.su_so_far, document.cost.charged_now) == ("removed", 1.0, False)
     assert {one.kind for one in document.resources if one.ended_at is not None} == {"server"}
+
+
+def test_a_cloud_that_did_not_answer_was_not_looked_at(at: At, tmp_path: Path) -> None:
+    shutil.copy(STORED, tmp_path / "journal.db")
+    journal = Journal.open(tmp_path / "journal.db")
+    rows = Rows.load(journal, journal.run(RUN), working=False)
+    journal.close()
+    at(BEGIN + timedelta(hours=3))
+    answered = run_document(rows).looked_at
+    rows.run.state, rows.run.updated_at = "failed", to_text(BEGIN + timedelta(hours=2))
+    for error, exit_code, looked_at in (
+        ("CloudUnreachable", 7, answered),
+        ("AuthenticationError", 4, answered),
+        ("ServerFailed", 6, rows.run.updated_at),
+    ):
+        told = {"error": error, "message": "it failed", "hint": "", "exit_code": exit_code}
+        rows.run.error = json.dumps(told)
+        assert run_document(rows).looked_at[:19] == looked_at[:19]  # to the second
+    rows.run.labels = json.dumps({"looked_at": to_text(BEGIN + timedelta(hours=2.5))})
+    assert run_document(rows).looked_at == to_text(BEGIN + timedelta(hours=2.5))
+
+
+def test_a_teardown_asks_about_what_was_there_when_it_was_last_looked_at(stored: Cli, at: At, real_cloud: str) -> None:
+    at(BEGIN + timedelta(hours=3))
+    ended = stored("teardown", RUN)
+    assert ended.code == 2
+    assert "existed when last checked, 2 h ago, charged 1 SU/h:" in ended.err
+    at(END + timedelta(hours=3))
+    later = stored("teardown", RUN).err
+    assert "existed when last checked, 14 h ago:" in later
+    assert "charged" not in later
+    assert "crash-server" not in later
+    assert "127.21.0.14" in later
+    assert "used         12 SU in 12 h" in later
 
 
 def lease(name: str, created: datetime, end: datetime, *, removed: datetime | None = None) -> ResourceRecord:
