@@ -25,7 +25,6 @@
     │   ├── RunNotFound           10
     │   ├── RunLocked             10   another process works on it
     │   ├── RunMismatch           10   another project or site, or outputs of another version
-    │   ├── AmbiguousOwner        10   two cloud objects bear one mark: refuse to guess
     │   └── JournalError          10   the journal cannot be opened, read or written
     ├── LeftoversExist            11   teardown ended and something is still there
     └── OutputLost                12   all was done, and the result could not be written to stdout
@@ -203,12 +202,6 @@ class RunLocked(RunStateError):
 
 class RunMismatch(RunStateError):
     """The run belongs to another project or site, or its outputs to another version."""
-
-
-class AmbiguousOwner(RunStateError):
-    """Several cloud objects bear one mark: we refuse to guess."""
-
-    default_hint = "envagent teardown RUN_ID removes all of them"
 
 
 class JournalError(RunStateError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from envagent.cloud.port import Cloud, FloatingIp
+from envagent.cloud.port import FloatingIp
 from envagent.engine.intents import Found
-from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import (
     CapacityError,
     CloudError,
@@ -41,6 +41,8 @@ class AssignedAddress(Output):
 
     floating_ip_id: str | None
     address: str | None
+    port_id: str | None = None
+    """The server's port that it points at; None without an address, and in journals of 0.1."""
 
 
 class AssignFloatingIp(Step):
@@ -71,7 +73,7 @@ class AssignFloatingIp(Step):
         def make() -> Found:
             return kind.found(cloud.create_floating_ip(external, mark.description(context.run_id, 1)))
 
-        wanted = {"network_id": external}
+        wanted = {"network_id": external, "port_id": ""}  # one that leads somewhere was not made by this request
         wait = context.wait("a floating IP", every=5, timeout=ALLOCATE_SECONDS)
         try:
             found = context.create(kind, 1, f"floating IP of {launched.server_name}", wanted, make)
@@ -101,10 +103,10 @@ class AssignFloatingIp(Step):
         if context.ledger.why_removing(kind.name, allocated.floating_ip_id) is not None:
             return context.remove(kind, allocated.floating_ip_id) or none
         wait = context.wait("a port that takes the address", every=5, timeout=ATTACH_SECONDS)
-        address = _still_there(cloud, allocated.floating_ip_id, allocated.address)
+        address = _still_there(context, allocated.floating_ip_id, allocated.address)
         ports = cloud.ports(launched.server_id)
         if address.port_id in {port.id for port in ports}:
-            return AssignedAddress(floating_ip_id=address.id, address=address.address)
+            return AssignedAddress(floating_ip_id=address.id, address=address.address, port_id=address.port_id)
         ports.sort(key=lambda port: port.network_id != network.network_id)
         refusal: CloudError | None = None
         inside: list[NothingSuitable] = []
@@ -120,7 +122,7 @@ class AssignFloatingIp(Step):
             except NotFound as error:  # the port is gone
                 refusal = error
                 continue
-            return AssignedAddress(floating_ip_id=attached.id, address=attached.address)
+            return AssignedAddress(floating_ip_id=attached.id, address=attached.address, port_id=port.id)
         if ports and len(inside) == len(ports):
             context.warn(
                 f"no floating IP can lead to network {network.network_name} ({inside[0].message}); "
@@ -132,13 +134,19 @@ class AssignFloatingIp(Step):
             raise refusal or CloudError(f"server {launched.server_name} has no port to point an address at")
         return wait.not_yet(f"{len(ports)} ports, none has taken it")
 
-    def confirm(self, context: StepContext, output: AssignedAddress) -> None:
-        """Check that the address is still there."""
+    def confirm(self, context: StepContext, output: AssignedAddress) -> Redo | None:
+        """Check that the address still leads to the server: the login that is shown must not be somebody else's."""
         if output.floating_ip_id is None:
-            return
-        address = _still_there(context.services.cloud, output.floating_ip_id, output.address)
+            return None
+        address = _still_there(context, output.floating_ip_id, output.address)
         if address.port_id is None:
-            context.warn(f"floating IP {output.address} no longer points at the server")
+            return Redo("attach", f"floating IP {output.address} was detached; pointing it at the server again")
+        if output.port_id is not None and address.port_id != output.port_id:
+            raise ResourceLost(
+                f"floating IP {output.address} ({address.id}) was pointed at another server",
+                hint=f"openstack floating ip unset --port {address.id}; then: envagent resume RUN_ID",
+            )
+        return None
 
 
 def _go_without(context: StepContext, refusal: CapacityError) -> AllocatedAddress:
@@ -149,13 +157,14 @@ def _go_without(context: StepContext, refusal: CapacityError) -> AllocatedAddres
     return AllocatedAddress(floating_ip_id=None, address=None)
 
 
-def _still_there(cloud: Cloud, floating_ip_id: str, address: str | None) -> FloatingIp:
+def _still_there(context: StepContext, floating_ip_id: str, address: str | None) -> FloatingIp:
     """Read the address.
 
     Raises:
-        ResourceLost: it was released.
+        ResourceLost: it was released; that is on record then.
     """
     try:
-        return cloud.floating_ip(floating_ip_id)
+        return context.services.cloud.floating_ip(floating_ip_id)
     except NotFound:
-        raise ResourceLost(f"floating IP {address} ({floating_ip_id}) was released by somebody") from None
+        context.ledger.gone("floating_ip", floating_ip_id)
+        raise ResourceLost(f"floating IP {address} ({floating_ip_id}) was released, and not by this run") from None

@@ -8,13 +8,13 @@ from typing import Literal
 from envagent import keys, ssh
 from envagent.cloud.port import Keypair
 from envagent.engine.intents import Found
-from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import ConfigurationError, Conflict, ResourceLost
 from envagent.steps import mark
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved
 from envagent.steps.request import RunRequest
-from envagent.steps.resources import KeypairKind, same_key
+from envagent.steps.resources import KeypairKind, registered_keys, same_key
 from envagent.steps.services import StepContext
 
 
@@ -73,7 +73,7 @@ class EnsureKeypair(Step):
     @stage
     def register(self, context: StepContext, chosen: ChosenKey, approved: Approved) -> EnsuredKeypair | NotYet:
         """Give the public half to the cloud, where it does not have it."""
-        if chosen.origin == "existing":
+        if chosen.origin == "existing" and not context.ledger.is_gone("keypair", chosen.name):
             context.use("keypair", chosen.name, chosen.name)
             return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)
         cloud = context.services.cloud
@@ -111,6 +111,22 @@ class EnsureKeypair(Step):
         if isinstance(found, NotYet):
             return found
         return EnsuredKeypair(name=chosen.name, private_key=private_key)
+
+    def confirm(self, context: StepContext, output: EnsuredKeypair) -> Redo | None:
+        """Check, until a server has been launched with it, that the cloud still has the keypair."""
+        if context.is_done("launch_server"):
+            return None
+        registered = registered_keys(context.ledger.intents("keypair"))
+        known = context.services.cloud.keypair(output.name)
+        if known is None:
+            context.ledger.gone("keypair", output.name)
+            return Redo("register", f"keypair {output.name} was deleted; registering it again")
+        if output.name in registered and not same_key(known.public_key, registered[output.name][1]):
+            raise ConfigurationError(
+                f"the cloud has another key now under the name {output.name!r}",
+                hint="delete or rename that one, then: envagent resume RUN_ID",
+            )
+        return None
 
 
 def _halves(context: StepContext, chosen: ChosenKey) -> tuple[Path | None, str]:

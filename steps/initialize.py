@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from envagent.cloud.port import Identity
-from envagent.engine.step import Output, Step, stage
+from envagent.engine.step import NotYet, Output, Step, stage
 from envagent.errors import RunMismatch
+from envagent.steps.resources import registered_keys, removal_order
 from envagent.steps.services import StepContext
 
 
@@ -30,9 +31,11 @@ class Initialize(Step):
         context.label(site=identity.region or identity.auth_url, project=identity.project_name or identity.project_id)
         return Initialized(identity=identity)
 
-    def confirm(self, context: StepContext, output: Initialized) -> None:
-        """Refuse to go on in another project or at another site."""
-        must_match(context.run_id, context.services.cloud.identity(), output.identity)
+    def confirm(self, context: StepContext, output: Initialized) -> NotYet | None:
+        """Refuse to go on in another project or at another site; then correct the record of what the run made."""
+        cloud = context.services.cloud
+        must_match(context.run_id, cloud.identity(), output.identity)
+        return context.reconcile(removal_order(cloud, registered_keys(context.ledger.intents("keypair"))))
 
 
 def must_match(run_id: str, now: Identity, then: Identity) -> None:
@@ -49,5 +52,9 @@ def must_match(run_id: str, now: Identity, then: Identity) -> None:
         if ours != stored:
             raise RunMismatch(
                 f"run {run_id} belongs to {what} {stored}, the credentials now are of {what} {ours}",
-                hint="use the credentials that the run began with (--cloud NAME, OS_CLOUD or OS_*)",
+                hint=f"restore the credentials that it was started with ({_where(then)}), then repeat the command",
             )
+
+
+def _where(identity: Identity) -> str:
+    return "the OS_* variables" if identity.cloud is None else f"the entry {identity.cloud} of clouds.yaml"

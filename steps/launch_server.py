@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+
 from envagent.cloud.failures import server_failed
 from envagent.cloud.port import Flavor, Image, Server, ServerRequest
 from envagent.engine.intents import Found, Try
@@ -19,6 +22,18 @@ from envagent.steps.reserve_hardware import ReservedHardware
 from envagent.steps.resources import ServerKind
 from envagent.steps.select_image import ImageCandidates, SelectedImage
 from envagent.steps.services import StepContext
+
+WAKE = {
+    "SHUTOFF": "start",
+    "PAUSED": "unpause",
+    "SUSPENDED": "resume",
+    "SHELVED": "unshelve",
+    "SHELVED_OFFLOADED": "unshelve",
+    "RESCUE": "unrescue",
+}
+"""States that a server does not leave by itself, and the command of the openstack client that ends each."""
+
+_LAUNCH_AGAIN = "envagent resume RUN_ID launches another on the same lease; envagent teardown RUN_ID removes everything"
 
 
 class LaunchedServer(Output):
@@ -61,13 +76,15 @@ class LaunchServer(Step):
             current = context.ledger.current(kind.name)
             if current is None:
                 image = _image_for(context, analyzed, plan, candidates, selected.image, reserved)
-                current = _next_try(context, request, image)
+                current = _next_try(context, request, image, _flavor(context, initialized, reserved))
+            asked = {**current.request, "key_name": keypair.name, "user_id": initialized.identity.user_id}
 
             def make(current: Try = current) -> Found:
+                flavor = current.request.get("flavor_id")  # not in journals of 0.1
                 wanted = ServerRequest(
                     name=current.name,
                     image_id=current.request["image_id"],
-                    flavor_id=_flavor(context, initialized, reserved),
+                    flavor_id=flavor or _flavor(context, initialized, reserved),
                     network_id=network.network_id,
                     key_name=keypair.name,
                     reservation_id=reserved.reservation_id,
@@ -76,7 +93,7 @@ class LaunchServer(Step):
                 )
                 return kind.found(cloud.create_server(wanted))
 
-            found = context.create(kind, current.number, current.name, current.request, make)
+            found = context.create(kind, current.number, current.name, asked, make)
             if isinstance(found, NotYet):
                 return found
             answer = self._await_active(context, kind, current, found)
@@ -84,15 +101,14 @@ class LaunchServer(Step):
                 return answer
 
     def confirm(self, context: StepContext, output: LaunchedServer) -> None:
-        """Check that the server is still there."""
-        try:
-            server = context.services.cloud.server(output.server_id)
-        except NotFound:
-            raise _lost(output.server_name, output.server_id) from None
-        if server.status in ("DELETED", "SOFT_DELETED"):
-            raise _lost(output.server_name, output.server_id)
+        """Check that the server is still there, and on."""
+        server = _read(context, output.server_id, output.server_name)
         if server.status == "ERROR":
             raise ResourceLost(server_failed(server).message, service_said=_fault(server))
+        if server.status in WAKE:
+            raise _asleep(context, server)
+        if mark.read_metadata(server.metadata) is None:
+            context.warn(f"server {server.name} ({server.id}) has lost its tag; this run still knows it by its id")
 
     def _await_active(
         self, context: StepContext, kind: ServerKind, current: Try, found: Found
@@ -104,10 +120,7 @@ class LaunchServer(Step):
         )
         if context.ledger.why_removing(kind.name, found.id) is not None:
             return context.remove(kind, found.id)
-        try:
-            server = kind.cloud.server(found.id)
-        except NotFound:
-            raise _lost(found.name, found.id) from None
+        server = _read(context, found.id, found.name, hint=_LAUNCH_AGAIN)
         if server.status == "ACTIVE":
             return LaunchedServer(
                 server_id=server.id,
@@ -116,8 +129,8 @@ class LaunchServer(Step):
                 image_name=current.request["image_name"],
                 fixed_ips=server.fixed_ips,
             )
-        if server.status in ("DELETED", "SOFT_DELETED"):
-            raise _lost(found.name, found.id)
+        if server.status in WAKE:
+            raise _asleep(context, server)
         if server.status != "ERROR":
             if wait.over:
                 raise ServerFailed(
@@ -133,10 +146,10 @@ class LaunchServer(Step):
         return context.remove(kind, found.id, "went to ERROR")
 
 
-def _next_try(context: StepContext, request: RunRequest, image: Image) -> Try:
+def _next_try(context: StepContext, request: RunRequest, image: Image, flavor_id: str) -> Try:
     name = request.server_name or mark.server_name(context.run_id, mark.slug(request.repository))
     number = context.ledger.next_number("server")
-    return Try(number, name, {"image_id": image.id, "image_name": image.name})
+    return Try(number, name, {"image_id": image.id, "image_name": image.name, "flavor_id": flavor_id})
 
 
 def _from_earlier(context: StepContext, current: Try) -> bool:
@@ -183,5 +196,24 @@ def _fault(server: Server) -> str | None:
     return server.fault.message if server.fault else None
 
 
-def _lost(name: str, server_id: str) -> ResourceLost:
-    return ResourceLost(f"server {name} ({server_id}) was deleted by somebody")
+def _read(context: StepContext, server_id: str, name: str, *, hint: str | None = None) -> Server:
+    """Read the server.
+
+    Raises:
+        ResourceLost: it was deleted; that is on record then.
+    """
+    with contextlib.suppress(NotFound):
+        server = context.services.cloud.server(server_id)
+        if server.status not in ("DELETED", "SOFT_DELETED"):
+            return server
+    context.ledger.gone("server", server_id)
+    raise ResourceLost(f"server {name} ({server_id}) was deleted, and not by this run", hint=hint)
+
+
+def _asleep(context: StepContext, server: Server) -> ServerFailed:
+    cloud = context.services.cloud.identity().cloud
+    client = "openstack" if cloud is None else f"openstack --os-cloud {shlex.quote(cloud)}"
+    return ServerFailed(
+        f"server {server.name} ({server.id}) is {server.status}: somebody stopped it",
+        hint=f"{client} server {WAKE[server.status]} {server.id}; then: envagent resume RUN_ID",
+    )

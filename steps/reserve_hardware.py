@@ -42,6 +42,8 @@ MOST_WINDOWS = 3
 
 _WAIT_HINT = "reserve the earliest window with --wait-for-capacity, or ask for other hardware with --node-type"
 
+_RESERVE_AGAIN = "envagent resume RUN_ID reserves again; envagent teardown RUN_ID removes what is left"
+
 STARTING = ("CREATING", "PENDING", "STARTING", "UPDATING")
 
 
@@ -146,7 +148,8 @@ class ReserveHardware(Step):
                 return kind.found(cloud.create_lease(current.name, start, end, _reservation(candidate, initialized)))
 
             try:
-                found = context.create(kind, current.number, current.name, current.request, make)
+                asked = {**current.request, "user_id": initialized.identity.user_id}
+                found = context.create(kind, current.number, current.name, asked, make)
             except CapacityError as refusal:
                 context.warn(f"{candidate.node_type.name}: {_reason(current.name, refusal.message)}")
                 continue
@@ -156,20 +159,25 @@ class ReserveHardware(Step):
             if answer is not None:
                 return answer
 
-    def confirm(self, context: StepContext, output: ReservedHardware) -> None:
-        """Check that the lease is still there and still holds a node."""
-        try:
-            lease = context.services.cloud.lease(output.lease_id)
-        except NotFound:
-            raise ResourceLost(f"lease {output.lease_name} ({output.lease_id}) was deleted by somebody") from None
-        if lease.status in (*ENDED, "ERROR"):
+    def confirm(self, context: StepContext, output: ReservedHardware) -> ReservedHardware | None:
+        """Check that the lease is still there and still holds a node; its end may have been moved."""
+        lease = _read(context, output.lease_id, output.lease_name)
+        if lease.status in ENDED:
+            raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended, at {lease.end:%Y-%m-%d %H:%M} UTC")
+        if lease.status == "ERROR":
             raise ResourceLost(
-                f"lease {lease.name} ({lease.id}) is {lease.status}; it was to end at {lease.end:%Y-%m-%d %H:%M} UTC"
+                f"lease {lease.name} ({lease.id}) is in ERROR; it is charged until {lease.end:%Y-%m-%d %H:%M} UTC"
             )
         if lease.degraded or any(item.missing_resources for item in lease.reservations):
             context.warn(f"lease {lease.name} is degraded: its node failed and Blazar found no replacement")
         elif any(item.resources_changed for item in lease.reservations):
             context.warn(f"Blazar replaced the node of lease {lease.name}: a server that was on the old one is lost")
+        if lease.end == output.end:
+            return None
+        context.report(f"the end of lease {lease.name} was moved to {lease.end:%Y-%m-%d %H:%M} UTC")
+        context.label(lease_end=lease.end.isoformat())
+        share = (lease.end - output.start) / (output.end - output.start)
+        return output.model_copy(update={"end": lease.end, "service_units": output.service_units * share})
 
     def _await_active(
         self, context: StepContext, kind: LeaseKind, plan: Plan, current: Try, candidate: Candidate, found: Found
@@ -178,10 +186,7 @@ class ReserveHardware(Step):
         why = context.ledger.why_removing(kind.name, found.id)
         if why is not None:
             return _remove(context, kind, found, why)
-        try:
-            lease = kind.cloud.lease(found.id)
-        except NotFound:
-            raise ResourceLost(f"lease {found.name} ({found.id}) was deleted by somebody") from None
+        lease = _read(context, found.id, found.name, hint=_RESERVE_AGAIN)
         settings = context.services.settings.lease
         # What begins now is waited for from now on, whatever this machine's clock thinks of Blazar's start time.
         begins = None if _start(plan, current) is None else lease.start
@@ -194,11 +199,24 @@ class ReserveHardware(Step):
         if lease.status in STARTING and not wait.over:
             return wait.not_yet(lease.status)
         if lease.status in ENDED:
-            raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended: it is {lease.status}")
+            raise ResourceLost(f"lease {lease.name} ({lease.id}) is {lease.status}", hint=_RESERVE_AGAIN)
         # A lease that does not start holds its node and is charged until its end: Blazar removes nothing by itself.
         late = f"lease {lease.name} is still {lease.status} {wait.seconds:.0f} s after it was asked for"
         context.warn(f"{late if wait.over else lease_failed(lease).message}; removing it")
         return _remove(context, kind, found, NEVER_STARTED if wait.over else f"went to {lease.status}")
+
+
+def _read(context: StepContext, lease_id: str, name: str, *, hint: str | None = None) -> Lease:
+    """Read the lease.
+
+    Raises:
+        ResourceLost: it was deleted; that is on record then.
+    """
+    try:
+        return context.services.cloud.lease(lease_id)
+    except NotFound:
+        context.ledger.gone("lease", lease_id)
+        raise ResourceLost(f"lease {name} ({lease_id}) was deleted, and not by this run", hint=hint) from None
 
 
 def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> NotYet | None:

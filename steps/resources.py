@@ -1,14 +1,32 @@
-"""The four kinds of objects that a run makes: how each is found by its mark, removed and looked for."""
+"""The four kinds of objects that a run makes: how each is found by its tag, removed and looked for.
+
+Each says what the cloud shows of the request that made an object (its traits), so that what merely carries the tag is
+told from what the run made. The traits bear the names of the keys under which the steps store their requests.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from envagent.cloud.port import Cloud, FloatingIp, Keypair, Lease, Server
 from envagent.engine.intents import Found
+from envagent.engine.tables import IntentRecord, IntentState
 from envagent.errors import NotFound
 from envagent.steps import mark
+
+ENDED = ("TERMINATED", "DELETED")
+"""Leases that hold nothing any more."""
+
+_NODE_TYPE = re.compile(r'"\$node_type", *"([^"]+)"')
+
+
+def _node_type(lease: Lease) -> str | None:
+    """Read which node type a lease asked for, where Blazar shows it."""
+    shown = [found[1] for one in lease.reservations if (found := _NODE_TYPE.search(one.resource_properties))]
+    return shown[0] if shown else None
 
 
 def _of(run_id: str | None, owner: tuple[str, int] | None) -> bool:
@@ -25,14 +43,15 @@ class LeaseKind:
     def found(self, lease: Lease) -> Found:
         """Describe a lease of ours."""
         run_id, number = mark.read_lease_name(lease.name) or ("", 0)
-        return Found(lease.id, lease.name, run_id, number, {"end_date": lease.end.isoformat()})
+        traits = {"name": lease.name, "user_id": lease.user_id, "node_type": _node_type(lease)}
+        return Found(lease.id, lease.name, run_id, number, {"end_date": lease.end.isoformat()}, traits)
 
     def find(self, run_id: str | None) -> list[Found]:
         """List the project's live leases with the mark."""
         return [
             self.found(lease)
             for lease in self.cloud.leases()
-            if lease.status not in ("TERMINATED", "DELETED") and _of(run_id, mark.read_lease_name(lease.name))
+            if lease.status not in ENDED and _of(run_id, mark.read_lease_name(lease.name))
         ]
 
     def delete(self, cloud_id: str) -> None:
@@ -40,12 +59,11 @@ class LeaseKind:
         self.cloud.delete_lease(cloud_id)
 
     def exists(self, cloud_id: str) -> bool:
-        """Look for the lease."""
+        """Look for the lease; one that has ended counts as none, as above."""
         try:
-            self.cloud.lease(cloud_id)
+            return self.cloud.lease(cloud_id).status not in ENDED
         except NotFound:
             return False
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +76,14 @@ class ServerKind:
     def found(self, server: Server) -> Found:
         """Describe a server of ours."""
         run_id, number = mark.read_metadata(server.metadata) or ("", 0)
-        return Found(server.id, server.name, run_id, number)
+        traits = {
+            "name": server.name,
+            "user_id": server.user_id,
+            "image_id": server.image_id,
+            "flavor_id": server.flavor_id,
+            "key_name": server.key_name or "",
+        }
+        return Found(server.id, server.name, run_id, number, traits=traits)
 
     def find(self, run_id: str | None) -> list[Found]:
         """List the project's servers with the mark."""
@@ -86,7 +111,8 @@ class FloatingIpKind:
     def found(self, address: FloatingIp) -> Found:
         """Describe a floating IP of ours."""
         run_id, number = mark.read_description(address.description) or ("", 0)
-        return Found(address.id, address.address, run_id, number)
+        traits = {"network_id": address.network_id, "port_id": address.port_id or ""}
+        return Found(address.id, address.address, run_id, number, traits=traits)
 
     def find(self, run_id: str | None) -> list[Found]:
         """List the project's floating IPs with the mark."""
@@ -122,9 +148,17 @@ class KeypairKind:
     name: str = "keypair"
 
     def find(self, run_id: str | None) -> list[Found]:
-        """List the user's keypairs with the mark."""
-        owners = ((one, self._owner(one)) for one in self.cloud.keypairs())
-        return [Found(one.name, one.name, *owner) for one, owner in owners if owner and run_id in (None, owner[0])]
+        """List the user's keypairs with the mark, and those that were put in the place of one."""
+        found = []
+        for keypair in self.cloud.keypairs():
+            owner = self._owner(keypair)
+            if owner is not None:
+                found.append(Found(keypair.name, keypair.name, *owner))
+            elif run_id is not None and keypair.name in self.named:
+                run, _ = self.named[keypair.name]
+                other = f"{keypair.name} {keypair.fingerprint}"  # not the id of ours, whose name it has
+                found.append(Found(other, keypair.name, run, 1, traits={"public_key": keypair.public_key}))
+        return [one for one in found if run_id in (None, one.run_id)]
 
     def delete(self, cloud_id: str) -> None:
         """Remove the keypair, if it is still the one with the mark."""
@@ -141,6 +175,19 @@ class KeypairKind:
             run_id, public_key = self.named[keypair.name]
             return (run_id, 1) if same_key(keypair.public_key, public_key) else None
         return mark.read_keypair_name(keypair.name)
+
+
+def registered_keys(intents: Iterable[IntentRecord]) -> dict[str, tuple[str, str]]:
+    """Return the public keys that runs registered, or may have: name to (run id, public key).
+
+    Args:
+        intents: oldest run first; a name that several have used is the newest one's.
+    """
+    return {
+        one.name: (one.run_id, json.loads(one.request)["public_key"])
+        for one in intents
+        if one.kind == "keypair" and one.state != IntentState.REFUSED
+    }
 
 
 def same_key(one: str, other: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envagent.engine.step import Output, Step, stage
+from envagent.engine.step import NotYet, Output, Step, stage
 from envagent.errors import ConfigurationError
 from envagent.steps import info_file
 from envagent.steps.analyze_repository import AnalyzedRepository
@@ -15,6 +15,7 @@ from envagent.steps.initialize import Initialized
 from envagent.steps.launch_server import LaunchedServer
 from envagent.steps.request import RunRequest
 from envagent.steps.reserve_hardware import ReservedHardware
+from envagent.steps.resources import LeaseKind, ServerKind
 from envagent.steps.services import StepContext
 from envagent.steps.verify import Verified
 
@@ -26,13 +27,17 @@ class SavedState(Output):
 
 
 class SaveState(Step):
-    """Write {server_name}_info.json, whole or not at all; with the run id where another run's has the name.
+    """Look once more at what there is, then write {server_name}_info.json, whole or not at all.
 
-    Reads: what the steps before it found.
+    The run's id is part of the name where another run's file has it.
+
+    Reads: Nova's servers and Blazar's leases; what the steps before it found.
     Creates: the file (0600), in the folder in which the run was begun.
     Owner mark: the file's run_id.
     Undo: the file is the user's; teardown takes the login out of it and leaves it.
     """
+
+    derived = True
 
     @stage
     def save(
@@ -47,8 +52,12 @@ class SaveState(Step):
         launched: LaunchedServer,
         assigned: AssignedAddress,
         verified: Verified,
-    ) -> SavedState:
-        """Write the file."""
+    ) -> SavedState | NotYet:
+        """Write the file, once it is certain that no request was carried out twice on the way to the cloud."""
+        cloud = context.services.cloud
+        surplus = context.reconcile((ServerKind(cloud), LeaseKind(cloud)))
+        if surplus is not None:
+            return surplus
         info = {
             "schema_version": 1,
             "run_id": context.run_id,

@@ -11,6 +11,7 @@ so that `--help` and shell completion answer at once.
 - `drive.py`, `removal.py`, `orphans.py`: one run from its start to its last line, its teardown, what has no journal.
 - `approval.py`, `stop.py`: the questions to a person, and signals.
 - `documents.py`, `report.py`, `analysis.py`, `summary.py`: the JSON documents, and how they are made of journal rows.
+- `refresh.py`: a look at what a run made, for `status --refresh`.
 - `board.py`, `output.py`, `live.py`, `usual.py`, `views.py`, `layout.py`: what a person sees.
 - `terminal.py`, `text.py`, `times.py`: the only way to a terminal, harmless text, readable times.
 - `crash.py`: reports of bugs.

@@ -27,6 +27,7 @@ from envagent.engine.loop import drive
 from envagent.engine.run import Run
 from envagent.engine.runner import Runner
 from envagent.engine.step import Stopped
+from envagent.engine.tables import RunState
 from envagent.errors import EnvagentError
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ class Drive:
             output.watch(flight.run.stages.values(), usual, lambda step: _came_of(flight.run, step))
             try:
                 standing = self._fly(runner, flight, output, stop)
-            except EnvagentError as error:  # the journal: what is known in memory is all there is
+            except EnvagentError as error:
+                if flight.run.row.state == RunState.SUCCEEDED:
+                    raise  # it could not be looked at, and is as it was
+                # The journal failed: what is known in memory is all there is.
                 runner.close()  # what other threads are about may still make something
                 told = {"state": "interrupted", "error": error_of(error, run_id)}
                 self._close(run_document(Rows.of(flight.run)).model_copy(update=told))

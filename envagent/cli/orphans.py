@@ -21,7 +21,7 @@ from envagent.cli.clouds import CloudAccess, chosen_cloud, reach
 from envagent.cli.documents import OrphanPart, OrphansDocument
 from envagent.cli.output import Output
 from envagent.cli.report import state_of
-from envagent.cli.session import Home, opened_teardown, registered_keys
+from envagent.cli.session import Home, opened_teardown
 from envagent.cli.stop import StopSignals
 from envagent.cli.terminal import Terminal, err, print_document
 from envagent.config import Settings
@@ -68,7 +68,7 @@ class Orphans:
         *,
         everything: bool,
     ) -> None:
-        from envagent.steps.resources import removal_order, runs_of_others
+        from envagent.steps.resources import registered_keys, removal_order, runs_of_others
 
         self._home = home
         self._journal = journal

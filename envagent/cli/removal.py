@@ -16,6 +16,7 @@ from envagent.config import Settings
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
+from envagent.engine.teardown import in_doubt
 from envagent.errors import EnvagentError, UsageError
 
 CHOSEN_KEY = "ensure_keypair.choose"
@@ -39,13 +40,17 @@ class Removal:
             EnvagentError: the cloud cannot be asked, or the credentials are of another project.
         """
         document = self._document(row)
-        if row.state == RunState.TORN_DOWN:
+        over = row.state == RunState.TORN_DOWN
+        if over and not in_doubt(self._journal, row.run_id):
             self._terminal.line(f"run {row.run_id} is torn down: nothing to do")
         else:
+            if over:
+                told = "one of its requests got no answer; looking whether it was carried out later"
+                self._terminal.line(f"run {row.run_id} is torn down, but {told}")
             access = reach(document.cloud, self._settings)
             output = Output(self._terminal)
             with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
-                if not self._agreed(document, access, stop, yes=yes):
+                if not over and not self._agreed(document, access, stop, yes=yes):
                     if as_json:
                         print_document(document)
                     return stop.exit_code if stop.signal is not None else approval.DECLINED

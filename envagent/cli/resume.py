@@ -10,15 +10,12 @@ EPILOG = examples("envagent resume last", "envagent resume k3j9 --json")
 def resume(run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False, config: CONFIG = None) -> int:
     """Take up a run where it stopped.
 
-    What is finished is not done again, what exists is found by its mark instead of made twice, and what failed gets
-    another try. A run that has succeeded shows its result once more.
+    What is finished is not done again, what exists is found instead of made twice, and what failed gets another try.
+    What was done before is checked first, also when the run had succeeded: the result is shown as it is now.
     """
-    from envagent.cli import views
     from envagent.cli.clouds import reach
     from envagent.cli.drive import Drive, Manner
-    from envagent.cli.report import Rows, run_document
     from envagent.cli.session import Home, read_settings, request_of
-    from envagent.cli.terminal import out, print_document
     from envagent.engine.tables import RunState
     from envagent.errors import RunStateError
 
@@ -32,10 +29,6 @@ def resume(run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False, config: C
                 raise RunStateError(
                     f"run {row.run_id} is torn down: there is nothing to take up", hint="envagent run URL"
                 )
-            if row.state == RunState.SUCCEEDED and row.teardown_at is None:
-                document = run_document(Rows.load(journal, row, working=False))
-                print_document(document) if as_json else views.show_result(out(), document)
-                return 0
             request = request_of(row)
             access = reach(request.cloud, settings)
             drive = Drive(home, journal, access, Manner(yes, as_json))

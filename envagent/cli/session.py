@@ -5,7 +5,6 @@ Everything is opened late: a command pays for what it uses.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -24,7 +23,7 @@ from envagent.engine.clock import SystemClock
 from envagent.engine.journal import Journal
 from envagent.engine.lock import RunLock, is_locked
 from envagent.engine.step import Stopped
-from envagent.engine.tables import IntentRecord, IntentState, RunRecord
+from envagent.engine.tables import RunRecord
 from envagent.errors import (
     AdviceUnavailable,
     ConfigurationError,
@@ -273,7 +272,7 @@ def opened_teardown(
         RunMismatch: the credentials are of another project, site or user: absence there would prove nothing.
     """
     from envagent.engine.teardown import Teardown
-    from envagent.steps.resources import removal_order
+    from envagent.steps.resources import registered_keys, removal_order
 
     intents = journal.intents(row.run_id)
     cloud = access.connect() if intents else None  # nothing is made without an intent: then there is nothing to ask
@@ -293,19 +292,6 @@ def opened_teardown(
     finally:
         if cloud is not None:
             cloud.close()
-
-
-def registered_keys(intents: Iterable[IntentRecord]) -> dict[str, tuple[str, str]]:
-    """Give the public keys that runs registered, or may have: name to (run id, public key).
-
-    Args:
-        intents: oldest run first; a name that several have used is the newest one's.
-    """
-    return {
-        one.name: (one.run_id, json.loads(one.request)["public_key"])
-        for one in intents
-        if one.kind == "keypair" and one.state != IntentState.REFUSED
-    }
 
 
 def _log_in(cloud: Cloud, retry: RetryPolicy, stop: threading.Event) -> Identity:

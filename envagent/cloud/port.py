@@ -101,6 +101,8 @@ class FloatingIp(CloudModel):
     status: str
     description: str = ""
     tags: tuple[str, ...] = ()
+    network_id: str | None = None
+    """The external network that it was taken from."""
     port_id: str | None = None
     fixed_ip: str | None = None
     created_at: datetime | None = None
@@ -185,7 +187,9 @@ class Server(CloudModel):
     metadata: dict[str, str] = Field(default_factory=dict)
     fixed_ips: tuple[str, ...] = ()
     floating_ips: tuple[str, ...] = ()
+    user_id: str | None = None
     image_id: str | None = None
+    flavor_id: str | None = None
     key_name: str | None = None
     hypervisor: str | None = None
     created_at: datetime | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -66,16 +66,26 @@ class Context(Generic[Services]):
         attempt: 1, and one more for each time that the stage was begun again after a crash or failure.
         approved: whether the user has agreed to the plan.
         stopping: tells whether the user asked to stop; long work without cloud calls should look at it.
+        acting: False when the run is only looked at, so that nothing may be written to the cloud.
     """
 
     def __init__(
-        self, services: Services, run: Run, stage: str, clock: Clock, ledger: Ledger, stopping: Callable[[], bool]
+        self,
+        services: Services,
+        run: Run,
+        stage: str,
+        clock: Clock,
+        ledger: Ledger,
+        stopping: Callable[[], bool],
+        *,
+        acting: bool = True,
     ) -> None:
         self.services = services
         self.run_id = run.run_id
         self.stage = stage
         self.ledger = ledger
         self.stopping = stopping
+        self.acting = acting
         self._run = run
         self._row = run.stages[stage]
         self.attempt = self._row.attempts
@@ -85,6 +95,14 @@ class Context(Generic[Services]):
     def approved(self) -> bool:
         """Whether the user has agreed to the plan."""
         return self._run.row.approved_at is not None
+
+    def is_done(self, step: str) -> bool:
+        """Tell whether a step of the run has finished."""
+        return self._run.pipeline.last_stage(step).key in self._run.outputs
+
+    def reconcile(self, kinds: Iterable[ResourceKind]) -> NotYet | None:
+        """Correct the record of what the run made, and remove what was made twice; see `Ledger.reconcile`."""
+        return self.ledger.reconcile(kinds, act=self.acting)
 
     def now(self) -> datetime:
         """Give the current time."""

@@ -87,3 +87,6 @@ class Flight(Generic[Services]):
     services: Services
     live: dict[str, Live] = field(default_factory=dict)
     unconfirmed: list[Step] = field(default_factory=list)
+    """Finished steps whose outputs this process has not yet held against the world."""
+    acting: bool = True
+    """False when the run is only looked at: no stage is entered and nothing is written to the cloud."""

@@ -4,16 +4,17 @@ The rules, in order:
 
 1. the intent is on disk before the call that makes the object (`sent`);
 2. what is made carries the run's id and the intent's number, inside the very request that makes it;
-3. whoever enters again looks first: one match is adopted, several are refused;
+3. whoever enters again looks first, and adopts what fits the request: a tag alone is no proof, anybody can copy it;
 4. none may still be on its way: only after the settle window is the request sent again, and not for ever;
-5. after a second send, what an earlier one has made as well is removed, and the run waits until it is gone.
+5. what fits and was made besides is surplus: it is removed, and the run waits until it is gone;
+6. what carries the tag and does not fit is foreign: reported, and never touched.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -31,7 +32,7 @@ from envagent.engine.tables import (
     ResourceRecord,
     ResourceState,
 )
-from envagent.errors import AmbiguousOwner, Conflict, EnvagentError, OutcomeUnknown, ProvisioningError
+from envagent.errors import Conflict, EnvagentError, OutcomeUnknown, ProvisioningError
 
 REPEAT_DELETE = timedelta(seconds=15)
 """How long a delete is given before it is asked for again."""
@@ -45,7 +46,7 @@ MOST_LOST = 5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object that bears a run's mark."""
+    """An object that is tagged with a run's id."""
 
     id: str
     name: str
@@ -54,6 +55,8 @@ class Found:
     """The number of the intent that it was made for."""
     detail: Mapping[str, Any] = field(default_factory=dict)
     """What a user wants to see of it: end date, cost per hour, address (JSON values)."""
+    traits: Mapping[str, str | None] = field(default_factory=dict)
+    """What the cloud shows of things that the request decided (user, name, image, ...); None is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class ResourceKind(Protocol):
         """The kind's name, such as `lease`."""
 
     def find(self, run_id: str | None) -> list[Found]:
-        """List the project's objects that bear the mark of a run, or (None) of any run."""
+        """List the project's objects that are tagged with a run's id, or (None) with any run's."""
 
     def delete(self, cloud_id: str) -> None:
         """Ask for removal; an object that is already gone is no error."""
@@ -156,22 +159,15 @@ class Ledger:
             The object, or NotYet while a lost request may still be on its way or a surplus object is still there.
 
         Raises:
-            AmbiguousOwner: more objects bear the mark than were asked for.
             OutcomeUnknown: one request after the other was lost, and nothing has come of them.
             EnvagentError: what `make` raised: nothing was made.
         """
         intent = self._holdings.intents.get((kind.name, number))
-        if intent is not None and intent.state == IntentState.DONE:
+        if intent is not None and intent.state == IntentState.DONE and not self._is_removed(intent):
             return self._alone(kind, intent)
         if intent is not None and intent.state == IntentState.SENT:
             now, steady = self._clock.now(), self._clock.steady()
-            found = self._marked(kind, number)
-            if len(found) > intent.sends:
-                listed = ", ".join(f"{one.name} ({one.id})" for one in found)
-                raise AmbiguousOwner(
-                    f"{len(found)} objects of kind {kind.name} bear the mark of run "
-                    f"{self._holdings.run_id}, number {number}: {listed}"
-                )
+            found = self._made(kind, {number})
             if found:
                 return self._close(kind, intent, found[0], Ownership.ADOPTED, found)
             left = unsettled(intent, self._holdings, self._settle, now, steady)
@@ -223,10 +219,96 @@ class Ledger:
         self.pending.append(row)
         return None
 
-    def adopt(self, kind: str, found: Found) -> None:
-        """Record an object that bears the run's mark and that no intent knows by its id."""
+    def reconcile(self, kinds: Iterable[ResourceKind], *, act: bool = True) -> NotYet | None:
+        """Compare what the run has on record with what the cloud shows, and correct the record.
+
+        What is gone or renamed is noted, what is tagged and does not fit is disowned, and what a repeated request
+        made besides is removed. An object whose request is still unanswered is left to the stage that sent it.
+
+        Args:
+            kinds: the kinds to look at; those that were never asked for cost no request.
+            act: whether to remove the surplus; without, it is only recorded.
+
+        Returns:
+            None, or NotYet while a surplus object is still there.
+        """
+        asked = {name for name, _ in self._holdings.intents}
+        for kind in kinds:
+            if kind.name in asked:
+                left = self._reconcile(kind, act=act)
+                if left is not None:
+                    return left
+        return None
+
+    def _reconcile(self, kind: ResourceKind, *, act: bool) -> NotYet | None:
+        tagged = {one.id: one for one in kind.find(self._holdings.run_id)}
+        for row in self._held(kind.name):
+            found = tagged.pop(row.cloud_id, None)
+            if found is not None:
+                self._correct(row, found)
+            elif row.state != ResourceState.ABSENT and not kind.exists(row.cloud_id):
+                self.gone(kind.name, row.cloud_id)
+        for found in tagged.values():
+            intent = self._holdings.intents.get((kind.name, found.number))
+            if intent is not None and intent.state == IntentState.SENT and self.owns(kind.name, found):
+                continue
+            if self.adopt(kind.name, found):
+                self.note("warning", f"{kind.name} {found.name} ({found.id}) was made by a repeated request; unused")
+        return self._remove_surplus(kind) if act else None
+
+    def _held(self, kind: str) -> list[ResourceRecord]:
+        """List what the run made of a kind, as far as it is on record."""
+        return [one for one in self._holdings.resources if one.kind == kind and one.ownership != Ownership.FOREIGN]
+
+    def _correct(self, row: ResourceRecord, found: Found) -> None:
+        if row.state == ResourceState.ABSENT:
+            row.state, row.removed_at = ResourceState.PRESENT.value, None
+            self.note("warning", f"{row.kind} {found.name} ({row.cloud_id}) was believed gone and is there")
+            self.pending.append(row)
+        detail = {**json.loads(row.detail), **found.detail}
+        if row.name != found.name:
+            self.note("warning", f"{row.kind} {row.name} was renamed to {found.name}")
+        if (row.name, json.loads(row.detail)) != (found.name, detail):
+            row.name, row.detail = found.name, json.dumps(detail)
+            self.pending.append(row)
+
+    def owns(self, kind: str, found: Found) -> bool:
+        """Tell whether a tagged object is what one of this run's requests asked for."""
+        return self._mismatch(kind, found) is None
+
+    def _mismatch(self, kind: str, found: Found) -> str | None:
+        """Say what an object shows that its request did not ask for; None for an object of this run."""
+        intent = self._holdings.intents.get((kind, found.number))
+        if intent is None:
+            return f"try {found.number} was never sent"
+        if intent.cloud_id == found.id:
+            return None  # the cloud's own answer named it; what it was asked to be may have changed since
+        asked = {"name": intent.name, **json.loads(intent.request)}
+        for trait, shown in found.traits.items():
+            wanted = asked.get(trait)
+            if shown is not None and wanted is not None and wanted != shown:
+                return f"its {trait.removesuffix('_id').replace('_', ' ')} is {shown or 'none'}"
+        return None
+
+    def adopt(self, kind: str, found: Found) -> bool:
+        """Record a tagged object that no intent knows by its id.
+
+        Returns:
+            Whether it is the run's. One that does not fit its request is recorded as foreign, and reported once.
+        """
+        mismatch = self._mismatch(kind, found)
+        if mismatch is None:
+            if self._holdings.resource(kind, found.id) is None:
+                self._record(kind, found, Ownership.ADOPTED)
+            return True
         if self._holdings.resource(kind, found.id) is None:
-            self._record(kind, found, Ownership.ADOPTED)
+            self.note(
+                "warning",
+                f"{kind} {found.name} ({found.id}) carries the tag of run {self._holdings.run_id}, "
+                f"but this run did not make it ({mismatch}); it is left alone",
+            )
+            self._record(kind, found, Ownership.FOREIGN)
+        return False
 
     def gone(self, kind: str, cloud_id: str) -> None:
         """Record that an object is no longer there and that this run did not remove it."""
@@ -236,6 +318,15 @@ class Ledger:
         row.state, row.removed_at = ResourceState.ABSENT.value, to_text(self._clock.now())
         self.note("resource_gone", f"{kind} {row.name} ({cloud_id}) is gone")
         self.pending.append(row)
+
+    def is_gone(self, kind: str, cloud_id: str) -> bool:
+        """Tell whether an object that the run made or used is known to be gone."""
+        row = self._holdings.resource(kind, cloud_id)
+        return row is not None and row.state == ResourceState.ABSENT
+
+    def intents(self, kind: str) -> list[IntentRecord]:
+        """List the run's intents of a kind."""
+        return [one for one in self._holdings.intents.values() if one.kind == kind]
 
     def use(self, kind: str, cloud_id: str, name: str) -> None:
         """Record an object that the run uses and did not make; teardown leaves it alone."""
@@ -340,7 +431,7 @@ class Ledger:
             self.note("outcome_unknown", f"no usable answer to the request for {kind.name} {name}: {error.message}")
             return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
         except EnvagentError as error:
-            late = self._marked(kind, number) if lost else []
+            late = self._made(kind, {number}) if lost else []
             if late:  # an earlier request came through after all, which may be why this one was refused
                 return self._close(kind, intent, late[0], Ownership.ADOPTED, late)
             intent.state = IntentState.REFUSED.value
@@ -351,17 +442,22 @@ class Ledger:
             self.pending.append(intent)
             raise
         # A look that fails leaves the intent as sent: whoever enters again finds what there is.
-        there = self._late(kind) if intent.sends > 1 else []
+        there = self._made(kind, self._repeated(kind)) if intent.sends > 1 else []
         return self._close(kind, intent, found, Ownership.OWNED, there)
 
-    def _marked(self, kind: ResourceKind, number: int) -> list[Found]:
-        return [one for one in kind.find(self._holdings.run_id) if one.number == number]
+    def _made(self, kind: ResourceKind, numbers: Collection[int]) -> list[Found]:
+        """List what there is of some numbers' requests; what is tagged and does not fit is disowned."""
+        tagged = [one for one in kind.find(self._holdings.run_id) if one.number in numbers]
+        ours = [one for one in tagged if self.owns(kind.name, one)]
+        for foreign in tagged:
+            if foreign not in ours:
+                self.adopt(kind.name, foreign)
+        return ours
 
-    def _late(self, kind: ResourceKind) -> list[Found]:
-        """List what there is of the numbers that were asked for more than once."""
+    def _repeated(self, kind: ResourceKind) -> set[int]:
+        """List the numbers that were asked for more than once."""
         intents = self._holdings.intents
-        repeated = {number for (name, number), one in intents.items() if name == kind.name and one.sends > 1}
-        return [one for one in kind.find(self._holdings.run_id) if one.number in repeated]
+        return {number for (name, number), one in intents.items() if name == kind.name and one.sends > 1}
 
     def _close(
         self, kind: ResourceKind, intent: IntentRecord, found: Found, ownership: Ownership, there: Sequence[Found]
@@ -375,14 +471,18 @@ class Ledger:
         return self._alone(kind, intent)
 
     def _alone(self, kind: ResourceKind, intent: IntentRecord) -> Found | NotYet:
-        """Give an intent's object, once what no intent knows is removed, however often that must be asked for."""
-        known = {one.cloud_id for one in self._holdings.intents.values()}
-        for row in self._holdings.resources:
-            if row.kind == kind.name and row.ownership == Ownership.ADOPTED and row.cloud_id not in known:
+        """Return an intent's object, once no surplus is left."""
+        return self._remove_surplus(kind) or self._known(intent)
+
+    def _remove_surplus(self, kind: ResourceKind) -> NotYet | None:
+        """Remove what no intent knows, however often that must be asked for."""
+        known = {one.cloud_id for one in self._holdings.intents.values() if one.kind == kind.name}
+        for row in self._held(kind.name):
+            if row.ownership == Ownership.ADOPTED and row.cloud_id not in known:
                 left = self.remove(kind, row.cloud_id)
                 if left is not None:
                     return left
-        return self._known(intent)
+        return None
 
     def _record(self, kind: str, found: Found, ownership: Ownership) -> None:
         row = self._holdings.resource(kind, found.id)
@@ -399,7 +499,9 @@ class Ledger:
                 detail=json.dumps(dict(found.detail)),
             )
             self._holdings.resources.append(row)
-            self.pending.append(row)
+        elif row.state == ResourceState.ABSENT:  # a keypair that is made again keeps its name, and so its row
+            row.stage, row.ownership, row.state, row.removed_at = self._stage, ownership.value, "present", None
+        self.pending.append(row)
         verb = {Ownership.OWNED: "made", Ownership.ADOPTED: "found and adopted", Ownership.FOREIGN: "using"}[ownership]
         self.note(f"resource_{ownership.value}", f"{verb} {kind} {found.name}", {"kind": kind, "id": found.id})
 

@@ -24,9 +24,9 @@ from envagent.engine.intents import Ledger, describe
 from envagent.engine.journal import Journal
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.run import Run
-from envagent.engine.step import NotYet, Output, Stopped
+from envagent.engine.step import NotYet, Output, Redo, Stopped
 from envagent.engine.tables import EventRecord, Record, RunRecord, RunState, StageRecord, StageState
-from envagent.errors import EnvagentError, RunStateError
+from envagent.errors import EnvagentError, ProvisioningError, RunStateError
 
 Services = TypeVar("Services")
 Listener = Callable[[EventRecord], None]
@@ -127,13 +127,10 @@ class Runner(Generic[Services]):
                 f"run {row.run_id} is being torn down, or is: it is not resumed",
                 hint="envagent teardown RUN_ID",
             )
-        run = Run.load(self.journal, self.pipeline, row)
-        flight = Flight(run, services)
-        if row.state == RunState.SUCCEEDED:
+        flight = self._loaded(row, services)
+        run = flight.run
+        if row.state == RunState.SUCCEEDED:  # stays so unless the look at what it made finds otherwise
             return flight
-        flight.unconfirmed = [
-            step for step in self.pipeline.steps.values() if self.pipeline.last_stage(step.name).key in run.outputs
-        ]
         row.state, row.error = RunState.RUNNING.value, None
         for stored in run.stages.values():
             if stored.state == StageState.FAILED:  # a new attempt waits anew
@@ -148,6 +145,30 @@ class Runner(Generic[Services]):
         for one in started:
             self._tell("stage_started", run, f"{one.step}.{one.stage}")
         return flight
+
+    def refresh(self, row: RunRecord, services: Services) -> Flight[Services]:
+        """Look at what a run made and correct its record, without entering a stage or writing to the cloud.
+
+        A run that has lost something becomes failed, and says what. The caller holds the run's lock.
+
+        Raises:
+            RunMismatch: the journal's run does not fit this pipeline.
+            EnvagentError: the cloud cannot be asked.
+        """
+        flight = self._loaded(row, services)
+        flight.acting = False
+        while not self.stop.is_set():
+            progress = self._confirm(flight)
+            if progress is None or progress.look_again is None:
+                break
+            self.clock.sleep((progress.look_again - self.clock.now()).total_seconds(), self.stop)
+        return flight
+
+    def _loaded(self, row: RunRecord, services: Services) -> Flight[Services]:
+        run = Run.load(self.journal, self.pipeline, row)
+        steps = self.pipeline.steps.values()
+        finished = [step for step in steps if self.pipeline.last_stage(step.name).key in run.outputs]
+        return Flight(run, services, unconfirmed=finished)
 
     def approve(self, flight: Flight[Services]) -> None:
         """Record that the user agrees to the plan; blocked stages go on."""
@@ -165,14 +186,14 @@ class Runner(Generic[Services]):
 
         Raises:
             JournalError: what was done cannot be recorded; nothing further is begun.
+            EnvagentError: a run that has succeeded could not be looked at; it stays as it was.
         """
-        run = flight.run
-        if run.row.state == RunState.SUCCEEDED:
-            return Progress(Standing.SUCCEEDED)
         if not self.stop.is_set():
             unconfirmed = self._confirm(flight)
             if unconfirmed is not None:
                 return unconfirmed
+        if flight.run.row.state == RunState.SUCCEEDED:
+            return self._standing(flight)
         under_way: dict[Future[Entry], str] = {}
         failed: EnvagentError | None = None
         while True:
@@ -198,27 +219,90 @@ class Runner(Generic[Services]):
     # --- one advance
 
     def _confirm(self, flight: Flight[Services]) -> Progress | None:
-        """Ask the finished steps of a resumed run whether their outputs still hold."""
+        """Ask the finished steps of a resumed run whether their outputs still hold; None once all of them do."""
         run = flight.run
+        if not flight.unconfirmed:
+            return None
         while flight.unconfirmed:
             step = flight.unconfirmed[0]
             last = self.pipeline.last_stage(step.name).key
             entry = self._entry(flight, last)
             live = flight.live.setdefault(last, Live())
             try:
-                step.confirm(entry.context, run.outputs[last])
+                answer = step.confirm(entry.context, run.outputs[last])
+            except Stopped:
+                entry.context.ledger.flush()
+                return self._standing(flight)
             except EnvagentError as error:
                 live.failures += 1
                 policy = self._retries.get(step.name, self._retry)
                 if error.retryable and live.failures <= policy.tries:
                     pause = policy.pause(live.failures, error.retry_after)
                     return Progress(Standing.WAITING, self.clock.now() + timedelta(seconds=pause))
+                if run.row.state == RunState.SUCCEEDED and not isinstance(error, ProvisioningError):
+                    raise  # the look failed, not the run
+                self._looked_at(run)
                 self._fail(flight, error, entry)
                 return Progress(Standing.FAILED)
             live.failures = 0
+            if isinstance(answer, NotYet):
+                entry.context.ledger.flush()
+                return Progress(Standing.WAITING, answer.look_again)
             flight.unconfirmed.pop(0)
+            if isinstance(answer, Redo):
+                self._redo(flight, entry, f"{step.name}.{answer.stage}", answer.why)
+            elif answer is not None:
+                self._correct(flight, entry, answer)
             entry.context.ledger.flush()
+        self._looked_at(run)
+        lines = []
+        if len(run.outputs) == len(self.pipeline.stages) and run.row.state != RunState.SUCCEEDED:
+            run.row.state, run.row.error = RunState.SUCCEEDED.value, None
+            lines.append(self._line(run, "run_succeeded"))
+        with self.journal.transaction() as transaction:
+            transaction.save(self._touched(run.row), *lines)
+        for line in lines:
+            self._announce(line)
         return None
+
+    def _looked_at(self, run: Run) -> None:
+        run.row.labels = json.dumps({**json.loads(run.row.labels), "looked_at": to_text(self.clock.now())})
+
+    def _correct(self, flight: Flight[Services], entry: Entry, output: Output) -> None:
+        """Store what a finished step's output is now, and have those steps write again that wrote the old one down."""
+        run, key = flight.run, entry.key
+        row = run.stages[key]
+        row.output = output.model_dump_json()
+        run.outputs[key] = output
+        entry.context.ledger.pending.append(row)
+        for reader in self.pipeline.downstream[key]:
+            if flight.acting and reader in run.outputs and self.pipeline.steps[run.stages[reader].step].derived:
+                self._redo(flight, entry, reader)
+
+    def _redo(self, flight: Flight[Services], entry: Entry, key: str, why: str = "") -> None:
+        """Have a finished stage entered again, and all that read what it made."""
+        if why:
+            entry.context.warn(why if flight.acting else f"{why}; envagent resume {flight.run.run_id} does that")
+        if not flight.acting:
+            return
+        run = flight.run
+        again, found = [key], [key]
+        while found:
+            found = [one for each in found for one in self.pipeline.downstream[each] if one not in again]
+            again += found
+        for one in again:
+            row = run.stages[one]
+            run.outputs.pop(one, None)
+            row.state, row.started_at, row.finished_at = StageState.PENDING.value, None, None
+            row.wait = row.wait_since = row.deadline = row.status = row.error = None
+            row.model = row.model_version = row.output = None
+        steps = {run.stages[one].step for one in again}
+        flight.unconfirmed = [step for step in flight.unconfirmed if step.name not in steps]
+        run.row.state, run.row.error = RunState.RUNNING.value, None
+        started = self._start_ready(flight, again)
+        self._write(entry.context, records=[self._touched(run.row), *(run.stages[one] for one in again)])
+        for row in started:
+            self._tell("stage_started", run, f"{row.step}.{row.stage}")
 
     def _due(self, flight: Flight[Services]) -> list[str]:
         now = self.clock.steady() + SLACK
@@ -254,7 +338,7 @@ class Runner(Generic[Services]):
             self._check_stop,
             self._removal,
         )
-        context = Context(flight.services, run, key, self.clock, ledger, self.stop.is_set)
+        context = Context(flight.services, run, key, self.clock, ledger, self.stop.is_set, acting=flight.acting)
         return Entry(key, context, run.inputs(self.pipeline.stages[key]))
 
     def _enter(self, entry: Entry) -> Entry:
@@ -376,7 +460,7 @@ class Runner(Generic[Services]):
     def _standing(self, flight: Flight[Services]) -> Progress:
         run = flight.run
         if run.row.state == RunState.SUCCEEDED:
-            return Progress(Standing.SUCCEEDED)
+            return Progress(Standing.STOPPED if flight.unconfirmed else Standing.SUCCEEDED)
         if run.row.state == RunState.FAILED:
             return Progress(Standing.FAILED)
         if self.stop.is_set():

@@ -57,6 +57,19 @@ class NotYet:
     status: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Redo:
+    """What `Step.confirm` returns when a finished stage must be entered again, with all that follows from it.
+
+    Attributes:
+        stage: the stage's name within its step.
+        why: what was found, for the user.
+    """
+
+    stage: str
+    why: str
+
+
 def stage(method: Method) -> Method:
     """Mark a method of a Step as a stage."""
     method.__stage__ = True  # type: ignore[attr-defined]
@@ -97,14 +110,21 @@ class Step:
         if not cls.stages:
             raise DefinitionError(f"{cls.__name__} has no @stage")
 
-    def confirm(self, context: Any, output: Any) -> None:
+    derived: ClassVar[bool] = False
+    """Whether the step only writes down what others made: it is entered again when one of them is corrected."""
+
+    def confirm(self, context: Any, output: Any) -> Output | Redo | NotYet | None:
         """Check, when a run is resumed after this step, that its output still holds.
 
-        Called once in each resuming process for a finished step, with the step's output. Reads only.
+        Called for each finished step in the pipeline's order, before any stage is entered. Reads only.
+
+        Returns:
+            None when it holds; the corrected output; what to do again; NotYet to be asked again later.
 
         Raises:
             EnvagentError: what has changed under the run.
         """
+        return None
 
     def describe(self) -> list[Stage]:
         """Read the stages' signatures.

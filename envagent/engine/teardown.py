@@ -1,7 +1,8 @@
-"""Teardown: remove everything that bears a run's mark, and prove that none of it is left.
+"""Teardown: remove everything that a run made, and prove that none of it is left.
 
-It believes the cloud, not the journal: what the journal names and what the cloud shows with the run's mark both go.
-It can be killed and begun again at any point; a run whose teardown has begun is never resumed.
+It believes the cloud, not the journal: what the journal names goes, and so does what the cloud shows with the run's
+tag, if it fits one of the run's requests. It can be killed and begun again at any point; a run whose teardown has
+begun is never resumed. One that is over is looked at again while a request of the run may have been carried out later.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Teardown:
             Stopped: the stop was asked for.
             EnvagentError: the cloud cannot be asked.
         """
-        if row.state == RunState.TORN_DOWN:
+        if row.state == RunState.TORN_DOWN and not in_doubt(self._journal, row.run_id):
             return []
         if row.teardown_at is None:
             row.teardown_at = to_text(self._clock.now())
@@ -79,9 +80,10 @@ class Teardown:
         before = {(one.kind, one.cloud_id) for one in holdings.resources if one.state == ResourceState.ABSENT}
         ledger = Ledger(self._journal, holdings, self._clock, self._settle, STAGE, 0, self._listener, self._check_stop)
         for kind in self._kinds:
-            self._remove_kind(kind, holdings, ledger)
-        row.state = RunState.TORN_DOWN.value
-        self._save(row, "run_torn_down")
+            self._remove_kind(kind, holdings, ledger, wait=row.state != RunState.TORN_DOWN)
+        if row.state != RunState.TORN_DOWN:
+            row.state = RunState.TORN_DOWN.value
+            self._save(row, "run_torn_down")
         return [
             one
             for one in holdings.resources
@@ -105,7 +107,8 @@ class Teardown:
             listed += [one for one in ours if one.cloud_id in shown or kind.exists(one.cloud_id)]
         return listed
 
-    def _remove_kind(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger) -> None:
+    def _remove_kind(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger, *, wait: bool) -> None:
+        """Remove a kind's objects; `wait` is for those that a request without an answer may still make."""
         deadline = self._clock.steady() + self._timeout.total_seconds()
         pause, trouble = 0.0, None
         while True:
@@ -119,7 +122,7 @@ class Teardown:
                     raise
                 left, trouble = None, error
             ledger.flush()
-            settled = self._is_settled(kind, holdings, now, steady)
+            settled = not wait or self._is_settled(kind, holdings, now, steady)
             if left == [] and settled:
                 return
             if self._clock.steady() >= deadline and settled:
@@ -133,7 +136,7 @@ class Teardown:
             self._clock.sleep(pause, self._stop)
 
     def _remove_once(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger) -> list[ResourceRecord]:
-        """Ask for the removal of all that is known or shows the mark; give what is still there."""
+        """Ask for the removal of all that is known or found; return what is still there."""
         left = []
         ours, shown = self._look(kind, holdings, ledger)
         for one in ours:
@@ -146,10 +149,9 @@ class Teardown:
     def _look(
         self, kind: ResourceKind, holdings: Holdings, ledger: Ledger
     ) -> tuple[list[ResourceRecord], frozenset[str]]:
-        """List the run's objects that may be there, and the ids of those that the cloud shows with the mark."""
-        shown = kind.find(holdings.run_id)
+        """List the run's objects that may be there, and the ids of those that the cloud shows."""
+        shown = [one for one in kind.find(holdings.run_id) if ledger.adopt(kind.name, one)]
         for found in shown:
-            ledger.adopt(kind.name, found)
             row = holdings.resource(kind.name, found.id)
             if row is not None and row.state == ResourceState.ABSENT:
                 row.state = ResourceState.PRESENT.value  # believed gone, and it is not
@@ -180,3 +182,8 @@ class Teardown:
     def _check_stop(self) -> None:
         if self._stop.is_set():
             raise Stopped
+
+
+def in_doubt(journal: Journal, run_id: str) -> bool:
+    """Tell whether a request of the run may have been carried out unnoticed: sent twice, or never answered."""
+    return any(one.sends > 1 or one.state == IntentState.SENT for one in journal.intents(run_id))

@@ -59,7 +59,7 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
 
     again = cli("resume", run_id[:6])
     assert (again.code, again.out.splitlines()[1]) == (0, login)
-    assert again.err == ""
+    assert again.err == f"run {run_id}: {repository} on sandbox\n"  # looked at, nothing done again
 
     gone = cli("teardown", run_id, "--json")
     assert gone.code == 0

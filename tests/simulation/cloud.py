@@ -72,7 +72,8 @@ class Thing:
     port: str | None = None
     text: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
-    node_type: str = ""
+    asked: dict[str, str] = field(default_factory=dict)
+    """What a listing shows of the request."""
 
 
 @dataclass
@@ -318,6 +319,7 @@ class SimulatedCloud:
         def commit() -> Server:
             thing = self._thing("server", request.name, mark.read_metadata(request.metadata), self.rng.uniform(60, 900))
             thing.metadata = dict(request.metadata)
+            thing.asked = request.model_dump(include={"image_id", "flavor_id", "key_name"})
             thing.parent = request.reservation_id
             lease = next((one for one in self.live("lease") if f"r-{one.id}" == request.reservation_id), None)
             busy = [one for one in self.live("server") if one.parent == thing.parent and one is not thing]
@@ -338,6 +340,8 @@ class SimulatedCloud:
             status=status,
             fault=ServerFault(message=thing.text) if status == "ERROR" else None,
             metadata=thing.metadata,
+            user_id="u",
+            **thing.asked,
             fixed_ips=("10.0.0.9",) if status == "ACTIVE" else (),
         )
 
@@ -366,6 +370,7 @@ class SimulatedCloud:
                 raise NoCapacity("No more IP addresses available on network x.")
             thing = self._thing("floating_ip", f"127.0.0.{self._count % 250}", mark.read_description(description), 0)
             thing.text = description
+            thing.asked = {"network_id": network_id}
             return self._address(thing)
 
         return self._write("POST floating ip", commit)
@@ -380,7 +385,14 @@ class SimulatedCloud:
 
     @staticmethod
     def _address(thing: Thing) -> FloatingIp:
-        return FloatingIp(id=thing.id, address=thing.name, status="ACTIVE", description=thing.text, port_id=thing.port)
+        return FloatingIp(
+            id=thing.id,
+            address=thing.name,
+            status="ACTIVE",
+            description=thing.text,
+            port_id=thing.port,
+            network_id=thing.asked.get("network_id"),
+        )
 
     def delete_floating_ip(self, floating_ip_id: str) -> None:
         self._delete("floating_ip", lambda one: one.id == floating_ip_id, 0.0)
@@ -409,6 +421,8 @@ class SimulatedCloud:
                 raise NoCapacity("Not enough hosts available")
             thing = self._thing("lease", name, mark.read_lease_name(name), self.rng.uniform(1, 10))
             thing.fails = self._chance(self.mischief.fails)
+            if isinstance(reservation, HostReservation):
+                thing.text = f'["=", "$node_type", "{reservation.node_type}"]'
             if self._chance(self.mischief.fails / 5):
                 thing.ready += timedelta(days=1)  # never starts
             return self._lease(thing)
@@ -423,13 +437,16 @@ class SimulatedCloud:
         return "STARTING" if self.clock.now() < thing.ready + timedelta(seconds=3) else "ACTIVE"
 
     def _lease(self, thing: Thing) -> Lease:
-        reservation = Reservation(id=f"r-{thing.id}", resource_type="physical:host", status="active")
+        reservation = Reservation(
+            id=f"r-{thing.id}", resource_type="physical:host", status="active", resource_properties=thing.text
+        )
         return Lease(
             id=thing.id,
             name=thing.name,
             status=self._lease_status(thing),
             start=thing.made,
             end=thing.made + timedelta(hours=24),
+            user_id="u",
             reservations=(reservation,),
         )
 

@@ -35,7 +35,7 @@ from envagent.steps import PROVISIONING
 from envagent.steps.analyze_repository import AnalyzedRepository, AnalyzeRepository
 from envagent.steps.initialize import Initialized
 from envagent.steps.request import RunRequest
-from envagent.steps.resources import removal_order
+from envagent.steps.resources import registered_keys, removal_order
 from envagent.steps.services import Services, StepContext
 from tests.simulation.cloud import CALM, Killed, SimulatedCloud, VirtualClock
 
@@ -191,7 +191,7 @@ class Story:
         try:
             Teardown(
                 journal,
-                list(removal_order(services.cloud, {})),
+                list(removal_order(services.cloud, registered_keys(journal.intents(self.run_id)))),
                 clock=self.clock,
                 settle=SETTLE,
                 timeout=timedelta(seconds=300),
