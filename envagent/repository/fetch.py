@@ -290,13 +290,13 @@ def _main_branch(name: str, here: list[str]) -> str:
             return likely
     shown = ", ".join(here[:_NAMED]) + (f" and {len(here) - _NAMED} more" if len(here) > _NAMED else "")
     raise RepositoryRefused(
-        f"{name} does not say which branch is its main one; it has {clean_line(shown)}",
+        f"HEAD of {name} points to a branch that does not exist; there are: {clean_line(shown)}",
         hint=f"name one: --ref {shlex.quote(clean_line(here[0]))}",
     )
 
 
 def _no_head(branch: str) -> str:
-    return f"Its HEAD names no branch that exists; read {clean_line(branch)}."
+    return f"HEAD points to a branch that does not exist; read {clean_line(branch)} instead."
 
 
 def _fetch_blobs(git: Git, found: _Found, oids: set[str]) -> Git:
@@ -388,7 +388,7 @@ def _snapshot(
     here = known or sizes(git, choice.oids.values())
     files, more = _read(git, list(choice.oids.items()), here, limits)
     read = known or {oid: here[oid] for path, oid in choice.oids.items() if path in files}
-    links = (f"{path} is a link; read {end} for it." for path, end in choice.leads.items() if path in files)
+    links = (f"{path} is a symbolic link; read {end}." for path, end in choice.leads.items() if path in files)
     return Snapshot(
         url=url,
         commit=commit,

@@ -142,7 +142,7 @@ def _remote(text: str, wanted: tuple[str, ...], *, as_pip_writes_it: bool = Fals
         )
     if refs is None:
         raise RepositoryRefused(
-            f"Not the address of a repository, but of a page about it: {_shown(text)}", hint=f"use {url}"
+            f"This is a page of a repository, not the repository itself: {_shown(text)}", hint=f"use {url}"
         )
     return Remote(url, refs)
 
@@ -158,7 +158,7 @@ def _authority(text: str, netloc: str, host: str, port: int | None) -> tuple[str
         hint = None
         with contextlib.suppress(UnicodeError):
             hint = f"if that is the host you mean, write it as https://{host.encode('idna').decode()}"
-        raise RepositoryRefused(f"The host's name has letters that may deceive: {_shown(text)}", hint=hint)
+        raise RepositoryRefused(f"The host name has letters other than ASCII ones: {_shown(text)}", hint=hint)
     if netloc.lower() not in (host, f"{host}:{port}") or not _HOST.fullmatch(host):
         raise RepositoryRefused(f"Not a host name: {_shown(netloc)}")
     host = _ALSO_KNOWN_AS.get(host, host)

@@ -118,7 +118,7 @@ TRAPS = {
     "folder is a link": Trap(beside((LINK, "requirements", "SECRET/..")), note=LINKS),
     "link to a device": Trap(beside((LINK, "Dockerfile", "/dev/zero")), note=LINKS),
     "link into the git directory": Trap(beside((LINK, "INSTALL", ".git/config")), note=LINKS),
-    "link to a file of the tree": Trap(beside((LINK, "INSTALL.md", "notes"), (FILE, "notes", "x\n")), ("README.md", "notes"), "INSTALL.md is a link", lambda r: bool(r.snapshot and r.snapshot.files["INSTALL.md"] == "x\n")),
+    "link to a file of the tree": Trap(beside((LINK, "INSTALL.md", "notes"), (FILE, "notes", "x\n")), ("README.md", "notes"), "INSTALL.md is a symbolic link", lambda r: bool(r.snapshot and r.snapshot.files["INSTALL.md"] == "x\n")),
     "link through a folder that is a link out": Trap(beside((LINK, "INSTALL.md", "a/id_ed25519"), (LINK, "a", "SECRET/..")), note="2 symbolic links"),
     "link out and back in": Trap(beside((LINK, "INSTALL.md", "../victim/README.md")), note=LINKS),
     "link in a circle": Trap(beside((LINK, "INSTALL.md", "a"), (LINK, "a", "b"), (LINK, "b", "INSTALL.md")), note="3 symbolic links"),

@@ -73,7 +73,7 @@ def test_a_file_behind_a_link_is_read_under_its_telling_name(make: Make, source:
     assert snapshot.files == {"README.md": NEEDS, "requirements.txt": "torch==2.1.0\n", "Dockerfile": image}
     assert {entry.path for entry in snapshot.entries} == {"LICENSE", *files}
     assert not any("Not followed" in note for note in snapshot.notes)
-    assert any("README.md is a link; read doc/introduction.md" in note for note in snapshot.notes)
+    assert any("README.md is a symbolic link; read doc/introduction.md" in note for note in snapshot.notes)
     requirements = analyze(snapshot).requirements
     assert requirements.gpu_required and requirements.gpu_memory_gb == 24
 
