@@ -55,7 +55,7 @@ def test_a_run_ends_with_8_where_a_required_ai_names_nothing_that_is_there(
         return Reply(body=b"{}")
 
     server = ai(answer)
-    assert cli("run", str(repository), "--cloud", "sandbox", "--json").code == 0
+    assert cli("teardown", cli.run(repository)["run_id"], "--yes").code == 0
     monkeypatch.setenv("ENVAGENT_AI__REQUIRED", "true")
 
     def sensible(request: dict[str, Any]) -> Reply:
@@ -72,7 +72,8 @@ def test_a_run_ends_with_8_where_a_required_ai_names_nothing_that_is_there(
     ended = cli("run", str(repository), "--cloud", "sandbox", "--json")
     assert ended.code == 8
     assert "Windows 11" in ended.document["error"]["message"]
-    assert not [one for one in ended.document["resources"] if one["kind"] in ("lease", "server")]
+    assert not [one for one in ended.document["resources"] if one["kind"] == "server"]
+    assert cli("teardown", ended.document["run_id"], "--yes").code == 0
 
 
 @pytest.mark.parametrize("head", [True, False])
