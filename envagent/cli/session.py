@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from envagent import config
 from envagent.cli.clouds import CloudAccess
 from envagent.cli.output import Output
+from envagent.cli.terminal import err
 from envagent.config import Settings
 from envagent.engine.clock import SystemClock
 from envagent.engine.journal import Journal
@@ -56,8 +57,6 @@ def read_settings(files: Iterable[Path] | None, *, repository: str | None = None
     Raises:
         ConfigurationError: it cannot be read.
     """
-    from envagent.cli.terminal import err
-
     return config.load(files=files or (), repository=repository, report=lambda line: err().line(line), **flags)
 
 
@@ -151,6 +150,8 @@ class Home:
             raise RunNotFound(f"there is no run yet in {self.path}", hint="envagent run URL --cloud sandbox")
         self.prepare()
         journal = Journal.open(self.journal)
+        if journal.notice is not None:
+            err().line(journal.notice)
         try:
             yield journal
         finally:

@@ -1,5 +1,7 @@
 """The journal: one SQLite file that outlives every crash (WAL, synchronous=FULL).
 
+On a network file system it keeps a rollback journal instead: WAL is shared memory, which two hosts do not share.
+
 It owns how rows are written, read and upgraded; what they mean is the runner's. They are the records of
 `tables.py`. Writing goes through statements that are compiled from them once, on one connection: the object
 layer's bookkeeping per commit costs more than the commit itself (see bench/).
@@ -23,6 +25,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
+from envagent.engine.filesystem import network_kind
 from envagent.engine.tables import (
     TABLES,
     DecisionRecord,
@@ -106,8 +109,10 @@ class Journal:
         JournalError: from any method, when the file cannot be opened, read or written.
     """
 
-    def __init__(self, path: Path, engine: Engine, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, engine: Engine, connection: sqlite3.Connection, notice: str | None = None) -> None:
         self.path = path
+        self.notice = notice
+        """What a user should know of this file; said when it was made or changed so, and not again."""
         self._engine = engine
         self.connection = connection
         self.lock = threading.RLock()
@@ -125,7 +130,10 @@ class Journal:
                 URL.create("sqlite", database=str(path)),
                 connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
             )
-            event.listen(engine, "connect", _configure)
+            network = network_kind(path.parent)
+            mode = "WAL" if network is None else "DELETE"
+            event.listen(engine, "connect", lambda connection, _record: _configure(connection, mode))
+            news = network is not None and _changes_to_delete(path)
             if _revision(path) != REVISION:
                 _upgrade(path, engine)
             connection = sqlite3.connect(
@@ -135,8 +143,9 @@ class Journal:
                 isolation_level=None,
                 cached_statements=64,
             )
-            _configure(connection)
-            return cls(path, engine, connection)
+            _configure(connection, mode)
+            notice = f"the journal {path} is on a network file system ({network}): it works without WAL, a bit slower"
+            return cls(path, engine, connection, notice if news else None)
 
     def transaction(self) -> Transaction:
         """Begin to save records atomically and durably; a context manager."""
@@ -223,10 +232,16 @@ def _upsert(record: type[Record]) -> _Upsert:
     return _Upsert(record)
 
 
-def _configure(connection: sqlite3.Connection, _record: object = None) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
+def _configure(connection: sqlite3.Connection, mode: str) -> None:
+    connection.execute(f"PRAGMA journal_mode={mode}")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _changes_to_delete(path: Path) -> bool:
+    """Return whether the file is new, or has used WAL so far."""
+    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        return path.stat().st_size == 0 or connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def _revision(path: Path) -> str | None:

@@ -6,6 +6,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,56 @@ def test_durable_settings(tmp_path: Path) -> None:
     assert journal.connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     assert journal.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
     journal.close()
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on a file system of another kind than the test's own, which is declared to be a network's."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or not os.access(memory, os.W_OK) or os.statvfs(memory).f_bavail == 0:
+        pytest.skip("there is no second file system here")
+    monkeypatch.setattr("envagent.engine.filesystem.NETWORK", {0x01021994: "NFS"})  # tmpfs
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+def journal_mode(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def test_on_a_network_file_system_there_is_no_wal_and_that_is_said_once(network: Path, tmp_path: Path) -> None:
+    path = network / "journal.db"
+    made = Journal.open(path)
+    assert made.notice is not None and "network file system (NFS)" in made.notice
+    second = Journal.open(path)
+    assert second.notice is None
+    with made.transaction() as transaction:
+        transaction.save(a_run())
+    assert [row.run_id for row in second.runs()] == [a_run().run_id]
+    assert made.connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert {one.name for one in network.iterdir()} <= {"journal.db", "journal.upgrade", "journal.db-journal"}
+    made.close()
+    second.close()
+    assert journal_mode(path) == "delete"
+    local = Journal.open(tmp_path / "journal.db")
+    assert local.notice is None and journal_mode(local.path) == "wal"
+    local.close()
+
+
+def test_a_journal_that_was_moved_there_gives_up_wal(network: Path, tmp_path: Path) -> None:
+    local = Journal.open(tmp_path / "journal.db")
+    with local.transaction() as transaction:
+        transaction.save(a_run())
+    local.close()
+    path = Path(shutil.copy(local.path, network / "journal.db"))
+    moved = Journal.open(path)
+    assert moved.notice is not None and [row.run_id for row in moved.runs()] == [a_run().run_id]
+    moved.close()
+    assert journal_mode(path) == "delete"
+    again = Journal.open(path)
+    assert again.notice is None
+    again.close()
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
