@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from envagent import config
 from envagent.cli.clouds import hastened, is_sandbox
+from envagent.cli.session import Home
 from envagent.config import Settings
 from tests.cli.conftest import ROOT, Cli
 
@@ -124,3 +126,17 @@ def test_the_sandbox_keeps_the_speed_that_somebody_gave_it(cli: Cli, repository:
     unknown = cli("run", str(repository), "--cloud", "sandbox-nowhere", "--json")
     assert unknown.code == 2
     assert "sandbox-tacc" in unknown.document["error"]["message"]
+
+
+def test_a_home_on_a_network_file_system_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or not os.access(memory, os.W_OK):
+        pytest.skip("there is no second file system here")
+    monkeypatch.setattr("envagent.engine.filesystem.NETWORK", {0x01021994: "NFS"})  # tmpfs
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        for said in (True, False):
+            with Home(Path(folder)).opened_journal():
+                pass
+            assert ("works without WAL" in capfd.readouterr().err) is said
