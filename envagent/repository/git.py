@@ -67,8 +67,9 @@ _MAX_STDERR = 64 * 1024
 _MAX_ALLOCATION = "512m"
 _MAX_MEMORY = 768 << 20
 _MAX_PACKS = 8
-"""A fetch brings one, and we fetch twice. A git too old for GIT_NO_LAZY_FETCH asks the server for what a pack lacks, by
-a git of its own, and that one asks again: a server that always leaves something out starts 300 processes a second."""
+"""A fetch brings one, and we fetch three times at most. A git too old for GIT_NO_LAZY_FETCH asks the server for what a
+pack lacks, by a git of its own, and that one asks again: a server that always leaves something out starts 300
+processes a second."""
 
 _GUARD = """\
 exec 3<&0 0<"$1"
