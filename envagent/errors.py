@@ -27,7 +27,7 @@
     │   ├── RunMismatch           10   another project or site, or outputs of another version
     │   └── JournalError          10   the journal cannot be opened, read or written
     ├── LeftoversExist            11   teardown ended and something is still there
-    └── OutputLost                12   all was done, and the result could not be written to stdout
+    └── OutputLost                12   done, but the result could not be written to stdout
 
 The command line maps these to exit codes in one place and prints `message`, the service's own words,
 what exists, and `hint`. A class docstring's first line is what the class means, never shown to users.
@@ -218,7 +218,9 @@ class LeftoversExist(EnvagentError):
 
 
 class OutputLost(EnvagentError):
-    """All was done, and the result could not be written to stdout."""
+    """The command did its work, but its result could not be written to stdout."""
 
     exit_code = 12
-    default_hint = "write it where there is room; what a run did is recorded: envagent status last --json"
+    default_hint = (
+        "redirect stdout to where there is space; a run's result is shown again by: envagent status last --json"
+    )

@@ -11,7 +11,7 @@
 9    repository refused
 10   run state: locked, not found, ambiguous, journal
 11   leftovers exist after a teardown
-12   all was done, and the result could not be written to stdout
+12   done, but the result could not be written to stdout
 129, 130, 143   stopped by SIGHUP, Ctrl-C (or declined), SIGTERM
 """
 

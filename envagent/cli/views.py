@@ -48,7 +48,7 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
     state = (f"{server} is gone", "bold yellow") if gone else (f"{server} is up", "bold green")
     terminal.line(state, f": {run.node_type}{where}{image}")
     if gone:
-        terminal.line("  no login     its lease is over")
+        terminal.line("  no login     its lease has ended")
     elif run.ssh is None:
         terminal.line("  it has no address")
     else:
@@ -84,7 +84,7 @@ def show_cost(terminal: Terminal, cost: CostPart) -> None:
             show_used(terminal, cost)
         case "removed":
             at = end if removed is None else removed
-            terminal.line(f"  lease gone   removed {times.both(at)}, {times.until(at, now)}")
+            terminal.line(f"  lease        removed {times.both(at)}, {times.until(at, now)}")
             show_used(terminal, cost)
 
 
@@ -354,13 +354,13 @@ def show_orphans(terminal: Terminal, document: OrphansDocument, command: str) ->
         ]
         show_table(terminal, rows, head=("resource", "id", "name", "run", "the run is"), indent=0)
     elif others:
-        terminal.line("nothing in this project is without its run")
+        terminal.line("all envagent resources in this project belong to runs in the local journal")
     else:
         terminal.line("nothing in this project bears envagent's mark")
     runs = {one.run_id: one.known_as or "running" for one in others}  # of an unknown run: only what is worked on
     for run_id, state in runs.items():
         count = sum(1 for one in others if one.run_id == run_id)
-        what = "is worked on now" if state == "running" else f"is {state}; to remove it: envagent teardown {run_id}"
-        terminal.line(f"left alone: {count} of run {run_id}, which {what}")
+        how = "" if state == "running" else f"; remove them with: envagent teardown {run_id}"
+        terminal.line(f"kept: {count} of run {run_id} ({state}){how}")
     if any(state != "running" for state in runs.values()):
-        terminal.line(f"to remove everything: {command} --all")
+        terminal.line(f"remove everything with: {command} --all")

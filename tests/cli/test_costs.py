@@ -92,7 +92,7 @@ def test_a_torn_down_run_says_what_it_used(cli: Cli, repository: Path) -> None:
     assert "lease ends" not in shown
     assert "charged" not in shown
     assert "so far" not in shown
-    assert "lease gone   removed " in shown
+    assert "lease        removed " in shown
     assert "SU in 0" in shown
     document = cli("status", run_id, "--json").document
     assert document["cost"]["phase"] == "removed"
@@ -110,7 +110,7 @@ def test_a_lease_that_is_removed_is_not_charged_while_the_rest_is_still_there(
     sandbox.faults({"action": "ignore_delete", "service": "nova", "path": "/os-keypairs/"})
     assert cli("teardown", run_id).code == 11
     shown = cli("status", run_id).out
-    assert "lease gone" in shown
+    assert "lease        removed" in shown
     assert LOGIN not in shown
     listed = next(one for one in cli("status").out.splitlines() if one.startswith(run_id))
     assert "ends" not in listed
