@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -150,3 +153,38 @@ def test_a_run_that_fails_before_its_plan_makes_no_private_key(shell: Shell) -> 
     time.sleep(0.2)
     assert list(shell.home.glob("keys/*")) == []
     assert failed.document["private_key"] is None
+
+
+def test_a_private_key_that_is_gone_is_not_replaced_by_another_one(shell: Shell, nothing_left: Check) -> None:
+    """The cloud has its public half: a server with it would let nobody in."""
+    keypairs = {"service": "nova", "path": "/os-keypairs$"}
+    shell.faults(
+        {"action": "commit_then_drop", "method": "POST", **keypairs},
+        {"action": "fail", "method": "GET", "status": 409, **keypairs},
+    )
+    assert shell.run().code != 0
+    shell.faults()
+    (key,) = shell.home.glob("keys/*")
+    key.unlink()
+    resumed = shell("resume", "last")
+    assert resumed.code == 6, resumed.told
+    assert f"the private key {key} is gone" in resumed.document["error"]["message"]
+    assert shell.live()["server"] == 0
+    assert not key.exists()
+    nothing_left()
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh client here")
+def test_a_key_with_a_passphrase_is_told_before_anything_is_reserved(shell: Shell, tmp_path: Path) -> None:
+    """The run goes on: its owner may log in, or give the key to an agent meanwhile."""
+    path = tmp_path / "laptop"
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-C", "josé@portátil", "-f", str(path)]
+    subprocess.run(made, check=True)
+    done = shell.run("--public-key", str(tmp_path / "laptop.pub"))
+    assert done.code == 0, done.told
+    assert done.document["private_key"] == str(path)
+    (warning,) = [one for one in done.document["warnings"] if "login will not be proved" in one]
+    assert f"ssh-add {path}" in warning
+    told = done.told
+    assert told.index("login will not be proved") < told.index("lease")
+    assert shell("teardown", "last", "--yes").code == 0
