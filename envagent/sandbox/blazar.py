@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox import blazar_leases
+from envagent.sandbox import blazar_leases, blazar_updates
 from envagent.sandbox.clock import iso_micro
 from envagent.sandbox.exchange import (
     Call,
+    Handler,
     Reply,
     Route,
     Service,
@@ -53,9 +54,13 @@ def refuse_path(call: Call) -> Reply:
     return Reply(404, {"error": 404, "error_message": message})
 
 
+def _forbidden(action: str) -> ServiceError:
+    return ServiceError(403, f"Policy doesn't allow blazar:oshosts:{action} to be performed")
+
+
 def _allow(allowed: bool, action: str) -> None:
     if not allowed:
-        raise ServiceError(403, f"Policy doesn't allow blazar:oshosts:{action} to be performed")
+        raise _forbidden(action)
 
 
 def view(host: Host) -> dict[str, Any]:
@@ -88,6 +93,15 @@ def show_lease_hosts(call: Call) -> Reply:
     return blazar_leases.show_hosts(call) if call.world.profile.lease_shows_hosts else refuse_path(call)
 
 
+def _refuse(action: str) -> Handler:
+    """Return a handler that refuses what only operators may do."""
+
+    def answer(call: Call) -> Reply:
+        raise _forbidden(action)
+
+    return answer
+
+
 def list_hosts(call: Call) -> Reply:
     """Answer GET /os-hosts."""
     _allow(call.world.profile.users_see_hosts, "get")
@@ -105,6 +119,12 @@ def show_host(call: Call) -> Reply:
     """Answer GET /os-hosts/ID."""
     _allow(call.world.profile.users_see_hosts, "get")
     return Reply(200, {"host": view(_get(call))})
+
+
+def change_host(call: Call) -> Reply:
+    """Refuse PUT and DELETE /os-hosts/ID, which are the operators'; whether it exists is told first."""
+    show_host(call)
+    raise _forbidden("delete" if call.method == "DELETE" else "put")
 
 
 def list_properties(call: Call) -> Reply:
@@ -165,13 +185,17 @@ SERVICE = Service(
         Route("GET", "/v1/leases", blazar_leases.list_all),
         Route("POST", "/v1/leases", blazar_leases.create),
         Route("GET", "/v1/leases/{id}", blazar_leases.show),
-        Route("PUT", "/v1/leases/{id}", blazar_leases.update),
+        Route("PUT", "/v1/leases/{id}", blazar_updates.update),
         Route("DELETE", "/v1/leases/{id}", blazar_leases.delete),
         Route("GET", "/v1/leases/{id}/hosts", show_lease_hosts),
         Route("GET", "/v1/os-hosts", list_hosts),
+        Route("POST", "/v1/os-hosts", _refuse("post")),
         Route("GET", "/v1/os-hosts/properties", list_properties),
+        Route("PATCH", "/v1/os-hosts/properties/{name}", _refuse("update_resource_properties")),
         Route("GET", "/v1/os-hosts/allocations", list_allocations),
         Route("GET", "/v1/os-hosts/{id}", show_host),
+        Route("PUT", "/v1/os-hosts/{id}", change_host),
+        Route("DELETE", "/v1/os-hosts/{id}", change_host),
         Route("GET", "/v1/os-hosts/{id}/allocation", show_allocation),
     ),
     error_body=error_body,

@@ -1,4 +1,4 @@
-"""Blazar's leases: create, list, show, change, delete."""
+"""Blazar's leases: create, list, show, delete."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from envagent.sandbox import lease_life
-from envagent.sandbox.blazar_reservations import check_move, reserve
-from envagent.sandbox.blazar_usage import check_budget, check_extension, check_length
+from envagent.sandbox.blazar_reservations import internal_error, reserve
+from envagent.sandbox.blazar_usage import check_budget, check_length
 from envagent.sandbox.clock import blazar_stamp, floor_minute, iso_micro
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.records import Lease, LeaseEvent, Reservation
@@ -59,8 +59,8 @@ def _event_view(lease: Lease, event: LeaseEvent) -> dict[str, Any]:
         "id": event.id,
         "lease_id": lease.id,
         "event_type": event.event_type,
-        "status": event.status,
         "time": iso_micro(event.time),
+        "status": event.status,
         "created_at": blazar_stamp(event.created_at),
         "updated_at": blazar_stamp(event.updated_at) if event.updated_at else None,
     }
@@ -76,12 +76,15 @@ def get(call: Call) -> Lease:
     return lease
 
 
-def _date(call: Call, text: Any) -> float:
+def date(call: Call, text: Any) -> float:
+    """Return the moment of a date in Blazar's only format, or of `now`. Raises its refusals."""
     if text == "now":
         return floor_minute(call.world.at)
+    if not isinstance(text, str):
+        raise internal_error()
     try:
-        time.strptime(str(text), DATE_FORMAT)
-        return datetime.strptime(str(text), DATE_FORMAT).replace(tzinfo=UTC).timestamp()
+        time.strptime(text, DATE_FORMAT)
+        return datetime.strptime(text, DATE_FORMAT).replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise ServiceError(400, f"{text} is an invalid date. Required format: {DATE_FORMAT}") from None
 
@@ -91,26 +94,43 @@ def _new_events(call: Call, lease: Lease, before_end: float) -> list[LeaseEvent]
     return [LeaseEvent(call.world.new_id(), type, "UNDONE", at, call.world.at) for type, at in moments.items()]
 
 
-def _before_end(call: Call, lease: Lease, asked: Any) -> float:
-    if not asked:
-        return max(lease.start, lease.end - call.world.profile.before_end_seconds)
-    moment = _date(call, asked)
-    if not lease.start <= moment <= lease.end:
+def lease_name(asked: Any) -> str:
+    """Return a lease's name as the column takes it; one that it does not take breaks Blazar."""
+    if asked is None or isinstance(asked, (dict, list)) or len(str(asked)) > NAME_LENGTH:
+        raise internal_error()
+    return str(asked)
+
+
+def before_end_date(call: Call, asked: Any, start: float, end: float) -> float:
+    """Return the moment that a body names for the reminder, which must lie inside the lease."""
+    moment = date(call, asked)
+    if not start < moment < end:
         raise ServiceError(403, "Datetime is out of lease limits")
     return moment
+
+
+def items(asked: Any) -> list[dict[str, Any]]:
+    """Return the list of objects that a body has under a key; anything else breaks Blazar."""
+    if asked != {} and not (isinstance(asked, list) and all(isinstance(item, dict) for item in asked)):
+        raise internal_error()
+    return list(asked)
 
 
 def create(call: Call) -> Reply:
     """Answer POST /leases: resources are allocated before the answer."""
     if call.identity.restricted and not call.world.profile.restricted_credentials_lease:
         # Keystone refuses Blazar the trust, which comes before Blazar looks at the request, and Blazar hides why.
-        raise ServiceError(500, "Internal Server Error", "INTERNAL_SERVER_ERROR")
+        raise internal_error()
     asked = call.body
     missing = sorted({"name", "start_date", "end_date"} - asked.keys())
     if missing:
         raise ServiceError(400, f"Missing parameter {', '.join(missing)}")
     world = call.world
-    start, end = _date(call, asked["start_date"]), _date(call, asked["end_date"])
+    reservations = items(asked.get("reservations", []))
+    items(asked.get("events", []))
+    if any("resource_type" not in one for one in reservations):
+        raise ServiceError(400, "Missing parameter resource_type")
+    start, end = date(call, asked["start_date"]), date(call, asked["end_date"])
     if start < floor_minute(world.at):
         raise ServiceError(400, "Start date must be later than current date")
     if end <= start:
@@ -120,7 +140,7 @@ def create(call: Call) -> Reply:
         id=world.new_id(),
         site=world.site.key,
         owner=call.identity.project,
-        name=str(asked["name"])[:NAME_LENGTH],
+        name=lease_name(asked["name"]),
         created_at=world.at,
         user=call.identity.user,
         start=start,
@@ -131,8 +151,10 @@ def create(call: Call) -> Reply:
         start_fails="lease_error" in call.effects,
         never_starts="lease_stuck" in call.effects,
     )
-    lease.events = _new_events(call, lease, _before_end(call, lease, asked.get("before_end_date")))
-    lease.reservations = [reserve(call, lease, one) for one in asked.get("reservations") or []]
+    reminder = asked.get("before_end_date")
+    before_end = before_end_date(call, reminder, start, end) if reminder else end - world.profile.before_end_seconds
+    lease.events = _new_events(call, lease, max(start, before_end))
+    lease.reservations = [reserve(call, lease, one) for one in reservations]
     check_budget(call, lease)
     lease_life.plan(world, lease)
     world.put(lease)
@@ -161,52 +183,6 @@ def show_hosts(call: Call) -> Reply:
         for host in hosts
     ]
     return Reply(200, {"hosts": shown})
-
-
-def update(call: Call) -> Reply:
-    """Answer PUT /leases/ID: a new name, new dates. The answer says UPDATING, the next look the stable status."""
-    lease = get(call)
-    asked = call.body
-    if lease.status not in ("PENDING", "ACTIVE", "TERMINATED", "ERROR"):
-        raise ServiceError(500, "Invalid lease status.")
-    known = {reservation.id for reservation in lease.reservations}
-    if any(one.get("id") not in known for one in asked.get("reservations") or []):
-        raise ServiceError(400, "Please enter valid reservation IDs")
-    if "start_date" in asked or "end_date" in asked:
-        _move(call, lease, asked)
-    lease.name = str(asked.get("name", lease.name))[:NAME_LENGTH]
-    lease.updated_at = call.world.at
-    call.world.put(lease)
-    call.wrote("lease", lease.id, lease.name)
-    return Reply(200, {"lease": {**view(lease), "status": "UPDATING"}})
-
-
-def _move(call: Call, lease: Lease, asked: dict[str, Any]) -> None:
-    world = call.world
-    started = lease.event("start_lease").status != "UNDONE"
-    start = _date(call, asked["start_date"]) if "start_date" in asked else lease.start
-    end = _date(call, asked["end_date"]) if "end_date" in asked else lease.end
-    if started and start != lease.start:
-        raise ServiceError(400, "Cannot modify the start date of already started leases")
-    if lease.status == "TERMINATED" and not world.profile.ended_leases_move:
-        raise ServiceError(400, "Terminated leases can only be renamed")
-    if not started and start < floor_minute(world.at):
-        raise ServiceError(400, "Start date must be later than current date")
-    if end < floor_minute(world.at) or end <= start:
-        raise ServiceError(400, "End date must be later than current and start date")
-    if lease.status != "TERMINATED":
-        check_extension(call, lease, end)
-        check_move(call, lease, start, end)
-    lease.start, lease.end = start, end
-    lease.event("start_lease").time, lease.event("end_lease").time = start, end
-    before_end = lease.event("before_end_lease")
-    before_end.time = max(start, end - world.profile.before_end_seconds)
-    before_end.status, before_end.updated_at = "UNDONE", world.at
-    if lease.status != "TERMINATED":
-        check_budget(call, lease)
-        for reservation in lease.reservations:
-            world.state.move(reservation.id, start, end)
-        lease_life.plan(world, lease)
 
 
 def delete(call: Call) -> Reply:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -63,8 +64,11 @@ def parse(text: Any) -> list[Requirement]:
             clause = json.loads(text)
         except ValueError:
             raise _malformed(text) from None
-    if not clause:
+    if clause == []:
         return []
+    if not isinstance(clause, (list, str, dict)):
+        # Blazar asks for the length of a number, and hides that behind a 500.
+        raise ServiceError(500, "Internal Server Error", "INTERNAL_SERVER_ERROR")
     if _is_comparison(clause):
         return [Requirement(clause[0], clause[1][1:], clause[2])]
     if isinstance(clause, list) and clause[0] == "and" and len(clause) > 1:
@@ -74,7 +78,7 @@ def parse(text: Any) -> list[Requirement]:
 
 def _is_comparison(clause: Any) -> bool:
     shaped = isinstance(clause, list) and len(clause) == 3 and all(isinstance(item, str) for item in clause)
-    return shaped and clause[0] in OPERATORS and clause[1].startswith("$")
+    return shaped and clause[0] in OPERATORS and re.fullmatch(r"\$.+", clause[1]) is not None and clause[2] != ""
 
 
 def _malformed(clause: Any) -> ServiceError:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
-from envagent.sandbox.blazar_requirements import choose, parse
+from envagent.sandbox.blazar_requirements import Requirement, choose, parse
 from envagent.sandbox.clock import utc
 from envagent.sandbox.exchange import Call, ServiceError
 from envagent.sandbox.inventory import Host
@@ -16,7 +17,7 @@ from envagent.sandbox.state import Allocation
 from envagent.sandbox.world import World
 
 NOT_ENOUGH_HOSTS = "Not enough hosts available"
-HOST_KEYS = ("hypervisor_properties", "max", "min", "resource_properties")
+HOST_KEYS = ("hypervisor_properties", "resource_properties")
 ADDRESS_KEYS = ("amount", "network_id")
 FLAVOR_KEYS = ("affinity", "amount", "flavor_id")
 
@@ -34,8 +35,32 @@ def _number(asked: dict[str, Any], key: str) -> int:
         raise ServiceError(400, f"Malformed parameter {key}") from None
 
 
-def _window(lease: Lease) -> tuple[float, float]:
-    return lease.start, lease.end
+def internal_error() -> ServiceError:
+    """Return the 500 behind which Blazar hides what it did not expect."""
+    return ServiceError(500, "Internal Server Error", "INTERNAL_SERVER_ERROR")
+
+
+def count(asked: dict[str, Any]) -> tuple[int, int]:
+    """Return how many hosts at least and at most. Raises Blazar's refusals; a number in quotes breaks its code."""
+    for key in ("min", "max"):
+        value = asked.get(key)
+        if value is None:
+            raise ServiceError(400, f"Missing parameter {key}")
+        if isinstance(value, (bool, float)) or not re.fullmatch(r"-?\d+", str(value)):
+            raise ServiceError(400, f"Malformed parameter {key}")
+    least, most = asked["min"], asked["max"]
+    if not (isinstance(least, int) and isinstance(most, int)):
+        raise internal_error()
+    if least < 1 or most < 1:
+        raise ServiceError(400, "Malformed parameter min and max (must be greater than or equal to 1)")
+    if least > most:
+        raise ServiceError(400, "Invalid values for min/max of hosts. Max must be equal to or larger than min.")
+    return least, most
+
+
+def requirements(asked: dict[str, Any]) -> list[Requirement]:
+    """Return what the hosts must have."""
+    return [*parse(asked["hypervisor_properties"]), *parse(asked["resource_properties"])]
 
 
 def reserve(call: Call, lease: Lease, asked: Any) -> Reservation:
@@ -55,24 +80,21 @@ def reserve(call: Call, lease: Lease, asked: Any) -> Reservation:
 
 def _take(world: World, lease: Lease, reservation: Reservation, resource: str) -> None:
     user = next(user.name for user in world.site.users.values() if user.id == lease.user)
-    allocation = Allocation(resource, reservation.id, lease.id, *_window(lease), user)
+    allocation = Allocation(resource, reservation.id, lease.id, lease.start, lease.end, user)
     world.state.allocate(world.site.key, allocation)
 
 
 def _hosts(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, Any]) -> None:
     """physical:host: between min and max whole nodes."""
-    _require(asked, HOST_KEYS)
-    least, most = _number(asked, "min"), _number(asked, "max")
-    if least < 1 or most < 1:
-        raise ServiceError(400, "Invalid values for min/max of hosts. Min and max must be at least 1.")
-    if least > most:
-        raise ServiceError(400, "Invalid values for min/max of hosts. Max must be equal to or larger than min.")
+    least, most = count(asked)
+    for key in HOST_KEYS:
+        _require(asked, (key,))
     before_end = asked.get("before_end", "default")
     if before_end not in call.world.profile.before_end_actions:
-        raise ServiceError(400, f"Malformed parameter before_end: {before_end}")
+        raise ServiceError(400, "Malformed parameter before_end")
     searches = [asked["resource_properties"] or call.world.profile.default_properties, asked["resource_properties"]]
     for search in searches:
-        free = _free_hosts(call, lease, choose(call.site.hosts.values(), parse(search)))
+        free = free_hosts(call, lease, requirements({**asked, "resource_properties": search}))
         if len(free) >= least:
             break
     else:
@@ -82,21 +104,28 @@ def _hosts(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, 
     reservation.hosts = [host.id for host in free[:most]]
     kept = {key: asked[key] for key in ("hypervisor_properties", "resource_properties")}
     reservation.asked = {**kept, "min": least, "max": most, "before_end": before_end}
+    hold(call.world, lease, reservation)
+
+
+def hold(world: World, lease: Lease, reservation: Reservation) -> None:
+    """Take a reservation's hosts, and no others, for the window of its lease."""
+    world.state.release(reservation.id)
     for host in reservation.hosts:
-        _take(call.world, lease, reservation, host)
+        _take(world, lease, reservation, host)
 
 
 def _naive(moment: float) -> datetime:
     return utc(moment).replace(tzinfo=None)
 
 
-def _free_hosts(call: Call, lease: Lease, fitting: list[Host]) -> list[Host]:
-    """Return the hosts that nobody has in the lease's window, those that a deleted server still leaves last."""
+def free_hosts(call: Call, lease: Lease, wanted: list[Requirement]) -> list[Host]:
+    """Return the fitting hosts that no other lease has in the window, those that a deleted server still leaves last."""
+    fitting = choose(call.site.hosts.values(), wanted)
     none_of = call.effects.get("no_capacity")
     if none_of is not None:
         types = none_of.get("node_types")
         fitting = [host for host in fitting if types and host.node_type not in types]
-    taken = call.world.state.taken(call.site.key, *_window(lease))
+    taken = call.world.state.taken(call.site.key, lease.start, lease.end, except_lease=lease.id)
     lingering = {server.host for server in call.world.find(Server)}
     free = [host for host in fitting if host.id not in taken]
     return sorted(free, key=lambda host: host.id in lingering)
@@ -108,7 +137,7 @@ def _addresses(call: Call, lease: Lease, reservation: Reservation, asked: dict[s
     amount, network = _number(asked, "amount"), call.site.networks.get(asked["network_id"])
     if network is None or not network.external:
         raise ServiceError(400, f"Malformed parameter network_id: {asked['network_id']}")
-    taken = call.world.state.taken(call.site.key, *_window(lease))
+    taken = call.world.state.taken(call.site.key, lease.start, lease.end)
     free = [address for address in pool(network)[1] if f"ip {address}" not in taken]
     if len(free) < amount or "no_capacity" in call.effects:
         raise ServiceError(500, "Not enough floating IPs available")
@@ -124,7 +153,7 @@ def _instances(call: Call, lease: Lease, reservation: Reservation, asked: dict[s
     amount, flavor = _number(asked, "amount"), call.site.flavors.get(str(asked["flavor_id"]))
     if flavor is None:
         raise ServiceError(400, f"Malformed parameter flavor_id: {asked['flavor_id']}")
-    taken = call.world.state.taken(call.site.key, *_window(lease)).get(f"flavor {flavor.id}", 0)
+    taken = call.world.state.taken(call.site.key, lease.start, lease.end).get(f"flavor {flavor.id}", 0)
     if taken + amount > flavor.instances or "no_capacity" in call.effects:
         raise ServiceError(500, NOT_ENOUGH_HOSTS)
     source = {"id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk}
@@ -144,10 +173,8 @@ def _instances(call: Call, lease: Lease, reservation: Reservation, asked: dict[s
 
 
 def check_move(call: Call, lease: Lease, start: float, end: float) -> None:
-    """Refuse new dates that somebody else's reservation of the same host forbids."""
+    """Refuse new dates that do not suit the reservations of anything but hosts."""
     taken = call.world.state.taken(call.site.key, start, end, except_lease=lease.id)
-    if any(host in taken for reservation in lease.reservations for host in reservation.hosts):
-        raise ServiceError(500, NOT_ENOUGH_HOSTS)
     if any(f"ip {address}" in taken for reservation in lease.reservations for address in reservation.addresses):
         raise ServiceError(400, "Floating IP reservation cannot be updated. Not enough floating IPs available")
     flavors = any(reservation.resource_type == "flavor:instance" for reservation in lease.reservations)

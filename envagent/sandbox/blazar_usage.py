@@ -7,7 +7,7 @@ from envagent.sandbox.records import Lease
 from envagent.sandbox.world import DEFAULT_SERVICE_UNITS, World
 
 
-def check_length(call: Call, seconds: float) -> None:
+def check_length(call: Call, seconds: float, status: int = 403) -> None:
     """Refuse a lease that is too long."""
     most = call.world.profile.max_lease_seconds
     if seconds > most:
@@ -15,16 +15,16 @@ def check_length(call: Call, seconds: float) -> None:
             f"Lease duration of {seconds:.0f} seconds must be less than or equal to the maximum lease duration of "
             f"{most:.0f} seconds."
         )
-        raise ServiceError(403, message)
+        raise ServiceError(status, message)
 
 
-def check_extension(call: Call, lease: Lease, end: float) -> None:
+def check_extension(call: Call, lease: Lease, start: float, end: float) -> None:
     """Refuse an extension that comes too early or is too long."""
     window = call.world.profile.extension_window_seconds
     if end > lease.end and window is not None and lease.end - call.world.at > window:
         message = f"Lease can only be extended within {window:.0f} seconds of the leases current end time."
         raise ServiceError(400, message)
-    check_length(call, end - max(lease.start, lease.end if window is not None else lease.start))
+    check_length(call, end - (start if window is None else max(start, lease.end)), 400)
 
 
 def hourly(world: World, lease: Lease) -> float:

@@ -111,11 +111,15 @@ class Side:
         self._process.stdin.write(json.dumps(full) + "\n")
         self._process.stdin.flush()
         got = json.loads(self._process.stdout.readline())
-        try:
-            out = json.loads(got["out"])
-        except ValueError:
-            out = got["out"]
-        return Answer(got["code"], out, got["err"])
+        return Answer(got["code"], _parsed(got["out"].removeprefix("Created a new lease:\n")), got["err"])
+
+
+def _parsed(text: str) -> Any:
+    """Return what a JSON text says, or the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _field(answer: Answer, name: str) -> Any:
@@ -142,6 +146,9 @@ def seen(value: Any, *, exact: bool) -> Any:
     if isinstance(value, list):
         items = [seen(item, exact=exact) for item in value]
         return sorted({json.dumps(item, sort_keys=True) for item in items}) if items else []
+    if isinstance(value, str) and value.startswith("{"):
+        inner = _parsed("[" + value.replace("}\n{", "},{") + "]")
+        return seen(inner, exact=exact) if isinstance(inner, list) else masked(value)
     if isinstance(value, str):
         return masked(value) if exact else "text"
     return value if exact else type(value).__name__

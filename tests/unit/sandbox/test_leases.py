@@ -104,7 +104,10 @@ def test_changes_of_a_lease(sandbox: Sandbox, me: Person) -> None:
     assert me.lease_status(lease["id"]) == "ACTIVE"
     assert put({"start_date": date(1)}) == (400, "Cannot modify the start date of already started leases")
     assert put({"end_date": date(-3)}) == (400, "End date must be later than current and start date")
-    assert put({"reservations": [{"id": "x"}]}) == (400, "Please enter valid reservation IDs")
+    assert put({"reservations": [{"id": "x"}]}) == (
+        400,
+        "Please enter valid reservation IDs. Invalid reservation IDs are: x",
+    )
     assert me.blazar.lease.update(lease["id"], prolong_for="1h")["status"] == "UPDATING"
     longer = me.blazar.lease.get(lease["id"])["end_date"]
     assert longer > lease["end_date"]
