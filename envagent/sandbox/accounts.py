@@ -6,7 +6,7 @@ from typing import Any
 
 from envagent.sandbox.cloud import Sandbox
 from envagent.sandbox.inventory import Account, Site, sites
-from envagent.sandbox.keystone import application_credential_id
+from envagent.sandbox.keystone_tokens import application_credential_id
 
 HEADER = "# Written by the envagent sandbox at each start; the accounts exist in the simulation only.\n"
 

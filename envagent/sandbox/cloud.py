@@ -17,6 +17,7 @@ from envagent.sandbox.clock import Clock, Pace, utc
 from envagent.sandbox.exchange import Call, Handler, Identity, Reply, Route, Service
 from envagent.sandbox.faults import Faults
 from envagent.sandbox.inventory import sites
+from envagent.sandbox.keystone_tokens import authenticate
 from envagent.sandbox.profiles import PROFILES, Profile
 from envagent.sandbox.state import Due, State, Write
 from envagent.sandbox.world import World
@@ -156,7 +157,7 @@ class Sandbox:
         return reply
 
     def _caller(self, service: Service, call: Call) -> Identity:
-        caller = keystone.authenticate(call.world, call.headers.get("x-auth-token"))
+        caller = authenticate(call.world, call.headers.get("x-auth-token"))
         if caller is None or (not caller.project and service.name != "keystone"):
             raise service.unauthorized()
         return caller

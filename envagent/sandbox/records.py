@@ -180,6 +180,20 @@ class Keypair(Record):
 
 
 @dataclass
+class ApplicationCredential(Record):
+    """A Keystone application credential of the user `owner`; `builtin` ones are in clouds.yaml and not stored."""
+
+    kind = "application_credential"
+
+    project: str
+    secret_digest: str
+    description: str | None = None
+    expires: float | None = None
+    unrestricted: bool | None = None
+    builtin: bool = False
+
+
+@dataclass
 class SecurityGroup(Record):
     """A Neutron security group with its rules as Neutron shows them."""
 
