@@ -73,6 +73,8 @@ class AiSettings(Section):
     model: str = "gpt-4o-mini"
     timeout_seconds: Seconds = 60
     retries: int = Field(default=2, ge=0, le=10)
+    max_cost_factor: float = Field(default=4, ge=1, allow_inf_nan=False)
+    """The AI's choices may cost this many times what the rules alone would take, unless a person agrees."""
     required: bool = False
     """End with exit code 8 when the AI does not help, instead of deciding by rules."""
 

@@ -16,6 +16,8 @@ class AnalyzedRepository(Output):
     url: str
     commit: str | None
     analysis: Analysis
+    by_rules: Analysis | None = None
+    """What the rules alone conclude, where the AI has changed it."""
     notes: tuple[str, ...] = ()
     """What was not read, and why."""
 
@@ -42,6 +44,13 @@ class AnalyzeRepository(Step):
             raise Stopped from None
         for note in snapshot.notes:
             context.report(note)
-        analysis, decision = context.services.advisor.requirements(snapshot, analyze(snapshot))
+        ours = analyze(snapshot)
+        analysis, decision = context.services.advisor.requirements(snapshot, ours)
         record(context, decision)
-        return AnalyzedRepository(url=snapshot.url, commit=snapshot.commit, analysis=analysis, notes=snapshot.notes)
+        return AnalyzedRepository(
+            url=snapshot.url,
+            commit=snapshot.commit,
+            analysis=analysis,
+            by_rules=None if analysis.requirements == ours.requirements else ours,
+            notes=snapshot.notes,
+        )

@@ -22,6 +22,8 @@ class RunRequest(BaseModel):
     node_type: str | None = None
     image: str | None = None
     hours: int | None = Field(default=None, ge=1, le=168)
+    max_su: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """The most that the lease may cost, whatever is decided or refused; None: what the plan says."""
     start: datetime | None = None
     """When the lease begins; None means now."""
     wait_for_capacity: bool = False

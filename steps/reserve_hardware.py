@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -10,10 +11,12 @@ from envagent.advice.model import Candidate, Placement
 from envagent.cloud.failures import lease_failed
 from envagent.cloud.port import FlavorReservation, HostReservation, Lease
 from envagent.engine.intents import Found, Try
-from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.engine.step import NotYet, Output, Question, Step, stage
 from envagent.errors import CapacityError, LeaseFailed, NoCapacity, NotFound, ResourceLost
+from envagent.repository.model import Analysis
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
+from envagent.steps.choice import Chooser, set_aside, too_dear
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved, Plan
 from envagent.steps.record import record
@@ -27,7 +30,8 @@ ENDED = ("TERMINATING", "TERMINATED", "DELETING")
 NEVER_STARTED = "never became ACTIVE"
 
 MOST_TRIES = 8
-"""How many node types are asked for in one attempt; matters where the site hides what is free."""
+"""How many node types are asked for in one attempt; matters where the site hides what is free. Those that it may not
+even have do not count: to ask for one that is not there costs nothing."""
 
 TRIES_OF_A_TYPE = (2, 4)
 """How many leases of one node type may go to ERROR in one attempt: before another type is taken, and when no other is
@@ -80,17 +84,17 @@ class ReserveHardware(Step):
     ) -> Plan:
         """Rank what satisfies the needs by what is free; decide node type and duration."""
         from envagent.advice import images
-        from envagent.advice.duration import DEFAULT_HOURS, service_units
-        from envagent.advice.placement import place as rank_candidates
+        from envagent.advice.advisor import Advisor
+        from envagent.advice.placement import place
 
-        advisor = context.services.advisor
-        site = look(context.services.cloud, initialized.identity)
+        services = context.services
+        site = look(services.cloud, initialized.identity)
         wished_image = images.find_named(available.images, request.image) if request.image else None
         start = request.start or context.now()
 
-        def place(hours: int) -> Placement:
-            return rank_candidates(
-                analyzed.analysis,
+        def rank(analysis: Analysis, hours: int) -> Placement:
+            return place(
+                analysis,
                 site.node_types,
                 site.hosts,
                 site.occupations,
@@ -101,45 +105,69 @@ class ReserveHardware(Step):
                 image=wished_image,
             )
 
-        wish = request.hours or context.services.settings.lease.hours
-        placement, decision = advisor.node_type(place(wish or DEFAULT_HOURS), analyzed.analysis, wish=request.node_type)
-        record(context, decision)
-        hours, decided = advisor.duration(analyzed.analysis, placement.best.node_type, wish=wish)
-        hours = min(hours, context.services.settings.lease.max_hours) if wish is None else hours
-        record(context, decided)
-        if hours != placement.hours:
-            placement = _keep_first(place(hours), placement.best.node_type.name)
+        chooser = Chooser(rank, request, services.settings.lease)
+        alone = chooser.choose(Advisor(), analyzed.by_rules or analyzed.analysis)
+        usual = alone.cost * services.settings.ai.max_cost_factor
+        most = request.max_su or (math.inf if services.dearer == "ask" else usual)
+        choice = chooser.choose(services.advisor, analyzed.analysis, most)
+        without_ai = choice.cost > most
+        if without_ai:
+            choice = set_aside(choice, alone, most)
+        record(context, choice.node_type)
+        record(context, choice.duration)
         begin = request.start
-        if placement.full:
-            begin = _when_free(placement, request)
-        best = placement.best.node_type
-        context.label(node_type=best.name)
+        affordable = choice.placement.within(request.max_su) or choice.placement
+        if affordable.full:
+            begin = _when_free(affordable, request)
+        context.label(node_type=choice.placement.best.node_type.name)
+        limit = request.max_su or (math.inf if services.dearer == "take" else choice.cost)
         return Plan(
-            placement=placement,
-            hours=hours,
-            hours_reason=decided.reason,
+            placement=choice.placement,
+            hours=choice.hours,
+            hours_reason=choice.duration.reason,
             start=begin,
-            service_units=service_units(best, hours),
+            service_units=choice.cost,
+            ceiling=_dearest(choice.placement, limit),
+            by_rules=None if choice.price == alone.price else alone.price,
+            without_ai=without_ai,
+            needs_person=request.max_su is None and choice.cost > usual,
         )
 
     @stage
-    def approve(self, context: StepContext, plan: Plan) -> Approved | NotYet:
-        """Wait until the user agrees to the plan; nothing is made in the cloud before."""
-        if not context.approved:
-            return NotYet("approval of the plan", look_again=None)
-        return Approved(at=context.now())
+    def approve(self, context: StepContext, request: RunRequest, plan: Plan) -> Approved | NotYet:
+        """Wait until the user agrees to the plan; nothing is made in the cloud before.
+
+        Raises:
+            QuotaExceeded: a `--max-su` that was given since leaves nothing of it.
+        """
+        best, most = plan.placement.best.node_type.name, _dearest(plan.placement, request.max_su or plan.most)
+        if most is None:
+            raise too_dear(request, f"{best} for {plan.hours} h", plan.service_units)
+        by_person = context.approved_amount is not None or request.max_su is not None
+        if context.approved and (by_person or not plan.needs_person):
+            return Approved(at=context.now())
+        return NotYet(
+            "approval of the plan",
+            look_again=None,
+            question=Question(f"Reserve {best} for {plan.hours} h, at most {most:g} SU?", most),
+        )
 
     @stage
     def reserve(
         self, context: StepContext, request: RunRequest, plan: Plan, approved: Approved, initialized: Initialized
     ) -> ReservedHardware | NotYet:
-        """Create the lease and wait until it is ACTIVE; a refusal or a second ERROR leads to the next candidate."""
+        """Create the lease and wait until it is ACTIVE; a refusal or a second ERROR leads to the next candidate.
+
+        A candidate that costs more than what was agreed to is asked for first.
+        """
         cloud = context.services.cloud
         kind = LeaseKind(cloud)
         ledger = context.ledger
         candidates = {candidate.node_type.name: candidate for candidate in plan.placement.candidates}
         while True:
             current = ledger.current(kind.name) or _next_try(context, request, plan, initialized)
+            if isinstance(current, NotYet):
+                return current
             candidate = candidates[current.request["node_type"]]
 
             def make(candidate: Candidate = candidate, current: Try = current) -> Found:
@@ -234,38 +262,76 @@ def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> No
     return gone
 
 
-def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized: Initialized) -> Try:
+def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized: Initialized) -> Try | NotYet:
     """Take the first candidate that this attempt has not used up; then, where asked for, the next free window.
+
+    Only what costs no more than the ceiling is taken; for the first one beyond it, a person is asked.
 
     Raises:
         NoCapacity: all were tried; says what each answered.
         LeaseFailed: all were granted, and none started.
     """
+    ceiling = request.max_su or context.approved_amount or plan.most
     failed = context.ledger.failed("lease")
     refused = {one.request["node_type"] for one in failed if not one.removed}
     in_error = Counter(one.request["node_type"] for one in failed if one.removed)
-    usable = plan.placement.candidates[:MOST_TRIES] if in_error.total() < MOST_IN_ERROR else ()
-    for limit, candidate in product(TRIES_OF_A_TYPE, usable):
+    tried = refused | in_error.keys()
+    asked = sum(1 for one in plan.placement.candidates if one.node_type.name in tried and one.total)
+    affordable = plan.placement.within(ceiling) if in_error.total() < MOST_IN_ERROR else None
+    for limit, candidate in product(TRIES_OF_A_TYPE, () if affordable is None else affordable.candidates):
         name = candidate.node_type.name
-        if name not in refused and in_error[name] < limit:
+        if name not in refused and in_error[name] < limit and (name in tried or asked < MOST_TRIES):
             return _try(context, request, plan, candidate, None)
     placement = _look_again(context, plan, initialized)
-    window = min(placement.candidates, key=_by_window)
-    waited = sum(1 for one in failed if one.request.get("start"))
-    if placement.full and request.wait_for_capacity and window.next_free is not None and waited < MOST_WINDOWS:
-        start = _next_minute(window.next_free)
-        context.report(f"others were faster; the next window: {window.node_type.name} at {start:%Y-%m-%d %H:%M} UTC")
-        return _try(context, request, plan, window, start)
+    open_to = placement.within(ceiling)
+    full = open_to is not None and open_to.full
+    if open_to is not None and full and request.wait_for_capacity:
+        window = min(open_to.candidates, key=_by_window)
+        waited = sum(1 for one in failed if one.request.get("start"))
+        if window.next_free is not None and waited < MOST_WINDOWS:
+            start = _next_minute(window.next_free)
+            name = window.node_type.name
+            context.report(f"others were faster; the next window: {name} at {start:%Y-%m-%d %H:%M} UTC")
+            return _try(context, request, plan, window, start)
     told = _answers(failed)
-    if not refused and not placement.full:
+    dearer = next((one for one in placement.candidates if one.cost(plan.hours) > ceiling and one.free_now != 0), None)
+    if dearer is not None and in_error.total() < MOST_IN_ERROR and asked < MOST_TRIES:
+        return _ask(context, request, plan, dearer, ceiling, told)
+    if not refused and not full:
         raise LeaseFailed(
             f"no lease could be started ({told}); they have been removed",
             hint="envagent resume RUN_ID tries again; choose another --node-type, or ask the help desk",
         )
     raise NoCapacity(
         f"no suitable node can be reserved now ({told}){_next_free(placement)}",
-        hint=_WAIT_HINT if placement.full and not request.wait_for_capacity else None,
+        hint=_WAIT_HINT if full and not request.wait_for_capacity else None,
     )
+
+
+def _ask(context: StepContext, request: RunRequest, plan: Plan, dearer: Candidate, ceiling: float, told: str) -> NotYet:
+    """Ask a person for more than was agreed to.
+
+    Raises:
+        NoCapacity: nobody is there to answer, or the user's own `--max-su` has answered.
+    """
+    name, cost = dearer.node_type.name, dearer.cost(plan.hours)
+    if request.max_su is not None or context.services.dearer != "ask":
+        raise NoCapacity(
+            f"nothing that costs at most {ceiling:g} SU can be reserved now ({told}); {name} would cost {cost:g} SU",
+            hint=f"envagent resume RUN_ID --max-su {cost:g}",
+        )
+    return NotYet(
+        f"approval of {name}: {cost:g} SU",
+        look_again=None,
+        status=told,
+        question=Question(f"Reserve {name} for {plan.hours} h instead, at most {cost:g} SU?", cost),
+    )
+
+
+def _dearest(placement: Placement, most_su: float) -> float | None:
+    """Give the highest cost of what costs at most so much; None when nothing does."""
+    within = placement.within(most_su)
+    return None if within is None else max(one.cost(placement.hours) for one in within.candidates)
 
 
 def _answers(failed: list[Try]) -> str:
@@ -334,7 +400,7 @@ def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardwar
         hours=plan.hours,
         start=lease.start,
         end=lease.end,
-        service_units=candidate.su_per_hour * plan.hours,
+        service_units=candidate.cost(plan.hours),
     )
 
 
@@ -342,13 +408,6 @@ def _end(context: StepContext, plan: Plan, start: datetime | None) -> datetime:
     """Give the lease's end: whole minutes, never beyond the asked hours as Blazar counts them."""
     begin = start or context.now()
     return begin.replace(second=0, microsecond=0) + timedelta(hours=plan.hours)
-
-
-def _keep_first(placement: Placement, name: str) -> Placement:
-    """Keep the decided node type first where the placement for the decided hours still has it free."""
-    first = [one for one in placement.candidates if one.node_type.name == name and one.free_now != 0]
-    rest = [one for one in placement.candidates if one not in first]
-    return placement.model_copy(update={"candidates": (*first, *rest)})
 
 
 def _when_free(placement: Placement, request: RunRequest) -> datetime:

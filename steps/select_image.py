@@ -60,7 +60,7 @@ class SelectImage(Step):
     ) -> ImageCandidates:
         """Stage 2A: narrow the list."""
         chosen, decision = context.services.advisor.image_candidates(
-            available.images, analyzed.analysis, plan.placement, wish=request.image
+            available.images, plan.analysis(analyzed), plan.placement, wish=request.image
         )
         record(context, decision)
         return ImageCandidates(images=tuple(chosen))
@@ -77,7 +77,7 @@ class SelectImage(Step):
         """Stage 2B: look at the candidates once more and choose."""
         detailed = [context.services.cloud.image(image.id) for image in candidates.images]
         image, decision = context.services.advisor.image(
-            detailed, analyzed.analysis, plan.placement.best.node_type, wish=request.image
+            detailed, plan.analysis(analyzed), plan.placement.best.node_type, wish=request.image
         )
         record(context, decision)
         context.label(image=image.name)

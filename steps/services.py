@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from envagent.config import Settings
 from envagent.engine.context import Context
@@ -23,6 +23,8 @@ class Services:
         key_folder: where private keys that envagent made are kept (0700).
         connect: opens the cloud.
         advise: makes the advisor.
+        dearer: what happens to an alternative that costs more than the plan's first choice: a person is asked, it
+            is refused, or (where nothing is charged) it is taken.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class Services:
         key_folder: Path,
         connect: Callable[[], Cloud],
         advise: Callable[[], Advisor],
+        dearer: Literal["ask", "refuse", "take"] = "refuse",
     ) -> None:
         self.settings = settings
         self.run_folder = run_folder
         self.key_folder = key_folder
+        self.dearer = dearer
         self._connect = connect
         self._advise = advise
         self._lock = threading.Lock()

@@ -6,6 +6,7 @@ but the warnings: the rules' answer stands. After a failure that makes the AI us
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -242,7 +243,7 @@ class Advisor:
         )
 
     def node_type(
-        self, placement: Placement, analysis: Analysis, *, wish: str | None = None
+        self, placement: Placement, analysis: Analysis, *, wish: str | None = None, most_su: float = math.inf
     ) -> tuple[Placement, Decision]:
         """The placement with the chosen node type first; the rest stays as what to try next.
 
@@ -250,6 +251,7 @@ class Advisor:
             placement: the ranked candidates; one alone when the user named it.
             analysis: what the project needs.
             wish: the node type that the user named.
+            most_su: the most that the lease may cost on the AI's choice.
         """
         best = placement.best
         options = {answers.key(c): c for c in placement.candidates if answers.equal_standing(c, best)}
@@ -264,7 +266,7 @@ class Advisor:
         chosen, rejected = best, [f"{name}: {why}" for name, why in placement.excluded.items()]
         by_ai = False
         if heard.answer is not None:
-            chosen, refusal = answers.node_type(heard.answer, options, placement)
+            chosen, refusal = answers.node_type(heard.answer, options, placement, most_su)
             by_ai = refusal is None
             rejected[:0] = [refusal] if refusal else []
         rest = [c for c in placement.candidates if c is not chosen]
@@ -283,8 +285,20 @@ class Advisor:
             usage=heard.usage,
         )
 
-    def duration(self, analysis: Analysis, node_type: NodeType, *, wish: int | None = None) -> tuple[int, Decision]:
-        """Hours of the lease. Raises UsageError when the user's hours are outside 1..168."""
+    def duration(
+        self, analysis: Analysis, node_type: NodeType, *, wish: int | None = None, most_su: float = math.inf
+    ) -> tuple[int, Decision]:
+        """Hours of the lease.
+
+        Args:
+            analysis: what the project needs.
+            node_type: the chosen one.
+            wish: the hours that the user asks for.
+            most_su: the most that the lease may cost for the AI's hours.
+
+        Raises:
+            UsageError: the user's hours are outside 1..168.
+        """
         ours, reason = duration.by_rules(analysis, node_type)
         if wish is not None:
             asked = duration.checked(wish)
@@ -304,16 +318,20 @@ class Advisor:
             "bounds": {"shortest_hours": duration.SHORTEST_HOURS, "longest_hours": self._longest},
             "rules": ours,
         }
+        if most_su < math.inf:
+            facts["most_su"] = most_su
         heard = self._ask(tasks.DURATION, proposals.DurationProposal, facts)
         hours, by_ai = ours, False
         rejected: tuple[str, ...] = ()
         if heard.answer is not None:
             said = heard.answer.duration_hours
-            if duration.SHORTEST_HOURS <= said <= self._longest:
-                cost = duration.service_units(node_type, said)
-                hours, by_ai, reason = said, True, f"{heard.reason} (about {cost:g} SU)"
-            else:
+            cost = duration.service_units(node_type, said)
+            if not duration.SHORTEST_HOURS <= said <= self._longest:
                 rejected = (f"{said} hours: outside {duration.SHORTEST_HOURS} to {self._longest}",)
+            elif said > ours and cost > most_su:
+                rejected = (f"{said} hours: {cost:g} SU on {node_type.name}, {most_su:g} SU at most",)
+            else:
+                hours, by_ai, reason = said, True, f"{heard.reason} (about {cost:g} SU)"
         return hours, self._given(
             heard,
             name="duration",

@@ -17,8 +17,6 @@ from envagent.advice.untrusted import one_line
 from envagent.cloud.port import Image
 
 MOST_OPTIONS = 30
-MOST_TIMES_THE_COST = 4.0
-"""An AI's node type may cost at most this many times what the rules' choice costs."""
 
 
 def names(chosen: Sequence[Image]) -> list[JsonValue]:
@@ -96,19 +94,24 @@ def equal_standing(candidate: Candidate, best: Candidate) -> bool:
 
 
 def node_type(
-    answer: proposals.NodeTypeProposal, options: Mapping[str, Candidate], placement: Placement
+    answer: proposals.NodeTypeProposal, options: Mapping[str, Candidate], placement: Placement, most_su: float
 ) -> tuple[Candidate, str | None]:
-    """The candidate that the AI means; or the rules' best, with why the AI's word is refused."""
+    """The candidate that the AI means; or the rules' best, with why the AI's word is refused.
+
+    Args:
+        answer: what the AI said.
+        options: what it was offered.
+        placement: all candidates.
+        most_su: the most that the lease may cost on the AI's candidate.
+    """
     best, shown = placement.best, one_line(answer.node_type, 80)
     meant = resolve(answer.node_type, {name: c.node_type.name for name, c in options.items()})
     if meant is None:
         return best, f"{shown}: {_why_no_option(answer.node_type, placement)}"
     chosen = options[meant]
-    if chosen.su_per_hour > MOST_TIMES_THE_COST * max(best.su_per_hour, 1.0):
-        return best, (
-            f"{shown}: {chosen.su_per_hour:g} SU/h, more than {MOST_TIMES_THE_COST:g} times "
-            f"{best.node_type.name}'s {best.su_per_hour:g}"
-        )
+    cost = chosen.cost(placement.hours)
+    if chosen is not best and cost > most_su:
+        return best, f"{shown}: {cost:g} SU for {placement.hours} h, {most_su:g} SU at most"
     return chosen, None
 
 

@@ -17,6 +17,7 @@ _BY_WORKLOAD: dict[str, tuple[int, str]] = {
     "build": (12, "building and testing takes hours, not days"),
     "benchmark": (24, "a series of measurements takes about a day"),
 }
+_BY_DEFAULT = (DEFAULT_HOURS, "one day is the default")
 
 
 def checked(hours: int) -> int:
@@ -33,9 +34,14 @@ def service_units(node_type: NodeType, hours: float) -> float:
     return round(node_type.su_factor * hours, 2)
 
 
+def usual(analysis: Analysis) -> int:
+    """Hours by the kind of work."""
+    return _BY_WORKLOAD.get(analysis.workload, _BY_DEFAULT)[0]
+
+
 def by_rules(analysis: Analysis, node_type: NodeType) -> tuple[int, str]:
     """Hours by the kind of work, and the reason with the charge."""
-    hours, why = _BY_WORKLOAD.get(analysis.workload, (DEFAULT_HOURS, "one day is the default"))
+    hours, why = _BY_WORKLOAD.get(analysis.workload, _BY_DEFAULT)
     where = "on GPUs" if analysis.requirements.gpu_required else "on CPUs"
     cost = service_units(node_type, hours)
     return hours, f"{why}, {where}; about {cost:g} SU on {node_type.name}, less when released early"

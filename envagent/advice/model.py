@@ -68,6 +68,10 @@ class Candidate(AdviceModel):
     why: str
     warnings: tuple[str, ...] = ()
 
+    def cost(self, hours: float) -> float:
+        """Compute the charge for a whole lease, used or idle."""
+        return round(self.su_per_hour * hours, 2)
+
     @property
     def region(self) -> str:
         """The site's region: a node type is a site."""
@@ -87,6 +91,13 @@ class Placement(AdviceModel):
     def best(self) -> Candidate:
         """The first candidate; a placement has at least one."""
         return self.candidates[0]
+
+    def within(self, most_su: float | None) -> Placement | None:
+        """Keep what costs at most so much for the whole lease (None: everything); None when nothing does."""
+        if most_su is None:
+            return self
+        left = tuple(one for one in self.candidates if one.cost(self.hours) <= most_su)
+        return self.model_copy(update={"candidates": left}) if left else None
 
     @property
     def full(self) -> bool:

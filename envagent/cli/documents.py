@@ -150,6 +150,18 @@ class CandidatePart(Document):
     total: int
     next_free: str | None
     su_per_hour: float
+    service_units: float = 0.0
+    """What the whole lease would be charged on it."""
+    taken_unasked: bool = True
+    """Whether it may be reserved without asking again, when those before it are refused."""
+
+
+class RulesPart(Document):
+    """What the rules alone would reserve, without the AI."""
+
+    node_type: str
+    hours: int
+    service_units: float
 
 
 class PlanPart(Document):
@@ -161,6 +173,10 @@ class PlanPart(Document):
     """None means now."""
     service_units: float
     """The estimate for the whole lease on the first node type."""
+    ceiling: float = 0.0
+    """The most that the lease may be charged, on whichever node type is taken without asking again."""
+    by_rules: RulesPart | None = None
+    """Null where the rules would reserve the same."""
     candidates: list[CandidatePart]
     excluded: dict[str, str]
     approved_at: str | None

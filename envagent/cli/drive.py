@@ -26,9 +26,9 @@ from envagent.engine.journal import Journal
 from envagent.engine.loop import drive
 from envagent.engine.run import Run
 from envagent.engine.runner import Runner
-from envagent.engine.step import Stopped
+from envagent.engine.step import Question, Stopped
 from envagent.engine.tables import RunState
-from envagent.errors import EnvagentError
+from envagent.errors import EnvagentError, UsageError
 
 if TYPE_CHECKING:
     from envagent.steps.request import RunRequest
@@ -57,6 +57,9 @@ class Drive:
         self._access = access
         self._manner = manner
         self._terminal = err()
+        self._asks = False
+        self._plan_shown = False
+        self._unanswered: UsageError | None = None
 
     def go(self, run_id: str, request: RunRequest, start: Start) -> int:
         """Carry the run through; give the exit code.
@@ -66,10 +69,11 @@ class Drive:
             request: what the run is for.
             start: begins or resumes the run.
         """
+        self._asks = not self._manner.yes and approval.can_ask()
         output = make_output(self._terminal)
         with ExitStack() as stack:
             stop = stack.enter_context(StopSignals(lambda: _announce_stop(output), output.restore))
-            services = make_services(self._home, self._access, run_id, request, stop.event)
+            services = make_services(self._home, self._access, run_id, request, stop.event, asks=self._asks)
             stack.callback(services.close)
             runner = make_runner(self._journal, self._access.settings, output, stop.event)
             stack.callback(runner.close)
@@ -98,27 +102,38 @@ class Drive:
             return self._end(standing, flight, output, stop, request.on_failure)
 
     def _fly(self, runner: Runner[Services], flight: Flight[Services], output: Output, stop: StopSignals) -> Standing:
-        """Advance the run until it ends; who looks on sees the plan first, and is asked if it costs. BLOCKED: a no."""
-        shows_plan = not self._manner.yes and approval.can_ask()
-        if not shows_plan and flight.run.row.approved_at is None:
+        """Advance the run until it ends, asking whatever it has to ask. BLOCKED: a no, or nobody is there to ask."""
+        unseen = self._manner.yes or (self._access.simulated and not self._asks)
+        if unseen and flight.run.row.approved_at is None:
             runner.approve(flight)
-        with output:
-            [progress] = drive(runner, [flight])
-        if progress.standing is not Standing.BLOCKED:
-            return progress.standing
+        while True:
+            with output:
+                [progress] = drive(runner, [flight])
+            if progress.standing is not Standing.BLOCKED:
+                return progress.standing
+            self._show_plan(flight)
+            if not self._agreed(progress.question, stop):
+                stop.event.set()  # recorded as an interruption: nothing was reserved, and it can be resumed
+                runner.advance(flight)
+                if not self._asks:
+                    self._unanswered = _unanswered(progress.question, by_yes=self._manner.yes)
+                return Standing.BLOCKED
+            runner.approve(flight, progress.question)
+
+    def _show_plan(self, flight: Flight[Services]) -> None:
+        """Show the plan, once."""
         document = self._document(flight)
-        if document.plan is not None:
+        if document.plan is not None and not self._plan_shown:
             views.show_plan(self._terminal, document.plan, document.decisions)
-        if not self._access.simulated and not approval.agreed(self._terminal, "Reserve this?", stop.event):
-            stop.event.set()  # recorded as an interruption: nothing was made, and it can be taken up again
-            runner.advance(flight)
-            return Standing.BLOCKED
-        runner.approve(flight)
-        with output:
-            [progress] = drive(runner, [flight])
-        if progress.standing is Standing.BLOCKED:
-            raise AssertionError(f"run {flight.run.run_id} is approved and still blocked")
-        return progress.standing
+            self._plan_shown = True
+
+    def _agreed(self, question: Question | None, stop: StopSignals) -> bool:
+        """Ask what a run asks; in the sandbox, which charges nothing, the answer is yes."""
+        if self._access.simulated:
+            return True
+        if question is None or not self._asks:
+            return False
+        return approval.agreed(self._terminal, question.text, stop.event)
 
     def _end(
         self,
@@ -132,9 +147,12 @@ class Drive:
         if standing is Standing.FAILED and on_failure == "teardown":
             self._tear_down(flight, output, stop)
         document = self._document(flight)
+        if self._unanswered is not None:
+            self._close(document.model_copy(update={"error": error_of(self._unanswered, document.run_id)}))
+            return self._unanswered.exit_code
         declined = standing is Standing.BLOCKED and stop.signal is None
         if standing in (Standing.STOPPED, Standing.BLOCKED):
-            self._terminal.line("declined: nothing was made" if declined else "stopped; nothing was deleted")
+            self._terminal.line("declined: nothing was reserved" if declined else "stopped; nothing was deleted")
         self._close(document)
         match standing:
             case Standing.SUCCEEDED:
@@ -205,6 +223,18 @@ def _announce_stop(output: Output) -> None:
     output.say(
         ("stopping after the current call; nothing is deleted and the run can be resumed. ", "yellow"),
         "Once more to end at once.",
+    )
+
+
+def _unanswered(question: Question | None, *, by_yes: bool) -> UsageError:
+    """Make the error for a question that nobody is there to answer."""
+    if by_yes and question is not None:  # a yes given in advance does not cover it
+        return UsageError(
+            f"the AI has made this plan much dearer than the rules alone would: {question.amount:g} SU",
+            hint=f"envagent resume RUN_ID --yes --max-su {question.amount:g}, or answer on a terminal",
+        )
+    return UsageError(
+        "run asks before it reserves anything, and nobody is there to answer", hint="envagent resume RUN_ID --yes"
     )
 
 

@@ -24,6 +24,7 @@ from envagent.cli.documents import (
     PlanPart,
     RepositoryPart,
     ResourcePart,
+    RulesPart,
     RunDocument,
     RunLine,
     RunStateName,
@@ -34,6 +35,7 @@ from envagent.cli.documents import (
 )
 from envagent.cli.durations import History
 from envagent.cli.summary import summary
+from envagent.engine.context import APPROVED_AMOUNT
 from envagent.engine.journal import Journal
 from envagent.engine.tables import (
     DecisionRecord,
@@ -334,6 +336,13 @@ def plan_part(rows: Rows) -> PlanPart | None:
     plan = rows.output("reserve_hardware.plan")
     if plan is None:
         return None
+    hours, first = plan["hours"], plan["service_units"]
+    limit = (
+        json.loads(rows.run.request).get("max_su")
+        or json.loads(rows.run.labels).get(APPROVED_AMOUNT)
+        or plan.get("ceiling")
+        or first
+    )
     candidates = [
         CandidatePart(
             node_type=one["node_type"]["name"],
@@ -343,14 +352,18 @@ def plan_part(rows: Rows) -> PlanPart | None:
             total=one["total"],
             next_free=one["next_free"],
             su_per_hour=one["su_per_hour"],
+            service_units=round(one["su_per_hour"] * hours, 2),
+            taken_unasked=round(one["su_per_hour"] * hours, 2) <= limit,
         )
         for one in plan["placement"]["candidates"]
     ]
     return PlanPart(
-        hours=plan["hours"],
+        hours=hours,
         hours_reason=plan["hours_reason"],
         start=plan["start"],
-        service_units=plan["service_units"],
+        service_units=first,
+        ceiling=max((one.service_units for one in candidates if one.taken_unasked), default=first),
+        by_rules=RulesPart(**plan["by_rules"]) if plan.get("by_rules") else None,
         candidates=candidates,
         excluded=plan["placement"]["excluded"],
         approved_at=rows.run.approved_at,

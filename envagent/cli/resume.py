@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from envagent.cli.shared import AS_JSON, CONFIG, RUN_ID, YES, examples
+from envagent.cli.shared import AS_JSON, CONFIG, MAX_SU, RUN_ID, YES, examples
 
 EPILOG = examples("envagent resume last", "envagent resume k3j9 --json")
 
 
-def resume(run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False, config: CONFIG = None) -> int:
+def resume(
+    run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False, max_su: MAX_SU = None, config: CONFIG = None
+) -> int:
     """Take up a run where it stopped.
 
     What is finished is not done again, what exists is found instead of made twice, and what failed gets another try.
@@ -30,6 +32,9 @@ def resume(run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False, config: C
                     f"run {row.run_id} is torn down: there is nothing to take up", hint="envagent run URL"
                 )
             request = request_of(row)
+            if max_su is not None:
+                request = request.model_copy(update={"max_su": max_su})
+                row.request = request.model_dump_json()  # stored as the run is resumed
             access = reach(request.cloud, settings)
             drive = Drive(home, journal, access, Manner(yes, as_json))
             return drive.go(row.run_id, request, lambda runner, services: runner.resume(row, services))

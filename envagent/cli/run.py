@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from envagent.cli.shared import AS_JSON, CLOUD, CONFIG, NO_AI, REF, REPO, YES, examples
+from envagent.cli.shared import AS_JSON, CLOUD, CONFIG, MAX_SU, NO_AI, REF, REPO, YES, examples
 from envagent.errors import UsageError
 
 EPILOG = examples(
@@ -32,6 +32,7 @@ def run(
     hours: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease instead of deciding.")
     ] = None,
+    max_su: MAX_SU = None,
     key_name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keypair in the cloud; made when it is not there.")
     ] = None,
@@ -53,6 +54,9 @@ def run(
         Literal["any"] | None,
         typer.Option(metavar="any", help="Ask every site in clouds.yaml (or of the sandbox) and take the best."),
     ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Make a second server, even if a run of this repository and commit has one.")
+    ] = False,
     on_failure: Annotated[
         Literal["keep", "teardown"], typer.Option(help="What becomes of what was made when the run fails.")
     ] = "keep",
@@ -77,6 +81,7 @@ def run(
     from envagent.cli.session import Home, read_settings
     from envagent.cli.sites import choose_site
     from envagent.cli.terminal import err
+    from envagent.cli.twin import refuse_second
     from envagent.engine.runner import new_run_id
     from envagent.steps.request import RunRequest
 
@@ -103,6 +108,7 @@ def run(
             node_type=node_type,
             image=image,
             hours=hours,
+            max_su=max_su,
             start=begin,
             wait_for_capacity=wait_for_capacity,
             key_name=key_name,
@@ -120,9 +126,13 @@ def run(
         access = choose_site(request, settings, err())
         request = request.model_copy(update={"cloud": access.name})
     home, run_id = Home(settings.home), new_run_id()
-    with home.opened_journal() as journal, home.starting(journal, run_id):
-        drive = Drive(home, journal, access, Manner(yes, as_json))
-        return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
+    with home.opened_journal() as journal:
+        taken = None if new else refuse_second(home, journal, request, err(), Manner(yes, as_json), config)
+        if taken is not None:
+            return taken
+        with home.starting(journal, run_id):
+            drive = Drive(home, journal, access, Manner(yes, as_json))
+            return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
 
 
 def _here() -> Path:

@@ -177,8 +177,18 @@ def request_of(row: RunRecord) -> RunRequest:
         ) from None
 
 
-def make_services(home: Home, access: CloudAccess, run_id: str, request: RunRequest, stop: threading.Event) -> Services:
+def make_services(
+    home: Home, access: CloudAccess, run_id: str, request: RunRequest, stop: threading.Event, *, asks: bool = False
+) -> Services:
     """Make what the steps of one run work with; the cloud is opened now, so a wrong name fails before anything else.
+
+    Args:
+        home: where state is kept.
+        access: the cloud.
+        run_id: the run's id.
+        request: what the run is for.
+        stop: set by a stop request.
+        asks: whether a person is there who can be asked.
 
     Raises:
         ConfigurationError: no such cloud, or credentials that cannot be used.
@@ -195,6 +205,7 @@ def make_services(home: Home, access: CloudAccess, run_id: str, request: RunRequ
         key_folder=home.keys,
         connect=lambda: cloud,
         advise=lambda: advisor,
+        dearer="take" if access.simulated else "ask" if asks else "refuse",
     )
 
 

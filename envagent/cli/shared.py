@@ -33,7 +33,11 @@ CLOUD = Annotated[
         metavar="NAME", help="Name in clouds.yaml, or `sandbox` (no account needed). Default: OS_CLOUD or OS_*."
     ),
 ]
-YES = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
+YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not prompt.")]
+MAX_SU = Annotated[
+    float | None,
+    typer.Option(metavar="SU", min=0.01, max=1e6, help="Take any suitable node type while the lease costs at most SU."),
+]
 AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 NO_AI = Annotated[bool, typer.Option("--no-ai", help="Decide by rules alone.")]
 CONFIG = Annotated[

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from envagent.cli import times
 from envagent.cli.documents import (
     AnalysisDocument,
+    CandidatePart,
     CostPart,
     DecisionPart,
     ErrorPart,
@@ -112,9 +113,7 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
     starts = "now" if plan.start is None else times.both(begin)
     terminal.line(f"  from         {starts}")
     terminal.line(f"  until        {times.both(times.after_hours(begin, plan.hours))}")
-    show_field(
-        terminal, "costs", f"{plan.service_units:g} SU at most ({first.su_per_hour:g} SU/h); less when removed early"
-    )
+    show_field(terminal, "costs", _costs(plan))
     images = [
         str(name)
         for one in decisions
@@ -123,10 +122,29 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
     ]
     if images:
         show_field(terminal, "images", ", ".join(images))
-    if others:
-        names = ", ".join(f"{one.node_type}{_free(one.free_now, one.total)}" for one in others[:MOST_ALTERNATIVES])
-        more = "" if len(others) <= MOST_ALTERNATIVES else f" and {len(others) - MOST_ALTERNATIVES} more"
-        show_field(terminal, "if refused", f"{names}{more}")
+    if taken := [one for one in others if one.taken_unasked]:
+        show_field(terminal, "if refused", _alternatives(taken))
+    if dearer := [one for one in others if not one.taken_unasked]:
+        show_field(terminal, "dearer", f"{_alternatives(dearer)}: not without another yes, or --max-su")
+
+
+def _costs(plan: PlanPart) -> str:
+    """Say what the lease costs, and what it would cost by the rules alone."""
+    rate = f"{plan.candidates[0].su_per_hour:g} SU/h"
+    told = f"{plan.service_units:g} SU at most ({rate})"
+    if plan.ceiling > plan.service_units:
+        told = f"{plan.service_units:g} SU ({rate}), {plan.ceiling:g} SU at most if it is refused"
+    rules = plan.by_rules
+    if rules is not None:
+        told += f"; the rules alone: {rules.service_units:g} SU ({rules.node_type} for {rules.hours} h)"
+    return f"{told}; less when removed early"
+
+
+def _alternatives(candidates: Sequence[CandidatePart]) -> str:
+    """List node types with their prices."""
+    shown = candidates[:MOST_ALTERNATIVES]
+    names = ", ".join(f"{one.node_type} {one.service_units:g} SU{_free(one.free_now, one.total)}" for one in shown)
+    return names if len(candidates) == len(shown) else f"{names} and {len(candidates) - len(shown)} more"
 
 
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:

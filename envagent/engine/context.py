@@ -23,6 +23,9 @@ Services = TypeVar("Services")
 FIRST_LOOK = timedelta(seconds=1)
 _LABELLING = threading.Lock()
 
+APPROVED_AMOUNT = "approved_amount"
+"""The label that holds the amount that a person has agreed to."""
+
 LOOKS_PER_WAIT = 0.1
 """A wait is looked at again after a tenth of the time it has taken so far: little is lost when it ends."""
 
@@ -103,6 +106,12 @@ class Context(Generic[Services]):
     def reconcile(self, kinds: Iterable[ResourceKind]) -> NotYet | None:
         """Correct the record of what the run made, and remove what was made twice; see `Ledger.reconcile`."""
         return self.ledger.reconcile(kinds, act=self.acting)
+
+    @property
+    def approved_amount(self) -> float | None:
+        """The amount that a person has agreed to last; None while nobody was asked."""
+        amount = json.loads(self._run.row.labels).get(APPROVED_AMOUNT)
+        return None if amount is None else float(amount)
 
     def now(self) -> datetime:
         """Give the current time."""

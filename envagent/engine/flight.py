@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from envagent.engine.context import Context
 from envagent.engine.run import Run
-from envagent.engine.step import NotYet, Output, Step, Stopped
+from envagent.engine.step import NotYet, Output, Question, Step, Stopped
 from envagent.errors import EnvagentError
 
 Services = TypeVar("Services")
@@ -37,6 +37,8 @@ class Progress:
 
     standing: Standing
     look_again: datetime | None = None
+    question: Question | None = None
+    """What somebody has to agree to (with BLOCKED)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Live:
 
     due: float | None = None
     """When to enter it again, on the steady clock; None is at once."""
-    blocked: bool = False
+    blocked_on: NotYet | None = None
+    """Why it is not entered until somebody acts."""
     failures: int = 0
 
 

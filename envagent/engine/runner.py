@@ -18,13 +18,13 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from envagent.engine.clock import Clock, SystemClock, to_text
-from envagent.engine.context import Context
+from envagent.engine.context import APPROVED_AMOUNT, Context
 from envagent.engine.flight import SLACK, Entry, Flight, Live, Progress, RetryPolicy, Standing
 from envagent.engine.intents import Ledger, describe
 from envagent.engine.journal import Journal
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.run import Run
-from envagent.engine.step import NotYet, Output, Redo, Stopped
+from envagent.engine.step import NotYet, Output, Question, Redo, Stopped
 from envagent.engine.tables import EventRecord, Record, RunRecord, RunState, StageRecord, StageState
 from envagent.errors import EnvagentError, ProvisioningError, RunStateError
 
@@ -170,16 +170,24 @@ class Runner(Generic[Services]):
         finished = [step for step in steps if self.pipeline.last_stage(step.name).key in run.outputs]
         return Flight(run, services, unconfirmed=finished)
 
-    def approve(self, flight: Flight[Services]) -> None:
-        """Record that the user agrees to the plan; blocked stages go on."""
+    def approve(self, flight: Flight[Services], question: Question | None = None) -> None:
+        """Record that the user agrees; blocked stages go on.
+
+        Args:
+            question: what a person was asked and said yes to; None for a yes in advance, which covers only what the
+                stages ask for without a question.
+        """
         row = flight.run.row
         row.approved_at = to_text(self.clock.now())
         line = EventRecord(run_id=row.run_id, at=row.approved_at, kind="run_approved")
+        if question is not None:
+            row.labels = json.dumps({**json.loads(row.labels), APPROVED_AMOUNT: question.amount})
+            line.message = question.text
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(row), line)
         self._announce(line)
         for live in flight.live.values():
-            live.blocked = False
+            live.blocked_on = None
 
     def advance(self, flight: Flight[Services]) -> Progress:
         """Do what is ready, and what becomes ready by it, until all that is left must wait.
@@ -311,7 +319,7 @@ class Runner(Generic[Services]):
             if flight.run.stages[key].state not in BEGUN:
                 continue
             live = flight.live.get(key)
-            if live is None or (not live.blocked and (live.due is None or live.due <= now)):
+            if live is None or (live.blocked_on is None and (live.due is None or live.due <= now)):
                 due.append(key)
         return due
 
@@ -358,7 +366,7 @@ class Runner(Generic[Services]):
                 self._finish(flight, entry, result)
             case NotYet():
                 live.failures = 0
-                live.blocked = result.look_again is None
+                live.blocked_on = result if result.look_again is None else None
                 if result.look_again is not None:
                     pause = (result.look_again - self.clock.now()).total_seconds()
                     live.due = self.clock.steady() + pause
@@ -472,7 +480,8 @@ class Runner(Generic[Services]):
             return Progress(Standing.STOPPED)
         pause = self._patience(flight, ())
         if pause is None:
-            return Progress(Standing.BLOCKED)
+            questions = [live.blocked_on.question for live in flight.live.values() if live.blocked_on is not None]
+            return Progress(Standing.BLOCKED, question=next(iter(questions), None))
         return Progress(Standing.WAITING, self.clock.now() + timedelta(seconds=pause))
 
     # --- small things

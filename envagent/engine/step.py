@@ -41,6 +41,14 @@ class Output(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody has to agree to, and the amount that a yes covers."""
+
+    text: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
 class NotYet:
     """A stage's answer when it must wait: data, not sleep.
 
@@ -49,12 +57,14 @@ class NotYet:
         look_again: when to enter the stage again; None means when somebody acts (approval).
         deadline: when the stage gives up, if it does; shown to the user, enforced by the stage.
         status: the last status word seen, verbatim.
+        question: what to ask, when somebody has to act.
     """
 
     wait: str
     look_again: datetime | None
     deadline: datetime | None = None
     status: str = ""
+    question: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,11 +115,11 @@ def cli(shared_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capf
         child.kill()
 
 
-@pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository that asks for a GPU."""
-    folder = tmp_path_factory.mktemp("repository") / "toy"
-    folder.mkdir()
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A git repository that asks for a GPU; each test has its own, so that no other one's run is in its way."""
+    folder = tmp_path / "repository" / "toy"
+    folder.mkdir(parents=True)
     (folder / "requirements.txt").write_text("torch==2.1\n")
     (folder / "README.md").write_text("# toy\n\nNeeds a GPU with 16 GB.\n")
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]

@@ -137,7 +137,7 @@ def test_a_cloud_that_is_away_and_comes_back(
 ) -> None:
     monkeypatch.setenv("ENVAGENT_RETRY__TRIES", "0")
     process.stop(cli.home)
-    ended = cli("run", str(repository), "--cloud", real_cloud, "--json")
+    ended = cli("run", str(repository), "--cloud", real_cloud, "--yes", "--json")
     assert ended.code == 7
     assert ended.document["steps"][0]["state"] == "failed"
     process.ensure_running(cli.home)  # at the address that it had

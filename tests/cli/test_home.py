@@ -50,12 +50,13 @@ def test_no_secret_is_printed_or_kept(
         line.split(":", 1)[1].strip() for line in clouds.splitlines() if "password:" in line or "secret:" in line
     ]
     assert len(secrets) >= 4
-    ended = cli("run", str(repository), "--cloud", real_cloud, "--json")
+    ended = cli("run", str(repository), "--cloud", real_cloud, "--yes", "--json")
     assert ended.code == 0
     assert "the AI gave no answer" in ended.err
     wrong = clouds.replace(secrets[0], "canary-wrong-password")
     (tmp_path / "clouds.yaml").write_text(wrong)
-    refused = cli("resume", cli("run", str(repository), "--cloud", real_cloud, "--json").document["run_id"], "--json")
+    second = cli("run", str(repository), "--cloud", real_cloud, "--yes", "--new", "--json").document
+    refused = cli("resume", second["run_id"], "--json")
     assert refused.code == 4
     (tmp_path / "clouds.yaml").write_text(clouds)
     removed = cli("teardown", ended.document["run_id"], "--yes", "--json")

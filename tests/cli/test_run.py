@@ -185,7 +185,7 @@ def test_a_local_path_is_kept_whole(cli: Cli, repository: Path, monkeypatch: pyt
 
 
 def test_an_earlier_unfinished_run_is_mentioned(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
-    sandbox.faults({"action": "fail", "service": "nova", "method": "POST", "path": "/servers$", "status": 400})
+    sandbox.faults({"action": "fail", "service": "blazar", "method": "POST", "path": "/leases$", "status": 400})
     failed = cli("run", str(repository), "--cloud", "sandbox", "--json")
     assert failed.code != 0
     run_id = failed.document["run_id"]
@@ -224,7 +224,7 @@ def test_any_site_is_asked_but_the_one_that_cannot_be_used(cli: Cli, repository:
     clouds = Path(os.environ["OS_CLIENT_CONFIG_FILE"])
     half = "  half: {auth_type: v3applicationcredential, auth: {auth_url: 'http://127.0.0.1:9/v3'}, region_name: X}"
     clouds.write_text(clouds.read_text().replace("clouds:\n", f"clouds:\n{half}\n", 1))
-    ended = cli("run", str(repository), "--site", "any", "--json")
+    ended = cli("run", str(repository), "--site", "any", "--yes", "--json")
     assert ended.code == 0, ended.err
     assert "site half (not asked): the credentials say too little" in ended.err
     assert cli("teardown", ended.document["run_id"], "--yes").code == 0

@@ -40,7 +40,7 @@ def by_hand(home: Path) -> Iterator[Cloud]:
 
 
 def test_on_a_real_cloud_nobody_is_asked_in_a_pipe(cli: Cli, repository: Path, real_cloud: str) -> None:
-    made = cli("run", str(repository), "--cloud", real_cloud, "--json")  # approves at once: nobody could be asked
+    made = cli("run", str(repository), "--cloud", real_cloud, "--yes", "--json")
     assert made.code == 0, made.err
     run_id = made.document["run_id"]
     refused = cli("teardown", run_id, "--json")
@@ -75,7 +75,7 @@ def test_a_removal_that_does_nothing_is_named_and_can_be_repeated(
 def test_credentials_of_another_project_prove_nothing(
     cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    run_id = cli("run", str(repository), "--cloud", real_cloud, "--json").document["run_id"]
+    run_id = cli("run", str(repository), "--cloud", real_cloud, "--yes", "--json").document["run_id"]
     clouds = tmp_path / "clouds.yaml"
     mine = clouds.read_text()
     clouds.write_text(mine.replace("  chi:\n", "  was:\n").replace("  sandbox-other:\n", "  chi:\n"))
@@ -115,7 +115,7 @@ def test_orphans_are_found_without_a_journal(
 ) -> None:
     cli("teardown", "--orphans", "--all", "--cloud", "sandbox")
     before = marked(sandbox)
-    documents = [cli.run(repository), cli.run(repository)]
+    documents = [cli.run(repository), cli.run(repository, "--new")]
     for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
         (cli.home / name).unlink(missing_ok=True)
     ended = cli("teardown", "--orphans", "--cloud", "sandbox", "--json")
@@ -152,7 +152,7 @@ def test_a_run_that_was_taken_up_while_the_user_was_asked_is_left_alone(
     """It has more now than what was listed."""
     cli("teardown", "--orphans", "--all", "--cloud", real_cloud, "--yes")
     sandbox.faults({"action": "server_error", "text": "No valid host was found."})
-    run_id = cli("run", str(repository), "--cloud", real_cloud, "--json").document["run_id"]
+    run_id = cli("run", str(repository), "--cloud", real_cloud, "--yes", "--json").document["run_id"]
     sandbox.faults()
     screen = cli.on_terminal("teardown", "--orphans", "--all", "--cloud", real_cloud)
     screen.until("[y/N]")
@@ -218,7 +218,7 @@ def test_what_keeps_orphans_from_being_found_sends_nobody_to_a_run(
 
 
 def test_orphans_on_a_real_cloud_ask(cli: Cli, repository: Path, real_cloud: str) -> None:
-    cli("run", str(repository), "--cloud", real_cloud)
+    cli("run", str(repository), "--cloud", real_cloud, "--yes")
     refused = cli("teardown", "--orphans", "--all", "--cloud", real_cloud)
     assert refused.code == 2
     hint = refused.err.partition("hint: envagent ")[2].split()

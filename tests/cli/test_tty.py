@@ -20,13 +20,13 @@ def writes_of(sandbox: Sandbox, since: int) -> list[str]:
 def test_the_plan_is_shown_and_asked_for_once(cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str) -> None:
     since = len(process.read_log(sandbox.home))
     screen = cli.on_terminal("run", str(repository), "--cloud", real_cloud)
-    shown = screen.until("Reserve this? [y/N]")
+    shown = screen.until("Reserve gpu_rtx_6000 for 24 h, at most 48 SU? [y/N]")
     for part in ("node type    gpu_rtx_6000", "24 cores", "lease        24 h", "SU at most", "if refused", "images"):
         assert part in shown
     assert writes_of(sandbox, since) == []
     screen.type("y\n")
     assert screen.end() == 0
-    assert screen.plain.count("Reserve this?") == 1
+    assert screen.plain.count("[y/N]") == 1
     for step in PROVISIONING.steps:
         assert f"✓ {step}" in screen.plain
     assert "\x1b[?25h" in screen.shown  # the cursor is back
@@ -57,23 +57,23 @@ def test_no_is_the_default_and_makes_nothing(
 ) -> None:
     since = len(process.read_log(sandbox.home))
     screen = cli.on_terminal("run", str(repository), "--cloud", real_cloud)
-    screen.until("Reserve this? [y/N]")
+    screen.until("Reserve gpu_rtx_6000 for 24 h, at most 48 SU? [y/N]")
     screen.type(answer)
     assert screen.end() == 130
-    assert "declined: nothing was made" in screen.plain
+    assert "declined: nothing was reserved" in screen.plain
     assert writes_of(sandbox, since) == []
     document = cli("status", "last", "--json").document
     assert document["state"] == "interrupted"
     assert f"envagent resume {document['run_id']}" in screen.plain
     if answer == "n\n":
-        resumed = cli("resume", document["run_id"], "--json")  # not on a terminal: taken as agreed
+        resumed = cli("resume", document["run_id"], "--yes", "--json")
         assert resumed.document["state"] == "succeeded"
     assert cli("teardown", "last", "--yes").code == 0
 
 
 def test_ctrl_c_answers_the_question(cli: Cli, repository: Path, real_cloud: str) -> None:
     screen = cli.on_terminal("run", str(repository), "--cloud", real_cloud)
-    screen.until("Reserve this? [y/N]")
+    screen.until("Reserve gpu_rtx_6000 for 24 h, at most 48 SU? [y/N]")
     screen.type("\x03")
     assert screen.end() == 130
     assert "nothing was deleted" in screen.plain
@@ -81,7 +81,7 @@ def test_ctrl_c_answers_the_question(cli: Cli, repository: Path, real_cloud: str
 
 
 def test_teardown_asks_and_no_is_the_default(cli: Cli, repository: Path, real_cloud: str) -> None:
-    run_id = cli("run", str(repository), "--cloud", real_cloud, "--json").document["run_id"]
+    run_id = cli("run", str(repository), "--cloud", real_cloud, "--yes", "--json").document["run_id"]
     screen = cli.on_terminal("teardown", run_id)
     shown = screen.until(f"Remove everything of run {run_id}? [y/N]")
     assert "exists now, charged" in shown

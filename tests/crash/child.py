@@ -127,6 +127,7 @@ class Home:
             "run",
             str(self.world.repository),
             "--yes",
+            "--new",
             "--server-name",
             SERVER_NAME,
             "--node-type",

@@ -80,7 +80,7 @@ Source = Callable[[World, Home], tuple[str, ...]]
 
 
 def _of_the_repository(world: World, home: Home) -> tuple[str, ...]:
-    return ("run", str(hostile_repository(world)), "--yes", "--node-type", "compute_skylake")
+    return ("run", str(hostile_repository(world)), "--yes", "--new", "--node-type", "compute_skylake")
 
 
 def _of_a_fault(world: World, home: Home) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def from_the_ai(world: World, home: Home, judge: Judge) -> None:
     for refuses in (False, True):
         with chat_server(ESCAPES, refuses=refuses) as url:
             home.environment |= {"ENVAGENT_AI__BASE_URL": url, "ENVAGENT_AI__API_KEY": "none"}
-            _show_everywhere(home, judge, ("run", str(world.repository), "--yes"), said=False)
+            _show_everywhere(home, judge, ("run", str(world.repository), "--yes", "--new"), said=False)
             _show_everywhere(home, judge, ("status", "last"), said=True)
     for (run_id,) in home.rows("SELECT run_id FROM runs"):
         _plain(judge, home.call("teardown", run_id, "--yes"))

@@ -127,7 +127,7 @@ def _crowd(world: World, one: Round) -> Outcome:
     gate = Gate()
     for number in range(one.runs):
         strikes = [dice.choice(MOMENTS)] if number % 3 == 0 else []
-        argv = ("run", str(world.repository), "--yes", "--server-name", SERVER_NAME)
+        argv = ("run", str(world.repository), "--yes", "--new", "--server-name", SERVER_NAME)
         gate.held.append(home.start(*argv, strikes=strikes, before=gate.hold))
     begun = gate.open(CROWD_SECONDS)
     for number, each in enumerate(begun):

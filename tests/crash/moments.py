@@ -69,7 +69,7 @@ class Moment:
 
     def _killed_run(self) -> str | None:
         process = subprocess.Popen(
-            [*COMMAND, "run", str(self.repository), "--cloud", "sandbox", "--yes"],
+            [*COMMAND, "run", str(self.repository), "--cloud", "sandbox", "--yes", "--new"],
             cwd=self.home,
             env=self.environment,
             stdin=subprocess.DEVNULL,

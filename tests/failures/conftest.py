@@ -51,7 +51,7 @@ class Shell:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin a run and do not wait for it."""
         return subprocess.Popen(
-            [*COMMAND, "run", str(self.repository), "--cloud", "sandbox", *arguments, "--json"],
+            [*COMMAND, "run", str(self.repository), "--cloud", "sandbox", "--new", *arguments, "--json"],
             cwd=self.home,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -75,7 +75,7 @@ class Shell:
         return Done(done.returncode, json.loads(done.stdout), done.stderr)
 
     def run(self, *arguments: str, **settings: str) -> Done:
-        return self("run", str(self.repository), "--cloud", "sandbox", *arguments, **settings)
+        return self("run", str(self.repository), "--cloud", "sandbox", "--new", *arguments, **settings)
 
     def faults(self, *faults: Fault) -> None:
         self.endpoint.control("faults", {"faults": faults})

@@ -113,7 +113,7 @@ class Shell:
     def start_run(self, *arguments: str, cloud: str | None = None, **settings: str) -> Started:
         """Begin a run."""
         entry = cloud or self.rig.name
-        return self.start("run", str(self.repository), "--cloud", entry, "--yes", *arguments, **settings)
+        return self.start("run", str(self.repository), "--cloud", entry, "--yes", "--new", *arguments, **settings)
 
     def start(self, *arguments: str, **settings: str) -> Started:
         """Begin a command."""

@@ -49,10 +49,11 @@ class Run:
         self.wanted = self._keep(advisor.requirements(snapshot(**{"README.md": readme}), wanted))
         found = placed(self.wanted)
         self.candidates: list[Image] = self._keep(advisor.image_candidates(ALL, self.wanted, found))
-        self.placement: Placement = self._keep(advisor.node_type(found, self.wanted))
+        most_su = 4 * placed(wanted).best.cost(24)
+        self.placement: Placement = self._keep(advisor.node_type(found, self.wanted, most_su=most_su))
         kind = self.placement.best.node_type
         self.image: Image = self._keep(advisor.image(self.candidates, self.wanted, kind))
-        self.hours: int = self._keep(advisor.duration(self.wanted, kind))
+        self.hours: int = self._keep(advisor.duration(self.wanted, kind, most_su=most_su))
 
     def _keep(self, decided: tuple[Any, Decision]) -> Any:
         self.decisions.append(decided[1])
@@ -310,7 +311,7 @@ HALLUCINATED = (
     ("NodeTypeProposal", {"node_type": "gpu_a100", "reasoning": "x"}, "not a node type of the live inventory"),
     ("NodeTypeProposal", {"node_type": "N/A", "reasoning": "x"}, "not a node type of the live inventory"),
     ("NodeTypeProposal", {"node_type": "compute_skylake", "reasoning": "x"}, "has no GPU"),
-    ("NodeTypeProposal", {"node_type": "gpu_a100_pcie", "reasoning": "x"}, "more than 4 times"),
+    ("NodeTypeProposal", {"node_type": "gpu_a100_pcie", "reasoning": "x"}, "192 SU at most"),
     ("ImageProposal", {"selected_image": "CC-Ubuntu25.10-CUDA", "reasoning": "x"}, "not among the candidates"),
     (
         "ImageProposal",

@@ -19,7 +19,7 @@ from envagent.engine.journal import Journal
 from envagent.engine.loop import drive
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runner import Runner
-from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.engine.step import NotYet, Output, Question, Step, stage
 from envagent.engine.tables import EventRecord
 from envagent.errors import CloudUnreachable, ResourceLost, RunMismatch, RunNotFound, RunStateError
 from tests.unit.engine.world import (
@@ -234,6 +234,27 @@ def test_a_blocked_run_goes_on_when_it_is_approved(process: Start, services: Ser
     assert drive(one.runner, [flight])[0].standing is Standing.BLOCKED
     one.runner.approve(flight)
     assert drive(one.runner, [flight])[0].standing is Standing.SUCCEEDED
+
+
+def test_an_amount_that_a_person_agreed_to_outlives_the_process(process: Start, services: Services) -> None:
+    def think(context: Context[Services]) -> Thought | NotYet:
+        if (context.approved_amount or 0) >= 96:
+            return Thought(words=1)
+        return NotYet("approval", look_again=None, question=Question("Spend 96?", 96))
+
+    services.think = think
+    one = process()
+    flight = one.runner.begin(Request(), services)
+    one.runner.approve(flight)  # in advance: it covers no question
+    (progress,) = drive(one.runner, [flight])
+    assert (progress.standing, progress.question) == (Standing.BLOCKED, Question("Spend 96?", 96))
+    one.runner.approve(flight, progress.question)
+    two = process()
+    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
+    assert progress.standing is Standing.SUCCEEDED
+    assert [one.message for one in two.journal.events(flight.run.run_id) if one.kind == "run_approved"][
+        -1
+    ] == "Spend 96?"
 
 
 def test_an_output_that_no_longer_fits_is_refused(process: Start, services: Services) -> None:

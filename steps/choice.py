@@ -1,0 +1,116 @@
+"""Which hardware for how long: decided by the advisor, within a price.
+
+It owns the bounds of the price: what a user's `--max-su` leaves, and how much dearer the AI may make a lease than the
+rules alone would. It asks no cloud.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from envagent.advice.model import Decision, Placement
+from envagent.config import LeaseSettings
+from envagent.errors import QuotaExceeded
+from envagent.repository.model import Analysis
+from envagent.steps.plan import ByRules
+from envagent.steps.request import RunRequest
+
+if TYPE_CHECKING:
+    from envagent.advice.advisor import Advisor
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Node types in the order in which they are asked for, the hours, and the decisions that led there."""
+
+    placement: Placement
+    hours: int
+    node_type: Decision
+    duration: Decision
+
+    @property
+    def cost(self) -> float:
+        """What the lease costs on the first node type."""
+        return self.placement.best.cost(self.hours)
+
+    @property
+    def price(self) -> ByRules:
+        """Name the node type, the hours and the cost."""
+        return ByRules(node_type=self.placement.best.node_type.name, hours=self.hours, service_units=self.cost)
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Chooses node type and hours for a run.
+
+    Attributes:
+        place: ranks one site's node types for an analysis and a number of hours.
+        request: the user's wishes.
+        lease: the settings of leases.
+    """
+
+    place: Callable[[Analysis, int], Placement]
+    request: RunRequest
+    lease: LeaseSettings
+
+    def choose(self, advisor: Advisor, analysis: Analysis, most_su: float = math.inf) -> Choice:
+        """Decide node type and hours; the AI's own may cost `most_su` at most.
+
+        Raises:
+            QuotaExceeded: everything suitable costs more than the user's `--max-su`.
+            NothingSuitable: no node type satisfies the needs.
+        """
+        from envagent.advice import duration
+
+        wish = self.request.hours or self.lease.hours
+        placement = self._affordable(analysis, wish or min(duration.usual(analysis), self.lease.max_hours))
+        placement, kind = advisor.node_type(placement, analysis, wish=self.request.node_type, most_su=most_su)
+        hours, lasting = advisor.duration(analysis, placement.best.node_type, wish=wish, most_su=most_su)
+        if wish is None:
+            hours = min(hours, self.lease.max_hours)
+        if hours != placement.hours:
+            placement = _keep_first(self._affordable(analysis, hours), placement.best.node_type.name)
+        return Choice(placement, hours, kind, lasting)
+
+    def _affordable(self, analysis: Analysis, hours: int) -> Placement:
+        """Rank the node types, those within the user's `--max-su` first."""
+        found = self.place(analysis, hours)
+        within = found.within(self.request.max_su)
+        if within is None:
+            least = min(found.candidates, key=lambda one: one.su_per_hour)
+            raise too_dear(self.request, f"{least.node_type.name} for {hours} h", least.cost(hours))
+        beyond = [one for one in found.candidates if one not in within.candidates]
+        return found.model_copy(update={"candidates": (*within.candidates, *beyond)})
+
+
+def set_aside(choice: Choice, by_rules: Choice, most_su: float) -> Choice:
+    """Take the rules' choice instead of one that the AI has made too dear, and record why."""
+    told = (
+        f"{choice.price.node_type} for {choice.hours} h costs {choice.cost:g} SU: more than {most_su:g} SU, "
+        "which the AI's choices may cost without a person's yes or --max-su"
+    )
+    taken = by_rules.node_type.model_copy(
+        update={
+            "rejected": (told, *by_rules.node_type.rejected),
+            "warnings": (*by_rules.node_type.warnings, f"the AI's choice was set aside: {told}"),
+        }
+    )
+    return replace(by_rules, node_type=taken)
+
+
+def too_dear(request: RunRequest, what: str, cost: float) -> QuotaExceeded:
+    """Make the error for a plan of which nothing is within the user's `--max-su`."""
+    return QuotaExceeded(
+        f"{what} costs {cost:g} SU, and --max-su allows {request.max_su:g}",
+        hint=f"envagent resume RUN_ID --max-su {cost:g}, or run again with fewer --hours",
+    )
+
+
+def _keep_first(placement: Placement, name: str) -> Placement:
+    """Keep the decided node type first where the placement for the decided hours still has it free."""
+    first = [one for one in placement.candidates if one.node_type.name == name and one.free_now != 0]
+    rest = [one for one in placement.candidates if one not in first]
+    return placement.model_copy(update={"candidates": (*first, *rest)})
