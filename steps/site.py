@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from envagent import catalog
 from envagent.catalog import NodeType
 from envagent.cloud.port import Cloud, Host, Identity, Occupation
-from envagent.errors import Forbidden
+from envagent.errors import Forbidden, NotFound
+
+_NAME = re.compile(r'\$node_type",\s*"([\w.-]+)"')
+"""A node type in the properties that a reservation asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ def look(cloud: Cloud, identity: Identity) -> Site:
         hosts = cloud.hosts()
         occupations = cloud.occupations()
     except Forbidden:
-        return Site(known, None, None)
+        return Site(_that_exist(cloud, known), None, None)
     return Site(tuple(catalog.refresh(known, hosts, region=where)), hosts, occupations)
 
 
@@ -38,3 +42,21 @@ def _as_elsewhere(region: str) -> tuple[NodeType, ...]:
     """The node types of all sites as if they were here: how many there are of each, nobody says."""
     by_name = {one.name: one for site in catalog.sites() for one in catalog.node_types(site.region)}
     return tuple(one.model_copy(update={"region": region, "count": 0}) for one in by_name.values())
+
+
+def _that_exist(cloud: Cloud, known: tuple[NodeType, ...]) -> tuple[NodeType, ...]:
+    """Keep the node types that the site has, as far as it tells without showing its hosts.
+
+    Where it does not tell, those of the project's own leases count as one node each: they are asked for first.
+    """
+    try:
+        names = cloud.node_type_names()
+    except (Forbidden, NotFound):
+        names = set()
+    if names:
+        return tuple(one.model_copy(update={"count": one.count or 1}) for one in known if one.name in names) or known
+    if any(one.count for one in known):
+        return known
+    leased = " ".join(item.resource_properties for lease in cloud.leases() for item in lease.reservations)
+    seen = set(_NAME.findall(leased))
+    return tuple(one.model_copy(update={"count": int(one.name in seen)}) for one in known)

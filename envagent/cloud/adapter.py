@@ -278,6 +278,14 @@ class OpenStackCloud:
         with self._call("list the hosts"):
             return [convert.host(body) for body in rest.listed(self._blazar.host.list())]
 
+    def node_type_names(self) -> set[str]:
+        """List the node types of the site's hosts; Chameleon shows them to users who may not list the hosts."""
+        with self._call("list the hosts' properties"):
+            for shown in self._blazar.host.list_properties(detail=True):
+                if shown["property"] == "node_type":
+                    return set(shown["property_values"])
+            return set()
+
     def occupations(self) -> list[Occupation]:
         """List who occupies which host, from now on."""
         with self._call("list the hosts' reservations"):

@@ -279,6 +279,9 @@ class Cloud(Protocol):
     def hosts(self) -> list[Host]:
         """List the site's hosts. Raises Forbidden where the site does not show them."""
 
+    def node_type_names(self) -> set[str]:
+        """List the node types of the site's hosts. Raises Forbidden where the site does not show them."""
+
     def occupations(self) -> list[Occupation]:
         """List who occupies which host when. Raises Forbidden where the site does not show them."""
 

@@ -129,7 +129,7 @@ def change_host(call: Call) -> Reply:
 
 def list_properties(call: Call) -> Reply:
     """Answer GET /os-hosts/properties; with detail, the values that occur."""
-    _allow(call.world.profile.users_see_hosts, "get_resource_properties")
+    _allow(call.world.profile.users_see_properties, "get_resource_properties")
     values: dict[str, set[str]] = {}
     for host in call.site.hosts.values():
         own = {"node_type": host.node_type, "uid": host.uid, "node_name": host.node_name}

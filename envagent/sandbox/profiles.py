@@ -14,7 +14,8 @@ class Profile:
     """The policies of a site.
 
     Attributes:
-        users_see_hosts: ordinary users may list os-hosts and their properties.
+        users_see_hosts: ordinary users may list os-hosts.
+        users_see_properties: ordinary users may list the properties that hosts have, and their values.
         users_see_allocations: ordinary users may list who has which host when.
         host_search_text: the refusal when no host fits, with `{query}` for what was looked for.
         default_properties: what is looked for first when a reservation has no resource_properties.
@@ -35,6 +36,7 @@ class Profile:
 
     name: str
     users_see_hosts: bool
+    users_see_properties: bool
     users_see_allocations: bool
     host_search_text: str
     default_properties: str
@@ -56,6 +58,7 @@ class Profile:
 CHAMELEON = Profile(
     name="chameleon",
     users_see_hosts=True,
+    users_see_properties=True,
     users_see_allocations=True,
     host_search_text="Not enough resources available with query {query}",
     default_properties='["=", "$node_type", "compute_skylake"]',
@@ -77,6 +80,7 @@ CHAMELEON = Profile(
 UPSTREAM = Profile(
     name="upstream",
     users_see_hosts=False,
+    users_see_properties=False,
     users_see_allocations=False,
     host_search_text="Not enough hosts available",
     default_properties="",

@@ -404,6 +404,9 @@ class SimulatedCloud:
         hosts = [Host(id=f"{kind}-{n}", node_type=kind) for kind in NODE_TYPES for n in range(3)]
         return self._read("hosts", lambda: hosts)
 
+    def node_type_names(self) -> set[str]:
+        return self._read("properties", lambda: set(NODE_TYPES))
+
     def occupations(self) -> list[Occupation]:
         return self._read("occupations", list)
 
