@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 from keystoneauth1 import exceptions as keystone_errors
@@ -22,6 +21,15 @@ from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import CONFIG_FILES, CONFIG_SEARCH_PATH, SECURE_FILES, VENDOR_FILES
 
 from envagent.cloud.answer import Answer
+from envagent.cloud.shapes import (
+    KEYSTONE,
+    SET_IT,
+    TRY_SANDBOX,
+    check_certificates,
+    check_clouds,
+    check_entry,
+    keystone_address,
+)
 from envagent.errors import AuthenticationError, CloudUnreachable, ConfigurationError, EnvagentError
 
 Kind = Literal["password", "oidc", "application_credential", "token", "other"]
@@ -41,16 +49,6 @@ _ENDINGS = ("yaml", "yml", "json")
 _SELECTORS = {"OS_CLOUD", "OS_CLOUD_NAME", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"}
 _NO_OPTIONS = ("OS_TEST", "OS_STD", "OS_LOG")
 _UNVERSIONED_OPTIONS = ("default_domain_id", "default_domain_name", "tenant_id", "tenant_name")
-_SANDBOX = "try it without an account: envagent run URL --cloud sandbox"
-_TEXTS = ("auth_type", "region_name", "interface", "profile", "cacert", "cert", "key")
-_AUTH_TEXTS = (
-    *("auth_url", "username", "user_id", "password", "token", "project_id", "project_name"),
-    *("user_domain_id", "user_domain_name", "project_domain_id", "project_domain_name"),
-    *("application_credential_id", "application_credential_name", "application_credential_secret"),
-)
-_NEEDED = ("auth_type", "region_name", "auth.auth_url")
-_ADDRESS = "write the address of Keystone, at Chameleon https://<site>.chameleoncloud.org:5000/v3"
-_SET = "set it in clouds.yaml or OS_* (on Chameleon: Horizon > Identity > Application Credentials gives a file)"
 
 
 @dataclass(frozen=True)
@@ -141,15 +139,15 @@ def read_credentials(
         config = _config(clouds_yaml, variables, folder)
         name = cloud or (variables.get("OS_CLOUD") if clouds_yaml else config.default_cloud)
         if not config.cloud_config["clouds"] or name in (None, "defaults"):
-            raise ConfigurationError(_nothing_said(config), hint=f"{_SANDBOX}; or name one with --cloud or OS_CLOUD")
+            raise ConfigurationError(_nothing_said(config), hint=f"{TRY_SANDBOX}; or name one with --cloud or OS_CLOUD")
         if name not in config.get_cloud_names():
             known = sorted(set(config.get_cloud_names()) - {config.envvar_key, "defaults"})  # what the SDK makes up
             raise ConfigurationError(
                 f"no cloud {name!r} is configured; "
                 + (f"known are: {', '.join(known)}" if known else "there is no clouds.yaml"),
-                hint=f"check --cloud and OS_CLOUD; {_SANDBOX}",
+                hint=f"check --cloud and OS_CLOUD; {TRY_SANDBOX}",
             )
-        _check_entry(config.cloud_config["clouds"].get(name, {}), str(name), config)
+        check_entry(config.cloud_config["clouds"].get(name, {}), str(name), config)
         region = _region(config, str(name))
     except keystone_errors.NoMatchingPlugin as error:
         raise ConfigurationError(
@@ -158,16 +156,18 @@ def read_credentials(
         ) from None
     except keystone_errors.MissingRequiredOptions as error:
         names = ", ".join(option.dest for option in error.options)
-        raise ConfigurationError(f"the credentials lack: {names}", hint=f"{_SET}; or {_SANDBOX}") from None
+        raise ConfigurationError(f"the credentials lack: {names}", hint=f"{SET_IT}; or {TRY_SANDBOX}") from None
     except keystone_errors.OptionError as error:
-        raise ConfigurationError(f"the credentials say too little: {error}", hint=f"{_SET}; or {_SANDBOX}") from None
+        raise ConfigurationError(
+            f"the credentials say too little: {error}", hint=f"{SET_IT}; or {TRY_SANDBOX}"
+        ) from None
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise _wrong_options(str(error), str(name)) from None
     except sdk_errors.ConfigException as error:
-        raise ConfigurationError(f"the cloud's configuration is not usable: {error}", hint=_SANDBOX) from None
+        raise ConfigurationError(f"the cloud's configuration is not usable: {error}", hint=TRY_SANDBOX) from None
     kind = _KINDS.get(str(region.config.get("auth_type")), "other")
     _check_kind(region, kind)
-    _check_certificates(region)
+    check_certificates(region)
     return Credentials(region=region, cloud=None if name == config.envvar_key else str(name), kind=kind)
 
 
@@ -183,52 +183,11 @@ def _region(config: OpenStackConfig, name: str) -> CloudRegion:
     auth = region.config["auth"]
     if not auth.get("auth_url"):
         return region
-    chosen: dict[str, Any] = {"auth": {"auth_url": _keystone_address(auth["auth_url"])}}
+    chosen: dict[str, Any] = {"auth": {"auth_url": keystone_address(auth["auth_url"])}}
     versioned = _VERSIONED.get(str(region.config.get("auth_type")))
     if versioned and not any(auth.get(option) for option in _UNVERSIONED_OPTIONS):
         chosen["auth_type"] = versioned
     return config.get_one(name, **chosen)
-
-
-def _keystone_address(given: str) -> str:
-    """Return the address of Keystone's v3 API for what people set as auth_url.
-
-    Blanks around it, the path of the tokens and a second /v3 are dropped, and a missing /v3 is added.
-
-    Raises:
-        ConfigurationError: it is no address, or not one of v3.
-    """
-    url = given.strip()
-    if not re.match(r"https?://", url, re.I):
-        raise ConfigurationError(
-            f"auth_url does not begin with https:// or http://: {_without_user(url)}",
-            hint=_ADDRESS,
-        )
-    try:
-        parts = urlsplit(url)
-        valid = bool(parts.hostname) and parts.port != 0 and re.search(r"[\s\\<>\"'{}|^`]", url) is None
-    except ValueError:
-        valid = False
-    if not valid or not url.isprintable():
-        raise ConfigurationError(f"auth_url is not a valid address: {_without_user(url)}", hint=_ADDRESS)
-    if "@" in parts.netloc:
-        raise ConfigurationError("auth_url holds a user name or a password", hint="set username and password instead")
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"auth_url holds more than an address: {_without_user(url)}", hint=_ADDRESS)
-    path = re.sub(r"(/auth)?(/tokens)?/*$", "", re.sub(r"/{2,}", "/", parts.path))
-    if re.search(r"/v2(\.0)?$", path):
-        now = urlunsplit((parts.scheme, parts.netloc, re.sub(r"/v2(\.0)?$", "/v3", path), "", ""))
-        raise ConfigurationError(
-            "auth_url names version 2.0 of Keystone's API, which is gone",
-            hint=f"set auth_url (OS_AUTH_URL) to {now}, with user_domain_name and project_domain_name",
-        )
-    path = re.sub(r"(/v3)*$", "/v3", path, count=1)
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
-def _without_user(url: str) -> str:
-    shown = re.sub(r"[?#].*", "", url).rpartition("@")[2]
-    return repr(shown[:200])
 
 
 def _check_files(clouds_yaml: Path | None, variables: Mapping[str, str], folder: Path | None) -> None:
@@ -245,55 +204,7 @@ def _check_files(clouds_yaml: Path | None, variables: Mapping[str, str], folder:
             named = variables.get(variable)
             candidates = [Path(path) for path in ([named] if named else []) + _elsewhere(usual)]
         for path in [one for one in candidates if one == clouds_yaml or one.exists()][:1]:
-            _check_clouds(path, complete=kind == "clouds")
-
-
-def _check_clouds(path: Path, *, complete: bool) -> None:
-    correct = f"correct the file; {_SANDBOX}"
-    try:
-        document = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=_SANDBOX) from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise ConfigurationError(f"{path} is not valid YAML", hint=correct) from None
-    clouds = document.get("clouds", None if complete else {}) if isinstance(document, dict) else None
-    if not isinstance(clouds, dict):
-        raise ConfigurationError(f"{path} has no map of clouds under 'clouds:'", hint=correct)
-    for name, entry in clouds.items():
-        if not isinstance(name, str):
-            raise ConfigurationError(
-                f"{path}: the name of a cloud must be text: {name!r}", hint=f"quote it; {_SANDBOX}"
-            )
-        if not isinstance(entry, dict):
-            raise ConfigurationError(f"{path}: cloud {name!r} must be a map", hint=correct)
-
-
-def _check_entry(entry: dict[str, Any], name: str, config: OpenStackConfig) -> None:
-    """Refuse shapes that openstacksdk and keystoneauth stumble over; no value is repeated, it may be a secret."""
-    where = f"cloud {name!r}" + (f" in {config.config_filename}" if config.config_filename else "")
-    auth = entry.get("auth", {})
-    if not isinstance(auth, dict):
-        raise ConfigurationError(f"`auth` must be a map: {where}", hint=f"put auth_url and the rest below it; {_SET}")
-    for key in ("regions", "networks"):
-        if not isinstance(entry.get(key, []), list):
-            raise ConfigurationError(f"`{key}` must be a list: {where}", hint=f"correct the file; {_SANDBOX}")
-    values = [(key, entry.get(key, "")) for key in _TEXTS] + [(f"auth.{key}", auth.get(key, "")) for key in _AUTH_TEXTS]
-    for key, value in values:
-        if isinstance(value, str) or (value is None and key not in _NEEDED):
-            continue
-        rule = "put it in quotes" if isinstance(value, int | float) else "give it one value, in quotes"
-        raise ConfigurationError(f"`{key}` must be text: {where}", hint=f"{rule}; {_SANDBOX}")
-
-
-def _check_certificates(region: CloudRegion) -> None:
-    verify, certificate = region.get_requests_verify_args()
-    files = [verify, *(certificate if isinstance(certificate, tuple) else (certificate,))]
-    for file in files:
-        if isinstance(file, str) and not Path(file).exists():
-            raise ConfigurationError(
-                f"there is no certificate or key file {file}",
-                hint="correct cacert, cert and key (OS_CACERT, OS_CERT, OS_KEY)",
-            )
+            check_clouds(path, complete=kind == "clouds")
 
 
 def _nothing_said(config: OpenStackConfig) -> str:
@@ -312,7 +223,7 @@ def _check_kind(region: CloudRegion, kind: Kind) -> None:
             hint="set auth_type (OS_AUTH_TYPE) to v3applicationcredential",
         )
     if kind == "password" and not (auth.get("username") or auth.get("user_id")):
-        raise ConfigurationError("the credentials lack: username", hint=f"{_SET}; or {_SANDBOX}")
+        raise ConfigurationError("the credentials lack: username", hint=f"{SET_IT}; or {TRY_SANDBOX}")
 
 
 def _wrong_options(error: str, name: str) -> ConfigurationError:
@@ -320,12 +231,12 @@ def _wrong_options(error: str, name: str) -> ConfigurationError:
     if "argument" not in error:
         return ConfigurationError(
             f"the settings of cloud {name!r} cannot be read: a value has the wrong shape",
-            hint=f"compare its entry in clouds.yaml with one that the site's dashboard makes; {_SANDBOX}",
+            hint=f"compare its entry in clouds.yaml with one that the site's dashboard makes; {TRY_SANDBOX}",
         )
     named = re.search(r"'(\w+)'", error)
     option = named.group(1) if named else "an option"
     if "missing" in error:
-        return ConfigurationError(f"the credentials lack: {option}", hint=f"{_SET}; or {_SANDBOX}")
+        return ConfigurationError(f"the credentials lack: {option}", hint=f"{SET_IT}; or {TRY_SANDBOX}")
     return ConfigurationError(
         f"settings of two kinds of credentials are mixed: auth_type does not know {option}",
         hint=f"remove {option} (OS_{option.upper()}), or set auth_type (OS_AUTH_TYPE) to the kind it belongs to",
@@ -409,7 +320,7 @@ def _refusal(status: int, words: str, credentials: Credentials) -> tuple[str, st
     if status == 404:
         return (
             f"there is no Keystone v3 at {credentials.auth_url}",
-            f"check auth_url: {_ADDRESS}",
+            f"check auth_url: {KEYSTONE}",
         )
     if status == 403:
         return ("the user may not log in here", "ask the project's PI, or the help desk")
@@ -420,7 +331,7 @@ def _without_status(error: keystone_errors.ClientException, credentials: Credent
     if isinstance(error, keystone_errors.DiscoveryFailure):
         return CloudUnreachable(
             f"cannot log in to {where}: no Keystone answers at {credentials.auth_url}",
-            hint=f"check auth_url: {_ADDRESS}",
+            hint=f"check auth_url: {KEYSTONE}",
         )
     if isinstance(error, keystone_errors.AuthorizationFailure | keystone_errors.MissingAuthPlugin):
         meaning, hint = _WRONG[credentials.kind]

@@ -278,6 +278,8 @@ def _reason(error: Exception, cause: BaseException | None) -> str:
         ("Connection refused", "connection refused"),
         ("Connection reset", "the connection was cut before the answer was complete"),
         ("Remote end closed", "the connection was cut before the answer was complete"),
+        ("got more than", "the head of the answer is too long"),
+        ("BadStatusLine", "the answer is not HTTP"),
         ("IncompleteRead", "the connection was cut before the answer was complete"),
         ("Network is unreachable", "the network is unreachable"),
         ("No route to host", "there is no route to the host"),

@@ -19,6 +19,7 @@ import pytest
 from envagent.cloud import session
 from envagent.cloud.port import Cloud, HostReservation
 from envagent.config import Settings
+from envagent.engine.flight import RetryPolicy
 from envagent.engine.intents import LONGEST_CALL
 from envagent.errors import CloudUnreachable, OutcomeUnknown
 
@@ -164,6 +165,36 @@ def test_an_interim_answer_is_no_answer(status: int, stub: StubCloud, connected:
         cloud.leases()
     with pytest.raises(OutcomeUnknown):
         cloud.delete_lease("x")
+
+
+HEADS: dict[str, tuple[Act, str]] = {
+    "headers without end": (sent(HEAD, *[b"X-%d: y\r\n" % n for n in range(5000)], b"\r\n"), "too long"),
+    "a header without end": (sent(HEAD, b"X: ", *[b"y" * 65536] * 4, b"\r\n\r\n"), "too long"),
+    "a status line without end": (sent(b"HTTP/1.1 200 ", *[b"y" * 65536] * 4), "too long"),
+    "another protocol": (sent(b"SSH-2.0-OpenSSH_9.6\r\n"), "not HTTP"),
+}
+
+
+@pytest.mark.parametrize(("act", "words"), HEADS.values(), ids=HEADS)
+def test_a_head_that_is_none(act: Act, words: str, stub: StubCloud, connected: Connect) -> None:
+    stub.on("GET", "/v1/leases", Reply(act=act))
+    stub.on("POST", "/v1/leases", Reply(act=act))
+    cloud = connected()
+    with pytest.raises(CloudUnreachable, match=words):
+        cloud.leases()
+    with pytest.raises(OutcomeUnknown):
+        lease(cloud)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 99999 23:59:59 GMT", "-5", "nan", "1e300", "٣", "\x1b"],
+)
+def test_a_service_may_not_send_a_run_to_sleep_for_years(asked: str, stub: StubCloud, connected: Connect) -> None:
+    stub.on("GET", "/v1/leases", Reply(503, {}, {"Retry-After": asked.encode().decode("latin-1")}))
+    with pytest.raises(CloudUnreachable) as caught:
+        connected().leases()
+    assert 0 < RetryPolicy().pause(1, caught.value.retry_after) <= 300
 
 
 def test_a_damaged_compressed_answer_is_read_again_later(stub: StubCloud, connected: Connect) -> None:
