@@ -8,7 +8,7 @@ import typer
 
 from envagent.cli.shared import AS_JSON, CONFIG, SOME_RUN_ID, examples
 
-EPILOG = examples("envagent status", "envagent status last --json", "envagent status last --refresh")
+EPILOG = examples("envagent status", "envagent status last --refresh --json")
 
 
 def status(

@@ -195,7 +195,8 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     terminal.line(f"  cloud        {where}")
     terminal.line(f"  begun        {times.both(datetime.fromisoformat(run.created_at))}")
     if run.state not in ("running", "torn_down"):
-        terminal.line(f"  last checked {times.ago(datetime.fromisoformat(run.looked_at), times.now())}")
+        again = f"; check again with: envagent status {run.run_id} --refresh" if run.resources else ""
+        terminal.line(f"  last checked {times.ago(datetime.fromisoformat(run.looked_at), times.now())}{again}")
     if run.ssh is not None:
         terminal.line("  log in       ", (run.ssh, "bold"))
     if run.cost is not None:

@@ -50,7 +50,7 @@ def test_while_the_lease_runs_its_end_and_the_login_are_shown(stored: Cli, at: A
     assert LOGIN in shown
     assert "lease ends   Tue 24 Nov 2026 02:28 UTC, in 9 h 00 min" in shown
     assert "12 SU for the whole lease (1 SU/h), 3 SU so far" in shown
-    assert "last checked 2 h ago" in shown
+    assert f"last checked 2 h ago; check again with: envagent status {RUN} --refresh" in shown
     document = stored("status", RUN, "--json").document
     assert (document["cost"]["phase"], document["cost"]["charged_now"]) == ("running", True)
     assert (document["cost"]["su_per_hour_now"], document["cost"]["hours_so_far"]) == (1.0, 3.0)

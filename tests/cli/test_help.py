@@ -60,7 +60,7 @@ def test_every_command_and_option_of_the_interface_is_there(cli: Cli) -> None:
         "run": "--cloud --yes --json --node-type --image --hours --key-name --public-key --network --server-name "
         "--no-floating-ip --no-ai --ref --start --wait-for-capacity --on-failure --speed",
         "resume": "--yes --json",
-        "status": "--json",
+        "status": "--json --refresh",
         "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key",
         "analyze": "--json --no-ai --ref",
         "sandbox serve": "--speed --port --faults --profile",
