@@ -41,6 +41,8 @@ QUOTED_OR_PLAIN = re.compile(r'"((?:[^"\\]|\\.)*)",?|([^,]+),?')
 def selected(call: Call, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the images that the query asks for, in its order."""
     query = dict(call.query)
+    if "os_hidden" in query:
+        query["os_hidden"] = query["os_hidden"].lower()
     for key, (allowed, text) in CHOICES.items():
         if query.get(key, allowed[0]) not in allowed and not (key == "visibility" and not query[key]):
             raise ServiceError(400, text.format(value=query[key]))

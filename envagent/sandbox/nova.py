@@ -58,7 +58,7 @@ def _versioned(handler: Handler) -> Handler:
 
 def refuse_hypervisors(call: Call) -> Reply:
     """Refuse GET /os-hypervisors, which is the operators'."""
-    raise not_allowed("os-hypervisors:list")
+    raise not_allowed(f"os-hypervisors:list{'-detail' if call.path.endswith('/detail') else ''}")
 
 
 def refuse_services(call: Call) -> Reply:
@@ -82,6 +82,7 @@ VERSIONED = (
     Route("GET", "/v2.1/os-quota-sets/{project}/detail", nova_limits.show_quota_details),
     Route("GET", "/v2.1/os-quota-sets/{project}/defaults", nova_limits.show_default_quotas),
     Route("GET", "/v2.1/os-availability-zone", nova_limits.list_zones),
+    Route("GET", "/v2.1/os-availability-zone/detail", nova_limits.refuse_zone_details),
     Route("GET", "/v2.1/os-server-groups", nova_limits.list_server_groups),
     Route("GET", "/v2.1/os-hypervisors", refuse_hypervisors),
     Route("GET", "/v2.1/os-hypervisors/detail", refuse_hypervisors),

@@ -113,6 +113,11 @@ def list_zones(call: Call) -> Reply:
     return Reply(200, {"availabilityZoneInfo": zones})
 
 
+def refuse_zone_details(call: Call) -> Reply:
+    """Refuse GET /os-availability-zone/detail, which is the operators'."""
+    raise not_allowed("os-availability-zone:detail")
+
+
 def list_server_groups(call: Call) -> Reply:
     """Answer GET /os-server-groups: there is none."""
     return Reply(200, {"server_groups": []})

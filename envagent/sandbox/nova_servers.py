@@ -18,11 +18,7 @@ from envagent.sandbox.shapes import is_uuid
 
 MAX_METADATA = 128
 SHOWN_AS_GIVEN = ("accessIPv4", "accessIPv6", "OS-DCF:diskConfig", "hostname")
-NOT_SIMULATED = {
-    "block_device_mapping": "volumes",
-    "block_device_mapping_v2": "volumes",
-    "trusted_image_certificates": "certificates of images",
-}
+NOT_SIMULATED = {"block_device_mapping": "volumes", "trusted_image_certificates": "certificates of images"}
 
 
 def get(call: Call) -> Server:
@@ -122,6 +118,15 @@ def _check_rights(asked: dict[str, Any]) -> None:
     for field, what in NOT_SIMULATED.items():
         if asked.get(field):
             raise not_simulated(what)
+    for device in asked.get("block_device_mapping_v2") or []:
+        if not _is_the_image(device, asked):
+            raise not_simulated("volumes")
+
+
+def _is_the_image(device: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Say whether a block device is no more than the image itself on the local disk, as openstackclient writes it."""
+    kind = (device.get("source_type"), device.get("destination_type"), str(device.get("boot_index")))
+    return kind == ("image", "local", "0") and device.get("uuid") == asked.get("imageRef")
 
 
 def _groups_wanted(asked: dict[str, Any]) -> list[str]:

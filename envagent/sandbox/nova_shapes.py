@@ -12,6 +12,7 @@ Version = tuple[int, int]
 BOOLEAN_WORDS = ["True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
 BOOLEAN_DENIALS = ["False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
 BOOLEAN: Shape = {"type": ["boolean", "string"], "enum": [True, *BOOLEAN_WORDS, False, *BOOLEAN_DENIALS]}
+LABEL: Shape = {"type": "string", "maxLength": 255}
 DESCRIPTION: Shape = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
 HOSTNAME: Shape = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
 TAG: Shape = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
@@ -30,7 +31,31 @@ DISK_CONFIG: Shape = {"type": "string", "enum": ["AUTO", "MANUAL"]}
 IPV4: Shape = {"type": "string", "format": "ipv4"}
 IPV6: Shape = {"type": "string", "format": "ipv6"}
 FLAVOR: Shape = {"type": ["string", "integer"], "minLength": 1}
-VOLUMES: Shape = list_of({"type": "object"})
+SOURCES = ["volume", "image", "snapshot", "blank"]
+DEVICES: Shape = list_of(
+    record(
+        {
+            "virtual_name": LABEL,
+            "volume_id": UUID,
+            "snapshot_id": UUID,
+            "volume_size": ANYTHING,
+            "device_name": {**LABEL, "minLength": 1, "pattern": "^[a-zA-Z0-9._/-]*$"},
+            "delete_on_termination": BOOLEAN,
+            "no_device": ANYTHING,
+            "connection_info": TEXT,
+            "source_type": {"type": "string", "enum": SOURCES},
+            "uuid": {**LABEL, "minLength": 1, "pattern": "^[a-zA-Z0-9._-]*$"},
+            "image_id": UUID,
+            "destination_type": {"type": "string", "enum": ["local", "volume"]},
+            "guest_format": LABEL,
+            "device_type": LABEL,
+            "disk_bus": LABEL,
+            "boot_index": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"},
+            "tag": TAG,
+            "volume_type": {"type": ["string", "null"], "minLength": 0, "maxLength": 255},
+        }
+    )
+)
 HINTS: Shape = {"type": "object", "properties": {"group": UUID, "query": {"type": ["string", "object"]}}}
 HINT_NAMES = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
 
@@ -70,8 +95,8 @@ def server(version: Version) -> Shape:
                 "accessIPv4": IPV4,
                 "accessIPv6": IPV6,
                 "availability_zone": NAME,
-                "block_device_mapping": VOLUMES,
-                "block_device_mapping_v2": VOLUMES,
+                "block_device_mapping": list_of({"type": "object"}),
+                "block_device_mapping_v2": DEVICES,
                 "config_drive": BOOLEAN,
                 "key_name": NAME,
                 "min_count": POSITIVE,

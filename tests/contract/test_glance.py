@@ -75,6 +75,7 @@ def test_filters_and_order(target: Target, cloud: Cloud, wire: Wire) -> None:
     ascending = sorted(everything, key=str.casefold)
     assert names(wire, "sort=name:asc") == names(wire, "sort_key=name&sort_dir=asc") == ascending
     assert names(wire, "sort_key=name") == ascending[::-1]
+    assert names(wire, "os_hidden=False") == everything, "as openstackclient spells it"
     assert names(wire, "created_at=gt:2001-01-01T00:00:00Z&size_min=0") == everything
     assert names(wire, "created_at=lt:2001-01-01T00:00:00Z") == names(wire, "size_max=-1") == []
 

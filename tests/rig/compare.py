@@ -102,6 +102,9 @@ class Side:
             time.sleep(0.5)
         if name:
             self.stored[name] = str(_field(answer, "id"))
+            reservations = _field(answer, "reservations")
+            if reservations:
+                self.stored[f"{name}_reservation"] = str(json.loads(reservations)["id"])
         return answer
 
     def _ask(self, words: list[str]) -> Answer:
@@ -129,7 +132,8 @@ def _field(answer: Answer, name: str) -> Any:
 def moments() -> dict[str, str]:
     """Dates that commands name, the same on both sides within a run."""
     base = datetime.now(UTC) + timedelta(days=300)
-    return {f"day{n}": (base + timedelta(days=n)).strftime("%Y-%m-%d 12:00") for n in range(9)}
+    days = {f"day{n}": (base + timedelta(days=n)).strftime("%Y-%m-%d 12:00") for n in range(9)}
+    return {**days, "soon": (datetime.now(UTC) + timedelta(hours=3)).strftime("%Y-%m-%d %H:%M")}
 
 
 def masked(text: str) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from .conftest import PUBLIC_KEY, SPEED, Person, Sandbox, date, until
 
@@ -103,6 +108,60 @@ def test_actions_and_console(me: Person) -> None:
     (action,) = me.conn.compute.server_actions(server)
     assert (action.action, action.message) == ("create", None)
     assert me.conn.compute.get_server_action(action.request_id, server).request_id == action.request_id
+
+
+def test_a_server_shows_what_it_is_busy_with(sandbox: Sandbox, me: Person) -> None:
+    _, reservation = me.active_lease()
+    server = me.server(reservation, "busy")
+    until(lambda: me.server_status(server.id), "ACTIVE/None")
+    sandbox.control("settings", {"speed": 100})
+    me.conn.compute.reboot_server(server, "HARD")
+    assert me.server_status(server.id) == "HARD_REBOOT/rebooting_hard"
+    with pytest.raises(Exception, match=r"Cannot 'stop' instance .* while it is in task_state rebooting_hard"):
+        me.conn.compute.stop_server(server)
+    until(lambda: me.server_status(server.id), "ACTIVE/None")
+    me.conn.compute.stop_server(server)
+    assert me.server_status(server.id) == "ACTIVE/powering-off"
+    until(lambda: me.server_status(server.id), "SHUTOFF/None")
+    me.conn.compute.rebuild_server(server, image=me.boot()["image_id"])
+    assert me.server_status(server.id) == "REBUILD/rebuilding"
+    assert "ACTIVE/powering-off" in until(lambda: me.server_status(server.id), "SHUTOFF/None"), "as stopped as before"
+    me.conn.compute.start_server(server)
+    assert me.server_status(server.id) == "SHUTOFF/powering-on"
+    me.conn.compute.delete_server(server)
+    until(lambda: me.server_status(server.id), "gone")
+
+
+def test_keypairs_of_certificates(me: Person) -> None:
+    def post(**asked: str) -> tuple[int, Any]:
+        headers = {"OpenStack-API-Version": "compute 2.2"}
+        answer = me.http("compute", "POST", "/os-keypairs", json={"keypair": asked}, headers=headers)
+        return answer.status_code, answer.json()
+
+    status, body = post(name="cert", type="x509", public_key=certificate())
+    assert status == 201 and body["keypair"]["type"] == "x509"
+    assert len(body["keypair"]["fingerprint"].split(":")) == 20
+    status, body = post(name="no-cert", type="x509", public_key=PUBLIC_KEY)
+    assert status == 400 and "failed to generate X509 fingerprint" in body["badRequest"]["message"]
+    assert post(name="made", type="x509")[0] == 501
+    assert post(name="odd", type="pgp", public_key=PUBLIC_KEY)[0] == 400
+    me.conn.compute.delete_keypair("cert")
+
+
+def certificate() -> str:
+    """Return a certificate that vouches for itself."""
+    key, name = Ed25519PrivateKey.generate(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "me")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    return builder.sign(key, None).public_bytes(Encoding.PEM).decode()
+
+
+def test_what_only_others_simulate_is_a_501(me: Person) -> None:
+    server = me.server(None, "elsewhere")
+    for action in ("shelve", "pause", "createImage", "resize", "rescue"):
+        answer = me.http("compute", "POST", f"/servers/{server.id}/action", json={action: None})
+        assert answer.status_code == 501, action
+        assert answer.json()["notImplemented"]["message"].startswith("The sandbox does not simulate")
 
 
 def test_keypairs_belong_to_the_user(sandbox: Sandbox, me: Person) -> None:
