@@ -139,6 +139,9 @@ class LaunchServer(Step):
                 )
             status = server.status if server.task_state is None else f"{server.status}/{server.task_state}"
             return wait.not_yet(status)
+        surplus = context.reconcile((kind,))  # a request that was carried out twice has taken the node itself
+        if surplus is not None:
+            return surplus
         if len(context.ledger.failed(kind.name)) + 1 >= settings.tries and not _from_earlier(context, current):
             raise server_failed(server)
         said = _fault(server) or "nothing"

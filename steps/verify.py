@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from envagent import ssh
-from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import ServerFailed
 from envagent.steps.assign_floating_ip import AssignedAddress
 from envagent.steps.ensure_keypair import EnsuredKeypair
@@ -66,6 +66,10 @@ class Verify(Step):
             ssh_command=None if address is None else self._command(context, address, user, keypair.private_key),
             logged_in=answer,
         )
+
+    def confirm(self, context: StepContext, output: Verified) -> Redo | None:
+        """Log in again where a login was proved before; without one there is nothing to confirm."""
+        return Redo("check", "") if output.logged_in else None
 
     def _command(self, context: StepContext, address: str, user: str, key: Path | None) -> str:
         return ssh.command_line(address, user, key, _known_hosts(context), context.services.settings.ssh.port)

@@ -10,6 +10,7 @@ Actions on the exchange, seconds being the cloud's (divided by speed):
                                    whole `body`; `headers`)
     drop, commit_then_drop         break the connection before or after it is done
     commit_then_fail               done, but answered like fail
+    twice                          done twice, as by a middlebox that sends a request again; the second is answered
     delay, slow_answer             wait `seconds` before it is done, or before it is answered
     late_commit                    break the connection (or answer `status`) at once, do it `seconds` later
     expire_token                   make its token invalid first
@@ -60,6 +61,7 @@ ACTIONS: dict[str, Action] = {
     "fail": _action("message", "type", "body", "headers", required=["status"]),
     "drop": _action(),
     "commit_then_drop": _action(),
+    "twice": _action(),
     "commit_then_fail": _action("message", "type", "body", "headers", required=["status"]),
     "delay": _action(required=["seconds"]),
     "slow_answer": _action(required=["seconds"]),

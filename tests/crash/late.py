@@ -1,10 +1,11 @@
-"""Creations that give no answer and come true later, up to 59 s after the client gave up: never a double.
+"""Creations that give no answer and come true later: never a double within the settle window, none that stays beyond.
 
     python -m tests.crash.late [--rounds 500] [--seed 1] [--workers 2]
 
 A minute of the settle window is scaled to SETTLE seconds here, and the lateness with it. A schedule draws what is
 late, how late, how the client learns nothing (time limit, cut connection, 500, 504), whether the process is killed at
-that moment and taken up at once, and whether the end is a resume or a teardown.
+that moment and taken up at once, and whether the end is a resume or a teardown. Every third is later than the window:
+then the request is sent again, both come true, and the next resume or teardown removes the one that is not used.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SETTLE = 1.5
 """Seconds here for the 60 s of reality."""
 LATEST = 59 / 60 * SETTLE
 TIMEOUT = 0.5
+PATIENCE = 0.5
+"""Seconds beyond its due time in which a late commit is certainly carried out."""
 ROUNDS = 500
 TRIES = 4
 
@@ -52,12 +55,14 @@ class Schedule:
     def draw(self) -> Drawn:
         """Draw."""
         dice = random.Random(self.seed)
+        beyond = self.seed % 3 == 0
         return Drawn(
             kind=dice.choice(list(CREATIONS)),
             silence=dice.choice(("time limit", "cut", "500", "504")),
-            late=dice.uniform(1 / 60, 59 / 60) * SETTLE * 0.97,
+            late=(dice.uniform(1.1, 4) if beyond else dice.uniform(1 / 60, 59 / 60) * 0.97) * SETTLE,
             killed=dice.random() < 0.5,
             end=dice.choice(("resume", "resume", "teardown")),
+            beyond=beyond,
         )
 
     def __str__(self) -> str:
@@ -76,6 +81,8 @@ class Drawn:
     late: float
     killed: bool
     end: str
+    beyond: bool
+    """Later than the settle window."""
 
     def fault(self) -> Json:
         """Write it for the sandbox."""
@@ -90,7 +97,9 @@ class Drawn:
 def try_schedule(world: World, schedule: Schedule) -> list[Outcome]:
     """Try a schedule; one whose commit came later than drawn, because the machine was busy, is tried again."""
     for _ in range(TRIES):
-        outcome, lateness = _once(world, schedule)
+        outcome, lateness = _beyond(world, schedule) if schedule.draw().beyond else _once(world, schedule)
+        if schedule.draw().beyond and lateness is not None:
+            return [outcome]
         if lateness is not None and lateness <= LATEST:
             return [outcome]
     return [Outcome(str(schedule), reached=False)]
@@ -124,6 +133,37 @@ def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
         judge.expect(bool(judge.violations), "the late creation never came")
     outcome = judge.verdict(str(schedule), int(drawn.killed), drawn.silence)
     return outcome, lateness
+
+
+def _beyond(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
+    """Try a schedule whose request comes true after it was sent again, perhaps when the run is long over."""
+    drawn = schedule.draw()
+    home = Home.make(world, "beyond", ENVIRONMENT)
+    judge = Judge(world)
+    world.faults(drawn.fault())
+    due = time.monotonic() + TIMEOUT + drawn.late
+    creation = Exchange("POST", CREATIONS[drawn.kind][0], 1)
+    strikes = (Strike("committed", creation),) if drawn.killed else ()
+    commands = [home.call(*home.run_arguments(), strikes=strikes)]
+    judge.expect(commands[0].struck if drawn.killed else commands[0].code == 0, f"the run: {commands[0]}")
+    run_id = home.run_id() or ""
+    if drawn.end == "teardown":
+        commands.append(home.call("teardown", run_id, "--yes"))
+        judge.expect(commands[-1].code == 0, f"the teardown does not succeed: {commands[-1]}")
+    time.sleep(max(0.0, due - time.monotonic()) + PATIENCE)
+    if drawn.end == "resume":
+        commands.append(home.call("resume", run_id, "--yes"))
+        judge.expect(commands[-1].code == 0, f"the resume does not succeed: {commands[-1]}")
+        judge.complete(run_id)
+    commands.append(home.call("teardown", run_id, "--yes"))
+    judge.expect(commands[-1].code == 0, f"the last teardown does not succeed: {commands[-1]}")
+    judge.gone()
+    judge.log_is_clean(most=2)
+    judge.sends_are_intended(home, commands)
+    world.faults()
+    lateness = _lateness(judge, drawn.kind, commands[0])
+    home.remove()
+    return judge.verdict(str(schedule), len(commands) - 1, "beyond the window"), lateness
 
 
 def _until_committed(world: World) -> None:

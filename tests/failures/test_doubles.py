@@ -1,0 +1,91 @@
+"""A request that is carried out twice, or long after it was given up: what was made besides is found and removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.failures.conftest import Done, Shell
+from tests.failures.test_changed_by_hand import resources
+
+ONE_OF_EACH = {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
+LOST = {"service": "blazar", "method": "POST", "path": "/leases$", "action": "drop", "nth": 1}
+
+
+def carried_out_late(shell: Shell, done: Done) -> str:
+    """Have the cloud carry out the run's lost request for a lease now."""
+    lease = next(one for one in done.document["resources"] if one["kind"] == "lease")
+    end = str(done.document["lease"]["end_date"])
+    reservation = {
+        "resource_type": "physical:host",
+        "min": 1,
+        "max": 1,
+        "resource_properties": f'["=", "$node_type", "{done.document["node_type"]}"]',
+        "hypervisor_properties": "",
+    }
+    body = {
+        "name": lease["name"],
+        "start_date": "now",
+        "end_date": end[:16].replace("T", " "),
+        "reservations": [reservation],
+        "events": [],
+    }
+    return str(shell.act("blazar", "POST", "/leases", body)["lease"]["id"])
+
+
+def leases(shell: Shell) -> set[str]:
+    return {one["id"] for one in shell.act("blazar", "GET", "/leases")["leases"]}
+
+
+@pytest.mark.parametrize("kind", ["lease", "server"])
+def test_a_node_that_a_middlebox_doubled_does_not_outlive_the_run(shell: Shell, kind: str) -> None:
+    service, path = {"lease": ("blazar", "/leases$"), "server": ("nova", "/servers$")}[kind]
+    shell.faults({"service": service, "method": "POST", "path": path, "action": "twice", "nth": 1})
+    done = shell.run()
+    assert done.code == 0, done.told
+    assert shell.live() == ONE_OF_EACH
+    assert f"warning: {kind} " in done.told
+    assert "made by a repeated request" in done.told
+
+
+def test_an_address_that_a_middlebox_doubled_goes_with_the_next_resume(shell: Shell) -> None:
+    shell.faults({"service": "neutron", "method": "POST", "path": "/floatingips$", "action": "twice", "nth": 1})
+    done = shell.run()
+    again = shell("resume", "last")
+    assert again.code == 0, again.told
+    assert again.document["floating_ip"] == done.document["floating_ip"]
+    assert shell.live() == ONE_OF_EACH
+
+
+def test_a_lease_that_came_after_the_end_goes_with_the_next_resume(shell: Shell) -> None:
+    shell.faults(LOST)
+    done = shell.run()
+    assert done.code == 0, done.told
+    late = carried_out_late(shell, done)
+    seen = shell("status", "last", "--refresh")
+    assert "made by a repeated request" in seen.told
+    assert late in leases(shell)
+    again = shell("resume", "last")
+    assert again.code == 0, again.told
+    assert leases(shell) == {done.document["lease"]["id"]}
+    assert resources(again)["server"] == "present"
+
+
+def test_a_lease_that_came_after_the_teardown_goes_with_another(shell: Shell) -> None:
+    shell.faults(LOST)
+    done = shell.run()
+    assert shell("teardown", "last", "--yes").code == 0
+    carried_out_late(shell, done)
+    again = shell("teardown", "last", "--yes")
+    assert again.code == 0, again.told
+    assert "looking whether it was carried out later" in again.told
+    assert leases(shell) == set()
+
+
+def test_a_clean_run_that_is_torn_down_is_not_looked_at_again(shell: Shell) -> None:
+    shell.run()
+    shell("teardown", "last", "--yes")
+    shell.faults({"service": "keystone", "action": "fail", "status": 500})
+    again: Any = shell("teardown", "last", "--yes")
+    assert (again.code, "nothing to do" in again.told) == (0, True)
