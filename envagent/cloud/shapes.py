@@ -116,5 +116,5 @@ def check_certificates(region: CloudRegion) -> None:
         if isinstance(file, str) and not Path(file).exists():
             raise ConfigurationError(
                 f"there is no certificate or key file {file}",
-                hint="correct cacert, cert and key (OS_CACERT, OS_CERT, OS_KEY)",
+                hint="correct cacert, cert, key (OS_CACERT, OS_CERT, OS_KEY) or verify",
             )
