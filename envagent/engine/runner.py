@@ -249,7 +249,8 @@ class Runner(Generic[Services]):
                     return Progress(Standing.WAITING, self.clock.now() + timedelta(seconds=pause))
                 if run.row.state == RunState.SUCCEEDED and not isinstance(error, ProvisioningError):
                     raise  # the look failed, not the run
-                self._looked_at(run)
+                if isinstance(error, ProvisioningError):  # the cloud's answer, not the lack of one
+                    self._looked_at(run)
                 self._fail(flight, error, entry)
                 return Progress(Standing.FAILED)
             live.failures = 0

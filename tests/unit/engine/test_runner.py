@@ -399,6 +399,21 @@ def test_finished_steps_are_confirmed_once_in_a_resuming_process(
         process.close()
 
 
+@pytest.mark.parametrize(("trouble", "looked"), [(ResourceLost("gone"), True), (CloudUnreachable("no answer"), False)])
+def test_only_an_answer_counts_as_a_look(
+    tmp_path: Path, services: Services, clock: TestClock, trouble: Exception, looked: bool
+) -> None:
+    check = Check()
+    pipeline = Pipeline("confirming", Request, [check, Block()])
+    one = Process(tmp_path, services, clock, pipeline)
+    drive(one.runner, [one.runner.begin(Request(), services)])
+    check.trouble = trouble
+    (progress,) = drive(one.runner, [one.runner.resume(one.journal.run("last"), services)])
+    assert progress.standing is Standing.FAILED
+    assert ("looked_at" in json.loads(one.journal.run("last").labels)) is looked
+    one.close()
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_many_runs_wait_in_one_process(process: Start, services: Services, clock: TestClock, workers: int) -> None:
     end = clock.now() + timedelta(seconds=60)
