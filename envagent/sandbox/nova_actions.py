@@ -157,7 +157,10 @@ def _add_group(call: Call) -> Reply:
     group = _group(call, asked["name"])
     _plugged(call, server)
     if group.name in server.security_groups:
-        raise bad_request(f"Invalid input for security_groups. Reason: Duplicate items in the list: '{group.id}'.")
+        reason = (
+            f"Duplicate items in the list: '{group.id}'.\nNeutron server returns request_ids: ['{call.request_id}']"
+        )
+        raise bad_request(f"Invalid input for security_groups. Reason: {reason}")
     server.security_groups = [*server.security_groups, group.name]
     _carry(call, server)
     return Reply(202)

@@ -22,7 +22,7 @@ from envagent.sandbox.nova_requests import (
     query,
     since,
 )
-from envagent.sandbox.nova_views import addresses, flavors, hostname, server_brief, server_view
+from envagent.sandbox.nova_views import addresses, flavors, hostname, listed_view, server_brief
 from envagent.sandbox.records import Server
 from envagent.sandbox.shapes import TEXT, Shape, words
 
@@ -273,4 +273,4 @@ def list_brief(call: Call) -> Reply:
 
 def list_detailed(call: Call) -> Reply:
     """Answer GET /servers/detail."""
-    return _list(call, server_view, detailed=True)
+    return _list(call, listed_view, detailed=True)

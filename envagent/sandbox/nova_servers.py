@@ -12,7 +12,7 @@ from envagent.sandbox.inventory import Image
 from envagent.sandbox.neutron_groups import default_group, groups
 from envagent.sandbox.nova_requests import bad_request, body, conflict, forbidden, not_allowed, not_found, not_simulated
 from envagent.sandbox.nova_versions import microversion
-from envagent.sandbox.nova_views import changed_view, flavors, links, server_view
+from envagent.sandbox.nova_views import changed_view, flavors, hostname, links, server_view
 from envagent.sandbox.records import Keypair, Port, Server
 from envagent.sandbox.shapes import is_uuid
 
@@ -196,7 +196,7 @@ def _make(call: Call, asked: dict[str, Any], name: str, networks: list[str]) -> 
         doomed=call.effects.get("server_error"),
         never_builds="server_stuck" in call.effects,
         action_request_id=call.request_id,
-        given={field: asked[field] for field in SHOWN_AS_GIVEN if field in asked},
+        given={"hostname": hostname(name), **{field: asked[field] for field in SHOWN_AS_GIVEN if field in asked}},
     )
     world.put(server)
     world.schedule(world.after(clock.SCHEDULING), "server.schedule", server.id)

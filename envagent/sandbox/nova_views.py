@@ -106,6 +106,11 @@ def hostname(name: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:63]
 
 
+def hinted(value: Any) -> list[Any]:
+    """Return a scheduler hint as it is shown: always a list."""
+    return value if isinstance(value, list) else [value]
+
+
 def server_brief(call: Call, server: Server) -> dict[str, Any]:
     """Return the entry of a server in the list without details."""
     return {"id": server.id, "name": server.name, "links": links(call, "servers", server.id)}
@@ -148,6 +153,11 @@ def server_view(call: Call, server: Server) -> dict[str, Any]:
     return {**view, **_later_fields(call, server)}
 
 
+def listed_view(call: Call, server: Server) -> dict[str, Any]:
+    """Return a server as the detailed list shows it."""
+    return {field: value for field, value in server_view(call, server).items() if field != "server_groups"}
+
+
 def changed_view(call: Call, server: Server) -> dict[str, Any]:
     """Return a server as the answer to its change shows it."""
     view = server_view(call, server)
@@ -176,6 +186,6 @@ def _later_fields(call: Call, server: Server) -> dict[str, Any]:
         ((2, 73), "locked_reason", server.locked_reason),
         ((2, 90), "OS-EXT-SRV-ATTR:hostname", server.given.get("hostname") or hostname(server.name)),
         ((2, 96), "pinned_availability_zone", None),
-        ((2, 100), "scheduler_hints", server.hints),
+        ((2, 100), "scheduler_hints", {key: hinted(value) for key, value in server.hints.items()}),
     ]
     return {name: value for since, name, value in fields if version >= since}

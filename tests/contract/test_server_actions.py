@@ -164,6 +164,12 @@ def test_a_new_name(live: Live) -> None:
     assert "OS-EXT-STS:vm_state" in live.ask("PUT", "", {"server": {}}, "2.75").body["server"]
     for body in ({"server": {"name": ""}}, {"server": {"colour": 1}}, {"server": {"description": "d"}}, {"name": "x"}):
         assert live.ask("PUT", "", body).status == 400, body
+    server = live.ask("GET", "", version="2.90").body["server"]
+    assert server["OS-EXT-SRV-ATTR:hostname"] == live.target.label("act"), "the host's own name stays"
+    (listed,) = live.target.wire.ask("compute", "GET", f"/servers/detail?name={name}", headers={AT: "2.90"}).body[
+        "servers"
+    ]
+    assert server.keys() - listed.keys() == {"server_groups"}
     assert live.ask("PUT", "", {"server": {"description": "d"}}, "2.19").body["server"]["description"] == "d"
 
 

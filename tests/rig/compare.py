@@ -27,6 +27,8 @@ from typing import Any
 
 import yaml
 
+from tests.contract.target import public_key
+
 COMMANDS = Path(__file__).with_name("commands.txt")
 OWN = "cmp-"
 NOT_SIMULATED = "The sandbox does not simulate"
@@ -38,6 +40,7 @@ MASKS = [
     (r"req-[0-9a-f-]{36}", "REQUEST"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
     (r"\b[0-9a-f]{32}\b", "ID"),
+    (r"\b[0-9a-f]{56}\b", "HOST"),
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:?00)?", "DATE"),
     (r"([0-9a-f]{2}:){5}[0-9a-f]{2}", "MAC"),
     (r"\b\d{1,3}(\.\d{1,3}){3}\b", "ADDRESS"),
@@ -136,6 +139,14 @@ def moments() -> dict[str, str]:
     return {**days, "soon": (datetime.now(UTC) + timedelta(hours=3)).strftime("%Y-%m-%d %H:%M")}
 
 
+def key_files(folder: Path) -> dict[str, str]:
+    """Write what commands name as public keys: one that is, and one that is not."""
+    files = {"public_key": f"{public_key()} somebody\n", "not_a_key": "nothing\n"}
+    for name, text in files.items():
+        (folder / name).write_text(text, "ascii")
+    return {name: str(folder / name) for name in files}
+
+
 def masked(text: str) -> str:
     """Return a text without what two clouds cannot share."""
     for pattern, word in MASKS:
@@ -216,7 +227,11 @@ def main() -> int:
         home = Path(folder)
         try:
             endpoint = ensure_running(home, speed=200, profile="upstream", idle_seconds=3600)
-            sides = [Side("sandbox", endpoint.clouds_file, options.client), Side(name, real, options.client)]
+            files = key_files(home)
+            sides = [
+                Side("sandbox", endpoint.clouds_file, options.client, dict(files)),
+                Side(name, real, options.client, dict(files)),
+            ]
             for line in commands(options.only):
                 ours, theirs = pool.map(lambda side, line=line: side.run(line), sides)  # type: ignore[misc]
                 found = differences(line, ours, theirs) if ours.claimed else []
