@@ -23,19 +23,22 @@ from envagent.sandbox.neutron_lists import listing, shown
 from envagent.sandbox.records import FloatingIp, Port
 
 BUILT = "2017-06-01T12:00:00Z"
-EXTENSIONS = (
-    "availability_zone",
-    "external-net",
-    "fip-port-details",
-    "net-mtu",
-    "port-security",
-    "quotas",
-    "router",
-    "security-group",
-    "standard-attr-description",
-    "standard-attr-tag",
-    "standard-attr-timestamp",
-)
+EXTENSIONS = {
+    "availability_zone": "Availability Zone",
+    "external-net": "Neutron external network",
+    "fip-port-details": "Floating IP Port Details Extension",
+    "net-mtu": "Network MTU",
+    "port-security": "Port Security",
+    "quotas": "Quota management support",
+    "quota_details": "Quota details management support",
+    "router": "Neutron L3 Router",
+    "security-group": "security-group",
+    "standard-attr-description": "standard-attr-description",
+    "standard-attr-revisions": "Resource revision numbers",
+    "standard-attr-tag": "Tag support for resources with standard attribute: port, security_group, floatingip",
+    "standard-attr-timestamp": "Resource timestamps",
+}
+"""Aliases and names: clients look for either."""
 
 QUOTAS = {
     "network": 100,
@@ -69,7 +72,8 @@ def show_version(call: Call) -> Reply:
 
 
 def _extension(alias: str) -> dict[str, Any]:
-    return {"alias": alias, "name": alias, "description": "", "updated": "2017-01-01T00:00:00-00:00", "links": []}
+    shown = {"alias": alias, "name": EXTENSIONS[alias], "description": ""}
+    return {**shown, "updated": "2017-01-01T00:00:00-00:00", "links": []}
 
 
 def list_extensions(call: Call) -> Reply:

@@ -95,8 +95,7 @@ def groups(call: Call) -> list[SecurityGroup]:
     return call.world.find(SecurityGroup, call.identity.project)
 
 
-def _view(call: Call, group: SecurityGroup) -> dict[str, Any]:
-    default = group.id == _default_id(call)
+def _view(group: SecurityGroup, default: bool | None = None) -> dict[str, Any]:
     return {
         "id": group.id,
         "name": group.name,
@@ -113,9 +112,9 @@ def _view(call: Call, group: SecurityGroup) -> dict[str, Any]:
     }
 
 
-def _inner_rule(rule: dict[str, Any], default: bool) -> dict[str, Any]:
-    """Return a rule as it is shown inside its group."""
-    return {**rule, "belongs_to_default_sg": default}
+def _inner_rule(rule: dict[str, Any], default: bool | None) -> dict[str, Any]:
+    """Return a rule as it is shown inside its group: Neutron's own number for it slips out."""
+    return {**rule, "belongs_to_default_sg": default, "standard_attr_id": int(rule["id"][:6], 16), "tags": []}
 
 
 def _not_found(id: str) -> ServiceError:
@@ -140,12 +139,12 @@ def _changed(call: Call, group: SecurityGroup) -> None:
 def list_groups(call: Call) -> Reply:
     """Answer GET /v2.0/security-groups."""
     default_group(call)
-    return Reply(200, listing(call, "security_groups", [_view(call, group) for group in groups(call)]))
+    return Reply(200, listing(call, "security_groups", [_view(group) for group in groups(call)]))
 
 
 def show_group(call: Call) -> Reply:
     """Answer GET /v2.0/security-groups/ID."""
-    return Reply(200, shown(call, "security_group", _view(call, own(call, call.params["id"]))))
+    return Reply(200, shown(call, "security_group", _view(own(call, call.params["id"]))))
 
 
 def create_group(call: Call) -> Reply:
@@ -167,7 +166,7 @@ def create_group(call: Call) -> Reply:
     group.rules = [_rule(call, group.id, ethertype=ethertype) for ethertype in ("IPv4", "IPv6")]
     call.world.put(group)
     call.wrote("security_group", group.id, group.name)
-    return Reply(201, {"security_group": _view(call, group)})
+    return Reply(201, {"security_group": _view(group, default=False)})
 
 
 def update_group(call: Call) -> Reply:
@@ -182,7 +181,7 @@ def update_group(call: Call) -> Reply:
         setattr(group, key, asked.get(key, getattr(group, key)))
     _changed(call, group)
     call.wrote("security_group", group.id, group.name)
-    return Reply(200, {"security_group": _view(call, group)})
+    return Reply(200, {"security_group": _view(group)})
 
 
 def _in_use(call: Call, group: SecurityGroup) -> bool:

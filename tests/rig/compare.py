@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
 import os
 import re
 import shlex
@@ -34,6 +35,8 @@ OWN = "cmp-"
 NOT_SIMULATED = "The sandbox does not simulate"
 JSON_VERBS = {"list", "show", "create", "issue"}
 PATIENCE = 120.0
+UNSHARED = ("standard_attr_id",)
+"""Fields that hold a database's own numbers."""
 MASKS = [
     (r"^Could not load '.*\n", ""),
     (r"https?://[\w.:-]+[^\s\"',)]*", "URL"),
@@ -42,6 +45,7 @@ MASKS = [
     (r"\b[0-9a-f]{32}\b", "ID"),
     (r"\b[0-9a-f]{56}\b", "HOST"),
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:?00)?", "DATE"),
+    (r"\b[\w-]{80,}", "SECRET"),
     (r"([0-9a-f]{2}:){5}[0-9a-f]{2}", "MAC"),
     (r"\b\d{1,3}(\.\d{1,3}){3}\b", "ADDRESS"),
 ]
@@ -157,7 +161,7 @@ def masked(text: str) -> str:
 def seen(value: Any, *, exact: bool) -> Any:
     """Return what is compared of an answer: masked values, or keys and kinds."""
     if isinstance(value, dict):
-        return {key: seen(item, exact=exact) for key, item in sorted(value.items())}
+        return {key: seen(item, exact=exact and key not in UNSHARED) for key, item in sorted(value.items())}
     if isinstance(value, list):
         items = [seen(item, exact=exact) for item in value]
         return sorted({json.dumps(item, sort_keys=True) for item in items}) if items else []
@@ -177,27 +181,34 @@ def differences(line: str, left: Answer, right: Answer) -> list[str]:
     if masked(left.err) != masked(right.err):
         found.append(f"stderr {masked(left.err)!r} / {masked(right.err)!r}")
     exact = OWN in line
+    agree = operator.eq if exact else _kinds_agree
     one, other = seen(left.out, exact=exact), seen(right.out, exact=exact)
     if isinstance(one, dict) and isinstance(other, dict):
-        keys = one.keys() | other.keys()
-        found += [
-            f"{key}: {one.get(key, 'absent')!r} / {other.get(key, 'absent')!r}"
-            for key in sorted(keys)
-            if one.get(key, "absent") != other.get(key, "absent")
-        ]
-    elif one != other and not (not exact and _kinds_agree(one, other)):
+        pairs = {key: (one.get(key, "absent"), other.get(key, "absent")) for key in sorted(one.keys() | other.keys())}
+        found += [f"{key}: {ours!r} / {theirs!r}" for key, (ours, theirs) in pairs.items() if not agree(ours, theirs)]
+    elif not agree(one, other):
         found.append(f"{one!r} / {other!r}")
     return found
 
 
 def _kinds_agree(one: Any, other: Any) -> bool:
-    """Say whether two lists have the same columns; an empty one says nothing, and a field may be null or not."""
-    if not isinstance(one, list) or not isinstance(other, list):
-        return False
-    if not one or not other:
-        return True
-    columns = [{tuple(sorted(json.loads(row))) for row in rows if row.startswith("{")} for rows in (one, other)]
-    return columns[0] == columns[1]
+    """Say whether two shapes are one: an empty list and a null say nothing of what would be there."""
+    if "NoneType" in (one, other):
+        return "absent" not in (one, other)
+    if isinstance(one, list) and isinstance(other, list):
+        return not one or not other or _kinds_agree(_row(one), _row(other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_kinds_agree(one[key], other[key]) for key in one)
+    return bool(one == other)
+
+
+def _row(rows: list[str]) -> Any:
+    """Return the shape of a list's items, of several the one that says most."""
+    shapes = [json.loads(row) for row in rows]
+    if not all(isinstance(shape, dict) for shape in shapes):
+        return shapes[0]
+    told = [{key: value for key, value in shape.items() if value != "NoneType"} for shape in shapes]
+    return {key: value for shape in [*shapes, *told] for key, value in shape.items()}
 
 
 def commands(only: str) -> list[str]:
