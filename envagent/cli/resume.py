@@ -18,11 +18,11 @@ def resume(
     from envagent.cli.clouds import reach
     from envagent.cli.drive import Drive, Manner
     from envagent.cli.session import Home, read_settings, request_of
+    from envagent.config import load
     from envagent.engine.tables import RunState
     from envagent.errors import RunStateError
 
-    settings = read_settings(config)
-    home = Home(settings.home)
+    home = Home(load(files=config or ()).home)
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
         with home.working_on(found.run_id):
@@ -35,6 +35,6 @@ def resume(
             if max_su is not None:
                 request = request.model_copy(update={"max_su": max_su})
                 row.request = request.model_dump_json()  # stored as the run is resumed
-            access = reach(request.cloud, settings)
+            access = reach(request.cloud, read_settings(config, repository=request.repository))
             drive = Drive(home, journal, access, Manner(yes, as_json))
             return drive.go(row.run_id, request, lambda runner, services: runner.resume(row, services))

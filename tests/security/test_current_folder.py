@@ -86,7 +86,7 @@ class Desk:
     def commit(self, folder: Path) -> None:
         self.git(folder, "init", "-q", "-b", "main")
         self.git(folder, "add", "-A", "-f")
-        self.git(folder, "commit", "-q", "-m", "x")
+        self.git(folder, "commit", "-q", "--allow-empty", "-m", "x")
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -196,6 +196,37 @@ def test_no_code_of_theirs_runs(desk: Desk, committed: bool) -> None:
         assert ended.returncode == 0, ended.stderr
         assert not canary.exists()
         assert ("not reading ./.env: git tracks it" in ended.stderr) is committed
+    finally:
+        desk.run("sandbox", "reset")
+
+
+def test_no_module_of_theirs_is_imported(desk: Desk) -> None:
+    """`python -m` puts the current folder first among the places that modules come from."""
+    canary = desk.work / "canary"
+    for name in ("dotenv", "platformdirs", "yaml", "pydantic_settings", "openstack"):
+        (desk.work / f"{name}.py").write_text(f"open({str(canary)!r}, 'w')\n")
+    desk.write(_env=ASKED)
+    ended = subprocess.run(
+        [sys.executable, "-m", "envagent", "status", "--json"],
+        cwd=desk.work,
+        env=desk.environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert not canary.exists()
+    assert ended.returncode == 0 and json.loads(ended.stdout)["runs"] == []
+
+
+def test_a_resumed_run_reads_nothing_inside_its_repository_either(desk: Desk) -> None:
+    desk.commit(desk.work)
+    desk.write(_env="ENVAGENT_LEASE__HOURS=7\n")
+    fast = {"ENVAGENT_SANDBOX__SPEED": "1000"}
+    try:
+        for command in (("run", ".", "--cloud", "sandbox", "--yes"), ("resume", "last", "--yes")):
+            ended = desk.run(*command, **fast)
+            assert ended.returncode == 0, ended.stderr
+            assert ended.stderr.count("not reading ./.env: it lies inside the repository under analysis") == 1
     finally:
         desk.run("sandbox", "reset")
 
