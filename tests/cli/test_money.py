@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,24 @@ def test_the_sandbox_takes_what_there_is_and_says_so(cli: Cli, repository: Path,
     assert plan["service_units"] == 48
     assert plan["ceiling"] == max(one["service_units"] for one in plan["candidates"]) > 96
     assert cli("teardown", document["run_id"]).code == 0
+
+
+def test_a_plan_of_an_older_journal_is_held_to_its_first_node_type(
+    cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str
+) -> None:
+    run_id = cli("run", str(repository), "--cloud", real_cloud, "--json").document["run_id"]
+    newer = ("ceiling", "by_rules", "without_ai", "needs_person")
+    with closing(sqlite3.connect(cli.home / "journal.db")) as connection, connection:
+        connection.execute(
+            "UPDATE steps SET output = json_remove(output, ?, ?, ?, ?) WHERE run_id = ? AND stage = 'plan'",
+            (*(f"$.{name}" for name in newer), run_id),
+        )
+    assert cli("status", run_id, "--json").document["plan"]["ceiling"] == 48
+    sandbox.faults(CHEAP_ARE_GONE)
+    resumed = cli("resume", run_id, "--yes", "--json")
+    assert resumed.code == 5
+    assert "at most 48 SU" in resumed.document["error"]["message"]
+    assert cli("teardown", run_id, "--yes").code == 0
 
 
 @pytest.fixture
