@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from envagent.sandbox.clock import iso_micro
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.neutron_groups import groups
 from envagent.sandbox.nova_requests import bad_request, body, conflict, not_allowed, not_found, not_simulated, since
-from envagent.sandbox.nova_servers import bootable, change, check_metadata, get, refuse_locked, save
+from envagent.sandbox.nova_servers import bootable, change, check_metadata, get, password, refuse_locked, save
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.nova_views import changed_view
 from envagent.sandbox.records import Keypair, Port, SecurityGroup, Server
@@ -100,7 +99,7 @@ def _rebuild(call: Call) -> Reply:
     change(server, asked)
     _do(call, server, "rebuild")
     server_tasks.begin(call.world, server, "rebuilding", after="stopped" if server.vm_state == "stopped" else "active")
-    shown = {**changed_view(call, server), "adminPass": asked.get("adminPass") or secrets.token_urlsafe(9)}
+    shown = {**changed_view(call, server), "adminPass": asked.get("adminPass") or password()}
     if since(call, 2, 54):
         shown["key_name"] = server.key_name
     if since(call, 2, 57):

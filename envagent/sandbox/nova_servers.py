@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import string
 from typing import Any
 
 from envagent.sandbox import clock, nova_shapes, server_life
@@ -12,12 +13,12 @@ from envagent.sandbox.inventory import Image
 from envagent.sandbox.neutron_groups import default_group, groups
 from envagent.sandbox.nova_requests import bad_request, body, conflict, forbidden, not_allowed, not_found, not_simulated
 from envagent.sandbox.nova_versions import microversion
-from envagent.sandbox.nova_views import changed_view, flavors, hostname, links, server_view
+from envagent.sandbox.nova_views import changed_view, flavors, hostname, is_true, links, server_view
 from envagent.sandbox.records import Keypair, Port, Server
 from envagent.sandbox.shapes import is_uuid
 
 MAX_METADATA = 128
-SHOWN_AS_GIVEN = ("accessIPv4", "accessIPv6", "OS-DCF:diskConfig", "hostname")
+SHOWN_AS_GIVEN = ("accessIPv4", "accessIPv6", "OS-DCF:diskConfig", "hostname", "config_drive")
 NOT_SIMULATED = {"block_device_mapping": "volumes", "trusted_image_certificates": "certificates of images"}
 
 
@@ -39,6 +40,11 @@ def check_metadata(metadata: dict[str, str]) -> None:
     """Refuse more items than a server may have."""
     if len(metadata) > MAX_METADATA:
         raise forbidden(f"Maximum number of metadata items exceeds {MAX_METADATA}")
+
+
+def password() -> str:
+    """Return a fresh password of the kind that Nova makes."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
 
 
 def save(call: Call, server: Server) -> None:
@@ -158,12 +164,12 @@ def create(call: Call) -> Reply:
     count, several = _count(call, asked), int(asked.get("max_count", asked.get("min_count", 1))) > 1
     names = [f"{asked['name']}-{number + 1}" if several else asked["name"] for number in range(count)]
     servers = [_make(call, asked, name, networks) for name in names]
-    if str(asked.get("return_reservation_id", False)).lower() in ("true", "1", "on", "yes"):
+    if is_true(asked.get("return_reservation_id", False)):
         return Reply(202, {"reservation_id": f"r-{secrets.token_hex(4)}"})
     own_links = links(call, "servers", servers[0].id)
     shown = {
         "id": servers[0].id,
-        "adminPass": asked.get("adminPass") or secrets.token_urlsafe(9),
+        "adminPass": asked.get("adminPass") or password(),
         "OS-DCF:diskConfig": asked.get("OS-DCF:diskConfig", "MANUAL"),
         "security_groups": [{"name": group} for group in _groups_wanted(asked)],
         "links": own_links,

@@ -106,6 +106,16 @@ def hostname(name: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:63]
 
 
+def _has_config_drive(call: Call, server: Server) -> bool:
+    forced = call.world.profile.forces_config_drive and call.site.kind == "baremetal"
+    return forced or is_true(server.given.get("config_drive", False))
+
+
+def is_true(asked: bool | str) -> bool:
+    """Read a yes in a body as Nova does."""
+    return str(asked).lower() in ("true", "1", "on", "yes")
+
+
 def hinted(value: Any) -> list[Any]:
     """Return a scheduler hint as it is shown: always a list."""
     return value if isinstance(value, list) else [value]
@@ -135,7 +145,7 @@ def server_view(call: Call, server: Server) -> dict[str, Any]:
         **{field: server.given.get(field, default) for field, default in AS_GIVEN.items()},
         "links": links(call, "servers", server.id),
         "OS-EXT-AZ:availability_zone": server.zone,
-        "config_drive": "True" if call.site.kind == "baremetal" else "",
+        "config_drive": "True" if _has_config_drive(call, server) else "",
         "key_name": server.key_name,
         "OS-SRV-USG:launched_at": iso_micro(server.launched_at) if server.launched_at else None,
         "OS-SRV-USG:terminated_at": None,

@@ -31,6 +31,7 @@ class Profile:
         restricted_credentials_lease: a restricted application credential may create a lease.
         lease_shows_hosts: GET /leases/ID/hosts exists.
         failed_server_keeps_host: a server that failed to spawn holds its host until it is deleted.
+        forces_config_drive: every bare-metal server has a config drive, asked for or not.
         compute_microversion: Nova's highest microversion.
     """
 
@@ -52,6 +53,7 @@ class Profile:
     restricted_credentials_lease: bool
     lease_shows_hosts: bool
     failed_server_keeps_host: bool
+    forces_config_drive: bool
     compute_microversion: str
 
 
@@ -74,6 +76,7 @@ CHAMELEON = Profile(
     restricted_credentials_lease=False,
     lease_shows_hosts=True,
     failed_server_keeps_host=True,
+    forces_config_drive=True,
     compute_microversion="2.95",
 )
 
@@ -96,6 +99,7 @@ UPSTREAM = Profile(
     restricted_credentials_lease=True,
     lease_shows_hosts=False,
     failed_server_keeps_host=False,
+    forces_config_drive=False,
     compute_microversion="2.100",
 )
 

@@ -109,6 +109,17 @@ def test_several_servers_of_one_request(target: Target, wire: Wire) -> None:
         wire.ask("compute", "DELETE", f"/servers/{server['id']}")
 
 
+def test_what_is_given_is_shown(target: Target, wire: Wire) -> None:
+    given = {"accessIPv4": "192.0.2.7", "OS-DCF:diskConfig": "AUTO", "config_drive": True, "adminPass": "of my own"}
+    made = create(target, "2.90", name=target.label("given"), hostname="host1", **given).body["server"]
+    assert made["adminPass"] == "of my own"
+    server = wire.ask("compute", "GET", f"/servers/{made['id']}", headers={AT: "2.90"}).body["server"]
+    assert (server["accessIPv4"], server["OS-DCF:diskConfig"]) == ("192.0.2.7", "AUTO")
+    assert (server["config_drive"], server["OS-EXT-SRV-ATTR:hostname"]) == ("True", "host1")
+    assert server["description"] is None
+    wire.ask("compute", "DELETE", f"/servers/{made['id']}")
+
+
 def test_no_more_servers_than_the_quota(target: Target, wire: Wire) -> None:
     with target.quota("instances", 2):
         used = len(wire.ask("compute", "GET", "/servers").body["servers"])

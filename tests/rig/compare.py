@@ -35,8 +35,8 @@ OWN = "cmp-"
 NOT_SIMULATED = "The sandbox does not simulate"
 JSON_VERBS = {"list", "show", "create", "issue"}
 PATIENCE = 120.0
-UNSHARED = ("standard_attr_id",)
-"""Fields that hold a database's own numbers."""
+UNSHARED = ("standard_attr_id", "adminPass")
+"""Fields that hold a database's own numbers, or a secret that each cloud draws."""
 MASKS = [
     (r"^Could not load '.*\n", ""),
     (r"https?://[\w.:-]+[^\s\"',)]*", "URL"),
