@@ -53,7 +53,8 @@ def _reboot(call: Call) -> Reply:
     server = get(call)
     hard = asked["type"].upper() == "HARD"
     refuse_locked(server)
-    expect(server, "reboot", *(("active", "stopped", "error") if hard else ("active",)))
+    again = hard and server.task_state in ("rebooting", "rebooting_hard")
+    expect(server, "reboot", *(("active", "stopped", "error") if hard else ("active",)), idle=not again)
     _do(call, server, "reboot")
     server_tasks.begin(call.world, server, "rebooting_hard" if hard else "rebooting")
     return Reply(202)

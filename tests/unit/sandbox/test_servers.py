@@ -115,6 +115,9 @@ def test_a_server_shows_what_it_is_busy_with(sandbox: Sandbox, me: Person) -> No
     server = me.server(reservation, "busy")
     until(lambda: me.server_status(server.id), "ACTIVE/None")
     sandbox.control("settings", {"speed": 100})
+    me.conn.compute.reboot_server(server, "SOFT")
+    with pytest.raises(Exception, match=r"Cannot 'reboot' instance .* while it is in task_state rebooting"):
+        me.conn.compute.reboot_server(server, "SOFT")
     me.conn.compute.reboot_server(server, "HARD")
     assert me.server_status(server.id) == "HARD_REBOOT/rebooting_hard"
     with pytest.raises(Exception, match=r"Cannot 'stop' instance .* while it is in task_state rebooting_hard"):
