@@ -67,25 +67,7 @@ class AssignFloatingIp(Step):
         if network.external_id is None:
             context.warn("this site has no external network: the server is reached from inside only")
             return none
-        cloud, external = context.services.cloud, network.external_id
-        kind = FloatingIpKind(cloud)
-
-        def make() -> Found:
-            return kind.found(cloud.create_floating_ip(external, mark.description(context.run_id, 1)))
-
-        wanted = {"network_id": external, "port_id": ""}  # one that leads somewhere was not made by this request
-        wait = context.wait("a floating IP", every=5, timeout=ALLOCATE_SECONDS)
-        try:
-            found = context.create(kind, 1, f"floating IP of {launched.server_name}", wanted, make)
-        except QuotaExceeded as refusal:
-            if not wait.over:
-                return wait.not_yet(refusal.message)
-            return _go_without(context, refusal)
-        except CapacityError as refusal:
-            return _go_without(context, refusal)
-        if isinstance(found, NotYet):
-            return found
-        return AllocatedAddress(floating_ip_id=found.id, address=found.name)
+        return _allocate(context, network.external_id, launched)
 
     @stage
     def attach(
@@ -102,8 +84,21 @@ class AssignFloatingIp(Step):
         kind = FloatingIpKind(cloud)
         if context.ledger.why_removing(kind.name, allocated.floating_ip_id) is not None:
             return context.remove(kind, allocated.floating_ip_id) or none
+        if context.ledger.is_gone(kind.name, allocated.floating_ip_id) and network.external_id is not None:
+            again = _allocate(context, network.external_id, launched)
+            if isinstance(again, NotYet):
+                return again
+            if again.floating_ip_id is None:
+                return none
+            allocated = again
+            context.ledger.flush()  # on record before it is used
         wait = context.wait("a port that takes the address", every=5, timeout=ATTACH_SECONDS)
-        address = _still_there(context, allocated.floating_ip_id, allocated.address)
+        address = _read(context, allocated)
+        if address is None:
+            raise ResourceLost(
+                f"floating IP {allocated.address} ({allocated.floating_ip_id}) was released, and not by this run",
+                hint="envagent resume RUN_ID takes another",
+            )
         ports = cloud.ports(launched.server_id)
         if address.port_id in {port.id for port in ports}:
             return AssignedAddress(floating_ip_id=address.id, address=address.address, port_id=address.port_id)
@@ -138,7 +133,9 @@ class AssignFloatingIp(Step):
         """Check that the address still leads to the server: the login that is shown must not be somebody else's."""
         if output.floating_ip_id is None:
             return None
-        address = _still_there(context, output.floating_ip_id, output.address)
+        address = _read(context, output)
+        if address is None:
+            return Redo("attach", f"floating IP {output.address} was released; taking another")
         if address.port_id is None:
             return Redo("attach", f"floating IP {output.address} was detached; pointing it at the server again")
         if output.port_id is not None and address.port_id != output.port_id:
@@ -157,14 +154,31 @@ def _go_without(context: StepContext, refusal: CapacityError) -> AllocatedAddres
     return AllocatedAddress(floating_ip_id=None, address=None)
 
 
-def _still_there(context: StepContext, floating_ip_id: str, address: str | None) -> FloatingIp:
-    """Read the address.
-
-    Raises:
-        ResourceLost: it was released; that is on record then.
-    """
+def _read(context: StepContext, known: AllocatedAddress | AssignedAddress) -> FloatingIp | None:
+    """Read the run's address; one that was released is on record then, and None."""
     try:
-        return context.services.cloud.floating_ip(floating_ip_id)
+        return context.services.cloud.floating_ip(known.floating_ip_id or "")
     except NotFound:
-        context.ledger.gone("floating_ip", floating_ip_id)
-        raise ResourceLost(f"floating IP {address} ({floating_ip_id}) was released, and not by this run") from None
+        context.ledger.gone("floating_ip", known.floating_ip_id or "")
+        return None
+
+
+def _allocate(context: StepContext, external: str, launched: LaunchedServer) -> AllocatedAddress | NotYet:
+    """Take an address of the external network; go without, warned, when none is left."""
+    cloud = context.services.cloud
+    kind = FloatingIpKind(cloud)
+
+    def make() -> Found:
+        return kind.found(cloud.create_floating_ip(external, mark.description(context.run_id, 1)))
+
+    wanted = {"network_id": external, "port_id": ""}  # one that leads somewhere was not made by this request
+    wait = context.wait("a floating IP", every=5, timeout=ALLOCATE_SECONDS)
+    try:
+        found = context.create(kind, 1, f"floating IP of {launched.server_name}", wanted, make)
+    except QuotaExceeded as refusal:
+        return _go_without(context, refusal) if wait.over else wait.not_yet(refusal.message)
+    except CapacityError as refusal:
+        return _go_without(context, refusal)
+    if isinstance(found, NotYet):
+        return found
+    return AllocatedAddress(floating_ip_id=found.id, address=found.name)

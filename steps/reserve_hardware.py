@@ -190,6 +190,7 @@ class ReserveHardware(Step):
     def confirm(self, context: StepContext, output: ReservedHardware) -> ReservedHardware | None:
         """Check that the lease is still there and still holds a node; its end may have been moved."""
         lease = _read(context, output.lease_id, output.lease_name)
+        context.ledger.seen("lease", LeaseKind(context.services.cloud).found(lease))
         if lease.status in ENDED:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended, at {lease.end:%Y-%m-%d %H:%M} UTC")
         if lease.status == "ERROR":

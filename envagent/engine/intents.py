@@ -260,6 +260,12 @@ class Ledger:
         """List what the run made of a kind, as far as it is on record."""
         return [one for one in self._holdings.resources if one.kind == kind and one.ownership != Ownership.FOREIGN]
 
+    def seen(self, kind: str, found: Found) -> None:
+        """Put on record how an object of the run is now."""
+        row = self._holdings.resource(kind, found.id)
+        if row is not None:
+            self._correct(row, found)
+
     def _correct(self, row: ResourceRecord, found: Found) -> None:
         if row.state == ResourceState.ABSENT:
             row.state, row.removed_at = ResourceState.PRESENT.value, None
@@ -357,7 +363,8 @@ class Ledger:
         row = self._holdings.resource(kind, cloud_id)
         if row is None or row.state == ResourceState.PRESENT:
             return None
-        return str(json.loads(row.detail).get("why", ""))
+        why: str | None = json.loads(row.detail).get("why")  # not there where somebody else removed it
+        return why
 
     def _tries(self, kind: str) -> list[Try]:
         intents = sorted(

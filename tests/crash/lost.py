@@ -152,14 +152,14 @@ def no_node_free_makes_no_lease(stage: Stage) -> None:
 def a_lease_deleted_by_a_colleague_is_found_on_resume(stage: Stage) -> None:
     stage.run(strike=AFTER_LAUNCH)
     stage.colleague_deletes("lease")
-    stage.ends(stage.go_on(), 6, "was deleted by somebody", f"envagent teardown {stage.run_id}")
+    stage.ends(stage.go_on(), 6, "was deleted, and not by this run", f"envagent teardown {stage.run_id}")
 
 
 @scenario
 def a_lease_deleted_while_a_server_builds_is_found(stage: Stage) -> None:
     stage.run(strike=IN_BUILD)
     stage.colleague_deletes("lease")
-    stage.ends(stage.go_on(), 6, "somebody")
+    stage.ends(stage.go_on(), 6, "was deleted, and not by this run")
 
 
 @scenario
@@ -167,7 +167,7 @@ def a_lease_that_has_ended_is_found_on_resume(stage: Stage) -> None:
     stage.run("--hours", "1", strike=AFTER_LAUNCH)
     stage.world.control("clock", {"seconds": 7200.0})
     time.sleep(0.1)
-    stage.ends(stage.go_on(), 6, "TERMINATED")
+    stage.ends(stage.go_on(), 6, "has ended")
     stage.ends(stage.go_on("teardown"), 0)
     stage.world.control("clock", {"seconds": -7200.0})
 
@@ -221,14 +221,15 @@ def a_server_that_never_builds_stays_and_is_removed_by_teardown(stage: Stage) ->
 def a_server_deleted_by_a_colleague_is_found_on_resume(stage: Stage) -> None:
     stage.run(strike=AFTER_LAUNCH)
     stage.colleague_deletes("server")
-    stage.ends(stage.go_on(), 6, "was deleted by somebody", f"envagent teardown {stage.run_id}")
+    stage.ends(stage.go_on(), 6, "was deleted, and not by this run", f"envagent teardown {stage.run_id}")
 
 
 @scenario
-def a_server_deleted_while_it_builds_is_found(stage: Stage) -> None:
+def a_server_deleted_while_it_builds_is_launched_again(stage: Stage) -> None:
     stage.run(strike=IN_BUILD)
     stage.colleague_deletes("server")
-    stage.ends(stage.go_on(), 6, "was deleted by somebody")
+    stage.ends(stage.go_on(), 0, "is gone")
+    stage.judge.complete(stage.run_id)
 
 
 @scenario
@@ -257,10 +258,11 @@ SCENARIOS["no address in the quota: the run goes on without"] = _no_address("fip
 
 
 @scenario
-def an_address_released_by_a_colleague_is_found_on_resume(stage: Stage) -> None:
+def an_address_released_by_a_colleague_is_taken_again_on_resume(stage: Stage) -> None:
     stage.run(strike=Strike("checkpoint", AFTER_ADDRESS.exchange))
     stage.colleague_deletes("floating_ip")
-    stage.ends(stage.go_on(), 6, "was released by somebody")
+    stage.ends(stage.go_on(), 0, "is gone")
+    stage.judge.complete(stage.run_id)
 
 
 # Other credentials

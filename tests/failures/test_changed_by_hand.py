@@ -103,6 +103,17 @@ def test_a_keypair_that_was_deleted_after_the_server_is_not_missed(shell: Shell,
     assert resources(again)["keypair"] == "absent"
 
 
+def test_an_address_that_was_released_is_replaced(shell: Shell, up: Done, nothing_left: Check) -> None:
+    (address,) = [one["id"] for one in up.document["resources"] if one["kind"] == "floating_ip"]
+    shell.act("neutron", "DELETE", f"/v2.0/floatingips/{address}")
+    again = shell("resume", "last")
+    assert again.code == 0, again.told
+    assert "was released; taking another" in again.told
+    assert again.document["ssh"].endswith(f"cc@{again.document['floating_ip']}")
+    assert shell.live() == {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
+    nothing_left()
+
+
 # What a resume can only report
 
 
