@@ -15,7 +15,7 @@ from envagent.steps.initialize import Initialized
 from envagent.steps.launch_server import LaunchedServer
 from envagent.steps.request import RunRequest
 from envagent.steps.reserve_hardware import ReservedHardware
-from envagent.steps.resources import LeaseKind, ServerKind
+from envagent.steps.resources import LeaseKind
 from envagent.steps.services import StepContext
 from envagent.steps.verify import Verified
 
@@ -31,7 +31,7 @@ class SaveState(Step):
 
     The run's id is part of the name where another run's file has it.
 
-    Reads: Nova's servers and Blazar's leases; what the steps before it found.
+    Reads: Blazar's leases; what the steps before it found.
     Creates: the file (0600), in the folder in which the run was begun.
     Owner mark: the file's run_id.
     Undo: the file is the user's; teardown takes the login out of it and leaves it.
@@ -53,9 +53,8 @@ class SaveState(Step):
         assigned: AssignedAddress,
         verified: Verified,
     ) -> SavedState | NotYet:
-        """Write the file, once it is certain that no request was carried out twice on the way to the cloud."""
-        cloud = context.services.cloud
-        surplus = context.reconcile((ServerKind(cloud), LeaseKind(cloud)))
+        """Write the file, once it is certain that no request for a lease, which costs, was carried out twice."""
+        surplus = context.reconcile((LeaseKind(context.services.cloud),))
         if surplus is not None:
             return surplus
         info = {

@@ -234,7 +234,7 @@ def _network(shell: Shell) -> str:
 
 def test_a_colleagues_server_with_our_tag_is_neither_adopted_nor_removed(shell: Shell) -> None:
     shell.faults({"service": "nova", "method": "POST", "path": "/servers$", "action": "drop", "nth": 1})
-    shell.settings["ENVAGENT_SETTLE_SECONDS"] = "25"
+    shell.settings["ENVAGENT_SETTLE_SECONDS"] = "10"
     run = shell.start("--yes")
     intents = until(lambda: [one for one in _held(shell) if one["kind"] == "server" and one["state"] == "unknown"])
     run_id = shell("status", "last").document["run_id"]

@@ -272,4 +272,10 @@ def test_a_run_proves_the_login(shell: Shell, node: Node, nothing_left: Callable
     assert done.code == 0, done.told
     assert done.document["ssh_verified"] is True
     assert node.logins == ["cc"]
+    again = shell("resume", "last", ENVAGENT_SSH__PORT=str(node.port))
+    assert (again.code, again.document["ssh_verified"]) == (0, True)
+    assert node.logins == ["cc", "cc"]  # what a resume shows it has tried
+    node.renew("ssh-ed25519")
+    changed = shell("resume", "last", ENVAGENT_SSH__PORT=str(node.port))
+    assert changed.document["ssh_verified"] is False
     nothing_left()

@@ -18,6 +18,8 @@ from .stub import Reply, StubCloud
 Connect = Callable[..., Cloud]
 KNOWN = {site.region for site in catalog.sites()}
 
+NO_LEASES = Reply(200, {"leases": []})
+
 
 def seen(cloud: Cloud) -> Site:
     return look(cloud, cloud.identity())
@@ -54,6 +56,7 @@ def test_a_site_of_bare_metal(hosts: str, stub: StubCloud, connected: Connect) -
     }
     stub.on("GET", "/v1/os-hosts$", replies[hosts])
     stub.on("GET", "/v1/os-hosts/allocations", Reply(200, {"allocations": []}))
+    stub.on("GET", "/v1/leases$", NO_LEASES)
     site = seen(connected())
     assert {one.region for one in site.node_types} == {"CHI@Stub"}
     texts = [
@@ -69,6 +72,7 @@ def test_a_site_of_bare_metal(hosts: str, stub: StubCloud, connected: Connect) -
 
 def test_how_many_there_are_is_not_taken_from_another_site(stub: StubCloud, connected: Connect) -> None:
     stub.on("GET", "/v1/os-hosts$", Reply(403, {"error_message": "Policy doesn't allow blazar:oshosts:get"}))
+    stub.on("GET", "/v1/leases$", NO_LEASES)
     assert {one.count for one in seen(connected()).node_types} == {0}
 
 
@@ -91,5 +95,6 @@ def _renamed(stub: StubCloud, region: str) -> list[dict[str, object]]:
 def test_a_site_without_a_region_is_called_by_its_cloud(stub: StubCloud, connected: Connect) -> None:
     stub.on("GET", "/flavors", Reply(200, {"flavors": [{"id": "1", "name": "baremetal"}]}))
     stub.on("GET", "/v1/os-hosts$", Reply(403, {"error_message": "Policy doesn't allow blazar:oshosts:get"}))
+    stub.on("GET", "/v1/leases$", NO_LEASES)
     site = seen(connected(region_name=""))
     assert {one.region for one in site.node_types} == {"stub"}
