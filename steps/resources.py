@@ -7,7 +7,6 @@ told from what the run made. The traits bear the names of the keys under which t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -19,14 +18,6 @@ from envagent.steps import mark
 
 ENDED = ("TERMINATED", "DELETED")
 """Leases that hold nothing any more."""
-
-_NODE_TYPE = re.compile(r'"\$node_type", *"([^"]+)"')
-
-
-def _node_type(lease: Lease) -> str | None:
-    """Read which node type a lease asked for, where Blazar shows it."""
-    shown = [found[1] for one in lease.reservations if (found := _NODE_TYPE.search(one.resource_properties))]
-    return shown[0] if shown else None
 
 
 def _of(run_id: str | None, owner: tuple[str, int] | None) -> bool:
@@ -43,7 +34,8 @@ class LeaseKind:
     def found(self, lease: Lease) -> Found:
         """Describe a lease of ours."""
         run_id, number = mark.read_lease_name(lease.name) or ("", 0)
-        traits = {"name": lease.name, "user_id": lease.user_id, "node_type": _node_type(lease)}
+        node_type = next((one.node_type for one in lease.reservations), None)
+        traits = {"name": lease.name, "user_id": lease.user_id, "node_type": node_type}
         return Found(lease.id, lease.name, run_id, number, {"end_date": lease.end.isoformat()}, traits)
 
     def find(self, run_id: str | None) -> list[Found]:

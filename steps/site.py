@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from envagent import catalog
 from envagent.catalog import NodeType
 from envagent.cloud.port import Cloud, Host, Identity, Occupation
 from envagent.errors import Forbidden, NotFound
-
-_NAME = re.compile(r'\$node_type",\s*"([\w.-]+)"')
-"""A node type in the properties that a reservation asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +53,5 @@ def _that_exist(cloud: Cloud, known: tuple[NodeType, ...]) -> tuple[NodeType, ..
         return tuple(one.model_copy(update={"count": one.count or 1}) for one in known if one.name in names) or known
     if any(one.count for one in known):
         return known
-    leased = " ".join(item.resource_properties for lease in cloud.leases() for item in lease.reservations)
-    seen = set(_NAME.findall(leased))
+    seen = {item.node_type for lease in cloud.leases() for item in lease.reservations}
     return tuple(one.model_copy(update={"count": int(one.name in seen)}) for one in known)

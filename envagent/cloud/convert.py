@@ -7,6 +7,7 @@ what the port promises raises LookupError, TypeError or ValueError, which the ad
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -58,6 +59,7 @@ _IMAGE_FIELDS = frozenset(
         "stores",
     ]
 )
+_NODE_TYPE = re.compile(r'"\$node_type", *"([^"]+)"')
 _HOST_FIELDS = frozenset(
     [
         "id",
@@ -263,11 +265,12 @@ def lease(body: Body) -> Lease:
 
 def reservation(body: Body) -> Reservation:
     """An item of a lease; its filter is JSON text, at some versions decoded already."""
+    node_type = _NODE_TYPE.search(text(body.get("resource_properties") or ""))
     return Reservation(
         id=body["id"],
         resource_type=body["resource_type"],
         status=body.get("status") or "",
-        resource_properties=text(body.get("resource_properties") or ""),
+        node_type=node_type[1] if node_type else None,
         missing_resources=_truth(body.get("missing_resources") or False),
         resources_changed=_truth(body.get("resources_changed") or False),
     )

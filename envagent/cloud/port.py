@@ -146,7 +146,8 @@ class Reservation(CloudModel):
     id: str
     resource_type: str
     status: str
-    resource_properties: str = ""
+    node_type: str | None = None
+    """The node type that its filter asks for, if it names one."""
     missing_resources: bool = False
     resources_changed: bool = False
 

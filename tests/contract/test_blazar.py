@@ -44,7 +44,7 @@ def test_a_future_lease_is_pending_with_its_node_allocated(target: Target, lease
     assert reservation.resource_type == "physical:host"
     assert reservation.status == "pending"
     assert not reservation.missing_resources
-    assert target.scarce in reservation.resource_properties
+    assert reservation.node_type == target.scarce
 
 
 def test_the_shape_of_a_lease(target: Target, wire: Wire, lease: Lease) -> None:

@@ -13,15 +13,15 @@ ONE_OF_EACH = {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
 LOST = {"service": "blazar", "method": "POST", "path": "/leases$", "action": "drop", "nth": 1}
 
 
-def carried_out_late(shell: Shell, done: Done) -> str:
-    """Have the cloud carry out the run's lost request for a lease now."""
+def carried_out_late(shell: Shell, done: Done, who: str = "user", node_type: str | None = None) -> str:
+    """Have the cloud carry out the run's lost request for a lease now, or one that somebody made like it."""
     lease = next(one for one in done.document["resources"] if one["kind"] == "lease")
     end = str(done.document["lease"]["end_date"])
     reservation = {
         "resource_type": "physical:host",
         "min": 1,
         "max": 1,
-        "resource_properties": f'["=", "$node_type", "{done.document["node_type"]}"]',
+        "resource_properties": f'["=", "$node_type", "{node_type or done.document["node_type"]}"]',
         "hypervisor_properties": "",
     }
     body = {
@@ -31,7 +31,7 @@ def carried_out_late(shell: Shell, done: Done) -> str:
         "reservations": [reservation],
         "events": [],
     }
-    return str(shell.act("blazar", "POST", "/leases", body)["lease"]["id"])
+    return str(shell.act("blazar", "POST", "/leases", body, who=who)["lease"]["id"])
 
 
 def leases(shell: Shell) -> set[str]:
@@ -89,3 +89,15 @@ def test_a_clean_run_that_is_torn_down_is_not_looked_at_again(shell: Shell) -> N
     shell.faults({"service": "keystone", "action": "fail", "status": 500})
     again: Any = shell("teardown", "last", "--yes")
     assert (again.code, "nothing to do" in again.told) == (0, True)
+
+
+@pytest.mark.parametrize(("who", "node_type"), [("mate", None), ("user", "gpu_v100")])
+def test_a_lease_that_only_has_our_name_is_left_alone(shell: Shell, who: str, node_type: str | None) -> None:
+    done = shell.run()
+    other = carried_out_late(shell, done, who, node_type)
+    again = shell("resume", "last")
+    assert again.code == 0, again.told
+    assert other in again.told
+    assert "left alone" in again.told
+    assert shell("teardown", "last", "--yes").code == 0
+    assert leases(shell) == {other}

@@ -425,7 +425,7 @@ class SimulatedCloud:
             thing = self._thing("lease", name, mark.read_lease_name(name), self.rng.uniform(1, 10))
             thing.fails = self._chance(self.mischief.fails)
             if isinstance(reservation, HostReservation):
-                thing.text = f'["=", "$node_type", "{reservation.node_type}"]'
+                thing.asked = {"node_type": reservation.node_type}
             if self._chance(self.mischief.fails / 5):
                 thing.ready += timedelta(days=1)  # never starts
             return self._lease(thing)
@@ -441,7 +441,7 @@ class SimulatedCloud:
 
     def _lease(self, thing: Thing) -> Lease:
         reservation = Reservation(
-            id=f"r-{thing.id}", resource_type="physical:host", status="active", resource_properties=thing.text
+            id=f"r-{thing.id}", resource_type="physical:host", status="active", node_type=thing.asked.get("node_type")
         )
         return Lease(
             id=thing.id,
