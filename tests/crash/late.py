@@ -141,10 +141,10 @@ def _beyond(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
     home = Home.make(world, "beyond", ENVIRONMENT)
     judge = Judge(world)
     world.faults(drawn.fault())
-    due = time.monotonic() + TIMEOUT + drawn.late
     creation = Exchange("POST", CREATIONS[drawn.kind][0], 1)
     strikes = (Strike("committed", creation),) if drawn.killed else ()
     commands = [home.call(*home.run_arguments(), strikes=strikes)]
+    due = time.monotonic() + TIMEOUT + drawn.late  # counted from the end of the run, which has sent the request before
     judge.expect(commands[0].struck if drawn.killed else commands[0].code == 0, f"the run: {commands[0]}")
     run_id = home.run_id() or ""
     if drawn.end == "teardown":
