@@ -96,7 +96,7 @@ for _kib in range(24, 96, 8):
 def disk_full_on_a_real_file_system(world: World, home: Home, judge: Judge) -> list[Ended]:
     home.home.mkdir(mode=0o700, exist_ok=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(home.home)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=120k,mode=0700", "tmpfs", str(home.home)], capture_output=True, check=False
     )
     if mounted.returncode != 0:
         return []  # not allowed here; the size limits above stand for it
