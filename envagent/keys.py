@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from envagent import children
 from envagent.errors import ConfigurationError
 
 LARGEST = 64 << 10
@@ -132,7 +133,7 @@ def check_private_key(path: Path) -> PrivateKey:
             capture_output=True,
             timeout=TOOL_SECONDS,
             check=False,
-            env={"PATH": os.environ.get("PATH", os.defpath)},
+            env=children.environment(),
         )
     except subprocess.TimeoutExpired:
         return key
@@ -243,7 +244,7 @@ def held_by_agent(public_key: str | None) -> bool:
             capture_output=True,
             timeout=TOOL_SECONDS,
             check=False,
-            env={name: os.environ[name] for name in ("PATH", "SSH_AUTH_SOCK") if name in os.environ},
+            env=children.environment("SSH_AUTH_SOCK"),
         )
     except subprocess.TimeoutExpired:
         return False

@@ -23,7 +23,7 @@ ROOMS = {
     "wire": set(),
     "children": set(),
     "config": {"errors", "provenance"},
-    "keys": {"errors"},
+    "keys": {"errors", "children"},
     "ssh": {"errors", "children", "keys"},
     "sandbox": {"errors", "catalog", "children", "wire"},
     "steps": {"errors", "catalog", "engine", "repository", "cloud", "advice", "config", "keys", "ssh"},
