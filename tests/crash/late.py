@@ -105,16 +105,22 @@ def try_schedule(world: World, schedule: Schedule) -> list[Outcome]:
     return [Outcome(str(schedule), reached=False)]
 
 
-def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
-    drawn = schedule.draw()
+def _run(world: World, drawn: Drawn) -> tuple[Home, Judge, Ended]:
+    """Start the run of a schedule in a home of its own, up to its end or its kill."""
     home = Home.make(world, "late", ENVIRONMENT)
     judge = Judge(world)
     world.faults(drawn.fault())
     creation = Exchange("POST", CREATIONS[drawn.kind][0], 1)
     strikes = (Strike("committed", creation),) if drawn.killed else ()
-    commands = [home.call(*home.run_arguments(), strikes=strikes)]
-    judge.expect(commands[0].struck if drawn.killed else commands[0].code == 0, f"the run: {commands[0]}")
-    run_id = home.run_id() or ""
+    ended = home.call(*home.run_arguments(), strikes=strikes)
+    judge.expect(ended.struck if drawn.killed else ended.code == 0, f"the run: {ended}")
+    return home, judge, ended
+
+
+def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
+    drawn = schedule.draw()
+    home, judge, ended = _run(world, drawn)
+    commands, run_id = [ended], home.run_id() or ""
     if drawn.killed and drawn.end == "resume":
         commands.append(home.call("resume", run_id, "--yes"))
         judge.expect(commands[-1].code == 0, f"the resume does not succeed: {commands[-1]}")
@@ -127,7 +133,7 @@ def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
     judge.log_is_clean()
     judge.sends_are_intended(home, commands)
     world.faults()
-    lateness = _lateness(judge, drawn.kind, commands[0])
+    lateness = _lateness(judge, drawn.kind, ended)
     home.remove()
     if lateness is None:
         judge.expect(bool(judge.violations), "the late creation never came")
@@ -138,15 +144,9 @@ def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
 def _beyond(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
     """Try a schedule whose request comes true after it was sent again, perhaps when the run is long over."""
     drawn = schedule.draw()
-    home = Home.make(world, "beyond", ENVIRONMENT)
-    judge = Judge(world)
-    world.faults(drawn.fault())
-    creation = Exchange("POST", CREATIONS[drawn.kind][0], 1)
-    strikes = (Strike("committed", creation),) if drawn.killed else ()
-    commands = [home.call(*home.run_arguments(), strikes=strikes)]
+    home, judge, ended = _run(world, drawn)
     due = time.monotonic() + TIMEOUT + drawn.late  # counted from the end of the run, which has sent the request before
-    judge.expect(commands[0].struck if drawn.killed else commands[0].code == 0, f"the run: {commands[0]}")
-    run_id = home.run_id() or ""
+    commands, run_id = [ended], home.run_id() or ""
     if drawn.end == "teardown":
         commands.append(home.call("teardown", run_id, "--yes"))
         judge.expect(commands[-1].code == 0, f"the teardown does not succeed: {commands[-1]}")
@@ -161,7 +161,7 @@ def _beyond(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
     judge.log_is_clean(most=2)
     judge.sends_are_intended(home, commands)
     world.faults()
-    lateness = _lateness(judge, drawn.kind, commands[0])
+    lateness = _lateness(judge, drawn.kind, ended)
     home.remove()
     return judge.verdict(str(schedule), len(commands) - 1, "beyond the window"), lateness
 

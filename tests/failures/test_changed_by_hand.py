@@ -197,23 +197,8 @@ def _lease(shell: Shell) -> str:
 
 def colleagues_server(shell: Shell, run_id: str, name: str) -> str:
     """A colleague launches a server with the run's tag, as a copy of its metadata would have."""
-    start = datetime.now(UTC)
-    body = {
-        "name": "mine",
-        "start_date": "now",
-        "end_date": (start + timedelta(days=1)).strftime("%Y-%m-%d %H:%M"),
-        "reservations": [
-            {
-                "resource_type": "physical:host",
-                "min": 1,
-                "max": 1,
-                "resource_properties": "",
-                "hypervisor_properties": "",
-            }
-        ],
-        "events": [],
-    }
-    lease = shell.act("blazar", "POST", "/leases", body, who="mate")["lease"]
+    end = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d %H:%M")
+    lease = shell.reserve("mine", end, who="mate")
     until(lambda: shell.act("blazar", "GET", f"/leases/{lease['id']}", who="mate")["lease"]["status"] == "ACTIVE")
     server = {
         "name": name,

@@ -15,23 +15,9 @@ LOST = {"service": "blazar", "method": "POST", "path": "/leases$", "action": "dr
 
 def carried_out_late(shell: Shell, done: Done, who: str = "user", node_type: str | None = None) -> str:
     """Have the cloud carry out the run's lost request for a lease now, or one that somebody made like it."""
-    lease = next(one for one in done.document["resources"] if one["kind"] == "lease")
-    end = str(done.document["lease"]["end_date"])
-    reservation = {
-        "resource_type": "physical:host",
-        "min": 1,
-        "max": 1,
-        "resource_properties": f'["=", "$node_type", "{node_type or done.document["node_type"]}"]',
-        "hypervisor_properties": "",
-    }
-    body = {
-        "name": lease["name"],
-        "start_date": "now",
-        "end_date": end[:16].replace("T", " "),
-        "reservations": [reservation],
-        "events": [],
-    }
-    return str(shell.act("blazar", "POST", "/leases", body, who=who)["lease"]["id"])
+    name = next(one["name"] for one in done.document["resources"] if one["kind"] == "lease")
+    end = str(done.document["lease"]["end_date"])[:16].replace("T", " ")
+    return str(shell.reserve(name, end, who=who, node_type=node_type or done.document["node_type"])["id"])
 
 
 def leases(shell: Shell) -> set[str]:
