@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from envagent.cli import times
 from envagent.cli.durations import PERSON, History
-from envagent.engine.tables import EventRecord, StageRecord, StageState
+from envagent.engine.tables import EventKind, EventRecord, StageRecord, StageState
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Board:
     def take(self, event: EventRecord) -> StepView | None:
         """Note an event; give the step that it is about."""
         at = datetime.fromisoformat(event.at)
-        if event.kind == "run_approved":
+        if event.kind == EventKind.RUN_APPROVED:
             for one in self.steps.values():
                 one.answered(at)
         step_name, _, stage = (event.stage or "").partition(".")
@@ -108,17 +108,17 @@ class Board:
         if step is None:
             return None
         match event.kind:
-            case "stage_started":
+            case EventKind.STAGE_STARTED:
                 step.stages[stage] = StageState.RUNNING
                 step.begin(stage, at)
-            case "stage_succeeded":
+            case EventKind.STAGE_SUCCEEDED:
                 step.stages[stage] = StageState.SUCCEEDED
                 step.end(stage, at)
-            case "stage_failed":
+            case EventKind.STAGE_FAILED:
                 step.stages[stage] = StageState.FAILED
                 step.failure = event.message
                 step.end(stage, at)
-            case "stage_waiting":
+            case EventKind.STAGE_WAITING:
                 told = json.loads(event.detail)
                 step.stages[stage] = StageState.WAITING
                 step.waiting[stage] = Waiting(
@@ -126,9 +126,9 @@ class Board:
                 )
                 if event.message.startswith(PERSON):
                     step.asked.setdefault(stage, at)
-            case "decision":
+            case EventKind.DECISION:
                 step.note = decided(event)
-            case "report" | "stage_retrying" | "resource_owned" | "resource_adopted":
+            case EventKind.REPORT | EventKind.STAGE_RETRYING | EventKind.RESOURCE_OWNED | EventKind.RESOURCE_ADOPTED:
                 step.note = event.message
             case _:
                 pass

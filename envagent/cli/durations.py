@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from envagent.cli import times
-from envagent.engine.tables import EventRecord, StageRecord
+from envagent.engine.tables import EventKind, EventRecord, StageRecord
 
 PERSON = "approval of "
 """How every wait for a person's answer begins."""
@@ -32,12 +32,12 @@ class History:
         pending: dict[str, datetime] = {}
         for event in events:
             at = datetime.fromisoformat(event.at)
-            if event.kind == "run_resumed":
+            if event.kind == EventKind.RUN_RESUMED:
                 self._resumed.append(at)
                 pending.clear()
-            elif event.kind == "stage_waiting" and event.stage is not None and event.message.startswith(PERSON):
+            elif event.kind == EventKind.STAGE_WAITING and event.stage is not None and event.message.startswith(PERSON):
                 pending.setdefault(event.stage, at)
-            elif event.kind == "run_approved":
+            elif event.kind == EventKind.RUN_APPROVED:
                 for stage, since in pending.items():
                     self._asked.setdefault(stage, []).append((since, at))
                 pending.clear()

@@ -12,7 +12,7 @@ from envagent.cli import times
 from envagent.cli.board import StepView
 from envagent.cli.output import Output, Parts
 from envagent.cli.terminal import Terminal, styled
-from envagent.engine.tables import EventRecord, StageState
+from envagent.engine.tables import EventKind, EventRecord, StageState
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PER_SECOND = 8
@@ -58,7 +58,13 @@ class LiveOutput(Output):
 
     def _told(self, event: EventRecord, step: StepView | None, before: object) -> Parts | None:
         """Leave to the table what it shows: states, waits, decisions."""
-        if event.kind in ("stage_succeeded", "stage_waiting", "decision", "report", "intent_sent"):
+        if event.kind in (
+            EventKind.STAGE_SUCCEEDED,
+            EventKind.STAGE_WAITING,
+            EventKind.DECISION,
+            EventKind.REPORT,
+            EventKind.INTENT_SENT,
+        ):
             return None
         return super()._told(event, step, None)
 

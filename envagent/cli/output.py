@@ -13,22 +13,22 @@ from types import TracebackType
 from envagent.cli import times
 from envagent.cli.board import Board, StepView, Waiting, decided
 from envagent.cli.terminal import Terminal
-from envagent.engine.tables import EventRecord, StageRecord, StageState
+from envagent.engine.tables import EventKind, EventRecord, StageRecord, StageState
 
 Parts = tuple[str | tuple[str, str], ...]
 
 TOLD_AS_THEY_ARE = {
-    "report",
-    "intent_sent",
-    "intent_refused",
-    "outcome_unknown",
-    "resource_owned",
-    "resource_adopted",
-    "resource_foreign",
-    "resource_removing",
-    "resource_removed",
-    "resource_gone",
-    "stage_retrying",
+    EventKind.REPORT,
+    EventKind.INTENT_SENT,
+    EventKind.INTENT_REFUSED,
+    EventKind.OUTCOME_UNKNOWN,
+    EventKind.RESOURCE_OWNED,
+    EventKind.RESOURCE_ADOPTED,
+    EventKind.RESOURCE_FOREIGN,
+    EventKind.RESOURCE_REMOVING,
+    EventKind.RESOURCE_REMOVED,
+    EventKind.RESOURCE_GONE,
+    EventKind.STAGE_RETRYING,
 }
 
 
@@ -103,20 +103,20 @@ class Output:
         """Say an event in one line, None where it is not worth one."""
         where = "" if step is None else f"{self.board.place(step)} {step.name}: "
         match event.kind:
-            case "warning":
+            case EventKind.WARNING:
                 return (where, (f"warning: {event.message}", "yellow"))
-            case "stage_succeeded" if step is not None and step.state == StageState.SUCCEEDED:
+            case EventKind.STAGE_SUCCEEDED if step is not None and step.state == StageState.SUCCEEDED:
                 took = times.duration(step.seconds(times.now()) or 0.0)
                 return (where, ("done", "green"), f" ({took}){': ' if step.note else ''}{step.note}")
-            case "decision":
+            case EventKind.DECISION:
                 return (where, decided(event))
-            case "stage_waiting" if step is not None:
+            case EventKind.STAGE_WAITING if step is not None:
                 return self._waiting(where, step.waiting[(event.stage or "").partition(".")[2]], before, step.name)
-            case "stage_failed":
+            case EventKind.STAGE_FAILED:
                 return (where, (f"failed: {event.message}", "red"))
             case kind if kind in TOLD_AS_THEY_ARE:
                 return (where, event.message)
-            case "teardown_started":
+            case EventKind.TEARDOWN_STARTED:
                 return ("teardown begins",)
             case _:
                 return None

@@ -39,6 +39,7 @@ from envagent.engine.context import APPROVED_AMOUNT
 from envagent.engine.journal import Journal
 from envagent.engine.tables import (
     DecisionRecord,
+    EventKind,
     EventRecord,
     IntentRecord,
     IntentState,
@@ -166,7 +167,7 @@ def run_document(rows: Rows) -> RunDocument:
         decisions=[_decision(one) for one in rows.decisions],
         steps=step_parts(rows),
         resources=resource_parts(rows, ended_at),
-        warnings=[one.message for one in rows.events if one.kind == "warning"],
+        warnings=[one.message for one in rows.events if one.kind == EventKind.WARNING],
         error=error_part(run.error, run.run_id),
         teardown_started_at=run.teardown_at,
         next=next_commands(run, working=rows.working),

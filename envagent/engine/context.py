@@ -16,7 +16,7 @@ from envagent.engine.clock import Clock, from_text, to_text
 from envagent.engine.intents import Found, Ledger, ResourceKind
 from envagent.engine.run import Run
 from envagent.engine.step import NotYet
-from envagent.engine.tables import DecisionRecord
+from envagent.engine.tables import DecisionRecord, EventKind
 
 Services = TypeVar("Services")
 
@@ -119,11 +119,11 @@ class Context(Generic[Services]):
 
     def report(self, message: str, **detail: Any) -> None:
         """Tell the user something."""
-        self.ledger.note("report", message, detail)
+        self.ledger.note(EventKind.REPORT, message, detail)
 
     def warn(self, message: str, **detail: Any) -> None:
         """Tell the user something that is not as expected."""
-        self.ledger.note("warning", message, detail)
+        self.ledger.note(EventKind.WARNING, message, detail)
 
     def label(self, **labels: str | None) -> None:
         """Set what a list of runs shows beside the run's id."""
@@ -144,7 +144,7 @@ class Context(Generic[Services]):
         )
         self.ledger.pending.append(record)
         told = {"name": name, "source": source, "value": detail.get("value"), "reason": reason}
-        self.ledger.note("decision", f"{name}: {reason}", told)
+        self.ledger.note(EventKind.DECISION, f"{name}: {reason}", told)
 
     def wait(self, name: str, *, every: float, timeout: float, counted_from: datetime | None = None) -> Wait:
         """Take up a wait, or go on with it.

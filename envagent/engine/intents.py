@@ -24,6 +24,7 @@ from envagent.engine.journal import Journal
 from envagent.engine.run import Holdings
 from envagent.engine.step import NotYet
 from envagent.engine.tables import (
+    EventKind,
     EventRecord,
     IntentRecord,
     IntentState,
@@ -42,6 +43,14 @@ LONGEST_CALL = timedelta(minutes=10)
 
 MOST_LOST = 5
 """How many requests for one object a process loses before it gives up: a service that answers none is not pestered."""
+
+
+_RECORDED = {
+    Ownership.OWNED: (EventKind.RESOURCE_OWNED, "made"),
+    Ownership.ADOPTED: (EventKind.RESOURCE_ADOPTED, "found and adopted"),
+    Ownership.FOREIGN: (EventKind.RESOURCE_FOREIGN, "using"),
+}
+"""The event, and the verb of its message, with which a resource is put on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,7 @@ class Ledger:
                 transaction.save(*self.pending)
             self.pending.clear()
 
-    def note(self, kind: str, message: str, detail: Mapping[str, Any] | None = None) -> None:
+    def note(self, kind: EventKind, message: str, detail: Mapping[str, Any] | None = None) -> None:
         """Add a line to the run's event log."""
         line = EventRecord(
             run_id=self._holdings.run_id,
@@ -197,7 +206,7 @@ class Ledger:
             row.state = ResourceState.REMOVING.value
             known = json.loads(row.detail)
             row.detail = json.dumps({**known, "why": why or known.get("why", "")})
-            self.note("resource_removing", f"removing {kind.name} {row.name}")
+            self.note(EventKind.RESOURCE_REMOVING, f"removing {kind.name} {row.name}")
             self.pending.append(row)
             self.flush()
             # Busy, being removed already, or an answer that never came: only looking tells.
@@ -215,7 +224,7 @@ class Ledger:
             return NotYet(f"removal of {kind.name} {row.name}", now + self._pause(), status="still there")
         row.state = ResourceState.ABSENT.value
         row.removed_at = to_text(self._clock.now())
-        self.note("resource_removed", f"removed {kind.name} {row.name}")
+        self.note(EventKind.RESOURCE_REMOVED, f"removed {kind.name} {row.name}")
         self.pending.append(row)
         return None
 
@@ -253,7 +262,9 @@ class Ledger:
             if intent is not None and intent.state == IntentState.SENT and self.owns(kind.name, found):
                 continue
             if self.adopt(kind.name, found):
-                self.note("warning", f"{kind.name} {found.name} ({found.id}) was made by a repeated request; unused")
+                self.note(
+                    EventKind.WARNING, f"{kind.name} {found.name} ({found.id}) was made by a repeated request; unused"
+                )
         return self._remove_surplus(kind) if act else None
 
     def _held(self, kind: str) -> list[ResourceRecord]:
@@ -269,11 +280,11 @@ class Ledger:
     def _correct(self, row: ResourceRecord, found: Found) -> None:
         if row.state == ResourceState.ABSENT:
             row.state, row.removed_at = ResourceState.PRESENT.value, None
-            self.note("warning", f"{row.kind} {found.name} ({row.cloud_id}) was believed gone and is there")
+            self.note(EventKind.WARNING, f"{row.kind} {found.name} ({row.cloud_id}) was believed gone and is there")
             self.pending.append(row)
         detail = {**json.loads(row.detail), **found.detail}
         if row.name != found.name:
-            self.note("warning", f"{row.kind} {row.name} was renamed to {found.name}")
+            self.note(EventKind.WARNING, f"{row.kind} {row.name} was renamed to {found.name}")
         if (row.name, json.loads(row.detail)) != (found.name, detail):
             row.name, row.detail = found.name, json.dumps(detail)
             self.pending.append(row)
@@ -309,7 +320,7 @@ class Ledger:
             return True
         if self._holdings.resource(kind, found.id) is None:
             self.note(
-                "warning",
+                EventKind.WARNING,
                 f"{kind} {found.name} ({found.id}) carries the tag of run {self._holdings.run_id}, "
                 f"but this run did not make it ({mismatch}); it is left alone",
             )
@@ -322,7 +333,7 @@ class Ledger:
         if row is None or row.state == ResourceState.ABSENT:
             return
         row.state, row.removed_at = ResourceState.ABSENT.value, to_text(self._clock.now())
-        self.note("resource_gone", f"{kind} {row.name} ({cloud_id}) is gone")
+        self.note(EventKind.RESOURCE_GONE, f"{kind} {row.name} ({cloud_id}) is gone")
         self.pending.append(row)
 
     def is_gone(self, kind: str, cloud_id: str) -> bool:
@@ -424,7 +435,7 @@ class Ledger:
         intent.state, intent.attempt, intent.sent_at = IntentState.SENT.value, self._attempt, now
         intent.sends += 1
         intent.error = None
-        self.note("intent_sent", f"asking for {kind.name} {name}")
+        self.note(EventKind.INTENT_SENT, f"asking for {kind.name} {name}")
         self.pending.append(intent)
         self.flush()
         self._holdings.intents[kind.name, number] = intent
@@ -435,7 +446,9 @@ class Ledger:
             self._holdings.given_up[kind.name, number] = self._clock.steady()
             self._holdings.lost[kind.name, number] += 1
             self.pending.append(intent)
-            self.note("outcome_unknown", f"no usable answer to the request for {kind.name} {name}: {error.message}")
+            self.note(
+                EventKind.OUTCOME_UNKNOWN, f"no usable answer to the request for {kind.name} {name}: {error.message}"
+            )
             return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
         except EnvagentError as error:
             late = self._made(kind, {number}) if lost else []
@@ -445,7 +458,7 @@ class Ledger:
             if error.retryable:
                 intent.attempt = 0  # never reached the service: the next entry sends it again
             intent.error = json.dumps(describe(error))
-            self.note("intent_refused", f"{kind.name} {name} refused: {error.message}")
+            self.note(EventKind.INTENT_REFUSED, f"{kind.name} {name} refused: {error.message}")
             self.pending.append(intent)
             raise
         # A look that fails leaves the intent as sent: whoever enters again finds what there is.
@@ -509,8 +522,8 @@ class Ledger:
         elif row.state == ResourceState.ABSENT:  # a keypair that is made again keeps its name, and so its row
             row.stage, row.ownership, row.state, row.removed_at = self._stage, ownership.value, "present", None
         self.pending.append(row)
-        verb = {Ownership.OWNED: "made", Ownership.ADOPTED: "found and adopted", Ownership.FOREIGN: "using"}[ownership]
-        self.note(f"resource_{ownership.value}", f"{verb} {kind} {found.name}", {"kind": kind, "id": found.id})
+        event, verb = _RECORDED[ownership]
+        self.note(event, f"{verb} {kind} {found.name}", {"kind": kind, "id": found.id})
 
     def _known(self, intent: IntentRecord) -> Found:
         row = self._holdings.resource(intent.kind, intent.cloud_id or "")

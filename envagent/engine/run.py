@@ -5,16 +5,29 @@ It owns loading a run and judging what was stored; it writes nothing.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
+from typing import TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from envagent.engine.journal import Journal
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.step import Output, Stage
-from envagent.engine.tables import IntentRecord, ResourceRecord, RunRecord, StageRecord, StageState
+from envagent.engine.tables import (
+    EventKind,
+    EventRecord,
+    IntentRecord,
+    ResourceRecord,
+    RunRecord,
+    StageRecord,
+    StageState,
+)
 from envagent.errors import RunMismatch
+
+AnyOutput = TypeVar("AnyOutput", bound=Output)
 
 
 class Holdings:
@@ -88,9 +101,9 @@ class Run:
         run.holdings = Holdings.load(journal, row.run_id)
         return run
 
-    def output(self, model: type[Output]) -> Output | None:
-        """Find an output by its model, None while its stage is unfinished."""
-        return self.outputs.get(self.pipeline.producer(model).key)
+    def output(self, model: type[AnyOutput]) -> AnyOutput | None:
+        """Return the output of this type; None while its stage is unfinished."""
+        return cast("AnyOutput | None", self.outputs.get(self.pipeline.producer(model).key))
 
     def inputs(self, stage: Stage) -> dict[str, BaseModel]:
         """Collect what a stage reads; every upstream stage must have finished."""
@@ -100,6 +113,15 @@ class Run:
     def is_ready(self, key: str) -> bool:
         """Tell whether a stage's inputs all exist."""
         return all(source in self.outputs for source in self.pipeline.upstream[key])
+
+
+def stored_summaries(events: Iterable[EventRecord]) -> dict[str, str]:
+    """Return by stage key what each stage came to when it last finished; the events are a run's, oldest first."""
+    return {
+        event.stage or "": json.loads(event.detail).get("summary", "")
+        for event in events
+        if event.kind == EventKind.STAGE_SUCCEEDED
+    }
 
 
 def _validated(run: RunRecord, stored: StageRecord, stage: Stage) -> Output:

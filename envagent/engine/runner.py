@@ -25,7 +25,7 @@ from envagent.engine.journal import Journal
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.run import Run
 from envagent.engine.step import NotYet, Output, Question, Redo, Stopped
-from envagent.engine.tables import EventRecord, Record, RunRecord, RunState, StageRecord, StageState
+from envagent.engine.tables import EventKind, EventRecord, Record, RunRecord, RunState, StageRecord, StageState
 from envagent.errors import EnvagentError, ProvisioningError, RunStateError
 
 Services = TypeVar("Services")
@@ -106,13 +106,13 @@ class Runner(Generic[Services]):
             for position, (key, stage) in enumerate(self.pipeline.stages.items())
         }
         flight = Flight(Run(self.pipeline, row, request, stages), services)
-        line = EventRecord(run_id=row.run_id, at=now, kind="run_started")
+        line = EventRecord(run_id=row.run_id, at=now, kind=EventKind.RUN_STARTED)
         started = self._start_ready(flight)
         with self.journal.transaction() as transaction:
             transaction.save(row, *stages.values(), line)
         self._announce(line)
         for one in started:
-            self._tell("stage_started", flight.run, f"{one.step}.{one.stage}")
+            self._tell(EventKind.STAGE_STARTED, flight.run, f"{one.step}.{one.stage}")
         return flight
 
     def resume(self, row: RunRecord, services: Services) -> Flight[Services]:
@@ -137,13 +137,13 @@ class Runner(Generic[Services]):
                 stored.wait = stored.wait_since = stored.deadline = stored.status = stored.error = None
             if stored.state in (StageState.RUNNING, StageState.WAITING, StageState.FAILED):
                 stored.state = StageState.PENDING.value
-        line = EventRecord(run_id=row.run_id, at=to_text(self.clock.now()), kind="run_resumed")
+        line = EventRecord(run_id=row.run_id, at=to_text(self.clock.now()), kind=EventKind.RUN_RESUMED)
         started = self._start_ready(flight)
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(row), *run.stages.values(), line)
         self._announce(line)
         for one in started:
-            self._tell("stage_started", run, f"{one.step}.{one.stage}")
+            self._tell(EventKind.STAGE_STARTED, run, f"{one.step}.{one.stage}")
         return flight
 
     def refresh(self, row: RunRecord, services: Services) -> Flight[Services]:
@@ -179,7 +179,7 @@ class Runner(Generic[Services]):
         """
         row = flight.run.row
         row.approved_at = to_text(self.clock.now())
-        line = EventRecord(run_id=row.run_id, at=row.approved_at, kind="run_approved")
+        line = EventRecord(run_id=row.run_id, at=row.approved_at, kind=EventKind.RUN_APPROVED)
         if question is not None:
             row.labels = json.dumps({**json.loads(row.labels), APPROVED_AMOUNT: question.amount})
             line.message = question.text
@@ -267,7 +267,7 @@ class Runner(Generic[Services]):
         lines = []
         if len(run.outputs) == len(self.pipeline.stages) and run.row.state != RunState.SUCCEEDED:
             run.row.state, run.row.error = RunState.SUCCEEDED.value, None
-            lines.append(self._line(run, "run_succeeded"))
+            lines.append(self._line(run, EventKind.RUN_SUCCEEDED))
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(run.row), *lines)
         for line in lines:
@@ -282,6 +282,8 @@ class Runner(Generic[Services]):
         run, key = flight.run, entry.key
         row = run.stages[key]
         row.output = output.model_dump_json()
+        if (summary := output.summary()) != run.outputs[key].summary():
+            entry.context.ledger.note(EventKind.STAGE_SUCCEEDED, "", {"summary": summary})
         run.outputs[key] = output
         entry.context.ledger.pending.append(row)
         for reader in self.pipeline.downstream[key]:
@@ -311,7 +313,7 @@ class Runner(Generic[Services]):
         started = self._start_ready(flight, again)
         self._write(entry.context, records=[self._touched(run.row), *(run.stages[one] for one in again)])
         for row in started:
-            self._tell("stage_started", run, f"{row.step}.{row.stage}")
+            self._tell(EventKind.STAGE_STARTED, run, f"{row.step}.{row.stage}")
 
     def _due(self, flight: Flight[Services]) -> list[str]:
         now = self.clock.steady() + SLACK
@@ -383,7 +385,7 @@ class Runner(Generic[Services]):
                 pause = policy.pause(live.failures, result.retry_after)
                 live.due = self.clock.steady() + pause
                 told = f"{result.message}; again in {pause:.0f} s (try {live.failures + 1})"
-                self._write(entry.context, self._line(run, "stage_retrying", key, told))
+                self._write(entry.context, self._line(run, EventKind.STAGE_RETRYING, key, told))
             case BaseException():
                 raise result
             case _:
@@ -403,17 +405,20 @@ class Runner(Generic[Services]):
         run.outputs[key] = output
         flight.live.pop(key, None)
         changed: list[Record] = [row]
+        done = self._line(run, EventKind.STAGE_SUCCEEDED, key)
+        if summary := output.summary():
+            done.detail = json.dumps({"summary": summary})
+            changed.append(done)  # without one, the steps table says it all: a second copy costs a page per commit
         lines = []
         if len(run.outputs) == len(self.pipeline.stages):
             run.row.state = RunState.SUCCEEDED.value
             changed.append(self._touched(run.row))
-            lines.append(self._line(run, "run_succeeded"))
+            lines.append(self._line(run, EventKind.RUN_SUCCEEDED))
         started = self._start_ready(flight, self.pipeline.downstream[key])
         self._write(entry.context, *lines, records=[*changed, *started])
-        # The steps table tells begun and finished; a second copy in the event log would cost a page per commit.
-        self._tell("stage_succeeded", run, key)
+        self._announce(done)
         for one in started:
-            self._tell("stage_started", run, f"{one.step}.{one.stage}")
+            self._tell(EventKind.STAGE_STARTED, run, f"{one.step}.{one.stage}")
 
     def _start_ready(self, flight: Flight[Services], keys: Iterable[str] | None = None) -> list[StageRecord]:
         """Mark stages whose inputs exist as begun; stored in the transaction that made them ready."""
@@ -442,7 +447,7 @@ class Runner(Generic[Services]):
         line = EventRecord(
             run_id=row.run_id,
             at=now,
-            kind="stage_waiting",
+            kind=EventKind.STAGE_WAITING,
             stage=context.stage,
             message=waiting.wait,
             detail=json.dumps(told),
@@ -456,7 +461,7 @@ class Runner(Generic[Services]):
         if row.state != StageState.SUCCEEDED:
             row.state, row.error, row.finished_at = StageState.FAILED.value, told, to_text(self.clock.now())
         run.row.state, run.row.error = RunState.FAILED.value, told
-        line = self._line(run, "stage_failed", entry.key, error.message)
+        line = self._line(run, EventKind.STAGE_FAILED, entry.key, error.message)
         self._write(entry.context, line, records=[self._touched(run.row), row])
 
     def _write(self, context: Context[Services], *lines: EventRecord, records: Sequence[Record] = ()) -> None:
@@ -474,7 +479,7 @@ class Runner(Generic[Services]):
             return Progress(Standing.FAILED)
         if self.stop.is_set():
             run.row.state = RunState.INTERRUPTED.value
-            line = self._line(run, "run_interrupted")
+            line = self._line(run, EventKind.RUN_INTERRUPTED)
             with self.journal.transaction() as transaction:
                 transaction.save(self._touched(run.row), line)
             self._announce(line)

@@ -39,6 +39,13 @@ class Output(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     version: ClassVar[int] = 1
 
+    def summary(self) -> str:
+        """Return one short line that says what the stage came to, or "" for nothing worth a line.
+
+        It is stored when the stage finishes (see `run.stored_summaries`), so that a screen needs no output's fields.
+        """
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -60,6 +60,37 @@ class ResourceState(StrEnum):
     ABSENT = "absent"
 
 
+class EventKind(StrEnum):
+    """What an event reports."""
+
+    RUN_STARTED = "run_started"
+    RUN_RESUMED = "run_resumed"
+    RUN_APPROVED = "run_approved"
+    RUN_SUCCEEDED = "run_succeeded"
+    RUN_INTERRUPTED = "run_interrupted"
+    RUN_TORN_DOWN = "run_torn_down"
+    TEARDOWN_STARTED = "teardown_started"
+    STAGE_STARTED = "stage_started"
+    """Sent to the listener only: the steps table records it."""
+    STAGE_SUCCEEDED = "stage_succeeded"
+    """Stored only where the output has a summary, which is its detail; always sent to the listener."""
+    STAGE_WAITING = "stage_waiting"
+    STAGE_RETRYING = "stage_retrying"
+    STAGE_FAILED = "stage_failed"
+    REPORT = "report"
+    WARNING = "warning"
+    DECISION = "decision"
+    INTENT_SENT = "intent_sent"
+    INTENT_REFUSED = "intent_refused"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    RESOURCE_OWNED = "resource_owned"
+    RESOURCE_ADOPTED = "resource_adopted"
+    RESOURCE_FOREIGN = "resource_foreign"
+    RESOURCE_REMOVING = "resource_removing"
+    RESOURCE_REMOVED = "resource_removed"
+    RESOURCE_GONE = "resource_gone"
+
+
 class Record(SQLModel):
     """A row in memory; assigning to a field costs no more than to an attribute."""
 

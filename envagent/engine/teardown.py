@@ -17,6 +17,7 @@ from envagent.engine.journal import Journal
 from envagent.engine.run import Holdings
 from envagent.engine.step import Stopped
 from envagent.engine.tables import (
+    EventKind,
     EventRecord,
     IntentState,
     Ownership,
@@ -75,7 +76,7 @@ class Teardown:
             return []
         if row.teardown_at is None:
             row.teardown_at = to_text(self._clock.now())
-            self._save(row, "teardown_started")
+            self._save(row, EventKind.TEARDOWN_STARTED)
         holdings = Holdings.load(self._journal, row.run_id)
         before = {(one.kind, one.cloud_id) for one in holdings.resources if one.state == ResourceState.ABSENT}
         ledger = Ledger(self._journal, holdings, self._clock, self._settle, STAGE, 0, self._listener, self._check_stop)
@@ -83,7 +84,7 @@ class Teardown:
             self._remove_kind(kind, holdings, ledger, wait=row.state != RunState.TORN_DOWN)
         if row.state != RunState.TORN_DOWN:
             row.state = RunState.TORN_DOWN.value
-            self._save(row, "run_torn_down")
+            self._save(row, EventKind.RUN_TORN_DOWN)
         return [
             one
             for one in holdings.resources
@@ -171,7 +172,7 @@ class Teardown:
         ]
         return all(unsettled(one, holdings, self._settle, now, steady) <= timedelta() for one in sent)
 
-    def _save(self, row: RunRecord, event: str) -> None:
+    def _save(self, row: RunRecord, event: EventKind) -> None:
         now = to_text(self._clock.now())
         row.updated_at = now
         line = EventRecord(run_id=row.run_id, at=now, kind=event, stage=STAGE)

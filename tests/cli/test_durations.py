@@ -13,7 +13,7 @@ from envagent.cli.board import Board
 from envagent.cli.durations import PERSON, History
 from envagent.cli.report import Rows, run_document
 from envagent.engine.clock import to_text
-from envagent.engine.tables import EventRecord, RunRecord, StageRecord
+from envagent.engine.tables import EventKind, EventRecord, RunRecord, StageRecord
 from envagent.steps import PROVISIONING
 from tests.cli.conftest import Cli
 
@@ -51,11 +51,11 @@ def stage(
 def test_the_time_of_a_persons_answer_is_no_work() -> None:
     history = History(
         [
-            event("stage_waiting", 2, "reserve_hardware.approve", PLAN),
-            event("run_approved", 62),
-            event("stage_waiting", 63, "reserve_hardware.reserve", f"{PERSON}gpu_v100: 24 SU"),
-            event("run_approved", 93),
-            event("stage_waiting", 93, "reserve_hardware.reserve", "lease ACTIVE"),
+            event(EventKind.STAGE_WAITING, 2, "reserve_hardware.approve", PLAN),
+            event(EventKind.RUN_APPROVED, 62),
+            event(EventKind.STAGE_WAITING, 63, "reserve_hardware.reserve", f"{PERSON}gpu_v100: 24 SU"),
+            event(EventKind.RUN_APPROVED, 93),
+            event(EventKind.STAGE_WAITING, 93, "reserve_hardware.reserve", "lease ACTIVE"),
         ]
     )
     rows = [
@@ -75,18 +75,18 @@ def test_pauses_between_stages_and_before_a_resume_are_no_work() -> None:
     rows = [stage("ensure_keypair.choose", 0, 1), stage("ensure_keypair.register", 100, 101)]
     assert History().step_seconds(rows) == 120
     again = [stage("launch_server.launch", 0, 600, attempts=2)]
-    assert History([event("run_resumed", 590)]).step_seconds(again) == 600
+    assert History([event(EventKind.RUN_RESUMED, 590)]).step_seconds(again) == 600
     done_before = [stage("launch_server.launch", 0, 10)]
-    assert History([event("run_resumed", 590)]).step_seconds(done_before) == 600
+    assert History([event(EventKind.RUN_RESUMED, 590)]).step_seconds(done_before) == 600
 
 
 def test_an_answer_after_a_resume_counts_from_there() -> None:
     history = History(
         [
-            event("stage_waiting", 1, "reserve_hardware.approve", PLAN),
-            event("run_resumed", 500),
-            event("stage_waiting", 501, "reserve_hardware.approve", PLAN),
-            event("run_approved", 560),
+            event(EventKind.STAGE_WAITING, 1, "reserve_hardware.approve", PLAN),
+            event(EventKind.RUN_RESUMED, 500),
+            event(EventKind.STAGE_WAITING, 501, "reserve_hardware.approve", PLAN),
+            event(EventKind.RUN_APPROVED, 560),
         ]
     )
     assert history.step_seconds([stage("reserve_hardware.approve", 1, 561, attempts=2, wait=PLAN, since=1)]) == 120
@@ -116,15 +116,15 @@ def test_the_board_stops_the_clock_while_a_person_is_asked() -> None:
     board = Board([StageRecord(run_id="r", step="reserve_hardware", stage=name, position=0) for name in ("a", "b")])
     [step] = board.steps.values()
     assert step.seconds(at(0)) is None
-    board.take(event("stage_started", 0, "reserve_hardware.a"))
-    board.take(event("stage_waiting", 1, "reserve_hardware.a", PLAN))
+    board.take(event(EventKind.STAGE_STARTED, 0, "reserve_hardware.a"))
+    board.take(event(EventKind.STAGE_WAITING, 1, "reserve_hardware.a", PLAN))
     assert step.seconds(at(50)) == 60
-    board.take(event("run_approved", 61))
+    board.take(event(EventKind.RUN_APPROVED, 61))
     assert step.seconds(at(62)) == 120
-    board.take(event("stage_succeeded", 62, "reserve_hardware.a"))
+    board.take(event(EventKind.STAGE_SUCCEEDED, 62, "reserve_hardware.a"))
     assert step.seconds(at(99)) == 120
-    board.take(event("stage_started", 99, "reserve_hardware.b"))
-    board.take(event("stage_failed", 100, "reserve_hardware.b", "no node"))
+    board.take(event(EventKind.STAGE_STARTED, 99, "reserve_hardware.b"))
+    board.take(event(EventKind.STAGE_FAILED, 100, "reserve_hardware.b", "no node"))
     assert (step.seconds(at(200)), step.failure) == (180, "no node")
 
 

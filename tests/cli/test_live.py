@@ -16,7 +16,7 @@ import pytest
 from envagent.cli.live import LiveOutput
 from envagent.cli.output import Output
 from envagent.cli.terminal import Terminal
-from envagent.engine.tables import EventRecord, StageRecord
+from envagent.engine.tables import EventKind, EventRecord, StageRecord
 
 STAGES = [
     StageRecord(run_id="r", step=step, stage=stage, position=position)
@@ -32,7 +32,7 @@ def event(kind: str, stage: str, message: str = "", **detail: object) -> EventRe
 def waiting(stage: str, what: str, status: str) -> EventRecord:
     now = datetime.now(UTC)
     deadline = (now + timedelta(minutes=30)).isoformat()
-    return event("stage_waiting", stage, what, status=status, since=now.isoformat(), deadline=deadline)
+    return event(EventKind.STAGE_WAITING, stage, what, status=status, since=now.isoformat(), deadline=deadline)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_drawing_and_telling_never_wait_for_each_other(screen: tuple[Terminal, l
 
         def tell() -> None:
             for number in range(150):
-                output(event("warning", "first.a", f"number {number}"))
+                output(event(EventKind.WARNING, "first.a", f"number {number}"))
 
         def draw() -> None:
             for _ in range(150):
@@ -97,13 +97,13 @@ def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Termina
     output = LiveOutput(terminal)
     output.watch(STAGES, {"first": 700.0}, lambda step: "what came of it \x1b[2J")
     with output:
-        output(event("stage_started", "first.a"))
-        output(event("stage_succeeded", "first.a"))
-        output(event("stage_started", "first.b"))
+        output(event(EventKind.STAGE_STARTED, "first.a"))
+        output(event(EventKind.STAGE_SUCCEEDED, "first.a"))
+        output(event(EventKind.STAGE_STARTED, "first.b"))
         output(waiting("first.b", "server ACTIVE", "BUILD\x1b[31m"))
         assert output._live is not None
         output._live.refresh()
-        output(event("stage_succeeded", "first.b"))
+        output(event(EventKind.STAGE_SUCCEEDED, "first.b"))
     shown = arrived(seen)
     assert "server ACTIVE: BUILD\\x1b[31m, gives up in 30 min 00 s, usually 11 min 40 s in all" in shown
     assert "what came of it \\x1b[2J" in shown
@@ -118,10 +118,10 @@ def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
     output = LiveOutput(terminal)
     output.watch(STAGES, {}, lambda step: "")
     with output:
-        output(event("stage_started", "first.a"))
+        output(event(EventKind.STAGE_STARTED, "first.a"))
         output(waiting("first.b", "lease ACTIVE", "PENDING"))
-        output(event("stage_failed", "first.a", "no node is free"))
-        output(event("report", "first.b", "another stage is still at it"))
+        output(event(EventKind.STAGE_FAILED, "first.a", "no node is free"))
+        output(event(EventKind.REPORT, "first.b", "another stage is still at it"))
     table = arrived(seen).rpartition("\x1b[2K")[2]  # as it was drawn last
     assert "no node is free" in table
     assert "still at it" not in table
@@ -131,7 +131,7 @@ def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
 def test_a_line_that_cannot_be_made_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output(Terminal(sys.stdout))
     output.watch(STAGES, {}, lambda step: "")
-    broken = event("stage_waiting", "first.a", "for what")
+    broken = event(EventKind.STAGE_WAITING, "first.a", "for what")
     broken.detail = "no JSON"
     output(broken)
     assert capsys.readouterr().out == "stage_waiting for what\n"

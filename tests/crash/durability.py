@@ -19,7 +19,7 @@ from pathlib import Path
 
 from envagent.engine.clock import to_text
 from envagent.engine.journal import REVISION, Journal
-from envagent.engine.tables import EventRecord, RunRecord, RunState
+from envagent.engine.tables import EventKind, EventRecord, RunRecord, RunState
 from tests.crash.sweep import Outcome
 
 LONGEST_LIFE = 0.02
@@ -84,7 +84,7 @@ def _commit_for_ever(path: Path, run_id: str, writer: int) -> None:
 
 def _commit(journal: Journal, run_id: str, writer: int, first: int) -> None:
     for number in range(first, 1_000_000, 2):
-        line = EventRecord(run_id=run_id, at=to_text(datetime.now(UTC)), kind="report", message=str(number))
+        line = EventRecord(run_id=run_id, at=to_text(datetime.now(UTC)), kind=EventKind.REPORT, message=str(number))
         with journal.transaction() as transaction:
             transaction.save(line)
         os.write(writer, f"{number} ".encode())

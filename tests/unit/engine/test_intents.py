@@ -12,7 +12,7 @@ import pytest
 from envagent.engine.flight import Standing
 from envagent.engine.intents import LONGEST_CALL, Found, describe, revive
 from envagent.engine.loop import drive
-from envagent.engine.tables import IntentState
+from envagent.engine.tables import EventKind, IntentState
 from envagent.errors import Conflict, EnvagentError, NoCapacity
 from tests.unit.engine.world import (
     SETTLE,
@@ -65,7 +65,13 @@ def test_the_event_log_tells_what_was_asked_for_and_made(process: Start, service
     one = process()
     run(one, services)
     kinds = [line.kind for line in one.journal.events(one.journal.run("last").run_id)]
-    assert kinds == ["run_started", "intent_sent", "resource_owned", "run_succeeded"]
+    assert kinds == [
+        EventKind.RUN_STARTED,
+        EventKind.INTENT_SENT,
+        EventKind.RESOURCE_OWNED,
+        EventKind.STAGE_SUCCEEDED,
+        EventKind.RUN_SUCCEEDED,
+    ]
 
 
 @pytest.mark.parametrize("kind", [NoCapacity, Conflict, EnvagentError])

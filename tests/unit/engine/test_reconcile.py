@@ -15,7 +15,9 @@ from envagent.engine.flight import Standing
 from envagent.engine.intents import Found
 from envagent.engine.loop import drive
 from envagent.engine.pipeline import Pipeline
+from envagent.engine.run import stored_summaries
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
+from envagent.engine.tables import EventKind
 from envagent.engine.teardown import Teardown
 from envagent.errors import ResourceLost
 from tests.unit.engine.world import (
@@ -114,7 +116,13 @@ def teardown(one: Process, services: Services, clock: TestClock) -> list[str]:
 
 
 def warnings(one: Process) -> list[str]:
-    return [line.message for line in one.journal.events(one.journal.run("last").run_id) if line.kind == "warning"]
+    return [
+        line.message for line in one.journal.events(one.journal.run("last").run_id) if line.kind == EventKind.WARNING
+    ]
+
+
+def summaries(one: Process) -> dict[str, str]:
+    return stored_summaries(one.journal.events(one.journal.run("last").run_id))
 
 
 def impostor(one: Process, number: int = 1) -> Found:
@@ -234,6 +242,7 @@ def test_a_correction_is_stored_and_written_down_again(start: Callable[[], Proce
     one = start()
     run(one, services)
     (thing_id,) = services.outside.objects
+    assert summaries(one) == {"make.make": f"thing {thing_id}"}
     services.entered.clear()
     services.answer = Thing(id=f"{thing_id}-moved")
     two = start()
@@ -243,6 +252,7 @@ def test_a_correction_is_stored_and_written_down_again(start: Callable[[], Proce
     outputs = {row.step: json.loads(row.output or "{}") for row in two.journal.stages(two.journal.run("last").run_id)}
     assert outputs["make"] == {"id": f"{thing_id}-moved"}
     assert outputs["write"]["text"] == f"{thing_id}-moved 1"
+    assert summaries(two) == {"make.make": f"thing {thing_id}-moved"}
 
 
 def test_a_stage_is_done_again_with_all_that_follows(start: Callable[[], Process], services: Watched) -> None:

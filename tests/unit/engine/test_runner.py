@@ -20,7 +20,7 @@ from envagent.engine.loop import drive
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runner import Runner
 from envagent.engine.step import NotYet, Output, Question, Step, stage
-from envagent.engine.tables import EventRecord
+from envagent.engine.tables import EventKind, EventRecord
 from envagent.errors import CloudUnreachable, ResourceLost, RunMismatch, RunNotFound, RunStateError
 from tests.unit.engine.world import (
     Killed,
@@ -50,8 +50,9 @@ def test_a_run_from_begin_to_end(process: Start, services: Services) -> None:
         ("tell", "succeeded", 1),
     ]
     assert json.loads(stages[0].output or "") == {"words": 3}
-    assert one.events[:3] == ["run_started", "stage_started", "stage_succeeded"]
+    assert one.events[:3] == [EventKind.RUN_STARTED, EventKind.STAGE_STARTED, EventKind.STAGE_SUCCEEDED]
     assert services.entered == ["think", "make", "tell"]
+    assert flight.run.output(Thought) == Thought(words=3)
 
 
 @pytest.mark.parametrize("killed", [killed_before, killed_after])
@@ -252,7 +253,7 @@ def test_an_amount_that_a_person_agreed_to_outlives_the_process(process: Start, 
     two = process()
     (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
     assert progress.standing is Standing.SUCCEEDED
-    assert [one.message for one in two.journal.events(flight.run.run_id) if one.kind == "run_approved"][
+    assert [one.message for one in two.journal.events(flight.run.run_id) if one.kind == EventKind.RUN_APPROVED][
         -1
     ] == "Spend 96?"
 
@@ -465,7 +466,7 @@ def test_a_failed_run_begins_nothing_more(tmp_path: Path, services: Services, cl
     journal = Journal.open(tmp_path / "journal.db")
 
     def listen(line: EventRecord) -> None:
-        if line.kind == "stage_failed":
+        if line.kind == EventKind.STAGE_FAILED:
             go.failed.set()
 
     runner: Runner[Services] = Runner(

@@ -12,6 +12,7 @@ from envagent.engine.context import Context
 from envagent.engine.intents import Found
 from envagent.engine.loop import drive
 from envagent.engine.step import Stopped
+from envagent.engine.tables import EventKind
 from envagent.engine.teardown import Teardown
 from envagent.errors import AuthenticationError, CloudUnreachable, LeftoversExist
 from tests.unit.engine.world import (
@@ -120,8 +121,8 @@ def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Se
     services.outside.objects.clear()
     assert teardown(one, services, clock) == []  # somebody else has removed it
     assert one.journal.run("last").state == "torn_down"
-    assert "resource_gone" in one.events
-    assert "resource_removed" not in one.events
+    assert EventKind.RESOURCE_GONE in one.events
+    assert EventKind.RESOURCE_REMOVED not in one.events
     [row] = one.journal.resources(one.journal.run("last").run_id)
     assert (row.state, row.removed_at is None) == ("absent", False)
 

@@ -114,6 +114,9 @@ class Thought(Output):
 class Thing(Output):
     id: str
 
+    def summary(self) -> str:
+        return f"thing {self.id}"
+
 
 class Report(Output):
     text: str
