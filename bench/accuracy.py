@@ -37,9 +37,9 @@ def load_case(case: Path) -> Snapshot:
         entries.append(Entry(path=path, size=int(size) if size.isdigit() else None))
     files: dict[str, str] = {}
     root = case / "files"
-    for path in sorted(root.rglob("*")) if root.exists() else []:
-        if path.is_file() and (text := decode(path.read_bytes())) is not None:
-            files[path.relative_to(root).as_posix()] = text
+    for stored in sorted(root.rglob("*")) if root.exists() else []:
+        if stored.is_file() and (text := decode(stored.read_bytes())) is not None:
+            files[stored.relative_to(root).as_posix()] = text
     return Snapshot(url=case.name, commit=None, entries=tuple(entries), files=files)
 
 

@@ -33,7 +33,12 @@ class Outside:
         return False
 
 
-OUTPUTS = [create_model(f"Output{n}", __base__=Output, text=(str, ...), number=(int, ...)) for n in range(10)]
+class Row(Output):
+    text: str
+    number: int
+
+
+OUTPUTS = [create_model(f"Output{n}", __base__=Row) for n in range(10)]
 CREATING = {3, 5, 6, 7}
 
 

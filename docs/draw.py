@@ -117,9 +117,9 @@ def states() -> Iterator[str]:
     yield f"    {StageState.PENDING} --> {StageState.RUNNING}: inputs exist"
     yield f"    {StageState.RUNNING} --> {StageState.WAITING}: not yet"
     yield f"    {StageState.WAITING} --> {StageState.WAITING}: look again"
-    for end in (StageState.SUCCEEDED, StageState.FAILED):
-        yield f"    {StageState.RUNNING} --> {end}"
-        yield f"    {StageState.WAITING} --> {end}"
+    for last in (StageState.SUCCEEDED, StageState.FAILED):
+        yield f"    {StageState.RUNNING} --> {last}"
+        yield f"    {StageState.WAITING} --> {last}"
     yield f"    {StageState.FAILED} --> {StageState.RUNNING}: resume"
     yield "  }"
     yield "  state intent {"

@@ -10,11 +10,12 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pydantic.json_schema import models_json_schema  # noqa: E402
+from pydantic import BaseModel  # noqa: E402
+from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
 from envagent.cli import documents  # noqa: E402
 
-COMMANDS = {
+COMMANDS: dict[str, type[BaseModel]] = {
     "run, resume, status RUN_ID, teardown RUN_ID": documents.RunDocument,
     "status": documents.RunsDocument,
     "analyze": documents.AnalysisDocument,
@@ -26,14 +27,16 @@ COMMANDS = {
 
 def document() -> str:
     """Give the file's text."""
-    models = [(model, "serialization") for model in COMMANDS.values()]
-    places, schema = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
+    modes: dict[str, tuple[type[BaseModel], JsonSchemaMode]] = {
+        name: (model, "serialization") for name, model in COMMANDS.items()
+    }
+    places, schema = models_json_schema(list(modes.values()), ref_template="#/$defs/{model}")
     printed: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What envagent prints with --json",
         "description": documents.__doc__,
-        "commands": {name: places[model, "serialization"] for name, model in COMMANDS.items()},
-        "anyOf": [places[model, "serialization"] for model in COMMANDS.values()],
+        "commands": {name: places[mode] for name, mode in modes.items()},
+        "anyOf": [places[mode] for mode in modes.values()],
         **schema,
     }
     return json.dumps(printed, indent=2) + "\n"

@@ -20,6 +20,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
@@ -46,11 +47,19 @@ class Wire:
     def __init__(self, region: CloudRegion) -> None:
         self.region = region
         self.auth_url = str(region.config["auth"]["auth_url"]).rstrip("/")
-        self.session = Session(auth=region.get_auth(), timeout=120)
+        self.auth = region.get_auth()
+        self.session = Session(auth=self.auth, timeout=120)
 
     @property
     def project_id(self) -> str:
         return str(self.session.get_project_id())
+
+    def token_life(self) -> timedelta:
+        """How long its tokens are valid."""
+        assert isinstance(self.auth, BaseIdentityPlugin)
+        access = self.auth.get_access(self.session)
+        assert access.expires is not None and access.issued is not None
+        return access.expires - access.issued
 
     def ask(self, service: str, method: str, path: str, body: Any = None, **options: Any) -> Exchange:
         """Send one request as this user; with `token`, as whoever holds that."""

@@ -29,7 +29,7 @@ class Live:
     def act(self, name: str, body: Any = None, version: str = "2.1") -> tuple[int, str]:
         """Do something to the server; the status, and what a refusal says of it."""
         answer = self.ask("POST", "/action", {name: body}, version)
-        inner = next(iter(answer.body.values()), {}) if isinstance(answer.body, dict) else {}
+        inner: Any = next(iter(answer.body.values()), {}) if isinstance(answer.body, dict) else {}
         return answer.status, inner.get("message", "").replace(self.id, "ID") if isinstance(inner, dict) else ""
 
     @property
@@ -120,7 +120,14 @@ def test_metadata(live: Live) -> None:
     assert live.ask("GET", "/metadata/b").body == {"meta": {"b": "3"}}
     assert live.ask("DELETE", "/metadata/b").status == 204
     assert live.ask("GET", "/metadata/b").status == live.ask("DELETE", "/metadata/b").status == 404
-    for body in ({"meta": {"c": "1"}}, {"meta": {}}, {"meta": {"b": "1", "c": "1"}}, {"meta": {"b": 1}}, {}):
+    refused: list[dict[str, Any]] = [
+        {"meta": {"c": "1"}},
+        {"meta": {}},
+        {"meta": {"b": "1", "c": "1"}},
+        {"meta": {"b": 1}},
+        {},
+    ]
+    for body in refused:
         assert live.ask("PUT", "/metadata/b", body).status == 400, body
     many = {"metadata": {str(number): "1" for number in range(129)}}
     assert live.ask("POST", "/metadata", many).status == 403

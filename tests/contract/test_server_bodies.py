@@ -110,7 +110,12 @@ def test_several_servers_of_one_request(target: Target, wire: Wire) -> None:
 
 
 def test_what_is_given_is_shown(target: Target, wire: Wire) -> None:
-    given = {"accessIPv4": "192.0.2.7", "OS-DCF:diskConfig": "AUTO", "config_drive": True, "adminPass": "of my own"}
+    given: dict[str, Any] = {
+        "accessIPv4": "192.0.2.7",
+        "OS-DCF:diskConfig": "AUTO",
+        "config_drive": True,
+        "adminPass": "of my own",
+    }
     made = create(target, "2.90", name=target.label("given"), hostname="host1", **given).body["server"]
     assert made["adminPass"] == "of my own"
     server = wire.ask("compute", "GET", f"/servers/{made['id']}", headers={AT: "2.90"}).body["server"]

@@ -149,7 +149,7 @@ class Rig:
             ):
                 for one in self._list(kind, wire):
                     wire.ask(service, "DELETE", path + _key(kind, one))
-            _until(lambda wire=wire: not self._list("server", wire))  # type: ignore[misc]
+            _until(lambda: not self._list("server", wire))  # noqa: B023 - called at once
 
 
 class Judge:

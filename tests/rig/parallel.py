@@ -72,8 +72,8 @@ def main(arguments: Any) -> int:
             up = [run_id for run_id, one in done.items() if one.code == 0]
             refused = {run_id: one for run_id, one in done.items() if one.code != 0}
             judge.expect(len(up) == total, f"{len(up)} of {total} got a server")
-            for run_id, one in refused.items():
-                _check_refusal(judge, run_id, one, shown)
+            for run_id, ended in refused.items():
+                _check_refusal(judge, run_id, ended, shown)
             found = judge.at_most_one(run_ids)
             for run_id in refused:
                 judge.expect(set(found[run_id]) <= {"keypair"}, f"refused run {run_id} has {sorted(found[run_id])}")

@@ -33,8 +33,7 @@ def test_a_run_is_resumed_by_whom_it_belongs_to(rig: Rig, shell: Shell, judge: J
 
 def test_a_token_that_expires_during_a_wait_is_replaced_silently(rig: Rig, shell: Shell, judge: Judge) -> None:
     """The lease begins after the first token's end. Shorter lives than three minutes the services cannot bear."""
-    access = rig.user.session.auth.get_access(rig.user.session)
-    life = access.expires - access.issued
+    life = rig.user.token_life()
     if life > timedelta(minutes=5):
         pytest.skip(f"tokens live {life} here; start the rig with RIG_TOKEN_SECONDS=180")
     begin = datetime.now(UTC) + life + timedelta(minutes=1)

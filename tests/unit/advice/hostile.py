@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.unit.advice.samples import GPU
+
 _NO_NEED: dict[str, Any] = {
     "reasoning": "The README says so.",
     "cpu_cores": None,
@@ -46,7 +48,6 @@ def _list(*names: Any) -> dict[str, Any]:
     return {"candidates": list(names), "reasoning": "Trusted."}
 
 
-GPU = {"gpu_required": True, "gpu_vendor": "nvidia", "cuda_required": True}
 ANSWERS: tuple[tuple[str, bool, Any], ...] = (
     # Requirements: invent, inflate, drop, smuggle.
     ("RequirementsProposal", False, _needs(**GPU, gpu_count=100, gpu_memory_gb=80)),

@@ -33,6 +33,10 @@ UC_NAMES = (
 )
 
 
+GPU: dict[str, Any] = {"gpu_required": True, "gpu_vendor": "nvidia", "cuda_required": True}
+"""The requirements of a project that needs a GPU for CUDA."""
+
+
 def image(name: str, number: int = 0, **changes: Any) -> Image:
     told: dict[str, Any] = {
         "id": f"id-{name}-{number}",

@@ -21,7 +21,7 @@ from envagent.repository.model import Analysis
 
 from .chat_server import ChatServer, Reply, failed, said, schema_of
 from .hostile import ANSWERS, _needs
-from .samples import NOW, analysis, busy, evidence, hosts, image, images, one, snapshot, types
+from .samples import GPU, NOW, analysis, busy, evidence, hosts, image, images, one, snapshot, types
 
 ALL = images()
 LIVE = (
@@ -32,7 +32,6 @@ LIVE = (
     + hosts("gpu_a100_pcie", 1)
     + hosts("gpu_a100_nvlink", 1)
 )
-GPU = {"gpu_required": True, "gpu_vendor": "nvidia", "cuda_required": True}
 Chat = Callable[..., ChatServer]
 Connect = Callable[..., Ai]
 

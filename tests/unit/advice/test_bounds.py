@@ -10,9 +10,7 @@ from envagent.advice.bounds import merge, resized
 from envagent.advice.proposals import RequirementsProposal
 
 from .hostile import _needs
-from .samples import analysis, evidence
-
-GPU = {"gpu_required": True, "gpu_vendor": "nvidia", "cuda_required": True}
+from .samples import GPU, analysis, evidence
 
 
 def merged(ours: dict[str, Any], said: dict[str, Any], **more: Any) -> Any:

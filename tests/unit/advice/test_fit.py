@@ -11,9 +11,7 @@ from envagent.advice.needs import need_of
 from envagent.advice.specials import demands
 from envagent.catalog import flavors
 
-from .samples import analysis, one, types
-
-GPU = {"gpu_required": True, "gpu_vendor": "nvidia", "cuda_required": True}
+from .samples import GPU, analysis, one, types
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def best(kind: str, region: str = "CHI@UC", offered: Any = None, **wanted: Any) 
     return found[0].name
 
 
-GPU = {"gpu_required": True, "cuda_required": True}
+GPU: dict[str, Any] = {"gpu_required": True, "cuda_required": True}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,36 +14,39 @@ UC = {t.name: t for t in node_types("CHI@UC")}
 TACC = {t.name: t for t in node_types("CHI@TACC")}
 
 
-def host(kind: str | None, number: int = 1, *, reservable: bool = True, **properties: str) -> Host:
-    told = {key.replace("__", "."): value for key, value in properties.items()}
-    return Host(id=str(number), uid=f"uid-{number}", node_type=kind, reservable=reservable, properties=told)
+def host(
+    kind: str | None, properties: Mapping[str, str] | None = None, *, number: int = 1, reservable: bool = True
+) -> Host:
+    return Host(
+        id=str(number), uid=f"uid-{number}", node_type=kind, reservable=reservable, properties=dict(properties or {})
+    )
 
 
 NEW_TYPE = {
-    "architecture__platform_type": "x86_64",
-    "architecture__smp_size": "2",
-    "architecture__smt_size": "256",
-    "main_memory__ram_size": str(768 << 30),
-    "gpu__gpu": "True",
-    "gpu__gpu_count": "8",
-    "gpu__gpu_model": "GH100 [H100 SXM5 80GB]",
-    "gpu__gpu_vendor": "NVIDIA",
-    "processor__vendor": "AMD",
+    "architecture.platform_type": "x86_64",
+    "architecture.smp_size": "2",
+    "architecture.smt_size": "256",
+    "main_memory.ram_size": str(768 << 30),
+    "gpu.gpu": "True",
+    "gpu.gpu_count": "8",
+    "gpu.gpu_model": "GH100 [H100 SXM5 80GB]",
+    "gpu.gpu_vendor": "NVIDIA",
+    "processor.vendor": "AMD",
     "su_factor": "32.0",
-    "storage_devices__0__size": "3840000000000",
-    "storage_devices__0__device": "nvme0n1",
-    "storage_devices__1__size": "960000000000",
-    "network_adapters__0__interface": "Ethernet",
-    "network_adapters__0__rate": "100000000000",
-    "network_adapters__0__enabled": "True",
-    "network_adapters__0__model": "MT28908 Family [ConnectX-6]",
-    "network_adapters__1__interface": "InfiniBand",
-    "network_adapters__1__enabled": "False",
+    "storage_devices.0.size": "3840000000000",
+    "storage_devices.0.device": "nvme0n1",
+    "storage_devices.1.size": "960000000000",
+    "network_adapters.0.interface": "Ethernet",
+    "network_adapters.0.rate": "100000000000",
+    "network_adapters.0.enabled": "True",
+    "network_adapters.0.model": "MT28908 Family [ConnectX-6]",
+    "network_adapters.1.interface": "InfiniBand",
+    "network_adapters.1.enabled": "False",
 }
 
 
 def test_a_type_that_nobody_packaged_is_made_of_its_properties() -> None:
-    (found,) = refresh((), [host("gpu_h100_new", **NEW_TYPE)], region="CHI@UC")
+    (found,) = refresh((), [host("gpu_h100_new", NEW_TYPE)], region="CHI@UC")
     assert (found.name, found.region, found.count, found.known) == ("gpu_h100_new", "CHI@UC", 1, False)
     assert (found.threads, found.cores, found.sockets, found.ram_gb) == (256, 128, 2, 768)
     assert found.gpu is not None
@@ -54,11 +58,11 @@ def test_a_type_that_nobody_packaged_is_made_of_its_properties() -> None:
 
 def test_a_charge_that_nobody_tells_follows_the_announced_scheme() -> None:
     untold = {key: value for key, value in NEW_TYPE.items() if key != "su_factor"}
-    (gpus,) = refresh((), [host("x", **untold)], region="X")
-    (plain,) = refresh((), [host("y", architecture__smt_size="48")], region="X")
+    (gpus,) = refresh((), [host("x", untold)], region="X")
+    (plain,) = refresh((), [host("y", {"architecture.smt_size": "48"})], region="X")
     assert (gpus.su_factor, plain.su_factor) == (32.0, 1.0)
     for ram, charge in ((511, 1.0), (512, 2.0)):
-        (large,) = refresh((), [host("z", main_memory__ram_size=str(ram << 30))], region="X")
+        (large,) = refresh((), [host("z", {"main_memory.ram_size": str(ram << 30)})], region="X")
         assert large.su_factor == charge
 
 
@@ -67,25 +71,31 @@ def test_without_hosts_the_package_stands() -> None:
 
 
 def test_the_live_list_decides_what_exists_and_how_many() -> None:
-    hosts = [host("compute_skylake", n) for n in range(3)] + [
-        host("compute_skylake", 9, reservable=False),
-        host(None, 10),
+    hosts = [host("compute_skylake", number=n) for n in range(3)] + [
+        host("compute_skylake", number=9, reservable=False),
+        host(None, number=10),
     ]
     (found,) = refresh(tuple(UC.values()), hosts)
     assert (found.name, found.count, found.cores) == ("compute_skylake", 3, 24)
 
 
 def test_the_live_answer_wins_and_the_package_fills_the_gaps() -> None:
-    one = describe(host("gpu_rtx_6000", su_factor="3.5", main_memory__ram_size=str(384 << 30)), UC["gpu_rtx_6000"])
+    one = describe(
+        host("gpu_rtx_6000", {"su_factor": "3.5", "main_memory.ram_size": str(384 << 30)}), UC["gpu_rtx_6000"]
+    )
     assert (one.su_factor, one.ram_gb, one.cores, one.disk_gb) == (3.5, 384, 24, 240)
     assert one.gpu == UC["gpu_rtx_6000"].gpu
 
 
 def test_a_type_is_as_poor_as_its_poorest_node() -> None:
     hosts = [
-        host("compute_gigaio", 1, gpu__gpu="True", gpu__gpu_count="1", gpu__gpu_model="GA100 [A100 PCIe 80GB]"),
-        host("compute_gigaio", 2, gpu__gpu="False"),
-        host("compute_gigaio", 3, architecture__smt_size="128"),
+        host(
+            "compute_gigaio",
+            {"gpu.gpu": "True", "gpu.gpu_count": "1", "gpu.gpu_model": "GA100 [A100 PCIe 80GB]"},
+            number=1,
+        ),
+        host("compute_gigaio", {"gpu.gpu": "False"}, number=2),
+        host("compute_gigaio", {"architecture.smt_size": "128"}, number=3),
     ]
     (found,) = refresh(tuple(UC.values()), hosts)
     assert found.gpu is not None and (found.gpu.count, found.gpu.guaranteed) == (1, 0)
@@ -99,7 +109,10 @@ def test_a_silent_host_of_a_composable_type_is_not_trusted_with_a_gpu() -> None:
 
 
 def test_a_special_of_one_node_only_is_no_property_of_the_type() -> None:
-    hosts = [host("compute_cascadelake_r", 1, fpga__board_vendor="Xilinx"), host("compute_cascadelake_r", 2)]
+    hosts = [
+        host("compute_cascadelake_r", {"fpga.board_vendor": "Xilinx"}, number=1),
+        host("compute_cascadelake_r", number=2),
+    ]
     (found,) = refresh(tuple(UC.values()), hosts)
     assert "fpga" not in found.tags
     assert "fpga" in describe(hosts[0], UC["compute_cascadelake_r"]).tags
@@ -107,7 +120,7 @@ def test_a_special_of_one_node_only_is_no_property_of_the_type() -> None:
 
 @pytest.mark.parametrize("junk", ["", "many", "NaN GB", "-", "0x10"])
 def test_numbers_that_are_none_are_left_to_the_package(junk: str) -> None:
-    odd = host("compute_skylake", su_factor=junk, main_memory__ram_size=junk, architecture__smt_size=junk)
+    odd = host("compute_skylake", {"su_factor": junk, "main_memory.ram_size": junk, "architecture.smt_size": junk})
     one = describe(odd, UC["compute_skylake"])
     assert (one.su_factor, one.ram_gb, one.threads) == (1.0, 192, 48)
 
@@ -116,23 +129,23 @@ def test_numbers_that_are_none_are_left_to_the_package(junk: str) -> None:
     ("adapters", "infiniband", "rdma", "gbps"),
     [
         ({}, False, False, None),
-        ({"0__interface": "Ethernet", "0__rate": "10000000000", "0__model": "Ethernet X710"}, False, False, 10),
-        ({"0__interface": "Ethernet", "0__rate": "25000000000", "0__model": "ConnectX-4 Lx"}, False, True, 25),
-        ({"0__interface": "Ethernet", "0__enabled": "False", "0__model": "ConnectX-4 Lx"}, False, False, None),
-        ({"0__interface": "InfiniBand", "0__enabled": "False"}, True, True, None),
+        ({"0.interface": "Ethernet", "0.rate": "10000000000", "0.model": "Ethernet X710"}, False, False, 10),
+        ({"0.interface": "Ethernet", "0.rate": "25000000000", "0.model": "ConnectX-4 Lx"}, False, True, 25),
+        ({"0.interface": "Ethernet", "0.enabled": "False", "0.model": "ConnectX-4 Lx"}, False, False, None),
+        ({"0.interface": "InfiniBand", "0.enabled": "False"}, True, True, None),
     ],
 )
 def test_adapters_tell_of_the_network(
     adapters: dict[str, str], infiniband: bool, rdma: bool, gbps: float | None
 ) -> None:
-    told = {f"network_adapters__{key}": value for key, value in adapters.items()}
-    one = describe(host("new", **told), None)
+    told = {f"network_adapters.{key}": value for key, value in adapters.items()}
+    one = describe(host("new", told), None)
     assert (one.infiniband, one.rdma, one.nic_gbps) == (infiniband, rdma, gbps)
 
 
 def test_what_a_type_is_known_for_is_not_lost_by_a_short_list_of_adapters() -> None:
-    told = {"network_adapters__0__interface": "Ethernet", "network_adapters__0__model": "X710"}
-    one = describe(host("compute_haswell_ib", **told), TACC["compute_haswell_ib"])
+    told = {"network_adapters.0.interface": "Ethernet", "network_adapters.0.model": "X710"}
+    one = describe(host("compute_haswell_ib", told), TACC["compute_haswell_ib"])
     assert one.infiniband and one.rdma
     plain = describe(host("compute_cascadelake_r"), UC["compute_cascadelake_r"])
     assert (plain.infiniband, plain.rdma, plain.nic_gbps) == (False, True, 25)
@@ -141,30 +154,30 @@ def test_what_a_type_is_known_for_is_not_lost_by_a_short_list_of_adapters() -> N
 @pytest.mark.parametrize(
     ("told", "count"),
     [
-        ({"gpu__gpu": "True"}, 1),
-        ({"gpu__gpu": "True", "gpu__gpu_count": "4"}, 4),
-        ({"gpu__gpu_count": "2"}, 2),
-        ({"gpu__gpu": "False", "gpu__gpu_count": "1"}, None),
-        ({"gpu__gpu": "true", "gpu__gpu_model": "Unheard of"}, 1),
+        ({"gpu.gpu": "True"}, 1),
+        ({"gpu.gpu": "True", "gpu.gpu_count": "4"}, 4),
+        ({"gpu.gpu_count": "2"}, 2),
+        ({"gpu.gpu": "False", "gpu.gpu_count": "1"}, None),
+        ({"gpu.gpu": "true", "gpu.gpu_model": "Unheard of"}, 1),
     ],
 )
 def test_what_a_host_says_of_its_gpus_counts(told: dict[str, str], count: int | None) -> None:
-    gpu = describe(host("gpu_rtx_6000", **told), UC["gpu_rtx_6000"]).gpu
+    gpu = describe(host("gpu_rtx_6000", told), UC["gpu_rtx_6000"]).gpu
     assert (gpu.count if gpu else None) == count
     assert gpu is None or gpu.memory_gb == 24
 
 
 def test_a_gpu_of_another_maker_has_no_memory_of_the_known_one() -> None:
-    odd = {"gpu__gpu": "True", "gpu__gpu_model": "Instinct Z1", "gpu__gpu_vendor": "AMD"}
-    gpu = describe(host("gpu_rtx_6000", **odd), UC["gpu_rtx_6000"]).gpu
+    odd = {"gpu.gpu": "True", "gpu.gpu_model": "Instinct Z1", "gpu.gpu_vendor": "AMD"}
+    gpu = describe(host("gpu_rtx_6000", odd), UC["gpu_rtx_6000"]).gpu
     assert gpu is not None and (gpu.vendor, gpu.memory_gb) == ("amd", None)
-    same = {"gpu__gpu": "True", "gpu__gpu_model": "Z1", "gpu__gpu_vendor": "NVIDIA"}
-    kept = describe(host("gpu_rtx_6000", **same), UC["gpu_rtx_6000"]).gpu
+    same = {"gpu.gpu": "True", "gpu.gpu_model": "Z1", "gpu.gpu_vendor": "NVIDIA"}
+    kept = describe(host("gpu_rtx_6000", same), UC["gpu_rtx_6000"]).gpu
     assert kept is not None and kept.memory_gb == 24
 
 
 def test_an_arm_node_is_one() -> None:
-    one = describe(host("new_arm", architecture__platform_type="aarch64", architecture__smt_size="80"), None)
+    one = describe(host("new_arm", {"architecture.platform_type": "aarch64", "architecture.smt_size": "80"}), None)
     assert (one.architecture, one.cores) == ("aarch64", 80)
 
 
