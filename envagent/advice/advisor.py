@@ -25,6 +25,8 @@ from envagent.errors import AdviceUnavailable, NothingSuitable
 from envagent.repository.model import Analysis, Snapshot
 
 P = TypeVar("P", bound=proposals.Proposal)
+_EVIDENCE_TOKENS = 8000
+"""The most tokens of repository text in a prompt."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ class Advisor:
         *,
         demanded: bool = False,
         longest_hours: int = duration.LONGEST_HOURS,
-        evidence_tokens: int = 8000,
     ) -> None:
         """Keep the settings.
 
@@ -61,13 +62,11 @@ class Advisor:
             ai: None to let the rules decide alone.
             demanded: raise AdviceUnavailable where the AI gives no usable answer, instead of going on by rules.
             longest_hours: the most hours that the AI may propose.
-            evidence_tokens: the most tokens of repository text in a prompt.
         """
         self._ai = ai
         self._hide = ai.hide if ai is not None else str
         self._demanded = demanded
         self._longest = min(longest_hours, duration.LONGEST_HOURS)
-        self._evidence_tokens = evidence_tokens
         self._asked: set[type[proposals.Proposal]] = set()
         self._asking = threading.Lock()
 
@@ -88,7 +87,7 @@ class Advisor:
             tasks.REQUIREMENTS,
             proposals.RequirementsProposal,
             facts,
-            evidence.brief(snapshot, analysis, self._evidence_tokens) if self._ai else "",
+            evidence.brief(snapshot, analysis, _EVIDENCE_TOKENS) if self._ai else "",
         )
         if heard.answer is None:
             return analysis, Decision(

@@ -121,7 +121,6 @@ class Ai:
         model: str,
         timeout: float = 30.0,
         retries: int = 2,
-        price_per_million: tuple[float, float] | None = None,
         sleep: Callable[[float], object] = time.sleep,
         check_stop: Callable[[], None] = lambda: None,
     ) -> None:
@@ -133,7 +132,6 @@ class Ai:
             model: the model's name at that server.
             timeout: seconds for one request, answer included.
             retries: further tries of one question after a transient failure.
-            price_per_million: USD for a million prompt and completion tokens, for the record of costs.
             sleep: waits between tries.
             check_stop: called ten times a second while something is waited for; what it raises ends the question.
 
@@ -150,7 +148,6 @@ class Ai:
         self._key = SecretStr(key)
         self._timeout = timeout
         self._retries = retries
-        self._price = price_per_million
         self._sleep = sleep
         self._check_stop = check_stop
         self._client: OpenAI | None = None
@@ -348,17 +345,12 @@ class Ai:
     def _usage(self, answer: Mapping[str, Any], seconds: float, requests: int) -> Usage:
         told = answer.get("usage")
         told = told if isinstance(told, dict) else {}
-        prompt, completion = _count(told.get("prompt_tokens")), _count(told.get("completion_tokens"))
-        cost: float | None = None
-        if self._price is not None:
-            cost = round((prompt * self._price[0] + completion * self._price[1]) / 1e6, 6)
-        elif isinstance(told.get("cost"), int | float) and math.isfinite(told["cost"]):
-            cost = float(told["cost"])
+        cost = told.get("cost")
         return Usage(
             model=self.model,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            cost_usd=cost,
+            prompt_tokens=_count(told.get("prompt_tokens")),
+            completion_tokens=_count(told.get("completion_tokens")),
+            cost_usd=float(cost) if isinstance(cost, int | float) and math.isfinite(cost) else None,
             seconds=round(seconds, 3),
             requests=requests,
         )

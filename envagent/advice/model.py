@@ -26,7 +26,7 @@ class Usage(AdviceModel):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None
-    """None where neither the server nor the configuration tells a price."""
+    """None where the server does not report a price."""
     seconds: float = 0.0
     requests: int = 0
     """HTTP requests sent, retries included."""

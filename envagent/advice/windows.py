@@ -6,7 +6,7 @@ an ended lease are deleted asynchronously and starts are minute-granular.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from envagent.cloud.port import Occupation
@@ -28,13 +28,8 @@ def by_host(occupations: Iterable[Occupation]) -> dict[str, list[Occupation]]:
     return sorted_out
 
 
-def is_free(busy: Sequence[Occupation], start: datetime, end: datetime, margin: timedelta = MARGIN) -> bool:
-    """Whether a host with these occupations is free in [start, end), margins kept on both sides."""
-    return not any(o.start < end + margin and o.end > start - margin for o in busy)
-
-
-def first_start(busy: Sequence[Occupation], now: datetime, length: timedelta, margin: timedelta = MARGIN) -> datetime:
-    """The earliest start, not before `now`, of a free window of `length` on one host.
+def first_start(busy: Sequence[Occupation], now: datetime, length: timedelta) -> datetime:
+    """Find the earliest start, not before `now`, of a free window on one host, with a margin on both sides.
 
     `now` itself is returned as it is; every later start is a whole minute.
 
@@ -42,24 +37,11 @@ def first_start(busy: Sequence[Occupation], now: datetime, length: timedelta, ma
         busy: the host's occupations in order of start; they may overlap.
         now: the earliest start allowed.
         length: how long the window must be.
-        margin: kept free before and after.
     """
     start = now
     for occupation in busy:
-        if occupation.start >= start + length + margin:
+        if occupation.start >= start + length + MARGIN:
             break
-        if occupation.end > start - margin:
-            start = max(start, ceil_minute(occupation.end + margin))
+        if occupation.end > start - MARGIN:
+            start = max(start, ceil_minute(occupation.end + MARGIN))
     return start
-
-
-def earliest_window(
-    hosts: Iterable[str],
-    busy: Mapping[str, Sequence[Occupation]],
-    now: datetime,
-    length: timedelta,
-    margin: timedelta = MARGIN,
-) -> tuple[str, datetime] | None:
-    """The host that is first free for `length`, and when; the first of equals. None without hosts."""
-    starts = ((host, first_start(busy.get(host, ()), now, length, margin)) for host in hosts)
-    return min(starts, key=lambda found: found[1], default=None)

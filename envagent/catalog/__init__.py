@@ -1,7 +1,7 @@
 """What Chameleon offers: sites, node types, flavors and GPU facts, dated, and how live answers refresh them.
 
 It owns facts and no decisions: what a project should take is the business of `envagent.advice`. It imports
-nothing of the project but errors, so every other room may read it.
+nothing else of the project, so every other room may read it.
 """
 
 from envagent.catalog.live import describe, refresh, refresh_flavors

@@ -38,7 +38,6 @@ def identify(model: str, *, vendor: str = "", count: int = 1) -> Gpu | None:
         guaranteed=count,
         memory_gb=float(named.group(1)) if named else facts.get("memory_gb"),
         compute_capability=facts.get("compute_capability"),
-        family=facts.get("family"),
     )
 
 

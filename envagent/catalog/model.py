@@ -31,6 +31,9 @@ class Site(CatalogModel):
 class Gpu(CatalogModel):
     """The GPUs of one node."""
 
+    # Journals of earlier versions hold a field that is gone.
+    model_config = ConfigDict(extra="ignore")
+
     vendor: Vendor
     model: str
     count: int
@@ -41,8 +44,6 @@ class Gpu(CatalogModel):
     """Per GPU."""
     compute_capability: str | None = None
     """NVIDIA's number, such as 8.0."""
-    family: str | None = None
-    """turing, ampere, cdna, ..."""
 
 
 class NodeType(CatalogModel):

@@ -47,6 +47,7 @@ _LFS_POINTER = b"version https://git-lfs"
 _RETRY_AFTER = 1.0
 _MAX_HEADS = 4 << 20
 _NAMED = 5
+_FIND_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,6 @@ def fetch(
     ref: str | None = None,
     limits: Limits | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    allow_loopback_git: bool = False,
 ) -> Snapshot:
     """Read a repository.
 
@@ -84,19 +84,22 @@ def fetch(
         ref: branch, tag or full commit id; wins over one in the URL.
         limits: defaults to `Limits()`.
         cancelled: asked ten times a second; true stops everything.
-        allow_loopback_git: also take `git://127.0.0.1`, for tests and benches.
 
     Raises:
         RepositoryRefused: it cannot or must not be read; a repository without a commit is one of these.
         envagent.repository.git.Cancelled: `cancelled` said so.
     """
-    limits = limits or Limits()
-    named = parse_source(source, ref=ref, allow_loopback_git=allow_loopback_git)
+    return read(parse_source(source, ref=ref), limits or Limits(), cancelled)
+
+
+def read(named: Remote | Local, limits: Limits, cancelled: Callable[[], bool] = lambda: False) -> Snapshot:
+    """Read a repository whose name is checked already, as `fetch` does."""
     with scratch_folder() as folder:
         git = Git(folder, time.monotonic() + limits.seconds, limits.transfer_bytes, cancelled)
         try:
             if isinstance(named, Local):
                 return _read_local(git, named, limits)
+            git.transport = named.transport
             return _read_remote(git, named, limits)
         except GitFailed as error:
             raise RepositoryRefused(
@@ -106,24 +109,27 @@ def fetch(
             ) from error
 
 
-def find(source: str, *, ref: str | None = None, seconds: float = 30.0, allow_loopback_git: bool = False) -> None:
+def find(source: str, *, ref: str | None = None) -> None:
     """Refuse a repository, branch or tag that is certainly not there; nothing is fetched.
 
     Args:
         source: as for `fetch`.
         ref: branch, tag or full commit id; wins over one in the URL. A remote's commit is not looked for.
-        seconds: for everything, retry included.
-        allow_loopback_git: also take `git://127.0.0.1`, for tests and benches.
 
     Raises:
         RepositoryRefused: it is not there, has no commit, or cannot be reached.
     """
-    named = parse_source(source, ref=ref, allow_loopback_git=allow_loopback_git)
+    look_for(parse_source(source, ref=ref))
+
+
+def look_for(named: Remote | Local) -> None:
+    """Look for a repository whose name is checked already, as `find` does."""
     with scratch_folder() as folder:
-        git = Git(folder, time.monotonic() + seconds, Limits.transfer_bytes)
+        git = Git(folder, time.monotonic() + _FIND_SECONDS, Limits.transfer_bytes)
         if isinstance(named, Local):
             _find_commit(git, named)
         else:
+            git.transport = named.transport
             git.prepare()
             _look_for(git, named)
 
@@ -366,7 +372,7 @@ def _connect(
     settings = {"remote.origin.url": url, **(settings or {})}
     for attempt in (1, 2):
         try:
-            git.stream(command, take, lines=lines, settings=settings, protocols=url.partition(":")[0])
+            git.stream(command, take, lines=lines, settings=settings, online=True)
             return
         except GitFailed as error:
             if attempt == 2 or not _PASSING.search(error.said) or time.monotonic() + _RETRY_AFTER > git.deadline:

@@ -112,6 +112,7 @@ class Git:
         deadline: `time.monotonic()` at which everything must have ended.
         max_bytes: what the folder may grow to.
         cancelled: asked ten times a second; true ends the child and raises Cancelled.
+        transport: the only one that a command may use that goes online.
         extensions: how the repository stores its objects and references, as in its configuration; no hook or filter.
     """
 
@@ -119,6 +120,7 @@ class Git:
     deadline: float
     max_bytes: int
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    transport: str = "none"
     extensions: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
@@ -148,7 +150,7 @@ class Git:
         *,
         lines: Iterable[str] = (),
         settings: Mapping[str, str] | None = None,
-        protocols: str = "",
+        online: bool = False,
     ) -> None:
         """Run a command and hand on its output as it comes, until it ends or `take` says False.
 
@@ -157,7 +159,7 @@ class Git:
             take: gets each piece; False ends the child, which is then no failure.
             lines: written to its input.
             settings: configuration on top of the neutral one.
-            protocols: transports allowed, as in GIT_ALLOW_PROTOCOL; none by default, so reading can fetch nothing.
+            online: allow `transport`; without it the command can fetch nothing.
 
         Raises:
             GitFailed: exit code other than 0.
@@ -169,7 +171,7 @@ class Git:
         given.write_bytes(b"".join(line.encode() + b"\n" for line in lines))
         held, alive = os.pipe()
         try:
-            child = self._start([*options, *arguments], given, held, protocols)
+            child = self._start([*options, *arguments], given, held, self.transport if online else "none")
             try:
                 stopped, said = self._attend(child, take)
             finally:
@@ -181,7 +183,7 @@ class Git:
             self._check(time.monotonic())
             raise GitFailed(said or f"git ended with code {child.returncode}")
 
-    def _start(self, arguments: list[str], given: Path, held: int, protocols: str) -> subprocess.Popen[bytes]:
+    def _start(self, arguments: list[str], given: Path, held: int, transport: str) -> subprocess.Popen[bytes]:
         home = str(self.folder / "home")
         # A relative entry would find programs of whichever folder we were started in.
         path = os.pathsep.join(entry for entry in os.get_exec_path() if Path(entry).is_absolute())
@@ -197,7 +199,7 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "false",
             "GIT_SSH_COMMAND": "false",
-            "GIT_ALLOW_PROTOCOL": protocols or "none",
+            "GIT_ALLOW_PROTOCOL": transport,
             "GIT_PROTOCOL_FROM_USER": "0",
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_OPTIONAL_LOCKS": "0",

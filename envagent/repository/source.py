@@ -11,6 +11,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from envagent.errors import RepositoryRefused
@@ -27,7 +28,6 @@ _PAGE = re.compile(
 )
 _PAGE_OF_GITLAB = re.compile(r"(?:tree|blob|raw|blame|edit|commits?|tags|releases)/(?P<ref>.+)")
 _PAGE_OF_BITBUCKET = re.compile(r"(?:(?:src|raw|branch)|commits(?:/(?:branch|tag))?)/(?P<ref>.+)")
-_LOOPBACK = re.compile(r"git://127\.0\.0\.1(:\d{1,5})?(/[A-Za-z0-9._~+-]+)+")
 _SSH = re.compile(r"ssh://(?:[\w.-]+@)?(?P<host>[\w.-]+)(?::\d+)?/(?P<path>.+)", re.IGNORECASE)
 _SCP = re.compile(r"(?:[\w.-]+@(?P<host>[\w.-]+)|(?P<bare>[\w-]+(?:\.[\w-]+)+)):(?!//)(?P<path>.+)")
 _OWNER_AND_NAME = frozenset({"github.com", "bitbucket.org", "codeberg.org"})
@@ -47,6 +47,9 @@ _MAX_PIECES = 6
 @dataclass(frozen=True)
 class Remote:
     """A repository behind a URL that is safe to hand to git."""
+
+    transport: ClassVar[str] = "https"
+    """The only one that git may use for it, whatever the URL says."""
 
     url: str
     refs: tuple[str, ...]
@@ -71,13 +74,12 @@ class Local:
         return str(self.path)
 
 
-def parse_source(source: str, *, ref: str | None = None, allow_loopback_git: bool = False) -> Remote | Local:
+def parse_source(source: str, *, ref: str | None = None) -> Remote | Local:
     """Check what the user named.
 
     Args:
         source: `https://host/owner/name`, also with `.git`, a trailing slash or `/tree/REF`; or a local path.
         ref: branch, tag or commit; wins over one in the URL.
-        allow_loopback_git: also take `git://127.0.0.1`, for tests and benches.
 
     Raises:
         RepositoryRefused: anything else, with what to write instead.
@@ -91,8 +93,6 @@ def parse_source(source: str, *, ref: str | None = None, allow_loopback_git: boo
     address = re.sub(r"^git\+(?=\w+://)", "", text, flags=re.IGNORECASE)
     if address.lower().startswith("https://"):
         return _remote(address, wanted, as_pip_writes_it=address != text)
-    if allow_loopback_git and _LOOPBACK.fullmatch(text):
-        return Remote(text, wanted)
     _refuse_other_transports(address)
     return Local(Path(text).expanduser(), wanted)
 

@@ -14,8 +14,9 @@ import pytest
 
 from envagent.errors import RepositoryRefused
 from envagent.repository.analysis import analyze
-from envagent.repository.fetch import Limits, fetch
+from envagent.repository.fetch import Limits
 from envagent.repository.model import Snapshot
+from tests.kit.loopback import fetch
 from tests.security.build import Repository
 
 SECRET = "cAnArY-7f3a91-of-a-private-key"
@@ -63,7 +64,7 @@ class Bench:
         started = time.monotonic()
         snapshot, refusal = None, None
         try:
-            snapshot = fetch(str(source), ref=ref, limits=limits, allow_loopback_git=True)
+            snapshot = fetch(str(source), ref=ref, limits=limits)
             told = snapshot.model_dump_json() + analyze(snapshot).model_dump_json()
         except RepositoryRefused as error:
             assert error.exit_code == 9

@@ -20,9 +20,10 @@ from tests.security.test_servers import endless_pack, says, serving
 
 READ = """
 import sys
-from envagent.repository.fetch import Limits, fetch
+from envagent.repository.fetch import Limits
+from tests.kit.loopback import fetch
 limits = Limits(seconds=float(sys.argv[2]), transfer_bytes=int(sys.argv[3]))
-fetch(sys.argv[1], limits=limits, allow_loopback_git=True)
+fetch(sys.argv[1], limits=limits)
 """
 SILENT = says(b"", wait=90)
 GUARDED = 16 << 20

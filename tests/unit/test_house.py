@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = {
     "errors": set(),
-    "catalog": {"errors"},
+    "catalog": set(),
     "engine": {"errors", "migrations"},
     "migrations": {"engine"},
     "repository": {"errors", "children"},

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envagent.advice.windows import MARGIN, by_host, earliest_window, first_start, is_free
+from envagent.advice.windows import MARGIN, by_host, first_start
 from envagent.cloud.port import Occupation
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -39,24 +39,10 @@ def test_the_first_start_is_the_one_brute_force_finds(busy: list[Occupation], mi
     assert first_start(ordered, NOW, length) == by_brute_force(busy, length)
 
 
-@settings(max_examples=100, deadline=None)
-@given(several=st.lists(spans, min_size=1, max_size=4), minutes=st.integers(1, 240))
-def test_the_earliest_window_is_the_best_of_all_hosts(several: list[list[Occupation]], minutes: int) -> None:
-    length = minutes * MINUTE
-    busy = {str(n): by_host(spans).get("h", []) for n, spans in enumerate(several)}
-    found = earliest_window(busy, busy, NOW, length)
-    assert found is not None
-    expected = min((by_brute_force(list(spans), length), n) for n, spans in busy.items())
-    assert (found[1], found[0]) == expected
-
-
 def test_a_window_needs_its_margins_on_both_sides() -> None:
     hour = timedelta(hours=1)
     ended = Occupation(host_id="h", start=NOW - hour, end=NOW - 4 * MINUTE)
     follows = Occupation(host_id="h", start=NOW + hour + 4 * MINUTE, end=NOW + 3 * hour)
-    assert not is_free([ended], NOW, NOW + hour)
-    assert not is_free([follows], NOW, NOW + hour)
-    assert is_free([ended], NOW + MINUTE, NOW + hour) and is_free([follows], NOW, NOW + hour - MINUTE)
     assert first_start([ended], NOW, hour) == NOW + MINUTE
     assert first_start([follows], NOW, hour) == follows.end + MARGIN
 
@@ -65,7 +51,6 @@ def test_a_window_that_just_fits_is_taken() -> None:
     hour = timedelta(hours=1)
     before = Occupation(host_id="h", start=NOW - hour, end=NOW - MARGIN)
     after = Occupation(host_id="h", start=NOW + hour + MARGIN, end=NOW + 9 * hour)
-    assert is_free([before, after], NOW, NOW + hour)
     assert first_start([before, after], NOW, hour) == NOW
     assert first_start([before, after], NOW, hour + MINUTE) == after.end + MARGIN
     odd = NOW + timedelta(seconds=7)
@@ -78,7 +63,3 @@ def test_a_start_that_is_not_now_is_a_whole_minute() -> None:
     assert first_start(busy, NOW, MINUTE) == NOW + 16 * MINUTE
     odd = NOW + timedelta(seconds=30)
     assert first_start([], odd, MINUTE) == odd
-
-
-def test_no_host_no_window() -> None:
-    assert earliest_window([], {}, NOW, MINUTE) is None

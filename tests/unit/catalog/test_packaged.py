@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from envagent.catalog import flavors, node_types, site, sites
+from envagent.catalog import Gpu, NodeType, flavors, node_types, site, sites
 from envagent.catalog.gpus import capabilities, identify, version
+from envagent.catalog.packaged import load
 from envagent.catalog.releases import cuda_toolkit, relative, releases
 
 BAREMETAL = [s.region for s in sites() if s.kind == "baremetal"]
@@ -30,6 +31,18 @@ def test_node_types_are_dated_and_plausible(region: str) -> None:
         assert (t.gpu is not None) == (t.name.startswith(("gpu_", "compute_liqid", "compute_gigaio")))
         if t.gpu and t.gpu.vendor == "nvidia":
             assert version(t.gpu.compute_capability or "")
+
+
+def test_gpus_have_no_field_that_the_model_ignores() -> None:
+    found = [item["gpu"] for name in ("node_types", "flavors") for item in load(f"{name}.json")[name] if "gpu" in item]
+    assert found and {key for gpu in found for key in gpu} <= Gpu.model_fields.keys()
+
+
+def test_a_node_type_of_an_earlier_journal_still_loads() -> None:
+    now = next(t for t in node_types("CHI@UC") if t.gpu)
+    stored = now.model_dump(mode="json")
+    stored["gpu"]["family"] = "ampere"
+    assert NodeType.model_validate(stored) == now
 
 
 def test_a_region_that_is_not_known_has_nothing() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from envagent.errors import RepositoryRefused
-from envagent.repository.fetch import Limits, fetch, find
+from envagent.repository.fetch import Limits, read
 from envagent.repository.git import Cancelled
+from envagent.repository.source import Remote
+from tests.kit.loopback import fetch, find
 from tests.unit.repository.conftest import Make, git
 
 Serve = Callable[[Path], str]
@@ -20,31 +22,37 @@ FILES = {"README.md": "# it\n", "setup.py": "setup()\n", "src/large.c": "int x;\
 def test_a_server_with_and_without_filters_gives_the_same(make: Make, serve: Serve, filters: bool) -> None:
     folder = make(FILES)
     git(folder, "config", "uploadpack.allowFilter", str(filters).lower())
-    snapshot = fetch(serve(folder), allow_loopback_git=True)
+    snapshot = fetch(serve(folder))
     assert snapshot.files == {"README.md": "# it\n", "setup.py": "setup()\n"}
     assert [e.path for e in snapshot.entries] == ["README.md", "setup.py", "src/large.c"]
     # Only what was fetched has a known size.
     assert {e.path: e.size for e in snapshot.entries}["src/large.c"] == (None if filters else 35000)
 
 
+def test_git_itself_refuses_any_transport_but_https(make: Make, serve: Serve) -> None:
+    with pytest.raises(RepositoryRefused) as refused:
+        read(Remote(serve(make(FILES)), ()), Limits())
+    assert "transport 'git' not allowed" in (refused.value.service_said or "")
+
+
 def test_a_branch_whose_name_has_a_slash_is_found_behind_its_page(make: Make, serve: Serve) -> None:
     folder = make(FILES)
     git(folder, "branch", "topic/one")
     git(folder, "config", "uploadpack.allowFilter", "true")
-    assert fetch(serve(folder), ref="topic/one", allow_loopback_git=True).ref == "topic/one"
+    assert fetch(serve(folder), ref="topic/one").ref == "topic/one"
 
 
 def test_a_commit_can_be_named(make: Make, serve: Serve) -> None:
     folder = make(FILES)
     commit = git(folder, "rev-parse", "HEAD")
-    assert fetch(serve(folder), ref=commit, allow_loopback_git=True).commit == commit
+    assert fetch(serve(folder), ref=commit).commit == commit
 
 
 def test_a_server_of_sha256_is_read(make: Make, serve: Serve) -> None:
     folder = make(FILES, "modern", "--object-format=sha256")
     git(folder, "config", "uploadpack.allowFilter", "true")
-    find(serve(folder), allow_loopback_git=True)
-    snapshot = fetch(serve(folder), allow_loopback_git=True)
+    find(serve(folder))
+    snapshot = fetch(serve(folder))
     assert snapshot.commit == git(folder, "rev-parse", "HEAD")
     assert snapshot.files == {"README.md": "# it\n", "setup.py": "setup()\n"}
 
@@ -56,8 +64,8 @@ def test_a_server_whose_head_names_no_branch(make: Make, serve: Serve, here: lis
     for name in here[1:]:
         git(folder, "branch", name)
     git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
-    find(serve(folder), allow_loopback_git=True)
-    snapshot = fetch(serve(folder), allow_loopback_git=True)
+    find(serve(folder))
+    snapshot = fetch(serve(folder))
     assert (snapshot.ref, set(snapshot.files)) == (taken, {"README.md", "setup.py"})
     assert any(f"read {taken}" in note for note in snapshot.notes)
 
@@ -68,9 +76,9 @@ def test_a_server_without_a_likely_branch_has_its_branches_named(make: Make, ser
     git(folder, "branch", "two;x")
     git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
     with pytest.raises(RepositoryRefused, match="one, two") as refused:
-        fetch(serve(folder), allow_loopback_git=True)
+        fetch(serve(folder))
     assert "--ref one" in refused.value.hint
-    assert fetch(serve(folder), ref="two;x", allow_loopback_git=True).ref == "two;x"
+    assert fetch(serve(folder), ref="two;x").ref == "two;x"
 
 
 def test_refusals_have_their_own_words(make: Make, serve: Serve, tmp_path: Path) -> None:
@@ -84,7 +92,7 @@ def test_refusals_have_their_own_words(make: Make, serve: Serve, tmp_path: Path)
     }
     for (url, ref), words in cases.items():
         with pytest.raises(RepositoryRefused, match=words):
-            fetch(url, ref=ref, allow_loopback_git=True)
+            fetch(url, ref=ref)
 
 
 def test_one_lost_connection_is_tried_again(make: Make, serve: Serve) -> None:
@@ -112,7 +120,7 @@ def test_one_lost_connection_is_tried_again(make: Make, serve: Serve) -> None:
             threading.Thread(target=pump, args=(server, client), daemon=True).start()
 
     threading.Thread(target=proxy, daemon=True).start()
-    snapshot = fetch(f"git://127.0.0.1:{listener.getsockname()[1]}/{path}", allow_loopback_git=True)
+    snapshot = fetch(f"git://127.0.0.1:{listener.getsockname()[1]}/{path}")
     assert set(snapshot.files) == {"README.md", "setup.py"}
     # The lost one, one for commit and trees, one for all files.
     assert len(seen) == 3
@@ -122,7 +130,7 @@ def test_a_host_that_is_not_there_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with pytest.raises(RepositoryRefused, match="could not be reached, twice") as refused:
-        fetch(f"git://127.0.0.1:{port}/x", allow_loopback_git=True)
+        fetch(f"git://127.0.0.1:{port}/x")
     assert refused.value.service_said
 
 
@@ -130,9 +138,9 @@ def test_a_server_that_says_nothing_ends_at_the_deadline_or_when_stopped() -> No
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"git://127.0.0.1:{silent.getsockname()[1]}/x"
         with pytest.raises(RepositoryRefused, match="too long"):
-            fetch(url, limits=Limits(seconds=0.5), allow_loopback_git=True)
+            fetch(url, limits=Limits(seconds=0.5))
         with pytest.raises(Cancelled):
-            fetch(url, cancelled=lambda: True, allow_loopback_git=True)
+            fetch(url, cancelled=lambda: True)
 
 
 def test_a_server_that_sends_too_much_is_refused(make: Make, serve: Serve) -> None:
@@ -141,7 +149,7 @@ def test_a_server_that_sends_too_much_is_refused(make: Make, serve: Serve) -> No
     )
     git(folder, "config", "uploadpack.allowFilter", "false")
     with pytest.raises(RepositoryRefused, match="sends more than"):
-        fetch(serve(folder), limits=Limits(transfer_bytes=1000), allow_loopback_git=True)
+        fetch(serve(folder), limits=Limits(transfer_bytes=1000))
 
 
 def test_what_is_not_there_is_told_without_fetching(make: Make, serve: Serve, tmp_path: Path) -> None:
@@ -153,11 +161,11 @@ def test_what_is_not_there_is_told_without_fetching(make: Make, serve: Serve, tm
     commit = git(folder, "rev-parse", "HEAD")
     for source in (serve(folder), str(folder)):
         for ref in (None, "main", "topic/one", "v1", commit):
-            find(source, ref=ref, allow_loopback_git=True)
+            find(source, ref=ref)
         with pytest.raises(RepositoryRefused, match="no branch, tag or commit 'nosuch'"):
-            find(source, ref="nosuch", allow_loopback_git=True)
+            find(source, ref="nosuch")
     for source in (serve(tmp_path / "empty"), str(tmp_path / "empty")):
         with pytest.raises(RepositoryRefused, match="no commit yet"):
-            find(source, allow_loopback_git=True)
+            find(source)
     with pytest.raises(RepositoryRefused, match="no public repository"):
-        find(serve(tmp_path / "absent"), allow_loopback_git=True)
+        find(serve(tmp_path / "absent"))

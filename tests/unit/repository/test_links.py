@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from envagent.repository.analysis import analyze
-from envagent.repository.fetch import fetch
 from envagent.repository.links import follow
+from tests.kit.loopback import fetch
 from tests.unit.repository.conftest import Make, git
 
 NEEDS = "# It\n\n## Requirements\n\nAn NVIDIA GPU with 24 GB of memory and CUDA 12.1.\n"
@@ -69,7 +69,7 @@ def test_a_file_behind_a_link_is_read_under_its_telling_name(make: Make, source:
     links = {"README.md": "doc/introduction.md", "requirements.txt": "reqs/base.lst", "Dockerfile": "image"}
     image = "FROM nvidia/cuda:12.1.1-devel-ubuntu22.04\n"
     files: dict[str, str | bytes] = {"doc/introduction.md": NEEDS, "reqs/base.lst": "torch==2.1.0\n", "image": image}
-    snapshot = fetch(source(linked(make, links, files)), allow_loopback_git=True)
+    snapshot = fetch(source(linked(make, links, files)))
     assert snapshot.files == {"README.md": NEEDS, "requirements.txt": "torch==2.1.0\n", "Dockerfile": image}
     assert {entry.path for entry in snapshot.entries} == {"LICENSE", *files}
     assert not any("Not followed" in note for note in snapshot.notes)
@@ -81,13 +81,13 @@ def test_a_file_behind_a_link_is_read_under_its_telling_name(make: Make, source:
 def test_a_file_with_several_telling_names_is_read_once(make: Make, source: Source) -> None:
     links = {"docs/README.md": "../README.md", "INSTALL.md": "docs/install.md", "docs/building.md": "install.md"}
     files: dict[str, str | bytes] = {"README.md": NEEDS, "docs/install.md": "# Install\n"}
-    snapshot = fetch(source(linked(make, links, files)), allow_loopback_git=True)
+    snapshot = fetch(source(linked(make, links, files)))
     assert snapshot.files == {"README.md": NEEDS, "INSTALL.md": "# Install\n"}
     assert not any("Not followed" in note for note in snapshot.notes)
 
 
 def test_only_links_with_telling_names_are_followed(make: Make, source: Source) -> None:
     links = {"lib.so": "lib.so.1", "README.rst": "/etc/hostname", "outside": os.devnull}
-    snapshot = fetch(source(linked(make, links, {"README.md": "# it\n", "lib.so.1": "x"})), allow_loopback_git=True)
+    snapshot = fetch(source(linked(make, links, {"README.md": "# it\n", "lib.so.1": "x"})))
     assert snapshot.files == {"README.md": "# it\n"}
     assert any("Not followed: 3 symbolic links" in note for note in snapshot.notes)

@@ -153,11 +153,10 @@ def test_the_password_of_an_address_is_not_repeated(scheme: str) -> None:
     assert "hunter2" not in str(refused.value.message) + refused.value.hint
 
 
-def test_loopback_git_only_when_allowed() -> None:
-    url = "git://127.0.0.1:9418/x"
-    assert parse_source(url, allow_loopback_git=True) == Remote(url, ())
-    with pytest.raises(RepositoryRefused):
-        parse_source("git://10.0.0.1/x", allow_loopback_git=True)
+@pytest.mark.parametrize("host", ["127.0.0.1:9418", "10.0.0.1", "github.com"])
+def test_gits_own_protocol_is_refused(host: str) -> None:
+    with pytest.raises(RepositoryRefused, match="Only https"):
+        parse_source(f"git://{host}/x")
 
 
 def test_a_path_is_local() -> None:
