@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 from bench.toy import Request, chain, waiting
-from envagent.engine.flight import Standing
+from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
-from envagent.engine.loop import drive
+from envagent.engine.loop import run_until_idle
 from envagent.engine.runner import Runner
 
 
@@ -54,7 +54,7 @@ def ten_steps(rounds: int, runs: int) -> None:
                 middle = time.perf_counter()
                 progress = runner.advance(runner.begin(Request(), None))
                 end = time.perf_counter()
-                assert progress.standing is Standing.SUCCEEDED
+                assert progress.outcome is Outcome.SUCCEEDED
                 if index >= 5:
                     raw.append(middle - start)
                     ours.append(end - middle)
@@ -91,9 +91,9 @@ def many_waits(runs: int) -> None:
         journal = Journal.open(Path(folder) / "journal.db")
         runner: Runner[None] = Runner(waiting(), journal)
         start = time.perf_counter()
-        results = drive(runner, [runner.begin(Request(), None) for _ in range(runs)])
+        results = run_until_idle(runner, [runner.begin(Request(), None) for _ in range(runs)])
         ours = time.perf_counter() - start
-        assert all(progress.standing is Standing.SUCCEEDED for progress in results)
+        assert all(progress.outcome is Outcome.SUCCEEDED for progress in results)
         runner.close()
         journal.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -21,10 +21,10 @@ from envagent.cli.stop import StopSignals
 from envagent.cli.summary import summary
 from envagent.cli.terminal import Terminal, err, out, print_document
 from envagent.cli.usual import usual_seconds
-from envagent.engine.flight import Flight, Standing
+from envagent.engine.execution import Execution, Outcome
 from envagent.engine.journal import Journal
-from envagent.engine.loop import drive
-from envagent.engine.run import Run
+from envagent.engine.loaded_run import Run
+from envagent.engine.loop import run_until_idle
 from envagent.engine.runner import Runner
 from envagent.engine.step import Question, Stopped
 from envagent.engine.tables import RunState
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 UNFINISHED = {"interrupted": "was interrupted", "failed": "has failed"}
 """The states of runs that could be taken up, in words."""
 
-Start: TypeAlias = "Callable[[Runner[Services], Services], Flight[Services]]"
+Start: TypeAlias = "Callable[[Runner[Services], Services], Execution[Services]]"
 
 
 @dataclass(frozen=True)
@@ -77,52 +77,54 @@ class Drive:
             stack.callback(services.close)
             runner = make_runner(self._journal, self._access.settings, output, stop.event)
             stack.callback(runner.close)
-            flight = start(runner, services)
+            execution = start(runner, services)
             self._terminal.line((f"run {run_id}", "bold"), f": {request.repository} on {self._access.name or 'OS_*'}")
-            if not flight.run.outputs:
-                self._mention_unfinished(flight)
+            if not execution.run.outputs:
+                self._mention_unfinished(execution)
             usual = usual_seconds(self._journal, self._access.name)
-            output.watch(flight.run.stages.values(), usual, lambda step: _came_of(flight.run, step))
+            output.watch(execution.run.stages.values(), usual, lambda step: _came_of(execution.run, step))
             try:
-                standing = self._fly(runner, flight, output, stop)
+                outcome = self._execute(runner, execution, output, stop)
             except EnvagentError as error:
-                if flight.run.row.state == RunState.SUCCEEDED:
+                if execution.run.row.state == RunState.SUCCEEDED:
                     raise  # it could not be looked at, and is as it was
                 # The journal failed: what is known in memory is all there is.
                 runner.close()  # what other threads are about may still make something
                 told = {"state": "interrupted", "error": error_of(error, run_id)}
-                self._close(run_document(Rows.of(flight.run)).model_copy(update=told))
+                self._close(run_document(Rows.of(execution.run)).model_copy(update=told))
                 return error.exit_code
             except Exception:  # a bug: main tells it; what exists must be known all the same
                 runner.close()
-                document = run_document(Rows.of(flight.run))
+                document = run_document(Rows.of(execution.run))
                 views.show_existing(self._terminal, document)
                 views.show_next(self._terminal, document)
                 raise
-            return self._end(standing, flight, output, stop, request.on_failure)
+            return self._end(outcome, execution, output, stop, request.on_failure)
 
-    def _fly(self, runner: Runner[Services], flight: Flight[Services], output: Output, stop: StopSignals) -> Standing:
+    def _execute(
+        self, runner: Runner[Services], execution: Execution[Services], output: Output, stop: StopSignals
+    ) -> Outcome:
         """Advance the run until it ends, asking whatever it has to ask. BLOCKED: a no, or nobody is there to ask."""
         unseen = self._manner.yes or (self._access.simulated and not self._asks)
-        if unseen and flight.run.row.approved_at is None:
-            runner.approve(flight)
+        if unseen and execution.run.row.approved_at is None:
+            runner.approve(execution)
         while True:
             with output:
-                [progress] = drive(runner, [flight])
-            if progress.standing is not Standing.BLOCKED:
-                return progress.standing
-            self._show_plan(flight)
+                [progress] = run_until_idle(runner, [execution])
+            if progress.outcome is not Outcome.BLOCKED:
+                return progress.outcome
+            self._show_plan(execution)
             if not self._agreed(progress.question, stop):
                 stop.event.set()  # recorded as an interruption: nothing was reserved, and it can be resumed
-                runner.advance(flight)
+                runner.advance(execution)
                 if not self._asks:
                     self._unanswered = _unanswered(progress.question, by_yes=self._manner.yes)
-                return Standing.BLOCKED
-            runner.approve(flight, progress.question)
+                return Outcome.BLOCKED
+            runner.approve(execution, progress.question)
 
-    def _show_plan(self, flight: Flight[Services]) -> None:
+    def _show_plan(self, execution: Execution[Services]) -> None:
         """Show the plan, once."""
-        document = self._document(flight)
+        document = self._document(execution)
         if document.plan is not None and not self._plan_shown:
             views.show_plan(self._terminal, document.plan, document.decisions)
             self._plan_shown = True
@@ -137,35 +139,35 @@ class Drive:
 
     def _end(
         self,
-        standing: Standing,
-        flight: Flight[Services],
+        outcome: Outcome,
+        execution: Execution[Services],
         output: Output,
         stop: StopSignals,
         on_failure: Literal["keep", "teardown"],
     ) -> int:
         """Say how the run ended and give the exit code."""
-        if standing is Standing.FAILED and on_failure == "teardown":
-            self._tear_down(flight, output, stop)
-        document = self._document(flight)
+        if outcome is Outcome.FAILED and on_failure == "teardown":
+            self._tear_down(execution, output, stop)
+        document = self._document(execution)
         if self._unanswered is not None:
             self._close(document.model_copy(update={"error": error_of(self._unanswered, document.run_id)}))
             return self._unanswered.exit_code
-        declined = standing is Standing.BLOCKED and stop.signal is None
-        if standing in (Standing.STOPPED, Standing.BLOCKED):
+        declined = outcome is Outcome.BLOCKED and stop.signal is None
+        if outcome in (Outcome.STOPPED, Outcome.BLOCKED):
             self._terminal.line("declined: nothing was reserved" if declined else "stopped; nothing was deleted")
         self._close(document)
-        match standing:
-            case Standing.SUCCEEDED:
+        match outcome:
+            case Outcome.SUCCEEDED:
                 return 0
-            case Standing.FAILED:
+            case Outcome.FAILED:
                 return _error(document).exit_code
-            case Standing.STOPPED | Standing.BLOCKED:
+            case Outcome.STOPPED | Outcome.BLOCKED:
                 return approval.DECLINED if declined else stop.exit_code
-        raise AssertionError(f"run {document.run_id} ended {standing}")
+        raise AssertionError(f"run {document.run_id} ended {outcome}")
 
-    def _tear_down(self, flight: Flight[Services], output: Output, stop: StopSignals) -> None:
+    def _tear_down(self, execution: Execution[Services], output: Output, stop: StopSignals) -> None:
         """Remove what the failed run made; what goes wrong is told, the failure stays the result."""
-        row = flight.run.row
+        row = execution.run.row
         try:
             with opened_teardown(self._journal, self._access, row, output, stop.event) as teardown:
                 teardown.run(row)
@@ -187,12 +189,12 @@ class Drive:
         views.show_existing(self._terminal, document)
         views.show_next(self._terminal, document)
 
-    def _document(self, flight: Flight[Services]) -> RunDocument:
-        return run_document(Rows.load(self._journal, flight.run.row, working=False))
+    def _document(self, execution: Execution[Services]) -> RunDocument:
+        return run_document(Rows.load(self._journal, execution.run.row, working=False))
 
-    def _mention_unfinished(self, flight: Flight[Services]) -> None:
+    def _mention_unfinished(self, execution: Execution[Services]) -> None:
         """Point to the newest run of the same repository on the same cloud that could be taken up instead."""
-        mine = run_line(flight.run.row, working=True)
+        mine = run_line(execution.run.row, working=True)
         for row in self._journal.runs():
             other = run_line(row, working=self._home.is_worked_on(row.run_id))
             same = (other.repository, other.cloud) == (mine.repository, mine.cloud)

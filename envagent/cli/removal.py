@@ -14,9 +14,9 @@ from envagent.cli.stop import StopSignals
 from envagent.cli.terminal import err, print_document
 from envagent.config import Settings
 from envagent.engine.journal import Journal
+from envagent.engine.removal import in_doubt
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
-from envagent.engine.teardown import in_doubt
 from envagent.errors import EnvagentError, UsageError
 
 CHOSEN_KEY = "ensure_keypair.choose"

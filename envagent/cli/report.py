@@ -54,7 +54,7 @@ from envagent.engine.tables import (
 from envagent.errors import AuthenticationError, CloudError, EnvagentError, UsageError
 
 if TYPE_CHECKING:
-    from envagent.engine.run import Run
+    from envagent.engine.loaded_run import Run
 
 GONE = "DELETED"
 """The status of a lease or server that the run has removed."""
@@ -101,14 +101,14 @@ class Rows:
     @classmethod
     def of(cls, run: Run) -> Rows:
         """Take them from memory, for when the journal cannot be read any more."""
-        holdings = run.holdings
+        inventory = run.inventory
         outputs = {key: output.model_dump(mode="json") for key, output in run.outputs.items()}
         return cls(
             run=run.row,
             working=False,
             stages=list(run.stages.values()),
-            intents=list(holdings.intents.values()),
-            resources=holdings.resources,
+            intents=list(inventory.intents.values()),
+            resources=inventory.resources,
             outputs=outputs,
         )
 

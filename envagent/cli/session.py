@@ -37,9 +37,9 @@ from envagent.provenance import others_can_write
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
     from envagent.cloud.port import Cloud, Identity
-    from envagent.engine.flight import RetryPolicy
+    from envagent.engine.execution import RetryPolicy
+    from envagent.engine.removal import Teardown
     from envagent.engine.runner import Runner
-    from envagent.engine.teardown import Teardown
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Services
 
@@ -267,7 +267,7 @@ def make_runner(journal: Journal, settings: Settings, output: Output, stop: thre
 
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
-    from envagent.engine.flight import RetryPolicy
+    from envagent.engine.execution import RetryPolicy
 
     retry = settings.retry
     return RetryPolicy(retry.tries, retry.first_seconds, retry.longest_seconds)
@@ -283,7 +283,7 @@ def opened_teardown(
         ConfigurationError: no such cloud, or credentials that cannot be used.
         RunMismatch: the credentials are of another project, site or user: absence there would prove nothing.
     """
-    from envagent.engine.teardown import Teardown
+    from envagent.engine.removal import Teardown
     from envagent.steps.resources import registered_keys, removal_order
 
     intents = journal.intents(row.run_id)

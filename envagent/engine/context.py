@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from envagent.engine.clock import Clock, from_text, to_text
 from envagent.engine.intents import Found, Ledger, ResourceKind
-from envagent.engine.run import Run
+from envagent.engine.loaded_run import Run
 from envagent.engine.step import NotYet
 from envagent.engine.tables import DecisionRecord, EventKind
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from envagent.engine.clock import Clock, from_text, to_text
 from envagent.engine.journal import Journal
-from envagent.engine.run import Holdings
+from envagent.engine.loaded_run import Inventory
 from envagent.engine.step import NotYet
 from envagent.engine.tables import (
     EventKind,
@@ -114,7 +114,7 @@ class Ledger:
     def __init__(
         self,
         journal: Journal,
-        holdings: Holdings,
+        inventory: Inventory,
         clock: Clock,
         settle: timedelta,
         stage: str,
@@ -124,7 +124,7 @@ class Ledger:
         patience: timedelta | None = None,
     ) -> None:
         self._journal = journal
-        self._holdings = holdings
+        self._inventory = inventory
         self._clock = clock
         self._settle = settle
         self._stage = stage
@@ -144,7 +144,7 @@ class Ledger:
     def note(self, kind: EventKind, message: str, detail: Mapping[str, Any] | None = None) -> None:
         """Add a line to the run's event log."""
         line = EventRecord(
-            run_id=self._holdings.run_id,
+            run_id=self._inventory.run_id,
             at=to_text(self._clock.now()),
             kind=kind,
             stage=self._stage,
@@ -171,7 +171,7 @@ class Ledger:
             OutcomeUnknown: one request after the other was lost, and nothing has come of them.
             EnvagentError: what `make` raised: nothing was made.
         """
-        intent = self._holdings.intents.get((kind.name, number))
+        intent = self._inventory.intents.get((kind.name, number))
         if intent is not None and intent.state == IntentState.DONE and not self._is_removed(intent):
             return self._alone(kind, intent)
         if intent is not None and intent.state == IntentState.SENT:
@@ -179,11 +179,11 @@ class Ledger:
             found = self._made(kind, {number})
             if found:
                 return self._close(kind, intent, found[0], Ownership.ADOPTED, found)
-            left = unsettled(intent, self._holdings, self._settle, now, steady)
+            left = unsettled(intent, self._inventory, self._settle, now, steady)
             if left > timedelta():
                 return self._wait_for(intent, left)
-            if self._holdings.lost[kind.name, number] >= MOST_LOST and intent.error is not None:
-                self._holdings.lost[kind.name, number] = 0
+            if self._inventory.lost[kind.name, number] >= MOST_LOST and intent.error is not None:
+                self._inventory.lost[kind.name, number] = 0
                 raise revive(json.loads(intent.error))
         return self._send(kind, number, name, request, make)
 
@@ -196,11 +196,11 @@ class Ledger:
         Raises:
             ProvisioningError: the object does not go.
         """
-        row = self._holdings.resource(kind.name, cloud_id)
+        row = self._inventory.resource(kind.name, cloud_id)
         if row is None or row.state == ResourceState.ABSENT:
             return None
         now = self._clock.now()
-        asked = self._holdings.asked.get((kind.name, cloud_id))
+        asked = self._inventory.asked.get((kind.name, cloud_id))
         if row.state == ResourceState.PRESENT or asked is None or abs(now - asked) > REPEAT_DELETE:
             self._check_stop()
             row.state = ResourceState.REMOVING.value
@@ -212,11 +212,11 @@ class Ledger:
             # Busy, being removed already, or an answer that never came: only looking tells.
             with contextlib.suppress(Conflict, OutcomeUnknown):
                 kind.delete(cloud_id)
-            self._holdings.asked[kind.name, cloud_id] = now
+            self._inventory.asked[kind.name, cloud_id] = now
         if kind.exists(cloud_id):
-            began = self._holdings.removing.setdefault((kind.name, cloud_id), self._clock.steady())
+            began = self._inventory.removing.setdefault((kind.name, cloud_id), self._clock.steady())
             if self._patience is not None and self._clock.steady() - began >= self._patience.total_seconds():
-                del self._holdings.removing[kind.name, cloud_id]
+                del self._inventory.removing[kind.name, cloud_id]
                 raise ProvisioningError(
                     f"{kind.name} {row.name} ({cloud_id}) is still there {self._patience.total_seconds():.0f} s after "
                     "its removal was asked for"
@@ -241,7 +241,7 @@ class Ledger:
         Returns:
             None, or NotYet while a surplus object is still there.
         """
-        asked = {name for name, _ in self._holdings.intents}
+        asked = {name for name, _ in self._inventory.intents}
         for kind in kinds:
             if kind.name in asked:
                 left = self._reconcile(kind, act=act)
@@ -250,7 +250,7 @@ class Ledger:
         return None
 
     def _reconcile(self, kind: ResourceKind, *, act: bool) -> NotYet | None:
-        tagged = {one.id: one for one in kind.find(self._holdings.run_id)}
+        tagged = {one.id: one for one in kind.find(self._inventory.run_id)}
         for row in self._held(kind.name):
             found = tagged.pop(row.cloud_id, None)
             if found is not None:
@@ -258,7 +258,7 @@ class Ledger:
             elif row.state != ResourceState.ABSENT and not kind.exists(row.cloud_id):
                 self.gone(kind.name, row.cloud_id)
         for found in tagged.values():
-            intent = self._holdings.intents.get((kind.name, found.number))
+            intent = self._inventory.intents.get((kind.name, found.number))
             if intent is not None and intent.state == IntentState.SENT and self.owns(kind.name, found):
                 continue
             if self.adopt(kind.name, found):
@@ -269,11 +269,11 @@ class Ledger:
 
     def _held(self, kind: str) -> list[ResourceRecord]:
         """List what the run made of a kind, as far as it is on record."""
-        return [one for one in self._holdings.resources if one.kind == kind and one.ownership != Ownership.FOREIGN]
+        return [one for one in self._inventory.resources if one.kind == kind and one.ownership != Ownership.FOREIGN]
 
     def seen(self, kind: str, found: Found) -> None:
         """Put on record how an object of the run is now."""
-        row = self._holdings.resource(kind, found.id)
+        row = self._inventory.resource(kind, found.id)
         if row is not None:
             self._correct(row, found)
 
@@ -295,7 +295,7 @@ class Ledger:
 
     def _mismatch(self, kind: str, found: Found) -> str | None:
         """Say what an object shows that its request did not ask for; None for an object of this run."""
-        intent = self._holdings.intents.get((kind, found.number))
+        intent = self._inventory.intents.get((kind, found.number))
         if intent is None:
             return f"try {found.number} was never sent"
         if intent.cloud_id == found.id:
@@ -315,13 +315,13 @@ class Ledger:
         """
         mismatch = self._mismatch(kind, found)
         if mismatch is None:
-            if self._holdings.resource(kind, found.id) is None:
+            if self._inventory.resource(kind, found.id) is None:
                 self._record(kind, found, Ownership.ADOPTED)
             return True
-        if self._holdings.resource(kind, found.id) is None:
+        if self._inventory.resource(kind, found.id) is None:
             self.note(
                 EventKind.WARNING,
-                f"{kind} {found.name} ({found.id}) carries the tag of run {self._holdings.run_id}, "
+                f"{kind} {found.name} ({found.id}) carries the tag of run {self._inventory.run_id}, "
                 f"but this run did not make it ({mismatch}); it is left alone",
             )
             self._record(kind, found, Ownership.FOREIGN)
@@ -329,7 +329,7 @@ class Ledger:
 
     def gone(self, kind: str, cloud_id: str) -> None:
         """Record that an object is no longer there and that this run did not remove it."""
-        row = self._holdings.resource(kind, cloud_id)
+        row = self._inventory.resource(kind, cloud_id)
         if row is None or row.state == ResourceState.ABSENT:
             return
         row.state, row.removed_at = ResourceState.ABSENT.value, to_text(self._clock.now())
@@ -338,17 +338,17 @@ class Ledger:
 
     def is_gone(self, kind: str, cloud_id: str) -> bool:
         """Tell whether an object that the run made or used is known to be gone."""
-        row = self._holdings.resource(kind, cloud_id)
+        row = self._inventory.resource(kind, cloud_id)
         return row is not None and row.state == ResourceState.ABSENT
 
     def intents(self, kind: str) -> list[IntentRecord]:
         """List the run's intents of a kind."""
-        return [one for one in self._holdings.intents.values() if one.kind == kind]
+        return [one for one in self._inventory.intents.values() if one.kind == kind]
 
     def use(self, kind: str, cloud_id: str, name: str) -> None:
         """Record an object that the run uses and did not make; teardown leaves it alone."""
-        if self._holdings.resource(kind, cloud_id) is None:
-            self._record(kind, Found(cloud_id, name, self._holdings.run_id, 0), Ownership.FOREIGN)
+        if self._inventory.resource(kind, cloud_id) is None:
+            self._record(kind, Found(cloud_id, name, self._inventory.run_id, 0), Ownership.FOREIGN)
 
     def current(self, kind: str) -> Try | None:
         """Give the try of a kind that may have, or has, an object: the one to go on with after a restart."""
@@ -367,11 +367,11 @@ class Ledger:
 
     def next_number(self, kind: str) -> int:
         """Give the number for the next try of a kind; none is used twice."""
-        return 1 + max((number for name, number in self._holdings.intents if name == kind), default=0)
+        return 1 + max((number for name, number in self._inventory.intents if name == kind), default=0)
 
     def why_removing(self, kind: str, cloud_id: str) -> str | None:
         """Give the reason for which the run itself has asked for the removal of an object; None if it has not."""
-        row = self._holdings.resource(kind, cloud_id)
+        row = self._inventory.resource(kind, cloud_id)
         if row is None or row.state == ResourceState.PRESENT:
             return None
         why: str | None = json.loads(row.detail).get("why")  # not there where somebody else removed it
@@ -379,7 +379,7 @@ class Ledger:
 
     def _tries(self, kind: str) -> list[Try]:
         intents = sorted(
-            (one for one in self._holdings.intents.values() if one.kind == kind), key=lambda one: one.number
+            (one for one in self._inventory.intents.values() if one.kind == kind), key=lambda one: one.number
         )
         return [
             Try(
@@ -395,7 +395,7 @@ class Ledger:
         ]
 
     def _is_removed(self, intent: IntentRecord) -> bool:
-        row = None if intent.cloud_id is None else self._holdings.resource(intent.kind, intent.cloud_id)
+        row = None if intent.cloud_id is None else self._inventory.resource(intent.kind, intent.cloud_id)
         return row is not None and row.state == ResourceState.ABSENT
 
     def _wait_for(self, intent: IntentRecord, left: timedelta) -> NotYet:
@@ -417,11 +417,11 @@ class Ledger:
     ) -> Found | NotYet:
         self._check_stop()
         now = to_text(self._clock.now())
-        intent = self._holdings.intents.get((kind.name, number))
+        intent = self._inventory.intents.get((kind.name, number))
         lost = intent is not None and intent.state == IntentState.SENT
         if intent is None:
             intent = IntentRecord(
-                run_id=self._holdings.run_id,
+                run_id=self._inventory.run_id,
                 stage=self._stage,
                 kind=kind.name,
                 number=number,
@@ -438,13 +438,13 @@ class Ledger:
         self.note(EventKind.INTENT_SENT, f"asking for {kind.name} {name}")
         self.pending.append(intent)
         self.flush()
-        self._holdings.intents[kind.name, number] = intent
+        self._inventory.intents[kind.name, number] = intent
         try:
             found = make()
         except OutcomeUnknown as error:
             intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(describe(error))
-            self._holdings.given_up[kind.name, number] = self._clock.steady()
-            self._holdings.lost[kind.name, number] += 1
+            self._inventory.given_up[kind.name, number] = self._clock.steady()
+            self._inventory.lost[kind.name, number] += 1
             self.pending.append(intent)
             self.note(
                 EventKind.OUTCOME_UNKNOWN, f"no usable answer to the request for {kind.name} {name}: {error.message}"
@@ -467,7 +467,7 @@ class Ledger:
 
     def _made(self, kind: ResourceKind, numbers: Collection[int]) -> list[Found]:
         """List what there is of some numbers' requests; what is tagged and does not fit is disowned."""
-        tagged = [one for one in kind.find(self._holdings.run_id) if one.number in numbers]
+        tagged = [one for one in kind.find(self._inventory.run_id) if one.number in numbers]
         ours = [one for one in tagged if self.owns(kind.name, one)]
         for foreign in tagged:
             if foreign not in ours:
@@ -476,7 +476,7 @@ class Ledger:
 
     def _repeated(self, kind: ResourceKind) -> set[int]:
         """List the numbers that were asked for more than once."""
-        intents = self._holdings.intents
+        intents = self._inventory.intents
         return {number for (name, number), one in intents.items() if name == kind.name and one.sends > 1}
 
     def _close(
@@ -496,7 +496,7 @@ class Ledger:
 
     def _remove_surplus(self, kind: ResourceKind) -> NotYet | None:
         """Remove what no intent knows, however often that must be asked for."""
-        known = {one.cloud_id for one in self._holdings.intents.values() if one.kind == kind.name}
+        known = {one.cloud_id for one in self._inventory.intents.values() if one.kind == kind.name}
         for row in self._held(kind.name):
             if row.ownership == Ownership.ADOPTED and row.cloud_id not in known:
                 left = self.remove(kind, row.cloud_id)
@@ -505,10 +505,10 @@ class Ledger:
         return None
 
     def _record(self, kind: str, found: Found, ownership: Ownership) -> None:
-        row = self._holdings.resource(kind, found.id)
+        row = self._inventory.resource(kind, found.id)
         if row is None:
             row = ResourceRecord(
-                run_id=self._holdings.run_id,
+                run_id=self._inventory.run_id,
                 stage=self._stage,
                 kind=kind,
                 cloud_id=found.id,
@@ -518,7 +518,7 @@ class Ledger:
                 created_at=to_text(self._clock.now()),
                 detail=json.dumps(dict(found.detail)),
             )
-            self._holdings.resources.append(row)
+            self._inventory.resources.append(row)
         elif row.state == ResourceState.ABSENT:  # a keypair that is made again keeps its name, and so its row
             row.stage, row.ownership, row.state, row.removed_at = self._stage, ownership.value, "present", None
         self.pending.append(row)
@@ -526,7 +526,7 @@ class Ledger:
         self.note(event, f"{verb} {kind} {found.name}", {"kind": kind, "id": found.id})
 
     def _known(self, intent: IntentRecord) -> Found:
-        row = self._holdings.resource(intent.kind, intent.cloud_id or "")
+        row = self._inventory.resource(intent.kind, intent.cloud_id or "")
         if row is None:
             raise AssertionError(f"intent {intent.id} is done and its resource is not recorded")
         return Found(row.cloud_id, row.name, row.run_id, intent.number, json.loads(row.detail))
@@ -561,7 +561,7 @@ def revive(stored: Mapping[str, Any]) -> EnvagentError:
     )
 
 
-def unsettled(intent: IntentRecord, holdings: Holdings, settle: timedelta, now: datetime, steady: float) -> timedelta:
+def unsettled(intent: IntentRecord, inventory: Inventory, settle: timedelta, now: datetime, steady: float) -> timedelta:
     """Tell how long after a look a sent intent's object may still appear; at zero its absence may be believed.
 
     The window opens when the answer was given up. A process that died in the call cannot say when that was: for what
@@ -572,10 +572,10 @@ def unsettled(intent: IntentRecord, holdings: Holdings, settle: timedelta, now: 
         now: when the look began.
         steady: the same moment on the steady clock.
     """
-    opened = holdings.given_up.get((intent.kind, intent.number))
+    opened = inventory.given_up.get((intent.kind, intent.number))
     if opened is None:
         since = now - from_text(intent.sent_at)
         if intent.error is None:
             since -= LONGEST_CALL
-        opened = holdings.given_up[intent.kind, intent.number] = steady - max(since, timedelta()).total_seconds()
+        opened = inventory.given_up[intent.kind, intent.number] = steady - max(since, timedelta()).total_seconds()
     return settle - timedelta(seconds=steady - opened)

@@ -19,11 +19,11 @@ from pydantic import BaseModel
 
 from envagent.engine.clock import Clock, SystemClock, to_text
 from envagent.engine.context import APPROVED_AMOUNT, Context
-from envagent.engine.flight import SLACK, Entry, Flight, Live, Progress, RetryPolicy, Standing
+from envagent.engine.execution import SLACK, Entry, Execution, Outcome, Progress, RetryPolicy, Schedule
 from envagent.engine.intents import Ledger, describe
 from envagent.engine.journal import Journal
+from envagent.engine.loaded_run import Run
 from envagent.engine.pipeline import Pipeline
-from envagent.engine.run import Run
 from envagent.engine.step import NotYet, Output, Question, Redo, Stopped
 from envagent.engine.tables import EventKind, EventRecord, Record, RunRecord, RunState, StageRecord, StageState
 from envagent.errors import EnvagentError, ProvisioningError, RunStateError
@@ -89,7 +89,7 @@ class Runner(Generic[Services]):
         *,
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
-    ) -> Flight[Services]:
+    ) -> Execution[Services]:
         """Store a new run and give it, ready to advance."""
         now = to_text(self.clock.now())
         row = RunRecord(
@@ -105,17 +105,17 @@ class Runner(Generic[Services]):
             key: StageRecord(run_id=row.run_id, step=stage.step, stage=stage.name, position=position)
             for position, (key, stage) in enumerate(self.pipeline.stages.items())
         }
-        flight = Flight(Run(self.pipeline, row, request, stages), services)
+        execution = Execution(Run(self.pipeline, row, request, stages), services)
         line = EventRecord(run_id=row.run_id, at=now, kind=EventKind.RUN_STARTED)
-        started = self._start_ready(flight)
+        started = self._start_ready(execution)
         with self.journal.transaction() as transaction:
             transaction.save(row, *stages.values(), line)
         self._announce(line)
         for one in started:
-            self._tell(EventKind.STAGE_STARTED, flight.run, f"{one.step}.{one.stage}")
-        return flight
+            self._tell(EventKind.STAGE_STARTED, execution.run, f"{one.step}.{one.stage}")
+        return execution
 
-    def resume(self, row: RunRecord, services: Services) -> Flight[Services]:
+    def resume(self, row: RunRecord, services: Services) -> Execution[Services]:
         """Load an unfinished run; what had failed gets a new attempt. The caller holds the run's lock.
 
         Raises:
@@ -127,10 +127,10 @@ class Runner(Generic[Services]):
                 f"run {row.run_id} is being torn down, or is: it is not resumed",
                 hint="envagent teardown RUN_ID",
             )
-        flight = self._loaded(row, services)
-        run = flight.run
+        execution = self._loaded(row, services)
+        run = execution.run
         if row.state == RunState.SUCCEEDED:  # stays so unless the look at what it made finds otherwise
-            return flight
+            return execution
         row.state, row.error = RunState.RUNNING.value, None
         for stored in run.stages.values():
             if stored.state == StageState.FAILED:  # a new attempt waits anew
@@ -138,15 +138,15 @@ class Runner(Generic[Services]):
             if stored.state in (StageState.RUNNING, StageState.WAITING, StageState.FAILED):
                 stored.state = StageState.PENDING.value
         line = EventRecord(run_id=row.run_id, at=to_text(self.clock.now()), kind=EventKind.RUN_RESUMED)
-        started = self._start_ready(flight)
+        started = self._start_ready(execution)
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(row), *run.stages.values(), line)
         self._announce(line)
         for one in started:
             self._tell(EventKind.STAGE_STARTED, run, f"{one.step}.{one.stage}")
-        return flight
+        return execution
 
-    def refresh(self, row: RunRecord, services: Services) -> Flight[Services]:
+    def refresh(self, row: RunRecord, services: Services) -> Execution[Services]:
         """Look at what a run made and correct its record, without entering a stage or writing to the cloud.
 
         A run that has lost something becomes failed, and says what. The caller holds the run's lock.
@@ -155,29 +155,29 @@ class Runner(Generic[Services]):
             RunMismatch: the journal's run does not fit this pipeline.
             EnvagentError: the cloud cannot be asked.
         """
-        flight = self._loaded(row, services)
-        flight.acting = False
+        execution = self._loaded(row, services)
+        execution.acting = False
         while not self.stop.is_set():
-            progress = self._confirm(flight)
+            progress = self._confirm(execution)
             if progress is None or progress.look_again is None:
                 break
             self.clock.sleep((progress.look_again - self.clock.now()).total_seconds(), self.stop)
-        return flight
+        return execution
 
-    def _loaded(self, row: RunRecord, services: Services) -> Flight[Services]:
+    def _loaded(self, row: RunRecord, services: Services) -> Execution[Services]:
         run = Run.load(self.journal, self.pipeline, row)
         steps = self.pipeline.steps.values()
         finished = [step for step in steps if self.pipeline.last_stage(step.name).key in run.outputs]
-        return Flight(run, services, unconfirmed=finished)
+        return Execution(run, services, unconfirmed=finished)
 
-    def approve(self, flight: Flight[Services], question: Question | None = None) -> None:
+    def approve(self, execution: Execution[Services], question: Question | None = None) -> None:
         """Record that the user agrees; blocked stages go on.
 
         Args:
             question: what a person was asked and said yes to; None for a yes in advance, which covers only what the
                 stages ask for without a question.
         """
-        row = flight.run.row
+        row = execution.run.row
         row.approved_at = to_text(self.clock.now())
         line = EventRecord(run_id=row.run_id, at=row.approved_at, kind=EventKind.RUN_APPROVED)
         if question is not None:
@@ -186,10 +186,10 @@ class Runner(Generic[Services]):
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(row), line)
         self._announce(line)
-        for live in flight.live.values():
-            live.blocked_on = None
+        for schedule in execution.schedules.values():
+            schedule.blocked_on = None
 
-    def advance(self, flight: Flight[Services]) -> Progress:
+    def advance(self, execution: Execution[Services]) -> Progress:
         """Do what is ready, and what becomes ready by it, until all that is left must wait.
 
         Raises:
@@ -197,28 +197,30 @@ class Runner(Generic[Services]):
             EnvagentError: a run that has succeeded could not be looked at; it stays as it was.
         """
         if not self.stop.is_set():
-            unconfirmed = self._confirm(flight)
+            unconfirmed = self._confirm(execution)
             if unconfirmed is not None:
                 return unconfirmed
-        if flight.run.row.state == RunState.SUCCEEDED:
-            return self._standing(flight)
+        if execution.run.row.state == RunState.SUCCEEDED:
+            return self._progress(execution)
         under_way: dict[Future[Entry], str] = {}
         failed: EnvagentError | None = None
         while True:
             if failed is None and not self.stop.is_set():
-                due = [key for key in self._due(flight) if key not in under_way.values()]
+                due = [key for key in self._due(execution) if key not in under_way.values()]
                 if len(due) == 1 and not under_way:  # alone: no thread needed
-                    failed = self._record(flight, self._enter(self._entry(flight, due[0])))
+                    failed = self._record(execution, self._enter(self._entry(execution, due[0])))
                     continue
                 for key in due:
-                    under_way[self._pool.submit(self._enter, self._entry(flight, key))] = key
+                    under_way[self._pool.submit(self._enter, self._entry(execution, key))] = key
             if not under_way:
                 break
-            done, _ = wait(under_way, timeout=self._patience(flight, under_way.values()), return_when=FIRST_COMPLETED)
+            done, _ = wait(
+                under_way, timeout=self._patience(execution, under_way.values()), return_when=FIRST_COMPLETED
+            )
             for future in [one for one in under_way if one in done]:
                 del under_way[future]
-                failed = self._record(flight, future.result()) or failed
-        return self._standing(flight)
+                failed = self._record(execution, future.result()) or failed
+        return self._progress(execution)
 
     def close(self) -> None:
         """End the threads; stages under way are waited for."""
@@ -226,42 +228,42 @@ class Runner(Generic[Services]):
 
     # --- one advance
 
-    def _confirm(self, flight: Flight[Services]) -> Progress | None:
+    def _confirm(self, execution: Execution[Services]) -> Progress | None:
         """Ask the finished steps of a resumed run whether their outputs still hold; None once all of them do."""
-        run = flight.run
-        if not flight.unconfirmed:
+        run = execution.run
+        if not execution.unconfirmed:
             return None
-        while flight.unconfirmed:
-            step = flight.unconfirmed[0]
+        while execution.unconfirmed:
+            step = execution.unconfirmed[0]
             last = self.pipeline.last_stage(step.name).key
-            entry = self._entry(flight, last)
-            live = flight.live.setdefault(last, Live())
+            entry = self._entry(execution, last)
+            schedule = execution.schedules.setdefault(last, Schedule())
             try:
                 answer = step.confirm(entry.context, run.outputs[last])
             except Stopped:
                 entry.context.ledger.flush()
-                return self._standing(flight)
+                return self._progress(execution)
             except EnvagentError as error:
-                live.failures += 1
+                schedule.failures += 1
                 policy = self._retries.get(step.name, self._retry)
-                if error.retryable and live.failures <= policy.tries:
-                    pause = policy.pause(live.failures, error.retry_after)
-                    return Progress(Standing.WAITING, self.clock.now() + timedelta(seconds=pause))
+                if error.retryable and schedule.failures <= policy.tries:
+                    pause = policy.pause(schedule.failures, error.retry_after)
+                    return Progress(Outcome.WAITING, self.clock.now() + timedelta(seconds=pause))
                 if run.row.state == RunState.SUCCEEDED and not isinstance(error, ProvisioningError):
                     raise  # the look failed, not the run
                 if isinstance(error, ProvisioningError):  # the cloud's answer, not the lack of one
                     self._looked_at(run)
-                self._fail(flight, error, entry)
-                return Progress(Standing.FAILED)
-            live.failures = 0
+                self._fail(execution, error, entry)
+                return Progress(Outcome.FAILED)
+            schedule.failures = 0
             if isinstance(answer, NotYet):
                 entry.context.ledger.flush()
-                return Progress(Standing.WAITING, answer.look_again)
-            flight.unconfirmed.pop(0)
+                return Progress(Outcome.WAITING, answer.look_again)
+            execution.unconfirmed.pop(0)
             if isinstance(answer, Redo):
-                self._redo(flight, entry, f"{step.name}.{answer.stage}", answer.why)
+                self._redo(execution, entry, f"{step.name}.{answer.stage}", answer.why)
             elif answer is not None:
-                self._correct(flight, entry, answer)
+                self._correct(execution, entry, answer)
             entry.context.ledger.flush()
         self._looked_at(run)
         lines = []
@@ -277,9 +279,9 @@ class Runner(Generic[Services]):
     def _looked_at(self, run: Run) -> None:
         run.row.labels = json.dumps({**json.loads(run.row.labels), "looked_at": to_text(self.clock.now())})
 
-    def _correct(self, flight: Flight[Services], entry: Entry, output: Output) -> None:
+    def _correct(self, execution: Execution[Services], entry: Entry, output: Output) -> None:
         """Store what a finished step's output is now, and have those steps write again that wrote the old one down."""
-        run, key = flight.run, entry.key
+        run, key = execution.run, entry.key
         row = run.stages[key]
         row.output = output.model_dump_json()
         if (summary := output.summary()) != run.outputs[key].summary():
@@ -287,16 +289,16 @@ class Runner(Generic[Services]):
         run.outputs[key] = output
         entry.context.ledger.pending.append(row)
         for reader in self.pipeline.downstream[key]:
-            if flight.acting and reader in run.outputs and self.pipeline.steps[run.stages[reader].step].derived:
-                self._redo(flight, entry, reader)
+            if execution.acting and reader in run.outputs and self.pipeline.steps[run.stages[reader].step].derived:
+                self._redo(execution, entry, reader)
 
-    def _redo(self, flight: Flight[Services], entry: Entry, key: str, why: str = "") -> None:
+    def _redo(self, execution: Execution[Services], entry: Entry, key: str, why: str = "") -> None:
         """Have a finished stage entered again, and all that read what it made."""
         if why:
-            entry.context.warn(why if flight.acting else f"{why}; envagent resume {flight.run.run_id} does that")
-        if not flight.acting:
+            entry.context.warn(why if execution.acting else f"{why}; envagent resume {execution.run.run_id} does that")
+        if not execution.acting:
             return
-        run = flight.run
+        run = execution.run
         again, found = [key], [key]
         while found:
             found = [one for each in found for one in self.pipeline.downstream[each] if one not in again]
@@ -308,39 +310,39 @@ class Runner(Generic[Services]):
             row.wait = row.wait_since = row.deadline = row.status = row.error = None
             row.model = row.model_version = row.output = None
         steps = {run.stages[one].step for one in again}
-        flight.unconfirmed = [step for step in flight.unconfirmed if step.name not in steps]
+        execution.unconfirmed = [step for step in execution.unconfirmed if step.name not in steps]
         run.row.state, run.row.error = RunState.RUNNING.value, None
-        started = self._start_ready(flight, again)
+        started = self._start_ready(execution, again)
         self._write(entry.context, records=[self._touched(run.row), *(run.stages[one] for one in again)])
         for row in started:
             self._tell(EventKind.STAGE_STARTED, run, f"{row.step}.{row.stage}")
 
-    def _due(self, flight: Flight[Services]) -> list[str]:
+    def _due(self, execution: Execution[Services]) -> list[str]:
         now = self.clock.steady() + SLACK
         due = []
         for key in self.pipeline.order:
-            if flight.run.stages[key].state not in BEGUN:
+            if execution.run.stages[key].state not in BEGUN:
                 continue
-            live = flight.live.get(key)
-            if live is None or (live.blocked_on is None and (live.due is None or live.due <= now)):
+            schedule = execution.schedules.get(key)
+            if schedule is None or (schedule.blocked_on is None and (schedule.due is None or schedule.due <= now)):
                 due.append(key)
         return due
 
-    def _patience(self, flight: Flight[Services], under_way: Iterable[str]) -> float | None:
+    def _patience(self, execution: Execution[Services], under_way: Iterable[str]) -> float | None:
         """How long the loop may sleep on the stages under way before a waiting one is due."""
         waiting = [
-            live.due
-            for key, live in flight.live.items()
-            if live.due is not None and key not in under_way and key not in flight.run.outputs
+            schedule.due
+            for key, schedule in execution.schedules.items()
+            if schedule.due is not None and key not in under_way and key not in execution.run.outputs
         ]
         return max(0.0, min(waiting) - self.clock.steady()) if waiting else None
 
-    def _entry(self, flight: Flight[Services], key: str) -> Entry:
-        run = flight.run
+    def _entry(self, execution: Execution[Services], key: str) -> Entry:
+        run = execution.run
         attempt = run.stages[key].attempts
         ledger = Ledger(
             self.journal,
-            run.holdings,
+            run.inventory,
             self.clock,
             self._settle,
             key,
@@ -349,7 +351,7 @@ class Runner(Generic[Services]):
             self._check_stop,
             self._removal,
         )
-        context = Context(flight.services, run, key, self.clock, ledger, self.stop.is_set, acting=flight.acting)
+        context = Context(execution.services, run, key, self.clock, ledger, self.stop.is_set, acting=execution.acting)
         return Entry(key, context, run.inputs(self.pipeline.stages[key]))
 
     def _enter(self, entry: Entry) -> Entry:
@@ -360,31 +362,31 @@ class Runner(Generic[Services]):
             entry.result = error
         return entry
 
-    def _record(self, flight: Flight[Services], entry: Entry) -> EnvagentError | None:
+    def _record(self, execution: Execution[Services], entry: Entry) -> EnvagentError | None:
         """Write what came of an entry, in one transaction with what it makes ready; give the failure, if any."""
-        run, key, result = flight.run, entry.key, entry.result
-        live = flight.live.setdefault(key, Live())
+        run, key, result = execution.run, entry.key, entry.result
+        schedule = execution.schedules.setdefault(key, Schedule())
         match result:
             case Output():
-                self._finish(flight, entry, result)
+                self._finish(execution, entry, result)
             case NotYet():
-                live.failures = 0
-                live.blocked_on = result if result.look_again is None else None
+                schedule.failures = 0
+                schedule.blocked_on = result if result.look_again is None else None
                 if result.look_again is not None:
                     pause = (result.look_again - self.clock.now()).total_seconds()
-                    live.due = self.clock.steady() + pause
+                    schedule.due = self.clock.steady() + pause
                 self._note_wait(run.stages[key], entry.context, result)
             case Stopped():
                 entry.context.ledger.flush()
             case EnvagentError():
                 policy = self._retries.get(run.stages[key].step, self._retry)
-                live.failures += 1
-                if not result.retryable or live.failures > policy.tries:
-                    self._fail(flight, result, entry)
+                schedule.failures += 1
+                if not result.retryable or schedule.failures > policy.tries:
+                    self._fail(execution, result, entry)
                     return result
-                pause = policy.pause(live.failures, result.retry_after)
-                live.due = self.clock.steady() + pause
-                told = f"{result.message}; again in {pause:.0f} s (try {live.failures + 1})"
+                pause = policy.pause(schedule.failures, result.retry_after)
+                schedule.due = self.clock.steady() + pause
+                told = f"{result.message}; again in {pause:.0f} s (try {schedule.failures + 1})"
                 self._write(entry.context, self._line(run, EventKind.STAGE_RETRYING, key, told))
             case BaseException():
                 raise result
@@ -392,8 +394,8 @@ class Runner(Generic[Services]):
                 raise TypeError(f"{key} returned {type(result).__name__}, neither its output nor NotYet")
         return None
 
-    def _finish(self, flight: Flight[Services], entry: Entry, output: Output) -> None:
-        run, key = flight.run, entry.key
+    def _finish(self, execution: Execution[Services], entry: Entry, output: Output) -> None:
+        run, key = execution.run, entry.key
         stage = self.pipeline.stages[key]
         if type(output) is not stage.makes:
             raise TypeError(f"{key} returned {type(output).__name__}, its signature says {stage.makes.__name__}")
@@ -403,7 +405,7 @@ class Runner(Generic[Services]):
         row.model, row.model_version = stage.makes.__name__, stage.makes.version
         row.output = output.model_dump_json()
         run.outputs[key] = output
-        flight.live.pop(key, None)
+        execution.schedules.pop(key, None)
         changed: list[Record] = [row]
         done = self._line(run, EventKind.STAGE_SUCCEEDED, key)
         if summary := output.summary():
@@ -414,15 +416,15 @@ class Runner(Generic[Services]):
             run.row.state = RunState.SUCCEEDED.value
             changed.append(self._touched(run.row))
             lines.append(self._line(run, EventKind.RUN_SUCCEEDED))
-        started = self._start_ready(flight, self.pipeline.downstream[key])
+        started = self._start_ready(execution, self.pipeline.downstream[key])
         self._write(entry.context, *lines, records=[*changed, *started])
         self._announce(done)
         for one in started:
             self._tell(EventKind.STAGE_STARTED, run, f"{one.step}.{one.stage}")
 
-    def _start_ready(self, flight: Flight[Services], keys: Iterable[str] | None = None) -> list[StageRecord]:
+    def _start_ready(self, execution: Execution[Services], keys: Iterable[str] | None = None) -> list[StageRecord]:
         """Mark stages whose inputs exist as begun; stored in the transaction that made them ready."""
-        run = flight.run
+        run = execution.run
         started = []
         for key in self.pipeline.order if keys is None else keys:
             row = run.stages[key]
@@ -454,8 +456,8 @@ class Runner(Generic[Services]):
         )
         self._write(context, line, records=[row])
 
-    def _fail(self, flight: Flight[Services], error: EnvagentError, entry: Entry) -> None:
-        run = flight.run
+    def _fail(self, execution: Execution[Services], error: EnvagentError, entry: Entry) -> None:
+        run = execution.run
         told = json.dumps({**describe(error), "stage": entry.key})
         row = run.stages[entry.key]
         if row.state != StageState.SUCCEEDED:
@@ -471,24 +473,28 @@ class Runner(Generic[Services]):
         for line in lines:
             self._announce(line)
 
-    def _standing(self, flight: Flight[Services]) -> Progress:
-        run = flight.run
+    def _progress(self, execution: Execution[Services]) -> Progress:
+        run = execution.run
         if run.row.state == RunState.SUCCEEDED:
-            return Progress(Standing.STOPPED if flight.unconfirmed else Standing.SUCCEEDED)
+            return Progress(Outcome.STOPPED if execution.unconfirmed else Outcome.SUCCEEDED)
         if run.row.state == RunState.FAILED:
-            return Progress(Standing.FAILED)
+            return Progress(Outcome.FAILED)
         if self.stop.is_set():
             run.row.state = RunState.INTERRUPTED.value
             line = self._line(run, EventKind.RUN_INTERRUPTED)
             with self.journal.transaction() as transaction:
                 transaction.save(self._touched(run.row), line)
             self._announce(line)
-            return Progress(Standing.STOPPED)
-        pause = self._patience(flight, ())
+            return Progress(Outcome.STOPPED)
+        pause = self._patience(execution, ())
         if pause is None:
-            questions = [live.blocked_on.question for live in flight.live.values() if live.blocked_on is not None]
-            return Progress(Standing.BLOCKED, question=next(iter(questions), None))
-        return Progress(Standing.WAITING, self.clock.now() + timedelta(seconds=pause))
+            questions = [
+                schedule.blocked_on.question
+                for schedule in execution.schedules.values()
+                if schedule.blocked_on is not None
+            ]
+            return Progress(Outcome.BLOCKED, question=next(iter(questions), None))
+        return Progress(Outcome.WAITING, self.clock.now() + timedelta(seconds=pause))
 
     # --- small things
 

@@ -42,7 +42,7 @@ class Output(BaseModel):
     def summary(self) -> str:
         """Return one short line that says what the stage came to, or "" for nothing worth a line.
 
-        It is stored when the stage finishes (see `run.stored_summaries`), so that a screen needs no output's fields.
+        It is stored when the stage finishes (see `loaded_run.stored_summaries`), so that a screen needs no fields.
         """
         return ""
 

@@ -30,7 +30,7 @@ from tests.crash.sweep import Options
 
 ROOT = Path(__file__).parents[2]
 ENGINE = "envagent/engine"
-FILES = tuple(f"{ENGINE}/{name}.py" for name in ("intents", "runner", "loop", "teardown", "journal"))
+FILES = tuple(f"{ENGINE}/{name}.py" for name in ("intents", "runner", "loop", "removal", "journal"))
 GENERATED = 80
 WANTED = 0.9
 

@@ -23,7 +23,7 @@ from envagent.config import Settings, SshSettings
 from envagent.engine.clock import SystemClock
 from envagent.engine.context import Context
 from envagent.engine.intents import Ledger
-from envagent.engine.run import Holdings
+from envagent.engine.loaded_run import Inventory
 from envagent.engine.step import NotYet
 from envagent.engine.tables import StageRecord
 from envagent.errors import ServerFailed
@@ -182,9 +182,9 @@ def verifying(node: Node, folder: Path, warnings: list[str]) -> Context[Services
     settings = Settings(ssh=SshSettings(port=node.port))
     services = Services(settings, run_folder=folder, key_folder=folder, connect=None, advise=None)  # type: ignore[arg-type]
     row = StageRecord(run_id="r", step="verify", stage="check", position=0)
-    run = SimpleNamespace(run_id="r", stages={"verify.check": row}, holdings=Holdings("r"))
+    run = SimpleNamespace(run_id="r", stages={"verify.check": row}, inventory=Inventory("r"))
     ledger = Ledger(
-        None, run.holdings, SystemClock(), timedelta(), "verify.check", 1,  # type: ignore[arg-type]
+        None, run.inventory, SystemClock(), timedelta(), "verify.check", 1,  # type: ignore[arg-type]
         lambda line: warnings.append(line.message), lambda: None,
     )  # fmt: skip
     return Context(services, run, "verify.check", SystemClock(), ledger, lambda: False)  # type: ignore[arg-type]

@@ -22,13 +22,13 @@ from typing import Any
 
 from envagent.advice.advisor import Advisor
 from envagent.config import Settings
-from envagent.engine.flight import Standing
+from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
-from envagent.engine.loop import drive
+from envagent.engine.loop import run_until_idle
 from envagent.engine.pipeline import Pipeline
+from envagent.engine.removal import Teardown
 from envagent.engine.runner import Runner
 from envagent.engine.step import Stopped, stage
-from envagent.engine.teardown import Teardown
 from envagent.errors import CloudError, EnvagentError, LeftoversExist
 from envagent.repository.model import Analysis, Requirements, Sizing
 from envagent.steps import PROVISIONING
@@ -89,7 +89,7 @@ class Story:
     def tell(self) -> None:
         ended = self._life(begin=True)
         lives = 1
-        while ended not in (Standing.SUCCEEDED, None) and lives < 12:
+        while ended not in (Outcome.SUCCEEDED, None) and lives < 12:
             if self.rng.random() < 0.1:
                 self._teardown()
                 break
@@ -103,12 +103,12 @@ class Story:
             ended = self._finish_calmly(ended)
         self._tear_down_for_good()
 
-    def _finish_calmly(self, ended: Standing | None) -> Standing | None:
+    def _finish_calmly(self, ended: Outcome | None) -> Outcome | None:
         for _ in range(3):
-            if ended is Standing.SUCCEEDED:
+            if ended is Outcome.SUCCEEDED:
                 break
             ended = self._life()
-        if ended is Standing.SUCCEEDED:
+        if ended is Outcome.SUCCEEDED:
             self.counts["succeeded"] += 1
             counts = {kind: len(self.cloud.live(kind, self.run_id)) for kind in KINDS}
             if not self.cloud.lost_to_somebody:
@@ -163,7 +163,7 @@ class Story:
         if self.cloud.rng.random() < self.cloud.mischief.kill / 3:
             self.cloud._die("at a commit")
 
-    def _life(self, *, begin: bool = False) -> Standing | None:
+    def _life(self, *, begin: bool = False) -> Outcome | None:
         """One process: begin or resume, until it ends or is killed."""
         journal, services, stop = self._open()
         runner: Runner[Services] = Runner(PIPELINE, journal, clock=self.clock, settle=SETTLE, stop=stop, pool=Inline())
@@ -171,18 +171,18 @@ class Story:
             if begin:
                 request = RunRequest(repository="https://example.org/a/thing", output_folder=self.folder)
                 journal.before_commit = None
-                flight = runner.begin(request, services, run_id=self.run_id)
-                runner.approve(flight)
+                execution = runner.begin(request, services, run_id=self.run_id)
+                runner.approve(execution)
                 journal.before_commit = self._commit
             else:
-                flight = runner.resume(journal.run("last"), services)
-            (progress,) = drive(runner, [flight])
+                execution = runner.resume(journal.run("last"), services)
+            (progress,) = run_until_idle(runner, [execution])
         except Killed:
             self.counts["kills"] += 1
-            return Standing.STOPPED
+            return Outcome.STOPPED
         else:
-            self.counts[progress.standing.value] += 1
-            return progress.standing
+            self.counts[progress.outcome.value] += 1
+            return progress.outcome
         finally:
             journal.close()
 

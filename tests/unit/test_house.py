@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.mutants import by_hand
+
 ROOT = Path(__file__).parents[2]
 ROOMS = {
     "errors": set(),
@@ -128,3 +130,7 @@ def test_no_file_holds_two_subjects() -> None:
         for path, _ in modules()
     }
     assert {path: size for path, size in sizes.items() if size > 600} == {}
+
+
+def test_each_mutation_by_hand_fits_the_code_once() -> None:
+    assert len(list(by_hand())) > 40

@@ -19,7 +19,7 @@ import pytest
 from envagent.cloud import session
 from envagent.cloud.port import Cloud, HostReservation
 from envagent.config import Settings
-from envagent.engine.flight import RetryPolicy
+from envagent.engine.execution import RetryPolicy
 from envagent.engine.intents import LONGEST_CALL
 from envagent.errors import CloudUnreachable, OutcomeUnknown
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from envagent.engine.flight import Standing
+from envagent.engine.execution import Outcome
 from envagent.engine.intents import LONGEST_CALL, Found, describe, revive
-from envagent.engine.loop import drive
+from envagent.engine.loop import run_until_idle
 from envagent.engine.tables import EventKind, IntentState
 from envagent.errors import Conflict, EnvagentError, NoCapacity
 from tests.unit.engine.world import (
@@ -30,12 +30,12 @@ from tests.unit.engine.world import (
 Start = Callable[..., Process]
 
 
-def run(one: Process, services: Services) -> Standing:
-    return drive(one.runner, [one.runner.begin(Request(), services)])[0].standing
+def run(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
 
 
-def resume(one: Process, services: Services) -> Standing:
-    return drive(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].standing
+def resume(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
 
 
 def error_code(one: Process) -> int:
@@ -52,7 +52,7 @@ def test_the_intent_is_on_disk_before_the_call(process: Start, services: Service
         return commit()
 
     services.outside.next_create = [look]
-    assert run(one, services) is Standing.SUCCEEDED
+    assert run(one, services) is Outcome.SUCCEEDED
     assert seen == [("sent", {"words": 1}, 1)]
     (intent,) = one.journal.intents(one.journal.run("last").run_id)
     (resource,) = one.journal.resources(one.journal.run("last").run_id)
@@ -83,7 +83,7 @@ def test_an_error_comes_back_from_the_journal_as_it_was(kind: type[EnvagentError
 
 
 def test_a_fresh_intent_needs_no_look(process: Start, services: Services) -> None:
-    assert run(process(), services) is Standing.SUCCEEDED
+    assert run(process(), services) is Outcome.SUCCEEDED
     assert services.outside.looks == 0
 
 
@@ -91,7 +91,7 @@ def test_what_a_lost_answer_made_is_adopted_at_once(process: Start, services: Se
     services.outside.next_create = [lost_answer]
     one = process()
     begun = clock.now()
-    assert run(one, services) is Standing.SUCCEEDED
+    assert run(one, services) is Outcome.SUCCEEDED
     assert services.outside.creates == 1
     assert clock.now() - begun < timedelta(seconds=1)
     (resource,) = one.journal.resources(one.journal.run("last").run_id)
@@ -104,7 +104,7 @@ def test_a_lost_request_is_sent_again_only_after_the_settle_window(
     services.outside.next_create = [lost_request]
     begun = clock.now()
     one = process()
-    assert run(one, services) is Standing.SUCCEEDED
+    assert run(one, services) is Outcome.SUCCEEDED
     assert services.outside.creates == 2
     assert len(services.outside.objects) == 1
     assert SETTLE <= clock.now() - begun <= SETTLE + timedelta(seconds=5)
@@ -125,7 +125,7 @@ def test_a_stop_that_comes_with_the_look_sends_nothing(process: Start, services:
         return find(run_id)
 
     services.outside.find = find_and_stop  # type: ignore[method-assign]
-    assert resume(two, services) is Standing.STOPPED
+    assert resume(two, services) is Outcome.STOPPED
     assert services.outside.creates == 1
     (intent,) = two.journal.intents(two.journal.run("last").run_id)
     assert intent.sends == 1
@@ -137,7 +137,7 @@ def test_a_late_commit_is_adopted_and_not_doubled(
 ) -> None:
     outside = services.outside
     outside.next_create = [Late(services, clock, late=timedelta(seconds=late), limit=timedelta())]
-    assert run(process(), services) is Standing.SUCCEEDED
+    assert run(process(), services) is Outcome.SUCCEEDED
     assert (outside.creates, len(outside.objects)) == (1, 1)
 
 
@@ -155,7 +155,7 @@ def test_a_commit_later_than_the_window_leaves_one(process: Start, services: Ser
 
     services.outside.next_create = [later, with_the_late_one]
     one = process()
-    assert run(one, services) is Standing.SUCCEEDED
+    assert run(one, services) is Outcome.SUCCEEDED
     (left,) = services.outside.objects
     (output,) = [row.output for row in one.journal.stages(one.journal.run("last").run_id) if row.step == "make_thing"]
     assert json.loads(output or "")["id"] == left
@@ -175,7 +175,7 @@ def test_of_two_that_one_request_made_one_stays(process: Start, services: Servic
     with pytest.raises(Killed):
         run(process(), services)
     two = process()
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     assert services.outside.creates == 1
     (left,) = services.outside.objects
     states = {row.cloud_id: row.state for row in two.journal.resources(two.journal.run("last").run_id)}
@@ -188,7 +188,7 @@ def test_another_runs_object_is_not_adopted(process: Start, services: Services) 
     services.outside.next_create = [killed_before]
     with pytest.raises(Killed):
         run(process(), services)
-    assert resume(process(), services) is Standing.SUCCEEDED
+    assert resume(process(), services) is Outcome.SUCCEEDED
     assert len(services.outside.objects) == 2
 
 
@@ -198,7 +198,7 @@ def test_another_numbers_object_is_not_adopted(process: Start, services: Service
     with pytest.raises(Killed):
         run(one, services)
     services.outside.objects["second"] = Found("second", "thing", one.journal.run("last").run_id, 2)
-    assert resume(process(), services) is Standing.SUCCEEDED
+    assert resume(process(), services) is Outcome.SUCCEEDED
     assert services.outside.creates == 2
 
 
@@ -208,11 +208,11 @@ def test_a_refusal_makes_nothing_and_a_resume_asks_again(process: Start, service
 
     services.outside.next_create = [refuse]
     one = process()
-    assert run(one, services) is Standing.FAILED
+    assert run(one, services) is Outcome.FAILED
     assert error_code(one) == 5
     (intent,) = one.journal.intents(one.journal.run("last").run_id)
     assert (intent.state, intent.sends) == ("refused", 1)
-    assert resume(process(), services) is Standing.SUCCEEDED
+    assert resume(process(), services) is Outcome.SUCCEEDED
     assert len(services.outside.objects) == 1
 
 
@@ -233,8 +233,8 @@ def test_kills_at_every_commit(process: Start, services: Services, clock: TestCl
 
         one.journal.before_commit = kill
         try:
-            flight = one.runner.begin(Request(), services)
-            drive(one.runner, [flight])
+            execution = one.runner.begin(Request(), services)
+            run_until_idle(one.runner, [execution])
         except Killed:
             pass
         else:
@@ -246,7 +246,7 @@ def test_kills_at_every_commit(process: Start, services: Services, clock: TestCl
             assert commits == 0
         else:
             if row.state != "succeeded":
-                assert resume(two, services) is Standing.SUCCEEDED
+                assert resume(two, services) is Outcome.SUCCEEDED
             if commits > 0:
                 assert len(services.outside.objects) == 1
         commits += 1
@@ -255,14 +255,14 @@ def test_kills_at_every_commit(process: Start, services: Services, clock: TestCl
 
 def test_removal_asks_looks_and_asks_again(process: Start, services: Services, clock: TestClock) -> None:
     from envagent.engine.intents import Ledger
-    from envagent.engine.run import Holdings
+    from envagent.engine.loaded_run import Inventory
 
     one = process()
     run(one, services)
     run_id = one.journal.run("last").run_id
-    holdings = Holdings.load(one.journal, run_id)
+    inventory = Inventory.load(one.journal, run_id)
     stop: list[int] = []
-    ledger = Ledger(one.journal, holdings, clock, SETTLE, "s", 1, lambda line: None, lambda: stop.append(1))
+    ledger = Ledger(one.journal, inventory, clock, SETTLE, "s", 1, lambda line: None, lambda: stop.append(1))
     (cloud_id,) = services.outside.objects
     services.outside.deaf = True
     assert ledger.remove(services.outside, cloud_id, "no longer wanted") is not None
@@ -283,10 +283,10 @@ def test_a_busy_object_is_looked_at_again(process: Start, services: Services, cl
     one = process()
     run(one, services)
     from envagent.engine.intents import Ledger
-    from envagent.engine.run import Holdings
+    from envagent.engine.loaded_run import Inventory
 
     ledger = Ledger(
-        one.journal, Holdings.load(one.journal, one.journal.run("last").run_id), clock, SETTLE, "s", 1,
+        one.journal, Inventory.load(one.journal, one.journal.run("last").run_id), clock, SETTLE, "s", 1,
         lambda line: None, lambda: None,
     )  # fmt: skip
 

@@ -11,14 +11,14 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.context import Context
-from envagent.engine.flight import Standing
+from envagent.engine.execution import Outcome
 from envagent.engine.intents import Found
-from envagent.engine.loop import drive
+from envagent.engine.loaded_run import stored_summaries
+from envagent.engine.loop import run_until_idle
 from envagent.engine.pipeline import Pipeline
-from envagent.engine.run import stored_summaries
+from envagent.engine.removal import Teardown
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.engine.tables import EventKind
-from envagent.engine.teardown import Teardown
 from envagent.errors import ResourceLost
 from tests.unit.engine.world import (
     SETTLE,
@@ -94,12 +94,12 @@ def start(process: Start) -> Callable[[], Process]:
     return lambda: process(PIPELINE)
 
 
-def run(one: Process, services: Services) -> Standing:
-    return drive(one.runner, [one.runner.begin(Request(), services)])[0].standing
+def run(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
 
 
-def resume(one: Process, services: Services) -> Standing:
-    return drive(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].standing
+def resume(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
 
 
 def teardown(one: Process, services: Services, clock: TestClock) -> list[str]:
@@ -139,7 +139,7 @@ def test_what_only_carries_the_tag_is_not_adopted(start: Callable[[], Process], 
         run(one, services)
     services.outside.objects["impostor"] = impostor(one, number)
     two = start()
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     assert services.outside.creates == 2
     (output,) = [row.output for row in two.journal.stages(two.journal.run("last").run_id) if row.step == "make"]
     assert json.loads(output or "")["id"] != "impostor"
@@ -169,10 +169,10 @@ def later(one: Process, services: Services) -> None:
 def test_what_came_after_the_end_is_removed_by_a_resume(start: Callable[[], Process], services: Watched) -> None:
     services.outside.next_create = [lost_request]
     one = start()
-    assert run(one, services) is Standing.SUCCEEDED
+    assert run(one, services) is Outcome.SUCCEEDED
     (kept,) = services.outside.objects
     later(one, services)
-    assert resume(start(), services) is Standing.SUCCEEDED
+    assert resume(start(), services) is Outcome.SUCCEEDED
     assert set(services.outside.objects) == {kept}
     assert any("repeated request" in line for line in warnings(one))
 
@@ -207,7 +207,7 @@ def test_what_was_taken_away_is_put_on_record(start: Callable[[], Process], serv
     run(one, services)
     services.outside.objects.clear()
     two = start()
-    assert resume(two, services) is Standing.FAILED
+    assert resume(two, services) is Outcome.FAILED
     row = two.journal.run("last")
     assert (row.state, json.loads(row.error or "{}")["message"]) == ("failed", "the thing is gone")
     assert [one.state for one in two.journal.resources(row.run_id)] == ["absent"]
@@ -218,10 +218,10 @@ def test_a_run_that_is_well_again_has_succeeded_again(start: Callable[[], Proces
     run(one, services)
     kept = dict(services.outside.objects)
     services.outside.objects.clear()
-    assert resume(start(), services) is Standing.FAILED
+    assert resume(start(), services) is Outcome.FAILED
     services.outside.objects.update(kept)
     two = start()
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     row = two.journal.run("last")
     assert (row.state, row.error) == ("succeeded", None)
     assert [one.state for one in two.journal.resources(row.run_id)] == ["present"]
@@ -233,7 +233,7 @@ def test_a_new_name_is_put_on_record(start: Callable[[], Process], services: Wat
     (thing,) = services.outside.objects.values()
     services.outside.objects[thing.id] = replace(thing, name="renamed", traits={"name": "renamed"})
     two = start()
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     assert [row.name for row in two.journal.resources(two.journal.run("last").run_id)] == ["renamed"]
     assert len(services.outside.objects) == 1
 
@@ -247,7 +247,7 @@ def test_a_correction_is_stored_and_written_down_again(start: Callable[[], Proce
     services.answer = Thing(id=f"{thing_id}-moved")
     two = start()
     services.outside.objects[thing_id] = services.outside.objects[thing_id]
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     assert services.entered == ["write"]
     outputs = {row.step: json.loads(row.output or "{}") for row in two.journal.stages(two.journal.run("last").run_id)}
     assert outputs["make"] == {"id": f"{thing_id}-moved"}
@@ -261,7 +261,7 @@ def test_a_stage_is_done_again_with_all_that_follows(start: Callable[[], Process
     services.entered.clear()
     services.answer = Redo("make", "made again")
     two = start()
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     assert services.entered == ["make", "write"]
     assert services.outside.creates == 1
     assert warnings(two) == ["made again"]
@@ -286,10 +286,10 @@ def test_a_surplus_that_does_not_go_is_waited_for(start: Callable[[], Process], 
     later(one, services)
     services.outside.deaf = True
     two = start()
-    assert resume(two, services) is Standing.FAILED
+    assert resume(two, services) is Outcome.FAILED
     assert "still there" in (two.journal.run("last").error or "")
     services.outside.deaf = False
-    assert resume(start(), services) is Standing.SUCCEEDED
+    assert resume(start(), services) is Outcome.SUCCEEDED
     assert len(services.outside.objects) == 1
 
 
@@ -299,6 +299,6 @@ def test_nothing_is_asked_where_nothing_was_asked_for(start: Callable[[], Proces
 
     services.think = think
     one = start()
-    assert run(one, services) is Standing.BLOCKED
-    assert resume(start(), services) is Standing.BLOCKED
+    assert run(one, services) is Outcome.BLOCKED
+    assert resume(start(), services) is Outcome.BLOCKED
     assert services.outside.looks == 0

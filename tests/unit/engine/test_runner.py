@@ -14,9 +14,9 @@ import pytest
 from pydantic import BaseModel
 
 from envagent.engine.context import Context
-from envagent.engine.flight import Standing
+from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
-from envagent.engine.loop import drive
+from envagent.engine.loop import run_until_idle
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runner import Runner
 from envagent.engine.step import NotYet, Output, Question, Step, stage
@@ -38,10 +38,10 @@ Start = Callable[..., Process]
 
 def test_a_run_from_begin_to_end(process: Start, services: Services) -> None:
     one = process()
-    flight = one.runner.begin(Request(text="a b c"), services)
-    (progress,) = drive(one.runner, [flight])
-    assert progress.standing is Standing.SUCCEEDED
-    row = one.journal.run(flight.run.run_id)
+    execution = one.runner.begin(Request(text="a b c"), services)
+    (progress,) = run_until_idle(one.runner, [execution])
+    assert progress.outcome is Outcome.SUCCEEDED
+    row = one.journal.run(execution.run.run_id)
     assert row.state == "succeeded"
     stages = one.journal.stages(row.run_id)
     assert [(stored.step, stored.state, stored.attempts) for stored in stages] == [
@@ -52,7 +52,7 @@ def test_a_run_from_begin_to_end(process: Start, services: Services) -> None:
     assert json.loads(stages[0].output or "") == {"words": 3}
     assert one.events[:3] == [EventKind.RUN_STARTED, EventKind.STAGE_STARTED, EventKind.STAGE_SUCCEEDED]
     assert services.entered == ["think", "make", "tell"]
-    assert flight.run.output(Thought) == Thought(words=3)
+    assert execution.run.output(Thought) == Thought(words=3)
 
 
 @pytest.mark.parametrize("killed", [killed_before, killed_after])
@@ -62,10 +62,10 @@ def test_a_finished_stage_is_never_entered_again(
     one = process()
     services.outside.next_create = [killed]  # type: ignore[list-item]
     with pytest.raises(Killed):
-        drive(one.runner, [one.runner.begin(Request(), services)])
+        run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     two = process()
-    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
-    assert progress.standing is Standing.SUCCEEDED
+    (progress,) = run_until_idle(two.runner, [two.runner.resume(two.journal.run("last"), services)])
+    assert progress.outcome is Outcome.SUCCEEDED
     assert services.entered.count("think") == 1
     assert len(services.outside.objects) == 1
     stages = {stored.step: stored for stored in two.journal.stages(two.journal.run("last").run_id)}
@@ -82,15 +82,15 @@ def test_a_wait_keeps_its_deadline_through_a_restart(process: Start, services: S
 
     services.think = think
     one = process()
-    flight = one.runner.begin(Request(), services)
+    execution = one.runner.begin(Request(), services)
     begun = clock.now()
-    assert one.runner.advance(flight).standing is Standing.WAITING
+    assert one.runner.advance(execution).outcome is Outcome.WAITING
     clock.at += timedelta(seconds=100)
     two = process()
     again = two.runner.resume(two.journal.run("last"), services)
-    assert two.runner.advance(again).standing is Standing.WAITING
+    assert two.runner.advance(again).outcome is Outcome.WAITING
     clock.at += timedelta(seconds=250)
-    assert two.runner.advance(again).standing is Standing.SUCCEEDED
+    assert two.runner.advance(again).outcome is Outcome.SUCCEEDED
     assert set(deadlines) == {begun + timedelta(seconds=300)}
 
 
@@ -107,7 +107,7 @@ def test_looks_are_frequent_at_first_and_never_beyond_the_deadline(
 
     services.think = think
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     pauses = [after - before for before, after in itertools.pairwise(looks)]
     assert looks[1] == 1.0
     assert max(pauses) <= 30
@@ -125,8 +125,8 @@ def test_a_wait_counts_from_a_known_start(process: Start, services: Services, cl
 
     services.think = think
     one = process()
-    (progress,) = drive(one.runner, [one.runner.begin(Request(), services)])
-    assert progress.standing is Standing.SUCCEEDED
+    (progress,) = run_until_idle(one.runner, [one.runner.begin(Request(), services)])
+    assert progress.outcome is Outcome.SUCCEEDED
     assert clock.now() - opens < timedelta(seconds=10)
 
 
@@ -139,12 +139,12 @@ def test_a_clock_set_back_does_not_lengthen_a_wait_beyond_its_timeout(
 
     services.think = think
     one = process()
-    flight = one.runner.begin(Request(), services)
-    one.runner.advance(flight)
+    execution = one.runner.begin(Request(), services)
+    one.runner.advance(execution)
     clock.set_back(timedelta(hours=1))
     back = clock.now()
     two = process()
-    drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
+    run_until_idle(two.runner, [two.runner.resume(two.journal.run("last"), services)])
     assert clock.now() - back <= timedelta(seconds=301)
 
 
@@ -161,7 +161,7 @@ def test_a_clock_set_back_under_a_running_process_does_not_stop_its_looks(
 
     services.think = think
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     assert [after - before for before, after in itertools.pairwise(looks)] == [10.0] * 6
 
 
@@ -176,8 +176,8 @@ def test_try_again_errors_are_retried_with_growing_pauses_then_fail_resumably(
 
     services.think = think
     one = process()
-    (progress,) = drive(one.runner, [one.runner.begin(Request(), services)])
-    assert progress.standing is Standing.FAILED
+    (progress,) = run_until_idle(one.runner, [one.runner.begin(Request(), services)])
+    assert progress.outcome is Outcome.FAILED
     pauses = [(b - a).total_seconds() for a, b in itertools.pairwise(times)]
     assert pauses == [1, 2, 4]
     row = one.journal.run("last")
@@ -185,8 +185,8 @@ def test_try_again_errors_are_retried_with_growing_pauses_then_fail_resumably(
     assert json.loads(row.error or "")["exit_code"] == 7
     services.think = None
     two = process()
-    (progress,) = drive(two.runner, [two.runner.resume(row, services)])
-    assert progress.standing is Standing.SUCCEEDED
+    (progress,) = run_until_idle(two.runner, [two.runner.resume(row, services)])
+    assert progress.outcome is Outcome.SUCCEEDED
     assert two.journal.run("last").error is None
 
 
@@ -203,7 +203,7 @@ def test_retry_after_is_kept_to(process: Start, services: Services, clock: TestC
 
     services.think = think
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     assert (times[1] - times[0]).total_seconds() == 17
 
 
@@ -214,14 +214,14 @@ def test_a_stop_before_the_write_sends_nothing(process: Start, services: Service
 
     one = process()
     services.think = think
-    (progress,) = drive(one.runner, [one.runner.begin(Request(), services)])
-    assert progress.standing is Standing.STOPPED
+    (progress,) = run_until_idle(one.runner, [one.runner.begin(Request(), services)])
+    assert progress.outcome is Outcome.STOPPED
     assert services.outside.creates == 0
     assert one.journal.run("last").state == "interrupted"
     services.think = None
     two = process()
-    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
-    assert progress.standing is Standing.SUCCEEDED
+    (progress,) = run_until_idle(two.runner, [two.runner.resume(two.journal.run("last"), services)])
+    assert progress.outcome is Outcome.SUCCEEDED
     assert services.entered.count("think") == 1
 
 
@@ -231,10 +231,10 @@ def test_a_blocked_run_goes_on_when_it_is_approved(process: Start, services: Ser
 
     services.think = think
     one = process()
-    flight = one.runner.begin(Request(), services)
-    assert drive(one.runner, [flight])[0].standing is Standing.BLOCKED
-    one.runner.approve(flight)
-    assert drive(one.runner, [flight])[0].standing is Standing.SUCCEEDED
+    execution = one.runner.begin(Request(), services)
+    assert run_until_idle(one.runner, [execution])[0].outcome is Outcome.BLOCKED
+    one.runner.approve(execution)
+    assert run_until_idle(one.runner, [execution])[0].outcome is Outcome.SUCCEEDED
 
 
 def test_an_amount_that_a_person_agreed_to_outlives_the_process(process: Start, services: Services) -> None:
@@ -245,15 +245,15 @@ def test_an_amount_that_a_person_agreed_to_outlives_the_process(process: Start, 
 
     services.think = think
     one = process()
-    flight = one.runner.begin(Request(), services)
-    one.runner.approve(flight)  # in advance: it covers no question
-    (progress,) = drive(one.runner, [flight])
-    assert (progress.standing, progress.question) == (Standing.BLOCKED, Question("Spend 96?", 96))
-    one.runner.approve(flight, progress.question)
+    execution = one.runner.begin(Request(), services)
+    one.runner.approve(execution)  # in advance: it covers no question
+    (progress,) = run_until_idle(one.runner, [execution])
+    assert (progress.outcome, progress.question) == (Outcome.BLOCKED, Question("Spend 96?", 96))
+    one.runner.approve(execution, progress.question)
     two = process()
-    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
-    assert progress.standing is Standing.SUCCEEDED
-    assert [one.message for one in two.journal.events(flight.run.run_id) if one.kind == EventKind.RUN_APPROVED][
+    (progress,) = run_until_idle(two.runner, [two.runner.resume(two.journal.run("last"), services)])
+    assert progress.outcome is Outcome.SUCCEEDED
+    assert [one.message for one in two.journal.events(execution.run.run_id) if one.kind == EventKind.RUN_APPROVED][
         -1
     ] == "Spend 96?"
 
@@ -262,7 +262,7 @@ def test_an_output_that_no_longer_fits_is_refused(process: Start, services: Serv
     one = process()
     services.outside.next_create = [killed_before]
     with pytest.raises(Killed):
-        drive(one.runner, [one.runner.begin(Request(), services)])
+        run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     stored = next(row for row in one.journal.stages(one.journal.run("last").run_id) if row.step == "think")
     for output, version, said in (
         ('{"words": "many"}', 1, "no longer fits its model"),
@@ -341,7 +341,7 @@ def test_independent_steps_run_in_parallel(tmp_path: Path, services: Services, c
     for step in (Left, Right, Join):
         step.run.__annotations__ |= {"return": {"Left": Seen, "Right": Other, "Join": Both}[step.__name__]}
     one = Process(tmp_path, services, clock, Pipeline("parallel", Request, [Left(), Right(), Join()]))
-    assert drive(one.runner, [one.runner.begin(Request(), services)])[0].standing is Standing.SUCCEEDED
+    assert run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome is Outcome.SUCCEEDED
     one.close()
 
 
@@ -380,22 +380,22 @@ def test_finished_steps_are_confirmed_once_in_a_resuming_process(
     check = Check()
     pipeline = Pipeline("confirming", Request, [check, Block()])
     one = Process(tmp_path, services, clock, pipeline)
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     assert check.confirmed == []
     two = Process(tmp_path, services, clock, pipeline)
-    flight = two.runner.resume(two.journal.run("last"), services)
-    drive(two.runner, [flight])
-    two.runner.advance(flight)
-    assert check.confirmed == [flight.run.run_id]
+    execution = two.runner.resume(two.journal.run("last"), services)
+    run_until_idle(two.runner, [execution])
+    two.runner.advance(execution)
+    assert check.confirmed == [execution.run.run_id]
     check.trouble = ResourceLost("the thing is gone")
     services.entered.clear()
-    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
-    assert progress.standing is Standing.FAILED
+    (progress,) = run_until_idle(two.runner, [two.runner.resume(two.journal.run("last"), services)])
+    assert progress.outcome is Outcome.FAILED
     assert services.entered == []
     assert "the thing is gone" in (two.journal.run("last").error or "")
     check.trouble = None
-    (progress,) = drive(two.runner, [two.runner.resume(two.journal.run("last"), services)])
-    assert progress.standing is Standing.BLOCKED
+    (progress,) = run_until_idle(two.runner, [two.runner.resume(two.journal.run("last"), services)])
+    assert progress.outcome is Outcome.BLOCKED
     for process in (one, two):
         process.close()
 
@@ -407,16 +407,15 @@ def test_only_an_answer_counts_as_a_look(
     check = Check()
     pipeline = Pipeline("confirming", Request, [check, Block()])
     one = Process(tmp_path, services, clock, pipeline)
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     check.trouble = trouble
-    (progress,) = drive(one.runner, [one.runner.resume(one.journal.run("last"), services)])
-    assert progress.standing is Standing.FAILED
+    (progress,) = run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])
+    assert progress.outcome is Outcome.FAILED
     assert ("looked_at" in json.loads(one.journal.run("last").labels)) is looked
     one.close()
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-def test_many_runs_wait_in_one_process(process: Start, services: Services, clock: TestClock, workers: int) -> None:
+def test_many_runs_wait_in_one_process(process: Start, services: Services, clock: TestClock) -> None:
     end = clock.now() + timedelta(seconds=60)
 
     def think(context: Context[Services]) -> Thought | NotYet:
@@ -425,8 +424,8 @@ def test_many_runs_wait_in_one_process(process: Start, services: Services, clock
     services.think = think
     one = process()
     runner: Runner[Services] = one.runner
-    results = drive(runner, [runner.begin(Request(), services) for _ in range(20)], workers=workers)
-    assert {progress.standing for progress in results} == {Standing.SUCCEEDED}
+    results = run_until_idle(runner, [runner.begin(Request(), services) for _ in range(20)])
+    assert {progress.outcome for progress in results} == {Outcome.SUCCEEDED}
     assert len(services.outside.objects) == 20
 
 
@@ -472,9 +471,9 @@ def test_a_failed_run_begins_nothing_more(tmp_path: Path, services: Services, cl
     runner: Runner[Services] = Runner(
         Pipeline("failing", Request, [Fail(), go, GoOn()]), journal, clock=clock, listener=listen
     )
-    (progress,) = drive(runner, [runner.begin(Request(), services)])
+    (progress,) = run_until_idle(runner, [runner.begin(Request(), services)])
     runner.close()
-    assert progress.standing is Standing.FAILED
+    assert progress.outcome is Outcome.FAILED
     states = {row.step: row.state for row in journal.stages(journal.run("last").run_id)}
     assert (states["fail"], states["go"]) == ("failed", "succeeded")
     assert services.entered == []

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from envagent.engine.flight import Standing
+from envagent.engine.execution import Outcome
 from envagent.engine.intents import LONGEST_CALL, Found, Ledger
-from envagent.engine.loop import drive
-from envagent.engine.run import Holdings
-from envagent.engine.teardown import Teardown
+from envagent.engine.loaded_run import Inventory
+from envagent.engine.loop import run_until_idle
+from envagent.engine.removal import Teardown
 from envagent.errors import OutcomeUnknown
 from tests.unit.engine.world import (
     SETTLE,
@@ -29,12 +29,12 @@ from tests.unit.engine.world import (
 Start = Callable[..., Process]
 
 
-def run(one: Process, services: Services) -> Standing:
-    return drive(one.runner, [one.runner.begin(Request(), services)])[0].standing
+def run(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
 
 
-def resume(one: Process, services: Services) -> Standing:
-    return drive(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].standing
+def resume(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
 
 
 def teardown(one: Process, services: Services, clock: TestClock) -> None:
@@ -51,14 +51,14 @@ def teardown(one: Process, services: Services, clock: TestClock) -> None:
 
 def test_the_window_opens_when_the_answer_is_given_up(process: Start, services: Services, clock: TestClock) -> None:
     services.outside.next_create = [Late(services, clock, late=timedelta(seconds=59))]
-    assert run(process(), services) is Standing.SUCCEEDED
+    assert run(process(), services) is Outcome.SUCCEEDED
     assert (services.outside.creates, len(services.outside.objects)) == (1, 1)
 
 
 def test_a_second_loss_opens_a_second_window(process: Start, services: Services, clock: TestClock) -> None:
     begun = clock.now()
     services.outside.next_create = [lost_request, lost_request]
-    assert run(process(), services) is Standing.SUCCEEDED
+    assert run(process(), services) is Outcome.SUCCEEDED
     assert services.outside.creates == 3
     assert 2 * SETTLE <= clock.now() - begun <= 2 * SETTLE + timedelta(seconds=10)
 
@@ -81,7 +81,7 @@ def test_what_was_sent_long_ago_is_not_waited_for(process: Start, services: Serv
         run(process(), services)
     clock.at += LONGEST_CALL + SETTLE
     again = clock.now()
-    assert resume(process(), services) is Standing.SUCCEEDED
+    assert resume(process(), services) is Outcome.SUCCEEDED
     assert clock.now() - again < timedelta(seconds=1)
 
 
@@ -90,11 +90,11 @@ def test_what_was_given_up_before_is_waited_for_no_longer_than_the_window(
 ) -> None:
     services.outside.next_create = [lost_request]
     one = process()
-    flight = one.runner.begin(Request(), services)
-    one.runner.advance(flight)
+    execution = one.runner.begin(Request(), services)
+    one.runner.advance(execution)
     given_up = clock.now()
     clock.at += timedelta(seconds=40)
-    assert resume(process(), services) is Standing.SUCCEEDED
+    assert resume(process(), services) is Outcome.SUCCEEDED
     assert SETTLE <= clock.now() - given_up <= SETTLE + timedelta(seconds=5)
 
 
@@ -104,11 +104,11 @@ def test_a_clock_that_is_set_neither_opens_nor_holds_a_window(
     for by in (timedelta(hours=1), timedelta(hours=-1)):
         services.outside.next_create = [lost_request]
         one = process()
-        flight = one.runner.begin(Request(), services)
-        one.runner.advance(flight)
+        execution = one.runner.begin(Request(), services)
+        one.runner.advance(execution)
         creates, begun = services.outside.creates, clock.steady()
         clock.set_back(by)
-        drive(one.runner, [flight])
+        run_until_idle(one.runner, [execution])
         assert services.outside.creates == creates + 1
         assert SETTLE.total_seconds() <= clock.steady() - begun <= SETTLE.total_seconds() + 5
 
@@ -126,13 +126,13 @@ def test_the_look_that_believes_an_absence_begins_after_the_window(
 
     services.outside.find = slow  # type: ignore[method-assign]
     services.outside.next_create = [late]
-    assert run(process(), services) is Standing.SUCCEEDED
+    assert run(process(), services) is Outcome.SUCCEEDED
     assert (services.outside.creates, len(services.outside.objects)) == (1, 1)
 
 
 def _ledger(one: Process, clock: TestClock) -> Ledger:
-    holdings = Holdings.load(one.journal, one.journal.run("last").run_id)
-    return Ledger(one.journal, holdings, clock, SETTLE, "s", 1, lambda line: None, lambda: None)
+    inventory = Inventory.load(one.journal, one.journal.run("last").run_id)
+    return Ledger(one.journal, inventory, clock, SETTLE, "s", 1, lambda line: None, lambda: None)
 
 
 def test_a_removal_that_was_only_recorded_is_asked_for_at_once(

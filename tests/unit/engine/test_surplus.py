@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from envagent.engine.flight import Standing
+from envagent.engine.execution import Outcome
 from envagent.engine.intents import MOST_LOST, Found
-from envagent.engine.loop import drive
+from envagent.engine.loop import run_until_idle
 from envagent.errors import CloudUnreachable, Conflict, NoCapacity
 from tests.unit.engine.world import Killed, Process, Request, Services, TestClock, lost_request
 
@@ -35,12 +35,12 @@ class Twice:
         return self._then(commit)
 
 
-def run(one: Process, services: Services) -> Standing:
-    return drive(one.runner, [one.runner.begin(Request(), services)])[0].standing
+def run(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
 
 
-def resume(one: Process, services: Services) -> Standing:
-    return drive(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].standing
+def resume(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
 
 
 def is_alone(one: Process, services: Services) -> None:
@@ -65,7 +65,7 @@ def test_a_look_for_it_that_fails_is_made_again(process: Start, services: Servic
     services.outside.find = fail_once  # type: ignore[method-assign]
     Twice(services, lambda commit: commit())
     one = process()
-    assert run(one, services) is Standing.SUCCEEDED
+    assert run(one, services) is Outcome.SUCCEEDED
     is_alone(one, services)
 
 
@@ -83,7 +83,7 @@ def test_its_removal_is_asked_for_until_it_is_gone(
     services.outside.delete = fail_once  # type: ignore[method-assign]
     Twice(services, lambda commit: commit())
     one = process()
-    assert run(one, services) is Standing.SUCCEEDED
+    assert run(one, services) is Outcome.SUCCEEDED
     is_alone(one, services)
 
 
@@ -99,7 +99,7 @@ def test_a_kill_before_its_removal_is_sent(process: Start, services: Services) -
         run(process(), services)
     services.outside.delete = delete  # type: ignore[method-assign]
     two = process()
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     is_alone(two, services)
 
 
@@ -112,7 +112,7 @@ def test_a_kill_after_the_second_was_made(process: Start, services: Services) ->
     with pytest.raises(Killed):
         run(process(), services)
     two = process()
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     is_alone(two, services)
 
 
@@ -124,7 +124,7 @@ def test_it_may_be_why_the_second_is_refused(process: Start, services: Services)
 
     Twice(services, refuse)
     one = process()
-    assert run(one, services) is Standing.SUCCEEDED
+    assert run(one, services) is Outcome.SUCCEEDED
     is_alone(one, services)
 
 
@@ -135,22 +135,22 @@ def test_one_that_never_goes_does_not_hold_the_run_for_ever(
     Twice(services, lambda commit: commit())
     one = process()
     begun = clock.now()
-    assert run(one, services) is Standing.FAILED
+    assert run(one, services) is Outcome.FAILED
     assert clock.now() - begun < timedelta(minutes=10)
     error = json.loads(one.journal.run("last").error or "")
     assert (error["exit_code"], "still there" in error["message"]) == (6, True)
     services.outside.deaf = False
     two = process()
-    assert resume(two, services) is Standing.SUCCEEDED
+    assert resume(two, services) is Outcome.SUCCEEDED
     is_alone(two, services)
 
 
 def test_a_service_that_answers_nothing_is_not_asked_for_ever(process: Start, services: Services) -> None:
     services.outside.next_create = [lost_request] * 1000
     one = process()
-    assert run(one, services) is Standing.FAILED
+    assert run(one, services) is Outcome.FAILED
     assert services.outside.creates == MOST_LOST
     assert json.loads(one.journal.run("last").error or "")["error"] == "OutcomeUnknown"
     services.outside.next_create.clear()
-    assert resume(process(), services) is Standing.SUCCEEDED
+    assert resume(process(), services) is Outcome.SUCCEEDED
     assert len(services.outside.objects) == 1

@@ -10,10 +10,10 @@ import pytest
 
 from envagent.engine.context import Context
 from envagent.engine.intents import Found
-from envagent.engine.loop import drive
+from envagent.engine.loop import run_until_idle
+from envagent.engine.removal import Teardown
 from envagent.engine.step import Stopped
 from envagent.engine.tables import EventKind
-from envagent.engine.teardown import Teardown
 from envagent.errors import AuthenticationError, CloudUnreachable, LeftoversExist
 from tests.unit.engine.world import (
     SETTLE,
@@ -52,7 +52,7 @@ def test_everything_goes_and_a_second_teardown_does_nothing(
     process: Start, services: Services, clock: TestClock
 ) -> None:
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     services.outside.objects["foreign"] = Found("foreign", "thing", "elsewherex", 1)
     assert len(teardown(one, services, clock)) == 1
     assert set(services.outside.objects) == {"foreign"}
@@ -71,7 +71,7 @@ def test_what_the_run_only_used_stays(process: Start, services: Services, clock:
     services.think = think
     services.outside.objects["shared"] = Found("shared", "everybody's", "elsewherex", 1)
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     assert len(teardown(one, services, clock)) == 1
     assert set(services.outside.objects) == {"shared"}
     rows = one.journal.resources(one.journal.run("last").run_id)
@@ -82,7 +82,7 @@ def test_what_the_journal_does_not_know_goes_too(process: Start, services: Servi
     services.outside.next_create = [killed_after]
     one = process()
     with pytest.raises(Killed):
-        drive(one.runner, [one.runner.begin(Request(), services)])
+        run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     assert one.journal.resources(one.journal.run("last").run_id) == []
     teardown(process(), services, clock)
     assert services.outside.objects == {}
@@ -93,7 +93,7 @@ def test_a_request_still_on_its_way_is_waited_for(process: Start, services: Serv
     services.outside.next_create = [late]
     one = process()
     with pytest.raises(Killed):
-        drive(one.runner, [one.runner.begin(Request(), services)])
+        run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     sent = clock.now()
     two = process()
     teardown(two, services, clock)
@@ -104,7 +104,7 @@ def test_a_request_still_on_its_way_is_waited_for(process: Start, services: Serv
 
 def test_a_removal_that_does_nothing_is_a_leftover(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     (cloud_id,) = services.outside.objects
     services.outside.deaf = True
     with pytest.raises(LeftoversExist, match=cloud_id):
@@ -117,7 +117,7 @@ def test_a_removal_that_does_nothing_is_a_leftover(process: Start, services: Ser
 
 def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     services.outside.objects.clear()
     assert teardown(one, services, clock) == []  # somebody else has removed it
     assert one.journal.run("last").state == "torn_down"
@@ -133,7 +133,7 @@ def test_a_preview_lists_what_is_there_and_changes_nothing(
     services.outside.next_create = [killed_after]
     one = process()
     with pytest.raises(Killed):
-        drive(one.runner, [one.runner.begin(Request(), services)])
+        run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     two = process()
     run = two.journal.run("last")
     (cloud_id,) = services.outside.objects
@@ -147,7 +147,7 @@ def test_a_preview_lists_what_is_there_and_changes_nothing(
 
 def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     find, until = services.outside.find, clock.now() + timedelta(seconds=100)
 
     def flaky(run_id: str | None) -> list[Found]:
@@ -158,7 +158,7 @@ def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services
     services.outside.find = flaky  # type: ignore[method-assign]
     teardown(one, services, clock)
     assert services.outside.objects == {}
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     until = clock.now() + timedelta(hours=1)
     with pytest.raises(CloudUnreachable):
         teardown(one, services, clock)
@@ -167,7 +167,7 @@ def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services
 
 def test_a_refused_login_ends_at_once(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
 
     def refused(run_id: str | None) -> list[Found]:
         raise AuthenticationError("wrong password")
@@ -181,7 +181,7 @@ def test_a_refused_login_ends_at_once(process: Start, services: Services, clock:
 
 def test_a_stop_leaves_a_teardown_that_can_be_begun_again(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
-    drive(one.runner, [one.runner.begin(Request(), services)])
+    run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
@@ -197,8 +197,8 @@ def test_a_lost_request_that_never_came_does_not_hold_for_ever(
 ) -> None:
     services.outside.next_create = [lost_request]
     one = process()
-    flight = one.runner.begin(Request(), services)
-    one.runner.advance(flight)
+    execution = one.runner.begin(Request(), services)
+    one.runner.advance(execution)
     clock.set_back(timedelta(hours=1))
     back = clock.now()
     teardown(process(), services, clock)

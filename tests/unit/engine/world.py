@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from envagent.engine.context import Context
-from envagent.engine.flight import RetryPolicy
+from envagent.engine.execution import RetryPolicy
 from envagent.engine.intents import Found
 from envagent.engine.journal import Journal
 from envagent.engine.pipeline import Pipeline

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from envagent.engine.clock import Clock, to_text
 from envagent.engine.intents import Ledger, ResourceKind, unsettled
 from envagent.engine.journal import Journal
-from envagent.engine.run import Holdings
+from envagent.engine.loaded_run import Inventory
 from envagent.engine.step import Stopped
 from envagent.engine.tables import (
     EventKind,
@@ -77,20 +77,20 @@ class Teardown:
         if row.teardown_at is None:
             row.teardown_at = to_text(self._clock.now())
             self._save(row, EventKind.TEARDOWN_STARTED)
-        holdings = Holdings.load(self._journal, row.run_id)
-        before = {(one.kind, one.cloud_id) for one in holdings.resources if one.state == ResourceState.ABSENT}
-        ledger = Ledger(self._journal, holdings, self._clock, self._settle, STAGE, 0, self._listener, self._check_stop)
+        inventory = Inventory.load(self._journal, row.run_id)
+        before = {(one.kind, one.cloud_id) for one in inventory.resources if one.state == ResourceState.ABSENT}
+        ledger = Ledger(self._journal, inventory, self._clock, self._settle, STAGE, 0, self._listener, self._check_stop)
         for kind in self._kinds:
-            self._remove_kind(kind, holdings, ledger, wait=row.state != RunState.TORN_DOWN)
+            self._remove_kind(kind, inventory, ledger, wait=row.state != RunState.TORN_DOWN)
         if row.state != RunState.TORN_DOWN:
             row.state = RunState.TORN_DOWN.value
             self._save(row, EventKind.RUN_TORN_DOWN)
         return [
             one
-            for one in holdings.resources
+            for one in inventory.resources
             if one.state == ResourceState.ABSENT
             and (one.kind, one.cloud_id) not in before
-            and (one.kind, one.cloud_id) in holdings.asked
+            and (one.kind, one.cloud_id) in inventory.asked
         ]
 
     def preview(self, row: RunRecord) -> list[ResourceRecord]:
@@ -99,16 +99,16 @@ class Teardown:
         Raises:
             EnvagentError: the cloud cannot be asked.
         """
-        holdings = Holdings.load(self._journal, row.run_id)
-        ledger = Ledger(self._journal, holdings, self._clock, self._settle, STAGE, 0, lambda _: None, self._check_stop)
+        inventory = Inventory.load(self._journal, row.run_id)
+        ledger = Ledger(self._journal, inventory, self._clock, self._settle, STAGE, 0, lambda _: None, self._check_stop)
         listed = []
         for kind in self._kinds:
             self._check_stop()
-            ours, shown = self._look(kind, holdings, ledger)
+            ours, shown = self._look(kind, inventory, ledger)
             listed += [one for one in ours if one.cloud_id in shown or kind.exists(one.cloud_id)]
         return listed
 
-    def _remove_kind(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger, *, wait: bool) -> None:
+    def _remove_kind(self, kind: ResourceKind, inventory: Inventory, ledger: Ledger, *, wait: bool) -> None:
         """Remove a kind's objects; `wait` is for those that a request without an answer may still make."""
         deadline = self._clock.steady() + self._timeout.total_seconds()
         pause, trouble = 0.0, None
@@ -116,14 +116,14 @@ class Teardown:
             self._check_stop()
             now, steady = self._clock.now(), self._clock.steady()
             try:
-                left = self._remove_once(kind, holdings, ledger)
+                left = self._remove_once(kind, inventory, ledger)
                 trouble = None
             except EnvagentError as error:
                 if not error.retryable:
                     raise
                 left, trouble = None, error
             ledger.flush()
-            settled = not wait or self._is_settled(kind, holdings, now, steady)
+            settled = not wait or self._is_settled(kind, inventory, now, steady)
             if left == [] and settled:
                 return
             if self._clock.steady() >= deadline and settled:
@@ -136,10 +136,10 @@ class Teardown:
             pause = min(5.0, pause * 1.5 + 0.25)
             self._clock.sleep(pause, self._stop)
 
-    def _remove_once(self, kind: ResourceKind, holdings: Holdings, ledger: Ledger) -> list[ResourceRecord]:
+    def _remove_once(self, kind: ResourceKind, inventory: Inventory, ledger: Ledger) -> list[ResourceRecord]:
         """Ask for the removal of all that is known or found; return what is still there."""
         left = []
-        ours, shown = self._look(kind, holdings, ledger)
+        ours, shown = self._look(kind, inventory, ledger)
         for one in ours:
             if one.state == ResourceState.PRESENT and one.cloud_id not in shown and not kind.exists(one.cloud_id):
                 ledger.gone(kind.name, one.cloud_id)
@@ -148,29 +148,29 @@ class Teardown:
         return left
 
     def _look(
-        self, kind: ResourceKind, holdings: Holdings, ledger: Ledger
+        self, kind: ResourceKind, inventory: Inventory, ledger: Ledger
     ) -> tuple[list[ResourceRecord], frozenset[str]]:
         """List the run's objects that may be there, and the ids of those that the cloud shows."""
-        shown = [one for one in kind.find(holdings.run_id) if ledger.adopt(kind.name, one)]
+        shown = [one for one in kind.find(inventory.run_id) if ledger.adopt(kind.name, one)]
         for found in shown:
-            row = holdings.resource(kind.name, found.id)
+            row = inventory.resource(kind.name, found.id)
             if row is not None and row.state == ResourceState.ABSENT:
                 row.state = ResourceState.PRESENT.value  # believed gone, and it is not
         ours = [
             one
-            for one in holdings.resources
+            for one in inventory.resources
             if one.kind == kind.name and one.ownership != Ownership.FOREIGN and one.state != ResourceState.ABSENT
         ]
         return ours, frozenset(one.id for one in shown)
 
-    def _is_settled(self, kind: ResourceKind, holdings: Holdings, now: datetime, steady: float) -> bool:
+    def _is_settled(self, kind: ResourceKind, inventory: Inventory, now: datetime, steady: float) -> bool:
         """Tell whether, as of a look, no lost request's object may still appear."""
         sent = [
             intent
-            for (name, _), intent in holdings.intents.items()
+            for (name, _), intent in inventory.intents.items()
             if name == kind.name and intent.state == IntentState.SENT
         ]
-        return all(unsettled(one, holdings, self._settle, now, steady) <= timedelta() for one in sent)
+        return all(unsettled(one, inventory, self._settle, now, steady) <= timedelta() for one in sent)
 
     def _save(self, row: RunRecord, event: EventKind) -> None:
         now = to_text(self._clock.now())

@@ -30,7 +30,7 @@ from envagent.errors import RunMismatch
 AnyOutput = TypeVar("AnyOutput", bound=Output)
 
 
-class Holdings:
+class Inventory:
     """What one run has asked for and has in the outside world."""
 
     def __init__(self, run_id: str) -> None:
@@ -48,12 +48,12 @@ class Holdings:
         """By kind and number: how many requests of this process were given no answer."""
 
     @classmethod
-    def load(cls, journal: Journal, run_id: str) -> Holdings:
+    def load(cls, journal: Journal, run_id: str) -> Inventory:
         """Read them."""
-        holdings = cls(run_id)
-        holdings.intents = {(intent.kind, intent.number): intent for intent in journal.intents(run_id)}
-        holdings.resources = list(journal.resources(run_id))
-        return holdings
+        inventory = cls(run_id)
+        inventory.intents = {(intent.kind, intent.number): intent for intent in journal.intents(run_id)}
+        inventory.resources = list(journal.resources(run_id))
+        return inventory
 
     def resource(self, kind: str, cloud_id: str) -> ResourceRecord | None:
         """Find the record of one object."""
@@ -70,7 +70,7 @@ class Run:
         self.stages = stages
         self.outputs: dict[str, Output] = {}
         """Stage key to the output of each finished stage."""
-        self.holdings = Holdings(row.run_id)
+        self.inventory = Inventory(row.run_id)
 
     @property
     def run_id(self) -> str:
@@ -98,7 +98,7 @@ class Run:
         for key, stored in rows.items():
             if stored.state == StageState.SUCCEEDED:
                 run.outputs[key] = _validated(row, stored, pipeline.stages[key])
-        run.holdings = Holdings.load(journal, row.run_id)
+        run.inventory = Inventory.load(journal, row.run_id)
         return run
 
     def output(self, model: type[AnyOutput]) -> AnyOutput | None:

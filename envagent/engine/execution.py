@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from envagent.engine.context import Context
-from envagent.engine.run import Run
+from envagent.engine.loaded_run import Run
 from envagent.engine.step import NotYet, Output, Question, Step, Stopped
 from envagent.errors import EnvagentError
 
@@ -20,7 +20,7 @@ SLACK = 0.001
 """Seconds by which a look may be early: sums of times in floating point must not cost an idle round."""
 
 
-class Standing(Enum):
+class Outcome(Enum):
     """How an advance left its run."""
 
     WAITING = "waiting"
@@ -35,7 +35,7 @@ class Standing(Enum):
 class Progress:
     """How an advance left its run, and when to look again (with WAITING)."""
 
-    standing: Standing
+    outcome: Outcome
     look_again: datetime | None = None
     question: Question | None = None
     """What somebody has to agree to (with BLOCKED)."""
@@ -62,7 +62,7 @@ class RetryPolicy:
 
 
 @dataclass(slots=True)
-class Live:
+class Schedule:
     """What only the living process knows of a stage."""
 
     due: float | None = None
@@ -83,12 +83,12 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Flight(Generic[Services]):
+class Execution(Generic[Services]):
     """A run under way in this process."""
 
     run: Run
     services: Services
-    live: dict[str, Live] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
     unconfirmed: list[Step] = field(default_factory=list)
     """Finished steps whose outputs this process has not yet held against the world."""
     acting: bool = True
