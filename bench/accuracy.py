@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from envagent.repository.analysis import analyze
+from envagent.repository.analyzer import analyze
+from envagent.repository.decoding import decode
 from envagent.repository.fetch import fetch
-from envagent.repository.model import Analysis, Entry, Snapshot
-from envagent.repository.text import decode
+from envagent.repository.results import Analysis, Entry, Snapshot
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures" / "corpus"
 

@@ -24,9 +24,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from envagent.repository.analysis import analyze
+from envagent.repository.analyzer import analyze
 from envagent.repository.fetch import Limits, read
-from envagent.repository.model import Snapshot
+from envagent.repository.results import Snapshot
 from envagent.repository.source import Remote
 
 FILES = 20_000

@@ -23,13 +23,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from envagent.advice.model import Candidate, Placement
+from envagent.advice.decisions import Candidate, Placement
 from envagent.advice.placement import place
 from envagent.catalog import node_types, refresh
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud, HostReservation, Lease
 from envagent.errors import CapacityError, NothingSuitable
-from envagent.repository.model import Analysis, Requirements, Sizing
+from envagent.repository.results import Analysis, Requirements, Sizing
 from envagent.sandbox import ensure_running
 from envagent.sandbox.process import stop
 

@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from envagent.repository import listing as listings
-from envagent.repository.analysis import analyze
+from envagent.repository import languages
+from envagent.repository.analyzer import analyze
 from envagent.repository.facts import Facts
 from envagent.repository.fetch import fetch
-from envagent.repository.model import Analysis, Snapshot
 from envagent.repository.readers.registry import read_file
+from envagent.repository.results import Analysis, Snapshot
 
 FIXTURE = Path(__file__).parents[1] / "tests" / "fixtures" / "sizing" / "measured.json"
 FIELDS = {"cores": "cpu_cores", "ram_gb": "ram_gb", "disk_gb": "disk_gb"}
@@ -31,12 +31,12 @@ def kept(snapshot: Snapshot, analysis: Analysis) -> dict[str, Any]:
     facts = Facts()
     for path, text in snapshot.files.items():
         read_file(path, text, facts)
-    listing = listings.survey(snapshot.entries)
+    survey = languages.survey(snapshot.entries)
     packages = {(f"{p.name}+{p.local}" if p.local else p.name, p.scope) for p in facts.packages}
     told = analysis.requirements.model_dump(mode="json", exclude_defaults=True)
     return {
-        "languages": listing.languages,
-        "bytes": listing.total_bytes,
+        "languages": survey.languages,
+        "bytes": survey.total_bytes,
         "packages": {
             scope: sorted(name for name, at in packages if at == scope) for scope in sorted({s for _, s in packages})
         },

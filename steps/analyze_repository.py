@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envagent.engine.step import Output, Step, Stopped, stage
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 from envagent.steps.initialize import Initialized
 from envagent.steps.record import record
 from envagent.steps.request import RunRequest
@@ -34,7 +34,7 @@ class AnalyzeRepository(Step):
     @stage
     def analyze(self, context: StepContext, request: RunRequest, initialized: Initialized) -> AnalyzedRepository:
         """Read and conclude."""
-        from envagent.repository.analysis import analyze
+        from envagent.repository.analyzer import analyze
         from envagent.repository.fetch import fetch
         from envagent.repository.git import Cancelled
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from envagent.advice.model import Decision, Placement
+from envagent.advice.decisions import Decision, Placement
 from envagent.config import LeaseSettings
 from envagent.errors import QuotaExceeded
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 from envagent.steps.plan import ByRules
 from envagent.steps.request import RunRequest
 
@@ -66,7 +66,7 @@ class Chooser:
         from envagent.advice import duration
 
         wish = self.request.hours or self.lease.hours
-        placement = self._affordable(analysis, wish or min(duration.usual(analysis), self.lease.max_hours))
+        placement = self._affordable(analysis, wish or min(duration.by_workload(analysis), self.lease.max_hours))
         placement, kind = advisor.node_type(placement, analysis, wish=self.request.node_type, most_su=most_su)
         hours, lasting = advisor.duration(analysis, placement.best.node_type, wish=wish, most_su=most_su)
         if wish is None:

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from envagent.advice.model import Placement
+from envagent.advice.decisions import Placement
 from envagent.engine.step import Output
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 from envagent.steps.analyze_repository import AnalyzedRepository
 
 

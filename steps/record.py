@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envagent.advice.model import Decision
+from envagent.advice.decisions import Decision
 from envagent.steps.services import StepContext
 
 

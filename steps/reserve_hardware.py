@@ -7,13 +7,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
-from envagent.advice.model import Candidate, Placement
+from envagent.advice.decisions import Candidate, Placement
 from envagent.cloud.failures import lease_failed
 from envagent.cloud.port import FlavorReservation, HostReservation, Lease
 from envagent.engine.intents import Found, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
 from envagent.errors import CapacityError, LeaseFailed, NoCapacity, NotFound, ResourceLost
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.choice import Chooser, set_aside, too_dear

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from envagent.advice import images, placement
-from envagent.advice.model import Placement
+from envagent.advice.decisions import Placement
 from envagent.cloud.port import Cloud
 from envagent.errors import EnvagentError, NothingSuitable, UsageError
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 from envagent.steps.request import RunRequest
 from envagent.steps.site import look
 

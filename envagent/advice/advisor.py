@@ -14,15 +14,15 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import JsonValue
 
-from envagent.advice import answers, bounds, duration, evidence, images, proposals, tasks
+from envagent.advice import answers, bounds, duration, excerpts, images, proposals, tasks
 from envagent.advice.ai import Ai, NoProposal
-from envagent.advice.model import Decision, Placement, Usage
+from envagent.advice.decisions import Decision, Placement, Usage
 from envagent.advice.needs import need_of
 from envagent.advice.untrusted import one_line
 from envagent.catalog import NodeType
 from envagent.cloud.port import Image
 from envagent.errors import AdviceUnavailable, NothingSuitable
-from envagent.repository.model import Analysis, Snapshot
+from envagent.repository.results import Analysis, Snapshot
 
 P = TypeVar("P", bound=proposals.Proposal)
 _EVIDENCE_TOKENS = 8000
@@ -87,7 +87,7 @@ class Advisor:
             tasks.REQUIREMENTS,
             proposals.RequirementsProposal,
             facts,
-            evidence.brief(snapshot, analysis, _EVIDENCE_TOKENS) if self._ai else "",
+            excerpts.brief(snapshot, analysis, _EVIDENCE_TOKENS) if self._ai else "",
         )
         if heard.answer is None:
             return analysis, Decision(

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 
-from envagent.advice.model import Usage
+from envagent.advice.decisions import Usage
 from envagent.advice.untrusted import REDACTED, clean, one_line
 from envagent.errors import ConfigurationError
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pydantic import JsonValue
 
 from envagent.advice import images, proposals
-from envagent.advice.model import Candidate, Placement
-from envagent.advice.names import resolve
+from envagent.advice.decisions import Candidate, Placement
+from envagent.advice.matching import resolve
 from envagent.advice.needs import Need
 from envagent.advice.untrusted import one_line
 from envagent.cloud.port import Image

@@ -16,7 +16,7 @@ from envagent.advice.proposals import RequirementsProposal
 from envagent.advice.specials import KINDS
 from envagent.advice.untrusted import one_line
 from envagent.catalog.releases import releases
-from envagent.repository.model import Analysis, Requirements
+from envagent.repository.results import Analysis, Requirements
 
 MOST = 4.0
 """A number may be raised to this many times what the files say, or what is usual where they say nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envagent.catalog import NodeType
 from envagent.errors import UsageError
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 
 SHORTEST_HOURS = 1
 LONGEST_HOURS = 168
@@ -34,7 +34,7 @@ def service_units(node_type: NodeType, hours: float) -> float:
     return round(node_type.su_factor * hours, 2)
 
 
-def usual(analysis: Analysis) -> int:
+def by_workload(analysis: Analysis) -> int:
     """Hours by the kind of work."""
     return _BY_WORKLOAD.get(analysis.workload, _BY_DEFAULT)[0]
 

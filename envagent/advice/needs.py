@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from envagent.catalog.gpus import version
-from envagent.catalog.model import Architecture, Vendor
-from envagent.repository.model import Analysis
+from envagent.catalog.hardware import Architecture, Vendor
+from envagent.repository.results import Analysis
 
 _NUMBER = re.compile(r"\d{1,3}(?:\.\d{1,3})?")
 _OLDEST_CUDA = (7, 0)

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from envagent.advice import fit, images, windows
-from envagent.advice.model import Candidate, Placement
+from envagent.advice.decisions import Candidate, Placement
 from envagent.advice.needs import Need, need_of
 from envagent.advice.refusals import nothing_suitable, unknown_type
 from envagent.advice.specials import Demand, demands
 from envagent.catalog import NodeType, describe
 from envagent.cloud.port import Host, Image, Occupation
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 
 _NEVER = timedelta.max.total_seconds()
 

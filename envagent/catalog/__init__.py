@@ -4,8 +4,8 @@ It owns facts and no decisions: what a project should take is the business of `e
 nothing else of the project, so every other room may read it.
 """
 
-from envagent.catalog.live import describe, refresh, refresh_flavors
-from envagent.catalog.model import Gpu, NodeType, ReportedFlavor, ReportedHost, Site
+from envagent.catalog.hardware import Gpu, NodeType, ReportedFlavor, ReportedHost, Site
+from envagent.catalog.live_types import describe, refresh, refresh_flavors
 from envagent.catalog.packaged import flavors, node_types, site, sites
 
 __all__ = [

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Any
 
-from envagent.catalog.model import Gpu, Vendor
+from envagent.catalog.hardware import Gpu, Vendor
 from envagent.catalog.packaged import load
 
 _VENDOR_WORDS: tuple[tuple[str, Vendor], ...] = (("nvidia", "nvidia"), ("amd", "amd"), ("intel", "intel"))

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from envagent.catalog.model import NodeType, Site
+from envagent.catalog.hardware import NodeType, Site
 
 
 def load(name: str) -> Any:

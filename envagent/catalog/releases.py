@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from envagent.catalog.gpus import version
-from envagent.catalog.model import CatalogModel
+from envagent.catalog.hardware import CatalogModel
 from envagent.catalog.packaged import load
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from envagent.advice.model import Decision
+from envagent.advice.decisions import Decision
 from envagent.cli import times
 from envagent.cli.documents import AnalysisDocument, DecisionPart, RepositoryPart
-from envagent.repository.model import Analysis, Snapshot
+from envagent.repository.results import Analysis, Snapshot
 
 
 def analysis_document(snapshot: Snapshot, analysis: Analysis, decision: Decision) -> AnalysisDocument:

@@ -22,7 +22,7 @@ def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF
     from envagent.cli.stop import StopSignals
     from envagent.cli.terminal import err, out, print_document
     from envagent.engine.step import Stopped
-    from envagent.repository.analysis import analyze as conclude
+    from envagent.repository.analyzer import analyze as conclude
     from envagent.repository.fetch import fetch
     from envagent.repository.git import Cancelled
 

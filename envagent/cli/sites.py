@@ -25,7 +25,7 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
         NothingSuitable: no site has what is needed.
     """
     from envagent.advice.duration import DEFAULT_HOURS
-    from envagent.repository.analysis import analyze
+    from envagent.repository.analyzer import analyze
     from envagent.repository.fetch import fetch
     from envagent.steps.survey import ask_all
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import translate
 from typing import NamedTuple
 
-from envagent.repository.model import Entry
+from envagent.repository.results import Entry
 
 _MAX_FILES = 120
 # Folders whose files speak of something else: other people's code, and data.

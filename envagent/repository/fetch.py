@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 from envagent.errors import RepositoryRefused
 from envagent.repository.choose import choose
+from envagent.repository.decoding import clean_line, decode
 from envagent.repository.git import Git, GitFailed
 from envagent.repository.links import MAX_TARGET, better_names, follow, worth_reading
 from envagent.repository.local import borrow, has_work_tree, quote
-from envagent.repository.model import Entry, Snapshot
 from envagent.repository.objects import Listing, branches, list_tree, read_blobs, resolve, sizes
+from envagent.repository.results import Entry, Snapshot
 from envagent.repository.scratch import scratch_folder
 from envagent.repository.source import Local, Remote, is_ref, parse_source
-from envagent.repository.text import clean_line, decode
 
 _PASSING = re.compile(
     r"could not resolve host|failed to connect|connection (timed out|reset|refused)|early eof|unexpected disconnect|"

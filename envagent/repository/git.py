@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envagent.errors import RepositoryRefused
-from envagent.repository.text import clean
+from envagent.repository.decoding import clean
 
 # Of the caller's environment a child sees these alone: credentials of any cloud or AI stay behind.
 _PASSED_ON = (

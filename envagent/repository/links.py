@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from envagent.repository.choose import choose
-from envagent.repository.model import Entry
-from envagent.repository.text import clean_line
+from envagent.repository.decoding import clean_line
+from envagent.repository.results import Entry
 
 _MAX_HOPS = 40
 _MAX_LINKS = 500

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from envagent.repository.decoding import clean_line
 from envagent.repository.git import Git, GitFailed
-from envagent.repository.text import clean_line
 
 _OID = re.compile(rb"[0-9a-f]{40,64}")
 # A few nested trees can unfold to any number of names of any length.

@@ -9,6 +9,6 @@ from __future__ import annotations
 import re
 
 
-def one_of(*alternatives: str) -> re.Pattern[str]:
+def any_of(*alternatives: str) -> re.Pattern[str]:
     """A case-insensitive pattern that matches any of the alternatives."""
     return re.compile("|".join(alternatives), re.IGNORECASE)

@@ -8,23 +8,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from envagent.repository.documents import sentences
-from envagent.repository.model import Requirements, Snapshot
-from envagent.repository.patterns import one_of
+from envagent.repository.patterns import any_of
+from envagent.repository.results import Requirements, Snapshot
+from envagent.repository.sentences import sentences
 
 _READ_BYTES = 12_000
 _WORDS = {
-    "training": one_of(r"\b(?:pre-?train|fine-?tun|train)(?:s|ed|ing)?\b", r"\bepochs?\b"),
-    "inference": one_of(
+    "training": any_of(r"\b(?:pre-?train|fine-?tun|train)(?:s|ed|ing)?\b", r"\bepochs?\b"),
+    "inference": any_of(
         r"\binference\b", r"\bserving\b", r"\bgenerat(?:e|es|ion)\b", r"\bpredict(?:s|ion)?\b", r"\bcheckpoints?\b"
     ),
-    "benchmark": one_of(
+    "benchmark": any_of(
         r"\bbenchmarks?\b", r"\bevaluat(?:e|ion)\b", r"\breproduc(?:e|ing)\b", r"\bthroughput\b", r"\blatency\b"
     ),
-    "storage": one_of(
+    "storage": any_of(
         r"\bfile ?systems?\b", r"\bssds?\b", r"\bnvme\b", r"\bkey-value\b", r"\bdatabases?\b", r"\bstorage\b"
     ),
-    "network": one_of(
+    "network": any_of(
         r"\brdma\b", r"\bdpdk\b", r"\bpackets?\b", r"\bnics?\b", r"\bnetwork(?:ing|s)?\b", r"\bswitch(?:es)?\b"
     ),
 }

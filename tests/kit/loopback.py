@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from envagent.repository.fetch import Limits, look_for, read
-from envagent.repository.model import Snapshot
+from envagent.repository.results import Snapshot
 from envagent.repository.source import Local, Remote, check_ref, parse_source
 
 _LOOPBACK = re.compile(r"git://127\.0\.0\.1(:\d{1,5})?(/[A-Za-z0-9._~+-]+)+")

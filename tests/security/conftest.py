@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from envagent.errors import RepositoryRefused
-from envagent.repository.analysis import analyze
+from envagent.repository.analyzer import analyze
 from envagent.repository.fetch import Limits
-from envagent.repository.model import Snapshot
+from envagent.repository.results import Snapshot
 from tests.kit.loopback import fetch
 from tests.security.build import Repository
 

@@ -11,9 +11,9 @@ import json
 
 import pytest
 
-from envagent.repository.analysis import analyze
-from envagent.repository.model import Entry, Requirements, Snapshot
-from envagent.repository.text import decode
+from envagent.repository.analyzer import analyze
+from envagent.repository.decoding import decode
+from envagent.repository.results import Entry, Requirements, Snapshot
 
 MODEST = {
     "README.md": "# tables\n\nParses tables out of web pages. It runs on any laptop.\n\n## Install\n\n    pip install tables\n",

@@ -30,7 +30,7 @@ from envagent.engine.removal import Teardown
 from envagent.engine.runner import Runner
 from envagent.engine.step import Stopped, stage
 from envagent.errors import CloudError, EnvagentError, LeftoversExist
-from envagent.repository.model import Analysis, Requirements, Sizing
+from envagent.repository.results import Analysis, Requirements, Sizing
 from envagent.steps import PROVISIONING
 from envagent.steps.analyze_repository import AnalyzedRepository, AnalyzeRepository
 from envagent.steps.initialize import Initialized

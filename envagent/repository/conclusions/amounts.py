@@ -12,7 +12,7 @@ from typing import Literal
 
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Amount, Facts
-from envagent.repository.model import Evidence
+from envagent.repository.results import Evidence
 
 _STANCE = {"minimum": 1.0, "recommended": 0.9, "tested": 0.6, "mentioned": 0.2}
 _CREDIBLE = 0.25

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envagent.repository.facts import Spot
-from envagent.repository.model import Confidence, Evidence
+from envagent.repository.results import Confidence, Evidence
 
 
 def evidence(field: str, value: object, spot: Spot, weight: float, note: str = "") -> Evidence:

@@ -16,7 +16,7 @@ from typing import Literal
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, Package, Scope, Vendor
 from envagent.repository.knowledge import table
-from envagent.repository.model import Evidence
+from envagent.repository.results import Evidence
 
 _ENOUGH = 2.0
 _REPEATED = 0.2

@@ -13,7 +13,7 @@ from packaging.version import Version
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import PYTHON_MINORS, Facts, Package, PythonSign
 from envagent.repository.knowledge import table
-from envagent.repository.model import Evidence
+from envagent.repository.results import Evidence
 
 # Among what is allowed: the versions that most wheels exist for come first.
 _PREFERENCE = ("3.11", "3.10", "3.12", "3.9", "3.8", "3.13", "3.7", "3.14", "3.6", "3.5", "2.7", "3.4")

@@ -16,8 +16,8 @@ from typing import Any
 
 from envagent.repository.facts import Facts, Scope
 from envagent.repository.knowledge import table
-from envagent.repository.listing import Listing
-from envagent.repository.model import Requirements, Sizing
+from envagent.repository.languages import Survey
+from envagent.repository.results import Requirements, Sizing
 
 # A clone with its history, and what is unpacked or generated from it.
 _CONTENT_FACTOR = 3
@@ -43,7 +43,7 @@ class _Need:
         self.cores, self.ram, self.disk = max(self.cores, cores), max(self.ram, ram), max(self.disk, disk)
 
 
-def size(requirements: Requirements, facts: Facts, listing: Listing) -> Sizing:
+def size(requirements: Requirements, facts: Facts, listing: Survey) -> Sizing:
     """Fill the gaps of the requirements with what such a repository takes."""
     need = _Need(*_LEAST, [])
     _languages(need, listing, on_gpus=requirements.gpu_required)
@@ -78,7 +78,7 @@ def size(requirements: Requirements, facts: Facts, listing: Listing) -> Sizing:
     )
 
 
-def _languages(need: _Need, listing: Listing, *, on_gpus: bool) -> None:
+def _languages(need: _Need, listing: Survey, *, on_gpus: bool) -> None:
     rows = table("builds")["languages"]
     counts = Counter(listing.languages)
     if not on_gpus:
@@ -92,7 +92,7 @@ def _languages(need: _Need, listing: Listing, *, on_gpus: bool) -> None:
         need.at_least(cores, ram, disk, f"{count} {language} files")
 
 
-def _installed(listing: Listing) -> tuple[Scope, ...]:
+def _installed(listing: Survey) -> tuple[Scope, ...]:
     """Whose dependencies building takes: where Python is not the work itself, not those of some subfolder."""
     return ("main", "component", "documented") if listing.share("Python", "Jupyter") >= 0.5 else ("main",)
 

@@ -12,7 +12,7 @@ from typing import Literal
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts, SpecialSign, SystemSign
 from envagent.repository.knowledge import table
-from envagent.repository.model import Evidence
+from envagent.repository.results import Evidence
 
 _RELEASES = ("14.04", "16.04", "18.04", "20.04", "22.04", "24.04")
 _USUAL = "22.04"

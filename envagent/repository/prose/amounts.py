@@ -10,14 +10,14 @@ import re
 from dataclasses import replace
 from typing import Literal
 
-from envagent.repository.documents import Sentence
 from envagent.repository.facts import Amount, Facts, Spot, quote
 from envagent.repository.knowledge import table
-from envagent.repository.patterns import one_of
+from envagent.repository.patterns import any_of
 from envagent.repository.prose import gpu
 from envagent.repository.prose.context import NEED, RECOMMEND, TESTED, Standing
 from envagent.repository.prose.measures import What, measured, of_column, of_list
 from envagent.repository.quantities import QUANTITY, to_gigabytes
+from envagent.repository.sentences import Sentence
 
 Stance = Literal["minimum", "recommended", "tested", "mentioned"]
 
@@ -25,83 +25,83 @@ _DIGIT = re.compile(r"\d")
 _COMMENT = re.compile(r"# *[A-Z]\w* \w+ ")
 _REMARK = re.compile(r"(?:^|\s)#+ +(?=.{0,200}\b(?:GPU (?:memory|RAM)|VRAM)\b)", re.IGNORECASE)
 _JOINED_MODEL = re.compile(r"\b((?:[AHVBLP]|MI)\d{2,3}X?)(?:-[A-Z]+\d?)?-(?=\d{2,3} ?G)(\b)?", re.IGNORECASE)
-_RATE = one_of(
+_RATE = any_of(
     r"\s*(?:/s|/sec|ps\b|bandwidth|link|nic|ethernet|infiniband)",
     r"\s*(?:of (?:ram|memory) )?per "
     r"(?:second|sec|core|cell|node|read|billion|million|sample|request|thread|gpu|process)",
 )
-_RESIDENT = one_of(
+_RESIDENT = any_of(
     r"\b(?:hold|holds|loads?|loaded|fits?|keeps?|kept|stored?|reside)\b.{0,60}\b(?:in|into|to)(?: \S+){0,2} (?:ram|"
     r"memory)\b"
 )
-_THING_SIZE = one_of(
+_THING_SIZE = any_of(
     r"\b(?:database|index|hash table|reference|dataset|graph|table|genome|corpus)\b[^.;]{0,30}"
     r"\b(?:is|of|takes?|needs?|requires?)\b[^.;\d]{0,20}$"
 )
-_AT_MOST = one_of(
+_AT_MOST = any_of(
     r"(?:(?<!\bno )(?<!\bnot )less than|"
     r"\bsupports?(?: for)? up to|"
     r"at most|under|no more than|below|<|maximum|max\.?|(?<!require )(?<!requires )(?<!needs )only)\s*$"
 )
-_FOR_INSTANCE = one_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;)]{0,40}$")
+_FOR_INSTANCE = any_of(r"(?:\be\.g\.?|for (?:example|instance)|such as|suppose)[^.;)]{0,40}$")
 _EXAMPLE = re.compile(r"\W*(?:for (?:example|instance)|e\.g\.)", re.IGNORECASE)
-_PERHAPS = one_of(r"\b(?:may|might|could) (?:also |even )?(?:require|need)\b[^.;]{0,40}$")
+_PERHAPS = any_of(r"\b(?:may|might|could) (?:also |even )?(?:require|need)\b[^.;]{0,40}$")
 # Said of one way to run it, of a machine that one may happen to have, or where no GPU will do too.
-_ANOTHER_CASE = one_of(
+_ANOTHER_CASE = any_of(
     r"\bthis (?:type|kind|mode|option|variant) of\b|\bif you have\b|\bmacbook\b|\bor no gpu\b|没有\s?(?:gpu|显卡)"
 )
-_APPLE = one_of(r"\bapple\b|\bm[1-5](?:/m[1-5])? (?:max|pro|ultra|chips?|series|系列)")
+_APPLE = any_of(r"\bapple\b|\bm[1-5](?:/m[1-5])? (?:max|pro|ultra|chips?|series|系列)")
 # What is stated so plainly holds also under news or questions.
-_LEAST_STATED = one_of(
+_LEAST_STATED = any_of(
     r"\b(?:requires?|needs?)\b[^.;]{0,20}\bat least\b",
     r"\bat least\b[^.;]{0,40}\b(?:is|are) (?:needed|required)\b",
     r"\bminimum\b[^.;]{0,30}\brequirements?\b[^.;]{0,30}\b(?:is|to (?:just|only))\b",
     r"\bminimum of [^.;]{0,30}\b(?:is|are) (?:recommended|needed|required)\b",
 )
 # A machine that figures were taken or weights were made on.
-_MEASUREMENT = one_of(
+_MEASUREMENT = any_of(
     r"\b(?:profil\w+|experiment(?! with)\w*)\b.{0,40}\bon\b",
     r"\b(?:is|are) (?:pre-?)?trained on\b",
     r"\btakes? (?:about |around |roughly |only |~)*[\d.]+ ?(?:hours?|h|days?|minutes?|mins?)\b",
 )
 # What one GPU holds while others hold the rest is less than it takes alone.
-_PART_OF_SEVERAL = one_of(r"\b(?:multiple|several) (?:\w+ ){0,2}gpus?\b", r"\bmulti-gpu (?:memory|vram)")
-_ONE_OF_SEVERAL = one_of(r"\b(?:[2-9]|\d{2}) ?[x×*-]? ?(?:nvidia )?(?:gpus\b|[ahv]\d{2,3}s?\b|rtx)|\b\d-gpu\b")
+_PART_OF_SEVERAL = any_of(r"\b(?:multiple|several) (?:\w+ ){0,2}gpus?\b", r"\bmulti-gpu (?:memory|vram)")
+_ONE_OF_SEVERAL = any_of(r"\b(?:[2-9]|\d{2}) ?[x×*-]? ?(?:nvidia )?(?:gpus\b|[ahv]\d{2,3}s?\b|rtx)|\b\d-gpu\b")
 _SHARED = 0.15
-_CONDITION = one_of(r"\bor,? if\b[^.;]{0,60}$")
+_CONDITION = any_of(r"\bor,? if\b[^.;]{0,60}$")
 # What it takes is what it needs.
-_TAKES = one_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
-_FOOTPRINT = one_of(r"\b(?:memory|ram) (?:foot ?print|consumption|usage|use)\b[^.;\d]{0,40}$")
-_FOOTPRINT_OF = one_of(r"\b(?:memory|ram) foot ?print\b")
+_TAKES = any_of(r"\b(?:takes?|uses?|consumes?|occupies|demands?)\b[^.;]{0,30}$", r"(?:\bwith (?:more than|over)|>) ?$")
+_FOOTPRINT = any_of(r"\b(?:memory|ram) (?:foot ?print|consumption|usage|use)\b[^.;\d]{0,40}$")
+_FOOTPRINT_OF = any_of(r"\b(?:memory|ram) foot ?print\b")
 # A machine told by its processor or its system is one that it ran on.
-_MACHINE = one_of(
+_MACHINE = any_of(
     r"\b(?:xeon|epyc|ryzen|core i[3579]|ubuntu|\d{1,3}[- ](?:cores?|v?cpus))\b",
     r"\b(?:servers?|machines?|workstations?|nodes?|testbed|desktop)\b[^.;]{0,40}\bwith\b[^.;]{0,30}$",
 )
 # `The whole database requires 151GB` under a heading that says of what.
 _MEMORY_HEADING = re.compile(r"\b(?:memory|ram)\b(?!.*\bgpu\b)", re.IGNORECASE)
-_ASKS = one_of(r"\b(?:requires?|needs?)\b[^.;\d]{0,20}$")
-_LESS = one_of(r"\b(?:sav(?:e[sd]?|ing)|reduc\w+|lower\w*|limit\w*|up to)\b")
-_TIMES = one_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
+_ASKS = any_of(r"\b(?:requires?|needs?)\b[^.;\d]{0,20}$")
+_LESS = any_of(r"\b(?:sav(?:e[sd]?|ing)|reduc\w+|lower\w*|limit\w*|up to)\b")
+_TIMES = any_of(r"\btimes?\b|speed|\bsec\b|/s\b|hours|latency")
 _DURATION = re.compile(r"[\d.]+ ?(?:s|m|h|secs?|mins?|hrs?|hours?|minutes?|days?)(?: ?\d+ ?[ms]\w*)?", re.IGNORECASE)
 # `Recommended requirements:` above a list, which another list of the least may follow.
 _COMFORTABLE = re.compile(r"\brecommended\b(?!.*\bminimum\b)[^.;]{0,40}:\s*$", re.IGNORECASE)
-_ENOUGH = one_of(r"\b(?:enough|sufficient|plenty|suffices?)\b|\ball (?:that )?(?:it takes|it needs|you need)\b")
-_CORES = one_of(
+_ENOUGH = any_of(r"\b(?:enough|sufficient|plenty|suffices?)\b|\ball (?:that )?(?:it takes|it needs|you need)\b")
+_CORES = any_of(
     r"(?<![\w.-])(\d{1,3})\+?[\s-]*"
     r"(?:or more |(?!(?:[kmgt]i?b?|gigabytes?|or|and|of|to|for|on|in|per|with|via)\b)\w+[\s-]){0,2}?"
     r"(?!cpu (?:memory|ram|offload|mode))(?:cores?|v?cpus?|processors?|c[oœ]eurs?|kerne|核|hardware threads|threads)\b"
 )
-_SINGLE = one_of(r"\b(?:single|one|an?|1) (?:\w+ ){0,3}(?:gpu|[ahv]100|rtx|v100|t4)\b|\b1 ?x\b|\ball you need\b")
-_GPU_COUNT = one_of(
+_SINGLE = any_of(r"\b(?:single|one|an?|1) (?:\w+ ){0,3}(?:gpu|[ahv]100|rtx|v100|t4)\b|\b1 ?x\b|\ball you need\b")
+_GPU_COUNT = any_of(
     r"(?<![\w.])(\d{1,2})\s?(?:x|×|\*)?\s?(?:\w+[\s-]){0,2}?(?:gpus\b|[ahv]100s?\b|h200s?\b|rtx ?\d{4}s?\b|"
     r"mi\d{3}x?s?\b)"
 )
 _STICKS = re.compile(r"(?<![\d.])(\d{1,2})\s?[x×*]\s?$")
-_SUM = one_of(r"\b(?:in )?total\b", r"\b(?:combined|aggregate|altogether|overall)\b")
-_UNIT = one_of(r"(?:[(\[（]|\bin |, ?|/ ?)([GMT]i?B)\b")
+_SUM = any_of(r"\b(?:in )?total\b", r"\b(?:combined|aggregate|altogether|overall)\b")
+_UNIT = any_of(r"(?:[(\[（]|\bin |, ?|/ ?)([GMT]i?B)\b")
 _BARE = re.compile(r"[~≈<>]?\s?\d{1,5}(?:\.\d+)?\+?")
-_PARAMETERS = one_of(
+_PARAMETERS = any_of(
     r"(?<![\w.])(?:[A-Za-z][\w.]*-)?(\d{1,3}(?:\.\d)?)b(?:-\w+)?(?:[- ](?:model|param|chat|instruct|base|parameter))"
 )
 # What must lie in memory needs room for itself and for the program around it.
@@ -109,8 +109,8 @@ _AROUND = 1.15
 # `16 GB of RAM, ideally 32 GB`: the second number measures what the first does.
 _SAME_CLAUSE = 40
 _NEXT_CLAUSE = 60
-_MEMORY_ONLY = one_of(r" ?(?:of )?memory\b")
-_OR = one_of(r"\bor\b(?! (?:more|higher|above|greater|larger))")
+_MEMORY_ONLY = any_of(r" ?(?:of )?memory\b")
+_OR = any_of(r"\bor\b(?! (?:more|higher|above|greater|larger))")
 
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from envagent.repository.choose import is_translation
-from envagent.repository.documents import Sentence
-from envagent.repository.patterns import one_of
+from envagent.repository.patterns import any_of
 from envagent.repository.readers.scopes import scope_of, words
+from envagent.repository.sentences import Sentence
 
-_REQUIREMENTS = one_of(
+_REQUIREMENTS = any_of(
     r"require|prerequisit|hardware|dependenc|\benvironments?\b|\bspecifications?\b",
     r"\b(?:tested|supported|target) (?:on|with|platforms?|systems?|operating|os\b|environments?|distributions?|"
     r"configurations?)",
@@ -26,7 +26,7 @@ _REQUIREMENTS = one_of(
     r"需求|要求|环境|依赖|配置|環境|要件|必要|요구",
 )
 _NEWS = r"\b(?:news|change.?log|release|what'?s new|updates?\b|history|blog|press\b|talks|roadmap|todo)"
-_ASIDE = one_of(
+_ASIDE = any_of(
     _NEWS,
     r"citation|\bciting|\bcite|acknowledg|publication|paper|licen[cs]e|credits",
     # Not the genome that reads are compared with.
@@ -35,9 +35,9 @@ _ASIDE = one_of(
     r"leaderboard|results?\b|performance|benchmarks?\b|comparison",
     r"faq|troubleshoot|known issues",
 )
-_IS_NEWS = one_of(_NEWS)
-_STATED = one_of(r"\b(?:requirements|prerequisites)\b")
-_ALTERNATIVE = one_of(
+_IS_NEWS = any_of(_NEWS)
+_STATED = any_of(r"\b(?:requirements|prerequisites)\b")
+_ALTERNATIVE = any_of(
     r"optional|alternative|advanced|experimental|extra|low.?(?:memory|vram)|colab",
     r"\bcpu\b|\bmps\b|\bwsl\b",
     r"(?:for|with|using|on) (?:the )?(?:amd|intel|nvidia|gpus?|cuda|rocm|tpu|xpu|npu)\b",
@@ -45,9 +45,9 @@ _ALTERNATIVE = one_of(
     r"^\W*(?:gpus?|cuda|nvidia|rocm|amd|intel|tpu|docker|aws|azure|gcp|cloud)\W*$",
     r"\b(?:using|with|via|from|in|through) (?:a |the )?(?:docker|containers?)\b|\bdocker (?:image|container|install)",
 )
-_OTHER_PLATFORM = one_of(r"\bmac(?:book)?\b|macos|\bos ?x\b|apple|windows|\bmetal\b(?<!bare metal)")
-_COMMON_PLATFORM = one_of(r"linux|ubuntu|unix")
-_ELSEWHERE = one_of(
+_OTHER_PLATFORM = any_of(r"\bmac(?:book)?\b|macos|\bos ?x\b|apple|windows|\bmetal\b(?<!bare metal)")
+_COMMON_PLATFORM = any_of(r"linux|ubuntu|unix")
+_ELSEWHERE = any_of(
     r"\b(?:was|were|has been|have been) (?:collected|measured|recorded|obtained|trained|generated|produced|gathered|"
     r"run|performed|done|"
     r"conducted|evaluated|carried out)\b",
@@ -57,12 +57,12 @@ _ELSEWHERE = one_of(
     r"\bwe (?:trained|ran|measured|evaluated|used|conducted|performed|report)\b",
     r"\btook (?:about |around |roughly |us )?\d",
 )
-_REDUCED = one_of(
+_REDUCED = any_of(
     r"\b(?:reduced|smaller|toy|demo|lite|low[- ]memory|tiny|minimal example|mini|4-?bits?|8-?bits?|int4|int8|"
     r"quanti[sz]\w*)(?![a-z])"
 )
 
-NEED = one_of(
+NEED = any_of(
     r"\b(?:requires?|required|requirements?|requiring|needs?|needed|must|necessary|mandatory|compulsory)\b",
     r"\b(?:minimum|at least|not? (?:less|fewer) than|prerequisites?|assumes?|assumed|"
     r"depends? on|relies on|rely on|expects?)\b",
@@ -72,16 +72,16 @@ NEED = one_of(
     r"\b(?:au moins|requise?|nécessaire|mindestens|benötigt|se requiere)\b",
     r"至少|需要|最低|必须|必要|必須|[\dBG]\s?以上|>=|≥",
 )
-RECOMMEND = one_of(
+RECOMMEND = any_of(
     r"\b(?:recommend\w*|ideally|should have|suggest\w*|prefer\w*|advis\w+|conseillés?|empfohlen)\b", r"推荐|建议|推奨"
 )
-TESTED = one_of(
+TESTED = any_of(
     r"\b(?:tested|validated|verified|developed|confirmed|test(?:é|ed)? (?:on|with)|known to work|"
     r"works? (?:well )?(?:on|with))\b",
     r"\b(?:runs? on|(?:was|were|we) used|equipped|assum\w+)\b",
     r"测试|動作確認",
 )
-OPTIONAL = one_of(
+OPTIONAL = any_of(
     r"\boptional(?:ly)?\b|\bexperimental\b|\bextra\b|\beither\b|\badded support\b|\bin case\b",
     r"\bif (?:you|your|a|an|the|one|any|there|they|it|available|present|possible|desired|supported)\b",
     r"\bwhen(?:ever)? (?:available|possible|present|using|enabled)\b",

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from envagent.repository.documents import Sentence
 from envagent.repository.facts import CudaSign, Facts, GpuSign, Spot, Vendor, quote
-from envagent.repository.patterns import one_of
+from envagent.repository.patterns import any_of
 from envagent.repository.prose.context import NEED, OPTIONAL, RECOMMEND, Standing
+from envagent.repository.sentences import Sentence
 
 _Kind = Literal["statement", "purpose", "optional"]
 
@@ -26,7 +26,7 @@ _NVIDIA_NAME = (
     r"source|"
     r"license))"
 )
-GPU = one_of(
+GPU = any_of(
     r"\bgpus?\b",
     r"\bgpgpu\b",
     r"graphics? (?:cards?|processors?|processing|hardware)",
@@ -41,13 +41,13 @@ GPU = one_of(
     r"\bcudnn\b",
     MODEL,
 )
-_AMD = one_of(r"\brocm\b", r"\bamd\b", r"\bradeon\b", r"\bhip\b", r"\brccl\b", r"\brocblas\b", r"\bmi\d{2,3}x?\b")
-_NVIDIA = one_of(r"\bcuda\b", _NVIDIA_NAME, r"\bcudnn\b", r"\bnccl\b", r"\btensorrt\b", r"\bjetson\b", MODEL)
+_AMD = any_of(r"\brocm\b", r"\bamd\b", r"\bradeon\b", r"\bhip\b", r"\brccl\b", r"\brocblas\b", r"\bmi\d{2,3}x?\b")
+_NVIDIA = any_of(r"\bcuda\b", _NVIDIA_NAME, r"\bcudnn\b", r"\bnccl\b", r"\btensorrt\b", r"\bjetson\b", MODEL)
 _THING = (
     r"(?:(?:an?|any|the|nvidia|dedicated|special|powerful|discrete|amd|cuda) )*"
     r"(?:gpus?|graphics? cards?|cuda|video cards?|accelerators?|special(?:i[sz]ed)? hardware)"
 )
-_DENIAL = one_of(
+_DENIAL = any_of(
     rf"\bno {_THING}(?: (?:is|are|was))?\s*(?:needed|required|necessary|used|involved|at all|whatsoever|dependenc|$|"
     rf"[.,;)])",
     rf"\b{_THING}\b[^.;]{{0,25}}\b(?:(?:is|are|was)n't|(?:is|are) not|not) (?:\w+ly )?(?:\w+ )?(?:required|needed|"
@@ -61,7 +61,7 @@ _DENIAL = one_of(
     r"\bno (?:se )?(?:requiere|necesita)[^.]{0,20}gpu",
     r"(?:不需要|无需)[^。]{0,12}(?:gpu|显卡)",
 )
-_CPU_ONLY = one_of(
+_CPU_ONLY = any_of(
     r"\bcpu[- ]only\b",
     r"\bonly (?:uses? |needs? |runs? on |on )?(?:the |a )?cpus?\b",
     r"\bruns? on (?:the |a |any |your |an )?(?:\w+ )?(?:laptop|cpu|desktop|raspberry)s?\b",
@@ -71,8 +71,8 @@ _CPU_ONLY = one_of(
     r"\bdesigned (?:for|to run on) cpus?\b",
     r"\bany laptop\b",
 )
-_NO_NEED = one_of(r"(?:\bnot|n't) (?:\w+ )?(?:require|need)s?\b")
-_PURPOSE = one_of(
+_NO_NEED = any_of(r"(?:\bnot|n't) (?:\w+ )?(?:require|need)s?\b")
+_PURPOSE = any_of(
     r"\bgpu[- ](?:accelerated|optimi[sz]ed|native|based|powered|enabled|first|resident)\b",
     r"\b(?:on|for|of|across|to|using|targeting|with) (?:multiple |modern |many |several |nvidia |amd |large |"
     r"thousands of |hundreds of )*"
@@ -87,17 +87,17 @@ _PURPOSE = one_of(
     r"\b(?:pytorch|torch|pt|tensorflow|tf|jax) ?[/+] ?gpus?\b",
 )
 _FRAMEWORK_NAME = r"(?:pytorch|tensorflow|jax|flax|paddlepaddle)"
-_FRAMEWORK = one_of(
+_FRAMEWORK = any_of(
     rf"\b{_FRAMEWORK_NAME}\b.{{0,40}}\b(?:implementation|code|re-?implementation|repository|native|release|models?)\b",
     rf"\b(?:implementation|code|repository|implemented|written|built)\b.{{0,60}}\b(?:in|with|on|using) "
     rf"{_FRAMEWORK_NAME}\b",
 )
-_RUN_ON = one_of(
+_RUN_ON = any_of(
     r"\b(?:train|run|pre-?train|fine-?tun|sampl|infer|evaluat|reproduc)\w*\b.{0,80}?"
     r"\b(?:on|with|using|to) (?:an? |one |a single |\d+ ?x? ?)(?:[\w-]+ ){0,3}gpus?\b",
     rf"\b(?:train|fine-?tun)\w*\b.{{0,60}}?\bon (?:an? |one |a single )(?:{MODEL})",
 )
-_BROAD = one_of(
+_BROAD = any_of(
     r"\bcpus?\b",
     r"\btpus?\b",
     r"\bmps\b",
@@ -110,22 +110,22 @@ _BROAD = one_of(
     r"\bbackends?\b",
     r"\bintegrat",
 )
-_SEVERAL = one_of(
+_SEVERAL = any_of(
     r"\b(?:multiple|several|more|two|many|all|which|other|different|single|one|specific) gpus?\b",
     r"\bmulti-?gpu\b",
     r"\bgpu ids?\b",
 )
-_CONTAINER = one_of(r"\bdocker", r"\bcontainers?\b", r"\bimages?\b", r"\bnotebook\b", r"\bcolab\b")
-_PARTLY = one_of(
+_CONTAINER = any_of(r"\bdocker", r"\bcontainers?\b", r"\bimages?\b", r"\bnotebook\b", r"\bcolab\b")
+_PARTLY = any_of(
     r"\b(?:this|that|these|those|one|first|some|each|following) (?:parts?|steps?|stages?|phases?|modes?|scripts?|"
     r"commands?|tools?|options?|"
     r"features?|notebooks?|examples?|demos?|tests?|variants?|models?)\b",
     r"\b(?:demo|notebook|colab|tutorial)s?\b",
 )
-_POSSIBLY = one_of(r"\b(?:can|could|may|might|possible|also|even|still|able)\b")
+_POSSIBLY = any_of(r"\b(?:can|could|may|might|possible|also|even|still|able)\b")
 _MAIN_README = re.compile(r"readme[^/]*$", re.IGNORECASE)
 _ANAPHOR = re.compile(r"\W*(?:this|it|that|these|those|which|requires)\b", re.IGNORECASE)
-_NOTHING_MORE = one_of(
+_NOTHING_MORE = any_of(
     r"\bno (?:\w+ )?(?:action|installation|changes?|steps?|configuration) (?:is |are )?(?:required|needed|necessary)"
 )
 _NAMED = re.compile(
@@ -135,7 +135,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _NOT_CUDA = re.compile(r"\b(?:driver|cudnn)\b", re.IGNORECASE)
-_NEEDED = one_of(
+_NEEDED = any_of(
     rf"\b(?:requires?|requiring|needs?|must have|have to have|you'll want|you will want|you will need|depends? on|"
     rf"relies on|rely on|assumes?|"
     rf"expects?|at least|minimum(?: of)?|prerequisites?|mandatory|necessary|only (?:works?|runs?|supports?|tested|"

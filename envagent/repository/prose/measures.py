@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from envagent.repository.patterns import one_of
+from envagent.repository.patterns import any_of
 
 What = Literal["ram", "vram", "disk"]
 
@@ -22,7 +22,7 @@ _BEHIND = (
 _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
         "vram",
-        one_of(
+        any_of(
             _BEHIND + r"(?:gpu|video|graphics?|device|on-?board|vram|v-ram|v-?memory|cuda|card)(?:s|'s)?\b"
             r"(?! (?:server|node|machine|cluster))",
             _BEHIND + r"(?:显存|内存\s?的\s?(?:gpu|显卡))",
@@ -31,11 +31,11 @@ _RIGHT: tuple[tuple[What, re.Pattern[str]], ...] = (
     ),
     (
         "disk",
-        one_of(_BEHIND + r"(?:boot )?(?:disk|storage|ssd|hdd|hard|drive|space|nvme|espace|disque|scratch|磁盘|硬盘)"),
+        any_of(_BEHIND + r"(?:boot )?(?:disk|storage|ssd|hdd|hard|drive|space|nvme|espace|disque|scratch|磁盘|硬盘)"),
     ),
     (
         "ram",
-        one_of(
+        any_of(
             _BEHIND + r"(?:ram\b|memory\b|dram\b|ddr[345]\b|m[ée]moire|arbeitsspeicher|内存|メモリ|메모리|memoria)"
             r"(?! ?(?:bandwidth|card|region|pool|stick))"
         ),
@@ -52,23 +52,23 @@ _BEFORE = (
 _LEFT: tuple[tuple[What, re.Pattern[str]], ...] = (
     (
         "vram",
-        one_of(
+        any_of(
             r"(?:vram|v-?memory|(?:gpu|video|graphics?|device|cuda) (?:memory|ram|메모리)|显存|(?:gpu|显卡)\s?内存|"
             r"\bgpus? (?:with|having|whose) (?:a |its )?(?:memory|ram))" + _BEFORE,
             r"\b(?:gpu memory|vram)\b[^.;:,\d]{0,25}[\s(][~≈]?$",
         ),
     ),
-    ("disk", one_of(r"(?:disk(?: space)?|storage|ssd|hdd|hard drive|free space|磁盘|硬盘)" + _BEFORE)),
+    ("disk", any_of(r"(?:disk(?: space)?|storage|ssd|hdd|hard drive|free space|磁盘|硬盘)" + _BEFORE)),
     (
         "ram",
-        one_of(
+        any_of(
             r"(?:\bram|(?<!shared )(?<!flash )(?<!persistent )\bmemory|\bdram|内存|メモリー?|(?<!gpu )메모리|"
             r"m[ée]moire)" + _BEFORE,
             r"(?<!gpu )\b(?:memory|ram) (?:foot ?print|consumption|usage|use|requirements?)\b[^.;:\d]{0,40}\s[~≈]?$",
         ),
     ),
 )
-_GPU_LEFT = one_of(
+_GPU_LEFT = any_of(
     r"\b(?:gpus?|graphics cards?|[ahv]100|h200|p100|l40s?|t4|a10g?|a40|a6000|rtx ?\w+|gtx ?\w+|titan \w+|mi\d+x?|"
     r"[1-5]0[5-9]0(?: ?ti)?|tesla|card)s?\b"
     r"[\s,(/-]*(?:s\b)?(?:with|of|having|that has|has|,|\(|-|pcie|sxm\d?|sxm|nvidia|at least|a|minimum|more than|"
@@ -76,31 +76,31 @@ _GPU_LEFT = one_of(
     r"or more|ti|"
     r"super|each|≥|>=|:|\s)*$"
 )
-_GPU_RIGHT = one_of(
+_GPU_RIGHT = any_of(
     r"\s?[*x×]\s?\d{1,2} (?:nvidia )?gpus?\b", r"[\s)]*(?:nvidia |amd )?(?:[ahv]100|h200|rtx|gtx|mi\d+|t4|tesla)"
 )
-_ON_GPU = one_of(r"\b(?:on|in|of) (?:the |a |your )?gpus?\b")
-_ON_CARD = one_of(r"\s*(?:in|on) an? (?:single |nvidia |rtx ?)*(?:[ahv]100|h200|t4|a40|a6000|[1-5]0[5-9]0)\b")
+_ON_GPU = any_of(r"\b(?:on|in|of) (?:the |a |your )?gpus?\b")
+_ON_CARD = any_of(r"\s*(?:in|on) an? (?:single |nvidia |rtx ?)*(?:[ahv]100|h200|t4|a40|a6000|[1-5]0[5-9]0)\b")
 # The sticks of a machine: `4 x 16 GB`.
 _TIMES = re.compile(r"\d{1,2}\s?[x×*]\s?$")
-_HOST = one_of(r"\s*(?:of )?(?:system|main|host|cpu)")
-_CONTENT = one_of(
+_HOST = any_of(r"\s*(?:of )?(?:system|main|host|cpu)")
+_CONTENT = any_of(
     r"\s*(?:of )?(?:\w+ ){0,2}(?:data(?:set)?s?\b|files?\b|images?\b|models?\b|weights\b|download|checkpoint|"
     r"database\b|genome|"
     r"text|logs?\b|of traffic|corpus|index\b)"
 )
-_GPU_MEMORY = one_of(
+_GPU_MEMORY = any_of(
     r"\b(?:gpu|video|graphics?) (?:memory|ram|requirements?)\b|\bv-?(?:ram|memory)\b|显存|\bgpus?\b[^.:]{0,20}[:：]\s*$"
 )
-_NO_MEMORY = one_of(r"size|download|disk|param|weight|file|link|time|speed")
-_SPEED = one_of(r"\d ?(?:iters?|its?|steps?)/s|\d ?s/(?:it|step)")
-_CARD = one_of(r"\b(?:rtx|gtx|geforce|tesla|[ahv]100)\b")
-_SAVING = one_of(r"\b(?:enough|sav(?:e|es|ing)|reduc\w+|less|lower\w*|limited|out of)\b")
+_NO_MEMORY = any_of(r"size|download|disk|param|weight|file|link|time|speed")
+_SPEED = any_of(r"\d ?(?:iters?|its?|steps?)/s|\d ?s/(?:it|step)")
+_CARD = any_of(r"\b(?:rtx|gtx|geforce|tesla|[ahv]100)\b")
+_SAVING = any_of(r"\b(?:enough|sav(?:e|es|ing)|reduc\w+|less|lower\w*|limited|out of)\b")
 _MODEL_SIZE = re.compile(r"\d{1,3}(?:\.\d)?B", re.IGNORECASE)
-_HARDWARE = one_of(r"hardware|\bgpus?\b|memory")
+_HARDWARE = any_of(r"hardware|\bgpus?\b|memory")
 # Models are kept in so few bits on GPUs.
-_FEW_BITS = one_of(r"\b(?:fp16|bf16|fp8|int8|int4|[48]-?bits?|half[- ]precision|quanti[sz]\w*)\b")
-_CPU = one_of(r"\bcpus?\b(?![- ]offload)|\bllama\.cpp\b|\bgguf\b|\bsystem\b|\bhost\b|\bmac\w*\b")
+_FEW_BITS = any_of(r"\b(?:fp16|bf16|fp8|int8|int4|[48]-?bits?|half[- ]precision|quanti[sz]\w*)\b")
+_CPU = any_of(r"\bcpus?\b(?![- ]offload)|\bllama\.cpp\b|\bgguf\b|\bsystem\b|\bhost\b|\bmac\w*\b")
 
 
 def measured(text: str, start: int, end: int) -> What | None:

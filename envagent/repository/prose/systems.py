@@ -9,11 +9,11 @@ import re
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from envagent.repository.documents import Sentence
 from envagent.repository.facts import PYTHON_MINORS, Facts, PythonSign, SpecialSign, Spot, SystemSign, minors, quote
 from envagent.repository.knowledge import table
-from envagent.repository.patterns import one_of
+from envagent.repository.patterns import any_of
 from envagent.repository.prose.context import NEED, OPTIONAL, RECOMMEND, TESTED, Standing
+from envagent.repository.sentences import Sentence
 
 _AND = r"\s*(?:,|/|\||or|and|&|, and|, or|-|–|—|to)\s*"
 # An open group: the pattern that takes it in closes it with its own further words.
@@ -21,20 +21,20 @@ _NEWER_WORDS = (
     r"(?:\+|or (?:any )?(?:newer|later|higher|above|greater|more recent)|"
     r"and (?:newer|later|above|up|higher|greater|onwards?)"
 )
-_UBUNTU = one_of(
+_UBUNTU = any_of(
     r"\bx?ubuntu(?![a-z])[\s_-]*(?:(?:linux|server|lts|versions?|desktop|releases?|trusty|xenial|bionic|focal|jammy|noble|"
     r"(?:x86[-_]|x|amd)?64(?:[- ]?bits?)?)[\s_-]*){0,3}[\s:(>=≥]*(?:[\w' ]{0,20}\btested (?:on|with)\s)?"
     r"(?P<list>\d\d(?:\.\d\d)?(?:\.\d)?(?:\s*lts)?"
     rf"(?:{_AND}(?:ubuntu\s*)?\d\d\.\d\d(?:\.\d)?(?:\s*lts)?)*)"
 )
-_CODENAME = one_of(r"\bubuntu[\s\"'(-]*(trusty|xenial|bionic|focal|jammy|noble)\b(?![^.;]{0,12}\d\d\.\d\d)")
+_CODENAME = any_of(r"\bubuntu[\s\"'(-]*(trusty|xenial|bionic|focal|jammy|noble)\b(?![^.;]{0,12}\d\d\.\d\d)")
 # Systems alone on a line that is set like code.
 _ONLY_SYSTEMS = re.compile(r"ubuntu[\s\d.,/&()+-]*(?:(?:lts|and|or)[\s\d.,/&()+-]*)*", re.IGNORECASE)
-_PLANNED = one_of(
+_PLANNED = any_of(
     r"\b(?:plan(?:s|ned|ning)? to|not (?:yet )?(?:been )?(?:tested|supported)|no longer supports?|untested)\b"
     r"[^.;]{0,40}$"
 )
-_REFUSED = one_of(r"[^.;,]{0,20}\b(?:is|are) (?:no longer|not(?: yet)?|un)[ -]?(?:been )?(?:supported|tested)\b")
+_REFUSED = any_of(r"[^.;,]{0,20}\b(?:is|are) (?:no longer|not(?: yet)?|un)[ -]?(?:been )?(?:supported|tested)\b")
 # A release of ROS is made for one of Ubuntu.
 _ROS = re.compile(r"\bROS ?[12]?\b")
 _ROS_NAME = re.compile(r"(?:\bros[-_ ]?|\b(?=[A-Z]))([A-Za-z]{4,9})\b")
@@ -42,48 +42,48 @@ _ROS_PACKAGE = re.compile(r"\bros-([a-z]{4,9})-")
 # Packages and drivers of the host, which are made for its release.
 _FOR_THE_HOST = re.compile(r"\binstall\b.{0,60}\bros-[a-z]{4,9}-|\bMLNX_OFED[\w.-]{1,40}-ubuntu\d\d")
 _VERSION = re.compile(r"(?<![\d.])(1[4-9]|2[0-9])(?:\.(04|10))?(?:\.\d)?(?![\d])")
-_NEWER = one_of(rf"^[^.;]{{0,12}}{_NEWER_WORDS}|onwards|以上)")
-_OTHERS = one_of(
+_NEWER = any_of(rf"^[^.;]{{0,12}}{_NEWER_WORDS}|onwards|以上)")
+_OTHERS = any_of(
     r"\b(centos|rhel|red hat|rocky|almalinux|debian|fedora|opensuse)\b[\s:]*(?:linux|enterprise linux|"
     r"stream)?\s*(\d{1,2}(?:\.\d)?)?"
 )
-_CONTAINER = one_of(r"docker|container|guest|rootfs|image\b|\bbase\b|nvcr|wsl|virtual machine|vagrant")
+_CONTAINER = any_of(r"docker|container|guest|rootfs|image\b|\bbase\b|nvcr|wsl|virtual machine|vagrant")
 # Where to read how it is done.
-_GUIDE = one_of(r"\b(?:see|look at|consult|refer to)\b[^.;]{0,40}\bdockerfiles?\b")
-_HOST = one_of(r"\bhost(?: machine| system| os)?\b[^.;]{0,25}\bubuntu\b", r"\bubuntu\b[^.;]{0,25}\bhosts?\b")
-_KERNEL = one_of(
+_GUIDE = any_of(r"\b(?:see|look at|consult|refer to)\b[^.;]{0,40}\bdockerfiles?\b")
+_HOST = any_of(r"\bhost(?: machine| system| os)?\b[^.;]{0,25}\bubuntu\b", r"\bubuntu\b[^.;]{0,25}\bhosts?\b")
+_KERNEL = any_of(
     r"\b(?:linux )?kernel\b[^.\d;]{0,25}v?(?P<version>[3-6]\.\d{1,2})(?:\.\d+)?"
     rf"(?P<newer>\s*(?:{_NEWER_WORDS}|\)?\s*is required)))?"
 )
-_LINUX = one_of(rf"\blinux\s*(?:>=|≥)?\s*v?(?P<version>[3-6]\.\d{{1,2}})(?:\.\d+)?(?P<newer>\s*{_NEWER_WORDS}))")
-_BOUNDED = one_of(
+_LINUX = any_of(rf"\blinux\s*(?:>=|≥)?\s*v?(?P<version>[3-6]\.\d{{1,2}})(?:\.\d+)?(?P<newer>\s*{_NEWER_WORDS}))")
+_BOUNDED = any_of(
     r"(?<![\w/.-])python\s*\(?(?:versions?|release)?\s*\(?[`\"']?\s*"
     r"(?P<bounds>(?:[<>=!~]=?|≥|≤)\s*\d\.\d{1,2}(?:\.\d+)?"
     r"(?:\s*,?\s*(?:and|&)?\s*(?:[<>=!~]=?|≤)\s*\d\.\d{1,2}(?:\.\d+)?)*)"
 )
-_LISTED = one_of(
+_LISTED = any_of(
     r"(?<![\w/.-])(?:c?python|py)\s*(?:versions?|v|release)?[\s:(]*(?P<first>[23]\.\d{1,2})(?:\.[\dx]+)?"
     r"(?P<rest>(?:\s*(?:,|/|or|and|&|, and|, or|-|–|—|to|through|~)\s*(?:python\s*)?[23]\.\d{1,2}(?:\.[\dx]+)?)*)"
     rf"(?P<newer>\s*\)?\s*(?:{_NEWER_WORDS}|or above|以上|及以上|onwards)))?"
 )
 # A major version alone.
-_MAJORS = one_of(
+_MAJORS = any_of(
     r"(?<![\w/.-])python ?(?P<first>[23])(?:(?: or |/| and )(?:python ?)?(?P<second>3))?(?:\.x)?(?![\w.]*\d)(?![-\w])"
 )
-_RANGE = one_of(r"-|–|—|\bto\b|through|~")
-_SUPPORTED = one_of(r"support|compatible|work")
-_NEGATED = one_of(
+_RANGE = any_of(r"-|–|—|\bto\b|through|~")
+_SUPPORTED = any_of(r"support|compatible|work")
+_NEGATED = any_of(
     r"\b(?:if you (?:must|still)|not|n't|no longer|last (?:version|release)|drop\w*|removed?|except|unsupported|"
     r"incompatible|deprecat\w+)\b[^.;]{0,40}$"
 )
-_DROPPED = one_of(r"\s*(?:support )?(?:is|are|was|were|has been|have been) (?:dropped|removed|deprecated|no longer)\b")
-_X86 = one_of(
+_DROPPED = any_of(r"\s*(?:support )?(?:is|are|was|were|has been|have been) (?:dropped|removed|deprecated|no longer)\b")
+_X86 = any_of(
     r"\b(?:only|requires?|needs?|must)\b[^.;]{0,40}\b(?:x86[-_]?64|amd64|avx-?512|avx2?|intel cpus?)\b",
     r"\b(?:avx-?512|avx2|x86[-_]64)\b[^.;]{0,25}\b(?:required|is needed|only)\b",
 )
-_X86_NAMED = one_of(r"\b(?:x86(?:[-_]?64)?|x64|amd64|avx-?512|avx2?|intel cpus?)\b")
-_ARM = one_of(r"\b(?:jetson|aarch64|arm64|armv[89]|thunderx2?|graviton)\b")
-_INSTANCE = one_of(r"\bfor (?:example|instance)\b|\be\.g\.")
+_X86_NAMED = any_of(r"\b(?:x86(?:[-_]?64)?|x64|amd64|avx-?512|avx2?|intel cpus?)\b")
+_ARM = any_of(r"\b(?:jetson|aarch64|arm64|armv[89]|thunderx2?|graviton)\b")
+_INSTANCE = any_of(r"\bfor (?:example|instance)\b|\be\.g\.")
 _NAMES = ("ubuntu", "centos", "rhel", "red hat", "rocky", "almalinux", "debian", "fedora", "opensuse", "ros")
 _ALIASES = {"red hat": "rhel"}
 

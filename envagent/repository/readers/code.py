@@ -12,8 +12,8 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Scope, Spot, quote
-from envagent.repository.readers.commands import python_specifier, read_command
 from envagent.repository.readers.scopes import scope_of
+from envagent.repository.readers.shell_commands import python_specifier, read_command
 
 _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 _FALLBACK = re.compile(

@@ -15,8 +15,8 @@ import yaml
 
 from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, PythonSign, Scope, Spot, Vendor, line_of, quote
 from envagent.repository.quantities import gigabytes
-from envagent.repository.readers.commands import python_specifier, read_command
 from envagent.repository.readers.scopes import scope_of
+from envagent.repository.readers.shell_commands import python_specifier, read_command
 from envagent.repository.yamls import MERGE, load_yaml
 
 _CUDA_TAG = re.compile(r"(?:cuda|cu)[:_-]?(\d{1,2}\.\d)")

@@ -9,33 +9,33 @@ import re
 from collections.abc import Iterator
 
 from envagent.repository.facts import CudaSign, Facts, GpuSign, SpecialSign, Spot, Vendor, quote
-from envagent.repository.patterns import one_of
-from envagent.repository.readers.commands import read_command
+from envagent.repository.patterns import any_of
 from envagent.repository.readers.scopes import scope_of
+from envagent.repository.readers.shell_commands import read_command
 
-_CUDA = one_of(
+_CUDA = any_of(
     r"project\s*\([^)]*\bCUDA\b",
     r"enable_language\s*\(\s*CUDA",
     r"find_package\s*\(\s*CUDA(?:Toolkit)?\b",
     r"\bcuda_add_(?:library|executable)|CMAKE_CUDA_ARCHITECTURES",
     r"^\s*NVCC\s*[:?]?=|\$\(NVCC\)|-lcudart\b",
 )
-_ROCM = one_of(
+_ROCM = any_of(
     r"find_package\s*\(\s*(?:hip|rocm|rocblas)\b",
     r"\bhipcc\b|HIP_PATH|\bhsa-runtime64\b",
     r"enable_language\s*\(\s*HIP",
 )
-_SWITCH = one_of(r"^\s*option\s*\(\s*\w*(?:CUDA|GPU|HIP|ROCM)\w*\s.*\bOFF\s*\)")
-_CUDA_VERSION = one_of(r"find_package\s*\(\s*CUDA(?:Toolkit)?\s+(\d+\.\d+)")
+_SWITCH = any_of(r"^\s*option\s*\(\s*\w*(?:CUDA|GPU|HIP|ROCM)\w*\s.*\bOFF\s*\)")
+_CUDA_VERSION = any_of(r"find_package\s*\(\s*CUDA(?:Toolkit)?\s+(\d+\.\d+)")
 _SPECIAL: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("mpi", one_of(r"find_package\s*\(\s*MPI\b", r"\bmpi(?:cc|cxx|c\+\+|f90|fort)\b", r"AX_MPI|dependency\('mpi")),
-    ("rdma", one_of(r"-libverbs\b|-lrdmacm\b|\bibverbs\b|dependency\('libibverbs")),
-    ("dpdk", one_of(r"\blibdpdk\b|RTE_SDK|-ldpdk|find_package\s*\(\s*DPDK")),
-    ("pmem", one_of(r"-lpmem\w*\b|\blibpmem\b|find_package\s*\(\s*PMEM")),
-    ("sgx", one_of(r"SGX_SDK|-lsgx_|\bsgx_edger8r\b")),
-    ("fpga", one_of(r"\b(?:vivado|vitis_hls|v\+\+ |XILINX_VITIS|XILINX_XRT|quartus)\b")),
-    ("kernel-module", one_of(r"^\s*obj-m\b|/lib/modules/\$")),
-    ("kernel", one_of(r"-target bpf|\blibbpf\b")),
+    ("mpi", any_of(r"find_package\s*\(\s*MPI\b", r"\bmpi(?:cc|cxx|c\+\+|f90|fort)\b", r"AX_MPI|dependency\('mpi")),
+    ("rdma", any_of(r"-libverbs\b|-lrdmacm\b|\bibverbs\b|dependency\('libibverbs")),
+    ("dpdk", any_of(r"\blibdpdk\b|RTE_SDK|-ldpdk|find_package\s*\(\s*DPDK")),
+    ("pmem", any_of(r"-lpmem\w*\b|\blibpmem\b|find_package\s*\(\s*PMEM")),
+    ("sgx", any_of(r"SGX_SDK|-lsgx_|\bsgx_edger8r\b")),
+    ("fpga", any_of(r"\b(?:vivado|vitis_hls|v\+\+ |XILINX_VITIS|XILINX_XRT|quartus)\b")),
+    ("kernel-module", any_of(r"^\s*obj-m\b|/lib/modules/\$")),
+    ("kernel", any_of(r"-target bpf|\blibbpf\b")),
 )
 _MAX_LINE = 1000
 

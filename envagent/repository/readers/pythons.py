@@ -11,7 +11,7 @@ import re
 from packaging.specifiers import SpecifierSet
 
 from envagent.repository.facts import Facts, GpuSign, PythonSign, Spot, SystemSign, line_of, minors, quote
-from envagent.repository.readers.commands import python_specifier
+from envagent.repository.readers.shell_commands import python_specifier
 
 _NAMED = re.compile(r"^[ \t]*(?:python[- ]?)?(\d\.\d{1,2})(?:\.\d+)?[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _TOOL = re.compile(r"^python\s+(\d\.\d{1,2})", re.MULTILINE)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from envagent.repository.facts import Facts
-from envagent.repository.patterns import one_of
+from envagent.repository.patterns import any_of
 from envagent.repository.prose import document
 from envagent.repository.readers import (
     code,
@@ -29,24 +29,24 @@ Reader = Callable[[str, str, Facts], None]
 
 _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (
-        one_of(
+        any_of(
             r"(.*/)?[^/]*(requirement|constraint)[^/]*\.(txt|in)",
             r"(.*/)?[^/]*requirements/[^/]+\.(txt|in)",
             r"(.*/)?deps\.txt",
         ),
         requirements.read,
     ),
-    (one_of(r"(.*/)?pyproject\.toml"), pyproject.read),
-    (one_of(r"(.*/)?setup\.cfg"), setup_files.read_cfg),
-    (one_of(r"(.*/)?setup\.py"), setup_files.read_py),
-    (one_of(r"(.*/)?pipfile"), locks.read_pipfile),
-    (one_of(r"(.*/)?pipfile\.lock"), locks.read_pipfile_lock),
-    (one_of(r"(.*/)?(poetry|uv|pdm)\.lock"), locks.read_lock),
-    (one_of(r"(.*/)?(dockerfile|containerfile)([._-][^/]*)?", r".*\.dockerfile"), containers.read_dockerfile),
-    (one_of(r"(.*/)?(docker-)?compose[^/]*\.ya?ml"), containers.read_compose),
-    (one_of(r"(.*/)?\.?devcontainer\.json"), containers.read_devcontainer),
+    (any_of(r"(.*/)?pyproject\.toml"), pyproject.read),
+    (any_of(r"(.*/)?setup\.cfg"), setup_files.read_cfg),
+    (any_of(r"(.*/)?setup\.py"), setup_files.read_py),
+    (any_of(r"(.*/)?pipfile"), locks.read_pipfile),
+    (any_of(r"(.*/)?pipfile\.lock"), locks.read_pipfile_lock),
+    (any_of(r"(.*/)?(poetry|uv|pdm)\.lock"), locks.read_lock),
+    (any_of(r"(.*/)?(dockerfile|containerfile)([._-][^/]*)?", r".*\.dockerfile"), containers.read_dockerfile),
+    (any_of(r"(.*/)?(docker-)?compose[^/]*\.ya?ml"), containers.read_compose),
+    (any_of(r"(.*/)?\.?devcontainer\.json"), containers.read_devcontainer),
     (
-        one_of(
+        any_of(
             r"\.github/workflows/.*",
             r"\.(gitlab-ci|travis|cirrus)\.yml",
             r"\.circleci/.*",
@@ -54,35 +54,35 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
         ),
         pythons.read_ci,
     ),
-    (one_of(r"(.*/)?(\.python-version|runtime\.txt|\.tool-versions)"), pythons.read_version),
-    (one_of(r"(.*/)?tox\.ini"), pythons.read_tox),
-    (one_of(r"(.*/)?(vagrantfile|profile\.py)", r".*\.(slurm|sbatch|pbs)"), machines.read),
-    (one_of(r".*\.ipynb"), code.read_notebook),
+    (any_of(r"(.*/)?(\.python-version|runtime\.txt|\.tool-versions)"), pythons.read_version),
+    (any_of(r"(.*/)?tox\.ini"), pythons.read_tox),
+    (any_of(r"(.*/)?(vagrantfile|profile\.py)", r".*\.(slurm|sbatch|pbs)"), machines.read),
+    (any_of(r".*\.ipynb"), code.read_notebook),
     (
-        one_of(
+        any_of(
             r"(.*/)?(meta\.yaml|pixi\.toml|dependencies\.yaml)",
             r"(.*/)?[^/]*(env|conda)[^/]*\.ya?ml",
             r"(.*/)?([^/]*envs|environments|[^/]*conda[^/]*)/[^/]+\.ya?ml",
         ),
         conda.read,
     ),
-    (one_of(r"[^/]+\.ya?ml"), conda.read_unnamed),
+    (any_of(r"[^/]+\.ya?ml"), conda.read_unnamed),
     (
-        one_of(
+        any_of(
             r"(.*/)?(cmakelists\.txt|(gnu)?makefile(\.in)?|meson\.build|configure\.ac|module\.bazel)",
         ),
         native.read,
     ),
     (
-        one_of(
+        any_of(
             r"(.*/)?(go\.mod|cargo\.toml|rust-toolchain(\.toml)?|package\.json|\.nvmrc|description|project\.toml)",
             r"(.*/)?(pom\.xml|build\.gradle(\.kts)?|build\.sbt)",
         ),
         toolchains.read,
     ),
-    (one_of(r".*\.(py|sh)"), code.read_script),
+    (any_of(r".*\.(py|sh)"), code.read_script),
     (
-        one_of(
+        any_of(
             r".*\.(md|mdx|rst|txt|markdown|adoc|org)",
             r"(.*/)?(readme|install|building|artifact|requirements)([._-][^/]*)?",
         ),

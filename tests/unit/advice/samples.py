@@ -8,7 +8,7 @@ from typing import Any
 
 from envagent.catalog import NodeType, node_types
 from envagent.cloud.port import Host, Image, Occupation
-from envagent.repository.model import Analysis, Evidence, Requirements, Sizing, Snapshot
+from envagent.repository.results import Analysis, Evidence, Requirements, Sizing, Snapshot
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 REPO = "https://github.com/ChameleonCloud/cc-images"

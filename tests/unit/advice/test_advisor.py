@@ -10,14 +10,14 @@ import pytest
 
 from envagent.advice.advisor import Advisor
 from envagent.advice.ai import Ai
+from envagent.advice.decisions import Decision, Placement
 from envagent.advice.images import misfit
-from envagent.advice.model import Decision, Placement
 from envagent.advice.needs import need_of
 from envagent.advice.placement import place
 from envagent.catalog import refresh
 from envagent.cloud.port import Image
 from envagent.errors import AdviceUnavailable, NothingSuitable, UsageError
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 
 from .chat_server import ChatServer, Reply, failed, said, schema_of
 from .hostile import ANSWERS, _needs

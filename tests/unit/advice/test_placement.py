@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from envagent.advice.decisions import Placement
 from envagent.advice.images import misfit
-from envagent.advice.model import Placement
 from envagent.advice.needs import need_of
 from envagent.advice.placement import combine, place
 from envagent.catalog import flavors, refresh
 from envagent.cloud.port import Host, Image, Occupation
 from envagent.errors import NothingSuitable, UsageError
-from envagent.repository.model import Analysis
+from envagent.repository.results import Analysis
 
 from .samples import NOW, analysis, busy, hosts, image, images, types
 

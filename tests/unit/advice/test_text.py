@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from envagent.advice.evidence import brief
-from envagent.advice.names import resolve
+from envagent.advice.excerpts import brief
+from envagent.advice.matching import resolve
 from envagent.advice.untrusted import REDACTED, clean, one_line, redact, tokens
 
 from .samples import analysis, evidence, snapshot

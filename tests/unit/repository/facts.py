@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textwrap import dedent
 
-from envagent.repository.analysis import analyze
+from envagent.repository.analyzer import analyze
 from envagent.repository.facts import Facts
-from envagent.repository.model import Analysis, Entry, Snapshot
 from envagent.repository.readers.registry import read_file
+from envagent.repository.results import Analysis, Entry, Snapshot
 
 
 def facts_of(path: str, text: str) -> Facts:

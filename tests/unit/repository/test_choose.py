@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from envagent.repository.choose import choose
-from envagent.repository.model import Entry
+from envagent.repository.results import Entry
 
 
 def chosen(*paths: str) -> list[str]:

@@ -20,8 +20,8 @@ from envagent.repository.facts import (
     SystemSign,
     minors,
 )
-from envagent.repository.listing import Listing
-from envagent.repository.model import Requirements
+from envagent.repository.languages import Survey
+from envagent.repository.results import Requirements
 
 SPOT = Spot("README.md", 1, "words")
 NEEDS = GpuSign("statement", 3.0, None, SPOT)
@@ -237,7 +237,7 @@ def test_special(
     assert systems.conclude_special(facts, gpu_vendor=vendor)[:2] == (tags, architecture)
 
 
-NOTHING = Listing({}, 0)
+NOTHING = Survey({}, 0)
 
 
 def test_sizing_never_lowers_a_requirement() -> None:
@@ -254,7 +254,7 @@ def test_sizing_fills_every_gap_with_a_reason() -> None:
 
 
 def test_sizing_follows_content_and_model() -> None:
-    large = sizing.size(Requirements(), Facts(), Listing({}, 20 << 30))
+    large = sizing.size(Requirements(), Facts(), Survey({}, 20 << 30))
     assert large.disk_gb >= 60
     model = Facts(amounts=[amount("parameters", 13.0, "mentioned")])
     assert sizing.size(Requirements(gpu_required=True), model, NOTHING).gpu_memory_gb == 32

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from envagent.repository.analysis import analyze
+from envagent.repository.analyzer import analyze
+from envagent.repository.decoding import decode
 from envagent.repository.facts import Facts
-from envagent.repository.model import Analysis, Entry, Snapshot
 from envagent.repository.readers.registry import read_file
-from envagent.repository.text import decode
+from envagent.repository.results import Analysis, Entry, Snapshot
 
 PATHS = (
     *("README.md", "README.rst", "INSTALL", "docs/install.md", "requirements.txt", "pyproject.toml", "setup.py"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from envagent.repository.analysis import analyze
+from envagent.repository.analyzer import analyze
 from envagent.repository.links import follow
 from tests.kit.loopback import fetch
 from tests.unit.repository.conftest import Make, git

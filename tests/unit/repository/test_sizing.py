@@ -13,8 +13,8 @@ from packaging.specifiers import SpecifierSet
 from envagent.repository.conclusions.sizing import size
 from envagent.repository.facts import Facts, Package, Spot
 from envagent.repository.knowledge import table
-from envagent.repository.listing import Listing
-from envagent.repository.model import Requirements, Sizing
+from envagent.repository.languages import Survey
+from envagent.repository.results import Requirements, Sizing
 
 MEASURED = json.loads((Path(__file__).parents[2] / "fixtures" / "sizing" / "measured.json").read_text(encoding="utf-8"))
 MOST = 8
@@ -27,14 +27,14 @@ def package(name: str, scope: Any = "main") -> Package:
 
 
 def sized(languages: dict[str, int], *packages: Package, **requirements: Any) -> Sizing:
-    return size(Requirements(**requirements), Facts(packages=list(packages)), Listing(languages, 0))
+    return size(Requirements(**requirements), Facts(packages=list(packages)), Survey(languages, 0))
 
 
 @pytest.mark.parametrize("case", MEASURED["cases"], ids=lambda case: str(case["repo"]))
 def test_covers_what_was_measured_and_not_eight_times_more(case: dict[str, Any]) -> None:
     told = case["told"]
     packages = [package(name, scope) for scope, names in told["packages"].items() for name in names]
-    listing = Listing(told["languages"], told["bytes"])
+    listing = Survey(told["languages"], told["bytes"])
     sizing = size(Requirements(**told["requirements"]), Facts(packages=packages), listing)
     for name, got in (("cores", sizing.cpu_cores), ("ram_gb", sizing.ram_gb), ("disk_gb", sizing.disk_gb)):
         need = max(case["need"][name], MEASURED["least"][name])

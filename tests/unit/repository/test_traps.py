@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from envagent.repository.analysis import analyze
-from envagent.repository.model import Entry, Requirements, Snapshot
-from envagent.repository.text import decode
+from envagent.repository.analyzer import analyze
+from envagent.repository.decoding import decode
+from envagent.repository.results import Entry, Requirements, Snapshot
 
 _STORED = Path(__file__).parents[2] / "fixtures" / "corpus" / "traps.toml"
 TRAPS: list[dict[str, Any]] = tomllib.loads(_STORED.read_text(encoding="utf-8"))["trap"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from envagent.repository.text import decode
+from envagent.repository.decoding import decode
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envagent.advice.untrusted import clean, redact, tokens
-from envagent.repository.model import Analysis, Snapshot
+from envagent.repository.results import Analysis, Snapshot
 
 _HARDWARE = re.compile(
     r"\b(?:gpus?|cuda|rocm|vram|[gt]i?b (?:of )?(?:ram|memory|disk|storage)|ram|memory|cores?|cpus?|disk|ubuntu"

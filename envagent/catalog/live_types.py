@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from envagent.catalog.gpus import identify
-from envagent.catalog.model import Architecture, Gpu, NodeType, ReportedFlavor, ReportedHost
+from envagent.catalog.hardware import Architecture, Gpu, NodeType, ReportedFlavor, ReportedHost
 
 _GIB = 1 << 30
 _INDEXED = re.compile(r"(?P<group>storage_devices|network_adapters)\.(?P<index>\d+)\.(?P<field>.+)")

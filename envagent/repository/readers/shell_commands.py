@@ -22,36 +22,36 @@ from envagent.repository.facts import (
     minors,
     quote,
 )
-from envagent.repository.patterns import one_of
+from envagent.repository.patterns import any_of
 from envagent.repository.readers.dependencies import conda_package, pip_package
 
 _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
-    (1.2, "nvidia", one_of(r"--gpus[ =]+(?:all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b")),
-    (1.2, "amd", one_of(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b")),
-    (1.0, "nvidia", one_of(r"\b(?:CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc +(?:-(?!-?v)|\S+\.cu\b)")),
+    (1.2, "nvidia", any_of(r"--gpus[ =]+(?:all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b")),
+    (1.2, "amd", any_of(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b")),
+    (1.0, "nvidia", any_of(r"\b(?:CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc +(?:-(?!-?v)|\S+\.cu\b)")),
     # These look whether a GPU is there.
-    (0.4, "nvidia", one_of(r"\bnvidia-smi\b|\bnvcc\b")),
-    (1.0, "nvidia", one_of(r"\bCUDA_VISIBLE_DEVICES=\d")),
-    (1.0, "nvidia", one_of(r"(?:--device[ =]|device\s*=\s*|\.to\(|torch\.device\()['\"]?cuda|\.cuda\(\)")),
+    (0.4, "nvidia", any_of(r"\bnvidia-smi\b|\bnvcc\b")),
+    (1.0, "nvidia", any_of(r"\bCUDA_VISIBLE_DEVICES=\d")),
+    (1.0, "nvidia", any_of(r"(?:--device[ =]|device\s*=\s*|\.to\(|torch\.device\()['\"]?cuda|\.cuda\(\)")),
     (
         1.0,
         None,
-        one_of(r"--nproc[-_]per[-_]node[ =]\$?\{?[A-Z0-9]|\btorchrun\b|\btorch\.distributed\.(?:launch|run)\b"),
+        any_of(r"--nproc[-_]per[-_]node[ =]\$?\{?[A-Z0-9]|\btorchrun\b|\btorch\.distributed\.(?:launch|run)\b"),
     ),
-    (1.2, "nvidia", one_of(r"\baccelerate launch\b|^\s*\$?\s*deepspeed\b|--deepspeed\b|--tensor[-_]parallel")),
-    (0.8, None, one_of(r"--(?:n[-_]?gpus?|num[-_]gpus?|gpus?(?:[-_]ids?)?|devices)[ =]\[?\d|--(?:fp16|bf16|amp)\b")),
-    (0.8, None, one_of(r"mixed[-_]precision")),
-    (1.0, None, one_of(r"\$\{?(?:NUM_?)?N?GPUS?\b")),
-    (1.0, None, one_of(r"--gres[= ]gpu|--gpus-per-(?:task|node)|-l (?:ngpus|select=.*ngpus)")),
-    (1.0, "nvidia", one_of(r"\b(?:trtllm-|trtexec|tritonserver)\b")),
+    (1.2, "nvidia", any_of(r"\baccelerate launch\b|^\s*\$?\s*deepspeed\b|--deepspeed\b|--tensor[-_]parallel")),
+    (0.8, None, any_of(r"--(?:n[-_]?gpus?|num[-_]gpus?|gpus?(?:[-_]ids?)?|devices)[ =]\[?\d|--(?:fp16|bf16|amp)\b")),
+    (0.8, None, any_of(r"mixed[-_]precision")),
+    (1.0, None, any_of(r"\$\{?(?:NUM_?)?N?GPUS?\b")),
+    (1.0, None, any_of(r"--gres[= ]gpu|--gpus-per-(?:task|node)|-l (?:ngpus|select=.*ngpus)")),
+    (1.0, "nvidia", any_of(r"\b(?:trtllm-|trtexec|tritonserver)\b")),
 )
 # A neural network trained or sampled from; whether it is one, only the framework beside it tells.
-_NETWORK = one_of(
+_NETWORK = any_of(
     r"\bpython[\d.]* .*(?:train|\.(?:pt|pth|ckpt|safetensors)\b|--(?:batch[-_]size|epochs|lr|ckpt|checkpoint)\b)",
 )
-_CPU = one_of(r"is_available\(\)|--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b")
-_MPI = one_of(r"\bmpi(?:run|exec|cc|cxx|c\+\+|f90|fort)\b|\bsrun -n")
-_CU_WHEEL = one_of(
+_CPU = any_of(r"is_available\(\)|--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b")
+_MPI = any_of(r"\bmpi(?:run|exec|cc|cxx|c\+\+|f90|fort)\b|\bsrun -n")
+_CU_WHEEL = any_of(
     r"whl/(?:nightly/)?cu(\d{2,3})\b",
     r"\bcudatoolkit[= ]+(\d+\.\d+)",
     r"\bpytorch-cuda[= ]+(\d+\.\d+)",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from envagent.repository.facts import Facts, GpuSign, SpecialSign, Spot
-from envagent.repository.model import Entry
+from envagent.repository.results import Entry
 
 _ENDINGS = {
     "Python": "py pyx", "Jupyter": "ipynb", "C": "c h", "C++": "cc cpp cxx hpp hh hxx inl", "CUDA": "cu cuh",
@@ -33,7 +33,7 @@ _TRAINS = re.compile(r"(?:scripts/|tools/|src/)?(?:main_|run_)?(?:pre)?train\.(?
 
 
 @dataclass(frozen=True)
-class Listing:
+class Survey:
     """Counts over the repository's own files.
 
     Attributes:
@@ -49,7 +49,7 @@ class Listing:
         return sum(self.languages.get(name, 0) for name in names) / max(sum(self.languages.values()), 1)
 
 
-def survey(entries: Sequence[Entry]) -> Listing:
+def survey(entries: Sequence[Entry]) -> Survey:
     """Count."""
     counts: Counter[str] = Counter()
     total = 0
@@ -58,12 +58,12 @@ def survey(entries: Sequence[Entry]) -> Listing:
         language = _LANGUAGE_OF.get(_ending(entry.path))
         if language is not None and not _BORROWED.search(entry.path):
             counts[language] += 1
-    return Listing(dict(counts.most_common()), total)
+    return Survey(dict(counts.most_common()), total)
 
 
-def read(entries: Sequence[Entry], listing: Listing, facts: Facts) -> None:
+def read(entries: Sequence[Entry], survey: Survey, facts: Facts) -> None:
     """Signs in the names of files."""
-    languages = listing.languages
+    languages = survey.languages
     native = sum(languages.get(name, 0) for name in _NATIVE)
     for language, vendor in (("CUDA", "nvidia"), ("HIP", "amd")):
         count = languages.get(language, 0)

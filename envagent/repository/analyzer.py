@@ -6,12 +6,12 @@ no reader's failure ends it. Must not: hold a rule of its own.
 
 from __future__ import annotations
 
-from envagent.repository import listing as listings
+from envagent.repository import languages
 from envagent.repository.conclusions import amounts, gpu, pythons, sizing, systems
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts
-from envagent.repository.model import Analysis, Requirements, Snapshot
 from envagent.repository.readers.registry import read_file
+from envagent.repository.results import Analysis, Requirements, Snapshot
 from envagent.repository.workload import workload
 
 _TOOLCHAINS = 5
@@ -22,11 +22,11 @@ def analyze(snapshot: Snapshot) -> Analysis:
     facts = Facts()
     for path, text in snapshot.files.items():
         read_file(path, text, facts)
-    listing = listings.survey(snapshot.entries)
-    listings.read(snapshot.entries, listing, facts)
+    survey = languages.survey(snapshot.entries)
+    languages.read(snapshot.entries, survey, facts)
 
     accelerator = gpu.conclude(facts)
-    python = pythons.conclude(facts, python_share=listing.share("Python", "Jupyter"))
+    python = pythons.conclude(facts, python_share=survey.share("Python", "Jupyter"))
     ram, ram_evidence = amounts.conclude(facts, "ram", "ram_gb")
     disk, disk_evidence = amounts.conclude(facts, "disk", "disk_gb")
     cores, cores_evidence = amounts.conclude(facts, "cores", "cpu_cores")
@@ -51,7 +51,7 @@ def analyze(snapshot: Snapshot) -> Analysis:
     )
     return Analysis(
         requirements=requirements,
-        sizing=sizing.size(requirements, facts, listing),
+        sizing=sizing.size(requirements, facts, survey),
         evidence=(
             *accelerator.evidence,
             *python.evidence,
@@ -63,7 +63,7 @@ def analyze(snapshot: Snapshot) -> Analysis:
             *(evidence("toolchain", f"{t.name} {t.version}", t.spot, 1.0) for t in facts.toolchains[:_TOOLCHAINS]),
         ),
         assumptions=(*_unknown(requirements, snapshot), *python.assumptions, *facts.notes),
-        languages=listing.languages,
+        languages=survey.languages,
         workload=workload(snapshot, requirements),
     )
 

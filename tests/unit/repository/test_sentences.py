@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from envagent.repository.documents import Sentence, sentences
+from envagent.repository.sentences import Sentence, sentences
 
 
 def cut(text: str) -> list[Sentence]:
