@@ -15,10 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from envagent.cloud.port import LEASE_ENDING, LEASE_STARTING  # noqa: E402
 from envagent.engine.pipeline import Pipeline  # noqa: E402
 from envagent.engine.tables import IntentState, ResourceState, RunState, StageState  # noqa: E402
 from envagent.steps import PROVISIONING  # noqa: E402
-from envagent.steps.reserve_hardware import ENDED, STARTING  # noqa: E402
 from tests.simulation.cloud import CALM  # noqa: E402
 from tests.simulation.simulate import Story  # noqa: E402
 
@@ -135,10 +135,10 @@ def states() -> Iterator[str]:
     yield "  }"
     yield "  state lease {"
     yield "    [*] --> PENDING"
-    yield from (f"    {one} --> ACTIVE" for one in STARTING if one in ("STARTING", "UPDATING"))
+    yield from (f"    {one} --> ACTIVE" for one in LEASE_STARTING if one in ("STARTING", "UPDATING"))
     yield "    PENDING --> STARTING: start time"
     yield "    STARTING --> ERROR"
-    yield from (f"    ACTIVE --> {one}" for one in ENDED if one != "TERMINATED")
+    yield from (f"    ACTIVE --> {one}" for one in LEASE_ENDING if one != "TERMINATED")
     yield "    TERMINATING --> TERMINATED: end time"
     yield "  }"
     yield "  state server {"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import shlex
 
+from envagent.catalog import NodeType
 from envagent.cloud.failures import server_failed
-from envagent.cloud.port import Flavor, Image, Server, ServerRequest
+from envagent.cloud.port import Image, Server, ServerRequest
+from envagent.cloud.site_kinds import resource_type_of
 from envagent.engine.intents import Found, Try
 from envagent.engine.step import NotYet, Output, Step, stage
-from envagent.errors import NotFound, NothingSuitable, ResourceLost, ServerFailed
+from envagent.errors import NotFound, ResourceLost, ServerFailed
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.ensure_keypair import EnsuredKeypair
@@ -72,11 +74,12 @@ class LaunchServer(Step):
         """Create the server and wait until it is ACTIVE."""
         cloud = context.services.cloud
         kind = ServerKind(cloud)
+        sold_as = resource_type_of(_reserved_type(plan, reserved))
         while True:
             current = context.ledger.current(kind.name)
             if current is None:
                 image = _image_for(context, analyzed, plan, candidates, selected.image, reserved)
-                current = _next_try(context, request, image, _flavor(context, initialized, reserved))
+                current = _next_try(context, request, image, sold_as.server_flavor(cloud, reserved.reservation_id))
             asked = {**current.request, "key_name": keypair.name, "user_id": initialized.identity.user_id}
 
             def make(current: Try = current) -> Found:
@@ -84,12 +87,12 @@ class LaunchServer(Step):
                 wanted = ServerRequest(
                     name=current.name,
                     image_id=current.request["image_id"],
-                    flavor_id=flavor or _flavor(context, initialized, reserved),
+                    flavor_id=flavor or sold_as.server_flavor(cloud, reserved.reservation_id),
                     network_id=network.network_id,
                     key_name=keypair.name,
-                    reservation_id=reserved.reservation_id,
+                    reservation_id=sold_as.scheduler_hint(reserved.reservation_id),
                     metadata=mark.server_metadata(context.run_id, current.number),
-                    security_groups=_security_groups(context),
+                    security_groups=(cloud.ensure_ssh_security_group(),) if sold_as.filters_traffic else (),
                 )
                 return kind.found(cloud.create_server(wanted))
 
@@ -172,27 +175,15 @@ def _image_for(
     best = plan.placement.best.node_type
     if reserved.node_type == best.name or context.ledger.failed("server"):
         return selected
-    got = next(one.node_type for one in plan.placement.candidates if one.node_type.name == reserved.node_type)
     ordered = [selected, *(one for one in candidates.images if one.id != selected.id)]
-    image, decision = context.services.advisor.image(ordered, analyzed.analysis, got)
+    image, decision = context.services.advisor.image(ordered, analyzed.analysis, _reserved_type(plan, reserved))
     if image.id != selected.id:
         record(context, decision)
     return image
 
 
-def _flavor(context: StepContext, initialized: Initialized, reserved: ReservedHardware) -> str:
-    if initialized.identity.profile == "kvm":
-        return reserved.reservation_id
-    flavors: list[Flavor] = context.services.cloud.flavors()
-    for flavor in flavors:
-        if flavor.name == "baremetal":
-            return flavor.id
-    raise NothingSuitable("this site has no flavor named baremetal", hint="take a bare-metal site with --cloud")
-
-
-def _security_groups(context: StepContext) -> tuple[str, ...]:
-    name = context.services.cloud.ensure_ssh_security_group()
-    return () if name is None else (name,)
+def _reserved_type(plan: Plan, reserved: ReservedHardware) -> NodeType:
+    return next(one.node_type for one in plan.placement.candidates if one.node_type.name == reserved.node_type)
 
 
 def _fault(server: Server) -> str | None:

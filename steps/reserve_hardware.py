@@ -9,7 +9,8 @@ from itertools import product
 
 from envagent.advice.decisions import Candidate, Placement
 from envagent.cloud.failures import lease_failed
-from envagent.cloud.port import FlavorReservation, HostReservation, Lease
+from envagent.cloud.port import Lease
+from envagent.cloud.site_kinds import read_hardware, resource_type_of
 from envagent.engine.intents import Found, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
 from envagent.errors import CapacityError, LeaseFailed, NoCapacity, NotFound, ResourceLost
@@ -24,9 +25,7 @@ from envagent.steps.request import RunRequest
 from envagent.steps.resources import LeaseKind
 from envagent.steps.select_image import AvailableImages
 from envagent.steps.services import StepContext
-from envagent.steps.site import look
 
-ENDED = ("TERMINATING", "TERMINATED", "DELETING")
 NEVER_STARTED = "never became ACTIVE"
 
 MOST_TRIES = 8
@@ -47,8 +46,6 @@ MOST_WINDOWS = 3
 _WAIT_HINT = "reserve the earliest window with --wait-for-capacity, or ask for other hardware with --node-type"
 
 _RESERVE_AGAIN = "envagent resume RUN_ID reserves again; envagent teardown RUN_ID removes what is left"
-
-STARTING = ("CREATING", "PENDING", "STARTING", "UPDATING")
 
 
 class ReservedHardware(Output):
@@ -88,7 +85,7 @@ class ReserveHardware(Step):
         from envagent.advice.placement import place
 
         services = context.services
-        site = look(services.cloud, initialized.identity)
+        site = read_hardware(services.cloud, initialized.identity)
         wished_image = images.find_named(available.images, request.image) if request.image else None
         start = request.start or context.now()
 
@@ -173,7 +170,8 @@ class ReserveHardware(Step):
             def make(candidate: Candidate = candidate, current: Try = current) -> Found:
                 start = _begin(context, _start(plan, current))
                 end = _end(context, plan, start)
-                return kind.found(cloud.create_lease(current.name, start, end, _reservation(candidate, initialized)))
+                wanted = resource_type_of(candidate.node_type).reservation(candidate.node_type, candidate.exclude_uids)
+                return kind.found(cloud.create_lease(current.name, start, end, wanted))
 
             try:
                 asked = {**current.request, "user_id": initialized.identity.user_id}
@@ -191,15 +189,15 @@ class ReserveHardware(Step):
         """Check that the lease is still there and still holds a node; its end may have been moved."""
         lease = _read(context, output.lease_id, output.lease_name)
         context.ledger.seen("lease", LeaseKind(context.services.cloud).found(lease))
-        if lease.status in ENDED:
+        if lease.ending:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended, at {lease.end:%Y-%m-%d %H:%M} UTC")
         if lease.status == "ERROR":
             raise ResourceLost(
                 f"lease {lease.name} ({lease.id}) is in ERROR; it is charged until {lease.end:%Y-%m-%d %H:%M} UTC"
             )
-        if lease.degraded or any(item.missing_resources for item in lease.reservations):
+        if lease.lost_node:
             context.warn(f"lease {lease.name} is degraded: its node failed and Blazar found no replacement")
-        elif any(item.resources_changed for item in lease.reservations):
+        elif lease.changed_node:
             context.warn(f"Blazar replaced the node of lease {lease.name}: a server that was on the old one is lost")
         if lease.end == output.end:
             return None
@@ -225,9 +223,9 @@ class ReserveHardware(Step):
         if lease.status == "ACTIVE":
             context.label(node_type=candidate.node_type.name, lease_end=lease.end.isoformat())
             return _reserved(plan, candidate, lease)
-        if lease.status in STARTING and not wait.over:
+        if lease.starting and not wait.over:
             return wait.not_yet(lease.status)
-        if lease.status in ENDED:
+        if lease.ending:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) is {lease.status}", hint=_RESERVE_AGAIN)
         # A lease that does not start holds its node and is charged until its end: Blazar removes nothing by itself.
         late = f"lease {lease.name} is still {lease.status} {wait.seconds:.0f} s after it was asked for"
@@ -373,7 +371,7 @@ def _look_again(context: StepContext, plan: Plan, initialized: Initialized) -> P
     """Give the plan's candidates as they are occupied now: since the plan was made others have reserved, too."""
     from envagent.advice import placement
 
-    site = look(context.services.cloud, initialized.identity)
+    site = read_hardware(context.services.cloud, initialized.identity)
     if site.hosts is None or site.occupations is None:
         return plan.placement
     return placement.look_again(plan.placement, site.hosts, site.occupations, now=plan.start or context.now())
@@ -383,20 +381,14 @@ def _by_window(candidate: Candidate) -> tuple[bool, datetime]:
     return candidate.next_free is None, candidate.next_free or datetime.max.replace(tzinfo=UTC)
 
 
-def _reservation(candidate: Candidate, initialized: Initialized) -> HostReservation | FlavorReservation:
-    if initialized.identity.profile == "kvm":
-        return FlavorReservation(flavor_id=candidate.node_type.flavor_id or candidate.node_type.name)
-    return HostReservation(node_type=candidate.node_type.name, exclude_uids=candidate.exclude_uids)
-
-
 def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardware:
-    found = [item for item in lease.reservations if item.resource_type in ("physical:host", "flavor:instance")]
-    if not found:
+    reservation = resource_type_of(candidate.node_type).reserved(lease)
+    if reservation is None:
         raise LeaseFailed(f"lease {lease.name} ({lease.id}) is ACTIVE and holds no host")
     return ReservedHardware(
         lease_id=lease.id,
         lease_name=lease.name,
-        reservation_id=found[0].id,
+        reservation_id=reservation.id,
         node_type=candidate.node_type.name,
         hours=plan.hours,
         start=lease.start,

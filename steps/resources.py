@@ -16,9 +16,6 @@ from envagent.engine.tables import IntentRecord, IntentState
 from envagent.errors import NotFound
 from envagent.steps import mark
 
-ENDED = ("TERMINATED", "DELETED")
-"""Leases that hold nothing any more."""
-
 
 def _of(run_id: str | None, owner: tuple[str, int] | None) -> bool:
     return owner is not None and run_id in (None, owner[0])
@@ -43,7 +40,7 @@ class LeaseKind:
         return [
             self.found(lease)
             for lease in self.cloud.leases()
-            if lease.status not in ENDED and _of(run_id, mark.read_lease_name(lease.name))
+            if not lease.over and _of(run_id, mark.read_lease_name(lease.name))
         ]
 
     def delete(self, cloud_id: str) -> None:

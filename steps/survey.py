@@ -12,10 +12,10 @@ from datetime import datetime
 from envagent.advice import images, placement
 from envagent.advice.decisions import Placement
 from envagent.cloud.port import Cloud
+from envagent.cloud.site_kinds import read_hardware
 from envagent.errors import EnvagentError, NothingSuitable, UsageError
 from envagent.repository.results import Analysis
 from envagent.steps.request import RunRequest
-from envagent.steps.site import look
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def ask(name: str, cloud: Cloud, analysis: Analysis, request: RunRequest, now: d
         identity = cloud.identity()
         region = identity.region
         available = [one for one in cloud.images() if one.status == "active" and one.visibility == "public"]
-        site = look(cloud, identity)
+        site = read_hardware(cloud, identity)
         found = placement.place(
             analysis,
             site.node_types,

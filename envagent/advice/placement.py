@@ -146,6 +146,9 @@ def look_again(
     busy, length = windows.by_host(occupations), timedelta(hours=placement.hours)
     seen = []
     for candidate in placement.candidates:
+        if candidate.node_type.virtual:  # no hosts are shown for flavors
+            seen.append(candidate)
+            continue
         starts = [
             windows.first_start(busy.get(host.id, ()), now, length)
             for host in hosts
@@ -180,7 +183,10 @@ def _groups(kinds: Sequence[NodeType], hosts: Sequence[Host] | None) -> list[_Gr
     for host in hosts:
         if host.node_type and host.reservable:
             members[host.node_type].append(host)
-    return [_Group(kind, tuple((host, describe(host, kind)) for host in members[kind.name])) for kind in kinds]
+    return [
+        _Group(kind, None if kind.virtual else tuple((host, describe(host, kind)) for host in members[kind.name]))
+        for kind in kinds
+    ]
 
 
 def _sweep(

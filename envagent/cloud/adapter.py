@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 from blazarclient.v1.client import Client as BlazarClient
@@ -41,9 +40,8 @@ from envagent.cloud.port import (
 )
 from envagent.cloud.rest import Rest
 from envagent.cloud.session import UNREADABLE, NoAnswer, Redirected, Refused, SingleShotSession, quiet_loggers
+from envagent.cloud.site_kinds import SiteKindName, find_kind
 from envagent.errors import AuthenticationError, Forbidden, NotFound
-
-Profile = Literal["baremetal", "kvm"]
 
 _EXTRA_SPECS = "2.61"  # Nova (2018) lists a flavor's extra specs from this microversion on.
 _PAGE = "1000"  # Glance's own default is 25 images a page; this is its upper limit.
@@ -94,15 +92,14 @@ class OpenStackCloud:
     Args:
         credentials: where and as whom.
         session: sends every request, blazarclient's too.
-        profile: how servers are bought; None finds out by the region's name or the flavors.
     """
 
-    def __init__(self, credentials: Credentials, session: SingleShotSession, profile: Profile | None = None) -> None:
+    def __init__(self, credentials: Credentials, session: SingleShotSession) -> None:
         region = credentials.region
         self._credentials = credentials
         self._session = session
-        self._profile = profile
-        self._profile_lock = threading.Lock()
+        self._kind: SiteKindName | None = None
+        self._kind_lock = threading.Lock()
         self._keystone = Rest(session, region, "identity", "v3")
         self._glance = Rest(session, region, "image", "v2")
         self._nova = Rest(session, region, "compute", "v2.1")
@@ -137,7 +134,7 @@ class OpenStackCloud:
                 project_id=access.project_id,
                 project_name=access.project_name,
                 user_id=access.user_id,
-                profile=self._buying(),
+                profile=self._site_kind(),
             )
 
     # Glance
@@ -197,7 +194,7 @@ class OpenStackCloud:
     def create_server(self, request: ServerRequest) -> Server:
         """Boot one server; Nova's answer holds hardly more than the id, so the rest repeats the request."""
         with self._call(f"launch server {request.name}", write=True):
-            body = convert.server_body(request, flavor_is_reservation=self._kvm())
+            body = convert.server_body(request)
             made = self._nova.post("/servers", body)["server"]
             return Server(
                 id=made["id"],
@@ -256,13 +253,11 @@ class OpenStackCloud:
         with self._deletion(f"release floating IP {floating_ip_id}"):
             self._neutron.delete(f"/floatingips/{_segment(floating_ip_id)}")
 
-    def ensure_ssh_security_group(self) -> str | None:
-        """KVM only: the id of a group of the project that lets SSH in, made or completed when it is not there.
+    def ensure_ssh_security_group(self) -> str:
+        """Return the id of a group of the project that lets SSH in, made or completed when it is not there.
 
         An id, because group names are not unique in Neutron and Nova refuses an ambiguous one.
         """
-        if not self._kvm():
-            return None
         doing = f"prepare security group {ssh_group.NAME}"
         with self._call(doing):
             group_id, ready = ssh_group.find(self._neutron, self._session.get_project_id() or "")
@@ -331,25 +326,16 @@ class OpenStackCloud:
         """Close the connections."""
         self._session.session.close()
 
-    # How servers are bought
+    # The site
 
-    def _kvm(self) -> bool:
-        with self._call("find out how servers are bought here"):
-            return self._buying() == "kvm"
+    def _site_kind(self) -> SiteKindName:
+        def flavor_names() -> set[str]:
+            return {flavor["name"] for flavor in self._nova.pages("/flavors", "flavors")}
 
-    def _buying(self) -> Profile:
-        """Chameleon's region names tell; elsewhere, a flavor named baremetal does."""
-        with self._profile_lock:
-            if self._profile is None:
-                region = (self._credentials.region.get_region_name() or "").upper()
-                if region.startswith("KVM@"):
-                    self._profile = "kvm"
-                elif region.startswith("CHI@"):
-                    self._profile = "baremetal"
-                else:
-                    names = {flavor["name"] for flavor in self._nova.pages("/flavors", "flavors")}
-                    self._profile = "baremetal" if "baremetal" in names else "kvm"
-            return self._profile
+        with self._kind_lock:
+            if self._kind is None:
+                self._kind = find_kind(self._credentials.region.get_region_name() or "", flavor_names)
+            return self._kind
 
     # Errors
 

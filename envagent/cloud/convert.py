@@ -146,7 +146,6 @@ def server(body: Body) -> Server:
         image_id=origin["id"] if isinstance(origin, dict) else None,
         flavor_id=(body.get("flavor") or {}).get("id"),
         key_name=body.get("key_name"),
-        hypervisor=body.get("OS-EXT-SRV-ATTR:hypervisor_hostname"),
         created_at=time_of(body.get("created")),
     )
 
@@ -155,8 +154,8 @@ def _floats(address: Body) -> bool:
     return address.get("OS-EXT-IPS:type") == "floating"
 
 
-def server_body(request: ServerRequest, *, flavor_is_reservation: bool) -> dict[str, Any]:
-    """The body of POST /servers: one server, and its reservation as scheduler hint or as flavor."""
+def server_body(request: ServerRequest) -> dict[str, Any]:
+    """The body of POST /servers, for one server."""
     inner: dict[str, Any] = {
         "name": request.name,
         "imageRef": request.image_id,
@@ -171,10 +170,7 @@ def server_body(request: ServerRequest, *, flavor_is_reservation: bool) -> dict[
         inner["security_groups"] = [{"name": group} for group in request.security_groups]
     body: dict[str, Any] = {"server": inner}
     if request.reservation_id is not None:
-        if flavor_is_reservation:
-            inner["flavorRef"] = request.reservation_id
-        else:
-            body["OS-SCH-HNT:scheduler_hints"] = {"reservation": request.reservation_id}
+        body["OS-SCH-HNT:scheduler_hints"] = {"reservation": request.reservation_id}
     return body
 
 
@@ -195,7 +191,6 @@ def port(body: Body) -> Port:
     return Port(
         id=body["id"],
         network_id=body["network_id"],
-        device_id=body.get("device_id") or "",
         fixed_ips=tuple(entry["ip_address"] for entry in body.get("fixed_ips") or ()),
     )
 

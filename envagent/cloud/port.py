@@ -17,6 +17,9 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LEASE_STARTING = ("CREATING", "PENDING", "STARTING", "UPDATING")
+LEASE_ENDING = ("TERMINATING", "TERMINATED", "DELETING")
+
 
 class CloudModel(BaseModel):
     """An immutable answer of a service; unknown fields are ignored."""
@@ -35,7 +38,7 @@ class Identity(CloudModel):
     project_name: str | None
     user_id: str
     profile: Literal["baremetal", "kvm"] = "baremetal"
-    """How servers are bought here: a host reservation with a scheduler hint, or a flavor reservation (KVM@TACC)."""
+    """The site's kind, for `envagent.cloud.site_kinds` to read."""
 
 
 class Image(CloudModel):
@@ -89,7 +92,6 @@ class Port(CloudModel):
 
     id: str
     network_id: str
-    device_id: str
     fixed_ips: tuple[str, ...] = ()
 
 
@@ -153,14 +155,12 @@ class Reservation(CloudModel):
 
 
 class Lease(CloudModel):
-    """A Blazar lease.
-
-    `status` is one of CREATING PENDING STARTING ACTIVE UPDATING TERMINATING TERMINATED DELETING ERROR.
-    """
+    """A Blazar lease."""
 
     id: str
     name: str
     status: str
+    """CREATING, PENDING, STARTING, ACTIVE, UPDATING, TERMINATING, TERMINATED, DELETING or ERROR."""
     start: datetime
     end: datetime
     project_id: str | None = None
@@ -168,6 +168,31 @@ class Lease(CloudModel):
     degraded: bool = False
     created_at: datetime | None = None
     reservations: tuple[Reservation, ...] = ()
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is on its way to ACTIVE."""
+        return self.status in LEASE_STARTING
+
+    @property
+    def ending(self) -> bool:
+        """Whether it has ended or is about to."""
+        return self.status in LEASE_ENDING
+
+    @property
+    def over(self) -> bool:
+        """Whether it holds nothing any more."""
+        return self.status in ("TERMINATED", "DELETED")
+
+    @property
+    def lost_node(self) -> bool:
+        """Whether its node failed and Blazar found no replacement."""
+        return self.degraded or any(one.missing_resources for one in self.reservations)
+
+    @property
+    def changed_node(self) -> bool:
+        """Whether Blazar replaced its node."""
+        return any(one.resources_changed for one in self.reservations)
 
 
 class ServerFault(CloudModel):
@@ -192,12 +217,11 @@ class Server(CloudModel):
     image_id: str | None = None
     flavor_id: str | None = None
     key_name: str | None = None
-    hypervisor: str | None = None
     created_at: datetime | None = None
 
 
 class ServerRequest(CloudModel):
-    """What to boot. `reservation_id` becomes the scheduler hint, or the flavor at KVM@TACC; groups by id or name."""
+    """What to boot; security groups by id or name."""
 
     name: str
     image_id: str
@@ -205,6 +229,7 @@ class ServerRequest(CloudModel):
     network_id: str
     key_name: str
     reservation_id: str | None
+    """The scheduler hint; None where the flavor stands for the reservation."""
     metadata: dict[str, str]
     security_groups: tuple[str, ...] = ()
 
@@ -273,8 +298,8 @@ class Cloud(Protocol):
     def delete_floating_ip(self, floating_ip_id: str) -> None:
         """Release an address."""
 
-    def ensure_ssh_security_group(self) -> str | None:
-        """KVM only: the id of a security group that lets SSH in, made when absent; None on bare metal."""
+    def ensure_ssh_security_group(self) -> str:
+        """Return the id of a security group of the project that lets SSH in; made when absent."""
 
     # Blazar
     def hosts(self) -> list[Host]:

@@ -247,7 +247,6 @@ def test_one_host_takes_one_server(target: Target, cloud: Cloud, wire: Wire, lif
 
 def test_a_server_has_one_port(cloud: Cloud, target: Target, running: Running) -> None:
     (port,) = cloud.ports(running.server.id)
-    assert port.device_id == running.server.id
     assert port.network_id == target.network_id
     assert port.fixed_ips == running.server.fixed_ips
     assert cloud.ports(NOBODY) == []

@@ -356,7 +356,7 @@ class SimulatedCloud:
         return self._read("networks", lambda: nets)
 
     def ports(self, server_id: str) -> list[Port]:
-        return self._read("ports", lambda: [Port(id=f"port-{server_id}", network_id="n", device_id=server_id)])
+        return self._read("ports", lambda: [Port(id=f"port-{server_id}", network_id="n")])
 
     def floating_ips(self) -> list[FloatingIp]:
         return self._read("floating ips", lambda: [self._address(one) for one in self._listing("floating_ip")])
@@ -397,8 +397,8 @@ class SimulatedCloud:
     def delete_floating_ip(self, floating_ip_id: str) -> None:
         self._delete("floating_ip", lambda one: one.id == floating_ip_id, 0.0)
 
-    def ensure_ssh_security_group(self) -> str | None:
-        return None
+    def ensure_ssh_security_group(self) -> str:
+        raise AssertionError("bare metal has no security groups")
 
     def hosts(self) -> list[Host]:
         hosts = [Host(id=f"{kind}-{n}", node_type=kind) for kind in NODE_TYPES for n in range(3)]

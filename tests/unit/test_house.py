@@ -19,7 +19,7 @@ ROOMS = {
     "engine": {"errors", "migrations"},
     "migrations": {"engine"},
     "repository": {"errors", "children"},
-    "cloud": {"errors", "wire"},
+    "cloud": {"errors", "catalog", "wire"},
     "advice": {"errors", "catalog", "repository", "cloud"},
     "provenance": set(),
     "wire": set(),

@@ -181,13 +181,13 @@ REQUEST = ServerRequest(
 )
 
 
-def test_bare_metal_is_bought_by_a_hint_and_kvm_by_the_flavor() -> None:
-    metal = convert.server_body(REQUEST, flavor_is_reservation=False)
+def test_a_server_on_a_reserved_host_carries_a_hint_and_one_of_a_reserved_flavor_none() -> None:
+    metal = convert.server_body(REQUEST)
     assert metal["OS-SCH-HNT:scheduler_hints"] == {"reservation": "r"}
     assert metal["server"]["flavorRef"] == "baremetal"
     assert "security_groups" not in metal["server"]
-    groups = REQUEST.model_copy(update={"security_groups": ("g",)})
-    virtual = convert.server_body(groups, flavor_is_reservation=True)
+    of_flavor = {"flavor_id": "r", "reservation_id": None, "security_groups": ("g",)}
+    virtual = convert.server_body(REQUEST.model_copy(update=of_flavor))
     assert virtual.keys() == {"server"}
     assert virtual["server"]["flavorRef"] == "r"
     assert virtual["server"]["security_groups"] == [{"name": "g"}]

@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from envagent.cloud.port import Cloud, ServerRequest
+from envagent.cloud.site_kinds import FLAVOR_INSTANCES
 from envagent.errors import OutcomeUnknown
 
 from .stub import Reply, StubCloud, reset
 
 Connect = Callable[..., Cloud]
-REQUEST = ServerRequest(
-    name="s", image_id="i", flavor_id="f", network_id="n", key_name="k", reservation_id="r", metadata={}
-)
 SSH = {
     "direction": "ingress",
     "ethertype": "IPv4",
@@ -61,15 +59,20 @@ def test_the_profile(
 def test_a_server_boots_with_the_reservations_flavor(stub: StubCloud, connected: Connect) -> None:
     at(stub, "KVM@TACC")
     stub.on("POST", "/servers", Reply(202, {"server": {"id": "1", "adminPass": "canary"}}))
-    server = connected(region_name="KVM@TACC").create_server(REQUEST)
+    cloud = connected(region_name="KVM@TACC")
+    request = ServerRequest(
+        name="s",
+        image_id="i",
+        flavor_id=FLAVOR_INSTANCES.server_flavor(cloud, "r"),
+        network_id="n",
+        key_name="k",
+        reservation_id=FLAVOR_INSTANCES.scheduler_hint("r"),
+        metadata={},
+    )
+    server = cloud.create_server(request)
     assert '"flavorRef": "r"' in stub.seen[-1].body
     assert "scheduler_hints" not in stub.seen[-1].body
     assert "canary" not in repr(server)
-
-
-def test_bare_metal_needs_no_group(stub: StubCloud, connected: Connect) -> None:
-    assert connected().ensure_ssh_security_group() is None
-    assert stub.count("GET", "security") == 0
 
 
 def group(group_id: str, *rules: dict[str, object]) -> dict[str, object]:

@@ -9,8 +9,8 @@ import pytest
 from envagent import catalog
 from envagent.advice.placement import place
 from envagent.cloud.port import Cloud
+from envagent.cloud.site_kinds import Hardware, read_hardware
 from envagent.errors import NothingSuitable, UsageError
-from envagent.steps.site import Site, look
 from tests.unit.advice.samples import NOW, analysis, images
 
 from .stub import Reply, StubCloud
@@ -21,11 +21,11 @@ KNOWN = {site.region for site in catalog.sites()}
 NO_LEASES = Reply(200, {"leases": []})
 
 
-def seen(cloud: Cloud) -> Site:
-    return look(cloud, cloud.identity())
+def seen(cloud: Cloud) -> Hardware:
+    return read_hardware(cloud, cloud.identity())
 
 
-def told(site: Site, **wish: object) -> str:
+def told(site: Hardware, **wish: object) -> str:
     """What a placement tells a user: its candidates, or its refusal."""
     wanted = analysis(**{k: v for k, v in wish.items() if k != "node_type"})  # type: ignore[arg-type]
     name = wish.get("node_type")
