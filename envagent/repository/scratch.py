@@ -1,8 +1,9 @@
 """The temporary folder in which one repository is read.
 
-Owns: making it, showing that it is in use, and removing what a killed process left behind. Must not: know what is in
-it. A lock says whether the owner lives, because the kernel frees it however a process ends, and because a process id
-means nothing to another container or machine that shares the temporary folder.
+Owns: creating it, marking it as in use, and removing what a killed process left behind. Must not: know what is in
+it. A lock shows whether the owner is alive, because the kernel frees it however a process ends, and because a process
+id means nothing to another container or machine that shares the temporary folder. `filelock` does not fit: it creates
+a missing lock file, and here a missing one means that the folder is still being created.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from pathlib import Path
 _PREFIX = "envagent-repository-"
 _LOCK = "owner"
 _STALE_AFTER = 3600.0
-"""Seconds after which a folder without a lock belongs to nobody: its owner died while making it."""
+"""Seconds after which a folder without a lock belongs to nobody: its owner died while creating it."""
 
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Give a private folder that is gone afterwards; first remove those that nobody owns any more."""
+    """Provide a private folder that is removed afterwards; first remove abandoned ones."""
     _sweep(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
         draft = folder / f"{_LOCK}.new"
         with draft.open("wb") as lock:
-            # Under its name it is never seen unlocked.
+            # Renamed after locking, so that the lock is never seen unlocked under its final name.
             with contextlib.suppress(OSError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 draft.rename(folder / _LOCK)
@@ -41,7 +42,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove our own folders whose owner is gone; links and other people's are left alone."""
+    """Remove this user's folders whose owner is gone; leave links and other users' folders alone."""
     try:
         found = [Path(entry.path) for entry in os.scandir(parent) if entry.name.startswith(_PREFIX)]
     except OSError:
@@ -65,7 +66,7 @@ def _sweep(parent: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder and its lock last, so that whoever comes after a kill in the middle can tell."""
+    """Remove a folder, its lock last, so that a sweep after a kill in the middle still recognises it."""
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):

@@ -38,6 +38,7 @@ LIBRARIES = {
     "blazarclient": {"cloud"},
     "requests": {"cloud"},
     "openai": {"advice/ai.py"},
+    "charset_normalizer": {"repository/decoding.py"},
     "rich": {"cli"},
     "typer": {"cli"},
     "click": {"cli"},
