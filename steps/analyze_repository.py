@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envagent.engine.step import Output, Step, Stopped, stage
-from envagent.repository.results import Analysis
+from envagent.repository.results import Analysis, Requirements
 from envagent.steps.initialize import Initialized
 from envagent.steps.record import record
 from envagent.steps.request import RunRequest
@@ -20,6 +20,10 @@ class AnalyzedRepository(Output):
     """What the rules alone conclude, where the AI has changed it."""
     notes: tuple[str, ...] = ()
     """What was not read, and why."""
+
+    def summary(self) -> str:
+        """Say what the repository needs."""
+        return describe(self.analysis.requirements)
 
 
 class AnalyzeRepository(Step):
@@ -54,3 +58,43 @@ class AnalyzeRepository(Step):
             by_rules=None if analysis.requirements == ours.requirements else ours,
             notes=snapshot.notes,
         )
+
+
+_NAMES = {
+    "nvidia": "NVIDIA",
+    "amd": "AMD",
+    "intel": "Intel",
+    "centos": "CentOS",
+    "rhel": "RHEL",
+    "opensuse": "openSUSE",
+    "aarch64": "ARM64",
+}
+
+
+def describe(needs: Requirements) -> str:
+    """Say in one line what a repository needs.
+
+    >>> describe(Requirements(gpu_required=True, gpu_vendor="nvidia", gpu_memory_gb=16.0, python_version="3.11"))
+    'NVIDIA GPU with 16 GB, Python 3.11'
+    >>> describe(Requirements(gpu_optional=True, os_type="ubuntu", os_version="22.04"))
+    'GPU optional, Ubuntu 22.04'
+    """
+    parts = []
+    if needs.gpu_required:
+        count = f"{needs.gpu_count} x " if (needs.gpu_count or 1) > 1 else ""
+        vendor = f"{_NAMES[needs.gpu_vendor]} " if needs.gpu_vendor else ""
+        parts.append(f"{count}{vendor}GPU" + (f" with {needs.gpu_memory_gb:g} GB" if needs.gpu_memory_gb else ""))
+    elif needs.gpu_optional:
+        parts.append("GPU optional")
+    sizes = ((needs.cpu_cores, "CPU cores"), (needs.ram_gb, "GB RAM"), (needs.disk_gb, "GB disk"))
+    parts += [f"{size:g} {unit}" for size, unit in sizes if size]
+    if needs.os_type or needs.os_version:
+        system = needs.os_type or "OS version"
+        parts.append(f"{_NAMES.get(system, system[:1].upper() + system[1:])} {needs.os_version or ''}".rstrip())
+    if needs.architecture:
+        parts.append(_NAMES.get(needs.architecture, needs.architecture))
+    if needs.cuda_required or needs.cuda_version:
+        parts.append(f"CUDA {needs.cuda_version or ''}".rstrip())
+    if needs.python_version:
+        parts.append(f"Python {needs.python_version}")
+    return ", ".join([*parts, *needs.special_requirements]) or "no special requirements"

@@ -35,6 +35,10 @@ class AllocatedAddress(Output):
     floating_ip_id: str | None
     address: str | None
 
+    def summary(self) -> str:
+        """Return the address."""
+        return self.address or "no floating IP"
+
 
 class AssignedAddress(Output):
     """The address at which the server is reached from outside, if any."""
@@ -43,6 +47,10 @@ class AssignedAddress(Output):
     address: str | None
     port_id: str | None = None
     """The server's port that it points at; None without an address, and in journals of 0.1."""
+
+    def summary(self) -> str:
+        """Return the address."""
+        return self.address or "no floating IP"
 
 
 class AssignFloatingIp(Step):

@@ -28,12 +28,25 @@ class ChosenKey(Output):
     """None until it is made, and where only the public half is known here: the login is then the user's to try."""
     origin: Literal["existing", "imported", "created"]
 
+    def summary(self) -> str:
+        """Name the key, and say where it comes from."""
+        whence = {
+            "existing": "registered already",
+            "imported": "to be registered",
+            "created": "to be created and registered",
+        }
+        return f"{self.name}, {whence[self.origin]}"
+
 
 class EnsuredKeypair(Output):
     """A key that the cloud has."""
 
     name: str
     private_key: Path | None
+
+    def summary(self) -> str:
+        """Name the keypair."""
+        return self.name
 
 
 class EnsureKeypair(Step):

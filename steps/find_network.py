@@ -18,6 +18,10 @@ class FoundNetwork(Output):
     external_id: str | None
     external_name: str
 
+    def summary(self) -> str:
+        """Name the network."""
+        return self.network_name if self.external_id else f"{self.network_name}, no external network"
+
 
 class FindNetwork(Step):
     """Find the network by name and check that a server can be put on it.

@@ -14,6 +14,10 @@ class Initialized(Output):
 
     identity: Identity
 
+    def summary(self) -> str:
+        """Name site and project."""
+        return f"{self.identity.site}, project {self.identity.project_name or self.identity.project_id}"
+
 
 class Initialize(Step):
     """Log in.
@@ -28,7 +32,7 @@ class Initialize(Step):
     def log_in(self, context: StepContext) -> Initialized:
         """Authenticate and note project, user and site."""
         identity = context.services.cloud.identity()
-        context.label(site=identity.region or identity.auth_url, project=identity.project_name or identity.project_id)
+        context.label(site=identity.site, project=identity.project_name or identity.project_id)
         return Initialized(identity=identity)
 
     def confirm(self, context: StepContext, output: Initialized) -> NotYet | None:

@@ -47,6 +47,10 @@ class LaunchedServer(Output):
     image_name: str
     fixed_ips: tuple[str, ...]
 
+    def summary(self) -> str:
+        """Name the server."""
+        return self.server_name
+
 
 class LaunchServer(Step):
     """Launch one server into the reservation; one that ends in ERROR is removed, and another is tried.

@@ -42,6 +42,10 @@ class Plan(Output):
     needs_person: bool = False
     """The AI makes it so much dearer that a yes given in advance does not cover it."""
 
+    def summary(self) -> str:
+        """Say what will be reserved, and for how many service units."""
+        return f"{self.placement.best.node_type.name} for {self.hours} h, {self.service_units:g} SU"
+
     def analysis(self, analyzed: AnalyzedRepository) -> Analysis:
         """Give the analysis that the plan stands on."""
         return (self.without_ai and analyzed.by_rules) or analyzed.analysis
@@ -56,3 +60,7 @@ class Approved(Output):
     """The user agreed to the plan."""
 
     at: datetime
+
+    def summary(self) -> str:
+        """Say so."""
+        return "approved"

@@ -60,6 +60,10 @@ class ReservedHardware(Output):
     end: datetime
     service_units: float
 
+    def summary(self) -> str:
+        """Say what is reserved."""
+        return f"{self.node_type} for {self.hours} h"
+
 
 class ReserveHardware(Step):
     """Plan, have it approved, reserve; a refused node type is followed by the next of the plan.

@@ -25,6 +25,10 @@ class SavedState(Output):
 
     path: Path
 
+    def summary(self) -> str:
+        """Return the file's path."""
+        return str(self.path)
+
 
 class SaveState(Step):
     """Look once more at what there is, then write {server_name}_info.json, whole or not at all.

@@ -17,17 +17,29 @@ class AvailableImages(Output):
 
     images: tuple[Image, ...]
 
+    def summary(self) -> str:
+        """Count them."""
+        return _count(len(self.images), "image")
+
 
 class ImageCandidates(Output):
     """Up to five images, best first; one alone where the user names it."""
 
     images: tuple[Image, ...]
 
+    def summary(self) -> str:
+        """Count them, and name the best."""
+        return f"{_count(len(self.images), 'candidate')}, best: {self.images[0].name}"
+
 
 class SelectedImage(Output):
     """The image for the planned node type."""
 
     image: Image
+
+    def summary(self) -> str:
+        """Name it."""
+        return self.image.name
 
 
 class SelectImage(Step):
@@ -82,3 +94,7 @@ class SelectImage(Step):
         record(context, decision)
         context.label(image=image.name)
         return SelectedImage(image=image)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -26,7 +26,17 @@ class Verified(Output):
     ssh_command: str | None
     """None when the server has no address at all."""
     logged_in: bool
-    """Whether a login succeeded; without one, the user is told why."""
+    """Whether a login succeeded."""
+
+    def summary(self) -> str:
+        """Say whether the login works."""
+        if self.logged_in:
+            return f"logged in as {self.ssh_user}"
+        if self.ssh_command is None:
+            return "the server has no address to log in to"
+        if self.floating_ip is not None and ipaddress.ip_address(self.floating_ip).is_loopback:
+            return "SSH login skipped (simulated server)"
+        return "SSH login not verified"
 
 
 class Verify(Step):

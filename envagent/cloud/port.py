@@ -40,6 +40,11 @@ class Identity(CloudModel):
     profile: Literal["baremetal", "kvm"] = "baremetal"
     """The site's kind, for `envagent.cloud.site_kinds` to read."""
 
+    @property
+    def site(self) -> str:
+        """The site's name, or its address where it has none."""
+        return self.region or self.auth_url
+
 
 class Image(CloudModel):
     """A Glance image."""
