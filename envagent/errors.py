@@ -37,13 +37,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from envagent.hints import Command, Hint, Option, command, resume, teardown
+
 
 class EnvagentError(Exception):
     """Root of all errors that are shown to a user without a traceback.
 
     Args:
         message: what failed and on which object, one sentence.
-        hint: the next command or action, ready to paste; defaults to the class's own.
+        hint: what to do next; defaults to the class's own.
         service_said: the service's own words, verbatim (untrusted text).
         request_id: the service's request id, for a help-desk ticket.
         retry_after: seconds that the service asked us to wait, if it did.
@@ -51,56 +53,58 @@ class EnvagentError(Exception):
 
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
-    default_hint: ClassVar[str] = "please report this, with the output of: envagent status last --json"
+    default_hint: ClassVar[Hint] = Hint("please report this, with the output of:", command("status", "last", json=True))
 
     def __init__(
         self,
         message: str,
         *,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         service_said: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint if hint is not None else self.default_hint
+        self.hint = Hint.parse(hint) if isinstance(hint, str) else hint if hint is not None else self.default_hint
         self.service_said = service_said
         self.request_id = request_id
         self.retry_after = retry_after
+        self.run_id: str | None = None
+        """The run that the error belongs to, once somebody knows it: its hint names it."""
 
 
 class UsageError(EnvagentError):
     """A flag, a file or an answer that cannot be used."""
 
     exit_code = 2
-    default_hint = "envagent --help"
+    default_hint = Hint(Command("--help"))
 
 
 class ConfigurationError(UsageError):
     """Configuration or credentials that cannot be read."""
 
-    default_hint = "try it without an account: envagent run URL --cloud sandbox"
+    default_hint = Hint("try it without an account:", command("run", "URL", cloud="sandbox"))
 
 
 class AuthenticationError(EnvagentError):
     """The cloud does not let us in."""
 
     exit_code = 4
-    default_hint = "check the credentials of this cloud in clouds.yaml or OS_*; on Chameleon use the CLI password"
+    default_hint = Hint("check the credentials of this cloud in clouds.yaml or OS_*; on Chameleon use the CLI password")
 
 
 class Forbidden(AuthenticationError):
     """The cloud knows us and says no."""
 
-    default_hint = "ask the project's PI for the role that this needs"
+    default_hint = Hint("ask the project's PI for the role that this needs")
 
 
 class CapacityError(EnvagentError):
     """Nothing free now."""
 
     exit_code = 5
-    default_hint = "try another node type with --node-type, or later"
+    default_hint = Hint("try another node type with", Option("node_type"), ", or try later")
 
 
 class NoCapacity(CapacityError):
@@ -110,14 +114,18 @@ class NoCapacity(CapacityError):
 class QuotaExceeded(CapacityError):
     """A quota, a budget or an allocation is used up."""
 
-    default_hint = "release what is unused, shorten with --hours, or ask the help desk to renew the allocation"
+    default_hint = Hint(
+        "release what is unused, ask for less time with",
+        Option("hours"),
+        ", or ask the help desk to renew the allocation",
+    )
 
 
 class ProvisioningError(EnvagentError):
     """The cloud tried and failed."""
 
     exit_code = 6
-    default_hint = "envagent resume RUN_ID tries again; envagent teardown RUN_ID removes everything"
+    default_hint = Hint("to try again:", resume(), "; to remove everything:", teardown())
 
 
 class LeaseFailed(ProvisioningError):
@@ -131,20 +139,22 @@ class ServerFailed(ProvisioningError):
 class ResourceLost(ProvisioningError):
     """Something that the run had made is gone or has changed under it."""
 
-    default_hint = "envagent teardown RUN_ID removes the rest; then run again"
+    default_hint = Hint("remove the rest, then run again:", teardown())
 
 
 class NothingSuitable(ProvisioningError):
     """No node type, image or network at this site meets the need."""
 
-    default_hint = "name one with --node-type or --image, or try another site with --cloud"
+    default_hint = Hint(
+        "name one with", Option("node_type"), "or", Option("image"), ", or try another site with", Option("cloud")
+    )
 
 
 class CloudError(EnvagentError):
     """The cloud answered what we cannot use."""
 
     exit_code = 7
-    default_hint = "look at the site's status page, then: envagent resume RUN_ID"
+    default_hint = Hint("check the site's status page, then:", resume())
 
 
 class CloudUnreachable(CloudError):
@@ -173,21 +183,21 @@ class AdviceUnavailable(EnvagentError):
     """The AI was demanded and did not help."""
 
     exit_code = 8
-    default_hint = "leave out the demand, or use the rules alone with --no-ai"
+    default_hint = Hint("do not require the AI, or use only the built-in rules with", Option("no_ai"))
 
 
 class RepositoryRefused(EnvagentError):
     """The repository cannot or must not be read."""
 
     exit_code = 9
-    default_hint = "check the URL: https://host/owner/name, or a local path to a git repository"
+    default_hint = Hint("check the URL (https://host/owner/name), or give the local path of a git repository")
 
 
 class RunStateError(EnvagentError):
     """The run cannot be worked on now."""
 
     exit_code = 10
-    default_hint = "envagent status"
+    default_hint = Hint(command("status"))
 
 
 class RunNotFound(RunStateError):
@@ -197,7 +207,7 @@ class RunNotFound(RunStateError):
 class RunLocked(RunStateError):
     """Another process works on this run."""
 
-    default_hint = "wait for it, or stop that process; then: envagent resume RUN_ID"
+    default_hint = Hint("wait for it, or stop that process; then:", resume())
 
 
 class RunMismatch(RunStateError):
@@ -207,20 +217,23 @@ class RunMismatch(RunStateError):
 class JournalError(RunStateError):
     """The journal cannot be opened, read or written."""
 
-    default_hint = "free space and check the permissions of ENVAGENT_HOME; found nothing: envagent teardown --orphans"
+    default_hint = Hint(
+        "free disk space, and check the permissions of ENVAGENT_HOME; if the journal is lost:",
+        command("teardown", orphans=True),
+    )
 
 
 class LeftoversExist(EnvagentError):
     """Teardown ended and something is still there."""
 
     exit_code = 11
-    default_hint = "envagent teardown RUN_ID again; if it stays, give the help desk the ids above"
+    default_hint = Hint("try again:", teardown(), "; if it stays, give the help desk the ids above")
 
 
 class OutputLost(EnvagentError):
     """The command did its work, but its result could not be written to stdout."""
 
     exit_code = 12
-    default_hint = (
-        "redirect stdout to where there is space; a run's result is shown again by: envagent status last --json"
+    default_hint = Hint(
+        "redirect stdout to where there is space; to see a run's result again:", command("status", "last", json=True)
     )

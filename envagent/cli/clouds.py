@@ -5,14 +5,12 @@ It owns the rule that names beginning with `sandbox` mean the simulation, and th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envagent.config import Section, Settings
-from envagent.errors import CloudError, ConfigurationError, UsageError
+from envagent.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from envagent.cloud.port import Cloud
@@ -82,32 +80,12 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
     from envagent.sandbox.process import ensure_running
 
     Home(settings.home).prepare()
-    with sandbox_errors():
-        endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
-        pace = float(endpoint.control("health")["speed"])
+    endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
     if name not in endpoint.clouds:
         known = ", ".join(sorted(endpoint.clouds))
         raise ConfigurationError(f"the sandbox has no cloud {name!r}; it has: {known}", hint="--cloud sandbox")
+    pace = float(endpoint.control("health")["speed"])
     return CloudAccess(name, hastened(settings, pace), endpoint.clouds_file)
-
-
-class SandboxError(CloudError):
-    """The sandbox cannot be started, reached or controlled."""
-
-    default_hint = "envagent sandbox reset, then again"
-
-
-@contextmanager
-def sandbox_errors() -> Iterator[None]:
-    """Translate the errors of the sandbox, which knows none of ours."""
-    from envagent.sandbox import sandbox_errors as theirs
-
-    try:
-        yield
-    except theirs.SetupError as error:
-        raise UsageError(error.message, hint="envagent sandbox serve --help") from None
-    except theirs.SandboxError as error:
-        raise SandboxError(error.message, service_said=error.output) from None
 
 
 def wanted_speed(settings: Settings) -> float | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import warnings
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,7 +124,7 @@ def _failed(error: EnvagentError, arguments: list[str]) -> int:
     from envagent.cli import views
     from envagent.cli.report import error_of
 
-    part = error_of(error)
+    part = error_of(error, again=shlex.join(["envagent", *arguments]))
     views.show_error(err(), part)
     _document_of(part, arguments)
     return error.exit_code

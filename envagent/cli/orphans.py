@@ -9,7 +9,6 @@ not listed when the user agreed.
 from __future__ import annotations
 
 import contextlib
-import re
 import shlex
 import threading
 from collections.abc import Sequence
@@ -240,7 +239,7 @@ def remove_orphans(
             return code
     except EnvagentError as error:
         # A hint of the cloud's may speak of resuming a run: there is none here, or its teardown has begun.
-        error.hint = re.sub(r"envagent resume \w+", again, error.hint)
+        error.run_id = None
         raise
 
 

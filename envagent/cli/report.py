@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from envagent.cli import times
+from envagent.cli import hints, times
 from envagent.cli.costs import cost_part, end_date, over_since
 from envagent.cli.documents import (
     CandidatePart,
@@ -52,6 +52,7 @@ from envagent.engine.tables import (
     StageState,
 )
 from envagent.errors import AuthenticationError, CloudError, EnvagentError, UsageError
+from envagent.hints import Hint
 
 if TYPE_CHECKING:
     from envagent.engine.loaded_run import Run
@@ -233,7 +234,7 @@ def error_part(stored: str | None, run_id: str) -> ErrorPart | None:
     return ErrorPart(
         type=told["error"],
         message=told["message"],
-        hint=told["hint"].replace("RUN_ID", run_id),
+        hint=hints.text(Hint.load(told["hint"]) or EnvagentError.default_hint, run_id),
         service_said=told.get("service_said"),
         request_id=told.get("request_id"),
         exit_code=told["exit_code"],
@@ -241,16 +242,19 @@ def error_part(stored: str | None, run_id: str) -> ErrorPart | None:
     )
 
 
-def error_of(error: EnvagentError, run_id: str = "RUN_ID", *, removing: bool = False) -> ErrorPart:
-    """Make the part of an error in hand; its hint names the run, where there is one.
+def error_of(error: EnvagentError, run_id: str | None = None, *, again: str = "", removing: bool = False) -> ErrorPart:
+    """Return the part of an error in hand.
 
-    The cloud's hints may speak of resuming: a run whose teardown has begun (`removing`) is never resumed.
+    Args:
+        error: the error.
+        run_id: the run that it belongs to, where the error does not know it.
+        again: the command that is being carried out, for an error that belongs to no run.
+        removing: whether the run's teardown has started: it is never resumed then.
     """
-    hint = error.hint.replace("envagent resume", "envagent teardown") if removing else error.hint
     return ErrorPart(
         type=type(error).__name__,
         message=error.message,
-        hint=hint.replace("RUN_ID", run_id),
+        hint=hints.text(error.hint, error.run_id or run_id, again=again, removing=removing),
         service_said=error.service_said,
         request_id=error.request_id,
         exit_code=error.exit_code,

@@ -119,7 +119,7 @@ class Home:
             with RunLock(self.run(run_id), run_id):
                 yield
         except EnvagentError as error:
-            error.hint = error.hint.replace("RUN_ID", run_id)
+            error.run_id = run_id
             raise
 
     @contextmanager

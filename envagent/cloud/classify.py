@@ -23,6 +23,7 @@ from envagent.errors import (
     NotFound,
     OutcomeUnknown,
 )
+from envagent.hints import Hint
 
 _READS = frozenset({"GET", "HEAD"})
 _SEE_OTHER = 303  # the one redirect that says that the request was done
@@ -34,7 +35,7 @@ _LATER = "wait, then: envagent resume RUN_ID"
 class _Status:
     error: type[CloudError] | type[AuthenticationError]
     meaning: str
-    hint: str | None = None
+    hint: Hint | str | None = None
 
 
 _STATUS: dict[int, _Status] = {
@@ -122,7 +123,9 @@ def unusable(doing: str, *, write: bool, problem: str) -> CloudError:
     )
 
 
-def _error(error: type[EnvagentError], answer: Answer, doing: str, meaning: str, hint: str | None) -> EnvagentError:
+def _error(
+    error: type[EnvagentError], answer: Answer, doing: str, meaning: str, hint: Hint | str | None
+) -> EnvagentError:
     return error(
         f"cannot {doing}: {meaning}",
         hint=hint,

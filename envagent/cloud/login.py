@@ -31,6 +31,7 @@ from envagent.cloud.shapes import (
     keystone_address,
 )
 from envagent.errors import AuthenticationError, CloudUnreachable, ConfigurationError, EnvagentError
+from envagent.hints import Hint
 
 Kind = Literal["password", "oidc", "application_credential", "token", "other"]
 
@@ -270,7 +271,7 @@ def login_failed(error: keystone_errors.ClientException, credentials: Credential
     )
 
 
-_WRONG: dict[Kind, tuple[str, str]] = {
+_WRONG: dict[Kind, tuple[str, Hint | str]] = {
     "password": (
         "the user, the password or the project is wrong",
         "check username, password, project and their domains; on Chameleon use the CLI password of the portal "
@@ -293,7 +294,7 @@ _WRONG: dict[Kind, tuple[str, str]] = {
 }
 
 
-def _refusal(status: int, words: str, credentials: Credentials) -> tuple[str, str]:
+def _refusal(status: int, words: str, credentials: Credentials) -> tuple[str, Hint | str]:
     said = words.lower()
     if "application credentials cannot request a scope" in said:
         return (

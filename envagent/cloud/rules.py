@@ -22,6 +22,7 @@ from envagent.errors import (
     OutcomeUnknown,
     QuotaExceeded,
 )
+from envagent.hints import Hint
 
 _REPORT = EnvagentError.default_hint
 HELP_DESK = "ask the site's help desk, with the request id and the project's name"
@@ -38,7 +39,7 @@ class Rule:
     text: str
     error: type[EnvagentError]
     meaning: str
-    hint: str | None = None
+    hint: Hint | str | None = None
     services: tuple[str, ...] = ()
     statuses: tuple[int, ...] = ()
     methods: tuple[str, ...] = ()

@@ -34,6 +34,7 @@ from envagent.engine.tables import (
     ResourceState,
 )
 from envagent.errors import Conflict, EnvagentError, OutcomeUnknown, ProvisioningError
+from envagent.hints import Hint
 
 REPEAT_DELETE = timedelta(seconds=15)
 """How long a delete is given before it is asked for again."""
@@ -537,7 +538,7 @@ def describe(error: EnvagentError) -> dict[str, Any]:
     return {
         "error": type(error).__name__,
         "message": error.message,
-        "hint": error.hint,
+        "hint": error.hint.dump(),
         "service_said": error.service_said,
         "request_id": error.request_id,
         "exit_code": error.exit_code,
@@ -555,7 +556,7 @@ def revive(stored: Mapping[str, Any]) -> EnvagentError:
         pending.extend(candidate.__subclasses__())
     return found(
         stored["message"],
-        hint=stored.get("hint"),
+        hint=Hint.load(stored.get("hint")),
         service_said=stored.get("service_said"),
         request_id=stored.get("request_id"),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from envagent.cli.hints import text
 from envagent.cloud.answer import address
 from envagent.cloud.port import Cloud
 from envagent.errors import BadRequest, ConfigurationError, EnvagentError, OutcomeUnknown
@@ -50,7 +51,7 @@ def test_a_token_does_not_follow_a_read(
     path, call = READS[read]
     stub.on("GET", path, moved(elsewhere, status))
     cloud = connected()
-    assert "sign" in refused(lambda: call(cloud), BadRequest, elsewhere).hint
+    assert "sign" in text(refused(lambda: call(cloud), BadRequest, elsewhere).hint)
     assert stub.count("GET", path) == 1
 
 
@@ -84,7 +85,7 @@ def test_a_password_does_not_follow_a_login(
     stub.on("POST", "/v3/auth/tokens", moved(elsewhere, status))
     cloud = connected(**logins(stub)[kind])
     error = refused(cloud.identity, ConfigurationError, elsewhere)
-    assert "auth_url" in error.hint
+    assert "auth_url" in text(error.hint)
     refused(cloud.servers, ConfigurationError, elsewhere)
 
 
