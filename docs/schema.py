@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
-from envagent.cli import documents  # noqa: E402
+from envagent.cli.documents import json_models as documents  # noqa: E402
 
 COMMANDS: dict[str, type[BaseModel]] = {
     "run, resume, status RUN_ID, teardown RUN_ID": documents.RunDocument,

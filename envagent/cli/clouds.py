@@ -1,4 +1,4 @@
-"""Which cloud a command works on, and how it is reached: the user's own, or the simulated one.
+"""Which cloud a command works on, and how it is reached: the user's own, the simulated one, or the best of several.
 
 It owns the rule that names beginning with `sandbox` mean the simulation, and the client's pace there.
 """
@@ -6,16 +6,20 @@ It owns the rule that names beginning with `sandbox` mean the simulation, and th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envagent.cli.render.terminal import Terminal
 from envagent.config import Section, Settings
 from envagent.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from envagent.cloud.port import Cloud
+    from envagent.steps.request import RunRequest
 
 SANDBOX = "sandbox"
+SANDBOX_SITES = ("sandbox-uc", "sandbox-tacc")
 SHORTEST_PAUSE = 0.05
 """Seconds: the sandbox may be fast, our looks at it stay bounded."""
 
@@ -76,7 +80,7 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
     """
     if name is None or not is_sandbox(name):
         return CloudAccess(name, settings)
-    from envagent.cli.session import Home
+    from envagent.cli.home import Home
     from envagent.sandbox.process import ensure_running
 
     Home(settings.home).prepare()
@@ -85,7 +89,7 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
         known = ", ".join(sorted(endpoint.clouds))
         raise ConfigurationError(f"the sandbox has no cloud {name!r}; it has: {known}", hint="--cloud sandbox")
     pace = float(endpoint.control("health")["speed"])
-    return CloudAccess(name, hastened(settings, pace), endpoint.clouds_file)
+    return CloudAccess(name, paced(settings, pace), endpoint.clouds_file)
 
 
 def wanted_speed(settings: Settings) -> float | None:
@@ -97,7 +101,7 @@ def wanted_speed(settings: Settings) -> float | None:
     return None
 
 
-def hastened(settings: Settings, speed: float) -> Settings:
+def paced(settings: Settings, speed: float) -> Settings:
     """Divide the pauses between looks by the sandbox's speed, where the user has not set them."""
     changed: dict[str, object] = {}
     if "settle_seconds" not in settings.model_fields_set:
@@ -112,3 +116,47 @@ def hastened(settings: Settings, speed: float) -> Settings:
 
 def _shorter(seconds: float, speed: float) -> float:
     return max(SHORTEST_PAUSE, seconds / max(speed, 1.0))
+
+
+def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> CloudAccess:
+    """Ask every configured site for the repository's needs, by rules, and give the access to the best.
+
+    Raises:
+        RepositoryRefused: the repository cannot be read.
+        NothingSuitable: no site has what is needed.
+    """
+    from envagent.advice.duration import DEFAULT_HOURS
+    from envagent.repository.analyzer import analyze
+    from envagent.repository.fetch import fetch
+    from envagent.steps.survey import ask_all
+
+    analysis = analyze(fetch(request.repository, ref=request.ref))
+    accesses = {name: reach(name, settings) for name in _names(request.cloud, settings)}
+    clouds: dict[str, Cloud] = {}
+    for name, access in accesses.items():
+        try:
+            clouds[name] = access.connect()
+        except ConfigurationError as error:  # one entry that cannot be used is no reason not to ask the others
+            terminal.line(f"site {name} (not asked): {error.message}")
+    try:
+        hours = request.hours or settings.lease.hours or DEFAULT_HOURS
+        chosen, offers = ask_all(clouds, analysis, request, datetime.now(UTC), hours)
+    finally:
+        for cloud in clouds.values():
+            cloud.close()
+    for offer in offers:
+        has = offer.refusal or (
+            offer.placement and f"{offer.placement.best.node_type.name}: {offer.placement.best.why}"
+        )
+        mark = "chosen" if offer is chosen else "asked"
+        terminal.line(f"site {offer.region or offer.cloud} ({mark}): {has}")
+    return accesses[chosen.cloud]
+
+
+def _names(cloud: str | None, settings: Settings) -> tuple[str, ...]:
+    """List the sites to ask: of the sandbox, or of clouds.yaml."""
+    if is_sandbox(cloud):
+        return SANDBOX_SITES
+    from envagent.cloud.login import cloud_names
+
+    return cloud_names(settings.login.variables, settings.login.folder)

@@ -22,18 +22,19 @@ import os
 import shlex
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from envagent import __version__
-from envagent.cli import analyze, resume, run, sandbox, status, teardown
-from envagent.cli.shared import examples
-from envagent.cli.terminal import err, print_document, sturdy_streams
+from envagent.cli.commands import analyze, resume, run, sandbox, status, teardown
+from envagent.cli.commands.options import examples
+from envagent.cli.render.terminal import err, print_document, safe_streams
 from envagent.errors import EnvagentError, OutputLost
 
 if TYPE_CHECKING:
-    from envagent.cli.terminal import Sturdy
+    from envagent.cli.render.terminal import SafeStream
 
 CTRL_C = 130
 
@@ -76,7 +77,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)  # libraries log requests, and some of them secrets; users read our own words
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    with sturdy_streams() as stdout:
+    with safe_streams() as stdout:
         code = _delivered(stdout, _guarded(sys.argv[1:]), sys.argv[1:])
     sys.exit(code)
 
@@ -101,7 +102,7 @@ def _guarded(arguments: list[str]) -> int:
     return returned if isinstance(returned, int) else 0
 
 
-def _delivered(stdout: Sturdy, code: int, arguments: list[str]) -> int:
+def _delivered(stdout: SafeStream, code: int, arguments: list[str]) -> int:
     """Give the exit code once what was printed has arrived: whoever wants a document must not take its loss for a yes.
 
     A person who leaves a pager, or a `head` that has seen enough, is no trouble.
@@ -110,29 +111,29 @@ def _delivered(stdout: Sturdy, code: int, arguments: list[str]) -> int:
     trouble = stdout.trouble
     if trouble is None or (isinstance(trouble, BrokenPipeError) and "--json" not in arguments):
         return code
-    from envagent.cli import views
-    from envagent.cli.report import error_of
+    from envagent.cli.documents.run_document import error_of
+    from envagent.cli.render import screens
 
     reason = trouble.strerror if isinstance(trouble, OSError) and trouble.strerror else str(trouble)
     lost = OutputLost(f"the result could not be written to stdout: {reason}")
-    views.show_error(err(), error_of(lost))
+    screens.show_error(err(), error_of(lost))
     return code or lost.exit_code
 
 
 def _failed(error: EnvagentError, arguments: list[str]) -> int:
     """Tell an error that ends a command."""
-    from envagent.cli import views
-    from envagent.cli.report import error_of
+    from envagent.cli.documents.run_document import error_of
+    from envagent.cli.render import screens
 
     part = error_of(error, again=shlex.join(["envagent", *arguments]))
-    views.show_error(err(), part)
+    screens.show_error(err(), part)
     _document_of(part, arguments)
     return error.exit_code
 
 
 def _misused(error: typer.TyperException, arguments: list[str]) -> int:
     """Tell a wrong use of the command line: in typer's words, exit code 2."""
-    from envagent.cli.documents import ErrorPart
+    from envagent.cli.documents.json_models import ErrorPart
 
     show: Any = error
     show.show()
@@ -146,14 +147,13 @@ def _misused(error: typer.TyperException, arguments: list[str]) -> int:
 def _crashed(error: Exception, arguments: list[str]) -> int:
     """Tell a bug in one line, and write what its finder needs to a file."""
     from envagent.advice.untrusted import one_line, redact
-    from envagent.cli.crash import write_report
-    from envagent.cli.documents import ErrorPart
+    from envagent.cli.documents.json_models import ErrorPart
 
     if os.environ.get("ENVAGENT_DEBUG") == "1":
         import traceback
 
         err().raw(redact("".join(traceback.format_exception(error))))
-    path = write_report(error, arguments)
+    path = _write_report(error, arguments)
     where = "no report could be written" if path is None else f"report: {path}"
     message = f"internal error, a bug: {type(error).__name__}: {one_line(str(error))}"
     err().line(("error: ", "bold red"), f"{message} ({where})")
@@ -165,9 +165,54 @@ def _crashed(error: Exception, arguments: list[str]) -> int:
 
 def _document_of(part: Any, arguments: list[str]) -> None:
     if "--json" in arguments:
-        from envagent.cli.documents import ErrorDocument
+        from envagent.cli.documents.json_models import ErrorDocument
 
         print_document(ErrorDocument(error=part))
+
+
+def _write_report(error: BaseException, arguments: list[str]) -> Path | None:
+    """Write the report below ENVAGENT_HOME, or where that is impossible in the temporary folder.
+
+    Returns:
+        The file; None when it can be written nowhere.
+    """
+    import platform
+    import tempfile
+    import traceback
+    from datetime import UTC, datetime
+
+    from envagent.advice.untrusted import redact
+
+    now = datetime.now(UTC)
+    text = "\n".join(
+        [
+            f"envagent {__version__}, Python {platform.python_version()}, {platform.platform()}, {now.isoformat()}",
+            f"arguments: {arguments!r}",
+            "".join(traceback.format_exception(error)),
+        ]
+    )
+    for folder in _report_folders():
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(".txt", f"{now:%Y%m%d-%H%M%S}-", folder)  # created 0600
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(redact(text))
+        except OSError:
+            continue
+        return Path(name)
+    return None
+
+
+def _report_folders() -> list[Path]:
+    import tempfile
+
+    from envagent import config
+
+    elsewhere = Path(tempfile.gettempdir())
+    try:
+        return [config.load().home / "crash", elsewhere]
+    except Exception:  # whatever is wrong there, the first bug must be told
+        return [elsewhere]
 
 
 if __name__ == "__main__":

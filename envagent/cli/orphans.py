@@ -15,14 +15,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from envagent.cli import approval, times, views
+from envagent.cli import interaction
 from envagent.cli.clouds import CloudAccess, chosen_cloud, reach
-from envagent.cli.documents import OrphanPart, OrphansDocument
-from envagent.cli.output import Output
-from envagent.cli.report import state_of
-from envagent.cli.session import Home, opened_teardown
-from envagent.cli.stop import StopSignals
-from envagent.cli.terminal import Terminal, err, print_document
+from envagent.cli.documents.json_models import OrphanPart, OrphansDocument
+from envagent.cli.documents.run_document import state_of
+from envagent.cli.home import Home
+from envagent.cli.interaction import StopSignals
+from envagent.cli.render import screens, times
+from envagent.cli.render.progress import ProgressLines
+from envagent.cli.render.terminal import Terminal, err, print_document
+from envagent.cli.wiring import opened_teardown
 from envagent.config import Settings
 from envagent.engine.intents import REPEAT_DELETE, Found, ResourceKind
 from envagent.engine.journal import Journal
@@ -143,7 +145,7 @@ class Orphans:
     def _tear_down(self, row: RunRecord) -> None:
         if self._journal is None:
             raise AssertionError("a run is known without a journal")
-        output = Output(self._terminal)
+        output = ProgressLines(self._terminal)
         try:
             with (
                 self._home.working_on(row.run_id),
@@ -225,7 +227,7 @@ def remove_orphans(
             orphans = Orphans(home, journal, access, terminal, stop.event, everything=everything)
             stack.callback(orphans.close)
             document = orphans.document(after=False)
-            views.show_orphans(terminal, document, again)
+            screens.show_orphans(terminal, document, again)
             if dry_run:
                 terminal.line("dry run: nothing was removed")
                 code = 0
@@ -248,8 +250,8 @@ def _carry_out(
 ) -> tuple[int, OrphansDocument]:
     """Ask unless it is free to go on, remove, look again; `again` is the command that does it once more."""
     question = f"Remove these {len(orphans.offered)}?"
-    if not (free or approval.removal_agreed(terminal, question, stop.event, command=again)):
-        return stop.exit_code if stop.signal is not None else approval.DECLINED, listed
+    if not (free or interaction.removal_agreed(terminal, question, stop.event, command=again)):
+        return stop.exit_code if stop.signal is not None else interaction.DECLINED, listed
     try:
         orphans.remove()
     except Stopped:

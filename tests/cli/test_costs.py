@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from envagent.cli.report import Rows, run_document
+from envagent.cli.documents.run_document import Rows, run_document
 from envagent.engine.clock import to_text
 from envagent.engine.journal import Journal
 from envagent.engine.tables import ResourceRecord
@@ -31,7 +31,7 @@ At = Callable[[datetime], None]
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> At:
     """Set the clock that a person's words are computed by."""
-    return lambda moment: monkeypatch.setattr("envagent.cli.times.now", lambda: moment)
+    return lambda moment: monkeypatch.setattr("envagent.cli.render.times.now", lambda: moment)
 
 
 @pytest.fixture

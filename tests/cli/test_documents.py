@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envagent.cli.documents import (
+from envagent.cli.documents.json_models import (
     AnalysisDocument,
     ErrorDocument,
     LogDocument,
@@ -16,8 +16,8 @@ from envagent.cli.documents import (
     RunDocument,
     RunsDocument,
 )
-from envagent.cli.report import Rows, run_document, state_of
-from envagent.cli.summary import summary
+from envagent.cli.documents.run_document import Rows, run_document, state_of
+from envagent.cli.documents.summary import summary
 from envagent.engine.tables import IntentRecord, ResourceRecord, RunRecord, StageRecord
 from envagent.steps import PROVISIONING
 from tests.cli.conftest import ROOT, Cli, Sandbox
@@ -182,7 +182,7 @@ def test_what_is_removed_is_said_to_be() -> None:
 
 def test_every_step_has_a_summary() -> None:
     assert all(summary(step, {}) == "" for step in PROVISIONING.steps)
-    from envagent.cli.summary import _STEPS
+    from envagent.cli.documents.summary import _STEPS
 
     assert list(_STEPS) == list(PROVISIONING.steps)
     assert {f"{step}.{stage}" for step, (stage, _) in _STEPS.items()} <= set(PROVISIONING.stages)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from envagent.cli.board import Board
-from envagent.cli.durations import PERSON, History
-from envagent.cli.report import Rows, run_document
+from envagent.cli.documents.durations import PERSON, History
+from envagent.cli.documents.run_document import Rows, run_document
+from envagent.cli.render.progress import Progress
 from envagent.engine.clock import to_text
 from envagent.engine.tables import EventKind, EventRecord, RunRecord, StageRecord
 from envagent.steps import PROVISIONING
@@ -113,7 +113,7 @@ def test_the_steps_that_wait_for_a_person_say_so_in_these_words(cli: Cli, reposi
 
 
 def test_the_board_stops_the_clock_while_a_person_is_asked() -> None:
-    board = Board([StageRecord(run_id="r", step="reserve_hardware", stage=name, position=0) for name in ("a", "b")])
+    board = Progress([StageRecord(run_id="r", step="reserve_hardware", stage=name, position=0) for name in ("a", "b")])
     [step] = board.steps.values()
     assert step.seconds(at(0)) is None
     board.take(event(EventKind.STAGE_STARTED, 0, "reserve_hardware.a"))
@@ -129,8 +129,8 @@ def test_the_board_stops_the_clock_while_a_person_is_asked() -> None:
 
 
 def test_a_run_that_is_taken_up_is_timed_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("envagent.cli.times.now", lambda: at(500))
-    board = Board([stage("launch_server.launch", 0, None, attempts=2)])
+    monkeypatch.setattr("envagent.cli.render.times.now", lambda: at(500))
+    board = Progress([stage("launch_server.launch", 0, None, attempts=2)])
     assert board.steps["launch_server"].seconds(at(501)) == 60
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from envagent import config
-from envagent.cli.clouds import hastened, is_sandbox
-from envagent.cli.session import Home
+from envagent.cli.clouds import is_sandbox, paced
+from envagent.cli.home import Home
 from envagent.config import Settings
 from tests.cli.conftest import ROOT, Cli
 
@@ -98,14 +98,14 @@ def test_the_example_names_every_setting_with_its_default(cli: Cli) -> None:
 
 def test_pauses_are_shorter_in_the_sandbox_unless_they_are_set() -> None:
     settings = config.load(home="/nowhere", lease={"poll_seconds": 7})
-    fast = hastened(settings, 100)
+    fast = paced(settings, 100)
     assert fast.settle_seconds == 0.6
     assert fast.lease.poll_seconds == 7
     assert fast.server.poll_seconds == 0.3
     assert fast.ssh.poll_seconds == 0.15
     assert fast.server.timeout_seconds == settings.server.timeout_seconds
-    assert hastened(settings, 1e9).server.poll_seconds == 0.05
-    assert hastened(settings, 0.5).server.poll_seconds == settings.server.poll_seconds
+    assert paced(settings, 1e9).server.poll_seconds == 0.05
+    assert paced(settings, 0.5).server.poll_seconds == settings.server.poll_seconds
 
 
 @pytest.mark.parametrize(

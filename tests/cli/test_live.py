@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from envagent.cli.live import LiveOutput
-from envagent.cli.output import Output
-from envagent.cli.terminal import Terminal
+from envagent.cli.render.live import LiveProgress
+from envagent.cli.render.progress import ProgressLines
+from envagent.cli.render.terminal import Terminal
 from envagent.engine.tables import EventKind, EventRecord, StageRecord
 
 STAGES = [
@@ -69,7 +69,7 @@ def arrived(seen: list[bytes]) -> str:
 
 def test_drawing_and_telling_never_wait_for_each_other(screen: tuple[Terminal, list[bytes]]) -> None:
     terminal, seen = screen
-    output = LiveOutput(terminal)
+    output = LiveProgress(terminal)
     output.watch(STAGES, {}, lambda step: "")
     with output:
         live = output._live
@@ -94,7 +94,7 @@ def test_drawing_and_telling_never_wait_for_each_other(screen: tuple[Terminal, l
 
 def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Terminal, list[bytes]]) -> None:
     terminal, seen = screen
-    output = LiveOutput(terminal)
+    output = LiveProgress(terminal)
     output.watch(STAGES, {"first": 700.0}, lambda step: "what came of it \x1b[2J")
     with output:
         output(event(EventKind.STAGE_STARTED, "first.a"))
@@ -115,7 +115,7 @@ def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
     screen: tuple[Terminal, list[bytes]],
 ) -> None:
     terminal, seen = screen
-    output = LiveOutput(terminal)
+    output = LiveProgress(terminal)
     output.watch(STAGES, {}, lambda step: "")
     with output:
         output(event(EventKind.STAGE_STARTED, "first.a"))
@@ -129,7 +129,7 @@ def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
 
 
 def test_a_line_that_cannot_be_made_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output(Terminal(sys.stdout))
+    output = ProgressLines(Terminal(sys.stdout))
     output.watch(STAGES, {}, lambda step: "")
     broken = event(EventKind.STAGE_WAITING, "first.a", "for what")
     broken.detail = "no JSON"
@@ -138,7 +138,7 @@ def test_a_line_that_cannot_be_made_is_no_error(capsys: pytest.CaptureFixture[st
 
 
 def test_a_wait_is_told_when_it_begins_and_when_its_status_changes(capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output(Terminal(sys.stdout))
+    output = ProgressLines(Terminal(sys.stdout))
     output.watch(STAGES, {}, lambda step: "")
     for status in ("BUILD", "BUILD", "BUILD/spawning", "BUILD/spawning"):
         output(waiting("second.c", "server ACTIVE", status))

@@ -90,8 +90,8 @@ def test_no_file_takes_the_place_of_a_closed_stream(cli: Cli) -> None:
     """Whatever is printed there, by us or by a child, would be written into it."""
     code = (
         "import os, sys\n"
-        "from envagent.cli.terminal import sturdy_streams\n"
-        "with sturdy_streams():\n"
+        "from envagent.cli.render.terminal import safe_streams\n"
+        "with safe_streams():\n"
         "    print('lost')\n"
         "    number = os.open(os.devnull, os.O_WRONLY)\n"
         "os._exit(number)\n"

@@ -8,8 +8,8 @@ import pty
 
 import pytest
 
-from envagent.cli.documents import ErrorDocument, ErrorPart
-from envagent.cli.terminal import Sturdy, Terminal, print_document
+from envagent.cli.documents.json_models import ErrorDocument, ErrorPart
+from envagent.cli.render.terminal import SafeStream, Terminal, print_document
 
 
 class Piped(io.StringIO):
@@ -68,9 +68,9 @@ def test_a_closed_stream_is_no_error() -> None:
 def test_what_the_encoding_lacks_is_replaced() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    sturdy = Sturdy(stream)
-    sturdy.write("✓ done\n")
-    sturdy.flush()
+    safe = SafeStream(stream)
+    safe.write("✓ done\n")
+    safe.flush()
     assert raw.getvalue() == b"? done\n"
     assert Terminal(stream).sign("✓", "+") == "+"
 

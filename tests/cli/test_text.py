@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from envagent.cli.text import printable
+from envagent.cli.render.terminal import printable
 
 
 @pytest.mark.parametrize(

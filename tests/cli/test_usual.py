@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envagent.cli.usual import usual_seconds
+from envagent.cli.documents.durations import typical_seconds
 from envagent.engine.clock import to_text
 from envagent.engine.journal import Journal
 from envagent.engine.tables import RunRecord, StageRecord
@@ -58,14 +58,14 @@ def test_the_median_of_whole_runs_on_the_same_cloud(journal: Journal) -> None:
     past(journal, "elsewhere", 10, cloud="other")
     past(journal, "failed", 10, state="failed")
     past(journal, "again", 10, attempts=2)
-    assert usual_seconds(journal, "chi") == {"launch_server": 700}
-    assert usual_seconds(journal, "other") == {"launch_server": 10}
-    assert usual_seconds(journal, None) == {}
+    assert typical_seconds(journal, "chi") == {"launch_server": 700}
+    assert typical_seconds(journal, "other") == {"launch_server": 10}
+    assert typical_seconds(journal, None) == {}
 
 
 def test_what_is_quick_needs_no_word(journal: Journal) -> None:
     past(journal, "r", 4)
-    assert usual_seconds(journal, "chi") == {}
+    assert typical_seconds(journal, "chi") == {}
 
 
 def test_a_persons_time_to_answer_is_nothing_to_expect_again(journal: Journal) -> None:
@@ -89,4 +89,4 @@ def test_a_persons_time_to_answer_is_nothing_to_expect_again(journal: Journal) -
     )
     with journal.transaction() as transaction:
         transaction.save(plan, approve)
-    assert usual_seconds(journal, "chi") == {"launch_server": 600, "reserve_hardware": 20}
+    assert typical_seconds(journal, "chi") == {"launch_server": 600, "reserve_hardware": 20}

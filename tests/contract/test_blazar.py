@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-
 from envagent.cli.hints import text
+
 from envagent.cloud.port import Cloud, FlavorReservation, HostReservation, Lease
 from envagent.errors import (
     BadRequest,

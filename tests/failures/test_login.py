@@ -17,9 +17,9 @@ from types import SimpleNamespace
 
 import asyncssh
 import pytest
+from envagent.cli.hints import text
 
 from envagent import keys, ssh
-from envagent.cli.hints import text
 from envagent.config import Settings, SshSettings
 from envagent.engine.clock import SystemClock
 from envagent.engine.context import Context

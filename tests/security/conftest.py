@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from envagent.cli.hints import text
+
 from envagent.errors import RepositoryRefused
 from envagent.repository.analyzer import analyze
 from envagent.repository.fetch import Limits

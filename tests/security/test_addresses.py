@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from envagent.cli.hints import text
+
 from tests.security.conftest import Bench
 
 REFUSED = {

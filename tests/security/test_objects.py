@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from envagent.cli.hints import text
+
 from envagent.repository.fetch import Limits
 from tests.security.build import FILE, FOLDER, Repository, pack
 from tests.security.conftest import README, Bench, Reading

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from envagent.cli.hints import text
 
 from envagent.advice.images import (
     explain,
@@ -20,7 +21,6 @@ from envagent.advice.images import (
 )
 from envagent.advice.needs import need_of
 from envagent.catalog import flavors
-from envagent.cli.hints import text
 from envagent.errors import UsageError
 
 from .samples import NOW, analysis, image, images, one

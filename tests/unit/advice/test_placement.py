@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from envagent.cli.hints import text
 
 from envagent.advice.decisions import Placement
 from envagent.advice.images import misfit
 from envagent.advice.needs import need_of
 from envagent.advice.placement import combine, place
 from envagent.catalog import flavors, refresh
-from envagent.cli.hints import text
 from envagent.cloud.port import Host, Image, Occupation
 from envagent.errors import NothingSuitable, UsageError
 from envagent.repository.results import Analysis

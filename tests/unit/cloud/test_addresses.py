@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-
 from envagent.cli.hints import text
+
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud
 from envagent.errors import CloudUnreachable, ConfigurationError, EnvagentError

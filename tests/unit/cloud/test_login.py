@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-
 from envagent.cli.hints import text
+
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud, HostReservation
 from envagent.errors import AuthenticationError, CloudUnreachable, ConfigurationError, EnvagentError

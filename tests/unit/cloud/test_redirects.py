@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from envagent.cli.hints import text
+
 from envagent.cloud.answer import address
 from envagent.cloud.port import Cloud
 from envagent.errors import BadRequest, ConfigurationError, EnvagentError, OutcomeUnknown

@@ -21,8 +21,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
 from envagent.cli.hints import text
+
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud, HostReservation, ServerRequest
 from envagent.errors import (

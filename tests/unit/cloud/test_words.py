@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from envagent.cli.hints import text
 
 from envagent import errors
-from envagent.cli.hints import text
 from envagent.cloud import classify
 from envagent.cloud.answer import Answer, seconds_to_wait
 from envagent.cloud.failures import lease_failed, server_failed

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from envagent.cli.hints import text
+
 from envagent.errors import RepositoryRefused
 from envagent.repository.fetch import Limits, fetch
 from envagent.repository.git import Cancelled

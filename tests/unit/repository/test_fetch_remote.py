@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from envagent.cli.hints import text
+
 from envagent.errors import RepositoryRefused
 from envagent.repository.fetch import Limits, read
 from envagent.repository.git import Cancelled

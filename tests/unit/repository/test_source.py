@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-
 from envagent.cli.hints import text
+
 from envagent.errors import RepositoryRefused
 from envagent.repository.source import Local, Remote, parse_source
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from envagent.cli.shared import AS_JSON, CONFIG, examples
+from envagent.cli.commands.options import AS_JSON, CONFIG, examples
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -49,8 +49,8 @@ def serve(
     Writes a clouds.yaml for any OpenStack client, and says where.
     """
     from envagent.cli.clouds import wanted_speed
-    from envagent.cli.session import Home, read_settings
-    from envagent.cli.terminal import err
+    from envagent.cli.home import Home, read_settings
+    from envagent.cli.render.terminal import err
     from envagent.sandbox import process
 
     def ready(endpoint: process.Endpoint) -> None:
@@ -73,22 +73,22 @@ def log(as_json: AS_JSON = False, config: CONFIG = None) -> int:
 
     The oldest comes first.
     """
-    from envagent.cli import views
-    from envagent.cli.documents import LogDocument
-    from envagent.cli.session import Home, read_settings
-    from envagent.cli.terminal import out, print_document
+    from envagent.cli.documents.json_models import LogDocument
+    from envagent.cli.home import Home, read_settings
+    from envagent.cli.render import screens
+    from envagent.cli.render.terminal import out, print_document
     from envagent.sandbox import process
 
     lines = LogDocument.model_validate(process.read_log(Home(read_settings(config).home).path))
-    print_document(lines) if as_json else views.show_log(out(), lines)
+    print_document(lines) if as_json else screens.show_log(out(), lines)
     return 0
 
 
 @app.command(epilog=examples("envagent sandbox reset", "envagent sandbox reset && envagent run URL --cloud sandbox"))
 def reset(config: CONFIG = None) -> int:
     """Stop the simulated cloud and forget everything in it."""
-    from envagent.cli.session import Home, read_settings
-    from envagent.cli.terminal import err
+    from envagent.cli.home import Home, read_settings
+    from envagent.cli.render.terminal import err
     from envagent.sandbox import process
 
     home = Home(read_settings(config).home)

@@ -12,26 +12,33 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from envagent.cli import approval, times, views
-from envagent.cli.drive import Manner
-from envagent.cli.report import Rows, run_document
-from envagent.cli.session import Home
-from envagent.cli.stop import StopSignals
-from envagent.cli.terminal import Terminal, out, print_document
+from envagent.cli import interaction
+from envagent.cli.documents.run_document import Rows, run_document
+from envagent.cli.home import Home
+from envagent.cli.interaction import StopSignals
+from envagent.cli.render import screens, times
+from envagent.cli.render.terminal import Terminal, out, print_document
 from envagent.engine.journal import Journal
 from envagent.engine.tables import IntentState, ResourceState, RunRecord, RunState
 from envagent.errors import EnvagentError, RunStateError
 
 if TYPE_CHECKING:
-    from envagent.cli.documents import RunDocument
+    from envagent.cli.documents.json_models import RunDocument
     from envagent.steps.request import RunRequest
 
 _ANY_CASE = ("https://github.com/", "https://gitlab.com/", "https://bitbucket.org/", "https://codeberg.org/")
 """Hosts that take owner and name in any case."""
 
 
-def refuse_second(
-    home: Home, journal: Journal, request: RunRequest, terminal: Terminal, manner: Manner, config: list[Path] | None
+def offer_existing(
+    home: Home,
+    journal: Journal,
+    request: RunRequest,
+    terminal: Terminal,
+    config: list[Path] | None,
+    *,
+    yes: bool,
+    as_json: bool,
 ) -> int | None:
     """Offer the run that there is already for what is asked for.
 
@@ -40,8 +47,9 @@ def refuse_second(
         journal: what is known of them.
         request: what is asked for.
         terminal: where to ask.
-        manner: whether to ask, and how to show the answer.
         config: the user's `--config`, for a resume.
+        yes: whether to ask nothing.
+        as_json: whether to print a document.
 
     Returns:
         None to begin a new run, else the exit code: the user takes the run that there is.
@@ -50,35 +58,35 @@ def refuse_second(
         RunStateError: there is one, and nobody is there to be asked.
         RepositoryRefused: a run of this repository is live, and the commit that is meant now cannot be read.
     """
-    found = _live_twin(home, journal, request, terminal)
+    found = _live_duplicate(home, journal, request, terminal)
     if found is None:
         return None
     working = home.is_worked_on(found.run_id)
     document = run_document(Rows.load(journal, found, working=working))
     told = _told(document, working=working)
-    if manner.yes or working or not approval.can_ask():
+    if yes or working or not interaction.can_ask():
         verb = "status" if working or document.state == "succeeded" else "resume"
         raise RunStateError(told, hint=f"envagent {verb} {found.run_id}; for a second server, add --new to the command")
     terminal.line(told)
     with StopSignals(lambda: None, lambda: None) as stop:
-        if document.state != "succeeded" and approval.agreed(terminal, f"Resume run {found.run_id}?", stop.event):
+        if document.state != "succeeded" and interaction.agreed(terminal, f"Resume run {found.run_id}?", stop.event):
             resumes = True
-        elif approval.agreed(terminal, "Reserve a second server?", stop.event):
+        elif interaction.agreed(terminal, "Reserve a second server?", stop.event):
             return None
         else:
             resumes = False
     if resumes:
-        from envagent.cli.resume import resume
+        from envagent.cli.commands.resume import resume
 
-        return resume(found.run_id, as_json=manner.as_json, config=config)
-    if manner.as_json:
+        return resume(found.run_id, as_json=as_json, config=config)
+    if as_json:
         print_document(document)
     elif document.state == "succeeded":
-        views.show_result(out(), document)
-    return approval.DECLINED if stop.signal is None else stop.exit_code
+        screens.show_result(out(), document)
+    return interaction.DECLINED if stop.signal is None else stop.exit_code
 
 
-def _live_twin(home: Home, journal: Journal, request: RunRequest, terminal: Terminal) -> RunRecord | None:
+def _live_duplicate(home: Home, journal: Journal, request: RunRequest, terminal: Terminal) -> RunRecord | None:
     """Find the newest run of the same repository, commit and site that holds something, or is about to."""
     ours: list[str | None] = []
     for row, theirs in _of_this_repository(journal, request):

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the form of the examples below each help text."""
+"""Options that several commands share, shell completion of run ids, and the examples below each help text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from envagent.cli.completion import run_ids
+
+def _run_ids(incomplete: str) -> list[str]:
+    """Complete a run id, newest first, or `last`: from the folders' names, without opening the journal."""
+    from envagent import config
+    from envagent.cli.home import Home
+    from envagent.errors import EnvagentError
+
+    try:
+        folders = sorted(Home(config.load().home).runs.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+    except (EnvagentError, OSError):
+        folders = []
+    return [name for name in (*(one.name for one in folders), "last") if name.startswith(incomplete)]
+
 
 REPO = Annotated[
     str,
@@ -18,13 +30,13 @@ REPO = Annotated[
 RUN_ID = Annotated[
     str,
     typer.Argument(
-        metavar="RUN_ID", help="A run's id, its beginning, or `last`.", autocompletion=run_ids, show_default=False
+        metavar="RUN_ID", help="A run's id, its beginning, or `last`.", autocompletion=_run_ids, show_default=False
     ),
 ]
 SOME_RUN_ID = Annotated[
     str | None,
     typer.Argument(
-        metavar="RUN_ID", help="A run's id, its beginning, or `last`.", autocompletion=run_ids, show_default=False
+        metavar="RUN_ID", help="A run's id, its beginning, or `last`.", autocompletion=_run_ids, show_default=False
     ),
 ]
 CLOUD = Annotated[

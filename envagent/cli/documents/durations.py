@@ -1,4 +1,4 @@
-"""How long a step has worked: neither the pauses between its stages count, nor a person's time to answer.
+"""How long a step has worked, and how long it usually takes: neither pauses nor a person's time to answer count.
 
 What a run that was resumed had waited for somebody to resume it does not count either: a stage that was begun again
 is timed from there.
@@ -6,11 +6,14 @@ is timed from there.
 
 from __future__ import annotations
 
+import json
+import statistics
 from collections.abc import Iterable
 from datetime import datetime
 
-from envagent.cli import times
-from envagent.engine.tables import EventKind, EventRecord, StageRecord
+from envagent.cli.render import times
+from envagent.engine.journal import Journal
+from envagent.engine.tables import EventKind, EventRecord, RunState, StageRecord
 
 PERSON = "approval of "
 """How every wait for a person's answer begins."""
@@ -59,3 +62,29 @@ class History:
         """Sum up a step's stages; None before any of them is done."""
         known = [one for one in (self.seconds(row, until) for row in rows) if one is not None]
         return sum(known) if known else None
+
+
+MOST_RUNS = 10
+SHORTEST = 5.0
+"""Seconds below which nobody wonders how long it will take."""
+
+
+def typical_seconds(journal: Journal, cloud: str | None) -> dict[str, float]:
+    """Give the usual seconds by step, for steps long enough to wait for."""
+    same = [
+        run
+        for run in journal.runs()
+        if run.state in (RunState.SUCCEEDED, RunState.TORN_DOWN) and json.loads(run.request).get("cloud") == cloud
+    ]
+    taken: dict[str, list[float]] = {}
+    for run in same[:MOST_RUNS]:
+        history = History(journal.events(run.run_id))
+        steps: dict[str, list[StageRecord]] = {}
+        for row in journal.stages(run.run_id):
+            steps.setdefault(row.step, []).append(row)
+        for name, rows in steps.items():
+            seconds = history.step_seconds(rows)
+            if seconds is not None and all(row.attempts == 1 and row.finished_at is not None for row in rows):
+                taken.setdefault(name, []).append(seconds)
+    medians = {name: statistics.median(values) for name, values in taken.items()}
+    return {name: median for name, median in medians.items() if median >= SHORTEST}

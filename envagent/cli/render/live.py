@@ -8,10 +8,9 @@ from types import TracebackType
 from rich.live import Live
 from rich.table import Table
 
-from envagent.cli import times
-from envagent.cli.board import StepView
-from envagent.cli.output import Output, Parts
-from envagent.cli.terminal import Terminal, styled
+from envagent.cli.render import times
+from envagent.cli.render.progress import Parts, ProgressLines, StepProgress
+from envagent.cli.render.terminal import Terminal, styled
 from envagent.engine.tables import EventKind, EventRecord, StageState
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -27,14 +26,14 @@ STYLES = {
 }
 
 
-class LiveOutput(Output):
+class LiveProgress(ProgressLines):
     """Draws the steps; warnings and what is made are printed above them."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
         self._live: Live | None = None
 
-    def __enter__(self) -> LiveOutput:
+    def __enter__(self) -> LiveProgress:
         self._live = Live(
             console=self.terminal.console,
             get_renderable=self._draw,
@@ -56,7 +55,7 @@ class LiveOutput(Output):
         """Show the cursor again."""
         self.terminal.raw("\x1b[?25h\n")
 
-    def _told(self, event: EventRecord, step: StepView | None, before: object) -> Parts | None:
+    def _told(self, event: EventRecord, step: StepProgress | None, before: object) -> Parts | None:
         """Leave to the table what it shows: states, waits, decisions."""
         if event.kind in (
             EventKind.STAGE_SUCCEEDED,
@@ -100,7 +99,7 @@ class LiveOutput(Output):
             case _:
                 return self.terminal.sign("…", "-")
 
-    def _about(self, step: StepView, now: datetime) -> str:
+    def _about(self, step: StepProgress, now: datetime) -> str:
         if step.state == StageState.FAILED:
             return step.failure
         if not step.waiting or step.state == StageState.SUCCEEDED:
@@ -109,6 +108,6 @@ class LiveOutput(Output):
         parts = [f"{wait.what}: {wait.status}" if wait.status else wait.what]
         if wait.deadline is not None:
             parts.append(f"gives up {times.until(wait.deadline, now)}")
-        if step.name in self.usual:
-            parts.append(f"usually {times.duration(self.usual[step.name])} in all")
+        if step.name in self.typical:
+            parts.append(f"usually {times.duration(self.typical[step.name])} in all")
         return ", ".join(parts)

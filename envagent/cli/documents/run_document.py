@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from envagent.cli import hints, times
-from envagent.cli.costs import cost_part, end_date, over_since
-from envagent.cli.documents import (
+from envagent.cli.documents.costs import cost_part, end_date, over_since
+from envagent.cli.documents.durations import History
+from envagent.cli.documents.json_models import (
     CandidatePart,
     CostPart,
     DecisionPart,
@@ -33,8 +33,9 @@ from envagent.cli.documents import (
     StepPart,
     StepStateName,
 )
-from envagent.cli.durations import History
-from envagent.cli.summary import summary
+from envagent.cli.documents.summary import summary
+from envagent.cli.render import times
+from envagent.cli.render.hint_text import hint_text
 from envagent.engine.context import APPROVED_AMOUNT
 from envagent.engine.journal import Journal
 from envagent.engine.tables import (
@@ -234,7 +235,7 @@ def error_part(stored: str | None, run_id: str) -> ErrorPart | None:
     return ErrorPart(
         type=told["error"],
         message=told["message"],
-        hint=hints.text(Hint.load(told["hint"]) or EnvagentError.default_hint, run_id),
+        hint=hint_text(Hint.load(told["hint"]) or EnvagentError.default_hint, run_id),
         service_said=told.get("service_said"),
         request_id=told.get("request_id"),
         exit_code=told["exit_code"],
@@ -254,7 +255,7 @@ def error_of(error: EnvagentError, run_id: str | None = None, *, again: str = ""
     return ErrorPart(
         type=type(error).__name__,
         message=error.message,
-        hint=hints.text(error.hint, error.run_id or run_id, again=again, removing=removing),
+        hint=hint_text(error.hint, error.run_id or run_id, again=again, removing=removing),
         service_said=error.service_said,
         request_id=error.request_id,
         exit_code=error.exit_code,

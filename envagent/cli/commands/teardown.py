@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from envagent.cli.shared import AS_JSON, CLOUD, CONFIG, SOME_RUN_ID, YES, examples
+from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, SOME_RUN_ID, YES, examples
 from envagent.errors import UsageError
 
 EPILOG = examples("envagent teardown last", "envagent teardown --orphans --cloud chi_uc")
@@ -40,7 +40,7 @@ def teardown(
     Floating IP, server, lease and keypair, in that order; what the run did not make stays. Can be repeated and taken
     up again; ends with exit code 11 and the ids if something stays.
     """
-    from envagent.cli.session import Home, read_settings
+    from envagent.cli.home import Home, read_settings
 
     if orphans == (run_id is not None):
         raise UsageError(
@@ -58,13 +58,13 @@ def teardown(
         from envagent.cli.orphans import remove_orphans
 
         return remove_orphans(home, settings, yes=yes, as_json=as_json, everything=everything, dry_run=dry_run)
-    from envagent.cli.removal import Removal
+    from envagent.cli.teardown_session import TeardownSession
 
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
         with home.working_on(found.run_id):
             row = journal.run(found.run_id)
-            removal = Removal(home, journal, settings)
+            removal = TeardownSession(home, journal, settings)
             if dry_run:
                 return removal.preview(row, as_json=as_json, delete_key=delete_key)
             return removal.remove(row, yes=yes, as_json=as_json, delete_key=delete_key)

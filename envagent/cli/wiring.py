@@ -1,38 +1,22 @@
-"""What a command works with: the settings, the home folder, the journal, a run's lock, runner and services.
-
-Everything is opened late: a command pays for what it uses.
-"""
+"""Build what a command works with: services, advisor, runner and teardown of one run."""
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from envagent import config
 from envagent.cli.clouds import CloudAccess
-from envagent.cli.output import Output
-from envagent.cli.terminal import err
+from envagent.cli.home import Home
+from envagent.cli.render.progress import ProgressLines
 from envagent.config import Settings
 from envagent.engine.clock import SystemClock
 from envagent.engine.journal import Journal
-from envagent.engine.lock import RunLock, is_locked
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord
-from envagent.errors import (
-    AdviceUnavailable,
-    ConfigurationError,
-    EnvagentError,
-    RunMismatch,
-    RunNotFound,
-)
-from envagent.provenance import others_can_write
+from envagent.errors import AdviceUnavailable, EnvagentError
 
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
@@ -44,137 +28,6 @@ if TYPE_CHECKING:
     from envagent.steps.services import Services
 
 OPENAI = "https://api.openai.com/v1"
-
-
-def read_settings(files: Iterable[Path] | None, *, repository: str | None = None, **flags: Any) -> Settings:
-    """Read the configuration, and say on stderr what of the current folder does not count.
-
-    Args:
-        files: those that --config names.
-        repository: the one under analysis.
-        flags: settings that the command line gives.
-
-    Raises:
-        ConfigurationError: it cannot be read.
-    """
-    return config.load(files=files or (), repository=repository, report=lambda line: err().line(line), **flags)
-
-
-class Home:
-    """The folder that holds all state: journal, run folders, private keys; 0700."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
-
-    @property
-    def journal(self) -> Path:
-        """The journal's file."""
-        return self.path / "journal.db"
-
-    @property
-    def runs(self) -> Path:
-        """The folder with a folder for each run."""
-        return self.path / "runs"
-
-    @property
-    def keys(self) -> Path:
-        """The folder of private keys that envagent made."""
-        return self.path / "keys"
-
-    def run(self, run_id: str) -> Path:
-        """A run's own folder."""
-        return self.runs / run_id
-
-    def prepare(self) -> None:
-        """Make the folder, or see that only its owner can write to the one that is there.
-
-        Raises:
-            ConfigurationError: it cannot be made, or others can write to it.
-        """
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = self.path.stat()
-        except OSError as error:
-            raise ConfigurationError(
-                f"the folder {self.path} cannot be made: {error.strerror}", hint="set ENVAGENT_HOME to one that can"
-            ) from None
-        if others_can_write(status) or os.geteuid() not in (0, status.st_uid):
-            raise ConfigurationError(
-                f"other users can write to the folder {self.path}, which holds the journal and private keys",
-                hint=f"chmod go-w {shlex.quote(str(self.path))}; or set ENVAGENT_HOME to a folder of your own",
-            )
-
-    def is_worked_on(self, run_id: str) -> bool:
-        """Tell whether a process works on the run now."""
-        return is_locked(self.run(run_id))
-
-    @contextmanager
-    def working_on(self, run_id: str) -> Iterator[None]:
-        """Hold the run's lock; hints of errors that are raised meanwhile name this run.
-
-        Raises:
-            RunLocked: another process works on it.
-        """
-        try:
-            with RunLock(self.run(run_id), run_id):
-                yield
-        except EnvagentError as error:
-            error.run_id = run_id
-            raise
-
-    @contextmanager
-    def starting(self, journal: Journal, run_id: str) -> Iterator[None]:
-        """Hold the lock of a run that is about to begin; a run that never does leaves nothing."""
-        with self.working_on(run_id):
-            try:
-                yield
-            except BaseException:
-                try:
-                    journal.run(run_id)
-                except RunNotFound:
-                    shutil.rmtree(self.run(run_id), ignore_errors=True)
-                raise
-
-    @contextmanager
-    def opened_journal(self, *, to_read: bool = False) -> Iterator[Journal]:
-        """Open the journal.
-
-        Args:
-            to_read: refuse to make one where there is none.
-
-        Raises:
-            JournalError: it cannot be used.
-            RunNotFound: `to_read`, and there is none.
-        """
-        if to_read and not self.journal.exists():
-            raise RunNotFound(f"there is no run yet in {self.path}", hint="envagent run URL --cloud sandbox")
-        self.prepare()
-        journal = Journal.open(self.journal)
-        if journal.notice is not None:
-            err().line(journal.notice)
-        try:
-            yield journal
-        finally:
-            journal.close()
-
-
-def request_of(row: RunRecord) -> RunRequest:
-    """Read what a stored run is for.
-
-    Raises:
-        RunMismatch: another version of envagent stored it in another form.
-    """
-    from pydantic import ValidationError
-
-    from envagent.steps.request import RunRequest
-
-    try:
-        return RunRequest.model_validate_json(row.request)
-    except ValidationError:
-        raise RunMismatch(
-            f"the request of run {row.run_id} was stored by another version of envagent",
-            hint="resume it with the version that made it, or: envagent teardown RUN_ID",
-        ) from None
 
 
 def make_services(
@@ -250,7 +103,7 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
     return Advisor(asked, demanded=settings.ai.required and ai, longest_hours=settings.lease.max_hours)
 
 
-def make_runner(journal: Journal, settings: Settings, output: Output, stop: threading.Event) -> Runner[Services]:
+def make_runner(journal: Journal, settings: Settings, output: ProgressLines, stop: threading.Event) -> Runner[Services]:
     """Make the runner of the ten steps."""
     from envagent.engine.runner import Runner
     from envagent.steps import PROVISIONING
@@ -275,7 +128,7 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
 
 @contextmanager
 def opened_teardown(
-    journal: Journal, access: CloudAccess, row: RunRecord, output: Output, stop: threading.Event
+    journal: Journal, access: CloudAccess, row: RunRecord, output: ProgressLines, stop: threading.Event
 ) -> Iterator[Teardown]:
     """Open the teardown of one run, on the cloud that the run was begun on.
 

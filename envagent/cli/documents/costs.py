@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from envagent.cli import times
-from envagent.cli.documents import CostPart, LeasePhase, PlanPart
+from envagent.cli.documents.json_models import CostPart, LeasePhase, PlanPart
+from envagent.cli.render import times
 from envagent.engine.tables import IntentRecord, Ownership, ResourceRecord, ResourceState
 
 if TYPE_CHECKING:
-    from envagent.cli.report import Rows
+    from envagent.cli.documents.run_document import Rows
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from envagent.cli.shared import AS_JSON, CLOUD, CONFIG, MAX_SU, NO_AI, REF, REPO, YES, examples
+from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, MAX_SU, NO_AI, REF, REPO, YES, examples
 from envagent.errors import UsageError
 
 EPILOG = examples(
@@ -74,21 +72,26 @@ def run(
     from pydantic import ValidationError
 
     from envagent import keys
-    from envagent.cli.clouds import chosen_cloud, is_sandbox, reach
-    from envagent.cli.drive import Drive, Manner
-    from envagent.cli.names import check_key_name, check_names
-    from envagent.cli.repository import checked, find
-    from envagent.cli.session import Home, read_settings
-    from envagent.cli.sites import choose_site
-    from envagent.cli.terminal import err
-    from envagent.cli.twin import refuse_second
+    from envagent.cli.clouds import choose_site, chosen_cloud, is_sandbox, reach
+    from envagent.cli.duplicates import offer_existing
+    from envagent.cli.home import Home, read_settings
+    from envagent.cli.inputs import (
+        check_key_name,
+        check_names,
+        find_repository,
+        start_time,
+        stored_name,
+        writable_folder,
+    )
+    from envagent.cli.render.terminal import err
+    from envagent.cli.run_session import RunSession
     from envagent.engine.runner import new_run_id
     from envagent.steps.request import RunRequest
 
     check_names(node_type=node_type, image=image, network=network, server_name=server_name, ref=ref)
     check_key_name(key_name)
-    begin = None if start is None else _moment(start)
-    repository = checked(repo, ref)
+    begin = None if start is None else start_time(start)
+    repository = stored_name(repo, ref)
     key_file = None if public_key is None else public_key.expanduser().absolute()
     flags: dict[str, Any] = {"sandbox": {"speed": speed}} if speed is not None else {}
     flags |= {} if cloud is None else {"cloud": cloud}
@@ -98,7 +101,7 @@ def run(
         raise UsageError("--speed is the sandbox's; no real cloud can be hurried", hint="leave out --speed")
     if (public_file := key_file or settings.key.public_key) is not None:
         keys.pair_of(public_file)
-    find(repository, ref)
+    find_repository(repository, ref)
     access = reach(name, settings)
     try:
         request = RunRequest(
@@ -118,7 +121,7 @@ def run(
             floating_ip=not no_floating_ip,
             ai=not no_ai,
             on_failure=on_failure,
-            output_folder=_here(),
+            output_folder=writable_folder(),
         )
     except ValidationError as error:
         raise UsageError(f"a flag cannot be used: {error.errors(include_input=False)[0]['msg']}") from None
@@ -127,46 +130,9 @@ def run(
         request = request.model_copy(update={"cloud": access.name})
     home, run_id = Home(settings.home), new_run_id()
     with home.opened_journal() as journal:
-        taken = None if new else refuse_second(home, journal, request, err(), Manner(yes, as_json), config)
+        taken = None if new else offer_existing(home, journal, request, err(), config, yes=yes, as_json=as_json)
         if taken is not None:
             return taken
         with home.starting(journal, run_id):
-            drive = Drive(home, journal, access, Manner(yes, as_json))
+            drive = RunSession(home, journal, access, yes=yes, as_json=as_json)
             return drive.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
-
-
-def _here() -> Path:
-    """Give the current folder, in which the run's file will be written.
-
-    Raises:
-        UsageError: it was removed, or cannot be written to.
-    """
-    try:
-        folder = Path.cwd()
-    except OSError:
-        raise UsageError("the current folder was removed", hint="cd into one that exists") from None
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise UsageError(
-            f"the current folder {folder} cannot be written to ({error.strerror}), and SERVER_info.json is to be there",
-            hint="cd into another one",
-        ) from None
-
-
-def _moment(text: str) -> datetime:
-    """Read --start; a time without offset is local.
-
-    Raises:
-        UsageError: it is no time, or has passed.
-    """
-    try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"--start {text!r} is no time", hint="write it like 2026-12-01T09:00, or with Z for UTC"
-        ) from None
-    if moment <= datetime.now(UTC):
-        raise UsageError(f"--start {text!r} has passed", hint="leave --start out to begin now")
-    return moment

@@ -1,4 +1,6 @@
-"""Stopping by signal, in two stages: the first asks, the second ends at once.
+"""What a person does while a command runs: stop it with a signal, and answer its questions.
+
+Stopping has two stages: the first signal asks, the second ends at once.
 
 SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal was closed) all stop the run after the current exchange with the
 cloud; the run stays resumable. The signals arrive through a pipe that a thread of its own reads, so the answer comes
@@ -8,13 +10,18 @@ at once even while the main thread waits for the network, and no lock of the mai
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
+
+from envagent.cli.render.terminal import Terminal, answerable
+from envagent.errors import UsageError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -92,3 +99,46 @@ class StopSignals:
 
 def _arrives_through_the_pipe(number: int, frame: FrameType | None) -> None:
     """Do nothing here: the interpreter has written the number to the pipe already."""
+
+
+DECLINED = 130
+"""The exit code when the user says no: as if the command had been stopped by Ctrl-C."""
+
+LOOK_SECONDS = 0.1
+
+
+def can_ask() -> bool:
+    """Tell whether somebody is there to answer: stdin and stderr are terminals."""
+    return answerable(sys.stdin, sys.stderr)
+
+
+def agreed(terminal: Terminal, question: str, stop: threading.Event) -> bool:
+    """Ask; anything but yes, a closed input and a stop request mean no."""
+    terminal.prompt(f"{question} [y/N] ")
+    while not stop.is_set():
+        readable, _, _ = select.select([sys.stdin], [], [], LOOK_SECONDS)
+        if readable:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return False
+
+
+def removal_agreed(terminal: Terminal, question: str, stop: threading.Event, *, command: str) -> bool:
+    """Ask before a removal; a no is told.
+
+    Args:
+        terminal: where to ask.
+        question: what is to be removed.
+        stop: set by a stop request.
+        command: the command that asks, as it can be pasted.
+
+    Raises:
+        UsageError: nobody is there to answer.
+    """
+    if not can_ask():
+        raise UsageError(
+            "teardown asks before it removes anything, and nobody is there to answer", hint=f"{command} --yes"
+        )
+    if agreed(terminal, question, stop):
+        return True
+    terminal.line("declined: nothing was removed")
+    return False

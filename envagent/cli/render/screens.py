@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from envagent.cli import times
-from envagent.cli.documents import (
+from envagent.cli.documents.json_models import (
     AnalysisDocument,
     CandidatePart,
     CostPart,
@@ -23,16 +22,16 @@ from envagent.cli.documents import (
     RunLine,
     StepPart,
 )
-from envagent.cli.layout import STATE_STYLES, show_field, show_table
-from envagent.cli.summary import needs
-from envagent.cli.terminal import Terminal
+from envagent.cli.documents.summary import needs
+from envagent.cli.render import times
+from envagent.cli.render.terminal import STATE_STYLES, Terminal
 
 MOST_ALTERNATIVES = 5
 
 RECENT = timedelta(minutes=2)
 """What was seen so lately is said to be so."""
 
-FOR = {
+PURPOSES = {
     "resume": "goes on where it stopped",
     "teardown": "removes everything that it made",
     "status": "shows every step, decision and resource",
@@ -104,16 +103,16 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
     terminal.line(("plan", "bold"))
     for one in decisions:
         if one.name == "requirements" and isinstance(one.value, dict):
-            show_field(terminal, "needs", needs(one.value))
-            show_field(terminal, "", one.reason)
+            terminal.field("needs", needs(one.value))
+            terminal.field("", one.reason)
     terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
-    show_field(terminal, "", first.why)
+    terminal.field("", first.why)
     begin = times.parsed(plan.start) or times.now()
-    show_field(terminal, "lease", f"{plan.hours} h ({plan.hours_reason})")
+    terminal.field("lease", f"{plan.hours} h ({plan.hours_reason})")
     starts = "now" if plan.start is None else times.both(begin)
     terminal.line(f"  from         {starts}")
     terminal.line(f"  until        {times.both(times.after_hours(begin, plan.hours))}")
-    show_field(terminal, "costs", _costs(plan))
+    terminal.field("costs", _costs(plan))
     images = [
         str(name)
         for one in decisions
@@ -121,11 +120,11 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
         for name in one.value
     ]
     if images:
-        show_field(terminal, "images", ", ".join(images))
+        terminal.field("images", ", ".join(images))
     if taken := [one for one in others if one.taken_unasked]:
-        show_field(terminal, "if refused", _alternatives(taken))
+        terminal.field("if refused", _alternatives(taken))
     if dearer := [one for one in others if not one.taken_unasked]:
-        show_field(terminal, "dearer", f"{_alternatives(dearer)}: not without another yes, or --max-su")
+        terminal.field("dearer", f"{_alternatives(dearer)}: not without another yes, or --max-su")
 
 
 def _costs(plan: PlanPart) -> str:
@@ -172,10 +171,10 @@ def show_existing(terminal: Terminal, run: RunDocument) -> None:
             f", charged {run.cost.su_per_hour_now:g} SU/h" if run.cost is not None and run.cost.charged_now else ""
         )
         terminal.line((f"{exists}{charged}:", "bold"))
-        show_table(terminal, [_resource_row(one) for one in there])
+        terminal.table([_resource_row(one) for one in there])
     if perhaps:
         terminal.line(("may exist as well:" if there else "may exist:", "bold"))
-        show_table(terminal, [_resource_row(one) for one in perhaps])
+        terminal.table([_resource_row(one) for one in perhaps])
     if not there and not perhaps:
         terminal.line("nothing of this run exists in the cloud; nothing is charged")
     if run.cost is not None and not run.cost.charged_now and run.cost.su_so_far:
@@ -202,15 +201,15 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     if run.cost is not None:
         show_cost(terminal, run.cost)
     terminal.line()
-    show_table(terminal, [_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", ""))
+    terminal.table([_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", ""))
     if run.resources:
         terminal.line()
         head = ("resource", "id", "name", "state", "")
-        show_table(terminal, [_resource_row(one) for one in run.resources], head=head)
+        terminal.table([_resource_row(one) for one in run.resources], head=head)
     if run.decisions:
         terminal.line()
         rows = [(one.name, _value(one), one.source, one.reason) for one in run.decisions]
-        show_table(terminal, rows, head=("decision", "value", "by", "reason"))
+        terminal.table(rows, head=("decision", "value", "by", "reason"))
     for warning in dict.fromkeys(run.warnings):
         terminal.line(("warning: ", "yellow"), warning)
     if run.error is not None:
@@ -221,12 +220,12 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
 
 def show_next(terminal: Terminal, run: RunDocument, *, but: str = "") -> None:
     """Print the commands that make sense now, and what each is for; `but` is the one being carried out."""
-    commands = [(one, FOR[one.split()[1]]) for one in run.next if one.split()[1] != but]
+    commands = [(one, PURPOSES[one.split()[1]]) for one in run.next if one.split()[1] != but]
     if commands:
         if but == "status":  # its blocks stand apart
             terminal.line()
         terminal.line(("next:", "bold"))
-        show_table(terminal, commands)
+        terminal.table(commands)
 
 
 def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:
@@ -249,7 +248,7 @@ def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:
         for one in runs
     ]
     head = ("run", "state", "begun", "cloud", "node type", "lease", "last checked", "repository")
-    show_table(terminal, rows, head=head, indent=0)
+    terminal.table(rows, head=head, indent=0)
 
 
 def _lease(run: RunLine, now: datetime) -> str:
@@ -310,16 +309,16 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
     known = [(name, _plain(value)) for name, value in analysis.requirements.items() if value not in (None, [], False)]
     terminal.line(("needs", "bold"), "" if known else ": nothing that its files tell")
     if known:
-        show_table(terminal, known)
+        terminal.table(known)
     sizes = [(name, _plain(value)) for name, value in analysis.sizing.items() if value and name != "reasons"]
     terminal.line(("looks for", "bold"))
-    show_table(terminal, sizes)
+    terminal.table(sizes)
     if analysis.evidence:
         terminal.line(("evidence", "bold"))
         rows = [
             (_plain(one["field"]), _plain(one["value"]), _place(one), _plain(one["quote"])) for one in analysis.evidence
         ]
-        show_table(terminal, dict.fromkeys(rows))  # a line may be evidence for one thing twice
+        terminal.table(dict.fromkeys(rows))  # a line may be evidence for one thing twice
     for assumption in analysis.assumptions:
         terminal.line("assumed: ", assumption)
     for note in (*analysis.notes, *analysis.decision.warnings):
@@ -333,7 +332,7 @@ def show_log(terminal: Terminal, log: LogDocument) -> None:
         (str(one.seq), one.time, one.service, one.method, one.path, str(one.status), one.kind or "", one.name or "")
         for one in log.root
     ]
-    show_table(terminal, rows, head=head, indent=0)
+    terminal.table(rows, head=head, indent=0)
 
 
 def _place(evidence: Mapping[str, JsonValue]) -> str:
@@ -353,7 +352,7 @@ def show_removable(terminal: Terminal, listed: Sequence[ResourcePart]) -> None:
     """Print what a teardown would remove."""
     if listed:
         terminal.line(("would be removed:", "bold"))
-        show_table(terminal, [_resource_row(one) for one in listed])
+        terminal.table([_resource_row(one) for one in listed])
     else:
         terminal.line("there is nothing to remove")
 
@@ -371,7 +370,7 @@ def show_orphans(terminal: Terminal, document: OrphansDocument, command: str) ->
             (one.kind, one.id, one.name, one.run_id, one.known_as or "not in this journal: perhaps a colleague's")
             for one in offered
         ]
-        show_table(terminal, rows, head=("resource", "id", "name", "run", "the run is"), indent=0)
+        terminal.table(rows, head=("resource", "id", "name", "run", "the run is"), indent=0)
     elif others:
         terminal.line("all envagent resources in this project belong to runs in the local journal")
     else:

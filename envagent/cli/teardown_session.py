@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envagent.cli import approval, views
+from envagent.cli import interaction
 from envagent.cli.clouds import CloudAccess, is_sandbox, reach
-from envagent.cli.documents import RunDocument
-from envagent.cli.output import Output
-from envagent.cli.report import Rows, error_of, resource_part, run_document
-from envagent.cli.session import Home, opened_teardown
-from envagent.cli.stop import StopSignals
-from envagent.cli.terminal import err, print_document
+from envagent.cli.documents.json_models import RunDocument
+from envagent.cli.documents.run_document import Rows, error_of, resource_part, run_document
+from envagent.cli.home import Home
+from envagent.cli.interaction import StopSignals
+from envagent.cli.render import screens
+from envagent.cli.render.progress import ProgressLines
+from envagent.cli.render.terminal import err, print_document
+from envagent.cli.wiring import opened_teardown
 from envagent.config import Settings
 from envagent.engine.journal import Journal
 from envagent.engine.removal import in_doubt
@@ -23,7 +25,7 @@ CHOSEN_KEY = "ensure_keypair.choose"
 """The stage that says whether envagent makes the key."""
 
 
-class Removal:
+class TeardownSession:
     """Removes what one run made."""
 
     def __init__(self, home: Home, journal: Journal, settings: Settings) -> None:
@@ -48,18 +50,18 @@ class Removal:
                 told = "one of its requests got no answer; looking whether it was carried out later"
                 self._terminal.line(f"run {row.run_id} is torn down, but {told}")
             access = reach(document.cloud, self._settings)
-            output = Output(self._terminal)
+            output = ProgressLines(self._terminal)
             with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
                 if not over and not self._agreed(document, access, stop, yes=yes):
                     if as_json:
                         print_document(document)
-                    return stop.exit_code if stop.signal is not None else approval.DECLINED
+                    return stop.exit_code if stop.signal is not None else interaction.DECLINED
                 failed = self._carry_out(row, access, output, stop, as_json=as_json)
             if failed is not None:
                 return failed
         used = self._document(row).cost
         if used is not None:
-            views.show_used(self._terminal, used)
+            screens.show_used(self._terminal, used)
         self._settle_key(row, document, delete=delete_key, ask=not yes)
         self._mark_file(document)
         if as_json:
@@ -74,14 +76,14 @@ class Removal:
         """
         document = self._document(row)
         access = reach(document.cloud, self._settings)
-        output = Output(self._terminal)
+        output = ProgressLines(self._terminal)
         with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
             try:
                 with opened_teardown(self._journal, access, row, output, stop.event) as teardown:
                     listed = [resource_part(one) for one in teardown.preview(row)]
             except Stopped:
                 return stop.exit_code
-        views.show_removable(self._terminal, listed)
+        screens.show_removable(self._terminal, listed)
         key = self._made_key(row) if delete_key else None
         if key is not None and key.exists() and self._other_user(row, key) is None:
             self._terminal.line(f"would be removed as well: the private key {key}")
@@ -91,10 +93,10 @@ class Removal:
         return 0
 
     def _agreed(self, document: RunDocument, access: CloudAccess, stop: StopSignals, *, yes: bool) -> bool:
-        views.show_existing(self._terminal, document)
+        screens.show_existing(self._terminal, document)
         if yes or access.simulated:
             return True
-        return approval.removal_agreed(
+        return interaction.removal_agreed(
             self._terminal,
             f"Remove everything of run {document.run_id}?",
             stop.event,
@@ -102,7 +104,7 @@ class Removal:
         )
 
     def _carry_out(
-        self, row: RunRecord, access: CloudAccess, output: Output, stop: StopSignals, *, as_json: bool
+        self, row: RunRecord, access: CloudAccess, output: ProgressLines, stop: StopSignals, *, as_json: bool
     ) -> int | None:
         """Remove; None when all is gone, else the exit code."""
         try:
@@ -113,7 +115,7 @@ class Removal:
             code = stop.exit_code
         except EnvagentError as error:
             part = error_of(error, row.run_id, removing=True)
-            views.show_error(self._terminal, part)
+            screens.show_error(self._terminal, part)
             if as_json:
                 print_document(self._document(row).model_copy(update={"error": part}))
             return error.exit_code
@@ -148,9 +150,9 @@ class Removal:
         if other is not None:
             self._terminal.line(f"the private key {path} stays: run {other} uses it as well")
             return
-        if not delete and ask and not is_sandbox(document.cloud) and approval.can_ask():
+        if not delete and ask and not is_sandbox(document.cloud) and interaction.can_ask():
             with StopSignals(lambda: None, lambda: None) as stop:
-                delete = approval.agreed(self._terminal, f"Remove its private key {path} as well?", stop.event)
+                delete = interaction.agreed(self._terminal, f"Remove its private key {path} as well?", stop.event)
         if not delete:
             command = f"envagent teardown {row.run_id} --delete-key"
             self._terminal.line(f"its private key stays at {path}; to remove it: {command}")
@@ -178,5 +180,5 @@ class Removal:
         return run_document(Rows.load(self._journal, row, working=False))
 
 
-def _announce_stop(output: Output) -> None:
+def _announce_stop(output: ProgressLines) -> None:
     output.say(("stopping after the current call. ", "yellow"), "Once more to end at once.")

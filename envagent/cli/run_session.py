@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from envagent.cli import approval, views
+from envagent.cli import interaction
 from envagent.cli.clouds import CloudAccess
-from envagent.cli.documents import ErrorPart, RunDocument
-from envagent.cli.output import Output
-from envagent.cli.report import Rows, error_of, run_document, run_line
-from envagent.cli.session import Home, make_runner, make_services, opened_teardown
-from envagent.cli.stop import StopSignals
-from envagent.cli.summary import summary
-from envagent.cli.terminal import Terminal, err, out, print_document
-from envagent.cli.usual import usual_seconds
+from envagent.cli.documents.durations import typical_seconds
+from envagent.cli.documents.json_models import ErrorPart, RunDocument
+from envagent.cli.documents.run_document import Rows, error_of, run_document, run_line
+from envagent.cli.documents.summary import summary
+from envagent.cli.home import Home
+from envagent.cli.interaction import StopSignals
+from envagent.cli.render import screens
+from envagent.cli.render.progress import ProgressLines
+from envagent.cli.render.terminal import Terminal, err, out, print_document
+from envagent.cli.wiring import make_runner, make_services, opened_teardown
 from envagent.engine.execution import Execution, Outcome
 from envagent.engine.journal import Journal
 from envagent.engine.loaded_run import Run
@@ -40,22 +41,15 @@ UNFINISHED = {"interrupted": "was interrupted", "failed": "has failed"}
 Start: TypeAlias = "Callable[[Runner[Services], Services], Execution[Services]]"
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a run is driven: the flags of `run` and `resume` that are not about the machine."""
-
-    yes: bool = False
-    as_json: bool = False
-
-
-class Drive:
+class RunSession:
     """Works on one run. The caller has opened the journal and holds the run's lock."""
 
-    def __init__(self, home: Home, journal: Journal, access: CloudAccess, manner: Manner) -> None:
+    def __init__(self, home: Home, journal: Journal, access: CloudAccess, *, yes: bool, as_json: bool) -> None:
         self._home = home
         self._journal = journal
         self._access = access
-        self._manner = manner
+        self._yes = yes
+        self._as_json = as_json
         self._terminal = err()
         self._asks = False
         self._plan_shown = False
@@ -69,8 +63,8 @@ class Drive:
             request: what the run is for.
             start: begins or resumes the run.
         """
-        self._asks = not self._manner.yes and approval.can_ask()
-        output = make_output(self._terminal)
+        self._asks = not self._yes and interaction.can_ask()
+        output = make_progress(self._terminal)
         with ExitStack() as stack:
             stop = stack.enter_context(StopSignals(lambda: _announce_stop(output), output.restore))
             services = make_services(self._home, self._access, run_id, request, stop.event, asks=self._asks)
@@ -81,8 +75,8 @@ class Drive:
             self._terminal.line((f"run {run_id}", "bold"), f": {request.repository} on {self._access.name or 'OS_*'}")
             if not execution.run.outputs:
                 self._mention_unfinished(execution)
-            usual = usual_seconds(self._journal, self._access.name)
-            output.watch(execution.run.stages.values(), usual, lambda step: _came_of(execution.run, step))
+            typical = typical_seconds(self._journal, self._access.name)
+            output.watch(execution.run.stages.values(), typical, lambda step: _came_of(execution.run, step))
             try:
                 outcome = self._execute(runner, execution, output, stop)
             except EnvagentError as error:
@@ -96,16 +90,16 @@ class Drive:
             except Exception:  # a bug: main tells it; what exists must be known all the same
                 runner.close()
                 document = run_document(Rows.of(execution.run))
-                views.show_existing(self._terminal, document)
-                views.show_next(self._terminal, document)
+                screens.show_existing(self._terminal, document)
+                screens.show_next(self._terminal, document)
                 raise
             return self._end(outcome, execution, output, stop, request.on_failure)
 
     def _execute(
-        self, runner: Runner[Services], execution: Execution[Services], output: Output, stop: StopSignals
+        self, runner: Runner[Services], execution: Execution[Services], output: ProgressLines, stop: StopSignals
     ) -> Outcome:
         """Advance the run until it ends, asking whatever it has to ask. BLOCKED: a no, or nobody is there to ask."""
-        unseen = self._manner.yes or (self._access.simulated and not self._asks)
+        unseen = self._yes or (self._access.simulated and not self._asks)
         if unseen and execution.run.row.approved_at is None:
             runner.approve(execution)
         while True:
@@ -118,7 +112,7 @@ class Drive:
                 stop.event.set()  # recorded as an interruption: nothing was reserved, and it can be resumed
                 runner.advance(execution)
                 if not self._asks:
-                    self._unanswered = _unanswered(progress.question, by_yes=self._manner.yes)
+                    self._unanswered = _unanswered(progress.question, by_yes=self._yes)
                 return Outcome.BLOCKED
             runner.approve(execution, progress.question)
 
@@ -126,7 +120,7 @@ class Drive:
         """Show the plan, once."""
         document = self._document(execution)
         if document.plan is not None and not self._plan_shown:
-            views.show_plan(self._terminal, document.plan, document.decisions)
+            screens.show_plan(self._terminal, document.plan, document.decisions)
             self._plan_shown = True
 
     def _agreed(self, question: Question | None, stop: StopSignals) -> bool:
@@ -135,13 +129,13 @@ class Drive:
             return True
         if question is None or not self._asks:
             return False
-        return approval.agreed(self._terminal, question.text, stop.event)
+        return interaction.agreed(self._terminal, question.text, stop.event)
 
     def _end(
         self,
         outcome: Outcome,
         execution: Execution[Services],
-        output: Output,
+        output: ProgressLines,
         stop: StopSignals,
         on_failure: Literal["keep", "teardown"],
     ) -> int:
@@ -162,10 +156,10 @@ class Drive:
             case Outcome.FAILED:
                 return _error(document).exit_code
             case Outcome.STOPPED | Outcome.BLOCKED:
-                return approval.DECLINED if declined else stop.exit_code
+                return interaction.DECLINED if declined else stop.exit_code
         raise AssertionError(f"run {document.run_id} ended {outcome}")
 
-    def _tear_down(self, execution: Execution[Services], output: Output, stop: StopSignals) -> None:
+    def _tear_down(self, execution: Execution[Services], output: ProgressLines, stop: StopSignals) -> None:
         """Remove what the failed run made; what goes wrong is told, the failure stays the result."""
         row = execution.run.row
         try:
@@ -174,20 +168,20 @@ class Drive:
         except Stopped:
             self._terminal.line(f"the teardown was stopped; go on with: envagent teardown {row.run_id}")
         except EnvagentError as error:
-            views.show_error(self._terminal, error_of(error, row.run_id, removing=True))
+            screens.show_error(self._terminal, error_of(error, row.run_id, removing=True))
 
     def _close(self, document: RunDocument) -> None:
         """Print the last lines: the result on stdout, everything else on stderr."""
-        if self._manner.as_json:
+        if self._as_json:
             print_document(document)
         if document.state == "succeeded":
-            if not self._manner.as_json:
-                views.show_result(out(), document)
+            if not self._as_json:
+                screens.show_result(out(), document)
             return
         if document.error is not None:
-            views.show_error(self._terminal, document.error, hint=document.teardown_started_at is None)
-        views.show_existing(self._terminal, document)
-        views.show_next(self._terminal, document)
+            screens.show_error(self._terminal, document.error, hint=document.teardown_started_at is None)
+        screens.show_existing(self._terminal, document)
+        screens.show_next(self._terminal, document)
 
     def _document(self, execution: Execution[Services]) -> RunDocument:
         return run_document(Rows.load(self._journal, execution.run.row, working=False))
@@ -206,14 +200,14 @@ class Drive:
                 return
 
 
-def make_output(terminal: Terminal) -> Output:
+def make_progress(terminal: Terminal) -> ProgressLines:
     """Choose how events are shown: drawn on a terminal that is large enough, else as lines."""
     if terminal.interactive:
-        from envagent.cli.live import ROWS_NEEDED, LiveOutput
+        from envagent.cli.render.live import ROWS_NEEDED, LiveProgress
 
         if terminal.console.height >= ROWS_NEEDED:
-            return LiveOutput(terminal)
-    return Output(terminal)
+            return LiveProgress(terminal)
+    return ProgressLines(terminal)
 
 
 def _came_of(run: Run, step: str) -> str:
@@ -221,7 +215,7 @@ def _came_of(run: Run, step: str) -> str:
     return summary(step, {key: run.outputs[key].model_dump(mode="json") for key in keys})
 
 
-def _announce_stop(output: Output) -> None:
+def _announce_stop(output: ProgressLines) -> None:
     output.say(
         ("stopping after the current call; nothing is deleted and the run can be resumed. ", "yellow"),
         "Once more to end at once.",

@@ -10,7 +10,7 @@ CLOSES = tuple(",;.:)")
 """What follows the part before it without a space."""
 
 
-def text(hint: Hint, run_id: str | None = None, *, again: str = "", removing: bool = False) -> str:
+def hint_text(hint: Hint, run_id: str | None = None, *, again: str = "", removing: bool = False) -> str:
     """Return a hint as one line.
 
     Args:

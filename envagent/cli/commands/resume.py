@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envagent.cli.shared import AS_JSON, CONFIG, MAX_SU, RUN_ID, YES, examples
+from envagent.cli.commands.options import AS_JSON, CONFIG, MAX_SU, RUN_ID, YES, examples
 
 EPILOG = examples("envagent resume last", "envagent resume k3j9 --json")
 
@@ -16,8 +16,8 @@ def resume(
     What was done before is checked first, also when the run had succeeded: the result is shown as it is now.
     """
     from envagent.cli.clouds import reach
-    from envagent.cli.drive import Drive, Manner
-    from envagent.cli.session import Home, read_settings, request_of
+    from envagent.cli.home import Home, read_settings, request_of
+    from envagent.cli.run_session import RunSession
     from envagent.config import load
     from envagent.engine.tables import RunState
     from envagent.errors import RunStateError
@@ -36,5 +36,5 @@ def resume(
                 request = request.model_copy(update={"max_su": max_su})
                 row.request = request.model_dump_json()  # stored as the run is resumed
             access = reach(request.cloud, read_settings(config, repository=request.repository))
-            drive = Drive(home, journal, access, Manner(yes, as_json))
+            drive = RunSession(home, journal, access, yes=yes, as_json=as_json)
             return drive.go(row.run_id, request, lambda runner, services: runner.resume(row, services))

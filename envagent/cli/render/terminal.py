@@ -1,7 +1,11 @@
-"""The only way to stdout and stderr: harmless text, colour where it is wanted, and no error when nobody listens.
+"""The only way to stdout and stderr: harmless text, lines and tables, colour, and no error when nobody listens.
 
-A closed terminal or pipe never ends a run: what cannot be written is dropped, the work goes on. That it was dropped
-is remembered: a result that has not arrived is no success.
+Servers, repositories and models choose names and messages; an escape sequence among them could retitle the window,
+hide a line or fake one, and a bidirectional override could swap what is read. `printable` shows such characters as
+their escape, such as `\\x1b`; everything printed passes through it.
+
+A closed terminal or pipe never ends a run: what cannot be written is dropped, and the work goes on. The loss is
+remembered: a result that has not arrived is not a success.
 """
 
 from __future__ import annotations
@@ -10,18 +14,66 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
-
-from envagent.cli.text import printable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
     from rich.text import Text
 
+# Controls, formats (bidirectional, zero-width, tags), surrogates, private use, unassigned, line separators.
+_ACTING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BLANKS = str.maketrans({"\n": " ", "\r": " ", "\t": " "})
 
-class Sturdy(io.TextIOBase):
+MIN_PROSE_COLUMNS = 12
+"""A narrower column of prose cannot be read, so it is not wrapped."""
+
+STATE_STYLES = {
+    "succeeded": "green",
+    "present": "green",
+    "failed": "red",
+    "unknown": "red",
+    "interrupted": "yellow",
+    "waiting": "yellow",
+    "removing": "yellow",
+    "running": "cyan",
+    "pending": "dim",
+    "torn_down": "dim",
+    "absent": "dim",
+    "ended": "dim",
+}
+
+LONGEST_TEXT = 2000
+"""Characters of one text that are shown; a server's page of HTML is no message."""
+
+
+def printable(text: object, *, limit: int = LONGEST_TEXT) -> str:
+    r"""Make one harmless line of any text.
+
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    >>> printable("two\nlines")
+    'two lines'
+    """
+    line = str(text).translate(_BLANKS)
+    if len(line) > limit:
+        line = line[: limit - 1] + "…"
+    if line.isascii() and line.isprintable():
+        return line
+    return "".join(_escaped(one) if unicodedata.category(one) in _ACTING else one for one in line)
+
+
+def _escaped(one: str) -> str:
+    code = ord(one)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class SafeStream(io.TextIOBase):
     """A text stream whose writes never fail.
 
     Attributes:
@@ -87,8 +139,8 @@ class Terminal:
     Rich heeds NO_COLOR, FORCE_COLOR and TERM=dumb.
     """
 
-    def __init__(self, stream: TextIO | Sturdy) -> None:
-        self.stream = stream if isinstance(stream, Sturdy) else Sturdy(stream)
+    def __init__(self, stream: TextIO | SafeStream) -> None:
+        self.stream = stream if isinstance(stream, SafeStream) else SafeStream(stream)
         self._console: Console | None = None
 
     @property
@@ -105,17 +157,14 @@ class Terminal:
     def console(self) -> Console:
         """Rich's console, made at its first use. Hand it strings only through `printable`."""
         if self._console is None:
-            from rich.console import Console
-
-            file: Any = self.stream
-            self._console = Console(
-                file=file,
-                markup=False,
-                emoji=False,
-                highlight=False,
-                legacy_windows=False,
-            )
+            self._console = self._make_console()
         return self._console
+
+    def _make_console(self, width: int | None = None) -> Console:
+        from rich.console import Console
+
+        file: Any = self.stream
+        return Console(file=file, width=width, markup=False, emoji=False, highlight=False, legacy_windows=False)
 
     def sign(self, sign: str, plain: str) -> str:
         """Choose a sign that the stream's encoding has."""
@@ -129,6 +178,36 @@ class Terminal:
         """Print one line of parts, each plain or (text, style)."""
         self.console.print(styled(*parts), soft_wrap=True)  # a pasted line must not hold line breaks of ours
         self.stream.flush()
+
+    def table(self, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
+        """Print cells in columns; on a terminal, prose in the last column is wrapped between words.
+
+        A line may still be longer than the terminal: ids and commands are copied, so they are never cut.
+        """
+        from rich.cells import cell_len
+        from rich.table import Table
+        from rich.text import Text
+
+        headings, cells = list(head), [[printable(cell) for cell in row] for row in rows]
+        columns = list(zip_longest(headings, *cells, fillvalue=""))
+        prose_at = indent + sum(max(map(cell_len, column)) + 2 for column in columns[:-1])
+        room = None if self.width is None else self.width - prose_at
+        wide = self._make_console(width=100_000)  # the table's own width: nothing is cropped
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=bool(headings))
+        for heading in headings or [""] * len(columns):
+            table.add_column(Text(heading, "dim"), no_wrap=True)
+        for row in cells:
+            texts = [Text(cell, STATE_STYLES.get(cell, "")) for cell in row]
+            if room is not None and room >= MIN_PROSE_COLUMNS:
+                texts[-1] = Text("\n").join(texts[-1].wrap(wide, room, overflow="ignore"))
+            table.add_row(*texts)
+        with wide.capture() as captured:
+            wide.print(table)
+        self.raw("".join(f"{' ' * indent}{line}".rstrip() + "\n" for line in captured.get().splitlines()))
+
+    def field(self, name: str, prose: str) -> None:
+        """Print a named text."""
+        self.table([(f"{name:<11}", prose)])
 
     def prompt(self, question: str) -> None:
         """Print a question; the answer follows on its line."""
@@ -153,12 +232,12 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 
 
 @contextlib.contextmanager
-def sturdy_streams() -> Iterator[Sturdy]:
+def safe_streams() -> Iterator[SafeStream]:
     """Make writing to stdout and stderr harmless for everybody in this process; yields stdout."""
     before = sys.stdin, sys.stdout, sys.stderr
     _occupy_closed_descriptors()
-    stdout: Any = Sturdy(_opened(sys.stdout, 1, "w"))
-    stderr: Any = Sturdy(_opened(sys.stderr, 2, "w"))
+    stdout: Any = SafeStream(_opened(sys.stdout, 1, "w"))
+    stderr: Any = SafeStream(_opened(sys.stderr, 2, "w"))
     sys.stdin, sys.stdout, sys.stderr = _opened(sys.stdin, 0, "r"), stdout, stderr
     try:
         yield stdout

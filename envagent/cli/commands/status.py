@@ -1,0 +1,92 @@
+"""envagent status: what runs there are, and everything about one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envagent.cli.commands.options import AS_JSON, CONFIG, SOME_RUN_ID, examples
+
+if TYPE_CHECKING:
+    from envagent.cli.home import Home
+    from envagent.config import Settings
+    from envagent.engine.journal import Journal
+    from envagent.engine.tables import RunRecord
+
+EPILOG = examples("envagent status", "envagent status last --refresh --json")
+
+
+def status(
+    run_id: SOME_RUN_ID = None,
+    as_json: AS_JSON = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="First check in the cloud what a run made, and correct its record.")
+    ] = False,
+    config: CONFIG = None,
+) -> int:
+    """Show all runs, or everything about one.
+
+    Shows what the journal on this machine knows; no cloud is asked unless you say --refresh.
+    """
+    from envagent.cli.documents.json_models import RunsDocument
+    from envagent.cli.documents.run_document import Rows, line_cost, run_document, run_line
+    from envagent.cli.home import Home, read_settings
+    from envagent.cli.render import screens
+    from envagent.cli.render.terminal import out, print_document
+    from envagent.errors import RunNotFound, UsageError
+
+    if refresh and run_id is None:
+        raise UsageError("--refresh needs a run", hint="envagent status last --refresh")
+    settings = read_settings(config)
+    home = Home(settings.home)
+    if run_id is None:
+        try:
+            with home.opened_journal(to_read=True) as journal:
+                runs = [
+                    run_line(row, working=home.is_worked_on(row.run_id), cost=line_cost(journal, row))
+                    for row in journal.runs()
+                ]
+        except RunNotFound:
+            runs = []
+        print_document(RunsDocument(runs=runs)) if as_json else screens.show_runs(out(), runs)
+        return 0
+    with home.opened_journal(to_read=True) as journal:
+        row = journal.run(run_id)
+        if refresh:
+            row = _refreshed(home, journal, settings, row)
+        document = run_document(Rows.load(journal, row, working=home.is_worked_on(row.run_id)))
+    print_document(document) if as_json else screens.show_run(out(), document)
+    return 0
+
+
+def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord) -> RunRecord:
+    """Hold a run's record against the cloud and return it corrected; a run that is being torn down stays as it is.
+
+    Raises:
+        RunLocked: another process works on the run, and looks at it all the time.
+        EnvagentError: the cloud cannot be asked.
+    """
+    if row.teardown_at is not None:
+        return row
+    from contextlib import ExitStack
+
+    from envagent.cli.clouds import reach
+    from envagent.cli.home import request_of
+    from envagent.cli.interaction import StopSignals
+    from envagent.cli.render.progress import ProgressLines
+    from envagent.cli.render.terminal import err
+    from envagent.cli.wiring import make_runner, make_services
+
+    with ExitStack() as stack:
+        stack.enter_context(home.working_on(row.run_id))
+        row = journal.run(row.run_id)
+        request = request_of(row)
+        access = reach(request.cloud, settings)
+        output = ProgressLines(err())
+        stop = stack.enter_context(StopSignals(lambda: output.say("stopping"), output.restore))
+        services = make_services(home, access, row.run_id, request, stop.event)
+        stack.callback(services.close)
+        runner = make_runner(journal, access.settings, output, stop.event)
+        stack.callback(runner.close)
+        return runner.refresh(row, services).run.row

@@ -1,0 +1,1 @@
+"""The JSON documents: their models, and how they are filled from the journal."""

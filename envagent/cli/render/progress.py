@@ -1,0 +1,270 @@
+"""The progress of a run: its ten steps with their state and waits, fed by the run's events, and printed as lines.
+
+`live.py` draws the same progress on a terminal. Rendering never raises: a run does not end because nobody can see it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import TracebackType
+
+from envagent.cli.documents.durations import PERSON, History
+from envagent.cli.render import times
+from envagent.cli.render.terminal import Terminal
+from envagent.engine.tables import EventKind, EventRecord, StageRecord, StageState
+
+
+@dataclass(slots=True)
+class Wait:
+    """A wait of a stage."""
+
+    what: str
+    status: str
+    since: datetime | None
+    deadline: datetime | None
+
+
+@dataclass(slots=True)
+class StepProgress:
+    """One step as a person sees it."""
+
+    name: str
+    stages: dict[str, str] = field(default_factory=dict)
+    """Stage name to StageState."""
+    worked: dict[str, float] = field(default_factory=dict)
+    """Stage name to the seconds that it took."""
+    since: dict[str, datetime] = field(default_factory=dict)
+    """Stage name to when it began, later by the time that a person took to answer."""
+    asked: dict[str, datetime] = field(default_factory=dict)
+    """Stage name to since when it waits for a person's answer."""
+    waiting: dict[str, Wait] = field(default_factory=dict)
+    note: str = ""
+    """The last thing that was said about it; once it is done, what came of it."""
+    failure: str = ""
+
+    @property
+    def state(self) -> str:
+        """The step's state, summed up over its stages."""
+        states = set(self.stages.values())
+        if states == {StageState.SUCCEEDED} or states == {StageState.PENDING}:
+            return states.pop()
+        for state in (StageState.FAILED, StageState.RUNNING, StageState.WAITING):
+            if state in states:
+                return state
+        return "begun"
+
+    def seconds(self, now: datetime) -> float | None:
+        """Give how long the step has worked, None before it begins; a person's time to answer does not count."""
+        if not self.worked and not self.since:
+            return None
+        return sum(self.worked.values()) + sum(self._so_far(stage, now) for stage in self.since)
+
+    def begin(self, stage: str, at: datetime) -> None:
+        """Begin a stage, perhaps once more."""
+        self.worked.pop(stage, None)
+        self.since[stage] = at
+
+    def end(self, stage: str, at: datetime) -> None:
+        """End a stage, done or failed."""
+        if stage in self.since:
+            self.worked[stage] = self._so_far(stage, at)
+        for one in (self.since, self.asked, self.waiting):
+            one.pop(stage, None)
+
+    def answered(self, at: datetime) -> None:
+        """Go on after a person has answered."""
+        for stage, asked in self.asked.items():
+            self.since[stage] = self.since.get(stage, asked) + (at - asked)
+        self.asked.clear()
+
+    def _so_far(self, stage: str, now: datetime) -> float:
+        return max(timedelta(), self.asked.get(stage, now) - self.since[stage]).total_seconds()
+
+
+class Progress:
+    """The steps of one run, in the pipeline's order."""
+
+    def __init__(self, rows: Iterable[StageRecord]) -> None:
+        self.steps: dict[str, StepProgress] = {}
+        history = History()
+        for row in rows:
+            step = self.steps.setdefault(row.step, StepProgress(row.step))
+            step.stages[row.stage] = row.state
+            seconds = history.seconds(row)
+            if row.state in (StageState.RUNNING, StageState.WAITING):
+                step.begin(row.stage, times.now())
+            elif row.state == StageState.SUCCEEDED and seconds is not None:
+                step.worked[row.stage] = seconds
+
+    def take(self, event: EventRecord) -> StepProgress | None:
+        """Note an event; give the step that it is about."""
+        at = datetime.fromisoformat(event.at)
+        if event.kind == EventKind.RUN_APPROVED:
+            for one in self.steps.values():
+                one.answered(at)
+        step_name, _, stage = (event.stage or "").partition(".")
+        step = self.steps.get(step_name)
+        if step is None:
+            return None
+        match event.kind:
+            case EventKind.STAGE_STARTED:
+                step.stages[stage] = StageState.RUNNING
+                step.begin(stage, at)
+            case EventKind.STAGE_SUCCEEDED:
+                step.stages[stage] = StageState.SUCCEEDED
+                step.end(stage, at)
+            case EventKind.STAGE_FAILED:
+                step.stages[stage] = StageState.FAILED
+                step.failure = event.message
+                step.end(stage, at)
+            case EventKind.STAGE_WAITING:
+                told = json.loads(event.detail)
+                step.stages[stage] = StageState.WAITING
+                step.waiting[stage] = Wait(
+                    event.message, told["status"], times.parsed(told["since"]), times.parsed(told["deadline"])
+                )
+                if event.message.startswith(PERSON):
+                    step.asked.setdefault(stage, at)
+            case EventKind.DECISION:
+                step.note = decided(event)
+            case EventKind.REPORT | EventKind.STAGE_RETRYING | EventKind.RESOURCE_OWNED | EventKind.RESOURCE_ADOPTED:
+                step.note = event.message
+            case _:
+                pass
+        return step
+
+    def place(self, step: StepProgress) -> str:
+        """Say which of how many a step is, such as ` 3/10`."""
+        number = list(self.steps).index(step.name) + 1
+        return f"{number:2}/{len(self.steps)}"
+
+
+def decided(event: EventRecord) -> str:
+    """Say a decision: what, by whom, why."""
+    told = json.loads(event.detail)
+    value = told["value"]
+    if isinstance(value, dict):
+        value = value.get("name")
+    if isinstance(value, list):
+        value = ", ".join(str(one) for one in value)
+    by = "" if told["source"] == "rules" else f" (by {told['source']})"
+    return f"{told['name']}{'' if value is None else f' {value}'}{by}: {told['reason']}"
+
+
+Parts = tuple[str | tuple[str, str], ...]
+
+SHOWN_AS_SENT = {
+    EventKind.REPORT,
+    EventKind.INTENT_SENT,
+    EventKind.INTENT_REFUSED,
+    EventKind.OUTCOME_UNKNOWN,
+    EventKind.RESOURCE_OWNED,
+    EventKind.RESOURCE_ADOPTED,
+    EventKind.RESOURCE_FOREIGN,
+    EventKind.RESOURCE_REMOVING,
+    EventKind.RESOURCE_REMOVED,
+    EventKind.RESOURCE_GONE,
+    EventKind.STAGE_RETRYING,
+}
+
+
+class ProgressLines:
+    """Prints events as lines; a context manager around each stretch of work that sends them.
+
+    Events that come before `watch` tells the run's steps, or belong to none of them, are told without a step.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.board = Progress(())
+        self.typical: dict[str, float] = {}
+        self._came_of_it: Callable[[str], str] = lambda step: ""
+        # Guards the board and is never held while something is printed: rich draws under a lock of its own, and
+        # what it draws is the board.
+        self._lock = threading.Lock()
+
+    def watch(self, rows: Iterable[StageRecord], typical: dict[str, float], came_of_it: Callable[[str], str]) -> None:
+        """Take up a run.
+
+        Args:
+            rows: its stages, for the steps' names and what is done already.
+            typical: step name to the seconds that it took in past runs.
+            came_of_it: tells of a finished step what came of it.
+        """
+        with self._lock:
+            self.board, self.typical, self._came_of_it = Progress(rows), typical, came_of_it
+            for step in self.board.steps.values():
+                if step.state == StageState.SUCCEEDED:
+                    step.note = came_of_it(step.name)
+
+    def __enter__(self) -> ProgressLines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def __call__(self, event: EventRecord) -> None:
+        """Take an event; called from several threads. Never raises: the run goes on even if this cannot be shown."""
+        try:
+            self._show(event)
+        except Exception:
+            self.say(event.kind, " ", event.message)
+
+    def _show(self, event: EventRecord) -> None:
+        with self._lock:
+            before = self._waits(event)
+            step = self.board.take(event)
+            if step is not None and step.state == StageState.SUCCEEDED:
+                step.note = self._came_of_it(step.name)
+            parts = self._told(event, step, before)
+        if parts is not None:
+            at = times.clock(datetime.fromisoformat(event.at))
+            self.say((f"{at}  ", "dim"), *parts)
+
+    def say(self, *parts: str | tuple[str, str]) -> None:
+        """Print a line."""
+        self.terminal.line(*parts)
+
+    def restore(self) -> None:
+        """Leave the terminal usable, as the process is about to end at once."""
+
+    def _waits(self, event: EventRecord) -> Wait | None:
+        step, _, stage = (event.stage or "").partition(".")
+        view = self.board.steps.get(step)
+        return None if view is None else view.waiting.get(stage)
+
+    def _told(self, event: EventRecord, step: StepProgress | None, before: Wait | None) -> Parts | None:
+        """Say an event in one line, None where it is not worth one."""
+        where = "" if step is None else f"{self.board.place(step)} {step.name}: "
+        match event.kind:
+            case EventKind.WARNING:
+                return (where, (f"warning: {event.message}", "yellow"))
+            case EventKind.STAGE_SUCCEEDED if step is not None and step.state == StageState.SUCCEEDED:
+                took = times.duration(step.seconds(times.now()) or 0.0)
+                return (where, ("done", "green"), f" ({took}){': ' if step.note else ''}{step.note}")
+            case EventKind.DECISION:
+                return (where, decided(event))
+            case EventKind.STAGE_WAITING if step is not None:
+                return self._waiting(where, step.waiting[(event.stage or "").partition(".")[2]], before, step.name)
+            case EventKind.STAGE_FAILED:
+                return (where, (f"failed: {event.message}", "red"))
+            case kind if kind in SHOWN_AS_SENT:
+                return (where, event.message)
+            case EventKind.TEARDOWN_STARTED:
+                return ("teardown begins",)
+            case _:
+                return None
+
+    def _waiting(self, where: str, wait: Wait, before: Wait | None, step: str) -> Parts | None:
+        status = f" ({wait.status})" if wait.status else ""
+        if before is not None and before.what == wait.what:
+            return None if before.status == wait.status else (where, f"{wait.what}: now {wait.status}")
+        until = "" if wait.deadline is None else f", until {times.clock(wait.deadline)} at most"
+        usual = f"; the step usually takes {times.duration(self.typical[step])}" if step in self.typical else ""
+        return (where, f"waiting for {wait.what}{status}{until}{usual}")
