@@ -184,6 +184,8 @@ class Terminal:
 
         A line may still be longer than the terminal: ids and commands are copied, so they are never cut.
         """
+        import textwrap
+
         from rich.cells import cell_len
         from rich.table import Table
         from rich.text import Text
@@ -197,10 +199,9 @@ class Terminal:
         for heading in headings or [""] * len(columns):
             table.add_column(Text(heading, "dim"), no_wrap=True)
         for row in cells:
-            texts = [Text(cell, STATE_STYLES.get(cell, "")) for cell in row]
             if room is not None and room >= MIN_PROSE_COLUMNS:
-                texts[-1] = Text("\n").join(texts[-1].wrap(wide, room, overflow="ignore"))
-            table.add_row(*texts)
+                row[-1] = textwrap.fill(row[-1], room, break_long_words=False, break_on_hyphens=False)
+            table.add_row(*(Text(cell, STATE_STYLES.get(cell, "")) for cell in row))
         with wide.capture() as captured:
             wide.print(table)
         self.raw("".join(f"{' ' * indent}{line}".rstrip() + "\n" for line in captured.get().splitlines()))
