@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.cloud.port import Cloud, FlavorReservation, HostReservation, Lease
 from envagent.errors import (
     BadRequest,
@@ -267,7 +267,7 @@ def test_leases_by_an_application_credential(kind: str, target: Target) -> None:
             target.label("by-credential"), moment(4400), moment(4401), HostReservation(node_type=target.plenty)
         )
     except Forbidden as error:
-        assert "unrestricted" in text(error.hint)
+        assert "unrestricted" in hint_text(error.hint)
         assert error.exit_code == 4
         answer = wire.ask("reservation", "POST", "/leases", target.lease_body("by-credential"))
         assert answer.body == {

@@ -17,9 +17,9 @@ from types import SimpleNamespace
 
 import asyncssh
 import pytest
-from envagent.cli.hints import text
 
 from envagent import keys, ssh
+from envagent.cli.render.hint_text import hint_text
 from envagent.config import Settings, SshSettings
 from envagent.engine.clock import SystemClock
 from envagent.engine.context import Context
@@ -223,7 +223,7 @@ def test_a_host_key_that_is_made_anew_before_the_first_login_locks_nobody_out(no
         node.renew(kind)
         with pytest.raises(ServerFailed, match="another host key than at the last login") as refused:
             Verify()._log_in(context, address, "cc", tmp_path / "key")
-    command = text(refused.value.hint).partition(": ")[2].partition(", then")[0]
+    command = hint_text(refused.value.hint).partition(": ")[2].partition(", then")[0]
     subprocess.run(command, shell=True, check=True)
     assert Verify()._log_in(context, address, "cc", tmp_path / "key") is True
 

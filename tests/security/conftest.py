@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.errors import RepositoryRefused
 from envagent.repository.analyzer import analyze
 from envagent.repository.fetch import Limits
@@ -41,7 +41,7 @@ class Reading:
     def said(self) -> str:
         """Everything that the refusal tells a user."""
         assert self.refusal is not None, "it was read"
-        return f"{self.refusal.message} | {text(self.refusal.hint)} | {self.refusal.service_said}"
+        return f"{self.refusal.message} | {hint_text(self.refusal.hint)} | {self.refusal.service_said}"
 
 
 class Bench:
@@ -70,7 +70,7 @@ class Bench:
         except RepositoryRefused as error:
             assert error.exit_code == 9
             refusal = error
-            told = f"{error.message} {text(error.hint)} {error.service_said}"
+            told = f"{error.message} {hint_text(error.hint)} {error.service_said}"
         seconds = time.monotonic() - started
         assert not self.canary.exists(), "a command of the repository ran"
         assert SECRET not in told, "a file outside of the repository was read"

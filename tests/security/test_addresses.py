@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from tests.security.conftest import Bench
 
 REFUSED = {
@@ -78,7 +78,7 @@ def test_address_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch, addre
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     reading = bench.read(address.replace("CANARY", str(bench.canary)))
     assert reading.refusal is not None
-    assert text(reading.refusal.hint)
+    assert hint_text(reading.refusal.hint)
     assert "hunter2" not in reading.said and "ghp_secret" not in reading.said
     assert reading.said.isprintable(), "the refusal would carry its controls to the terminal"
 

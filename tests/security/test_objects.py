@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.repository.fetch import Limits
 from tests.security.build import FILE, FOLDER, Repository, pack
 from tests.security.conftest import README, Bench, Reading
@@ -233,13 +233,13 @@ SERVED = [empty, dangling_reference, commit_lost_its_tree, tree_is_cut, folder_i
 @pytest.mark.parametrize("build", BROKEN, ids=lambda build: build.__name__)
 def test_broken(bench: Bench, build: Callable[[Bench], Repository]) -> None:
     reading = bench.read(build(bench).folder, limits=Limits(seconds=20))
-    assert reading.refusal is not None and text(reading.refusal.hint)
+    assert reading.refusal is not None and hint_text(reading.refusal.hint)
 
 
 @pytest.mark.parametrize("build", SERVED, ids=lambda build: build.__name__)
 def test_broken_at_a_server(bench: Bench, daemon: str, build: Callable[[Bench], Repository]) -> None:
     reading = bench.read(f"{daemon}{build(bench).folder}", limits=Limits(seconds=20))
-    assert reading.refusal is not None and text(reading.refusal.hint)
+    assert reading.refusal is not None and hint_text(reading.refusal.hint)
 
 
 @pytest.mark.parametrize("build", WAITING, ids=lambda build: build.__name__)

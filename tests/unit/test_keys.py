@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from envagent import keys
-from envagent.cli import hints
+from envagent.cli.render.hint_text import hint_text
 from envagent.errors import ConfigurationError
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")
@@ -84,7 +84,7 @@ def test_what_is_a_key_in_another_form_is_refused_with_the_command_that_converts
             keys.read_public_key(given)
         assert str(given) in refused.value.message
         before = set(folder.iterdir())
-        paste(hints.text(refused.value.hint), folder)
+        paste(hint_text(refused.value.hint), folder)
         (made,) = set(folder.iterdir()) - before
         assert words(keys.read_public_key(made)) == words(line), name
         made.unlink()
@@ -94,12 +94,12 @@ def test_a_private_key_in_place_of_the_public_one(tmp_path: Path) -> None:
     key = make(tmp_path / "key")
     with pytest.raises(ConfigurationError, match="is a private key") as refused:
         keys.read_public_key(key)
-    assert hints.text(refused.value.hint) == f"--public-key {public(key)}"
+    assert hint_text(refused.value.hint) == f"--public-key {public(key)}"
     line = public(key).read_text()
     public(key).unlink()
     with pytest.raises(ConfigurationError, match="is a private key") as refused:
         keys.read_public_key(key)
-    paste(hints.text(refused.value.hint), tmp_path)
+    paste(hint_text(refused.value.hint), tmp_path)
     assert words(keys.read_public_key(public(key))) == words(line)
 
 
@@ -122,7 +122,7 @@ def test_what_is_not_a_usable_public_key_has_its_own_sentence(tmp_path: Path, te
     with pytest.raises(ConfigurationError, match=said) as refused:
         keys.read_public_key(tmp_path / "given.pub")
     assert refused.value.exit_code == 2
-    assert hints.text(refused.value.hint)
+    assert hint_text(refused.value.hint)
 
 
 def test_a_short_rsa_key_is_refused(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_private_key_that_ssh_would_refuse_comes_with_the_command_that_mends_i
         pytest.skip("this version of ssh reads it")
     with pytest.raises(ConfigurationError, match=said) as refused:
         keys.check_private_key(key)
-    paste(hints.text(refused.value.hint), tmp_path)
+    paste(hint_text(refused.value.hint), tmp_path)
     assert keys.check_private_key(key).public_key is not None
 
 

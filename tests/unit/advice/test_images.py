@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from envagent.cli.hints import text
 
 from envagent.advice.images import (
     explain,
@@ -21,6 +20,7 @@ from envagent.advice.images import (
 )
 from envagent.advice.needs import need_of
 from envagent.catalog import flavors
+from envagent.cli.render.hint_text import hint_text
 from envagent.errors import UsageError
 
 from .samples import NOW, analysis, image, images, one
@@ -225,12 +225,12 @@ class TestNamed:
     def test_of_several_others_none(self) -> None:
         with pytest.raises(UsageError, match="2 images are named mine") as caught:
             find_named([image("mine", 1), image("mine", 2)], "mine")
-        assert "id-mine-1, id-mine-2" in text(caught.value.hint)
+        assert "id-mine-1, id-mine-2" in hint_text(caught.value.hint)
 
     def test_an_unknown_name_brings_near_ones(self) -> None:
         with pytest.raises(UsageError) as caught:
             find_named(ALL, "CC-Ubuntu24.04-CUDAA")
-        assert "CC-Ubuntu24.04-CUDA" in text(caught.value.hint)
+        assert "CC-Ubuntu24.04-CUDA" in hint_text(caught.value.hint)
 
     def test_an_image_that_is_not_active_is_refused(self) -> None:
         with pytest.raises(UsageError, match="deactivated"):

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from envagent.cli.hints import text
 
 from envagent.advice.decisions import Placement
 from envagent.advice.images import misfit
 from envagent.advice.needs import need_of
 from envagent.advice.placement import combine, place
 from envagent.catalog import flavors, refresh
+from envagent.cli.render.hint_text import hint_text
 from envagent.cloud.port import Host, Image, Occupation
 from envagent.errors import NothingSuitable, UsageError
 from envagent.repository.results import Analysis
@@ -70,7 +70,7 @@ class TestNeeds:
         assert names(placed(analysis(gpu_required=True, gpu_vendor="amd"), "CHI@TACC")) == ["gpu_mi100"]
         with pytest.raises(NothingSuitable) as caught:
             placed(analysis(gpu_required=True, gpu_vendor="amd"), "CHI@UC")
-        assert "gpu_mi100 at CHI@TACC" in text(caught.value.hint)
+        assert "gpu_mi100 at CHI@TACC" in hint_text(caught.value.hint)
 
     def test_arm_is_not_x86(self) -> None:
         found = placed(analysis(architecture="aarch64"), "CHI@TACC")
@@ -346,7 +346,7 @@ class TestWishes:
     def test_an_unknown_type_is_no_full_type(self, wish: str, hint: str) -> None:
         with pytest.raises(UsageError) as caught:
             placed(analysis(), node_type=wish)
-        assert wish in str(caught.value) and hint in text(caught.value.hint)
+        assert wish in str(caught.value) and hint in hint_text(caught.value.hint)
 
     def test_a_named_image_excludes_what_it_cannot_serve(self) -> None:
         found = placed(analysis(architecture="aarch64"), "CHI@TACC", image=image("my-own-image"))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud
 from envagent.errors import CloudUnreachable, ConfigurationError, EnvagentError
@@ -121,7 +121,7 @@ def test_an_address_that_cannot_be_meant_has_its_own_sentence(
     assert "canary" not in repr(error.__dict__)
     assert stub.seen == []
     if "v2.0" in address:
-        assert f"{stub.url}" in text(error.hint)
+        assert f"{stub.url}" in hint_text(error.hint)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud, HostReservation
 from envagent.errors import AuthenticationError, CloudUnreachable, ConfigurationError, EnvagentError
@@ -41,7 +41,7 @@ def failed(call: Callable[[], object], kind: type[EnvagentError] = Authenticatio
 def test_nothing_configured_names_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     error = failed(lambda: connect(None), ConfigurationError)
-    assert "--cloud sandbox" in text(error.hint)
+    assert "--cloud sandbox" in hint_text(error.hint)
     assert error.exit_code == 2
 
 
@@ -49,7 +49,7 @@ def test_an_unknown_name_lists_the_known_ones(stub: StubCloud, tmp_path: Path) -
     path = stub.clouds_yaml(tmp_path, one=stub.entry(), two=stub.entry())
     error = failed(lambda: connect("three", clouds_yaml=path), ConfigurationError)
     assert "one, two" in error.message
-    assert "--cloud sandbox" in text(error.hint)
+    assert "--cloud sandbox" in hint_text(error.hint)
 
 
 def test_an_unknown_name_without_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_an_unusable_file(
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
     error = failed(lambda: connect("x", clouds_yaml=None if by_environment else path), ConfigurationError)
     assert str(path) in error.message
-    assert "--cloud sandbox" in text(error.hint)
+    assert "--cloud sandbox" in hint_text(error.hint)
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder"])
@@ -223,7 +223,7 @@ def test_oidc_wrong_password_names_the_cli_password(stub: StubCloud, connected: 
     wrong = Reply(401, {"error": "invalid_grant", "error_description": "Invalid user credentials"})
     stub.on("POST", "/idp/token", wrong)
     error = failed(connected(**entry).identity)
-    assert "CLI password" in text(error.hint)
+    assert "CLI password" in hint_text(error.hint)
     assert "Invalid user credentials" in str(error.service_said)
 
 
@@ -271,7 +271,7 @@ def test_refused_login(kind: str, reply: Reply, says: str, hints: str, stub: Stu
     cloud = connected(auth_type=kind, **auths[kind])
     error = failed(cloud.identity)
     assert says in error.message
-    assert hints in text(error.hint)
+    assert hints in hint_text(error.hint)
     assert error.exit_code == 4
     assert "canary" not in repr(error.__dict__)
     assert failed(cloud.servers).message == error.message
@@ -297,13 +297,13 @@ def test_keystone_that_answers_nonsense(stub: StubCloud, connected: Connect) -> 
 
 def test_a_login_without_project(stub: StubCloud, connected: Connect) -> None:
     stub.on("POST", "/v3/auth/tokens", stub.login(project=None))
-    assert "project_id" in text(failed(connected().identity).hint)
+    assert "project_id" in hint_text(failed(connected().identity).hint)
 
 
 def test_a_region_that_the_catalog_lacks(stub: StubCloud, connected: Connect) -> None:
     cloud = connected(region_name="CHI@Nowhere")
     assert "CHI@Nowhere" in failed(cloud.servers, ConfigurationError).message
-    assert "region_name" in text(failed(cloud.servers, ConfigurationError).hint)
+    assert "region_name" in hint_text(failed(cloud.servers, ConfigurationError).hint)
 
 
 def test_a_cloud_without_blazar(stub: StubCloud, connected: Connect) -> None:
@@ -338,7 +338,7 @@ def test_a_hidden_refusal_of_a_trust_is_believed_only_when_keystone_says_so(
     with pytest.raises(EnvagentError) as caught:
         cloud.create_lease("l", None, datetime.now(UTC), HostReservation(node_type="t"))
     assert type(caught.value).__name__ == error
-    assert "unrestricted" in text(caught.value.hint)
+    assert "unrestricted" in hint_text(caught.value.hint)
     assert stub.count("POST", "/leases") == 1
 
 

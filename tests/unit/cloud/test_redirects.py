@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.cloud.answer import address
 from envagent.cloud.port import Cloud
 from envagent.errors import BadRequest, ConfigurationError, EnvagentError, OutcomeUnknown
@@ -51,7 +51,7 @@ def test_a_token_does_not_follow_a_read(
     path, call = READS[read]
     stub.on("GET", path, moved(elsewhere, status))
     cloud = connected()
-    assert "sign" in text(refused(lambda: call(cloud), BadRequest, elsewhere).hint)
+    assert "sign" in hint_text(refused(lambda: call(cloud), BadRequest, elsewhere).hint)
     assert stub.count("GET", path) == 1
 
 
@@ -85,7 +85,7 @@ def test_a_password_does_not_follow_a_login(
     stub.on("POST", "/v3/auth/tokens", moved(elsewhere, status))
     cloud = connected(**logins(stub)[kind])
     error = refused(cloud.identity, ConfigurationError, elsewhere)
-    assert "auth_url" in text(error.hint)
+    assert "auth_url" in hint_text(error.hint)
     refused(cloud.servers, ConfigurationError, elsewhere)
 
 

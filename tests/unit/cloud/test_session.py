@@ -21,8 +21,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud, HostReservation, ServerRequest
 from envagent.errors import (
@@ -369,7 +369,13 @@ def test_no_secret_shows_in_logs_errors_or_models(
         with pytest.raises(EnvagentError) as caught:
             call(cloud)
         error = caught.value
-        shown += [repr(error), text(error.hint), str(error.service_said), repr(error.__dict__), repr(error.__cause__)]
+        shown += [
+            repr(error),
+            hint_text(error.hint),
+            str(error.service_said),
+            repr(error.__dict__),
+            repr(error.__cause__),
+        ]
     captured = capfd.readouterr()
     everything = "".join([*shown, caplog.text, captured.out, captured.err])
     assert "canary-password" not in everything

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from envagent.cli.hints import text
 
 from envagent import errors
+from envagent.cli.render.hint_text import hint_text
 from envagent.cloud import classify
 from envagent.cloud.answer import Answer, seconds_to_wait
 from envagent.cloud.failures import lease_failed, server_failed
@@ -45,7 +45,7 @@ def test_refusal(row: dict[str, Any]) -> None:
     assert type(error).__name__ == row["error"]
     assert error.exit_code == row["exit"]
     assert error.message.startswith("cannot do the thing: ")
-    assert row["hint"] is None or row["hint"] in text(error.hint)
+    assert row["hint"] is None or row["hint"] in hint_text(error.hint)
     assert error.request_id == "req-1"
 
 
@@ -62,7 +62,7 @@ def test_fault(row: dict[str, Any]) -> None:
     error = server_failed(Server(id="1", name="s", status="ERROR", fault=fault))
     assert type(error).__name__ == row["error"]
     assert error.exit_code == row["exit"]
-    assert row["hint"] in text(error.hint)
+    assert row["hint"] in hint_text(error.hint)
     assert error.service_said == (row["text"] or None)
 
 
@@ -71,7 +71,7 @@ def test_a_lease_in_error_names_itself_and_the_way_out() -> None:
     error = lease_failed(Lease(id="1", name="mine", status="ERROR", start=now, end=now))
     assert error.exit_code == 6
     assert "mine" in error.message
-    assert "--node-type" in text(error.hint)
+    assert "--node-type" in hint_text(error.hint)
 
 
 def test_no_two_refusals_of_one_error_class_read_alike_unless_they_mean_the_same() -> None:

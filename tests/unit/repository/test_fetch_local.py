@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.errors import RepositoryRefused
 from envagent.repository.fetch import Limits, fetch
 from envagent.repository.git import Cancelled
@@ -101,7 +101,7 @@ def test_a_head_that_names_no_branch_is_asked_for_where_none_is_likely(make: Mak
     git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
     with pytest.raises(RepositoryRefused, match="one, two") as refused:
         fetch(str(folder))
-    assert "--ref one" in text(refused.value.hint)
+    assert "--ref one" in hint_text(refused.value.hint)
     assert fetch(str(folder), ref="two").ref == "two"
 
 
@@ -129,7 +129,7 @@ def test_reftable_is_recognised_by_a_git_that_cannot_read_it(make: Make) -> None
     commit = as_reftable(folder)
     with pytest.raises(RepositoryRefused, match="stores its branches as reftable") as refused:
         fetch(str(folder))
-    assert "2.45" in text(refused.value.hint) and "--ref" in text(refused.value.hint)
+    assert "2.45" in hint_text(refused.value.hint) and "--ref" in hint_text(refused.value.hint)
     assert fetch(str(folder), ref=commit).files == {"README.md": "# it\n"}
 
 
@@ -144,7 +144,7 @@ def test_reftable_is_read_by_a_git_that_can(make: Make, tmp_path: Path, objects:
     git(folder, "worktree", "add", "-q", str(tmp_path / "linked"), "topic/x")
     with pytest.raises(RepositoryRefused, match="linked work tree") as refused:
         fetch(str(tmp_path / "linked"))
-    assert "--ref" in text(refused.value.hint)
+    assert "--ref" in hint_text(refused.value.hint)
     assert fetch(str(tmp_path / "linked"), ref="topic/x").ref == "topic/x"
     git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
     assert fetch(str(folder)).ref == "main"
@@ -166,7 +166,7 @@ def test_each_way_of_not_being_a_repository_has_its_own_words(tmp_path: Path, ma
     for path, words in expected.items():
         with pytest.raises(RepositoryRefused, match=words) as refused:
             fetch(str(path))
-        assert text(refused.value.hint)
+        assert hint_text(refused.value.hint)
         assert refused.value.exit_code == 9
 
 
@@ -176,7 +176,7 @@ def test_a_hint_works_when_pasted(tmp_path: Path) -> None:
     (folder / "README.md").write_text("# it\n")
     with pytest.raises(RepositoryRefused) as refused:
         fetch(str(folder))
-    command = text(refused.value.hint).removeprefix("make it one: ")
+    command = hint_text(refused.value.hint).removeprefix("make it one: ")
     subprocess.run(["sh", "-c", command], check=True, capture_output=True, env={**os.environ, **ENVIRONMENT})
     assert fetch(str(folder)).files == {"README.md": "# it\n"}
 
@@ -195,7 +195,7 @@ def test_borrowed_objects_are_not_followed(make: Make, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--shared", str(folder), "borrower")
     with pytest.raises(RepositoryRefused, match="borrows its objects") as refused:
         fetch(str(tmp_path / "borrower"))
-    assert "repack" in text(refused.value.hint)
+    assert "repack" in hint_text(refused.value.hint)
 
 
 def test_a_file_whose_content_is_missing_is_noted(make: Make) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.errors import RepositoryRefused
 from envagent.repository.fetch import Limits, read
 from envagent.repository.git import Cancelled
@@ -78,7 +78,7 @@ def test_a_server_without_a_likely_branch_has_its_branches_named(make: Make, ser
     git(folder, "symbolic-ref", "HEAD", "refs/heads/gone")
     with pytest.raises(RepositoryRefused, match="one, two") as refused:
         fetch(serve(folder))
-    assert "--ref one" in text(refused.value.hint)
+    assert "--ref one" in hint_text(refused.value.hint)
     assert fetch(serve(folder), ref="two;x").ref == "two;x"
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from envagent.cli.hints import text
 
+from envagent.cli.render.hint_text import hint_text
 from envagent.errors import RepositoryRefused
 from envagent.repository.source import Local, Remote, parse_source
 
@@ -126,7 +126,7 @@ def test_a_reference_given_apart_wins_over_the_one_in_the_address() -> None:
 def test_a_refusal_says_what_to_write_instead(written: str, hint: str) -> None:
     with pytest.raises(RepositoryRefused) as refused:
         parse_source(written)
-    assert hint in text(refused.value.hint)
+    assert hint in hint_text(refused.value.hint)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_git_could_take_for_something_else_is_refused(written: str) -> None
 def test_the_password_of_an_address_is_not_repeated(scheme: str) -> None:
     with pytest.raises(RepositoryRefused) as refused:
         parse_source(f"{scheme}://user:hunter2@github.com/owner/name")
-    assert "hunter2" not in str(refused.value.message) + text(refused.value.hint)
+    assert "hunter2" not in str(refused.value.message) + hint_text(refused.value.hint)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9418", "10.0.0.1", "github.com"])
