@@ -1,4 +1,4 @@
-"""The repository: fetch it without trusting it, read the files that tell what it needs, conclude with evidence.
+"""Read a repository: fetch it without trusting it, read the files that matter, conclude what it needs with evidence.
 
-It runs nothing that it fetched, writes nothing outside its own temporary folder, and touches no cloud and no AI.
+Nothing that was fetched is executed, nothing is written outside a temporary folder, and no cloud or AI is contacted.
 """

@@ -1,7 +1,7 @@
-"""From a snapshot to requirements, by plain rules.
+"""Derive requirements from a snapshot by plain rules.
 
-Owns: the order: read every file into facts, survey the listing, conclude, size. Nothing of the repository is run, and
-no reader's failure ends it. Must not: hold a rule of its own.
+Owns the order: read every file into facts, survey the listing, conclude, size. Nothing from the repository is executed,
+and a failing reader does not stop the analysis. Must not: hold rules of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TOOLCHAINS = 5
 
 
 def analyze(snapshot: Snapshot) -> Analysis:
-    """Conclude what hardware the repository's main job needs, with the evidence for it."""
+    """Conclude what hardware the repository's main job needs, with evidence."""
     facts = Facts()
     for path, text in snapshot.files.items():
         read_file(path, text, facts)
@@ -69,11 +69,11 @@ def analyze(snapshot: Snapshot) -> Analysis:
 
 
 def _unknown(requirements: Requirements, snapshot: Snapshot) -> list[str]:
-    """What no file tells, in words for the person who must agree."""
+    """Describe what no file documents, for the person who approves the plan."""
     if not snapshot.entries:
-        return ["The repository has no files; a small machine without a GPU is assumed."]
+        return ["The repository is empty; assuming a small machine without a GPU."]
     if not snapshot.files:
-        return ["No file in it tells what it needs; sizes follow from its languages alone."]
+        return ["No file says what it needs; sized by its languages alone."]
     fields = {
         "cores": requirements.cpu_cores,
         "RAM": requirements.ram_gb,
@@ -82,4 +82,4 @@ def _unknown(requirements: Requirements, snapshot: Snapshot) -> list[str]:
         "GPU memory": requirements.gpu_memory_gb or not requirements.gpu_required,
     }
     missing = [name for name, value in fields.items() if not value]
-    return [f"Not documented, so sized by default: {', '.join(missing)}."] if missing else []
+    return [f"Not documented, using defaults: {', '.join(missing)}."] if missing else []

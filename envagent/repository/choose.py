@@ -1,6 +1,6 @@
-"""Which files of a listing tell what hardware the repository needs.
+"""Choose the files of a listing that are worth reading.
 
-Owns: the kinds of telling files by name, how deep and how many of each, and in which order they are worth reading.
+Owns: the kinds of relevant files by name, how deep and how many of each, and the order in which to read them.
 Must not: open anything.
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from envagent.repository.results import Entry
 
 _MAX_FILES = 120
-# Folders whose files speak of something else: other people's code, and data.
+# Folders of third-party code and data, whose files say nothing about this repository.
 _FOREIGN = re.compile(
     r"(^|/)(third[-_]?party|3rdparty|vendor|vendored|node_modules|externals?|extern|submodules|site-packages|"
     r"testdata|fixtures|\.?venv|\.git|_build|dist)(/|$)"
@@ -25,12 +25,12 @@ _TRANSLATION = re.compile(r"readme[._-](?!en\b|md\b|rst\b|txt\b|gpu|cuda|install
 
 
 class Kind(NamedTuple):
-    """Files of one sort: shell patterns in lower case against the file's name or, with a slash, its whole path."""
+    """One kind of file: lower-case shell patterns matched against the name or, with a slash, the whole path."""
 
     name: str
     most: int
     depth: int
-    """Folders above the file, at most."""
+    """Maximum number of folders above the file."""
     patterns: tuple[str, ...]
 
 
@@ -66,7 +66,7 @@ _GUIDES = (
 )
 _SCRIPTS = ("train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark")
 
-# In order of worth: when the budget ends, the last go first.
+# Most relevant first: when the budget runs out, the last kinds are dropped.
 KINDS: tuple[Kind, ...] = (
     Kind("readme", 12, 2, ("readme", "readme[._-]*")),
     Kind("install", 4, 0, ("install", "building", "artifact", "requirements")),
@@ -77,7 +77,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("setup", 10, 3, ("setup.py", "setup.cfg")),
     Kind("conda", 12, 3, ("*environment*.y*ml", "*conda*.y*ml", "env.y*ml", "*_env.y*ml", "meta.yaml", "pixi.toml")),
     Kind("conda", 6, 3, ("*environments/*.y*ml", "*envs/*.y*ml", "*conda*/*.y*ml", "dependencies.yaml")),
-    # An environment named after the project; its reader leaves other files alone.
+    # An environment file named after the project; the reader ignores other files.
     Kind("conda", 3, 0, ("*.y*ml",)),
     Kind("pipfile", 3, 2, ("pipfile",)),
     Kind("lock", 1, 0, ("pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock")),
@@ -92,7 +92,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("native", 8, 1, ("cmakelists.txt", "makefile", "gnumakefile", "makefile.in", "module.bazel", "gemfile")),
     Kind("native", 4, 1, ("*.cabal", "stack.yaml", "mix.exs", "package.swift", "composer.json", "*.csproj")),
     Kind("docs", 16, 3, tuple(f"*doc*/{guide}" for guide in _prose(*(f"*{stem}*" for stem in _GUIDES)))),
-    # Generators of sites keep pages deep in their own folders.
+    # Site generators keep pages deep in folders of their own.
     Kind("docs", 3, 6, ("*doc*/requirements.md*", "*doc*/system?requirements.md*", "*doc*/hardware*.md*")),
     Kind("docs", 4, 0, _prose("*guide*", "*manual*", "*faq*", "deploy*")),
     Kind("machine", 6, 2, ("vagrantfile", "profile.py", "*.slurm", "*.sbatch")),
@@ -101,14 +101,14 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 _NAMES = [re.compile("|".join(translate(p) for p in k.patterns if "/" not in p) or r"(?!)") for k in KINDS]
 _PATHS = [re.compile("|".join(translate(p) for p in k.patterns if "/" in p) or r"(?!)") for k in KINDS]
-# Of a large listing hardly anything is of any kind: asked once, before each kind is.
+# Most files of a large listing match nothing, so one combined pattern is tried first.
 _ANY_NAME, _ANY_PATH = (re.compile("|".join(p.pattern for p in patterns)) for patterns in (_NAMES, _PATHS))
 
 
 def choose(entries: Sequence[Entry]) -> list[Entry]:
-    """The files worth reading, most telling first, at most 120.
+    """Return the files worth reading, most relevant first, at most 120.
 
-    Within a kind the shallow come before the deep, so that a large monorepo's own files win over its parts'.
+    Within a kind, shallow files come first, so that a monorepo's own files win over those of its parts.
     """
     taken: dict[str, Entry] = {}
     candidates = _candidates(entries)
@@ -124,7 +124,7 @@ def choose(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _candidates(entries: Iterable[Entry]) -> list[tuple[int, bool, str, str, Entry]]:
-    """Those of any kind by depth, translations last, then by path: with what the patterns look at."""
+    """Return the files of any kind, sorted by depth, translations last, then path, with the keys for matching."""
     deepest = max(kind.depth for kind in KINDS)
     found = []
     for entry in entries:
@@ -138,5 +138,5 @@ def _candidates(entries: Iterable[Entry]) -> list[tuple[int, bool, str, str, Ent
 
 
 def is_translation(path: str) -> bool:
-    """Whether a readme repeats the main one in another language."""
+    """Return whether a readme is a translation of the main one."""
     return _TRANSLATION.match(path.lower().rpartition("/")[2]) is not None

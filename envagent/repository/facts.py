@@ -1,7 +1,7 @@
-"""What readers find in single files, before anything is concluded.
+"""Facts that readers find in single files, before anything is concluded.
 
-Owns: the typed facts and the collection that all readers write into. A fact is what one place says and how much it
-weighs, never a decision; deciding is the conclusions' work. Must not: read or weigh.
+Owns: the typed facts and the collection that all readers append to. A fact is what one place says and how much it
+weighs; deciding is the job of `conclusions`. Must not: read or weigh.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from packaging.specifiers import SpecifierSet
 
 Vendor = Literal["nvidia", "amd", "intel"]
 Scope = Literal["main", "component", "documented", "optional", "development"]
-"""main: what the repository's own job installs; component: a part in a subfolder; documented: a command shown to
-people; optional: an extra or a variant; development: tests, documentation, linting."""
+"""main: what the main job installs; component: a part in a subfolder; documented: a command in the documentation;
+optional: an extra or a variant; development: tests, documentation, linting."""
 
 PYTHON_MINORS = (
     *("2.7", "3.4", "3.5", "3.6", "3.7", "3.8", "3.9"),
@@ -26,7 +26,7 @@ PYTHON_MINORS = (
 
 @dataclass(frozen=True)
 class Spot:
-    """Where something stands: the evidence behind a fact (the quote is untrusted text)."""
+    """The place behind a fact: path, line and quote (untrusted text)."""
 
     path: str
     line: int | None
@@ -50,12 +50,12 @@ class Package:
 
 @dataclass(frozen=True)
 class GpuSign:
-    """Something for or against a GPU being needed by the main job.
+    """A sign for or against the main job needing a GPU.
 
     Attributes:
-        kind: signs of one kind support each other little; see conclusions.gpu. A network sign shows something being
-            trained or its weights in use, and counts only beside a deep learning framework.
-        weight: positive speaks for needing one, negative against; 3 alone is about enough.
+        kind: signs of one kind add little to each other; see conclusions.gpu. A network sign shows a network being
+            trained or its weights in use, and counts only together with a deep learning framework.
+        weight: positive for, negative against; 3 alone is about enough.
     """
 
     kind: Literal[
@@ -78,7 +78,7 @@ class GpuSign:
 
 @dataclass(frozen=True)
 class CudaSign:
-    """A CUDA version named: `12.1`, or `>=11.1`."""
+    """A CUDA version: `12.1`, or `>=11.1`."""
 
     version: str
     weight: float
@@ -87,7 +87,7 @@ class CudaSign:
 
 @dataclass(frozen=True)
 class Amount:
-    """A number of gigabytes or pieces that some place asks for; of parameters, billions of the model it speaks of."""
+    """A required amount, in GB or pieces; for `parameters`, billions of parameters of the model."""
 
     what: Literal["ram", "vram", "disk", "cores", "gpus", "parameters"]
     value: float
@@ -113,11 +113,11 @@ class PythonSign:
 
 @dataclass(frozen=True)
 class SystemSign:
-    """An operating system named for the machine itself.
+    """An operating system required of the machine itself.
 
     Attributes:
         versions: such as 22.04; empty when only the distribution is named.
-        and_newer: later ones do too.
+        and_newer: later releases are fine too.
     """
 
     distribution: str
@@ -138,7 +138,7 @@ class SpecialSign:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler or runtime of another language that some place asks for, such as java 21."""
+    """A required compiler or runtime of another language, such as java 21."""
 
     name: str
     version: str
@@ -147,7 +147,7 @@ class Toolchain:
 
 @dataclass
 class Facts:
-    """Everything that was found, in reading order."""
+    """All facts found, in reading order."""
 
     packages: list[Package] = field(default_factory=list)
     gpu: list[GpuSign] = field(default_factory=list)
@@ -161,7 +161,7 @@ class Facts:
 
 
 def minors(allowed: SpecifierSet) -> frozenset[str]:
-    """The known CPython minors of which some release satisfies the specifier."""
+    """Return the known CPython minors that have a release satisfying the specifier."""
     return frozenset(m for m in PYTHON_MINORS if _some_release(m, allowed))
 
 
@@ -178,13 +178,13 @@ def _lower_lines(text: str) -> list[str]:
 
 
 def quote(text: str) -> str:
-    """A line as it is shown in evidence."""
+    """Shorten a line for display as evidence."""
     text = " ".join(text.split())
     return text if len(text) <= 200 else text[:197] + "..."
 
 
 def line_of(text: str, needles: Iterable[str]) -> tuple[int | None, str]:
-    """The first line that contains all of the needles, for readers whose parser forgets lines."""
+    """Find the first line that contains all needles, for parsers that do not report lines."""
     wanted = [needle.lower() for needle in needles if needle]
     for number, low in enumerate(_lower_lines(text), 1):
         if all(needle in low for needle in wanted):

@@ -1,9 +1,9 @@
-"""Reading one commit of an untrusted repository: its listing, and the text of the files that tell.
+"""Read one commit of an untrusted repository: its listing, and the text of the relevant files.
 
-Owns: the order of operations and their limits. A remote repository costs two connections: one for commit and trees
-without any file, one for all chosen files together, and a third where links lead to files that were not among them.
-Nothing is checked out, no submodule, hook or filter is followed, no link outside of the commit's own tree, and the
-temporary folder is gone afterwards. Must not: judge what the files say.
+Owns: the order of operations and their limits. A remote repository costs two connections, one for the commit and its
+trees without file contents and one for all chosen files, and a third where links lead to files that were not chosen.
+Nothing is checked out; submodules, hooks, filters and links out of the tree are not followed, and the temporary folder
+is removed. Must not: judge what the files say.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ _FIND_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a repository is read at most.
+    """Limits on reading a repository.
 
     Attributes:
-        seconds: for everything, retry included.
-        transfer_bytes: what a server may send.
-        entries: files listed; the rest is left out with a note.
-        file_bytes: of each chosen file. The specification's 10 KB cut off the hardware sections of long
-            readmes; what goes to an AI is cut again there.
-        total_bytes: of all chosen files together.
+        seconds: for everything, including the retry.
+        transfer_bytes: received from the server.
+        entries: files listed; the rest is skipped with a note.
+        file_bytes: read of each chosen file. The specification's 10 KB cut off the hardware sections of long
+            readmes; prompts for the AI are shortened separately.
+        total_bytes: read of all chosen files together.
     """
 
     seconds: float = 60.0
@@ -80,20 +80,20 @@ def fetch(
     """Read a repository.
 
     Args:
-        source: an `https://` URL, also of a branch's page, or the path of a git repository, bare or not.
-        ref: branch, tag or full commit id; wins over one in the URL.
+        source: an `https://` URL of a repository or of a branch's page, or the path of a git repository.
+        ref: branch, tag or full commit id; takes precedence over one in the URL.
         limits: defaults to `Limits()`.
-        cancelled: asked ten times a second; true stops everything.
+        cancelled: polled ten times a second; True stops everything.
 
     Raises:
-        RepositoryRefused: it cannot or must not be read; a repository without a commit is one of these.
-        envagent.repository.git.Cancelled: `cancelled` said so.
+        RepositoryRefused: the repository cannot or must not be read, or has no commit.
+        envagent.repository.git.Cancelled: `cancelled` returned True.
     """
     return read(parse_source(source, ref=ref), limits or Limits(), cancelled)
 
 
 def read(named: Remote | Local, limits: Limits, cancelled: Callable[[], bool] = lambda: False) -> Snapshot:
-    """Read a repository whose name is checked already, as `fetch` does."""
+    """Read a parsed source; see `fetch`."""
     with scratch_folder() as folder:
         git = Git(folder, time.monotonic() + limits.seconds, limits.transfer_bytes, cancelled)
         try:
@@ -110,20 +110,20 @@ def read(named: Remote | Local, limits: Limits, cancelled: Callable[[], bool] = 
 
 
 def find(source: str, *, ref: str | None = None) -> None:
-    """Refuse a repository, branch or tag that is certainly not there; nothing is fetched.
+    """Check that a repository, branch or tag exists, without fetching it.
 
     Args:
         source: as for `fetch`.
-        ref: branch, tag or full commit id; wins over one in the URL. A remote's commit is not looked for.
+        ref: branch, tag or full commit id; takes precedence over one in the URL. A commit of a remote is not checked.
 
     Raises:
-        RepositoryRefused: it is not there, has no commit, or cannot be reached.
+        RepositoryRefused: it does not exist, has no commit, or cannot be reached.
     """
     look_for(parse_source(source, ref=ref))
 
 
 def look_for(named: Remote | Local) -> None:
-    """Look for a repository whose name is checked already, as `find` does."""
+    """Check that a parsed source exists; see `find`."""
     with scratch_folder() as folder:
         git = Git(folder, time.monotonic() + _FIND_SECONDS, Limits.transfer_bytes)
         if isinstance(named, Local):
@@ -137,7 +137,7 @@ def look_for(named: Remote | Local) -> None:
 def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:
     commit, ref, notes = _find_commit(git, named)
     if has_work_tree(named.path):
-        notes.append("Read the last commit; changes that are not committed are not seen.")
+        notes.append("Read the last commit; uncommitted changes are ignored.")
     listing = list_tree(git, commit, limit=limits.entries)
     known = sizes(git, (blob.oid for blob in listing.blobs))
     choice = _choice(git, listing, known, _chosen(listing, known))
@@ -145,7 +145,7 @@ def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:
 
 
 def _find_commit(git: Git, named: Local) -> tuple[str, str | None, list[str]]:
-    """The commit's id, the reference that it was found under, and what is to be said of it."""
+    """Return the commit id, the reference it was found under, and notes."""
     ref = named.refs[0] if named.refs else None
     borrow(named.path, git, ref)
     try:
@@ -164,7 +164,7 @@ def _find_commit(git: Git, named: Local) -> tuple[str, str | None, list[str]]:
 
 
 def _commit_of_a_branch(git: Git, named: Local, error: GitFailed) -> tuple[str, str]:
-    """What to read of a repository whose HEAD names no commit: a branch and its commit."""
+    """Choose a branch of a repository whose HEAD names no commit; return it with its commit."""
     damaged = RepositoryRefused(
         f"The current commit of {named.name} cannot be read",
         hint=f"check it with: git -C {quote(named.path)} log -1",
@@ -223,13 +223,13 @@ def _look_for(git: Git, named: Remote) -> None:
     except GitFailed as error:
         if any(known.search(error.said) for known in (_REDIRECTED, _ABSENT, _PASSING)):
             raise _unreachable(named, error.said) from error
-        return  # only the fetch itself can tell
+        return  # leave it to the fetch to find out
     if not listed:
         raise _no_such_ref(named.name, wanted[-1], "") if wanted else _no_commit(named.name)
 
 
 def _with_suffix(url: str, ask: Callable[[str], None]) -> str:
-    """Ask at a URL, or at the one with .git where that is redirected to; gives the one that answered."""
+    """Call `ask` with a URL, or with `.git` appended if that redirects; return the URL that responded."""
     try:
         ask(url)
     except GitFailed as error:
@@ -241,7 +241,7 @@ def _with_suffix(url: str, ask: Callable[[str], None]) -> str:
 
 
 class _Found(NamedTuple):
-    """A commit, the reference that it was found under, the URL that answered, and what is to be said of it."""
+    """A commit, the reference it was found under, the URL that responded, and notes for the user."""
 
     commit: str
     ref: str | None
@@ -250,7 +250,7 @@ class _Found(NamedTuple):
 
 
 def _fetch_commit(git: Git, named: Remote) -> _Found:
-    """The commit and its trees."""
+    """Fetch the commit and its trees."""
     wanted: tuple[str | None, ...] = named.refs or (None,)
     url = named.url
     for last, ref in enumerate(wanted, start=1 - len(wanted)):
@@ -269,7 +269,7 @@ def _fetch_commit(git: Git, named: Remote) -> _Found:
 
 
 def _fetch_a_branch(git: Git, named: Remote, url: str) -> _Found:
-    """The commit of the likeliest branch, of a server whose HEAD names none."""
+    """Fetch the likeliest branch from a server whose HEAD names none."""
     listed = bytearray()
 
     def take(piece: bytes) -> bool:
@@ -290,13 +290,13 @@ def _fetch_a_branch(git: Git, named: Remote, url: str) -> _Found:
 
 
 def _main_branch(name: str, here: list[str]) -> str:
-    """The branch to read where HEAD names none of those that are here."""
+    """Choose the branch to read when HEAD names no existing one."""
     for likely in here if len(here) == 1 else ("main", "master"):
         if likely in here:
             return likely
     shown = ", ".join(here[:_NAMED]) + (f" and {len(here) - _NAMED} more" if len(here) > _NAMED else "")
     raise RepositoryRefused(
-        f"HEAD of {name} points to a branch that does not exist; there are: {clean_line(shown)}",
+        f"HEAD of {name} points to a branch that does not exist; existing branches: {clean_line(shown)}",
         hint=f"name one: --ref {shlex.quote(clean_line(here[0]))}",
     )
 
@@ -306,7 +306,7 @@ def _no_head(branch: str) -> str:
 
 
 def _fetch_blobs(git: Git, found: _Found, oids: set[str]) -> Git:
-    """Objects in one request; a server that gives no single ones is asked for the whole commit."""
+    """Fetch objects in one request; from a server that does not send single objects, the whole commit."""
     if not oids:
         return git
     try:
@@ -319,14 +319,14 @@ def _fetch_blobs(git: Git, found: _Found, oids: set[str]) -> Git:
 
 
 class _Choice(NamedTuple):
-    """What to read: objects by path, most telling first; and the file to which each telling link leads."""
+    """What to read: objects by path, most relevant first, and the file that each relevant link leads to."""
 
     oids: dict[str, str]
     leads: dict[str, str]
 
 
 def _choice(git: Git, listing: Listing, known: Mapping[str, int], direct: dict[str, str]) -> _Choice:
-    """The files to read when links count too; `direct` are those without."""
+    """Choose the files to read, following links; `direct` are the files chosen without links."""
     files = {blob.path: blob.oid for blob in listing.blobs}
     links = {path: listing.links[path] for path in worth_reading(listing.links) if path not in files}
     if not links:
@@ -368,7 +368,7 @@ def _connect(
     lines: Iterable[str] = (),
     settings: Mapping[str, str] | None = None,
 ) -> None:
-    """Run a command with the remote, again after what passes."""
+    """Run a command that contacts the remote; retry once after a transient failure."""
     settings = {"remote.origin.url": url, **(settings or {})}
     for attempt in (1, 2):
         try:
@@ -413,14 +413,14 @@ def _read(
     total = 0
     for path, oid in chosen:
         if oid not in here:
-            notes.append(f"{path}: its content is not in this copy of the repository.")
+            notes.append(f"{path}: content missing from this copy of the repository.")
             continue
         share = min(here[oid], limits.file_bytes)
         if total + share > limits.total_bytes:
-            notes.append(f"{path}: not read, the other files fill the limit of {limits.total_bytes >> 20} MB.")
+            notes.append(f"{path}: skipped, the other files reached the limit of {limits.total_bytes >> 20} MB.")
             continue
         if here[oid] > limits.file_bytes:
-            notes.append(f"{path}: read up to {limits.file_bytes >> 10} KB of {here[oid] >> 10} KB.")
+            notes.append(f"{path}: only the first {limits.file_bytes >> 10} of {here[oid] >> 10} KB were read.")
         total += 0 if oid in wanted else share
         wanted[oid] = here[oid]
     contents = read_blobs(git, wanted, most=limits.file_bytes)
@@ -430,7 +430,7 @@ def _read(
             continue
         text = None if content.startswith(_LFS_POINTER) else decode(content)
         if text is None:
-            notes.append(f"{path}: not text.")
+            notes.append(f"{path}: binary, skipped.")
         else:
             files[path] = text
     return files, notes
@@ -442,14 +442,14 @@ def _left_out(listing: Listing, *, followed: int) -> list[str]:
     if links or listing.submodules:
         notes.append(f"Not followed: {links} symbolic links, {listing.submodules} submodules.")
     if listing.odd:
-        notes.append(f"Left out: {listing.odd} paths that lead out of the repository or into .git.")
+        notes.append(f"Skipped {listing.odd} paths that lead out of the repository or into .git.")
     if listing.cut:
         notes.append(f"Only the first {len(listing.blobs)} files were listed.")
     return notes
 
 
 def _no_commit(name: str) -> RepositoryRefused:
-    return RepositoryRefused(f"The repository has no commit yet: {name}", hint="commit something and push it first")
+    return RepositoryRefused(f"The repository has no commits: {name}", hint="commit something and push it first")
 
 
 def _no_such_ref(name: str, ref: str, said: str) -> RepositoryRefused:
@@ -464,19 +464,19 @@ def _unreachable(named: Remote, said: str) -> RepositoryRefused:
     if _REDIRECTED.search(said):
         return RepositoryRefused(
             f"{named.url} has moved",
-            hint="open it in a browser and use the address that it leads to",
+            hint="open it in a browser and use the address it redirects to",
             service_said=said,
         )
     if _ABSENT.search(said):
         return RepositoryRefused(
             f"There is no public repository at {named.url}",
-            hint="check owner and name; of a private one, give a local clone's path",
+            hint="check owner and name; for a private repository, pass the path of a local clone",
             service_said=said,
         )
     if _PASSING.search(said):
         return RepositoryRefused(
-            f"{named.url} could not be reached, twice",
-            hint="check the network and try again; or give a local clone's path",
+            f"{named.url} could not be reached in two attempts",
+            hint="check the network and try again, or pass the path of a local clone",
             service_said=said,
         )
     return RepositoryRefused(f"{named.url} could not be fetched", service_said=said)

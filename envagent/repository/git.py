@@ -1,8 +1,8 @@
-"""Git as a child process that trusts nothing and cannot run away.
+"""Run git as a child process that trusts nothing and cannot run away.
 
-Owns: the environment and configuration under which every git command here runs, its deadline, its size limits and
-its death, also when this process is killed or stopped. Must not: know what is fetched or why. Behaviour does not depend
-on git's version beyond 2.30: each guard that newer versions bring is a second line behind one that old versions have.
+Owns: the environment and configuration of every git command, its deadline, its size limits and its termination, also
+when this process is killed or stopped. Must not: know what is fetched or why. Nothing depends on a git newer than
+2.30: each guard that newer versions add is a second line of defence behind one that older versions have.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from envagent.errors import RepositoryRefused
 from envagent.repository.decoding import clean
 
-# Of the caller's environment a child sees these alone: credentials of any cloud or AI stay behind.
+# The only variables a child inherits: credentials of clouds and of the AI stay behind.
 _PASSED_ON = (
     "TMPDIR",
     "SYSTEMROOT",
@@ -67,9 +67,9 @@ _MAX_STDERR = 64 * 1024
 _MAX_ALLOCATION = "512m"
 _MAX_MEMORY = 768 << 20
 _MAX_PACKS = 8
-"""A fetch brings one, and we fetch three times at most. A git too old for GIT_NO_LAZY_FETCH asks the server for what a
-pack lacks, by a git of its own, and that one asks again: a server that always leaves something out starts 300
-processes a second."""
+"""Each fetch brings one, and there are at most three. A git too old for GIT_NO_LAZY_FETCH asks the server for objects
+that a pack lacks through another git, which asks again: a server that always omits one starts 300 processes a second.
+"""
 
 _GUARD = """\
 exec 3<&0 0<"$1"
@@ -92,11 +92,11 @@ _SLACK = 16 << 20
 
 
 class Cancelled(Exception):
-    """The caller asked to stop; the child is dead and its folder is going."""
+    """The caller asked to stop; the child is dead and its folder is being removed."""
 
 
 class GitFailed(Exception):
-    """Git ended with an error; `said` is its own words, cleaned."""
+    """Git failed; `said` is its own message, cleaned."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -105,15 +105,15 @@ class GitFailed(Exception):
 
 @dataclass
 class Git:
-    """One private repository folder, and how git is run on it.
+    """A private repository folder and the way git runs on it.
 
     Attributes:
-        folder: the git directory, ours alone.
-        deadline: `time.monotonic()` at which everything must have ended.
-        max_bytes: what the folder may grow to.
-        cancelled: asked ten times a second; true ends the child and raises Cancelled.
-        transport: the only one that a command may use that goes online.
-        extensions: how the repository stores its objects and references, as in its configuration; no hook or filter.
+        folder: the private git directory.
+        deadline: `time.monotonic()` by which everything must have ended.
+        max_bytes: maximum size of the folder.
+        cancelled: polled ten times a second; True kills the child and raises Cancelled.
+        transport: the only transport allowed to online commands.
+        extensions: how the repository stores objects and references; never hooks or filters.
     """
 
     folder: Path
@@ -124,7 +124,7 @@ class Git:
     extensions: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Lay out an empty bare repository without templates, so that nothing foreign gets in."""
+        """Create an empty bare repository without templates."""
         for part in ("objects/pack", "refs", "home"):
             (self.folder / part).mkdir(parents=True)
         (self.folder / "HEAD").write_text("ref: refs/heads/none\n")
@@ -133,7 +133,7 @@ class Git:
         (self.folder / "config").write_text("\n".join([*lines, ""]))
 
     def output(self, *arguments: str, lines: Iterable[str] = (), settings: Mapping[str, str] | None = None) -> bytes:
-        """Run a command whose output is small by nature and give it back; see `stream`."""
+        """Run a command with small output and return the output; see `stream`."""
         gathered = bytearray()
 
         def take(piece: bytes) -> bool:
@@ -152,18 +152,18 @@ class Git:
         settings: Mapping[str, str] | None = None,
         online: bool = False,
     ) -> None:
-        """Run a command and hand on its output as it comes, until it ends or `take` says False.
+        """Run a command and pass on its output piece by piece, until it ends or `take` returns False.
 
         Args:
-            arguments: behind `git`.
-            take: gets each piece; False ends the child, which is then no failure.
-            lines: written to its input.
+            arguments: the command after `git`.
+            take: receives each piece; False kills the child, which does not count as a failure.
+            lines: written to the command's input.
             settings: configuration on top of the neutral one.
-            online: allow `transport`; without it the command can fetch nothing.
+            online: allow `transport`; without it the command cannot fetch anything.
 
         Raises:
-            GitFailed: exit code other than 0.
-            RepositoryRefused: deadline or size limit met, or git is not installed.
+            GitFailed: nonzero exit code.
+            RepositoryRefused: deadline or size limit reached, or git is not installed.
             Cancelled: the caller asked to stop.
         """
         options = [word for pair in {**_NEUTRAL, **(settings or {})}.items() for word in ("-c", "=".join(pair))]
@@ -185,7 +185,7 @@ class Git:
 
     def _start(self, arguments: list[str], given: Path, held: int, transport: str) -> subprocess.Popen[bytes]:
         home = str(self.folder / "home")
-        # A relative entry would find programs of whichever folder we were started in.
+        # A relative entry would find programs in the current folder.
         path = os.pathsep.join(entry for entry in os.get_exec_path() if Path(entry).is_absolute())
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
             "PATH": path,
@@ -221,7 +221,7 @@ class Git:
         )
 
     def _attend(self, child: subprocess.Popen[bytes], take: Callable[[bytes], bool]) -> tuple[bool, str]:
-        """Pump both outputs under all limits; gives whether `take` stopped it, and what it said."""
+        """Pump both outputs under all limits; return whether `take` stopped it, and its error output."""
         assert child.stdout is not None and child.stderr is not None  # noqa: S101 - both are pipes
         errors = bytearray()
         with selectors.DefaultSelector() as ready:
@@ -252,18 +252,18 @@ class Git:
         if now > self.deadline:
             raise RepositoryRefused(
                 "Reading the repository took too long and was stopped",
-                hint="try again; if it is very large, give a local clone's path instead of the URL",
+                hint="try again; if it is very large, pass the path of a local clone instead of the URL",
             )
         sizes = _packs(self.folder)
         if len(sizes) > _MAX_PACKS:
             raise RepositoryRefused(
-                "The repository's server always leaves out something that what it sends needs",
-                hint="give a local clone's path instead of the URL",
+                "The repository's server keeps omitting objects that it should send",
+                hint="pass the path of a local clone instead of the URL",
             )
         if sum(sizes) > self.max_bytes:
             raise RepositoryRefused(
                 f"The repository sends more than {self.max_bytes >> 20} MB even without its history",
-                hint="give a local clone's path instead of the URL",
+                hint="pass the path of a local clone instead of the URL",
             )
 
 
@@ -278,7 +278,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _packs(folder: Path) -> list[int]:
-    """Bytes of each pack here, the unfinished ones included; borrowed folders are links and do not count."""
+    """Return the size of each pack, including unfinished ones; borrowed folders are links and do not count."""
     pack = folder / "objects" / "pack"
     if pack.is_symlink():
         return []

@@ -1,8 +1,8 @@
-"""Telling text that is written for automated readers from text that is written for people.
+"""Recognise text that is written for automated readers rather than people.
 
-Owns: the signs of such text. A repository can say anything; what gives orders to a model, names the fields of an
-answer or asks for leases tells nothing about hardware, so no conclusion may rest on it. Must not: guess at intent
-beyond these signs: a plain lie in plain prose looks like any other requirement.
+Owns: the signs of such text. A repository can say anything; text that gives orders to a model, names the fields of an
+answer or asks for leases says nothing about hardware, so no conclusion may rest on it. Must not: guess intent beyond
+these signs; a plain lie in plain prose looks like any other requirement.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _READER = (
 _FIELDS = (
     r"gpu_(?:required|memory_gb|count|vendor)|cuda_(?:required|version)|ram_gb|disk_gb|cpu_cores|special_requirements"
 )
-# Models by their bare name, where the text turns to them instead of speaking of them.
+# Models by their bare name, where the text addresses them instead of describing them.
 _MODELS = r"(?:the |all |any )?(?:llms?|(?:large )?language[- ]models?|chat ?bots?|ais?)\s*(?:[:,.!;)]|$)"
 _BEFORE = r"(?:previous|prior|above|earlier|preceding|other|existing|your|system)"
 
-# Orders: the whole section is left out.
+# Orders: the whole section is skipped.
 _ORDERS = re.compile(
     rf"\b(?:ignore|disregard|forget|override|bypass)\b.{{0,25}}\b{_BEFORE}\b.{{0,25}}\b(?:instruction|prompt|rule|"
     rf"direction|"
@@ -44,7 +44,7 @@ _ORDERS = re.compile(
     r"|忽略.{0,8}(?:指令|指示|提示)|以前の指示を無視",
     re.IGNORECASE,
 )
-# Smells: that sentence alone is left out, for people write so too.
+# Smells: only that sentence is skipped, because people write like this too.
 _SMELLS = re.compile(
     rf"\b(?:{_FIELDS})\b|\bnode[_ ]type\b|\b(?:gpu|compute|storage)_[a-z0-9]+(?:_[a-z0-9]+)+\b"
     r"|\b(?:reserve|lease|allocate|book|provision)\b.{0,40}\b(?:nodes?|hosts?|bare.?metal|hours|days)\b"
@@ -56,10 +56,10 @@ _SMELLS = re.compile(
 
 
 def gives_orders(text: str) -> bool:
-    """Whether the text addresses an automated reader, so that what surrounds it is suspect too."""
+    """Return whether the text addresses an automated reader, which makes its surroundings suspect too."""
     return _ORDERS.search(text) is not None
 
 
 def smells(text: str) -> bool:
-    """Whether this sentence is no evidence, although what surrounds it may be."""
+    """Return whether this sentence must not count as evidence, although its surroundings may."""
     return _SMELLS.search(text) is not None or gives_orders(text)

@@ -1,4 +1,4 @@
-"""What a listing alone tells: languages, their weight, and sources that only a GPU compiler takes.
+"""Survey a listing: languages and their share, and sources that only a GPU compiler accepts.
 
 Owns: file endings. Must not: open a file.
 """
@@ -38,19 +38,19 @@ class Survey:
 
     Attributes:
         languages: file count per language, most first.
-        total_bytes: of everything listed, borrowed code included; 0 where sizes are unknown.
+        total_bytes: of all files, third-party code included; 0 where sizes are unknown.
     """
 
     languages: dict[str, int]
     total_bytes: int
 
     def share(self, *names: str) -> float:
-        """The part of all source files that these languages make up."""
+        """Return the share of these languages among all source files."""
         return sum(self.languages.get(name, 0) for name in names) / max(sum(self.languages.values()), 1)
 
 
 def survey(entries: Sequence[Entry]) -> Survey:
-    """Count."""
+    """Count the source files per language, and all bytes."""
     counts: Counter[str] = Counter()
     total = 0
     for entry in entries:
@@ -62,7 +62,7 @@ def survey(entries: Sequence[Entry]) -> Survey:
 
 
 def read(entries: Sequence[Entry], survey: Survey, facts: Facts) -> None:
-    """Signs in the names of files."""
+    """Add the signs that file names give."""
     languages = survey.languages
     native = sum(languages.get(name, 0) for name in _NATIVE)
     for language, vendor in (("CUDA", "nvidia"), ("HIP", "amd")):
@@ -71,7 +71,7 @@ def read(entries: Sequence[Entry], survey: Survey, facts: Facts) -> None:
             continue
         first = next(e.path for e in entries if _LANGUAGE_OF.get(_ending(e.path)) == language)
         share = count / max(native, 1)
-        # Beside much Python a few kernels are a part of the job, not all of it.
+        # In a repository of mostly Python, a few kernels are only part of the job.
         weight = (
             (2.0 if native >= 0.3 * sum(languages.values()) else 1.2) if share >= 0.3 else 0.8 if share >= 0.1 else 0.3
         )
@@ -98,7 +98,7 @@ def _training(entries: Sequence[Entry], facts: Facts) -> None:
     for entry in entries:
         if _TRAINS.fullmatch(entry.path.lower()):
             spot = Spot(entry.path, None, entry.path)
-            facts.gpu.append(GpuSign("network", 1.0, None, spot, "a program that trains"))
+            facts.gpu.append(GpuSign("network", 1.0, None, spot, "a training program"))
             return
 
 

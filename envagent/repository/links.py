@@ -1,7 +1,7 @@
-"""Where the symbolic links of a commit lead, by the tree alone.
+"""Resolve the symbolic links of a commit within its tree.
 
 Owns: following a link from entry to entry of the same tree, and which links are worth it. Must not: touch the disk; a
-link that leaves the tree, turns in a circle or ends at no regular file leads nowhere.
+link that leaves the tree, loops or does not end at a regular file resolves to nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_TARGET = 4096
 
 
 def worth_reading(links: Iterable[str]) -> list[str]:
-    """The links to read: none unless one has a telling name, else those and others that may lie on their way."""
+    """Return the links to read: none unless one has a relevant name, else those and others that may be on their way."""
     known = list(links)
     telling = _telling(known)
     others = sorted(set(known).difference(telling), key=lambda path: (path.count("/"), path)) if telling else []
@@ -26,10 +26,10 @@ def worth_reading(links: Iterable[str]) -> list[str]:
 
 
 def follow(contents: Mapping[str, bytes], files: Collection[str]) -> dict[str, str]:
-    """The file behind each link with a telling name.
+    """Return the file behind each link with a relevant name.
 
     Args:
-        contents: what the links hold, by path.
+        contents: the links' targets, by path.
         files: the regular files of the tree.
     """
     targets = {path: clean_line(raw.decode("utf-8", errors="replace")) for path, raw in contents.items()}
@@ -38,13 +38,13 @@ def follow(contents: Mapping[str, bytes], files: Collection[str]) -> dict[str, s
 
 
 def better_names(leads: Mapping[str, str], chosen: Collection[str]) -> dict[str, str]:
-    """The links to read in place of the files behind them.
+    """Return the links to read in place of the files behind them, so that no file is read twice.
 
-    Of several names of one file the shallowest is taken, as it is the one that its authors put forward; its own, if it
-    tells by itself and is as shallow. So no file is read twice.
+    Of several names for one file the shallowest wins, being the one its authors put forward; the file's own name wins
+    a tie if it is relevant itself.
 
     Args:
-        leads: links with telling names, and the files behind them.
+        leads: links with relevant names, and the files behind them.
         chosen: files that are read under their own names.
     """
     names: dict[str, str] = {}
@@ -57,7 +57,7 @@ def better_names(leads: Mapping[str, str], chosen: Collection[str]) -> dict[str,
 
 
 def _telling(paths: Iterable[str]) -> list[str]:
-    """Those that would be read if they were files, most telling first."""
+    """Return those that would be read if they were files, most relevant first."""
     return [entry.path for entry in choose([Entry(path=path, size=None) for path in paths])]
 
 

@@ -1,8 +1,8 @@
-"""Borrowing the objects of a repository on this machine without trusting it.
+"""Borrow the objects of a repository on this machine without trusting it.
 
-Owns: finding the git directory behind a path and laying links to its objects and references into our own private
-one, so that git never reads the other's configuration, hooks, index or alternates. Of the configuration two words are
-taken, each from a list: how objects are named and how references are stored.
+Owns: finding the git directory behind a path and linking its objects and references into a private one, so that git
+never reads the repository's configuration, hooks, index or alternates. Two configuration values are taken over, each
+from a fixed list: the object format and the reference storage.
 Must not: read a file of the work tree, follow a link that leads elsewhere, or write into the repository.
 """
 
@@ -27,20 +27,20 @@ _CONFIGURATION_BYTES = 1 << 20
 
 
 def borrow(path: Path, git: Git, ref: str | None) -> None:
-    """Prepare `git` so that it sees the objects and references of the repository at `path`.
+    """Let `git` see the objects and references of the repository at `path`.
 
-    Alternates are not followed: they may lead to somebody's other repositories. A linked work tree is followed to
-    its repository only when that one names it in return.
+    Alternates are not followed: they may lead to unrelated repositories. A linked work tree is followed to its
+    repository only if that repository lists it.
 
     Raises:
-        RepositoryRefused: no such path, no repository, or one that borrows or links its objects from elsewhere, or
-            whose HEAD is wanted and cannot be read.
+        RepositoryRefused: no such path, not a repository, one that borrows or links its objects from elsewhere, or
+            one whose HEAD is needed and cannot be read.
     """
     own, common = _git_folders(path)
     private, objects = git.folder, common / "objects"
     git.extensions = _extensions(common / "config")
     if "refstorage" in git.extensions and ref and _COMMIT.fullmatch(ref):
-        # No reference is needed, and so no git that knows how they are stored.
+        # No reference is needed, so a git that cannot read their storage will do.
         git.extensions = {name: value for name, value in git.extensions.items() if name != "refstorage"}
     git.prepare()
     if _text(objects / "info" / "alternates"):
@@ -84,37 +84,37 @@ def _borrow_reftable(path: Path, own: Path, common: Path, private: Path, ref: st
 
 
 def _extensions(configuration: Path) -> dict[str, str]:
-    """What of the repository's format differs from git's oldest."""
+    """Read how the repository's format differs from git's oldest."""
     text = _text(configuration, most=_CONFIGURATION_BYTES)
     found = (pair for section in _EXTENSIONS.finditer(text) for pair in _EXTENSION.findall(section["body"]))
     return dict(pair for pair in ((name.lower(), value.lower()) for name, value in found) if pair in _KNOWN)
 
 
 def quote(path: Path) -> str:
-    """A path as a shell takes it."""
+    """Quote a path for a shell."""
     return shlex.quote(str(path))
 
 
 def has_work_tree(path: Path) -> bool:
-    """Whether there may be uncommitted changes that reading the commit does not see."""
+    """Return whether uncommitted changes, which reading the commit ignores, are possible."""
     return (path / ".git").exists()
 
 
 def _git_folders(path: Path) -> tuple[Path, Path]:
-    """The git directory of this work tree, and the one that holds the objects."""
+    """Return the git directory of this work tree, and the one that holds the objects."""
     try:
         path = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
         raise RepositoryRefused(f"There is no repository at {path}") from error
     if not path.is_dir():
-        raise RepositoryRefused(f"{path} is a file, not a repository", hint="give the folder of a git repository")
+        raise RepositoryRefused(f"{path} is a file, not a repository", hint="pass the folder of a git repository")
     dot = path / ".git"
     if _is_git(path):
         return path, path
     if dot.is_file() and not dot.is_symlink():
         return _linked_work_tree(path, dot)
     if dot.is_symlink():
-        raise RepositoryRefused(f"{dot} is a link", hint="give the folder that it leads to, if you trust it")
+        raise RepositoryRefused(f"{dot} is a symbolic link", hint="pass the folder that it leads to, if you trust it")
     if _is_git(dot):
         return dot, dot
     if dot.is_dir():
@@ -122,7 +122,7 @@ def _git_folders(path: Path) -> tuple[Path, Path]:
     for parent in path.parents:
         if _is_git(parent / ".git"):
             raise RepositoryRefused(
-                f"{path} is a folder inside the repository {parent}", hint=f"give the repository's top: {quote(parent)}"
+                f"{path} is a folder inside the repository {parent}", hint=f"pass the top folder: {quote(parent)}"
             )
     raise RepositoryRefused(
         f"{path} is not a git repository",
@@ -138,8 +138,8 @@ def _linked_work_tree(path: Path, dot: Path) -> tuple[Path, Path]:
     known = own.parent == common / "worktrees" and back and Path(back).resolve() == dot
     if not known or not _is_git(common):
         raise RepositoryRefused(
-            f"{dot} leads to a repository elsewhere that does not know this folder",
-            hint="give the URL or the path of that repository itself",
+            f"{dot} leads to another repository, which does not list this work tree",
+            hint="pass the URL or the path of that repository itself",
         )
     return own, common
 
@@ -150,7 +150,9 @@ def _is_git(folder: Path) -> bool:
 
 def _refuse_links(item: Path, path: Path) -> None:
     if item.is_symlink():
-        raise RepositoryRefused(f"{path} keeps its objects behind a link: {item}", hint="give a plain clone of it")
+        raise RepositoryRefused(
+            f"{path} keeps its objects behind a symbolic link: {item}", hint="pass a plain clone of it"
+        )
 
 
 def _children(folder: Path) -> list[Path]:
@@ -161,7 +163,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _text(path: Path, *, most: int = _POINTER_BYTES) -> str:
-    """A small file of git, or nothing when it is absent, a link, or no text."""
+    """Read a small file of git; empty when it is absent, a link, or not text."""
     if path.is_symlink() or not path.is_file():
         return ""
     try:

@@ -1,7 +1,7 @@
-"""Reading a commit's listing and files straight from the object store, without a checkout.
+"""Read a commit's listing and files straight from the object store, without a checkout.
 
-Owns: what counts as an entry, and how large a listing or a file may get. Must not: fetch anything; a missing
-object is skipped and counted.
+Owns: what counts as an entry, and how large a listing or a file may get. Must not: fetch anything; a missing object
+is skipped and counted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from envagent.repository.decoding import clean_line
 from envagent.repository.git import Git, GitFailed
 
 _OID = re.compile(rb"[0-9a-f]{40,64}")
-# A few nested trees can unfold to any number of names of any length.
+# A few nested trees can expand to any number of names of any length.
 _MAX_LISTING = 64 << 20
 _MAX_PATH = 4096
 _MAX_BRANCHES = 10_000
@@ -31,29 +31,29 @@ class Blob:
 
 @dataclass
 class Listing:
-    """The regular files of a commit, and what was left out."""
+    """The regular files of a commit, and what was skipped."""
 
     blobs: list[Blob] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
-    """Symbolic links by path, with the object that says where they lead; beyond 10,000 they are only counted."""
+    """Path to object id of the target, for the first 10,000 symbolic links."""
     link_count: int = 0
     submodules: int = 0
     odd: int = 0
-    """Paths that no file can have, such as those that climb out of the tree."""
+    """Number of paths that no file can have, such as those that climb out of the tree."""
     cut: bool = False
 
 
 def resolve(git: Git, name: str) -> str:
-    """The id of the commit that `name` means.
+    """Return the commit id of `name`.
 
     Raises:
-        GitFailed: there is none.
+        GitFailed: there is no such commit.
     """
     return git.output("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
 
 
 def branches(git: Git) -> list[str]:
-    """The branches that are here, by name.
+    """List the local branches by name.
 
     Raises:
         GitFailed: they cannot be listed.
@@ -63,9 +63,9 @@ def branches(git: Git) -> list[str]:
 
 
 def list_tree(git: Git, commit: str, *, limit: int) -> Listing:
-    """Every regular file of the commit up to `limit`; the top folder's own files always come in.
+    """List the regular files of the commit up to `limit`, the top folder's first.
 
-    Submodules are counted and dropped. Links are kept apart: they are no files, and nothing follows them on a disk.
+    Submodules are counted and dropped. Links are kept apart; nothing follows them on a disk.
     """
     listing = Listing()
     seen: set[str] = set()
@@ -88,7 +88,7 @@ def _read_tree(git: Git, command: list[str], into: Listing, seen: set[str], limi
             if len(into.blobs) >= limit:
                 into.cut = True
                 return False
-        # A name that never ends is no name.
+        # A record that never ends is not a name.
         into.cut = left <= 0 or len(rest) > 1 << 20
         return not into.cut
 
@@ -114,7 +114,7 @@ def _record(record: bytes, into: Listing, seen: set[str]) -> None:
 
 
 def _path(raw: bytes) -> str | None:
-    """A path as it is shown, or None for one that leads out of the tree or into .git."""
+    """Return a path for display, or None if it leads out of the tree or into .git."""
     path = clean_line(raw.decode("utf-8", errors="replace"))
     parts = path.split("/")
     odd = len(raw) > _MAX_PATH or not all(parts) or ".." in parts or ".git" in (p.lower() for p in parts)
@@ -122,7 +122,7 @@ def _path(raw: bytes) -> str | None:
 
 
 def sizes(git: Git, oids: Iterable[str]) -> dict[str, int]:
-    """Bytes of each object that is here; missing ones are left out."""
+    """Return the size in bytes of each available object; missing ones are skipped."""
     found: dict[str, int] = {}
     answer = git.output("cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer", lines=oids)
     for line in answer.splitlines():
@@ -133,12 +133,12 @@ def sizes(git: Git, oids: Iterable[str]) -> dict[str, int]:
 
 
 def read_blobs(git: Git, wanted: Mapping[str, int], *, most: int) -> dict[str, bytes]:
-    """The content of each wanted object; of one that is larger than `most` bytes, its beginning.
+    """Read the content of each object, up to `most` bytes.
 
     Args:
-        git: where they are.
-        wanted: object id to its size in bytes, as `sizes` gave it.
-        most: bytes of each.
+        git: the repository.
+        wanted: object id to size in bytes, from `sizes`.
+        most: maximum number of bytes per object.
     """
     small = [oid for oid, size in wanted.items() if size <= most]
     contents = _split(git.output("cat-file", "--batch", "--buffer", lines=small)) if small else {}

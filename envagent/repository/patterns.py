@@ -1,7 +1,6 @@
-"""Regular expressions written as lists of phrases, one idea a line.
+"""Compose regular expressions from lists of phrases, one idea per line.
 
-Owns: joining them. Every pattern here runs over strangers' text, so alternatives stay free of nested repetition and
-gaps between words are bounded.
+Every pattern runs over untrusted text, so alternatives avoid nested repetition, and gaps between words are bounded.
 """
 
 from __future__ import annotations
@@ -10,5 +9,5 @@ import re
 
 
 def any_of(*alternatives: str) -> re.Pattern[str]:
-    """A case-insensitive pattern that matches any of the alternatives."""
+    """Compile a case-insensitive pattern that matches any of the alternatives."""
     return re.compile("|".join(alternatives), re.IGNORECASE)

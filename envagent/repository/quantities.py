@@ -1,4 +1,4 @@
-"""Numbers with units, as people write them.
+"""Parse numbers with units, as people write them.
 
 Owns: gigabytes out of `64 GB`, `2 To`, `512MiB`, `1.5TB`. Must not: know what they measure.
 """
@@ -16,12 +16,12 @@ _SCALE = {"k": 1 / 1024 / 1024, "m": 1 / 1024, "g": 1.0, "t": 1000.0, "p": 1_000
 
 
 def to_gigabytes(number: str, unit: str) -> float:
-    """GB of a number and its unit; decimal and binary units are not told apart."""
+    """Convert a number and its unit to GB; decimal and binary units count the same."""
     number = number.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", number) else number.replace(",", ".")
     return float(number) * _SCALE[unit[0].lower()]
 
 
 def gigabytes(text: str) -> float | None:
-    """The first quantity in the text, in GB."""
+    """Return the first quantity in the text, in GB."""
     found = QUANTITY.search(text)
     return to_gigabytes(found["number"], found["unit"]) if found else None

@@ -1,4 +1,4 @@
-"""What the repository room hands out: the snapshot that was read, and what it says about the hardware."""
+"""What the repository room returns: the snapshot that was read, and what it says about the hardware."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ class Model(BaseModel):
 
 
 class Entry(Model):
-    """A regular file of the tree: path with forward slashes, size in bytes (None when the blob was not fetched)."""
+    """A regular file of the tree: path with forward slashes, size in bytes (None if not fetched)."""
 
     path: str
     size: int | None
 
 
 class Snapshot(Model):
-    """One commit of a repository: the listing of its regular files, and the text of the files that tell."""
+    """One commit of a repository: the listing of its regular files, and the text of the relevant ones."""
 
     url: str
     commit: str | None
     ref: str | None = None
     entries: tuple[Entry, ...]
     files: dict[str, str]
-    """Path to decoded text, at most 10 KB each unless the reader says otherwise; untrusted."""
+    """Path to decoded text; untrusted."""
     notes: tuple[str, ...] = ()
-    """What was left out and why, in words for a user."""
+    """What was skipped and why, for the user."""
 
 
 class Evidence(Model):
-    """Why a field has its value: `path:line` and the quote that says so (untrusted text)."""
+    """Why a field has its value: a place and the quote found there (untrusted text)."""
 
     field: str
     value: str
@@ -48,7 +48,7 @@ class Evidence(Model):
 
 
 class Requirements(Model):
-    """What the repository's main job needs, as far as its files tell; None is unknown."""
+    """What the repository's main job needs, according to its files; None means unknown."""
 
     cpu_cores: int | None = None
     ram_gb: float | None = None
@@ -71,7 +71,7 @@ class Requirements(Model):
 
 
 class Sizing(Model):
-    """What to look for on a node: the requirements with every gap filled by a stated default."""
+    """What a node must have: the requirements, with every gap filled by a stated default."""
 
     cpu_cores: int
     ram_gb: int

@@ -1,7 +1,7 @@
-"""Prose of a repository cut into sentences that know their heading and their line.
+"""Split the prose of a repository into sentences that know their heading and their line.
 
-Owns: Markdown, reStructuredText and plain text as far as headings, bullets, tables and code go, and leaving out what
-speaks to automated readers instead of people. Must not: understand hardware.
+Owns: Markdown, reStructuredText and plain text as far as headings, bullets, tables and code go, and skipping text that
+addresses automated readers. Must not: understand hardware.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _ATX = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
 _HTML_HEADING = re.compile(r"<h([1-6])[^<>]{0,200}>(.*?)(</h\1>|$)", re.IGNORECASE)
 _UNDERLINE = re.compile(r"([=\-~^\"'+*#.:_])\1{2,}\s*$")
 _BULLET = re.compile(r"\s{0,12}(?:[-*+•–]|#\.|\d{1,2}[.)])\s+(?:\[[ xX]\]\s+)?(.*)")
-# A bullet may begin with a fence; with another one on its line it is no fence but code within a sentence.
+# A bullet may begin with a fence; with another one on the same line it is inline code.
 _FENCE = re.compile(r"\s*(?:[-*+]\s{1,4})?(```+(?=[^`]*$)|~~~+)")
 _CODE_INDENT = re.compile(r"(?: {4}|\t)\s*\S")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9À-ÞА-Я])|(?<=[。！？；])")
 _HEADING_WORDS = 14
-# Chinese, Japanese and Korean stand without spaces beside Latin words and digits, which patterns look for as words.
+# Chinese, Japanese and Korean put no spaces around Latin words and digits, which patterns match as words.
 _EAST = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _GLUED = re.compile(rf"(?<={_EAST})(?=[A-Za-z0-9])|(?<=[A-Za-z0-9+])(?={_EAST})")
 
@@ -54,15 +54,15 @@ class Sentence:
     headings: tuple[str, ...]
     """The headings above it in lower case, outermost first."""
     order: int
-    """Its place in the document, from 0."""
+    """Its position in the document, from 0."""
     block: str
-    """The whole paragraph or bullet that it stands in."""
+    """The whole paragraph or bullet that contains it."""
     lead: str = ""
-    """The paragraph above the table or the list that it stands in."""
+    """The paragraph above the table or list that contains it."""
 
     @property
     def heading(self) -> str:
-        """The nearest heading, or nothing."""
+        """The nearest heading, or an empty string."""
         return self.headings[-1] if self.headings else ""
 
 
@@ -74,10 +74,10 @@ class _Block:
 
 
 def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
-    """Cut a document.
+    """Split a document.
 
     Returns:
-        Its sentences without those that speak to machines, and the lines where whole sections were left out for it.
+        Its sentences without those that address automated readers, and the lines of the sections skipped for that.
     """
     text = _HTML_COMMENT.sub(lambda m: "\n" * m[0].count("\n"), text)
     text = _without_admonitions(_HTML_ROW.sub(_row, text))
@@ -102,16 +102,16 @@ def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
 
 
 def _addressed(blocks: list[_Block]) -> tuple[dict[tuple[str, ...], int], list[int]]:
-    """Sections to leave out, each from a block on, and the lines that gave them away.
+    """Find the sections to skip, each from a block on, and the lines that gave them away.
 
-    What stands above an order in its section was not introduced by it, or one line could hide honest requirements.
+    Text above an order in its section is kept, or one line could hide honest requirements.
     """
     refused: dict[tuple[str, ...], int] = {}
     spots: list[int] = []
     for number, block in enumerate(blocks):
         if gives_orders(_joined(block)):
             spots.append(block.lines[0][0])
-            # The title's own section is the whole document: there only the block goes.
+            # The title's section is the whole document: only the block is skipped there.
             if len(block.headings) > 1 or (block.kind == "heading" and block.headings):
                 refused.setdefault(block.headings, number)
     return refused, spots
@@ -193,7 +193,7 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 
 def _without_admonitions(text: str) -> str:
-    """reStructuredText with the bodies of warnings and notes as plain paragraphs, line for line."""
+    """Turn the bodies of reStructuredText admonitions into plain paragraphs, line for line."""
     if ".. " not in text:
         return text
     lines: list[str] = []
@@ -212,13 +212,13 @@ def _without_admonitions(text: str) -> str:
 
 
 def _row(found: re.Match[str]) -> str:
-    """A row of an HTML table as one line of a Markdown table, with the lines that it took."""
+    """Convert a row of an HTML table to a line of a Markdown table, keeping the number of lines."""
     cells = [_TAG.sub(" ", cell).replace("\n", " ").strip() for cell in _HTML_CELL.split(found[1])[1:]]
     return f"| {' | '.join(cells)} |" + "\n|" * found[0].count("\n")
 
 
 def _title(lines: list[str], index: int) -> tuple[int, str] | None:
-    """Level and words when the line at `index` is a heading."""
+    """Return level and words if the line at `index` is a heading."""
     line = lines[index][:_MAX_LINE]
     if atx := _ATX.match(line):
         return len(atx[1]), _plain(atx[2])
@@ -238,7 +238,7 @@ def _title(lines: list[str], index: int) -> tuple[int, str] | None:
 
 
 def _pieces(block: _Block) -> Iterator[tuple[int, str]]:
-    """The sentences of a block with the line on which each begins."""
+    """Yield the sentences of a block, each with the line it begins on."""
     starts: list[tuple[int, int]] = []
     joined = ""
     for number, line in block.lines:
@@ -255,8 +255,8 @@ def _pieces(block: _Block) -> Iterator[tuple[int, str]]:
 
 
 def _plain(text: str) -> str:
-    """Without links, tags, emphasis, entities and what was struck out."""
-    # A badge is a picture inside a link.
+    """Strip links, tags, emphasis, entities and struck-out text."""
+    # Twice, because a badge is an image inside a link.
     for _ in range(2):
         text = _LINK.sub(lambda m: m[1] or m[2] or "", text)
     text = _RST_LINK.sub(r"\1", text)

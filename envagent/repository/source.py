@@ -1,8 +1,8 @@
-"""What a user may name as a repository, and nothing else.
+"""Parse what a user may name as a repository.
 
-Owns: turning the text behind `envagent run` into a remote URL that we built ourselves, or a local folder.
-Must not: touch the network, or let any part of the text through that has not been checked character by character,
-because the text comes from strangers and ends as an argument of git.
+Owns: turning the argument of `envagent run` into a remote URL that we compose ourselves, or a local folder.
+Must not: touch the network, or pass on any part of the text that has not been checked character by character, because
+the text is untrusted and ends up as an argument of git.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from envagent.errors import RepositoryRefused
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _PUBLIC_NAME = re.compile(r".+\.[a-z][a-z0-9-]*")
 _SEGMENT = re.compile(r"[\w.~+]([\w. ~+-]*[\w.~+-])?")
-# What git check-ref-format forbids, and beginnings that git takes for an option or a forced update.
+# What git check-ref-format forbids, and prefixes that git takes for an option or a forced update.
 _NO_REF = re.compile(r"[\s~^:?*\[\\]|\.\.|//|@\{|^[-+/]|[/.]$|(^|/)\.|\.lock(/|$)|^@$|^$")
-# How forges write "this branch, tag or commit" behind the repository's own path.
+# How forges write a branch, tag or commit after the path of the repository.
 _PAGE = re.compile(
     r"(?:(?:src|raw|media|commits|blame)/(?:branch|tag|commit)|releases/(?:tag|download)"
     r"|tree|blob|raw|blame|edit|commits?)/(?P<ref>.+)"
@@ -53,7 +53,7 @@ class Remote:
 
     url: str
     refs: tuple[str, ...]
-    """Candidates for the branch, tag or commit, likeliest last resort first; empty means the default branch."""
+    """Candidates for the branch, tag or commit, to try in order; empty means the default branch."""
 
     @property
     def name(self) -> str:
@@ -75,20 +75,20 @@ class Local:
 
 
 def parse_source(source: str, *, ref: str | None = None) -> Remote | Local:
-    """Check what the user named.
+    """Parse and check a repository argument.
 
     Args:
         source: `https://host/owner/name`, also with `.git`, a trailing slash or `/tree/REF`; or a local path.
-        ref: branch, tag or commit; wins over one in the URL.
+        ref: branch, tag or commit; takes precedence over one in the URL.
 
     Raises:
-        RepositoryRefused: anything else, with what to write instead.
+        RepositoryRefused: anything else, with a hint what to write instead.
     """
     text = source.strip()
     if not text or len(text) > _MAX_LENGTH or not text.isprintable():
-        raise RepositoryRefused(f"Not the name of a repository: {_shown(source)}")
+        raise RepositoryRefused(f"Not a valid repository: {_shown(source)}")
     if text.startswith("-"):
-        raise RepositoryRefused(f"A repository's name cannot begin with a dash: {_shown(text)}")
+        raise RepositoryRefused(f"A repository cannot begin with a dash: {_shown(text)}")
     wanted = (check_ref(ref),) if ref is not None else ()
     address = re.sub(r"^git\+(?=\w+://)", "", text, flags=re.IGNORECASE)
     if address.lower().startswith("https://"):
@@ -98,19 +98,19 @@ def parse_source(source: str, *, ref: str | None = None) -> Remote | Local:
 
 
 def is_ref(name: str) -> bool:
-    """Whether it is what git calls a name, and can be taken for nothing else."""
+    """Return whether git accepts it as a name and cannot take it for anything else."""
     return not _NO_REF.search(name) and name.isprintable()
 
 
 def check_ref(ref: str) -> str:
-    """A branch, tag or commit that can be handed to git.
+    """Return the name of a branch, tag or commit, which is now safe to pass to git.
 
     Raises:
-        RepositoryRefused: it has characters that no such name has, or begins like an option.
+        RepositoryRefused: invalid characters, or it begins like an option.
     """
     if not is_ref(ref):
         raise RepositoryRefused(
-            f"Not a branch, tag or commit: {_shown(ref)}", hint="name one, such as main, v1.2 or a full commit id"
+            f"Not a valid branch, tag or commit: {_shown(ref)}", hint="use for example main, v1.2 or a full commit id"
         )
     return ref
 
@@ -126,7 +126,7 @@ def _remote(text: str, wanted: tuple[str, ...], *, as_pip_writes_it: bool = Fals
         segments = [unquote(piece, errors="strict") for piece in repository]
         refs = wanted or _refs(host, page, parts.query)
     except ValueError as error:
-        raise RepositoryRefused(f"Not a URL: {_shown(text)}") from error
+        raise RepositoryRefused(f"Not a valid URL: {_shown(text)}") from error
     if segments:
         segments[-1] = segments[-1].removesuffix(".git")
     # Forges redirect the plain form to the one with .git, and redirects are not followed.
@@ -135,11 +135,9 @@ def _remote(text: str, wanted: tuple[str, ...], *, as_pip_writes_it: bool = Fals
     url = f"https://{host}{port}/{'/'.join(quote(s, safe='~+') for s in segments)}{suffix}"
     fits = all(_SEGMENT.fullmatch(s) and s not in (".", "..") for s in segments) and " " not in text
     if not segments or not fits:
-        raise RepositoryRefused(f"Not the address of a repository: {_shown(text)}")
+        raise RepositoryRefused(f"Not a repository URL: {_shown(text)}")
     if host in _OWNER_AND_NAME and len(segments) != 2:
-        raise RepositoryRefused(
-            f"Not the address of a repository: {_shown(text)}", hint=f"use https://{host}/owner/name"
-        )
+        raise RepositoryRefused(f"Not a repository URL: {_shown(text)}", hint=f"use https://{host}/owner/name")
     if refs is None:
         raise RepositoryRefused(
             f"This is a page of a repository, not the repository itself: {_shown(text)}", hint=f"use {url}"
@@ -148,30 +146,30 @@ def _remote(text: str, wanted: tuple[str, ...], *, as_pip_writes_it: bool = Fals
 
 
 def _authority(text: str, netloc: str, host: str, port: int | None) -> tuple[str, str]:
-    """The host as we write it, and `:port` where a port is needed."""
+    """Return the canonical host, and `:port` where a port is needed."""
     if "@" in netloc:
         raise RepositoryRefused(
-            "The URL carries a user name or a password",
-            hint="leave out what stands before the @; only public URLs are read",
+            "The URL contains a user name or a password",
+            hint="remove everything before the @; only public repositories are supported",
         )
     if not host.isascii():
         hint = None
         with contextlib.suppress(UnicodeError):
             hint = f"if that is the host you mean, write it as https://{host.encode('idna').decode()}"
-        raise RepositoryRefused(f"The host name has letters other than ASCII ones: {_shown(text)}", hint=hint)
+        raise RepositoryRefused(f"The host name contains non-ASCII letters: {_shown(text)}", hint=hint)
     if netloc.lower() not in (host, f"{host}:{port}") or not _HOST.fullmatch(host):
-        raise RepositoryRefused(f"Not a host name: {_shown(netloc)}")
+        raise RepositoryRefused(f"Not a valid host name: {_shown(netloc)}")
     host = _ALSO_KNOWN_AS.get(host, host)
     if port in (None, 443):
         return host, ""
-    # A forge of one's own may listen anywhere; services of this machine or network do not pass for one.
+    # A self-hosted forge may use any port; services of this machine or network must not pass for one.
     if host in _OWNER_AND_NAME or not _PUBLIC_NAME.fullmatch(host):
-        raise RepositoryRefused(f"The URL names a port: {_shown(text)}", hint="use the host's plain https address")
+        raise RepositoryRefused(f"The URL has a port: {_shown(text)}", hint="use the host's plain https address")
     return host, f":{port}"
 
 
 def _divided(host: str, pieces: list[str]) -> tuple[str, list[str], list[str]]:
-    """The host, the repository's own path and the page behind it, both as they are written."""
+    """Split into host, path of the repository and page, the latter two still quoted."""
     if host == "raw.githubusercontent.com":
         return "github.com", pieces[:2], ["raw", *pieces[2:]]
     if host in _OWNER_AND_NAME:
@@ -181,7 +179,7 @@ def _divided(host: str, pieces: list[str]) -> tuple[str, list[str], list[str]]:
             return host, pieces[:at], pieces[at:]
         if piece.endswith(".git"):
             return host, pieces[: at + 1], pieces[at + 1 :]
-    # A repository may itself be named `tree`, so its owner and its name come before any page.
+    # A repository may itself be named `tree`, so owner and name come before any page.
     for at in (*range(2, len(pieces)), 1):
         if _PAGE.fullmatch("/".join(pieces[at:])):
             return host, pieces[:at], pieces[at:]
@@ -189,7 +187,7 @@ def _divided(host: str, pieces: list[str]) -> tuple[str, list[str], list[str]]:
 
 
 def _refs(host: str, page: list[str], query: str) -> tuple[str, ...] | None:
-    """Candidates for what a page shows; None when it shows no branch, tag or commit."""
+    """List candidates for what a page shows; None if it shows no branch, tag or commit."""
     asked = {name: values[0] for name, values in parse_qs(query).items()}
     if version := asked.get("version") if "azure" in host or "visualstudio" in host else None:
         return (check_ref(_AZURE.get(version[:2], "") + version[2:]),)
@@ -208,7 +206,7 @@ def _refs(host: str, page: list[str], query: str) -> tuple[str, ...] | None:
 
 
 def _candidates(rest: str) -> tuple[str, ...]:
-    """A page's address does not say where a branch's name ends and a folder begins: longest first."""
+    """List prefixes, longest first: a page's URL does not say where the branch ends and a folder begins."""
     pieces = [unquote(piece, errors="strict") for piece in rest.split("/")[:_MAX_PIECES]]
     names = ["/".join(pieces[:n]) for n in range(len(pieces), 0, -1)]
     return tuple(filter(is_ref, names)) or (check_ref(names[-1]),)
@@ -217,19 +215,19 @@ def _candidates(rest: str) -> tuple[str, ...]:
 def _refuse_other_transports(text: str) -> None:
     if ssh := _SSH.fullmatch(text) or _SCP.fullmatch(text):
         raise RepositoryRefused(
-            f"Only https and local paths are read, not ssh: {_shown(text)}",
+            f"Only https URLs and local paths are supported, not ssh: {_shown(text)}",
             hint=_https_hint(ssh["host"] or ssh["bare"], ssh["path"]),
         )
     if text.lower().startswith("file://"):
-        raise RepositoryRefused(f"Not a URL that is read: {_shown(text)}", hint="give the path itself, without file://")
+        raise RepositoryRefused(f"Unsupported URL: {_shown(text)}", hint="pass the path itself, without file://")
     if text.lower().startswith("http://"):
-        raise RepositoryRefused(f"Only https is read: {_shown(text)}", hint="use https:// instead of http://")
+        raise RepositoryRefused(f"Only https is supported: {_shown(text)}", hint="use https:// instead of http://")
     if "://" in text or "::" in text:
-        raise RepositoryRefused(f"Only https and local paths are read: {_shown(text)}")
+        raise RepositoryRefused(f"Only https URLs and local paths are supported: {_shown(text)}")
 
 
 def _https_hint(host: str, path: str) -> str | None:
-    """The https address of what ssh reaches there, if there is one."""
+    """Compose the https URL of an ssh address, if there is one."""
     path = path.strip("/").removesuffix(".git")
     if host.lower() == "ssh.dev.azure.com" and path.startswith("v3/") and path.count("/") == 3:
         _, owner, project, name = path.split("/")

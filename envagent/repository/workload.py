@@ -1,4 +1,4 @@
-"""What kind of job the repository is, as a hint for how long a lease should last.
+"""Classify the kind of job, as a hint for the duration of the lease.
 
 Owns: the words of each kind. Must not: decide a duration.
 """
@@ -33,13 +33,13 @@ _STORAGE_TAGS = {"nvme", "zns", "pmem", "optane"}
 
 
 def workload(snapshot: Snapshot, requirements: Requirements) -> str:
-    """training, inference, benchmark, storage, network, build or general."""
+    """Return training, inference, benchmark, storage, network, build or general."""
     count: Counter[str] = Counter()
     for path, text in snapshot.files.items():
         if "/" not in path and re.match(r"readme", path, re.IGNORECASE):
             for sentence in sentences(path, text[:_READ_BYTES])[0]:
                 for kind, words in _WORDS.items():
-                    # What is said first is said of the whole.
+                    # The first sentences describe the whole project.
                     count[kind] += len(words.findall(sentence.text)) * (3 if sentence.order < 8 else 1)
     tags = set(requirements.special_requirements)
     if tags & _NETWORK_TAGS:

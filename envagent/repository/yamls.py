@@ -1,8 +1,8 @@
-"""YAML of strangers, read by the C parser where it is built in.
+"""Load untrusted YAML, with the C parser where available.
 
-Owns: safe and fast loading that no document can make explode: aliases stay shared, and merge keys are not carried
-out but kept under the key `<<`, because merging merged mappings grows without bound. Must not: construct anything
-but plain values.
+Owns: safe and fast loading that no document can make explode: aliases stay shared, and merge keys are kept under `<<`
+instead of being carried out, because merging merged mappings grows without bound. Must not: construct anything but
+plain values.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _Loader.add_constructor("tag:yaml.org,2002:merge", lambda loader, node: MERGE)
 
 
 def load_yaml(text: str) -> Any:
-    """The plain value of a document.
+    """Load a document as plain values.
 
     Raises:
-        yaml.YAMLError: it is none, or nests deeper than any that people write.
+        yaml.YAMLError: invalid, or nested deeper than anything people write.
     """
     if _nests_too_deep(text):
         raise yaml.YAMLError("nests too deep")
@@ -36,7 +36,7 @@ def load_yaml(text: str) -> Any:
 
 
 def _nests_too_deep(text: str) -> bool:
-    """Whether brackets or indentation go deeper than the parser's stack should."""
+    """Return whether brackets or indentation exceed what the parser's stack can take."""
     depth = deepest = 0
     for character in text:
         if character in "[{":
@@ -46,5 +46,5 @@ def _nests_too_deep(text: str) -> bool:
             depth -= 1
     if deepest > _DEEPEST:
         return True
-    # A line such as `- - - - x` opens a level a dash.
+    # A line such as `- - - - x` opens a level per dash.
     return any(line.count("- ") > _DEEPEST or line.count("? ") > _DEEPEST for line in text.split("\n"))

@@ -42,7 +42,7 @@ def test_a_repository_or_a_branch_that_is_not_there(
     empty.mkdir()
     assert refused(cli, str(empty)) == (9, f"{empty} is not a git repository")
     subprocess.run(["git", "init", "-q", str(empty)], check=True)
-    assert refused(cli, str(empty)) == (9, f"The repository has no commit yet: {empty}")
+    assert refused(cli, str(empty)) == (9, f"The repository has no commits: {empty}")
     code, said = refused(cli, str(repository), "--ref", "nosuch")
     assert (code, said.endswith("has no branch, tag or commit 'nosuch'")) == (9, True)
     code, said = refused(cli, "https://nowhere.invalid/owner/name")

@@ -102,4 +102,4 @@ REFS = [
 def test_reference_is_refused(bench: Bench, ref: str) -> None:
     repository = bench.repository()
     repository.commit_files({"README.md": "x"})
-    assert "Not a branch, tag or commit" in bench.read(repository.folder, ref=ref).said
+    assert "Not a valid branch, tag or commit" in bench.read(repository.folder, ref=ref).said

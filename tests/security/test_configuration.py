@@ -351,7 +351,7 @@ def test_uncommitted_files_and_the_index_are_not_read(bench: Bench) -> None:
     (repository.git / "index").write_bytes(b"DIRC garbage")
     reading = bench.read(repository.folder)
     assert reading.snapshot is not None and reading.paths == ["README.md"]
-    assert "not committed" in reading.snapshot.notes[0]
+    assert "uncommitted" in reading.snapshot.notes[0]
 
 
 def test_child_sees_no_credentials(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

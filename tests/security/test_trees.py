@@ -158,7 +158,7 @@ TRAPS = {
     "submodules are a link": Trap(beside((LINK, ".gitmodules", "SECRET"), (SUBMODULE, "sub", "")), note="1 submodule"),
     "attributes name a filter": Trap(beside((FILE, ".gitattributes", "* filter=evil diff=evil merge=evil working-tree-encoding=UTF-16 ident export-subst\n")), (".gitattributes", "README.md"), check=lambda r: bool(r.snapshot and r.snapshot.files["README.md"] == README)),
     "attributes ask for LFS": Trap(beside((FILE, ".gitattributes", "* filter=lfs diff=lfs\n"), (FILE, ".lfsconfig", "[lfs]\nurl=ext::touch CANARY\n")), None),
-    "LFS pointer": Trap(beside((FILE, "INSTALL.md", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")), ("INSTALL.md", "README.md"), "INSTALL.md: not text"),
+    "LFS pointer": Trap(beside((FILE, "INSTALL.md", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")), ("INSTALL.md", "README.md"), "INSTALL.md: binary"),
     "a million entries": Trap(many, None, "Only the first 20000", lambda r: len(r.paths) == 20_000 and "README.md" in r.paths, Limits(entries=20_000)),
     "ten billion files": Trap(bomb(FILE, wide=100, deep=5), None, "Only the first 20000", lambda r: len(r.paths) == 20_000 and "README.md" in r.paths, Limits(entries=20_000)),
     "ten billion links": Trap(bomb(LINK, wide=100, deep=5), note=LINKS, limits=Limits(seconds=20)),

@@ -26,7 +26,7 @@ _JOB_RANGE = 4.0
 
 
 def conclude(facts: Facts, what: Literal["ram", "disk", "cores"], field: str) -> tuple[float | None, list[Evidence]]:
-    """The amount asked for, with the place that asks.
+    """Return the amount asked for, with the place that asks.
 
     Documents name a least amount and often a comfortable one; the comfortable one is taken when it is at most twice
     the least. Among several credible places the largest amount wins, for a node too small ends the run; but of a list
@@ -47,7 +47,7 @@ def conclude(facts: Facts, what: Literal["ram", "disk", "cores"], field: str) ->
 
 
 def _of_smaller_jobs(amounts: list[Amount]) -> list[Amount]:
-    """Without the amounts of a list that are far above its least."""
+    """Drop the amounts of a list that are far above its least."""
     documents: dict[str, list[Amount]] = defaultdict(list)
     for amount in sorted(amounts, key=lambda a: (a.spot.path, a.spot.line or 0)):
         documents[amount.spot.path].append(amount)
@@ -63,7 +63,7 @@ def _of_smaller_jobs(amounts: list[Amount]) -> list[Amount]:
 
 
 def _of_the_gpu(amount: Amount, amounts: list[Amount]) -> bool:
-    """Whether what is called memory only is, elsewhere in the same document, the memory of a GPU."""
+    """Return whether the amount is, elsewhere in the same document, the memory of a GPU."""
     if amount.what != "ram" or _NOT_OF_A_GPU.search(amount.spot.quote):
         return False
     return any(

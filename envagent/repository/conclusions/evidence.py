@@ -7,7 +7,7 @@ from envagent.repository.results import Confidence, Evidence
 
 
 def evidence(field: str, value: object, spot: Spot, weight: float, note: str = "") -> Evidence:
-    """One piece; the weight is told as a confidence."""
+    """Create one piece of evidence; its confidence follows from the weight."""
     confidence: Confidence = "high" if abs(weight) >= 1.5 else "medium" if abs(weight) >= 0.6 else "low"
     shown = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     return Evidence(

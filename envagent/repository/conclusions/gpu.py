@@ -70,14 +70,14 @@ def conclude(facts: Facts) -> GpuConclusion:
 
 
 def _containers_as_one_way(signs: list[GpuSign], packages: list[GpuSign]) -> list[GpuSign]:
-    """Where the manifest has an extra for GPUs, a GPU container is for those who take it."""
+    """Weaken GPU containers where the manifest has an extra for GPUs."""
     if not any(sign.kind == "optional" for sign in packages):
         return signs
     return [replace(s, weight=s.weight / 2) if s.kind == "container" and s.weight > 0 else s for s in signs]
 
 
 def _memory_signs(amounts: list[Amount]) -> list[GpuSign]:
-    """Documents that say how much GPU memory it takes speak of a GPU in use."""
+    """Count statements of GPU memory as signs that a GPU is used."""
     return [
         GpuSign(
             "memory",
@@ -194,7 +194,7 @@ def _cuda(signs: list[CudaSign]) -> CudaSign | None:
 
 
 def _memory(amounts: list[Amount]) -> tuple[float | None, list[Evidence]]:
-    """The largest that a credible statement asks for within four times the smallest.
+    """Choose the largest credible amount within four times the smallest.
 
     Readmes tell of variants: smaller models, fewer bits, longer outputs. Such a GPU runs most of them without being
     far too large for the smallest. What no single GPU has is the sum over several.

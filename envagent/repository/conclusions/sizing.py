@@ -93,12 +93,12 @@ def _languages(need: _Need, listing: Survey, *, on_gpus: bool) -> None:
 
 
 def _installed(listing: Survey) -> tuple[Scope, ...]:
-    """Whose dependencies building takes: where Python is not the work itself, not those of some subfolder."""
+    """Return the scopes of the dependencies that a build installs."""
     return ("main", "component", "documented") if listing.share("Python", "Jupyter") >= 0.5 else ("main",)
 
 
 def _names(facts: Facts, scopes: tuple[Scope, ...] | None) -> set[str]:
-    """Dependencies of these scopes; a wheel for CPUs is another thing than the one that brings the CUDA libraries."""
+    """Return the dependencies of these scopes; a CPU wheel has another name than the one with CUDA libraries."""
     return {
         f"{p.name}+cpu" if p.local == "cpu" else p.name for p in facts.packages if scopes is None or p.scope in scopes
     }

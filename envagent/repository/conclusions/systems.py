@@ -23,7 +23,7 @@ _ARCHITECTURES = ("aarch64", "x86_64")
 
 
 def conclude_system(facts: Facts) -> tuple[str | None, str | None, list[Evidence]]:
-    """Distribution and release, or None for what no document says."""
+    """Return distribution and release, or None for what no document says."""
     named = [s for s in facts.systems if s.weight >= _CREDIBLE]
     ubuntu = [s for s in named if s.distribution == "ubuntu"]
     elsewhere = {s.distribution for s in facts.systems if s.weight >= 0.3} - {"ubuntu", "debian"}
@@ -49,7 +49,7 @@ def conclude_system(facts: Facts) -> tuple[str | None, str | None, list[Evidence
 
 
 def _release(signs: list[SystemSign]) -> str | None:
-    """The usual release when it is allowed, else the newest that is named."""
+    """Return the usual release if it is allowed, else the newest one named."""
     exact = {v for s in signs if not s.and_newer for v in s.versions if v in _RELEASES}
     newer = [min(s.versions) for s in signs if s.and_newer]
     if exact:
@@ -62,7 +62,7 @@ def _release(signs: list[SystemSign]) -> str | None:
 def conclude_special(
     facts: Facts, *, gpu_vendor: str | None
 ) -> tuple[tuple[str, ...], Literal["x86_64", "aarch64"] | None, list[Evidence]]:
-    """Tags of special features, and the architecture when only one will do."""
+    """Return the tags of special features, and the architecture if only one will do."""
     by_tag: dict[str, list[SpecialSign]] = defaultdict(list)
     for sign in [*facts.specials, *_package_signs(facts)]:
         by_tag[sign.tag].append(sign)

@@ -1,4 +1,4 @@
-"""General facts about packages, wheels, systems and GPUs, as dated tables beside this file.
+"""General facts about packages, wheels, systems and GPUs, as dated tables in this folder.
 
 Owns: loading them. They name no repository, only what holds wherever a name occurs. Must not: judge a repository.
 """
@@ -13,5 +13,5 @@ from typing import Any
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """The table `name`, parsed once."""
+    """Return the table `name`, parsed once."""
     return tomllib.loads((files(__package__) / f"{name}.toml").read_text(encoding="utf-8"))

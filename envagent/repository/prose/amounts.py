@@ -114,7 +114,7 @@ _OR = any_of(r"\bor\b(?! (?:more|higher|above|greater|larger))")
 
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
-    """Every amount in the sentence whose meaning its neighbours tell."""
+    """Read every amount in the sentence whose meaning its neighbours show."""
     text = _JOINED_MODEL.sub(r"\1 \2", sentence.text)
     if _DIGIT.search(text) is None:
         return
@@ -185,19 +185,19 @@ def _sizes(sentence: Sentence, text: str, stance: Stance, weight: float, spot: S
 
 
 def _of_each(text: str, value: float) -> float:
-    """GPU memory that is told as the sum over several GPUs."""
+    """Divide GPU memory that is given as a sum over several GPUs."""
     count = _GPU_COUNT.search(text) if _SUM.search(text) else None
     return value / int(count[1]) if count and int(count[1]) else value
 
 
 def _of_all(before: str, value: float, what: What) -> float:
-    """RAM that is told by its sticks."""
+    """Multiply RAM that is given per stick."""
     sticks = _STICKS.search(before) if what == "ram" else None
     return value * int(sticks[1]) if sticks else value
 
 
 def _own_stance(what: What, before: str, stance: Stance) -> Stance:
-    """What the words before a number make of it, in a sentence of this stance."""
+    """Return what the words before a number make of it, in a sentence of this stance."""
     at_most = what != "disk" and _AT_MOST.search(before)
     if at_most or _FOR_INSTANCE.search(before) or _CONDITION.search(before) or _PERHAPS.search(before):
         return "mentioned"
@@ -244,7 +244,7 @@ def _cores(text: str, place: Standing, stance: Stance, weight: float, spot: Spot
 
 
 def _gpus(text: str, place: Standing, stance: Stance, weight: float, spot: Spot, facts: Facts) -> None:
-    """How many GPUs, and the memory of a model that is asked for without saying how much it has."""
+    """Read how many GPUs, and the memory of a GPU model that is asked for without a size."""
     if (count := _GPU_COUNT.search(text)) and stance in ("minimum", "recommended"):
         facts.amounts.append(Amount("gpus", int(count[1]), stance, weight, spot))
     stated = any(a.what == "vram" and a.spot == spot for a in facts.amounts[-4:])
@@ -271,7 +271,7 @@ def _stance(text: str, place: Standing) -> Stance:
 
 
 def _nearer(before: str, stance: Stance) -> Stance:
-    """`at least 16GB, ideally 32GB`: the word right before a number decides for it."""
+    """Let the word right before a number decide for it: `at least 16GB, ideally 32GB`."""
     near = before[-28:]
     return (
         "recommended" if RECOMMEND.search(near) and not re.search(r"at least|minimum", near, re.IGNORECASE) else stance

@@ -122,7 +122,7 @@ class Standing:
 
 
 def document_weight(path: str) -> float:
-    """How much a document speaks for the whole repository."""
+    """Return how much a document speaks for the whole repository."""
     name = path.rsplit("/", 1)[-1].lower()
     depth = path.count("/")
     scope = scope_of(path)
@@ -164,7 +164,7 @@ def standing(sentence: Sentence) -> Standing:
 
 @lru_cache(maxsize=1024)
 def _section(path: str, headings: tuple[str, ...]) -> tuple[float, bool, bool, bool]:
-    """Weight, and whether its headings announce requirements, an aside, or one way among others."""
+    """Return the weight, and whether its headings announce requirements, an aside, or one way among others."""
     # The title of the main readme names the repository; that of another page names its subject.
     inner = headings[1:] if "/" not in path else headings
     trail = " / ".join(headings if len(headings) == 1 else inner)

@@ -149,13 +149,13 @@ _NEEDED = any_of(
 
 
 def vendor_of(text: str) -> Vendor | None:
-    """The vendor that the text names alone."""
+    """Return the vendor if the text names only one."""
     amd, nvidia = _AMD.search(text), _NVIDIA.search(text)
     return "amd" if amd and not nvidia else "nvidia" if nvidia and not amd else None
 
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
-    """What the sentence says of GPUs, and which CUDA it names."""
+    """Read what the sentence says of GPUs, and which CUDA it names."""
     text = sentence.text
     spot = Spot(sentence.path, sentence.line, quote(text))
     if _CPU_ONLY.search(text) and not NEED.search(_NO_NEED.sub("", _CPU_ONLY.sub("", text))):
@@ -203,14 +203,14 @@ def _judge(sentence: Sentence, place: Standing) -> tuple[_Kind, float, str]:
 
 
 def _follows_option(sentence: Sentence) -> bool:
-    """`This requires a GPU` behind `we also support GPUs` asks for one only where that is wanted."""
+    """Return whether the sentence before makes this one optional: `we also support GPUs. This requires a GPU`."""
     before = sentence.block.partition(sentence.text)[0].rstrip()
     previous = re.split(r"[.!?]\s", before)[-1]
     return bool(_ANAPHOR.match(sentence.text) and GPU.search(previous) and OPTIONAL.search(previous))
 
 
 def asks_for_one(text: str) -> bool:
-    """Whether a GPU is the object of a word of needing, or the subject of being needed."""
+    """Return whether a GPU is the object of a word of needing, or the subject of being needed."""
     return _NOTHING_MORE.search(text) is None and _NEEDED.search(text) is not None
 
 

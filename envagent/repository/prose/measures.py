@@ -104,7 +104,7 @@ _CPU = any_of(r"\bcpus?\b(?![- ]offload)|\bllama\.cpp\b|\bgguf\b|\bsystem\b|\bho
 
 
 def measured(text: str, start: int, end: int) -> What | None:
-    """What the quantity at [start, end) measures, by the words of its own clause."""
+    """Return what the quantity at [start, end) measures, by the words of its own clause."""
     right = re.split(r"[,;]|\.\s|\d+\s?[GT]i?B", text[end : end + 50], maxsplit=1)[0]
     left = _TIMES.sub("", text[max(0, start - 60) : start])
     left = re.split(r"[;]|\.\s|[GT]i?B\b|,\s*(?:and\s*)?(?=\d|$)", left)[-1]
@@ -124,7 +124,7 @@ def measured(text: str, start: int, end: int) -> What | None:
 
 
 def of_column(column: str, cells: list[str], around: str) -> What | None:
-    """What the numbers of a table's column are, by its head, the head of the row, or else what stands above the table.
+    """Return what a table column measures, by its head, the head of the row, or the text above the table.
 
     Args:
         column: its head.
@@ -145,7 +145,7 @@ def of_column(column: str, cells: list[str], around: str) -> What | None:
 
 
 def of_list(text: str, lead: str) -> What | None:
-    """What the numbers of a bullet are by the paragraph above its list: `It takes this much GPU memory:`."""
+    """Return what a bullet's numbers measure, by the text above its list: `It takes this much GPU memory:`."""
     named = lead.rstrip().endswith((":", "：")) and _GPU_MEMORY.search(lead) and not _SAVING.search(lead)
     return "vram" if named and not _NO_MEMORY.search(text) else None
 

@@ -67,7 +67,7 @@ _NEAR = 45
 
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
-    """Features that the sentence speaks of, weighed by how it does."""
+    """Read the features that the sentence mentions, weighed by how it does."""
     spot = Spot(sentence.path, sentence.line, quote(sentence.text))
     if sentence.kind == "code":
         for tag, pattern in _COMMANDS:

@@ -89,7 +89,7 @@ _ALIASES = {"red hat": "rhel"}
 
 
 def read(sentence: Sentence, place: Standing, facts: Facts) -> None:
-    """Systems, kernels, architectures and Pythons that the sentence names."""
+    """Read the systems, kernels, architectures and Pythons that the sentence names."""
     spot = Spot(sentence.path, sentence.line, quote(sentence.text))
     low = sentence.text.lower()
     # Each pattern needs its word; looking for the word is far cheaper.
@@ -134,7 +134,7 @@ def _systems(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
 
 
 def _of_ros(text: str) -> tuple[str, ...]:
-    """The Ubuntu releases that the named releases of ROS are made for: `ROS (tested with Kinetic and Melodic)`."""
+    """Return the Ubuntu releases of the ROS releases named: `ROS (tested with Kinetic and Melodic)`."""
     releases = table("machines")["ros"]
     pattern = _ROS_NAME if _ROS.search(text) else _ROS_PACKAGE
     named = {releases.get(found[1].lower()) for found in pattern.finditer(text)}
@@ -200,7 +200,7 @@ def _pythons(sentence: Sentence, place: Standing, spot: Spot, facts: Facts) -> N
 
 
 def _bounds(written: str) -> frozenset[str]:
-    """`>=3.8, <3.12`, also with words and signs of other alphabets between."""
+    """Parse `>=3.8, <3.12`, also with words and signs of other alphabets between."""
     text = re.sub(r"\s+|and|&", "", written.replace("≥", ">=").replace("≤", "<="))
     text = re.sub(r"(?<=\d)(?=[<>=!~])", ",", text)
     try:
@@ -210,7 +210,7 @@ def _bounds(written: str) -> frozenset[str]:
 
 
 def _listed(found: re.Match[str]) -> frozenset[str]:
-    """`3.8`, `3.8+`, `3.8-3.11`, `3.10 or 3.11`."""
+    """Parse `3.8`, `3.8+`, `3.8-3.11`, `3.10 or 3.11`."""
     named = [found["first"], *re.findall(r"[23]\.\d{1,2}", found["rest"] or "")]
     places = [PYTHON_MINORS.index(n) for n in named if n in PYTHON_MINORS]
     if found["newer"]:

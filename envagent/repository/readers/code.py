@@ -1,6 +1,6 @@
 """Notebooks and top-level scripts: what they import and on which device they run.
 
-Owns: reading source without running it. Must not: follow imports into the repository.
+Owns: reading source code without executing it. Must not: follow imports into the repository.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _PACKAGE_OF = {
 
 
 def read_notebook(path: str, text: str, facts: Facts) -> None:
-    """Imports, installation commands and the accelerator that it was saved with."""
+    """Read imports, installation commands and the accelerator it was saved with."""
     try:
         loaded: Any = json.loads(text)
     except ValueError:
-        # A notebook cut at the size limit is no JSON any more; its imports still stand in it.
+        # A notebook cut at the size limit is not valid JSON; its imports can still be found.
         _imports(path, text.replace("\\n", "\n").replace('"', "\n"), facts)
         return
     if not isinstance(loaded, dict):
@@ -64,14 +64,14 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
 
 
 def read_script(path: str, text: str, facts: Facts) -> None:
-    """A script of the kind that one runs: train.py, main.py, run.sh."""
+    """Read a script of the kind that users start: train.py, main.py, run.sh."""
     if path.endswith(".py"):
         _imports(path, text, facts)
         found = _DEVICE.search(text)
         if found and not _FALLBACK.search(text):
             number = text.count("\n", 0, found.start()) + 1
             spot = Spot(path, number, quote(text.split("\n")[number - 1]))
-            facts.gpu.append(GpuSign("command", _weight(path), "nvidia", spot, "its code runs on a GPU without asking"))
+            facts.gpu.append(GpuSign("command", _weight(path), "nvidia", spot, "its code uses a GPU unconditionally"))
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):

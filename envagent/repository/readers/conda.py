@@ -1,6 +1,6 @@
 """conda environment files, recipes and pixi manifests.
 
-Owns: their YAML. Must not: resolve channels.
+Owns: their syntax. Must not: resolve channels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _JINJA = re.compile(r"\{%[^{}]{0,300}%\}|\{\{[^{}]{0,300}\}\}")
 
 
 def read(path: str, text: str, facts: Facts) -> None:
-    """Packages and the Python pin of an environment."""
+    """Read the packages and the Python pin of an environment."""
     scope = scope_of(path)
     if scope is None:
         return
@@ -30,7 +30,7 @@ def read(path: str, text: str, facts: Facts) -> None:
 
 
 def read_unnamed(path: str, text: str, facts: Facts) -> None:
-    """A file of any name that holds an environment."""
+    """Read a file of any name if it holds an environment."""
     if _ENVIRONMENT.search(text) and _DEPENDENCIES.search(text):
         read(path, text, facts)
 
@@ -65,7 +65,7 @@ def _dependencies(path: str, text: str, facts: Facts) -> list[object]:
 
 
 def _rapids(groups: dict[object, object]) -> list[object]:
-    """dependencies.yaml of rapids-dependency-file-generator: groups with a `common` list."""
+    """Collect the `common` lists of dependencies.yaml, as rapids-dependency-file-generator reads them."""
     items: list[object] = []
     for group in groups.values():
         common = group.get("common") if isinstance(group, dict) else None
@@ -92,7 +92,7 @@ def _one(item: object, scope: Scope, path: str, text: str, facts: Facts) -> None
     if package.name == "python":
         allowed = minors(package.specifier)
         if allowed and str(package.specifier):
-            # What the main readme documents binds more than the environment of a part of a part.
+            # What the main readme documents outranks the environment of a nested part.
             own = scope == "main" or (scope == "component" and path.count("/") == 1)
             authority = 3 if own else 1
             facts.pythons.append(PythonSign(allowed, authority, Spot(path, line, words), "the environment's pin"))

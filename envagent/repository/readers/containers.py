@@ -1,7 +1,7 @@
 """Dockerfiles, compose files and devcontainers.
 
-Owns: what a container asks of the machine under it: GPUs, CPUs, memory. Its own system is not the host's.
-Must not: take a base image's distribution for a need.
+Owns: what a container asks of its host: GPUs, CPUs, memory. Must not: take the distribution of a base image for a
+requirement of the host.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 
 
 def read_dockerfile(path: str, text: str, facts: Facts) -> None:
-    """Base images and the commands of a Dockerfile."""
+    """Read the base images and commands of a Dockerfile."""
     from dockerfile_parse import DockerfileParser
 
     scope = scope_of(path)
     if scope is None:
         return
-    # The parser reads a file object; it has no other way to take text without touching the disk.
+    # A file object is the only way to give the parser text without touching the disk.
     parser = DockerfileParser(fileobj=io.BytesIO(text.encode("utf-8", errors="replace")))
     on_gpu = False
     for step in parser.structure:
@@ -48,13 +48,13 @@ def read_dockerfile(path: str, text: str, facts: Facts) -> None:
         if step["instruction"] == "FROM":
             on_gpu = _image(value, scope, Spot(path, line, quote(f"FROM {value}")), facts)
         elif step["instruction"] == "RUN":
-            # What is installed into a GPU image is the same evidence as the image.
+            # Packages installed into a GPU image are the same evidence as the image.
             inner: Scope = "optional" if on_gpu else "documented" if scope in ("main", "component") else scope
             read_command(path, line, value, facts, scope=inner, weight=0.4 * _FACTOR[scope])
 
 
 def _image(value: str, scope: Scope, spot: Spot, facts: Facts) -> bool:
-    """Record the base image; gives whether it is one for GPUs."""
+    """Record the base image; return whether it is a GPU image."""
     image = value.split(" AS ")[0].split(" as ")[0].strip().lower()
     for pattern, weight, vendor in _IMAGES:
         if pattern.search(image):
@@ -68,7 +68,7 @@ def _image(value: str, scope: Scope, spot: Spot, facts: Facts) -> bool:
 
 
 def read_compose(path: str, text: str, facts: Facts) -> None:
-    """Devices and resources that services reserve."""
+    """Read devices and resources that services reserve."""
     scope = scope_of(path)
     try:
         loaded: Any = load_yaml(text)
@@ -92,7 +92,7 @@ def _service(service: dict[str, Any], path: str, text: str, factor: float, facts
         vendor: Vendor | None = "nvidia" if "nvidia" in (*drivers, service.get("runtime")) else None
         spot = Spot(path, line, words)
         if service.get("profiles"):
-            # Services of a profile start only when it is asked for.
+            # Services of a profile start only on request.
             facts.gpu.append(GpuSign("optional", -0.3, vendor, spot, "a service of an optional profile reserves a GPU"))
         else:
             facts.gpu.append(GpuSign("container", 2.0 * factor, vendor, spot, "its service reserves a GPU"))
@@ -116,7 +116,7 @@ def _list(tables: dict[str, Any], name: str) -> list[Any]:
 
 
 def read_devcontainer(path: str, text: str, facts: Facts) -> None:
-    """hostRequirements, which is exactly what this asks."""
+    """Read hostRequirements, which state exactly what this asks for."""
     try:
         loaded: Any = json.loads(_TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text)), strict=False)
     except ValueError:

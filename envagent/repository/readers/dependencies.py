@@ -1,6 +1,6 @@
-"""Requirement strings of Python packaging as facts.
+"""Parse requirement strings of Python packaging.
 
-Owns: turning one requirement, as pip or conda write it, into a Package. Must not: know files.
+Owns: turning one requirement, in pip's or conda's syntax, into a Package. Must not: know files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from envagent.repository.facts import Package, Scope, Spot, quote
 from envagent.repository.knowledge import table
 
 MOST_OF_A_FILE = 400
-"""Dependencies taken from one file; lists that are longer were made by machines."""
+"""Maximum number of dependencies read from one file; longer lists are machine-made."""
 _LOCAL = re.compile(r"\+([A-Za-z0-9.]+)")
 _PIN = re.compile(r"={2,3}\s*v?([0-9][0-9A-Za-z.!]*)(?:\+[A-Za-z0-9.]+)?")
 _LISTED = re.compile(r"[A-Za-z][\w.-]{1,40} ?== ?\d[\w.]*(?:\+\w+)?")
@@ -26,14 +26,14 @@ _ENVIRONMENT = {"sys_platform": "linux", "platform_system": "Linux", "os_name": 
 
 
 def pip_package(text: str, scope: Scope, path: str, line: int | None) -> Package | None:
-    """A PEP 508 requirement, or None when it is none or its markers exclude Linux."""
+    """Parse a PEP 508 requirement; None if invalid or if its markers exclude Linux."""
     try:
         parsed = Requirement(text)
     except InvalidRequirement:
         return None
     if parsed.marker is not None:
         try:
-            # Which Python it will be is not known here: a condition on it counts as met.
+            # The Python version is not known yet, so a condition on it counts as met.
             if "python" not in str(parsed.marker) and not parsed.marker.evaluate({**_ENVIRONMENT, "extra": ""}):
                 return None
         except (UndefinedComparison, UndefinedEnvironmentName):
@@ -51,7 +51,7 @@ def pip_package(text: str, scope: Scope, path: str, line: int | None) -> Package
 
 
 def conda_package(text: str, scope: Scope, path: str, line: int | None) -> Package | None:
-    """A conda match specification such as `pytorch=1.9.1` or `python>=3.8`."""
+    """Parse a conda match specification such as `pytorch=1.9.1` or `python>=3.8`."""
     text = text.partition("#")[0].strip()
     parsed = _CONDA.fullmatch(text)
     if parsed is None:
@@ -72,7 +72,7 @@ def conda_package(text: str, scope: Scope, path: str, line: int | None) -> Packa
 
 
 def listed_package(text: str, path: str, line: int | None) -> Package | None:
-    """A pin that stands alone in a document, as in `PyTorch == 1.8.1+cu111`, by pip's or by conda's name."""
+    """Parse a pin in running text, as in `PyTorch == 1.8.1+cu111`, by its name in pip or conda."""
     if _LISTED.fullmatch(text) is None:
         return None
     package = pip_package(text, "documented", path, line)

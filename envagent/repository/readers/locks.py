@@ -1,7 +1,7 @@
 """Pipfile and the lock files of Python's package managers.
 
-Owns: their formats. A lock says what is really installed; it also names what only optional groups need, so its
-packages count less than the manifest's. Must not: weigh.
+Owns: their formats. A lock lists what is really installed, including what only optional groups need, so its packages
+count less than those of the manifest. Must not: weigh.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from envagent.repository.readers.pyproject import caret, python_bound
 
 
 def read_pipfile(path: str, text: str, facts: Facts) -> None:
-    """Pipfile: packages, development packages and the wanted Python."""
+    """Read Pipfile: packages, development packages and the Python version."""
     tables = _toml(path, text, facts)
     for section, scope in (("packages", "main"), ("dev-packages", "development")):
         entries = tables.get(section)
@@ -35,7 +35,7 @@ def read_pipfile(path: str, text: str, facts: Facts) -> None:
 
 
 def read_pipfile_lock(path: str, text: str, facts: Facts) -> None:
-    """Pipfile.lock: pinned packages of the default group."""
+    """Read Pipfile.lock: the pinned packages of the default group."""
     try:
         loaded: Any = json.loads(text)
     except ValueError:
@@ -49,7 +49,7 @@ def read_pipfile_lock(path: str, text: str, facts: Facts) -> None:
 
 
 def read_lock(path: str, text: str, facts: Facts) -> None:
-    """poetry.lock, uv.lock and pdm.lock: a Python bound, and pins of what the manifest names loosely."""
+    """Read the Python bound of poetry.lock, uv.lock or pdm.lock."""
     tables = _toml(path, text, facts)
     bound = tables.get("requires-python")
     metadata = tables.get("metadata")

@@ -1,6 +1,6 @@
 """Descriptions of machines: Vagrant files, CloudLab profiles, batch scripts.
 
-Owns: the sizes and systems that they ask a machine to have. Must not: take them for more than one way to run it.
+Owns: the sizes and systems they ask for. Must not: treat them as more than one way to run the job.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BATCH = re.compile(r"^#(?:SBATCH|PBS)\s+(.*)", re.MULTILINE)
 
 
 def read(path: str, text: str, facts: Facts) -> None:
-    """Whatever the file's kind says."""
+    """Read the file according to its kind."""
     name = path.rsplit("/", 1)[-1].lower()
     if name == "vagrantfile":
         _vagrant(path, text, facts)

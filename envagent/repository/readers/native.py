@@ -41,7 +41,7 @@ _MAX_LINE = 1000
 
 
 def read(path: str, text: str, facts: Facts) -> None:
-    """Accelerators and features that its lines ask for."""
+    """Read the accelerators and features that its lines ask for."""
     name = path.rsplit("/", 1)[-1].lower()
     scope = scope_of(path)
     if scope in (None, "development"):
@@ -57,7 +57,7 @@ def read(path: str, text: str, facts: Facts) -> None:
             gpu_seen = True
             facts.gpu.append(GpuSign("sources", 2.2 * own, vendor, spot, "its build compiles for a GPU"))
         if _SWITCH.search(line):
-            facts.gpu.append(GpuSign("optional", -0.8 * factor, None, spot, "its build makes GPUs a choice"))
+            facts.gpu.append(GpuSign("optional", -0.8 * factor, None, spot, "its build makes GPUs optional"))
         if version := _CUDA_VERSION.search(line):
             facts.cuda.append(CudaSign(f">={version[1]}", own, spot))
         for tag, pattern in _SPECIAL:
@@ -69,7 +69,7 @@ def read(path: str, text: str, facts: Facts) -> None:
 
 
 def _lines(name: str, text: str) -> Iterator[tuple[int, str, bool]]:
-    """Number, line, and whether it stands inside a condition."""
+    """Yield number, line, and whether it is inside a condition."""
     depth = 0
     for number, whole in enumerate(text.split("\n"), 1):
         raw = whole[:_MAX_LINE]
@@ -90,5 +90,5 @@ def _lines(name: str, text: str) -> Iterator[tuple[int, str, bool]]:
             if re.match(r"if(eq|neq|def|ndef)\b", low):
                 depth += 1
         else:
-            # Autoconf and meson ask for most things in conditions that take several lines.
+            # Autoconf and meson check for most things in conditions that span several lines.
             yield number, line, True

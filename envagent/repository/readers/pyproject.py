@@ -1,7 +1,7 @@
 """pyproject.toml: PEP 621, poetry, pdm, hatch, uv and setuptools tables.
 
-Owns: where those tools keep dependencies and the Python bound. A file that is not TOML still gives its bound, read
-line by line. Must not: take a dependency out of a file that could not be parsed.
+Owns: where those tools keep dependencies and the Python bound. From a file that is not valid TOML, only the bound is
+read, line by line. Must not: take a dependency out of a file that could not be parsed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BOUND_LINE = re.compile(r"^[ \t]*(?:requires-python|python)[ \t]*=[ \t]*[\"']([
 
 
 def read(path: str, text: str, facts: Facts) -> None:
-    """The Python bound and all dependencies with their scopes."""
+    """Read the Python bound and all dependencies with their scopes."""
     scope = scope_of(path)
     if scope is None:
         return
@@ -46,7 +46,7 @@ def read(path: str, text: str, facts: Facts) -> None:
 
 
 def python_bound(bound: str, path: str, text: str, facts: Facts) -> None:
-    """Record a Python bound as PEP 440 or as poetry's caret writes it."""
+    """Record a Python bound written as PEP 440 or with poetry's caret."""
     line, words = line_of(text, ["python", bound.split(",")[0].strip()])
     try:
         allowed = minors(SpecifierSet(caret(bound)))
@@ -58,7 +58,7 @@ def python_bound(bound: str, path: str, text: str, facts: Facts) -> None:
 
 
 def caret(bound: str) -> str:
-    """Poetry's and Pipenv's `^3.8`, `~3.9`, `3.10` and `*` as PEP 440."""
+    """Convert Poetry's and Pipenv's `^3.8`, `~3.9`, `3.10` and `*` to PEP 440."""
     parts = []
     for part in re.split(r"\s*,\s*|\s+(?=[<>=!~^])", bound.partition("||")[0].strip()):
         if part in ("*", ""):

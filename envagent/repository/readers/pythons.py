@@ -1,7 +1,7 @@
-"""Files that do nothing but name a Python, and CI workflows, which name the ones that are tested.
+"""Files that only name a Python version, and CI workflows, which name the tested ones.
 
-Owns: .python-version, runtime.txt, .tool-versions, tox.ini and workflow matrices. Must not: take a CI's system for a
-need; it is only what is known to work.
+Owns: .python-version, runtime.txt, .tool-versions, tox.ini and workflow matrices. Must not: take the system of a CI
+job for a requirement; it is only known to work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GPU_RUNNER = re.compile(r"runs-on:.*\b(gpu|cuda|a100|t4|v100|nvidia)\b", re.IGN
 
 
 def read_version(path: str, text: str, facts: Facts) -> None:
-    """.python-version, runtime.txt and .tool-versions."""
+    """Read .python-version, runtime.txt or .tool-versions."""
     pattern = _TOOL if path.endswith(".tool-versions") else _NAMED
     if found := pattern.search(text):
         line, words = line_of(text, [found[1]])
@@ -37,7 +37,7 @@ def read_version(path: str, text: str, facts: Facts) -> None:
 
 
 def read_ci(path: str, text: str, facts: Facts) -> None:
-    """Tested Pythons, and whether a job runs on a GPU."""
+    """Read the tested Python versions, and whether a job runs on a GPU."""
     tested: set[str] = set()
     for matrix in _MATRIX.finditer(text):
         tested |= {m for found in _MINOR.findall(matrix[1]) for m in minors(SpecifierSet(f"=={found}.*"))}
@@ -53,7 +53,7 @@ def read_ci(path: str, text: str, facts: Facts) -> None:
 
 
 def read_tox(path: str, text: str, facts: Facts) -> None:
-    """The environments of tox.ini."""
+    """Read the environments of tox.ini."""
     if found := _TOX.search(text):
         short = re.findall(r"\d{2,3}", found[1])
         tested = frozenset(m for s in short for m in python_specifier(f"{s[0]}.{s[1:]}"))

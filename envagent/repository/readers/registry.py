@@ -1,4 +1,4 @@
-"""Which reader reads which file, and what happens when one fails.
+"""Dispatch each file to its reader.
 
 Owns: the table from names to readers, and turning any failure of a reader into a note. Must not: read.
 """
@@ -92,7 +92,7 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
 
 
 def read_file(path: str, text: str, facts: Facts) -> None:
-    """Read one file with the first reader that its name fits; a failure becomes a note."""
+    """Read one file with the first reader that matches its name; a failure becomes a note."""
     for pattern, reader in _READERS:
         if pattern.fullmatch(path):
             try:

@@ -1,6 +1,6 @@
-"""pip's requirements files: nested by -r and -c, with options and environment markers.
+"""pip's requirements files, with options and environment markers.
 
-Owns: their line syntax. Must not: read comments as evidence; they are not what pip does.
+Owns: their line syntax. Must not: read comments as evidence, since pip ignores them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EGG = re.compile(
 
 
 def read(path: str, text: str, facts: Facts) -> None:
-    """Packages, and wheel indexes that are for one kind of processor."""
+    """Read packages, and wheel indexes for one kind of processor."""
     scope = scope_of(path)
     if scope is None:
         return
@@ -54,13 +54,13 @@ def _index(path: str, number: int, line: str, facts: Facts, weight: float) -> No
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
     lines: list[tuple[int, str]] = []
-    begun: tuple[int, str] | None = None
+    pending: tuple[int, str] | None = None
     for number, raw in enumerate(text.split("\n"), 1):
-        start, line = (begun[0], begun[1] + raw) if begun else (number, raw)
+        start, line = (pending[0], pending[1] + raw) if pending else (number, raw)
         if line.rstrip().endswith("\\") and not line.lstrip().startswith("#"):
-            begun = start, line.rstrip()[:-1] + " "
+            pending = start, line.rstrip()[:-1] + " "
             continue
-        begun = None
+        pending = None
         if line := _COMMENT.sub("", line).strip():
             lines.append((start, line[:_MAX_LINE]))
     return lines

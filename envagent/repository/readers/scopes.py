@@ -1,4 +1,4 @@
-"""How close a file stands to the repository's own job, judged from its path.
+"""Judge from its path how close a file is to the repository's own job.
 
 Owns: the words in names that mark tests, variants and other platforms. Must not: look inside.
 """
@@ -117,12 +117,12 @@ _FOREIGN_PLATFORM = frozenset(
 
 
 def words(path: str) -> list[str]:
-    """The words that a path is made of, in lower case."""
+    """Split a path into its words, in lower case."""
     return _WORD.findall(path.lower())
 
 
 def scope_of(path: str) -> Scope | None:
-    """The scope of what a manifest at `path` declares; None when it is for a platform that no server here has."""
+    """Return the scope of a manifest at `path`; None if it is for a platform that no server here has."""
     found = set(words(path))
     if found & _FOREIGN_PLATFORM:
         return None
@@ -134,5 +134,5 @@ def scope_of(path: str) -> Scope | None:
 
 
 def group_scope(group: str) -> Scope:
-    """The scope of a named extra or dependency group."""
+    """Return the scope of a named extra or dependency group."""
     return "development" if set(words(group)) & _DEVELOPMENT else "optional"

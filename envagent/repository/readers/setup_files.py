@@ -1,4 +1,4 @@
-"""setup.cfg and setup.py, the latter through its syntax tree and never by running it.
+"""setup.cfg, and setup.py through its syntax tree, without running it.
 
 Owns: what the two declare. Must not: evaluate an expression beyond literals and names bound to literals.
 """
@@ -19,7 +19,7 @@ _DEVICE_CHECKS = frozenset({"is_available", "FORCE_CUDA", "WITH_CUDA"})
 
 
 def read_cfg(path: str, text: str, facts: Facts) -> None:
-    """setup.cfg: install_requires, extras and python_requires."""
+    """Read setup.cfg: install_requires, extras and python_requires."""
     scope = scope_of(path)
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
@@ -39,7 +39,7 @@ def read_cfg(path: str, text: str, facts: Facts) -> None:
 
 
 def read_py(path: str, text: str, facts: Facts) -> None:
-    """setup.py: the keywords of its setup() call, and extensions that need a CUDA compiler."""
+    """Read setup.py: the keywords of its setup() call, and extensions that need a CUDA compiler."""
     scope = scope_of(path)
     if scope is None:
         return
@@ -66,7 +66,7 @@ def read_py(path: str, text: str, facts: Facts) -> None:
         for group, items in extras.items() if isinstance(extras, dict) else ():
             _add(_texts(items), group_scope(str(group)), path, text, facts)
     if names & _CUDA_BUILDERS:
-        # Where the file also asks whether a GPU is there, it can do without.
+        # If the file also checks whether a GPU is present, it can do without one.
         weight = 0.8 if names & _DEVICE_CHECKS else 2.0
         line, words = line_of(text, [sorted(names & _CUDA_BUILDERS)[0]])
         facts.gpu.append(GpuSign("sources", weight, "nvidia", Spot(path, line, words), "compiles a CUDA extension"))

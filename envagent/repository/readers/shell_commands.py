@@ -1,6 +1,6 @@
-"""Shell commands, wherever they stand: readmes, scripts, Makefiles, Dockerfiles.
+"""Shell commands, wherever they occur: readmes, scripts, Makefiles, Dockerfiles.
 
-Owns: the words of commands that show a GPU, MPI or special hardware in use, and packages installed by them.
+Owns: the words of commands that show a GPU, MPI or special hardware in use, and the packages they install.
 Must not: run anything.
 """
 
@@ -29,7 +29,7 @@ _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
     (1.2, "nvidia", any_of(r"--gpus[ =]+(?:all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b")),
     (1.2, "amd", any_of(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b")),
     (1.0, "nvidia", any_of(r"\b(?:CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc +(?:-(?!-?v)|\S+\.cu\b)")),
-    # These look whether a GPU is there.
+    # These only check whether a GPU is present.
     (0.4, "nvidia", any_of(r"\bnvidia-smi\b|\bnvcc\b")),
     (1.0, "nvidia", any_of(r"\bCUDA_VISIBLE_DEVICES=\d")),
     (1.0, "nvidia", any_of(r"(?:--device[ =]|device\s*=\s*|\.to\(|torch\.device\()['\"]?cuda|\.cuda\(\)")),
@@ -45,7 +45,7 @@ _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
     (1.0, None, any_of(r"--gres[= ]gpu|--gpus-per-(?:task|node)|-l (?:ngpus|select=.*ngpus)")),
     (1.0, "nvidia", any_of(r"\b(?:trtllm-|trtexec|tritonserver)\b")),
 )
-# A neural network trained or sampled from; whether it is one, only the framework beside it tells.
+# A neural network being trained or sampled; only the framework used shows whether it is one.
 _NETWORK = any_of(
     r"\bpython[\d.]* .*(?:train|\.(?:pt|pth|ckpt|safetensors)\b|--(?:batch[-_]size|epochs|lr|ckpt|checkpoint)\b)",
 )
@@ -70,15 +70,15 @@ _MAX_LENGTH = 2000
 
 
 def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope: Scope, weight: float) -> None:
-    """What one command tells.
+    """Read one command.
 
     Args:
-        path: of the file, for evidence.
-        line: in it.
+        path: the file, for evidence.
+        line: its line there.
         text: the command.
-        facts: written into.
-        scope: of what it installs.
-        weight: of what it shows, 1 for a main readme.
+        facts: appended to.
+        scope: the scope of installed packages.
+        weight: the weight of GPU signs, 1 for a main readme.
     """
     text = text[:_MAX_LENGTH]
     spot = Spot(path, line, quote(text))
@@ -124,7 +124,7 @@ def _conda(words: list[str], path: str, line: int | None, spot: Spot, facts: Fac
 
 
 def _arguments(text: str) -> list[str]:
-    """The words that name packages: no options, no values of options, nothing behind a separator."""
+    """Return the words that name packages: no options, no option values, nothing after a separator."""
     kept: list[str] = []
     skip = False
     for word in _WORD.findall(re.split(r"&&|\|\||;|\||(?<!\S)#", text, maxsplit=1)[0]):
@@ -139,7 +139,7 @@ def _arguments(text: str) -> list[str]:
 
 
 def python_specifier(text: str) -> frozenset[str]:
-    """Minors of a version written as 3.9, 3.9.1 or 3.9.x."""
+    """Parse a version written as 3.9, 3.9.1 or 3.9.x to its minors."""
     if found := re.match(r"(\d\.\d{1,2})", text):
         return minors(SpecifierSet(f"=={found[1]}.*"))
     return frozenset()

@@ -1,4 +1,4 @@
-"""Manifests of other languages: the compiler or runtime that they ask for, and bindings to GPUs.
+"""Manifests of other languages: the required compiler or runtime, and bindings to GPUs.
 
 Owns: Go, Rust, Node, Java and Scala, R, Julia. Must not: resolve dependencies.
 """
@@ -24,7 +24,7 @@ _NAMED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("description", "r", re.compile(r"\bR\s*\(>=\s*(\d\.\d+)")),
     ("project.toml", "julia", re.compile(r"^julia\s*=\s*[\"'][^\d]*(\d\.\d+)", re.MULTILINE)),
 )  # fmt: skip
-# Packages of Cargo and Julia that drive a GPU; most programs that name them can do without.
+# Packages of Cargo and Julia that use a GPU.
 _BINDINGS: dict[str, Vendor | None] = {
     "cudarc": "nvidia",
     "cust": "nvidia",
@@ -35,7 +35,7 @@ _BINDINGS: dict[str, Vendor | None] = {
 
 
 def read(path: str, text: str, facts: Facts) -> None:
-    """The version asked for, and GPU bindings."""
+    """Read the required version, and GPU bindings."""
     name = path.rsplit("/", 1)[-1].lower()
     if scope_of(path) in (None, "development"):
         return
@@ -77,4 +77,4 @@ def _bindings(path: str, text: str, facts: Facts) -> None:
                 if optional:
                     facts.gpu.append(GpuSign("optional", -0.4, None, spot, f"{package} is an optional dependency"))
                 else:
-                    facts.gpu.append(GpuSign("dependency", 1.2, _BINDINGS[package], spot, f"{package} drives a GPU"))
+                    facts.gpu.append(GpuSign("dependency", 1.2, _BINDINGS[package], spot, f"{package} uses a GPU"))

@@ -29,7 +29,7 @@ def test_what_is_not_committed_is_not_seen_and_that_is_said(make: Make) -> None:
     (folder / "README.md").write_text("changed")
     snapshot = fetch(str(folder))
     assert snapshot.files["README.md"] == "# it\n"
-    assert any("not committed" in note for note in snapshot.notes)
+    assert any("uncommitted" in note for note in snapshot.notes)
 
 
 def test_a_bare_repository_and_a_packed_one(make: Make, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_each_way_of_not_being_a_repository_has_its_own_words(tmp_path: Path, ma
     (tmp_path / "file").write_text("x")
     expected = {
         plain: "is not a git repository",
-        empty: "no commit yet",
+        empty: "no commits",
         inside: "inside the repository",
         tmp_path / "file": "is a file",
         tmp_path / "absent": "There is no repository",
@@ -213,7 +213,7 @@ def test_long_files_are_cut_and_binaries_left_out_with_a_note(make: Make) -> Non
     snapshot = fetch(str(folder), limits=Limits(file_bytes=1000))
     assert snapshot.files == {"README.md": "a" * 1000}
     assert any("README.md" in note for note in snapshot.notes)
-    assert any("INSTALL.md: not text" in note for note in snapshot.notes)
+    assert any("INSTALL.md: binary" in note for note in snapshot.notes)
 
 
 def test_the_sum_of_all_files_is_bounded(make: Make) -> None:
