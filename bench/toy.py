@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import BaseModel, create_model
 
 from envagent.engine.context import Context
-from envagent.engine.intents import Found
+from envagent.engine.kinds import Found, ObjectRequest
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.step import NotYet, Output, Step, stage
 
@@ -19,6 +19,8 @@ class Request(BaseModel):
 
 class Outside:
     """A kind of resource that is made at once and never lost."""
+
+    request = ObjectRequest
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -52,7 +54,7 @@ def make_step(number: int) -> Step:
                 kind,
                 1,
                 f"name-{context.run_id}",
-                {"flavor": "baremetal"},
+                ObjectRequest(),
                 lambda: Found(f"id-{context.run_id}", f"name-{context.run_id}", context.run_id, 1, {"su": 1}),
             )
             if isinstance(made, NotYet):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envagent.cloud.port import FloatingIp
-from envagent.engine.intents import Found
+from envagent.engine.kinds import Found
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import (
     CapacityError,
@@ -18,7 +18,7 @@ from envagent.steps import mark
 from envagent.steps.find_network import FoundNetwork
 from envagent.steps.launch_server import LaunchedServer
 from envagent.steps.request import RunRequest
-from envagent.steps.resources import FloatingIpKind
+from envagent.steps.resources import FloatingIpKind, FloatingIpRequest
 from envagent.steps.services import StepContext
 
 ALLOCATE_SECONDS = 10.0
@@ -179,7 +179,7 @@ def _allocate(context: StepContext, external: str, launched: LaunchedServer) -> 
     def make() -> Found:
         return kind.found(cloud.create_floating_ip(external, mark.description(context.run_id, 1)))
 
-    wanted = {"network_id": external, "port_id": ""}  # one that leads somewhere was not made by this request
+    wanted = FloatingIpRequest(network_id=external, port_id="")  # one that leads somewhere was not made by this request
     wait = context.wait("a floating IP", every=5, timeout=ALLOCATE_SECONDS)
     try:
         found = context.create(kind, 1, f"floating IP of {launched.server_name}", wanted, make)

@@ -7,14 +7,14 @@ from typing import Literal
 
 from envagent import keys, ssh
 from envagent.cloud.port import Keypair
-from envagent.engine.intents import Found
+from envagent.engine.kinds import Found
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import ConfigurationError, Conflict, ResourceLost
 from envagent.steps import mark
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved
 from envagent.steps.request import RunRequest
-from envagent.steps.resources import KeypairKind, registered_keys, same_key
+from envagent.steps.resources import KeypairKind, KeypairRequest, registered_keys, same_key
 from envagent.steps.services import StepContext
 
 
@@ -114,7 +114,7 @@ class EnsureKeypair(Step):
             return Found(made.name, made.name, context.run_id, 1)
 
         try:
-            found = context.create(kind, 1, chosen.name, {"public_key": public_key}, make)
+            found = context.create(kind, 1, chosen.name, KeypairRequest(public_key=public_key), make)
         except Conflict:
             if not registered:
                 raise

@@ -9,7 +9,7 @@ from envagent.catalog import NodeType
 from envagent.cloud.failures import server_failed
 from envagent.cloud.port import Image, Server, ServerRequest
 from envagent.cloud.site_kinds import resource_type_of
-from envagent.engine.intents import Found, Try
+from envagent.engine.kinds import Found, Try
 from envagent.engine.step import NotYet, Output, Step, stage
 from envagent.errors import NotFound, ResourceLost, ServerFailed
 from envagent.steps import mark
@@ -21,7 +21,7 @@ from envagent.steps.plan import Plan
 from envagent.steps.record import record
 from envagent.steps.request import RunRequest
 from envagent.steps.reserve_hardware import ReservedHardware
-from envagent.steps.resources import ServerKind
+from envagent.steps.resources import LaunchRequest, ServerKind
 from envagent.steps.select_image import ImageCandidates, SelectedImage
 from envagent.steps.services import StepContext
 
@@ -80,18 +80,19 @@ class LaunchServer(Step):
         kind = ServerKind(cloud)
         sold_as = resource_type_of(_reserved_type(plan, reserved))
         while True:
-            current = context.ledger.current(kind.name)
+            current = context.ledger.current(kind)
             if current is None:
                 image = _image_for(context, analyzed, plan, candidates, selected.image, reserved)
                 current = _next_try(context, request, image, sold_as.server_flavor(cloud, reserved.reservation_id))
-            asked = {**current.request, "key_name": keypair.name, "user_id": initialized.identity.user_id}
+            asked = current.request.model_copy(
+                update={"key_name": keypair.name, "user_id": initialized.identity.user_id}
+            )
 
-            def make(current: Try = current) -> Found:
-                flavor = current.request.get("flavor_id")  # not in journals of 0.1
+            def make(current: Try[LaunchRequest] = current) -> Found:
                 wanted = ServerRequest(
                     name=current.name,
-                    image_id=current.request["image_id"],
-                    flavor_id=flavor or sold_as.server_flavor(cloud, reserved.reservation_id),
+                    image_id=current.request.image_id,
+                    flavor_id=current.request.flavor_id or sold_as.server_flavor(cloud, reserved.reservation_id),
                     network_id=network.network_id,
                     key_name=keypair.name,
                     reservation_id=sold_as.scheduler_hint(reserved.reservation_id),
@@ -118,7 +119,7 @@ class LaunchServer(Step):
             context.warn(f"server {server.name} ({server.id}) has lost its tag; this run still knows it by its id")
 
     def _await_active(
-        self, context: StepContext, kind: ServerKind, current: Try, found: Found
+        self, context: StepContext, kind: ServerKind, current: Try[LaunchRequest], found: Found
     ) -> LaunchedServer | NotYet | None:
         """Look at the server: ACTIVE, not yet, or (None) in ERROR and removed."""
         settings = context.services.settings.server
@@ -132,8 +133,8 @@ class LaunchServer(Step):
             return LaunchedServer(
                 server_id=server.id,
                 server_name=server.name,
-                image_id=current.request["image_id"],
-                image_name=current.request["image_name"],
+                image_id=current.request.image_id,
+                image_name=current.request.image_name,
                 fixed_ips=server.fixed_ips,
             )
         if server.status in WAKE:
@@ -149,20 +150,20 @@ class LaunchServer(Step):
         surplus = context.reconcile((kind,))  # a request that was carried out twice has taken the node itself
         if surplus is not None:
             return surplus
-        if len(context.ledger.failed(kind.name)) + 1 >= settings.tries and not _from_earlier(context, current):
+        if len(context.ledger.failed(kind)) + 1 >= settings.tries and not _from_earlier(context, current):
             raise server_failed(server)
         said = _fault(server) or "nothing"
         context.warn(f"{server_failed(server).message}; Nova says: {said}; removing it to try again")
         return context.remove(kind, found.id, "went to ERROR")
 
 
-def _next_try(context: StepContext, request: RunRequest, image: Image, flavor_id: str) -> Try:
+def _next_try(context: StepContext, request: RunRequest, image: Image, flavor_id: str) -> Try[LaunchRequest]:
     name = request.server_name or mark.server_name(context.run_id, mark.slug(request.repository))
     number = context.ledger.next_number("server")
-    return Try(number, name, {"image_id": image.id, "image_name": image.name, "flavor_id": flavor_id})
+    return Try(number, name, LaunchRequest(image_id=image.id, image_name=image.name, flavor_id=flavor_id))
 
 
-def _from_earlier(context: StepContext, current: Try) -> bool:
+def _from_earlier(context: StepContext, current: Try[LaunchRequest]) -> bool:
     """Tell whether the try was sent in an earlier attempt: a resumed run may replace what had failed before it."""
     return current.attempt not in (0, context.attempt)
 
@@ -177,7 +178,7 @@ def _image_for(
 ) -> Image:
     """Keep the selected image unless another node type was reserved than planned and it does not suit that one."""
     best = plan.placement.best.node_type
-    if reserved.node_type == best.name or context.ledger.failed("server"):
+    if reserved.node_type == best.name or context.ledger.failed(ServerKind(context.services.cloud)):
         return selected
     ordered = [selected, *(one for one in candidates.images if one.id != selected.id)]
     image, decision = context.services.advisor.image(ordered, analyzed.analysis, _reserved_type(plan, reserved))

@@ -11,7 +11,7 @@ from envagent.advice.decisions import Candidate, Placement
 from envagent.cloud.failures import lease_failed
 from envagent.cloud.port import Lease
 from envagent.cloud.site_kinds import read_hardware, resource_type_of
-from envagent.engine.intents import Found, Try
+from envagent.engine.kinds import Found, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
 from envagent.errors import CapacityError, LeaseFailed, NoCapacity, NotFound, ResourceLost
 from envagent.repository.results import Analysis
@@ -22,7 +22,7 @@ from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved, Plan
 from envagent.steps.record import record
 from envagent.steps.request import RunRequest
-from envagent.steps.resources import LeaseKind
+from envagent.steps.resources import LeaseKind, LeaseRequest
 from envagent.steps.select_image import AvailableImages
 from envagent.steps.services import StepContext
 
@@ -166,19 +166,19 @@ class ReserveHardware(Step):
         ledger = context.ledger
         candidates = {candidate.node_type.name: candidate for candidate in plan.placement.candidates}
         while True:
-            current = ledger.current(kind.name) or _next_try(context, request, plan, initialized)
+            current = ledger.current(kind) or _next_try(context, request, plan, initialized)
             if isinstance(current, NotYet):
                 return current
-            candidate = candidates[current.request["node_type"]]
+            candidate = candidates[current.request.node_type]
 
-            def make(candidate: Candidate = candidate, current: Try = current) -> Found:
+            def make(candidate: Candidate = candidate, current: Try[LeaseRequest] = current) -> Found:
                 start = _begin(context, _start(plan, current))
                 end = _end(context, plan, start)
                 wanted = resource_type_of(candidate.node_type).reservation(candidate.node_type, candidate.exclude_uids)
                 return kind.found(cloud.create_lease(current.name, start, end, wanted))
 
             try:
-                asked = {**current.request, "user_id": initialized.identity.user_id}
+                asked = current.request.model_copy(update={"user_id": initialized.identity.user_id})
                 found = context.create(kind, current.number, current.name, asked, make)
             except CapacityError as refusal:
                 context.warn(f"{candidate.node_type.name}: {_reason(current.name, refusal.message)}")
@@ -211,7 +211,13 @@ class ReserveHardware(Step):
         return output.model_copy(update={"end": lease.end, "service_units": output.service_units * share})
 
     def _await_active(
-        self, context: StepContext, kind: LeaseKind, plan: Plan, current: Try, candidate: Candidate, found: Found
+        self,
+        context: StepContext,
+        kind: LeaseKind,
+        plan: Plan,
+        current: Try[LeaseRequest],
+        candidate: Candidate,
+        found: Found,
     ) -> ReservedHardware | NotYet | None:
         """Look at the lease: ACTIVE, not yet, or (None) in ERROR and removed."""
         why = context.ledger.why_removing(kind.name, found.id)
@@ -265,7 +271,9 @@ def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> No
     return gone
 
 
-def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized: Initialized) -> Try | NotYet:
+def _next_try(
+    context: StepContext, request: RunRequest, plan: Plan, initialized: Initialized
+) -> Try[LeaseRequest] | NotYet:
     """Take the first candidate that this attempt has not used up; then, where asked for, the next free window.
 
     Only what costs no more than the ceiling is taken; for the first one beyond it, a person is asked.
@@ -275,9 +283,9 @@ def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized
         LeaseFailed: all were granted, and none started.
     """
     ceiling = request.max_su or context.approved_amount or plan.most
-    failed = context.ledger.failed("lease")
-    refused = {one.request["node_type"] for one in failed if not one.removed}
-    in_error = Counter(one.request["node_type"] for one in failed if one.removed)
+    failed = context.ledger.failed(LeaseKind(context.services.cloud))
+    refused = {one.request.node_type for one in failed if not one.removed}
+    in_error = Counter(one.request.node_type for one in failed if one.removed)
     tried = refused | in_error.keys()
     asked = sum(1 for one in plan.placement.candidates if one.node_type.name in tried and one.total)
     affordable = plan.placement.within(ceiling) if in_error.total() < MOST_IN_ERROR else None
@@ -290,7 +298,7 @@ def _next_try(context: StepContext, request: RunRequest, plan: Plan, initialized
     full = open_to is not None and open_to.full
     if open_to is not None and full and request.wait_for_capacity:
         window = min(open_to.candidates, key=_by_window)
-        waited = sum(1 for one in failed if one.request.get("start"))
+        waited = sum(1 for one in failed if one.request.start is not None)
         if window.next_free is not None and waited < MOST_WINDOWS:
             start = _next_minute(window.next_free)
             name = window.node_type.name
@@ -337,12 +345,12 @@ def _dearest(placement: Placement, most_su: float) -> float | None:
     return None if within is None else max(one.cost(placement.hours) for one in within.candidates)
 
 
-def _answers(failed: list[Try]) -> str:
+def _answers(failed: list[Try[LeaseRequest]]) -> str:
     """Tell what each node type was answered, those with the same answer together."""
     answered: dict[str, list[str]] = {}
     for one in failed:
         reason = _reason(one.name, one.error) if one.error else "went to ERROR at its start"
-        answered.setdefault(reason, []).append(one.request["node_type"])
+        answered.setdefault(reason, []).append(one.request.node_type)
     return "; ".join(f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in answered.items())
 
 
@@ -351,16 +359,17 @@ def _reason(lease_name: str, message: str) -> str:
     return message.partition(f"{lease_name}: ")[2] or message
 
 
-def _try(context: StepContext, request: RunRequest, plan: Plan, candidate: Candidate, start: datetime | None) -> Try:
+def _try(
+    context: StepContext, request: RunRequest, plan: Plan, candidate: Candidate, start: datetime | None
+) -> Try[LeaseRequest]:
     number = context.ledger.next_number("lease")
     name = mark.lease_name(context.run_id, number, mark.slug(request.repository))
-    asked = {"node_type": candidate.node_type.name, "hours": plan.hours}
-    return Try(number, name, asked if start is None else {**asked, "start": start.isoformat()})
+    asked = LeaseRequest(node_type=candidate.node_type.name, hours=plan.hours)
+    return Try(number, name, asked if start is None else asked.model_copy(update={"start": start}))
 
 
-def _start(plan: Plan, current: Try) -> datetime | None:
-    later = current.request.get("start")
-    return plan.start if later is None else datetime.fromisoformat(later)
+def _start(plan: Plan, current: Try[LeaseRequest]) -> datetime | None:
+    return current.request.start or plan.start
 
 
 def _begin(context: StepContext, planned: datetime | None) -> datetime | None:

@@ -6,12 +6,15 @@ told from what the run made. The traits bear the names of the keys under which t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import PlainSerializer
 
 from envagent.cloud.port import Cloud, FloatingIp, Keypair, Lease, Server
-from envagent.engine.intents import Found
+from envagent.engine.kinds import Found, ObjectRequest
 from envagent.engine.tables import IntentRecord, IntentState
 from envagent.errors import NotFound
 from envagent.steps import mark
@@ -21,12 +24,46 @@ def _of(run_id: str | None, owner: tuple[str, int] | None) -> bool:
     return owner is not None and run_id in (None, owner[0])
 
 
+class LeaseRequest(ObjectRequest):
+    """A lease of one node."""
+
+    node_type: str
+    hours: int
+    start: Annotated[datetime, PlainSerializer(datetime.isoformat)] | None = None
+    """None for one that starts with the plan."""
+    user_id: str | None = None
+
+
+class LaunchRequest(ObjectRequest):
+    """A server; fields without a value are not in the journals of 0.1."""
+
+    image_id: str
+    image_name: str
+    flavor_id: str | None = None
+    key_name: str | None = None
+    user_id: str | None = None
+
+
+class FloatingIpRequest(ObjectRequest):
+    """An address that leads nowhere yet."""
+
+    network_id: str
+    port_id: str
+
+
+class KeypairRequest(ObjectRequest):
+    """A public key."""
+
+    public_key: str
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseKind:
     """Leases: the mark is in the name. A TERMINATED lease occupies and costs nothing and counts as none."""
 
     cloud: Cloud
     name: str = "lease"
+    request: ClassVar[type[LeaseRequest]] = LeaseRequest
 
     def found(self, lease: Lease) -> Found:
         """Describe a lease of ours."""
@@ -62,6 +99,7 @@ class ServerKind:
 
     cloud: Cloud
     name: str = "server"
+    request: ClassVar[type[LaunchRequest]] = LaunchRequest
 
     def found(self, server: Server) -> Found:
         """Describe a server of ours."""
@@ -97,6 +135,7 @@ class FloatingIpKind:
 
     cloud: Cloud
     name: str = "floating_ip"
+    request: ClassVar[type[FloatingIpRequest]] = FloatingIpRequest
 
     def found(self, address: FloatingIp) -> Found:
         """Describe a floating IP of ours."""
@@ -136,6 +175,7 @@ class KeypairKind:
     cloud: Cloud
     named: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     name: str = "keypair"
+    request: ClassVar[type[KeypairRequest]] = KeypairRequest
 
     def find(self, run_id: str | None) -> list[Found]:
         """List the user's keypairs with the mark, and those that were put in the place of one."""
@@ -174,7 +214,7 @@ def registered_keys(intents: Iterable[IntentRecord]) -> dict[str, tuple[str, str
         intents: oldest run first; a name that several have used is the newest one's.
     """
     return {
-        one.name: (one.run_id, json.loads(one.request)["public_key"])
+        one.name: (one.run_id, KeypairRequest.model_validate_json(one.request).public_key)
         for one in intents
         if one.kind == "keypair" and one.state != IntentState.REFUSED
     }

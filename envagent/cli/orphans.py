@@ -26,8 +26,9 @@ from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import Terminal, err, print_document
 from envagent.cli.wiring import opened_teardown
 from envagent.config import Settings
-from envagent.engine.intents import REPEAT_DELETE, Found, ResourceKind
+from envagent.engine.intents import REPEAT_DELETE
 from envagent.engine.journal import Journal
+from envagent.engine.kinds import Found, ResourceKind
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import (

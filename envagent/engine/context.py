@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from envagent.engine.clock import Clock, from_text, to_text
-from envagent.engine.intents import Found, Ledger, ResourceKind
+from envagent.engine.intents import Ledger
+from envagent.engine.kinds import CreatableKind, Found, RequestT, ResourceKind
 from envagent.engine.loaded_run import Run
 from envagent.engine.step import NotYet
 from envagent.engine.tables import DecisionRecord, EventKind
@@ -168,10 +169,10 @@ class Context(Generic[Services]):
 
     def create(
         self,
-        kind: ResourceKind,
+        kind: CreatableKind[RequestT],
         number: int,
         name: str,
-        request: Mapping[str, Any],
+        request: RequestT,
         make: Callable[[], Found],
     ) -> Found | NotYet:
         """Have exactly one object; see `Ledger.create`."""

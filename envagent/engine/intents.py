@@ -15,13 +15,15 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
+
+from pydantic import ValidationError
 
 from envagent.engine.clock import Clock, from_text, to_text
 from envagent.engine.journal import Journal
-from envagent.engine.loaded_run import Inventory
+from envagent.engine.kinds import CreatableKind, Found, ObjectRequest, RequestT, ResourceKind, Try
+from envagent.engine.loaded_run import Inventory, no_longer_fits
 from envagent.engine.step import NotYet
 from envagent.engine.tables import (
     EventKind,
@@ -52,51 +54,6 @@ _RECORDED = {
     Ownership.FOREIGN: (EventKind.RESOURCE_FOREIGN, "using"),
 }
 """The event, and the verb of its message, with which a resource is put on record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An object that is tagged with a run's id."""
-
-    id: str
-    name: str
-    run_id: str
-    number: int
-    """The number of the intent that it was made for."""
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    """What a user wants to see of it: end date, cost per hour, address (JSON values)."""
-    traits: Mapping[str, str | None] = field(default_factory=dict)
-    """What the cloud shows of things that the request decided (user, name, image, ...); None is not shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """One intent of a stage that may try several times."""
-
-    number: int
-    name: str
-    request: Mapping[str, Any]
-    state: IntentState = IntentState.SENT
-    attempt: int = 0
-    removed: bool = False
-    error: str | None = None
-
-
-class ResourceKind(Protocol):
-    """How objects of one kind are found by their mark, removed, and looked for."""
-
-    @property
-    def name(self) -> str:
-        """The kind's name, such as `lease`."""
-
-    def find(self, run_id: str | None) -> list[Found]:
-        """List the project's objects that are tagged with a run's id, or (None) with any run's."""
-
-    def delete(self, cloud_id: str) -> None:
-        """Ask for removal; an object that is already gone is no error."""
-
-    def exists(self, cloud_id: str) -> bool:
-        """Look whether the object is still there; False only when the right project says so."""
 
 
 class Ledger:
@@ -157,10 +114,10 @@ class Ledger:
 
     def create(
         self,
-        kind: ResourceKind,
+        kind: CreatableKind[RequestT],
         number: int,
         name: str,
-        request: Mapping[str, Any],
+        request: RequestT,
         make: Callable[[], Found],
     ) -> Found | NotYet:
         """Have exactly one object of (kind, number): known, adopted, or made now by `make`.
@@ -351,14 +308,14 @@ class Ledger:
         if self._inventory.resource(kind, cloud_id) is None:
             self._record(kind, Found(cloud_id, name, self._inventory.run_id, 0), Ownership.FOREIGN)
 
-    def current(self, kind: str) -> Try | None:
+    def current(self, kind: CreatableKind[RequestT]) -> Try[RequestT] | None:
         """Give the try of a kind that may have, or has, an object: the one to go on with after a restart."""
         for try_ in reversed(self._tries(kind)):
             if try_.state == IntentState.SENT or (try_.state == IntentState.DONE and not try_.removed):
                 return try_
         return None
 
-    def failed(self, kind: str) -> list[Try]:
+    def failed(self, kind: CreatableKind[RequestT]) -> list[Try[RequestT]]:
         """List this attempt's tries of a kind that were refused, or made and removed again."""
         return [
             try_
@@ -378,22 +335,25 @@ class Ledger:
         why: str | None = json.loads(row.detail).get("why")  # not there where somebody else removed it
         return why
 
-    def _tries(self, kind: str) -> list[Try]:
-        intents = sorted(
-            (one for one in self._inventory.intents.values() if one.kind == kind), key=lambda one: one.number
-        )
+    def _tries(self, kind: CreatableKind[RequestT]) -> list[Try[RequestT]]:
         return [
             Try(
                 number=one.number,
                 name=one.name,
-                request=json.loads(one.request),
+                request=self._request(kind, one),
                 state=IntentState(one.state),
                 attempt=one.attempt,
                 removed=self._is_removed(one),
                 error=None if one.error is None else json.loads(one.error)["message"],
             )
-            for one in intents
+            for one in sorted(self.intents(kind.name), key=lambda one: one.number)
         ]
+
+    def _request(self, kind: CreatableKind[RequestT], intent: IntentRecord) -> RequestT:
+        try:
+            return kind.request.model_validate_json(intent.request)
+        except ValidationError as error:
+            raise no_longer_fits(intent.run_id, f"request for {intent.name}", error) from None
 
     def _is_removed(self, intent: IntentRecord) -> bool:
         row = None if intent.cloud_id is None else self._inventory.resource(intent.kind, intent.cloud_id)
@@ -413,7 +373,7 @@ class Ledger:
         kind: ResourceKind,
         number: int,
         name: str,
-        request: Mapping[str, Any],
+        request: ObjectRequest,
         make: Callable[[], Found],
     ) -> Found | NotYet:
         self._check_stop()
@@ -432,7 +392,7 @@ class Ledger:
                 attempt=self._attempt,
                 sent_at=now,
             )
-        intent.name, intent.request = name, json.dumps(request)
+        intent.name, intent.request = name, request.model_dump_json(exclude_unset=True)
         intent.state, intent.attempt, intent.sent_at = IntentState.SENT.value, self._attempt, now
         intent.sends += 1
         intent.error = None

@@ -89,7 +89,7 @@ class Run:
         try:
             request = pipeline.request.model_validate_json(row.request)
         except ValidationError as error:
-            raise _no_longer_fits(row, "request", error) from None
+            raise no_longer_fits(row.run_id, "request", error) from None
         rows = {f"{stored.step}.{stored.stage}": stored for stored in journal.stages(row.run_id)}
         if set(rows) != set(pipeline.stages):
             unknown = ", ".join(sorted(set(rows) ^ set(pipeline.stages)))
@@ -135,13 +135,14 @@ def _validated(run: RunRecord, stored: StageRecord, stage: Stage) -> Output:
     try:
         return model.model_validate_json(stored.output)
     except ValidationError as error:
-        raise _no_longer_fits(run, stage.key, error) from None
+        raise no_longer_fits(run.run_id, f"output of {stage.key}", error) from None
 
 
-def _no_longer_fits(run: RunRecord, what: str, error: ValidationError) -> RunMismatch:
+def no_longer_fits(run_id: str, what: str, error: ValidationError) -> RunMismatch:
+    """Return the error for something stored that its model, as it is now, does not accept."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     return RunMismatch(
-        f"run {run.run_id}: the stored {what} no longer fits its model ({place}: {first['msg']})",
+        f"run {run_id}: the stored {what} no longer fits its model ({place}: {first['msg']})",
         hint="resume it with the version that made it, or: envagent teardown RUN_ID",
     )

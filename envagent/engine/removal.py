@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from envagent.engine.clock import Clock, to_text
-from envagent.engine.intents import Ledger, ResourceKind, unsettled
+from envagent.engine.intents import Ledger, unsettled
 from envagent.engine.journal import Journal
+from envagent.engine.kinds import ResourceKind
 from envagent.engine.loaded_run import Inventory
 from envagent.engine.step import Stopped
 from envagent.engine.tables import (

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.execution import Outcome
-from envagent.engine.intents import LONGEST_CALL, Found, describe, revive
+from envagent.engine.intents import LONGEST_CALL, describe, revive
+from envagent.engine.kinds import Found
 from envagent.engine.loop import run_until_idle
 from envagent.engine.tables import EventKind, IntentState
 from envagent.errors import Conflict, EnvagentError, NoCapacity

@@ -12,7 +12,7 @@ import pytest
 
 from envagent.engine.context import Context
 from envagent.engine.execution import Outcome
-from envagent.engine.intents import Found
+from envagent.engine.kinds import Found
 from envagent.engine.loaded_run import stored_summaries
 from envagent.engine.loop import run_until_idle
 from envagent.engine.pipeline import Pipeline
@@ -29,6 +29,7 @@ from tests.unit.engine.world import (
     Services,
     TestClock,
     Thing,
+    ThingRequest,
     Thought,
     killed_before,
     lost_request,
@@ -55,7 +56,9 @@ class Make(Step):
     def make(self, context: Context[Services], thought: Thought) -> Thing | NotYet:
         context.services.entered.append("make")
         outside = context.services.outside
-        found = context.create(outside, 1, f"thing-{context.run_id}-1", {}, lambda: outside.make(context.run_id, 1))
+        found = context.create(
+            outside, 1, f"thing-{context.run_id}-1", ThingRequest(), lambda: outside.make(context.run_id, 1)
+        )
         return found if isinstance(found, NotYet) else Thing(id=found.id)
 
     def confirm(self, context: Context[Watched], output: Thing) -> Thing | Redo | None:

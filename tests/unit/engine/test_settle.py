@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.execution import Outcome
-from envagent.engine.intents import LONGEST_CALL, Found, Ledger
+from envagent.engine.intents import LONGEST_CALL, Ledger
+from envagent.engine.kinds import Found
 from envagent.engine.loaded_run import Inventory
 from envagent.engine.loop import run_until_idle
 from envagent.engine.removal import Teardown

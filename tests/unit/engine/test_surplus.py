@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.execution import Outcome
-from envagent.engine.intents import MOST_LOST, Found
+from envagent.engine.intents import MOST_LOST
+from envagent.engine.kinds import Found
 from envagent.engine.loop import run_until_idle
 from envagent.errors import CloudUnreachable, Conflict, NoCapacity
 from tests.unit.engine.world import Killed, Process, Request, Services, TestClock, lost_request

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.context import Context
-from envagent.engine.intents import Found
+from envagent.engine.kinds import Found
 from envagent.engine.loop import run_until_idle
 from envagent.engine.removal import Teardown
 from envagent.engine.step import Stopped

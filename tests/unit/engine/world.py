@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from envagent.engine.context import Context
 from envagent.engine.execution import RetryPolicy
-from envagent.engine.intents import Found
 from envagent.engine.journal import Journal
+from envagent.engine.kinds import Found, ObjectRequest
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runner import Runner
 from envagent.engine.step import NotYet, Output, Step, stage
@@ -46,10 +46,15 @@ class TestClock:
         self.at += timedelta(seconds=max(seconds, 0.0))
 
 
+class ThingRequest(ObjectRequest):
+    words: int = 0
+
+
 class Outside:
     """Objects of one kind in the outside world, and what goes wrong with the next calls."""
 
     name = "thing"
+    request: ClassVar[type[ThingRequest]] = ThingRequest
 
     def __init__(self) -> None:
         self.objects: dict[str, Found] = {}
@@ -175,7 +180,9 @@ class MakeThing(Step):
         context.services.entered.append("make")
         outside = context.services.outside
         name = f"thing-{context.run_id}"
-        found = context.create(outside, 1, name, {"words": thought.words}, lambda: outside.make(context.run_id, 1))
+        found = context.create(
+            outside, 1, name, ThingRequest(words=thought.words), lambda: outside.make(context.run_id, 1)
+        )
         return found if isinstance(found, NotYet) else Thing(id=found.id)
 
 

@@ -1,0 +1,77 @@
+"""What a kind of resource is to the engine: how its objects are asked for, found by their tag, and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from envagent.engine.tables import IntentState
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that is tagged with a run's id."""
+
+    id: str
+    name: str
+    run_id: str
+    number: int
+    """The number of the intent that it was made for."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """What a user wants to see of it: end date, cost per hour, address (JSON values)."""
+    traits: Mapping[str, str | None] = field(default_factory=dict)
+    """What the cloud shows of things that the request decided (user, name, image, ...); None is not shown."""
+
+
+class ObjectRequest(BaseModel):
+    """What an object is asked for with; each kind that a run creates has its own.
+
+    It is stored as JSON of the fields that were set. Those named like a trait of `Found` must match it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+
+RequestT = TypeVar("RequestT", bound=ObjectRequest)
+RequestT_co = TypeVar("RequestT_co", bound=ObjectRequest, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Try(Generic[RequestT]):
+    """One intent of a stage that may try several times."""
+
+    number: int
+    name: str
+    request: RequestT
+    state: IntentState = IntentState.SENT
+    attempt: int = 0
+    removed: bool = False
+    error: str | None = None
+
+
+class ResourceKind(Protocol):
+    """How objects of one kind are found by their mark, removed, and looked for."""
+
+    @property
+    def name(self) -> str:
+        """The kind's name, such as `lease`."""
+
+    def find(self, run_id: str | None) -> list[Found]:
+        """List the project's objects that are tagged with a run's id, or (None) with any run's."""
+
+    def delete(self, cloud_id: str) -> None:
+        """Ask for removal; an object that is already gone is no error."""
+
+    def exists(self, cloud_id: str) -> bool:
+        """Look whether the object is still there; False only when the right project says so."""
+
+
+class CreatableKind(ResourceKind, Protocol[RequestT_co]):
+    """A kind of which a run creates objects."""
+
+    @property
+    def request(self) -> type[RequestT_co]:
+        """The model of what its objects are asked for with."""
