@@ -1,29 +1,7 @@
 """What goes wrong, and when: a schedule of faults, each with a match, a count and an action.
 
-A schedule is `{"faults": [{"action": ..., ...}]}`. An entry matches by `site` (uc, tacc, kvm), `service` (keystone,
-glance, nova, neutron, blazar), `method`, `path` and `contains` (regular expressions searched in the whole path and in
-the body), all optional; it strikes at the `nth` matching request (a number or a list), or `from` the nth on, or each.
-Actions on the exchange, seconds being the cloud's (divided by speed):
-
-    count                          nothing; GET /_sandbox/faults shows how many requests matched
-    fail                           answer `status` instead, nothing done (`message` in the service's envelope, or a
-                                   whole `body`; `headers`)
-    drop, commit_then_drop         break the connection before or after it is done
-    commit_then_fail               done, but answered like fail
-    twice                          done twice, as by a middlebox that sends a request again; the second is answered
-    delay, slow_answer             wait `seconds` before it is done, or before it is answered
-    late_commit                    break the connection (or answer `status`) at once, do it `seconds` later
-    expire_token                   make its token invalid first
-    stale                          lists answer as of `seconds` ago
-    ignore_delete                  answer a DELETE as usual, do nothing
-
-Actions on what is made: no_capacity (of `node_types`), lease_error (at its start: so ends the second of two leases that
-Blazar gave one host because they were asked for at once), lease_stuck (never starts), server_error (`text`, `code`,
-`after` seconds of spawning), server_stuck (builds for ever), fip_pool_empty, fip_quota (may pass: several requests at
-once are refused below the limit).
-
-Counts live in the state, so a schedule goes on where it was after the server was killed. `app` carries out what
-concerns the exchange; services consult `Effects` for what concerns the objects.
+README.md describes the schedule and each action. Counts live in the state, so a schedule continues after the server
+was killed. `app` carries out what concerns the exchange; services consult `Effects` for what concerns the objects.
 """
 
 from __future__ import annotations
@@ -69,7 +47,8 @@ ACTIONS: dict[str, Action] = {
     "expire_token": _action(),
     "stale": _action(match={"method": "GET"}, required=["seconds"]),
     "ignore_delete": _action(match={"method": "DELETE"}),
-    # The objects
+    # The objects. lease_error: so ends the second of two leases that Blazar gave one host because they were asked for
+    # at once. fip_quota: several requests at once are refused below the limit, too.
     "no_capacity": _action("node_types", match=LEASE_CREATE),
     "lease_error": _action(match=LEASE_CREATE),
     "lease_stuck": _action(match=LEASE_CREATE),

@@ -23,14 +23,14 @@ OPERATORS = {
     "injectNetworkInfo": "os-admin-actions:inject_network_info",
     "migrate": "os-migrate-server:migrate",
 }
-ELSEWHERE = words(
+UNSIMULATED = words(
     """
-    changePassword confirmResize createBackup createImage forceDelete os-getRDPConsole os-getSPICEConsole os-
-    getSerialConsole os-getVNCConsole os-getMKSConsole os-migrateLive evacuate pause unpause suspend resume rescue
+    changePassword confirmResize createBackup createImage forceDelete os-getRDPConsole os-getSPICEConsole
+    os-getSerialConsole os-getVNCConsole os-getMKSConsole os-migrateLive evacuate pause unpause suspend resume rescue
     unrescue resize revertResize restore shelve shelveOffload unshelve trigger_crash_dump addFixedIp removeFixedIp
     """
 )
-"""What the real Nova does too."""
+"""Actions of the real Nova that the sandbox answers with 501."""
 
 
 def expect(server: Server, action: str, *states: str, idle: bool = True) -> None:
@@ -220,7 +220,7 @@ def act(call: Call) -> Reply:
     if action in OPERATORS:
         get(call)
         raise not_allowed(OPERATORS[action])
-    if action in ELSEWHERE:
+    if action in UNSIMULATED:
         raise not_simulated(f"the action {action}")
     if action not in ACTIONS:
         raise bad_request(f"There is no such action: {action}")
