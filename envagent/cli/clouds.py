@@ -5,6 +5,8 @@ It owns the rule that names beginning with `sandbox` mean the simulation, and th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from envagent.cli.render.terminal import Terminal
 from envagent.config import Section, Settings
-from envagent.errors import ConfigurationError
+from envagent.errors import CloudError, ConfigurationError, UsageError
+from envagent.hints import Hint, command
 
 if TYPE_CHECKING:
     from envagent.cloud.port import Cloud
@@ -84,12 +87,32 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
     from envagent.sandbox.process import ensure_running
 
     Home(settings.home).prepare()
-    endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
+    with sandbox_errors():
+        endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
+        pace = float(endpoint.control("health")["speed"])
     if name not in endpoint.clouds:
         known = ", ".join(sorted(endpoint.clouds))
         raise ConfigurationError(f"the sandbox has no cloud {name!r}; it has: {known}", hint="--cloud sandbox")
-    pace = float(endpoint.control("health")["speed"])
     return CloudAccess(name, paced(settings, pace), endpoint.clouds_file)
+
+
+class SandboxError(CloudError):
+    """The sandbox cannot be started, reached or controlled."""
+
+    default_hint = Hint("reset it, then try again:", command("sandbox", "reset"))
+
+
+@contextmanager
+def sandbox_errors() -> Iterator[None]:
+    """Translate the errors of the sandbox, which knows none of ours."""
+    from envagent.sandbox import sandbox_errors as theirs
+
+    try:
+        yield
+    except theirs.SetupError as error:
+        raise UsageError(error.message, hint=Hint(command("sandbox", "serve", help=True))) from None
+    except theirs.SandboxError as error:
+        raise SandboxError(error.message, service_said=error.output) from None
 
 
 def wanted_speed(settings: Settings) -> float | None:

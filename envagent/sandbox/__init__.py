@@ -1,9 +1,20 @@
 """The simulated Chameleon: an HTTP server that speaks the protocols of the five OpenStack services.
 
-It owns the simulation and its process, and knows nothing of the rest of envagent but its error tree: clients reach
-it only as they would reach a real cloud, with openstacksdk and python-blazarclient over HTTP.
+It imports nothing of the rest of envagent, and clients reach it only as they would reach a real cloud: with
+openstacksdk and python-blazarclient over HTTP. README.md beside this file is its manual.
 """
 
-from envagent.sandbox.process import Endpoint, ensure_running, read_log, reset, serve
+from envagent.sandbox.process import Endpoint, control, ensure_running, read_log, reset, serve, stop
+from envagent.sandbox.sandbox_errors import SandboxError, SetupError
 
-__all__ = ["Endpoint", "ensure_running", "read_log", "reset", "serve"]
+__all__ = [
+    "Endpoint",
+    "SandboxError",
+    "SetupError",
+    "control",
+    "ensure_running",
+    "read_log",
+    "reset",
+    "serve",
+    "stop",
+]

@@ -44,7 +44,16 @@ HAPPENINGS: dict[str, Callable[[World, Due], None]] = {
     "server.task": server_tasks.finish,
 }
 
-SETTINGS = ("speed", "profile", "overrides", "token_seconds", "quotas", "service_units", "clock_offset")
+NUMBER = (int, float)
+SETTINGS: dict[str, type | tuple[type, ...]] = {
+    "speed": NUMBER,
+    "profile": str,
+    "overrides": dict,
+    "token_seconds": NUMBER,
+    "quotas": dict,
+    "service_units": NUMBER,
+    "clock_offset": NUMBER,
+}
 
 
 class Sandbox:
@@ -86,15 +95,20 @@ class Sandbox:
         stored = {key: self.state.setting(key) for key in SETTINGS}
         return {**stored, "speed": self.pace.speed, "profile": self.profile.name}
 
-    def change(self, wanted: dict[str, Any]) -> None:
+    def change(self, wanted: Any) -> None:
         """Store settings and obey them. Raises ValueError for what cannot be used."""
-        unknown = wanted.keys() - set(SETTINGS)
+        if not isinstance(wanted, dict):
+            raise ValueError("settings must be a JSON object")
+        unknown = wanted.keys() - SETTINGS.keys()
+        wrong = sorted(key for key, value in wanted.items() if key in SETTINGS and not isinstance(value, SETTINGS[key]))
+        if wrong:
+            raise ValueError(f"setting of the wrong type: {', '.join(wrong)}")
         overrides = wanted.get("overrides", {}).keys() - {field.name for field in fields(Profile)}
         if unknown or overrides:
             raise ValueError(f"unknown setting: {', '.join(sorted(unknown | overrides))}")
         if wanted.get("profile", "chameleon") not in PROFILES:
             raise ValueError(f"profile must be one of {', '.join(PROFILES)}")
-        if float(wanted.get("speed", 1)) <= 0:
+        if wanted.get("speed", 1) <= 0:
             raise ValueError("speed must be more than 0")
         with self.state.transaction():
             for key, value in wanted.items():

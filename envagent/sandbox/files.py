@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from envagent.sandbox.sandbox_errors import SetupError
+
 SECRET_HEADER = "X-Sandbox-Secret"  # noqa: S105 - a name
 """Carries the secret in `server.json` to the control endpoints."""
 
@@ -50,6 +52,14 @@ class Paths:
     def output(self) -> Path:
         """What a detached server prints."""
         return self.folder / "server.log"
+
+    def create(self) -> None:
+        """Create the folder. Raises SetupError."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+        except OSError as error:
+            raise SetupError(f"the folder {self.folder} cannot be created: {error.strerror}") from None
 
 
 def write_private(path: Path, text: str) -> None:

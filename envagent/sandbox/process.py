@@ -1,7 +1,7 @@
-"""The life of the sandbox's server process: start it once, find it again, stop and reset it.
+"""Start the sandbox's server process once, find it again, control it, stop it and reset it.
 
-Light to import: it does not load the server. A lock file serialises starters, so twenty processes at once start
-one server.
+Standard library only, and it does not load the server. A lock file serialises starters, so twenty processes at once
+start one server.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import fcntl
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,27 +22,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from envagent.children import environment
-from envagent.errors import CloudError, ConfigurationError
-from envagent.hints import Hint, command
 from envagent.sandbox.files import SECRET_HEADER, Paths
-from envagent.wire import EXCHANGE_FACTOR, LimitedResponse, limited
+from envagent.sandbox.sandbox_errors import SandboxError, SetupError
 
 START_SECONDS = 20.0
 IDLE_SECONDS = 15 * 60.0
+LARGEST_ANSWER = 64 << 20
 KEPT_VARIABLES = (
-    "VIRTUAL_ENV",
-    "PYTHONHOME",
-    "PYTHONDONTWRITEBYTECODE",
-    "PYTHONPYCACHEPREFIX",
-    "COVERAGE_PROCESS_START",
+    *("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START"),
+    *("PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 )
-
-
-class SandboxError(CloudError):
-    """The sandbox cannot be started or asked."""
-
-    default_hint = Hint("reset it, then try again:", command("sandbox", "reset"))
+"""What the server needs of the environment; everything else, secrets above all, stays here."""
 
 
 @dataclass(frozen=True)
@@ -63,31 +55,55 @@ def control(home: Path, name: str, body: Any = None, timeout: float = 5.0) -> An
         known = json.loads(Paths(home).server.read_text("utf-8"))
         url, secret = known["url"], known.get("secret", "")
     except (OSError, ValueError, KeyError) as error:
-        raise SandboxError(f"no sandbox is known in {home}: {error}") from None
+        raise SandboxError(f"no sandbox is running in {home}: {error}") from None
     return _request(url, secret, name, body, timeout)
 
 
-class _Connection(http.client.HTTPConnection):
-    """No proxy, no redirect: the secret goes to the sandbox alone, and its answer has an end."""
-
-    response_class = LimitedResponse
-
-
 def _request(url: str, secret: str, name: str, body: Any, timeout: float = 5.0) -> Any:
+    """Send one request to a control endpoint, over no proxy and without following a redirect.
+
+    Whoever has the port may not be the sandbox: the answer has a largest size, and `3 * timeout` seconds in all.
+    """
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", SECRET_HEADER: secret}
     where = f"{url}/_sandbox/{name}"
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
     try:
-        connection = _Connection(urlsplit(url).netloc, timeout=timeout)
-        with limited(EXCHANGE_FACTOR * timeout), contextlib.closing(connection):
+        connection.connect()
+        with contextlib.closing(connection), _deadline(connection.sock, 3 * timeout):
             connection.request("GET" if data is None else "POST", f"/_sandbox/{name}", data, headers)
-            answer = connection.getresponse()
-            said = answer.read()
-        if answer.status != http.HTTPStatus.OK:
-            raise SandboxError(f"{where}: HTTP {answer.status}: {said[:2000].decode(errors='replace')}")
-        return json.loads(said)
+            response = connection.getresponse()
+            if response.length is None or response.length > LARGEST_ANSWER:
+                raise SandboxError(f"{where}: HTTP {response.status} without a usable Content-Length")
+            content = response.read()
+        if response.status != http.HTTPStatus.OK:
+            raise SandboxError(f"{where}: HTTP {response.status}: {content[:2000].decode(errors='replace')}")
+        return json.loads(content)
     except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         raise SandboxError(f"{where}: {error}") from None
+
+
+@contextlib.contextmanager
+def _deadline(connected: socket.socket, seconds: float) -> Iterator[None]:
+    """Break the connection after so many seconds: a socket's timeout starts anew with every byte."""
+    expired = threading.Event()
+
+    def give_up() -> None:
+        expired.set()
+        with contextlib.suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if expired.is_set():
+            raise TimeoutError(f"no complete answer within {seconds:g} s") from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def _running(paths: Paths) -> dict[str, Any] | None:
@@ -110,23 +126,11 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _prepare(home: Path) -> Paths:
-    paths = Paths(home)
-    try:
-        paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        paths.folder.chmod(0o700)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the folder {paths.folder} cannot be made: {error.strerror}", hint="set ENVAGENT_HOME to one that can"
-        ) from None
-    return paths
-
-
 def _environment() -> dict[str, str]:
-    """Return what the server needs of our environment; secrets stay here."""
+    """Return the server's environment, with modules found where this interpreter finds them."""
     own = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join([own, *filter(None, [os.environ.get("PYTHONPATH")])])  # as this very interpreter has it
-    return environment(*KEPT_VARIABLES, PYTHONPATH=path)
+    path = os.pathsep.join([own, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | {"PYTHONPATH": path}
 
 
 def _alive(paths: Paths) -> bool:
@@ -149,9 +153,9 @@ def _spawn(paths: Paths, arguments: list[str]) -> subprocess.Popen[bytes]:
     descriptor = os.open(paths.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "envagent.sandbox", str(paths.home), *arguments],
+            [sys.executable, "-m", "envagent.sandbox", "--home", str(paths.home), *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=descriptor,
+            stdout=subprocess.DEVNULL,
             stderr=descriptor,
             cwd=paths.folder,
             env=_environment(),
@@ -176,8 +180,8 @@ def _started(paths: Paths, arguments: list[str]) -> dict[str, Any]:
         if child is not None and child.poll() is not None:
             break
         time.sleep(0.02)
-    said = paths.output.read_text("utf-8", "replace")[-2000:].strip()
-    raise SandboxError("the sandbox did not start", service_said=said)
+    output = paths.output.read_text("utf-8", "replace")[-2000:].strip()
+    raise SandboxError("the sandbox did not start", output or None)
 
 
 def ensure_running(
@@ -200,10 +204,11 @@ def ensure_running(
         idle_seconds: a server that is started here stops after so long without a request.
 
     Raises:
-        ConfigurationError: the home folder cannot be made.
-        SandboxError: it does not start, or refuses the settings.
+        SetupError: the folder cannot be created, or the file of the faults not read.
+        SandboxError: the server does not start, or refuses the settings or the faults.
     """
-    paths = _prepare(home.resolve())
+    paths = Paths(home.resolve())
+    paths.create()
     wanted = _settings(speed, profile, settings)
     running = _running(paths) if _alive(paths) else None
     if running is None:
@@ -214,8 +219,17 @@ def ensure_running(
     if any(running.get(key) != value for key, value in wanted.items()):
         endpoint.control("settings", wanted)
     if faults is not None:
-        endpoint.control("faults", json.loads(faults.read_text("utf-8")))
+        endpoint.control("faults", _schedule(faults))
     return endpoint
+
+
+def _schedule(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SetupError(f"cannot read the fault schedule {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise SetupError(f"the fault schedule {path} is not valid JSON: {error}") from None
 
 
 def _settings(speed: float | None, profile: str | None, others: dict[str, Any] | None) -> dict[str, Any]:
@@ -248,19 +262,18 @@ def serve(
     never ends it; `ready` is called once it listens.
 
     Raises:
-        AlreadyServed: another server has this state.
-        UsageError: the settings, the faults or the port cannot be used.
+        SetupError: another server has this state, or the folder, the settings, the faults or the port cannot be used.
     """
     from envagent.sandbox import server
 
     paths = Paths(home.resolve())
+    schedule = None if faults is None else _schedule(faults)
 
     def listening() -> None:
         if ready is not None:
             ready(_endpoint(paths))
 
-    wanted = _settings(speed, profile, settings)
-    server.run(paths.home, server.Options(wanted, port, faults, idle_seconds, listening))
+    server.run(paths, server.Options(_settings(speed, profile, settings), port, schedule, idle_seconds, listening))
 
 
 def stop(home: Path) -> bool:
@@ -270,7 +283,7 @@ def stop(home: Path) -> bool:
         return False
     running = _running(paths)
     if running is None:
-        raise SandboxError(f"a sandbox server has {paths.folder} and does not answer")
+        raise SandboxError(f"the sandbox server of {paths.folder} is running and does not respond")
     control(paths.home, "stop", {})
     with _locked(paths.server_lock):
         return True
@@ -278,7 +291,8 @@ def stop(home: Path) -> bool:
 
 def reset(home: Path) -> None:
     """Stop the server and forget the simulated cloud: objects, log, faults, settings, accounts."""
-    paths = _prepare(home.resolve())
+    paths = Paths(home.resolve())
+    paths.create()
     with _locked(paths.start_lock):
         stop(home)
         for path in (paths.state, paths.clouds, paths.server, paths.output):

@@ -24,24 +24,18 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from envagent.errors import UsageError
-from envagent.hints import Hint
 from envagent.sandbox.accounts import clouds
 from envagent.sandbox.app import Exchanges, build
 from envagent.sandbox.cloud import Sandbox
-from envagent.sandbox.control import Control
+from envagent.sandbox.control_routes import Control
+from envagent.sandbox.faults import BadSchedule
 from envagent.sandbox.files import Paths, write_private
+from envagent.sandbox.sandbox_errors import SetupError
 from envagent.sandbox.state import State
 
 HOST = "127.0.0.1"
 HOSTS = (HOST, "localhost")
 LOCK_SECONDS = 1.0
-
-
-class AlreadyServed(UsageError):
-    """Another server has this state."""
-
-    default_hint = Hint("use that server, or stop it; its address is in sandbox/server.json")
 
 
 @dataclass
@@ -114,7 +108,9 @@ def _take(descriptor: int, path: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise AlreadyServed(f"a sandbox server runs already on {path.parent}") from None
+                raise SetupError(
+                    f"a sandbox is already running in {path.parent}; its URL is in server.json there"
+                ) from None
             time.sleep(0.01)
         else:
             return
@@ -132,9 +128,7 @@ def _listen(port: int, *, exactly: bool) -> socket.socket:
     except OSError as error:
         if exactly:
             listener.close()
-            raise UsageError(
-                f"the sandbox cannot listen on port {port}: {error.strerror}", hint="leave --port out, or give another"
-            ) from None
+            raise SetupError(f"the sandbox cannot listen on port {port}: {error.strerror}") from None
         if error.errno != errno.EADDRINUSE or port == 0:
             raise
         listener.bind((HOST, 0))
@@ -156,23 +150,25 @@ class Options:
     Attributes:
         settings: stored and obeyed.
         port: where to listen; None: where it was last, or on any other when that is taken.
-        faults: a schedule to put in force (JSON file).
+        faults: a schedule to put in force.
         idle_seconds: so long without a request ends the server; None never.
         ready: called once it listens.
     """
 
     settings: dict[str, Any]
     port: int | None = None
-    faults: Path | None = None
+    faults: Any = None
     idle_seconds: float | None = None
     ready: Callable[[], None] = lambda: None
 
 
-def run(home: Path, options: Options) -> None:
-    """Serve until stopped. Raises AlreadyServed, and UsageError for settings or faults that cannot be used."""
-    paths = Paths(home)
-    paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    paths.folder.chmod(0o700)
+def run(paths: Paths, options: Options) -> None:
+    """Serve until stopped.
+
+    Raises:
+        SetupError: another server has this state, or the folder or an option cannot be used.
+    """
+    paths.create()
     with _exclusive(paths.server_lock):
         state = State(paths.state)
         try:
@@ -188,11 +184,12 @@ def _prepare(sandbox: Sandbox, options: Options) -> None:
     try:
         sandbox.change(options.settings)
         if options.faults is not None:
-            sandbox.faults.load(json.loads(options.faults.read_text("utf-8")))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the sandbox cannot start: {error}", hint='a fault schedule: {"faults": [{"action": "no_capacity"}]}'
-        ) from None
+            sandbox.faults.load(options.faults)
+    except BadSchedule as error:
+        example = '{"faults": [{"action": "no_capacity"}]}'
+        raise SetupError(f"the fault schedule cannot be used: {error}; an example: {example}") from None
+    except ValueError as error:
+        raise SetupError(f"the settings cannot be used: {error}") from None
 
 
 def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, options: Options) -> None:

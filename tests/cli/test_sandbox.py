@@ -35,7 +35,7 @@ def test_it_is_served_until_ctrl_c_and_used_by_runs(
     assert str(home / "sandbox" / "clouds.yaml") in serving.err
     second = cli("sandbox", "serve")
     assert second.code == 2
-    assert "runs already" in second.err
+    assert "already running" in second.err
     assert "until Ctrl-C" not in second.err
     control(home, "settings", {"speed": 1000})
     document = cli("run", str(repository), "--cloud", "sandbox", "--json").document

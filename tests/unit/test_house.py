@@ -28,7 +28,7 @@ ROOMS = {
     "config": {"errors", "hints", "provenance"},
     "keys": {"errors", "hints", "children"},
     "ssh": {"errors", "hints", "children", "keys"},
-    "sandbox": {"errors", "hints", "catalog", "children", "wire"},
+    "sandbox": set(),
     "steps": {"errors", "hints", "catalog", "engine", "repository", "cloud", "advice", "config", "keys", "ssh"},
 }
 """Each room with the rooms that it may import; cli may import all."""
@@ -112,6 +112,16 @@ HEAVY = ("openstack", "blazarclient", "openai", "sqlmodel", "sqlalchemy", "alemb
 )
 def test_nothing_heavy_is_imported_before_its_use(statement: str, unwanted: tuple[str, ...]) -> None:
     code = f"import sys; {statement}; print([one for one in {unwanted!r} if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_sandbox_loads_nothing_of_the_rest_of_envagent() -> None:
+    code = (
+        "import importlib, pkgutil, sys, envagent.sandbox as s\n"
+        "for m in pkgutil.iter_modules(s.__path__): importlib.import_module(f'envagent.sandbox.{m.name}')\n"
+        "print(sorted(m for m in sys.modules if m.startswith('envagent.') and not m.startswith('envagent.sandbox')))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

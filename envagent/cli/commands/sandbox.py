@@ -48,7 +48,7 @@ def serve(
 
     Writes a clouds.yaml for any OpenStack client, and says where.
     """
-    from envagent.cli.clouds import wanted_speed
+    from envagent.cli.clouds import sandbox_errors, wanted_speed
     from envagent.cli.home import Home, read_settings
     from envagent.cli.render.terminal import err
     from envagent.sandbox import process
@@ -63,7 +63,8 @@ def serve(
     settings = read_settings(config, **flags)
     home = Home(settings.home)
     home.prepare()
-    process.serve(home.path, speed=wanted_speed(settings), profile=profile, port=port, faults=faults, ready=ready)
+    with sandbox_errors():
+        process.serve(home.path, speed=wanted_speed(settings), profile=profile, port=port, faults=faults, ready=ready)
     return 0
 
 
@@ -87,12 +88,14 @@ def log(as_json: AS_JSON = False, config: CONFIG = None) -> int:
 @app.command(epilog=examples("envagent sandbox reset", "envagent sandbox reset && envagent run URL --cloud sandbox"))
 def reset(config: CONFIG = None) -> int:
     """Stop the simulated cloud and forget everything in it."""
+    from envagent.cli.clouds import sandbox_errors
     from envagent.cli.home import Home, read_settings
     from envagent.cli.render.terminal import err
     from envagent.sandbox import process
 
     home = Home(read_settings(config).home)
     home.prepare()
-    process.reset(home.path)
+    with sandbox_errors():
+        process.reset(home.path)
     err().line("the sandbox is empty; runs in the journal keep their record")
     return 0

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from envagent.sandbox import process
+from envagent.sandbox import SandboxError, control
 from envagent.sandbox.files import Paths
-from envagent.sandbox.process import SandboxError
 
 Serve = Callable[[socket.socket], None]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -72,7 +71,9 @@ OTHERS: dict[str, Serve] = {
     "head that trickles": drip(HEAD + b"X: ", b"x", b"\r\nContent-Length: 2\r\n\r\n{}"),
     "interim answers": drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"Content-Length: 2\r\n\r\n{}"),
     "body too large": lambda client: client.sendall(HEAD + b"Content-Length: 73400322\r\n\r\n{}" + b" " * 73400320),
-    "JSON too deep": lambda client: client.sendall(HEAD + b"Connection: close\r\n\r\n" + b"[" * 200_000),
+    "JSON too deep": lambda client: client.sendall(HEAD + b"Content-Length: 200000\r\n\r\n" + b"[" * 200_000),
+    "no length": lambda client: client.sendall(HEAD + b"Connection: close\r\n\r\n{}"),
+    "body cut short": lambda client: client.sendall(HEAD + b"Content-Length: 20\r\n\r\n{}"),
     "no HTTP": lambda client: client.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "nothing": lambda client: None,
 }
@@ -84,7 +85,7 @@ def test_who_is_not_the_sandbox_is_given_up(serve: Serve, tmp_path: Path) -> Non
         known_at(tmp_path, port)
         started = time.monotonic()
         with pytest.raises(SandboxError) as caught:
-            process.control(tmp_path, "health", timeout=0.5)
+            control(tmp_path, "health", timeout=0.5)
         assert time.monotonic() - started < 5
     assert "canary" not in caught.value.message
 
@@ -104,5 +105,5 @@ def test_the_secret_does_not_follow_a_redirect(status: int, body: object, tmp_pa
         with serving(move) as (port, _):
             known_at(tmp_path, port)
             with pytest.raises(SandboxError, match=str(status)):
-                process.control(tmp_path, "health", body)
+                control(tmp_path, "health", body)
         assert asked == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from envagent.sandbox.process import SandboxError
+from envagent.sandbox import SandboxError
 
 from .conftest import Person, Sandbox, until
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -15,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openstack.config import OpenStackConfig
 
-from envagent.errors import UsageError
-from envagent.sandbox import ensure_running, read_log, reset
+from envagent.sandbox import SandboxError, SetupError, control, ensure_running, read_log, reset, serve, stop
 from envagent.sandbox.files import Paths
-from envagent.sandbox.process import SandboxError, serve, stop
-from envagent.sandbox.server import AlreadyServed
 
 from .conftest import Sandbox, until
 
@@ -118,7 +117,7 @@ def test_it_stops_when_idle(home: Path) -> None:
 
 def test_only_one_server_per_state(home: Path) -> None:
     ensure_running(home, idle_seconds=60)
-    with pytest.raises(AlreadyServed):
+    with pytest.raises(SetupError, match="already running"):
         serve(home)
 
 
@@ -189,10 +188,71 @@ def test_serving_in_the_foreground(home: Path, tmp_path: Path) -> None:
         assert child.wait(timeout=10) == 0
 
 
+def module(home: Path | None, *arguments: str) -> subprocess.Popen[str]:
+    """Start `python -m envagent.sandbox` as a person would."""
+    kept = () if home is None else ("--home", str(home))
+    command = [sys.executable, "-m", "envagent.sandbox", *kept, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_as_a_module_it_says_how_it_is_used_and_leaves_nothing(ending: signal.Signals) -> None:
+    with module(None, "--speed", "50", "--site", "tacc", "--profile", "upstream") as child:
+        assert child.stdout is not None
+        banner = list(itertools.takewhile(lambda line: "State:" not in line, child.stdout))
+        (variables,) = (line.split()[1:] for line in banner if "export" in line)
+        named = dict(variable.split("=") for variable in variables)
+        file = Path(named["OS_CLIENT_CONFIG_FILE"])
+        config = OpenStackConfig(config_files=[str(file)]).get_one(named["OS_CLOUD"])
+        assert config.get_region_name() == "CHI@TACC" and config.get_session().get_token()
+        health = control(file.parents[1], "health")
+        assert (health["speed"], health["profile"]) == (50, "upstream")
+        child.send_signal(ending)
+        assert child.wait(timeout=10) == 0
+        assert child.stderr is not None and "Traceback" not in child.stderr.read()
+        assert not file.parents[1].exists()
+
+
+def test_as_a_module_it_continues_with_the_state_of_a_home(home: Path) -> None:
+    Sandbox(home).person().lease()
+    stop(home)
+    with module(home) as child:
+        assert child.stdout is not None
+        assert any(str(Paths(home).clouds) in line for line in child.stdout)
+        assert len(control(home, "log")) == 1
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=10) == 0
+    assert len(read_log(home)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "70000"], "'70000' is not a port"),
+        (["--site", "mars"], "invalid choice: 'mars'"),
+        (["--speed", "0"], "speed must be more than 0"),
+        (["--settings", "{"], "not valid JSON"),
+        (["--settings", "[1]"], "not a JSON object"),
+        (["--settings", '{"quotas": 3}'], "wrong type: quotas"),
+        (["--settings", '{"colour": 3}'], "unknown setting: colour"),
+        (["--faults", "FILE"], "fault 1: action must be one of"),
+        (["--faults", "NOWHERE"], "No such file"),
+        (["--home", "FILE"], "cannot be created"),
+    ],
+)
+def test_as_a_module_bad_input_is_one_error_and_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "FILE").write_text('{"faults": [{"action": "explode"}]}')
+    named = [str(tmp_path / one) if one.isupper() else one for one in arguments]
+    with module(None, *named) as child:
+        output, errors = child.communicate(timeout=30)
+    assert (child.returncode, output) == (2, "")
+    assert said in errors.splitlines()[-1]
+    assert errors.count("error: ") == 1 and "Traceback" not in errors
+
+
 def test_what_cannot_be_used_is_said(home: Path, tmp_path: Path) -> None:
     with pytest.raises(SandboxError) as caught:
         ensure_running(home, profile="nope")
-    assert caught.value.service_said is not None
-    assert caught.value.service_said.endswith("the sandbox cannot start: profile must be one of chameleon, upstream")
-    with pytest.raises(UsageError, match="speed must be more than 0"):
+    assert caught.value.output == "error: the settings cannot be used: profile must be one of chameleon, upstream"
+    with pytest.raises(SetupError, match="speed must be more than 0"):
         serve(home, speed=0)

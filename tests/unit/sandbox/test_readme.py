@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from envagent.sandbox.cloud import SETTINGS
-from envagent.sandbox.control import Control
+from envagent.sandbox.control_routes import Control
 from envagent.sandbox.faults import ACTIONS
 from envagent.sandbox.mishaps import MISHAPS
 from envagent.sandbox.world import DEFAULT_QUOTAS
