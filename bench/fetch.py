@@ -10,14 +10,11 @@ manual suggests for the same files: a clone without blobs, depth one and no chec
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +25,8 @@ from envagent.repository.analyzer import analyze
 from envagent.repository.fetch import Limits, read
 from envagent.repository.results import Snapshot
 from envagent.repository.source import Remote
+from tests.kit.git import git, git_daemon
+from tests.kit.servers import relay, serving
 
 FILES = 20_000
 RATIO, SECONDS, ROUNDS = 1.3, 3.0, 3
@@ -72,64 +71,16 @@ class Count:
 @contextmanager
 def counted(port: int, count: Count) -> Iterator[int]:
     """Pass connections on to `port` and count what they carry; gives the port to use."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    pumps: list[threading.Thread] = []
 
-    def pump(source: socket.socket, target: socket.socket, way: str) -> None:
-        while piece := source.recv(1 << 16):
-            setattr(count, way, getattr(count, way) + len(piece))
-            target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
+    def add(way: str, size: int) -> None:
+        setattr(count, way, getattr(count, way) + size)
 
-    def quiet(source: socket.socket, target: socket.socket, way: str) -> None:
-        try:
-            pump(source, target, way)
-        except OSError:
-            target.close()
+    def one(client: socket.socket) -> None:
+        count.connections += 1
+        relay(client, port, add)
 
-    def accept() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            count.connections += 1
-            server = socket.create_connection(("127.0.0.1", port))
-            for way in ((client, server, "up"), (server, client, "down")):
-                pumps.append(threading.Thread(target=quiet, args=way, daemon=True))
-                pumps[-1].start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for thread in pumps:
-            thread.join(timeout=5)
-
-
-@contextmanager
-def daemon(repository: Path) -> Iterator[int]:
-    """Serve one repository with git daemon; gives the port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    allowed = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "uploadpack.allowFilter", "GIT_CONFIG_VALUE_0": "true"}
-    allowed |= {"GIT_CONFIG_KEY_1": "uploadpack.allowAnySHA1InWant", "GIT_CONFIG_VALUE_1": "true"}
-    command = ["git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={port}"]
-    command += [f"--base-path={repository.parent}", str(repository.parent)]
-    server = subprocess.Popen(command, env={**os.environ, **allowed}, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield port
-    finally:
-        server.terminate()
-        server.wait()
+    with serving(one) as proxy:
+        yield proxy
 
 
 def make(folder: Path, files: int = FILES) -> Path:
@@ -153,34 +104,33 @@ def make(folder: Path, files: int = FILES) -> Path:
             lines.append(f"M 100644 inline {path}\n".encode() + data(text))
     folder.mkdir()
     git(folder, "init", "--quiet", "--bare", "--initial-branch=main")
-    git(folder, "fast-import", "--quiet", given=b"".join(lines))
+    git(folder, "fast-import", "--quiet", stdin=b"".join(lines))
     return folder
-
-
-def git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
-    return subprocess.run(
-        ["git", "-C", str(folder), *arguments], input=given, check=True, stdout=subprocess.PIPE
-    ).stdout
 
 
 def reference(url: str, snapshot: Snapshot, folder: Path) -> None:
     """The same files by git's own means: a clone without blobs, then all wanted blobs in one request."""
-    command = ["git", "clone", "--quiet", "--bare", "--filter=blob:none", "--depth=1", "--no-tags", url, str(folder)]
-    subprocess.run(command, check=True)
+    git(folder.parent, "clone", "-q", "--bare", "--filter=blob:none", "--depth=1", "--no-tags", url, str(folder))
     oids = set()
-    for record in git(folder, "ls-tree", "-r", "-z", "HEAD").split(b"\0"):
-        meta, _, path = record.partition(b"\t")
-        if path.decode(errors="replace") in snapshot.files:
+    for record in git(folder, "ls-tree", "-r", "-z", "HEAD").split("\0"):
+        meta, _, path = record.partition("\t")
+        if path in snapshot.files:
             oids.add(meta.split()[2])
     fetched = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--stdin", "origin"]
-    git(folder, "-c", "fetch.negotiationAlgorithm=noop", *fetched, given=b"\n".join(sorted(oids)) + b"\n")
+    git(
+        folder,
+        "-c",
+        "fetch.negotiationAlgorithm=noop",
+        *fetched,
+        stdin="".join(f"{oid}\n" for oid in sorted(oids)).encode(),
+    )
 
 
 def main(repository: Path | None) -> bool:
     with tempfile.TemporaryDirectory(prefix="envagent-bench-") as place:
         source = repository.resolve() if repository else make(Path(place) / "made")
         beyond, alone, processor = [], [], []
-        with daemon(source) as port:
+        with git_daemon(source.parent, uploadpack_allowFilter="true", uploadpack_allowAnySHA1InWant="true") as port:
             for number in range(ROUNDS):
                 ours, theirs = Count(), Count()
                 with counted(port, ours) as through:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import pytest
 from envagent.cli.main import main
 from envagent.sandbox import process
 from tests.cli.child import Child, OnTerminal, Piped
+from tests.kit.git import git, make_repository
 
 SPEED = 1000
 ROOT = Path(__file__).parents[2]
@@ -118,27 +118,16 @@ def cli(shared_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capf
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A git repository that asks for a GPU; each test has its own, so that no other one's run is in its way."""
-    folder = tmp_path / "repository" / "toy"
-    folder.mkdir(parents=True)
-    (folder / "requirements.txt").write_text("torch==2.1\n")
-    (folder / "README.md").write_text("# toy\n\nNeeds a GPU with 16 GB.\n")
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    return folder
+    files = {"requirements.txt": "torch==2.1\n", "README.md": "# toy\n\nNeeds a GPU with 16 GB.\n"}
+    return make_repository(tmp_path / "repository" / "toy", files)
 
 
 @pytest.fixture
 def broken_repository(tmp_path: Path) -> Path:
     """A git repository whose commit is there and cannot be read: its run fails in the analysis."""
-    folder = tmp_path / "broken"
-    folder.mkdir()
-    (folder / "README.md").write_text("# it\n")
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    tree = subprocess.run(["git", "rev-parse", "HEAD:"], cwd=folder, check=True, capture_output=True, text=True).stdout
-    (folder / ".git" / "objects" / tree[:2] / tree[2:].strip()).unlink()
+    folder = make_repository(tmp_path / "broken", {"README.md": "# it\n"})
+    tree = git(folder, "rev-parse", "HEAD:")
+    (folder / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from envagent import keys
 from tests.cli.conftest import Cli
+from tests.kit.git import git
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_repository_or_a_branch_that_is_not_there(
     empty = cli.work / "empty"
     empty.mkdir()
     assert refused(cli, str(empty)) == (9, f"{empty} is not a git repository")
-    subprocess.run(["git", "init", "-q", str(empty)], check=True)
+    git(empty, "init", "-q")
     assert refused(cli, str(empty)) == (9, f"The repository has no commits: {empty}")
     code, said = refused(cli, str(repository), "--ref", "nosuch")
     assert (code, said.endswith("has no branch, tag or commit 'nosuch'")) == (9, True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.kit.git import make_repository
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -18,13 +18,8 @@ def read(path: str | Path) -> dict[str, Any]:
 
 def another(repository: Path, folder: Path) -> Path:
     """Give another repository that needs the same: a second run of one may be refused."""
-    folder.mkdir()
-    for file in (repository / "README.md", repository / "requirements.txt"):
-        (folder / file.name).write_bytes(file.read_bytes())
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", folder.name]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    return folder
+    files = {file.name: file.read_bytes() for file in (repository / "README.md", repository / "requirements.txt")}
+    return make_repository(folder, files)
 
 
 def test_two_servers_of_one_name_have_a_file_each(cli: Cli, repository: Path) -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 
 from tests.cli.conftest import Cli, Sandbox
-
-
-def commit(repository: Path) -> None:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    subprocess.run(["git", *identity, "commit", "-q", "--allow-empty", "-m", "more"], cwd=repository, check=True)
+from tests.kit.git import commit, git
 
 
 def runs(cli: Cli) -> int:
@@ -34,7 +29,7 @@ def test_a_second_run_is_refused_and_the_first_one_named(cli: Cli, repository: P
 
     others = []
     clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", str(repository), str(clone)], check=True)
+    git(tmp_path, "clone", "-q", str(repository), str(clone))
     others.append(cli.run(clone))  # a fork is another repository, though the commit is the same
     others.append(cli.run(repository, "--new"))
     commit(repository)

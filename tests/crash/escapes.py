@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.crash.chat import chat_server
 from tests.crash.child import Ended, Home
 from tests.crash.oracle import Judge
 from tests.crash.world import World
+from tests.kit.git import git, make_repository
 
 ESCAPES = (
     "\x1b]0;owned\x07"  # a window's title
@@ -40,15 +40,15 @@ def hostile_repository(world: World) -> Path:
     folder = world.folder / "hostile"
     if folder.exists():
         return folder
-    folder.mkdir()
-    (folder / "README.md").write_text(f"# {ESCAPES}\n\nNeeds 8 GB of RAM {ESCAPES} and Ubuntu 22.04.\n", "utf-8")
-    (folder / "requirements.txt").write_text(f"numpy{ESCAPES}>=1.21\ntorch=={ESCAPES}\nflask # {ESCAPES}\n", "utf-8")
-    (folder / "pyproject.toml").write_text('[project]\nname = "a\\u001b[5mb"\nrequires-python = ">=3.9"\n', "utf-8")
-    (folder / "environment\x1b]0;owned\x07.yml").write_text(f"name: {ESCAPES!r}\ndependencies: [python=3.9]\n", "utf-8")
-    (folder / "Dockerfile").write_text(f"FROM ubuntu:22.04{ESCAPES}\nRUN echo {ESCAPES}\n", "utf-8")
-    person = ["-c", f"user.name={ESCAPES}", "-c", "user.email=a@example.org"]
-    for words in (["init", "-q"], ["add", "."], [*person, "commit", "-q", "-m", ESCAPES]):
-        subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
+    files = {
+        "README.md": f"# {ESCAPES}\n\nNeeds 8 GB of RAM {ESCAPES} and Ubuntu 22.04.\n",
+        "requirements.txt": f"numpy{ESCAPES}>=1.21\ntorch=={ESCAPES}\nflask # {ESCAPES}\n",
+        "pyproject.toml": '[project]\nname = "a\\u001b[5mb"\nrequires-python = ">=3.9"\n',
+        "environment\x1b]0;owned\x07.yml": f"name: {ESCAPES!r}\ndependencies: [python=3.9]\n",
+        "Dockerfile": f"FROM ubuntu:22.04{ESCAPES}\nRUN echo {ESCAPES}\n",
+    }
+    make_repository(folder, files)
+    git(folder, "commit", "--amend", "-q", "--author", f"{ESCAPES} <a@example.org>", "-m", ESCAPES)
     return folder
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from envagent.sandbox import ensure_running, read_log
 from envagent.sandbox.process import stop
-from tests.failures.conftest import make_repository
+from tests.kit.git import PLAIN, make_repository
 
 MOMENTS = {"lease": "waiting for lease ACTIVE", "server": "waiting for server ACTIVE", "elsewhere": ""}
 COMMAND = [sys.executable, "-m", "envagent.cli.main"]
@@ -150,7 +150,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="envagent-moments-") as folder:
         home = Path(folder) / "home"
         home.mkdir()
-        repository = make_repository(Path(folder) / "thing", requirements__txt="numpy\n")
+        repository = make_repository(Path(folder) / "thing", PLAIN)
         ensure_running(home, speed=100)
         kinds = [kind for kind in MOMENTS for _ in range(chosen.each)]
         moments = [Moment(home, repository, kind, chosen.seed * 1000 + n) for n, kind in enumerate(kinds)]

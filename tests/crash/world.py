@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import yaml
 
 from envagent.sandbox import process
+from tests.kit.git import make_repository
 
 Json = dict[str, Any]
 
@@ -195,13 +195,8 @@ class World:
         self.clouds_file.chmod(0o600)
 
     def _make_repository(self) -> None:
-        folder = self.repository
-        folder.mkdir()
-        (folder / "README.md").write_text("# minigpt\n\nTrain a small model on a CPU.\n", "utf-8")
-        (folder / "requirements.txt").write_text("numpy>=1.21\nflask\n", "utf-8")
-        name = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-        for words in (["init", "-q"], ["add", "."], [*name, "commit", "-q", "-m", "first"]):
-            subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
+        readme = "# minigpt\n\nTrain a small model on a CPU.\n"
+        make_repository(self.repository, {"README.md": readme, "requirements.txt": "numpy>=1.21\nflask\n"})
 
     def _let_others_live(self) -> None:
         """A lease with our prefix, a server of our server's name, addresses, keys: nothing of it is ours."""

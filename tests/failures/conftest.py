@@ -15,6 +15,7 @@ import pytest
 
 from envagent.sandbox import Endpoint, ensure_running, read_log
 from envagent.sandbox.process import stop
+from tests.kit.git import PLAIN, make_repository
 
 Fault = dict[str, Any]
 COMMAND = [sys.executable, "-m", "envagent.cli.main"]
@@ -111,22 +112,11 @@ class Shell:
         return {kind: len(ids) for kind, ids in count.items()}
 
 
-def make_repository(folder: Path, **files: str) -> Path:
-    folder.mkdir()
-    for name, text in files.items():
-        (folder / name.replace("__", ".")).write_text(text)
-    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.org"]
-    subprocess.run([*git, "init", "--quiet"], check=True)
-    subprocess.run([*git, "add", "."], check=True)
-    subprocess.run([*git, "commit", "--quiet", "--message", "all", "--allow-empty"], check=True)
-    return folder
-
-
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     home = tmp_path / "home"
     home.mkdir()
-    repository = make_repository(tmp_path / "thing", requirements__txt="numpy\n")
+    repository = make_repository(tmp_path / "thing", PLAIN)
     yield Shell(home, ensure_running(home, speed=1000), repository)
     stop(home)
 

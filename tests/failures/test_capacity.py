@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.failures.conftest import Shell, make_repository
+from tests.failures.conftest import Shell
+from tests.kit.git import make_repository
 
 Check = Callable[[], None]
 
@@ -93,7 +94,7 @@ def test_when_others_are_faster_the_next_window_is_reserved(shell: Shell, nothin
 
 def test_a_need_that_one_site_lacks_is_met_at_another(shell: Shell, tmp_path: Path, nothing_left: Check) -> None:
     shell.repository = make_repository(
-        tmp_path / "rocm", requirements__txt="cupy-rocm-5-0\n", Dockerfile="FROM rocm/pytorch\n"
+        tmp_path / "rocm", {"requirements.txt": "cupy-rocm-5-0\n", "Dockerfile": "FROM rocm/pytorch\n"}
     )
     here = shell.run()
     assert here.code == 6

@@ -5,14 +5,14 @@ Where the specification is wrong about Chameleon the facts win: a lease that doe
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.failures.conftest import Shell, make_repository
+from tests.failures.conftest import Shell
+from tests.kit.git import make_repository
+from tests.kit.servers import HttpServer, QuietHandler
 
 Check = Callable[[], None]
 
@@ -41,25 +41,18 @@ def test_a_repository_that_is_not_there(shell: Shell) -> None:
     assert set(shell.live().values()) == {0}
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """An HTTPS-less stand-in for a host that fails, counting who comes back."""
-
-    visits = 0
+class Hub(QuietHandler):
+    """A host that fails."""
 
     def do_GET(self) -> None:
-        type(self).visits += 1
         self.send_error(503)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 @pytest.fixture
-def dead_port() -> Iterator[int]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def failing_port() -> Iterator[int]:
+    server = HttpServer(Hub)
     yield server.server_port
-    server.shutdown()
+    server.close()
 
 
 def test_a_host_that_does_not_answer_is_tried_twice_and_named(shell: Shell) -> None:
@@ -94,9 +87,9 @@ def test_an_ai_that_is_demanded_and_fails_ends_the_run_before_anything_is_made(s
     assert set(shell.live().values()) == {0}
 
 
-def test_an_ai_that_answers_errors_is_warned_of(shell: Shell, dead_port: int, nothing_left: Check) -> None:
+def test_an_ai_that_answers_errors_is_warned_of(shell: Shell, failing_port: int, nothing_left: Check) -> None:
     done = shell.run(
-        ENVAGENT_AI__BASE_URL=f"http://127.0.0.1:{dead_port}/v1",
+        ENVAGENT_AI__BASE_URL=f"http://127.0.0.1:{failing_port}/v1",
         ENVAGENT_AI__API_KEY="key",
         ENVAGENT_AI__RETRIES="0",
     )

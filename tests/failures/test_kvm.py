@@ -12,7 +12,8 @@ import pytest
 from openstack.config import OpenStackConfig
 
 from tests.contract.target import Wire
-from tests.failures.conftest import Shell, make_repository
+from tests.failures.conftest import Shell
+from tests.kit.git import make_repository
 
 Check = Callable[[], None]
 
@@ -93,7 +94,7 @@ def test_a_gpu_flavor_that_the_user_names_is_taken_with_a_warning(
     shell: Shell, tmp_path: Path, nothing_left: Check
 ) -> None:
     readme = "# x\n\nNeeds a CUDA GPU with 40 GB of memory, and 100 GB of free disk space.\n"
-    shell.repository = make_repository(tmp_path / "gpu", README__md=readme)
+    shell.repository = make_repository(tmp_path / "gpu", {"README.md": readme})
     refused = shell.run("--cloud", CLOUD)
     assert refused.code == 6
     assert "40 GB of disk" in refused.document["error"]["message"]
@@ -105,7 +106,7 @@ def test_a_gpu_flavor_that_the_user_names_is_taken_with_a_warning(
 
 
 def test_bare_metal_is_not_looked_for_among_flavors(shell: Shell, tmp_path: Path) -> None:
-    shell.repository = make_repository(tmp_path / "fpga", README__md="# x\n\nRequires a Xilinx Alveo FPGA.\n")
+    shell.repository = make_repository(tmp_path / "fpga", {"README.md": "# x\n\nRequires a Xilinx Alveo FPGA.\n"})
     done = shell.run("--cloud", CLOUD)
     assert done.code == 6
     assert "fpga at CHI@" in done.document["error"]["hint"]

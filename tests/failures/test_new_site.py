@@ -15,7 +15,7 @@ import pytest
 
 import envagent
 from envagent.sandbox.process import ensure_running, stop
-from tests.failures.conftest import make_repository
+from tests.kit.git import make_repository
 
 REGION = "Invented@Nowhere"
 
@@ -45,7 +45,7 @@ def test_an_invented_site(kind: str, alike: str, resource_type: str, tmp_path: P
     add(package / "catalog/data/sites.json", lambda document: document["sites"].append(entry))
     add(package / "sandbox/data/sites.json", lambda document: document[alike].update(region=REGION))
 
-    repository = make_repository(tmp_path / "thing", requirements__txt="numpy\n")
+    repository = make_repository(tmp_path / "thing", {"requirements.txt": "numpy\n"})
     cloud = f"sandbox-{alike}"
     command = [sys.executable, "-m", "envagent.cli.main", "run", str(repository), "--cloud", cloud, "--new", "--json"]
     done = subprocess.run(

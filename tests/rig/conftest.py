@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.operator import Judge, Rig, new_repository
+from tests.kit.git import PLAIN, make_repository
+from tests.rig.operator import Judge, Rig
 from tests.rig.shell import Shell
 
 
@@ -31,7 +32,7 @@ def rig() -> Rig:
 @pytest.fixture
 def shell(rig: Rig, tmp_path: Path) -> Shell:
     """The command line at home in an empty folder."""
-    return Shell(rig, tmp_path / "home", new_repository(tmp_path / "thing"))
+    return Shell(rig, tmp_path / "home", make_repository(tmp_path / "thing", PLAIN))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ It speaks plain HTTP and never asks envagent what exists.
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -213,16 +212,6 @@ class Judge:
         self.leftovers += len(more)
         self.expect(not more, f"left behind: {more}")
         self.at_most_one(())
-
-
-def new_repository(folder: Path) -> Path:
-    """A small git repository that needs nothing special."""
-    folder.mkdir(parents=True)
-    (folder / "requirements.txt").write_text("numpy\n", "utf-8")
-    name = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for words in (["init", "-q"], ["add", "."], [*name, "commit", "-q", "-m", "all"]):
-        subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
-    return folder
 
 
 def _key(kind: str, one: Json) -> str:

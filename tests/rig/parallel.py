@@ -20,7 +20,8 @@ from typing import Any
 
 from envagent.cloud.adapter import connect
 from envagent.errors import Forbidden
-from tests.rig.operator import Judge, Rig, new_repository
+from tests.kit.git import PLAIN, make_repository
+from tests.rig.operator import Judge, Rig
 from tests.rig.shell import Done, Shell
 
 MORE = 2
@@ -50,7 +51,7 @@ def main(arguments: Any) -> int:
         raise SystemExit("--wait-for-capacity: this user may not list the hosts, so no window is known")
     waiting = ["--wait-for-capacity"] if arguments.wait_for_capacity else []
     with tempfile.TemporaryDirectory(prefix="envagent-rig-") as folder:
-        repository = new_repository(Path(folder) / "thing")
+        repository = make_repository(Path(folder) / "thing", PLAIN)
         shells = [Shell(rig, Path(folder) / str(number), repository) for number in range(len(wanted))]
         try:
             rig.let_others_have_things(several[0])

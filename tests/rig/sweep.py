@@ -29,7 +29,8 @@ from tests.crash.crash import PLACES
 from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
 from tests.crash.sweep import Outcome, report
 from tests.crash.world import CLOUD, SERVER_NAME
-from tests.rig.operator import Judge, Rig, new_repository
+from tests.kit.git import PLAIN, make_repository
+from tests.rig.operator import Judge, Rig
 
 SETTLE_SECONDS = 5
 ENOUGH_SECONDS = 400.0
@@ -57,7 +58,7 @@ class Ground:
         """Write them; the cloud goes by the name that the crash sweeps give it."""
         clouds = folder / "clouds.yaml"
         clouds.write_text(yaml.safe_dump({"clouds": {CLOUD: rig.config.cloud_config["clouds"][rig.name]}}), "utf-8")
-        return cls(folder, new_repository(folder / "thing"), clouds)
+        return cls(folder, make_repository(folder / "thing", PLAIN), clouds)
 
     def home(self, name: str) -> Home:
         """A user's machine."""

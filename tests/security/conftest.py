@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from envagent.errors import RepositoryRefused
 from envagent.repository.analyzer import analyze
 from envagent.repository.fetch import Limits
 from envagent.repository.results import Snapshot
+from tests.kit.git import git_daemon
 from tests.kit.loopback import fetch
 from tests.security.build import Repository
 
@@ -90,23 +89,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 @pytest.fixture(scope="session")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a git daemon that serves any absolute path below pytest's own folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
+    """A git daemon; gives the URL of any repository below pytest's own folder."""
     base = tmp_path_factory.getbasetemp()
-    command = ["git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={port}", str(base)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        else:
-            raise AssertionError("git daemon did not start")
-        yield f"git://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+    with git_daemon(base) as port:
+        yield lambda folder: f"git://127.0.0.1:{port}/{folder.relative_to(base)}"

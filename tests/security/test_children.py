@@ -16,7 +16,7 @@ import pytest
 from envagent.repository.fetch import Limits
 from tests.security.build import Repository
 from tests.security.conftest import README, Bench
-from tests.security.test_servers import endless_pack, says, serving
+from tests.security.test_servers import endless_pack, hosting, says
 
 READ = """
 import sys
@@ -78,7 +78,7 @@ def harmless(bench: Bench) -> Repository:
 
 def test_git_and_its_children_die_with_a_killed_parent(bench: Bench) -> None:
     with (
-        serving(endless_pack, harmless(bench)) as port,
+        hosting(endless_pack, harmless(bench)) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=300) as parent,
     ):
         until(lambda: packed(bench) > 1 << 20)
@@ -94,7 +94,7 @@ def test_git_and_its_children_die_with_a_killed_parent(bench: Bench) -> None:
 def test_the_next_reading_removes_what_a_killed_one_left(bench: Bench) -> None:
     repository = harmless(bench)
     with (
-        serving(endless_pack, repository) as port,
+        hosting(endless_pack, repository) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=300) as parent,
     ):
         until(lambda: packed(bench) > 1 << 20)
@@ -110,7 +110,7 @@ def test_the_next_reading_removes_what_a_killed_one_left(bench: Bench) -> None:
 def test_of_a_stopped_parent_git_ends_by_itself(bench: Bench) -> None:
     """A laptop that sleeps, a debugger, SIGSTOP: nobody looks at the clock."""
     with (
-        serving(SILENT, harmless(bench)) as port,
+        hosting(SILENT, harmless(bench)) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=3) as parent,
     ):
         until(lambda: bool(gits(bench)))
@@ -121,7 +121,7 @@ def test_of_a_stopped_parent_git_ends_by_itself(bench: Bench) -> None:
 def test_of_a_stopped_parent_git_does_not_fill_the_disk(bench: Bench) -> None:
     most = 4 << 20
     with (
-        serving(endless_pack, harmless(bench)) as port,
+        hosting(endless_pack, harmless(bench)) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=60, most=most) as parent,
     ):
         until(lambda: packed(bench) > 0)
@@ -168,7 +168,7 @@ def test_only_what_is_ours_and_ownerless_is_removed(bench: Bench) -> None:
     before = names(temporary)
     repository = harmless(bench)
     with (
-        serving(SILENT, repository) as port,
+        hosting(SILENT, repository) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=300) as other,
     ):
         until(lambda: bool(gits(bench)))

@@ -9,15 +9,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from envagent import config
 from envagent.errors import ConfigurationError
+from tests.kit.git import git, make_repository
+from tests.kit.servers import HttpServer, QuietHandler
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "canary-of-a-password-4711"
@@ -31,7 +31,7 @@ class Listener:
         self.heard: list[str] = []
         listener = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def hear(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
                 listener.heard.append(f"{self.command} {self.path}\n{self.headers}\n{body}")
@@ -41,16 +41,9 @@ class Listener:
 
             do_GET = do_POST = do_CONNECT = hear
 
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        server = HttpServer(Handler)
+        self.url = server.url
+        self.close = server.close
 
 
 @pytest.fixture
@@ -70,23 +63,13 @@ class Desk:
         self.repository = root / "repository"
         for folder in (self.openstack, self.work, self.repository):
             folder.mkdir(parents=True)
-        (self.repository / "README.md").write_text("# toy\n")
-        self.commit(self.repository)
+        make_repository(self.repository, {"README.md": "# toy\n"})
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
 
     def write(self, **files: str) -> None:
         """Put files into the working folder; _ in a name stands for the dot."""
         for name, text in files.items():
             (self.work / name.replace("_", ".")).write_text(text)
-
-    def git(self, folder: Path, *arguments: str) -> None:
-        who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "protocol.file.allow=always"]
-        subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
-
-    def commit(self, folder: Path) -> None:
-        self.git(folder, "init", "-q", "-b", "main")
-        self.git(folder, "add", "-A", "-f")
-        self.git(folder, "commit", "-q", "--allow-empty", "-m", "x")
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -189,7 +172,7 @@ def test_no_code_of_theirs_runs(desk: Desk, committed: bool) -> None:
     (desk.work / "README.md").write_text("# toy\n")
     desk.write(_env=f"PYTHONPATH={evil}\nENVAGENT_SANDBOX__SPEED=1000\nLD_PRELOAD=/evil.so\nGIT_SSH_COMMAND=evil\n")
     if committed:
-        desk.commit(desk.work)
+        make_repository(desk.work)
     del desk.environment["PYTHONPATH"]
     try:
         ended = desk.run("run", str(desk.repository), "--cloud", "sandbox", "--yes", "--speed", "1000")
@@ -219,7 +202,7 @@ def test_no_module_of_theirs_is_imported(desk: Desk) -> None:
 
 
 def test_a_resumed_run_reads_nothing_inside_its_repository_either(desk: Desk) -> None:
-    desk.commit(desk.work)
+    make_repository(desk.work)
     desk.write(_env="ENVAGENT_LEASE__HOURS=7\n")
     fast = {"ENVAGENT_SANDBOX__SPEED": "1000"}
     try:
@@ -250,7 +233,7 @@ def test_credentials_of_the_users_own_file_are_used_as_a_whole(desk: Desk, liste
     assert ended.returncode == 4 and PASSWORD in listener.heard[0]
     assert "./.env" not in ended.stderr
     listener.heard.clear()
-    desk.commit(desk.work)
+    make_repository(desk.work)
     assert desk.run("teardown", "--orphans", "--yes").returncode == 2 and listener.heard == []
     assert desk.run("teardown", "--orphans", "--yes", "--config", ".env").returncode == 4 and listener.heard
 
@@ -260,7 +243,7 @@ def test_a_clouds_yaml_of_ones_own_is_read_with_its_secrets(desk: Desk, listener
     assert desk.run("teardown", "--orphans", "--yes", "--cloud", "chi").returncode == 4
     assert PASSWORD in listener.heard[0]
     listener.heard.clear()
-    desk.commit(desk.work)
+    make_repository(desk.work)
     refused = desk.run("teardown", "--orphans", "--yes", "--cloud", "chi")
     assert refused.returncode == 2 and listener.heard == []
     assert "not reading ./clouds.yaml: git tracks it" in refused.stderr
@@ -290,22 +273,22 @@ def read(repository: Path | None = None) -> tuple[str | None, list[str]]:
 
 
 def committed(desk: Desk) -> None:
-    desk.commit(desk.work)
+    make_repository(desk.work)
 
 
 def staged(desk: Desk) -> None:
-    desk.git(desk.work, "init", "-q")
-    desk.git(desk.work, "add", "-f", ".env")
+    git(desk.work, "init", "-q")
+    git(desk.work, "add", "-f", ".env")
 
 
 def ignored_and_committed(desk: Desk) -> None:
     (desk.work / ".gitignore").write_text(".env\n")
-    desk.commit(desk.work)
+    make_repository(desk.work)
 
 
 def hidden_from_status(desk: Desk) -> None:
-    desk.commit(desk.work)
-    desk.git(desk.work, "update-index", "--skip-worktree", ".env")
+    make_repository(desk.work)
+    git(desk.work, "update-index", "--skip-worktree", ".env")
 
 
 def version(number: int) -> Callable[[Desk], None]:
@@ -313,37 +296,37 @@ def version(number: int) -> Callable[[Desk], None]:
         (desk.work / ".editorconfig").write_text("")
         (desk.work / "sub").mkdir()
         (desk.work / "sub" / "x").write_text("")
-        desk.commit(desk.work)
-        desk.git(desk.work, "update-index", "--index-version", str(number))
+        make_repository(desk.work)
+        git(desk.work, "update-index", "--index-version", str(number))
 
     build.__name__ = f"index of version {number}"
     return build
 
 
 def split_index(desk: Desk) -> None:
-    desk.commit(desk.work)
-    desk.git(desk.work, "update-index", "--split-index")
+    make_repository(desk.work)
+    git(desk.work, "update-index", "--split-index")
 
 
 def ids_of_sha256(desk: Desk) -> None:
-    desk.git(desk.work, "init", "-q", "--object-format=sha256")
-    desk.git(desk.work, "add", "-f", ".env")
+    git(desk.work, "init", "-q", "--object-format=sha256")
+    git(desk.work, "add", "-f", ".env")
 
 
 def linked_work_tree(desk: Desk) -> None:
     (desk.repository / ".env").write_text(ASKED)
-    desk.commit(desk.repository)
+    make_repository(desk.repository)
     (desk.work / ".env").unlink()
     desk.work.rmdir()
-    desk.git(desk.repository, "worktree", "add", "-q", "--detach", str(desk.work))
+    git(desk.repository, "worktree", "add", "-q", "--detach", str(desk.work))
     os.chdir(desk.work)
 
 
 def submodule(desk: Desk) -> None:
     (desk.repository / ".env").write_text(ASKED)
-    desk.commit(desk.repository)
-    desk.git(desk.work, "init", "-q")
-    desk.git(desk.work, "submodule", "add", "-q", str(desk.repository), "part")
+    make_repository(desk.repository)
+    git(desk.work, "init", "-q")
+    git(desk.work, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(desk.repository), "part")
     os.chdir(desk.work / "part")
 
 
@@ -351,7 +334,7 @@ def folder_within(desk: Desk) -> None:
     inner = desk.work / "a" / "b"
     inner.mkdir(parents=True)
     (inner / ".env").write_text(ASKED)
-    desk.commit(desk.work)
+    make_repository(desk.work)
     os.chdir(inner)
 
 
@@ -380,12 +363,12 @@ def of_mercurial(desk: Desk) -> None:
 
 
 def garbage_for_an_index(desk: Desk) -> None:
-    desk.git(desk.work, "init", "-q")
+    git(desk.work, "init", "-q")
     (desk.work / ".git" / "index").write_bytes(b"DIRC\0\0\0\2\xff\xff\xff\xff")
 
 
 def pipe_for_an_index(desk: Desk) -> None:
-    desk.git(desk.work, "init", "-q")
+    git(desk.work, "init", "-q")
     os.mkfifo(desk.work / ".git" / "index")
 
 
@@ -412,7 +395,7 @@ def test_what_may_have_come_with_a_repository_is_not_read(here: Desk, build: Cal
 def test_the_same_holds_for_envagent_toml(here: Desk) -> None:
     here.write(envagent_toml='cloud = "theirs"\n')
     assert read() == ("theirs", [])
-    here.commit(here.work)
+    make_repository(here.work)
     cloud, [line] = read()
     assert cloud is None and line.startswith("not reading ./envagent.toml: git tracks it")
 
@@ -430,40 +413,40 @@ def test_nothing_inside_the_repository_under_analysis_is_read(here: Desk) -> Non
 @pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"])
 def test_git_variables_do_not_mislead(here: Desk, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here.write(_env=ASKED)
-    here.commit(here.work)
+    make_repository(here.work)
     monkeypatch.setenv(name, str(here.repository / ".git"))
     assert read()[0] is None
 
 
 def test_git_is_not_run(here: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     here.write(_env=ASKED)
-    here.commit(here.work)
+    make_repository(here.work)
     canary = tmp_path / "canary"
     (here.work / ".git" / "config").write_text(f'[core]\nfsmonitor = "touch {canary}"\n')
     assert read()[0] is None and not canary.exists()
 
 
 def empty_repository(desk: Desk) -> None:
-    desk.git(desk.work, "init", "-q")
+    git(desk.work, "init", "-q")
 
 
 def others_are_tracked(desk: Desk) -> None:
     for name in (".environment", "a.env", "env", ".en"):
         (desk.work / name).write_text("")
     (desk.work / ".env").rename(desk.work.parent / "kept")
-    desk.commit(desk.work)
+    make_repository(desk.work)
     (desk.work.parent / "kept").rename(desk.work / ".env")
 
 
 def others_are_tracked_in_version_4(desk: Desk) -> None:
     others_are_tracked(desk)
-    desk.git(desk.work, "update-index", "--index-version", "4")
+    git(desk.work, "update-index", "--index-version", "4")
 
 
 def others_are_tracked_with_sha256(desk: Desk) -> None:
     (desk.work / "x").write_text("")
-    desk.git(desk.work, "init", "-q", "--object-format=sha256")
-    desk.git(desk.work, "add", "x")
+    git(desk.work, "init", "-q", "--object-format=sha256")
+    git(desk.work, "add", "x")
 
 
 @pytest.mark.parametrize(

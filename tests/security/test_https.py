@@ -11,11 +11,9 @@ import datetime
 import os
 import ssl
 import subprocess
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -25,6 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from envagent.repository.fetch import Limits
+from tests.kit.git import git, make_repository
+from tests.kit.servers import HttpServer, QuietHandler
 from tests.security.build import FILE, SUBMODULE
 from tests.security.conftest import README, SECRET, Bench
 
@@ -32,7 +32,7 @@ HOST = "forge.example"
 Answer = Callable[["Forge"], None]
 
 
-class Forge(BaseHTTPRequestHandler):
+class Forge(QuietHandler):
     """Speaks CONNECT as a proxy, then TLS and HTTP as whichever host was asked for."""
 
     protocol_version = "HTTP/1.1"
@@ -64,23 +64,16 @@ class Forge(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
-
-class Server(ThreadingHTTPServer):
+class Server(HttpServer):
     """One answer for all requests; `wanted` lists hosts and paths in order."""
 
-    daemon_threads = True
     answer: Answer
     tls: ssl.SSLContext
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Forge)
+        super().__init__(Forge)
         self.wanted: list[str] = []
-
-    def handle_error(self, *_: object) -> None:
-        """A client that goes is no event."""
 
 
 def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
@@ -118,14 +111,12 @@ def trusted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLCont
 def forge(bench: Bench, trusted: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server = Server()
     server.tls = trusted[1]
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("GIT_SSL_CAINFO", str(trusted[0]))
     monkeypatch.setattr("envagent.repository.fetch._RETRY_AFTER", 0.05)
     yield server
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 def repository_of(folder: Path) -> Answer:
@@ -269,13 +260,9 @@ def test_forge_of_sha256_is_read(bench: Bench, forge: Server) -> None:
     """The client speaks SHA-1 until the server says what it is; then everything is asked for anew."""
     folder = bench.root / "modern"
     work = bench.root / "work"
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    subprocess.run(["git", "init", "-q", "-b", "main", "--object-format=sha256", str(work)], check=True)
-    (work / "README.md").write_text(README)
-    subprocess.run(["git", "-C", str(work), "add", "-A"], check=True)
-    subprocess.run(["git", "-C", str(work), *identity, "commit", "-qm", "x"], check=True)
-    subprocess.run(["git", "clone", "-q", "--bare", str(work), str(folder)], check=True)
-    subprocess.run(["git", "-C", str(folder), "config", "uploadpack.allowFilter", "true"], check=True)
+    make_repository(work, {"README.md": README}, "--object-format=sha256")
+    git(work, "clone", "-q", "--bare", str(work), str(folder))
+    git(folder, "config", "uploadpack.allowFilter", "true")
     forge.answer = repository_of(folder)
     reading = bench.read(f"https://{HOST}/o/r.git")
     assert reading.snapshot is not None, reading.said

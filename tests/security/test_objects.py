@@ -237,8 +237,8 @@ def test_broken(bench: Bench, build: Callable[[Bench], Repository]) -> None:
 
 
 @pytest.mark.parametrize("build", SERVED, ids=lambda build: build.__name__)
-def test_broken_at_a_server(bench: Bench, daemon: str, build: Callable[[Bench], Repository]) -> None:
-    reading = bench.read(f"{daemon}{build(bench).folder}", limits=Limits(seconds=20))
+def test_broken_at_a_server(bench: Bench, served: Callable[[Path], str], build: Callable[[Bench], Repository]) -> None:
+    reading = bench.read(served(build(bench).folder), limits=Limits(seconds=20))
     assert reading.refusal is not None and hint_text(reading.refusal.hint)
 
 
@@ -283,11 +283,11 @@ def zip_bomb(repository: Repository, name: str, size: int) -> None:
 
 @pytest.mark.parametrize("transport", ["folder", "network"])
 @pytest.mark.parametrize("name", ["README.md", "data.bin"])
-def test_zip_bomb(bench: Bench, daemon: str, name: str, transport: str) -> None:
+def test_zip_bomb(bench: Bench, served: Callable[[Path], str], name: str, transport: str) -> None:
     """64 MB in 64 KB: read as far as its share goes when it tells, not at all when it does not."""
     repository = bench.repository()
     zip_bomb(repository, name, 64 << 20)
-    source: str | Path = repository.folder if transport == "folder" else f"{daemon}{repository.folder}"
+    source: str | Path = repository.folder if transport == "folder" else served(repository.folder)
     reading = bench.read(source)
     assert reading.snapshot is not None, reading.said
     assert set(reading.paths) == {"LICENSE", name}

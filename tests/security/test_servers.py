@@ -9,16 +9,16 @@ import resource
 import shutil
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO
 
 import pytest
 
 from envagent.repository.fetch import Limits
+from tests.kit.servers import serving
 from tests.security.build import FILE, Repository, pack, packed
 from tests.security.conftest import README, Bench
 
@@ -229,34 +229,9 @@ SERVERS = {
 }  # fmt: skip
 
 
-@contextmanager
-def serving(serve: Serve, repository: Repository) -> Iterator[int]:
-    """Serve every connection in a thread of its own; gives the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def one(client: socket.socket) -> None:
-        with client:
-            client.settimeout(20)
-            try:
-                serve(client, repository)
-                client.shutdown(socket.SHUT_WR)
-            except (OSError, ValueError):
-                pass
-
-    def accept() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=one, args=(client,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+def hosting(serve: Serve, repository: Repository) -> AbstractContextManager[int]:
+    """Serve a repository in this way; gives the port."""
+    return serving(lambda client: serve(client, repository))
 
 
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS.keys())
@@ -264,7 +239,7 @@ def test_hostile_server(bench: Bench, monkeypatch: pytest.MonkeyPatch, server: S
     monkeypatch.setattr("envagent.repository.fetch._RETRY_AFTER", 0.05)
     repository = bench.repository()
     repository.commit_files({"README.md": README})
-    with serving(server.serve, repository) as port:
+    with hosting(server.serve, repository) as port:
         reading = bench.read(f"git://127.0.0.1:{port}/x", limits=server.limits)
     assert reading.refusal is not None
     assert server.words in reading.said
@@ -275,7 +250,7 @@ def test_hostile_server(bench: Bench, monkeypatch: pytest.MonkeyPatch, server: S
 def test_flood_does_not_fill_the_memory(bench: Bench) -> None:
     """Git keeps every line of a greeting; a fast server could send more than the machine holds."""
     repository = bench.repository()
-    with serving(SERVERS["floods with capabilities"].serve, repository) as port:
+    with hosting(SERVERS["floods with capabilities"].serve, repository) as port:
         reading = bench.read(f"git://127.0.0.1:{port}/x", limits=Limits(seconds=30))
     assert reading.refusal is not None
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 900 << 10
@@ -291,7 +266,7 @@ def test_old_git_does_not_go_in_circles(bench: Bench, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     repository = bench.repository()
     repository.commit_files({"README.md": README})
-    with serving(sends(orphan_delta), repository) as port:
+    with hosting(sends(orphan_delta), repository) as port:
         reading = bench.read(f"git://127.0.0.1:{port}/x", limits=LONG)
     assert "keeps omitting" in reading.said
     assert reading.seconds < LONG.seconds
@@ -301,7 +276,7 @@ def test_server_that_sends_more_than_asked(bench: Bench) -> None:
     """The same server, telling the truth, is read: the refusals above are for what each does wrong."""
     repository = bench.repository()
     repository.commit_files({"README.md": README}, (FILE, "main.py", repository.blob("import os\n")))
-    with serving(sends(everything), repository) as port:
+    with hosting(sends(everything), repository) as port:
         reading = bench.read(f"git://127.0.0.1:{port}/x")
     assert reading.snapshot is not None, reading.said
     assert reading.snapshot.files == {"README.md": README, "main.py": "import os\n"}
@@ -317,6 +292,6 @@ def test_passing_failure_is_tried_again(bench: Bench, monkeypatch: pytest.Monkey
         seen.append(1)
         (sends(everything) if len(seen) > 1 else sends(lambda r: everything(r)[:-40]))(client, built)
 
-    with serving(serve, repository) as port:
+    with hosting(serve, repository) as port:
         assert bench.read(f"git://127.0.0.1:{port}/x").paths == ["README.md"]
     assert len(seen) == 2

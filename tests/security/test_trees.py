@@ -172,10 +172,10 @@ TRAPS = {
 
 @pytest.mark.parametrize("transport", ["folder", "network"])
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS.keys())
-def test_trap(bench: Bench, daemon: str, trap: Trap, transport: str) -> None:
+def test_trap(bench: Bench, served: Callable[[Path], str], trap: Trap, transport: str) -> None:
     repository = bench.repository()
     trap.build(repository, bench)
-    source: str | Path = repository.folder if transport == "folder" else f"{daemon}{repository.folder}"
+    source: str | Path = repository.folder if transport == "folder" else served(repository.folder)
     reading = bench.read(source, limits=trap.limits)
     assert trap.refused == (reading.snapshot is None), reading
     if reading.snapshot is None:

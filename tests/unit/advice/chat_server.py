@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.kit.servers import HttpServer, QuietHandler
 
 
 @dataclass
@@ -53,7 +53,7 @@ class ChatServer:
         self._script = script if callable(script) else iter(script)
         chat = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
@@ -109,30 +109,14 @@ class ChatServer:
                 except OSError:
                     pass
 
-            def log_message(self, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *args: object) -> None:
-                pass
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._server = HttpServer(Handler)
+        self.url = f"{self._server.url}/v1"
+        self.close = self._server.close
 
     @property
     def schemas(self) -> list[str | None]:
         """Which answer each request asked for, by the name of its schema."""
         return [schema_of(request) for request in self.requests]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def schema_of(request: dict[str, Any]) -> str | None:

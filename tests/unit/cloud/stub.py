@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.kit.servers import HttpServer, QuietHandler, reset
 
 PROJECT = "a" * 32
 USER = "b" * 32
@@ -37,10 +38,9 @@ class Reply:
     """Instead of an answer."""
 
 
-def reset(handler: BaseHTTPRequestHandler) -> None:
+def cut(handler: BaseHTTPRequestHandler) -> None:
     """Cut the connection with a TCP reset, after the whole request was read."""
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.connection.close()
+    reset(handler.connection)
     handler.close_connection = True
 
 
@@ -73,7 +73,7 @@ class StubCloud:
         self.tokens = 0
         stub = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
@@ -94,18 +94,9 @@ class StubCloud:
 
             do_GET = do_POST = do_PUT = do_DELETE = answer
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that goes is no event
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.server = HttpServer(Handler)
+        self.url = self.server.url
+        self.close = self.server.close
 
     def on(self, method: str, path: str, *replies: Reply) -> None:
         """Replies in turn, the last one for ever; later rules win."""

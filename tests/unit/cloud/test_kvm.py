@@ -11,7 +11,7 @@ from envagent.cloud.port import Cloud, ServerRequest
 from envagent.cloud.site_kinds import FLAVOR_INSTANCES
 from envagent.errors import OutcomeUnknown
 
-from .stub import Reply, StubCloud, reset
+from .stub import Reply, StubCloud, cut
 
 Connect = Callable[..., Cloud]
 SSH = {
@@ -107,6 +107,6 @@ def test_the_group_is_found_completed_or_made(
 def test_a_group_whose_making_is_cut_off_is_open(stub: StubCloud, connected: Connect) -> None:
     at(stub, "KVM@TACC")
     stub.on("GET", "/security-groups", Reply(200, {"security_groups": []}))
-    stub.on("POST", "/security-groups$", Reply(act=reset))
+    stub.on("POST", "/security-groups$", Reply(act=cut))
     with pytest.raises(OutcomeUnknown):
         connected(region_name="KVM@TACC").ensure_ssh_security_group()

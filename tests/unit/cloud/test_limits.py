@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import socket
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from envagent.config import Settings
 from envagent.engine.execution import RetryPolicy
 from envagent.engine.intents import LONGEST_CALL
 from envagent.errors import CloudUnreachable, OutcomeUnknown
+from tests.kit.servers import serving
 
 from .stub import Reply, StubCloud
 
@@ -270,29 +270,14 @@ def test_a_name_with_one_dead_address_is_reached_at_the_next(
 @pytest.fixture
 def dripping() -> Iterator[int]:
     """A port that takes every connection and answers a byte now and then."""
-    listener = socket.create_server(("127.0.0.1", 0))
 
     def drip(client: socket.socket) -> None:
-        with client:
-            for _ in range(int(TRICKLE / PAUSE)):
-                try:
-                    client.sendall(b"\x16")
-                except OSError:
-                    return
-                time.sleep(PAUSE)
+        for _ in range(int(TRICKLE / PAUSE)):
+            client.sendall(b"\x16")
+            time.sleep(PAUSE)
 
-    def accept() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=drip, args=(client,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    yield listener.getsockname()[1]
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
+    with serving(drip) as port:
+        yield port
 
 
 @pytest.mark.parametrize("way", ["TLS handshake", "proxy"])

@@ -34,7 +34,7 @@ from envagent.errors import (
     OutcomeUnknown,
 )
 
-from .stub import Reply, StubCloud, close, half_an_answer, reset
+from .stub import Reply, StubCloud, close, cut, half_an_answer
 
 Connect = Callable[..., Cloud]
 
@@ -94,7 +94,7 @@ def test_a_write_without_a_usable_answer_is_sent_once_and_stays_open(
 ) -> None:
     method, path, call = WRITES[write]
     replies = {
-        "reset": Reply(act=reset),
+        "reset": Reply(act=cut),
         "half": Reply(act=half_an_answer),
         "timeout": Reply(act=lambda handler: time.sleep(0.6)),
         "502": Reply(502, b"<html><body><h1>Bad Gateway</h1></body></html>", {"Content-Type": "text/html"}),
@@ -119,7 +119,7 @@ def test_a_read_that_fails_is_retryable_and_left_to_the_caller(
 ) -> None:
     path, call = READS[read]
     replies = {
-        "reset": Reply(act=reset),
+        "reset": Reply(act=cut),
         "timeout": Reply(act=lambda handler: time.sleep(0.6)),
         "500": Reply(500, {"error_message": "x"}),
         "503": Reply(503, b"gone fishing", {"Retry-After": "7"}),
@@ -202,7 +202,7 @@ def test_a_proxy_that_is_not_there(stub: StubCloud, connected: Connect, monkeypa
 def test_a_write_that_went_through_a_proxy_stays_open(
     failure: str, stub: StubCloud, connected: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acts = {"reset": reset, "closed": close, "half": half_an_answer, "timeout": lambda handler: time.sleep(0.6)}
+    acts = {"reset": cut, "closed": close, "half": half_an_answer, "timeout": lambda handler: time.sleep(0.6)}
     stub.on("POST", r"blazar\.example:1234/v1/leases$", Reply(act=acts[failure]))
     cloud = connected(write_timeout=0.3, reservation_endpoint_override="http://blazar.example:1234/v1")
     cloud.identity()
@@ -225,7 +225,7 @@ def test_a_proxy_that_refuses_the_way_has_sent_nothing(
 
 
 def test_a_failing_login_before_a_write_leaves_nothing_open(stub: StubCloud, connected: Connect) -> None:
-    stub.on("POST", "/v3/auth/tokens", Reply(act=reset))
+    stub.on("POST", "/v3/auth/tokens", Reply(act=cut))
     with pytest.raises(CloudUnreachable):
         connected().create_server(SERVER)
     assert stub.count("POST", "/servers") == 0
@@ -363,7 +363,7 @@ def test_no_secret_shows_in_logs_errors_or_models(
     caplog.set_level(logging.DEBUG)
     cloud = connected()
     stub.on("POST", "/leases", Reply(500, {"error_message": "x\x00y"}))
-    stub.on("GET", "/servers/detail", Reply(act=reset))
+    stub.on("GET", "/servers/detail", Reply(act=cut))
     shown = [repr(cloud), repr(cloud.identity())]
     for call in (WRITES["create_lease"][2], READS["servers"][1]):
         with pytest.raises(EnvagentError) as caught:

@@ -13,7 +13,8 @@ from envagent.cli.render.hint_text import hint_text
 from envagent.errors import RepositoryRefused
 from envagent.repository.fetch import Limits, fetch
 from envagent.repository.git import Cancelled
-from tests.unit.repository.conftest import ENVIRONMENT, Make, git, new_git
+from tests.kit.git import ENVIRONMENT, git, git_version
+from tests.unit.repository.conftest import Make
 
 
 def test_a_work_tree_gives_its_commit_listing_and_telling_files(make: Make) -> None:
@@ -123,7 +124,7 @@ def as_reftable(folder: Path) -> str:
     return commit
 
 
-@pytest.mark.skipif(new_git(), reason="this git reads reftable")
+@pytest.mark.skipif(git_version() >= (2, 45), reason="this git reads reftable")
 def test_reftable_is_recognised_by_a_git_that_cannot_read_it(make: Make) -> None:
     folder = make()
     commit = as_reftable(folder)
@@ -133,7 +134,7 @@ def test_reftable_is_recognised_by_a_git_that_cannot_read_it(make: Make) -> None
     assert fetch(str(folder), ref=commit).files == {"README.md": "# it\n"}
 
 
-@pytest.mark.skipif(not new_git(), reason="needs git 2.45")
+@pytest.mark.skipif(git_version() < (2, 45), reason="needs git 2.45")
 @pytest.mark.parametrize("objects", ["sha1", "sha256"])
 def test_reftable_is_read_by_a_git_that_can(make: Make, tmp_path: Path, objects: str) -> None:
     folder = make({"README.md": "# it\n"}, "modern", "--ref-format=reftable", f"--object-format={objects}")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +11,10 @@ from envagent.errors import RepositoryRefused
 from envagent.repository.fetch import Limits, read
 from envagent.repository.git import Cancelled
 from envagent.repository.source import Remote
+from tests.kit.git import git
 from tests.kit.loopback import fetch, find
-from tests.unit.repository.conftest import Make, git
+from tests.kit.servers import free_port, relay, reset, serving
+from tests.unit.repository.conftest import Make
 
 Serve = Callable[[Path], str]
 FILES = {"README.md": "# it\n", "setup.py": "setup()\n", "src/large.c": "int x;\n" * 5000}
@@ -101,37 +102,22 @@ def test_one_lost_connection_is_tried_again(make: Make, serve: Serve) -> None:
     git(folder, "config", "uploadpack.allowFilter", "true")
     url = serve(folder)
     port, path = url.removeprefix("git://127.0.0.1:").split("/", 1)
-    listener = socket.create_server(("127.0.0.1", 0))
     seen: list[int] = []
 
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        while piece := source.recv(1 << 16):
-            sink.sendall(piece)
-        sink.shutdown(socket.SHUT_WR)
+    def lose_the_first(client: socket.socket) -> None:
+        seen.append(1)
+        reset(client) if len(seen) == 1 else relay(client, int(port))
 
-    def proxy() -> None:
-        while True:
-            client, _ = listener.accept()
-            seen.append(1)
-            if len(seen) == 1:
-                client.close()
-                continue
-            server = socket.create_connection(("127.0.0.1", int(port)))
-            threading.Thread(target=pump, args=(client, server), daemon=True).start()
-            threading.Thread(target=pump, args=(server, client), daemon=True).start()
-
-    threading.Thread(target=proxy, daemon=True).start()
-    snapshot = fetch(f"git://127.0.0.1:{listener.getsockname()[1]}/{path}")
+    with serving(lose_the_first) as proxy:
+        snapshot = fetch(f"git://127.0.0.1:{proxy}/{path}")
     assert set(snapshot.files) == {"README.md", "setup.py"}
     # The lost one, one for commit and trees, one for all files.
     assert len(seen) == 3
 
 
 def test_a_host_that_is_not_there_says_so() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     with pytest.raises(RepositoryRefused, match="could not be reached in two") as refused:
-        fetch(f"git://127.0.0.1:{port}/x")
+        fetch(f"git://127.0.0.1:{free_port()}/x")
     assert refused.value.service_said
 
 

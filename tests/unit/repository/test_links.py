@@ -8,8 +8,9 @@ import pytest
 
 from envagent.repository.analyzer import analyze
 from envagent.repository.links import follow
+from tests.kit.git import git
 from tests.kit.loopback import fetch
-from tests.unit.repository.conftest import Make, git
+from tests.unit.repository.conftest import Make
 
 NEEDS = "# It\n\n## Requirements\n\nAn NVIDIA GPU with 24 GB of memory and CUDA 12.1.\n"
 

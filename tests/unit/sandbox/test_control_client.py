@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from envagent.sandbox import SandboxError, control
 from envagent.sandbox.files import Paths
+from tests.kit.servers import Serve, serving
 
-Serve = Callable[[socket.socket], None]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-
-
-@contextmanager
-def serving(serve: Serve) -> Iterator[tuple[int, list[bytes]]]:
-    """Answer every request in this way; give the port and what was asked."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    asked: list[bytes] = []
-
-    def one(client: socket.socket) -> None:
-        with client:
-            try:
-                asked.append(client.recv(65536))
-                serve(client)
-            except OSError:
-                pass
-
-    def accept() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=one, args=(client,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1], asked
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
 
 
 def known_at(home: Path, port: int) -> None:
@@ -81,7 +48,7 @@ OTHERS: dict[str, Serve] = {
 
 @pytest.mark.parametrize("serve", OTHERS.values(), ids=OTHERS)
 def test_who_is_not_the_sandbox_is_given_up(serve: Serve, tmp_path: Path) -> None:
-    with serving(serve) as (port, _):
+    with serving(serve, heard=[]) as port:
         known_at(tmp_path, port)
         started = time.monotonic()
         with pytest.raises(SandboxError) as caught:
@@ -96,13 +63,14 @@ def test_the_secret_does_not_follow_a_redirect(status: int, body: object, tmp_pa
     def good(client: socket.socket) -> None:
         client.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
 
-    with serving(good) as (elsewhere, asked):
+    asked: list[bytes] = []
+    with serving(good, heard=asked) as elsewhere:
 
         def move(client: socket.socket) -> None:
             target = b"http://127.0.0.1:%d/_sandbox/health" % elsewhere
             client.sendall(b"HTTP/1.1 %d Moved\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % (status, target))
 
-        with serving(move) as (port, _):
+        with serving(move, heard=[]) as port:
             known_at(tmp_path, port)
             with pytest.raises(SandboxError, match=str(status)):
                 control(tmp_path, "health", body)
