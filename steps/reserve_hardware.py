@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from datetime import UTC, datetime, timedelta
-from itertools import product
+from datetime import datetime, timedelta
 
 from envagent.advice.decisions import Candidate, Placement
 from envagent.cloud.failures import lease_failed
@@ -13,10 +11,11 @@ from envagent.cloud.port import Lease
 from envagent.cloud.site_kinds import read_hardware, resource_type_of
 from envagent.engine.kinds import Found, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
-from envagent.errors import CapacityError, LeaseFailed, NoCapacity, NotFound, ResourceLost
+from envagent.errors import CapacityError, LeaseFailed, NotFound, ResourceLost
 from envagent.repository.results import Analysis
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
+from envagent.steps.attempts import AskFirst, Failure, Terms, earliest_window, highest_cost, next_attempt
 from envagent.steps.choice import Chooser, set_aside, too_dear
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved, Plan
@@ -27,23 +26,6 @@ from envagent.steps.select_image import AvailableImages
 from envagent.steps.services import StepContext
 
 NEVER_STARTED = "never became ACTIVE"
-
-MOST_TRIES = 8
-"""How many node types are asked for in one attempt; matters where the site hides what is free. Those that it may not
-even have do not count: to ask for one that is not there costs nothing."""
-
-TRIES_OF_A_TYPE = (2, 4)
-"""How many leases of one node type may go to ERROR in one attempt: before another type is taken, and when no other is
-left. Blazar gives one host to several leases that are asked for at the same moment, and finds out when the second one
-starts: asked again, it takes another host, or says that none is left; one of those who collide gets its."""
-
-MOST_IN_ERROR = 6
-"""How many leases may go to ERROR in one attempt, of whatever type: a site with so many starts none now."""
-
-MOST_WINDOWS = 3
-"""How many later windows are asked for in one attempt, where others take them as well."""
-
-_WAIT_HINT = "reserve the earliest window with --wait-for-capacity, or ask for other hardware with --node-type"
 
 _RESERVE_AGAIN = "envagent resume RUN_ID reserves again; envagent teardown RUN_ID removes what is left"
 
@@ -119,7 +101,7 @@ class ReserveHardware(Step):
         begin = request.start
         affordable = choice.placement.within(request.max_su) or choice.placement
         if affordable.full:
-            begin = _when_free(affordable, request)
+            begin = earliest_window(affordable, may_wait=request.wait_for_capacity)
         context.label(node_type=choice.placement.best.node_type.name)
         limit = request.max_su or (math.inf if services.dearer == "take" else choice.cost)
         return Plan(
@@ -128,7 +110,7 @@ class ReserveHardware(Step):
             hours_reason=choice.duration.reason,
             start=begin,
             service_units=choice.cost,
-            ceiling=_dearest(choice.placement, limit),
+            ceiling=highest_cost(choice.placement, limit),
             by_rules=None if choice.price == alone.price else alone.price,
             without_ai=without_ai,
             needs_person=request.max_su is None and choice.cost > usual,
@@ -141,7 +123,7 @@ class ReserveHardware(Step):
         Raises:
             QuotaExceeded: a `--max-su` that was given since leaves nothing of it.
         """
-        best, most = plan.placement.best.node_type.name, _dearest(plan.placement, request.max_su or plan.most)
+        best, most = plan.placement.best.node_type.name, highest_cost(plan.placement, request.max_su or plan.most)
         if most is None:
             raise too_dear(request, f"{best} for {plan.hours} h", plan.service_units)
         by_person = context.approved_amount is not None or request.max_su is not None
@@ -274,98 +256,45 @@ def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> No
 def _next_try(
     context: StepContext, request: RunRequest, plan: Plan, initialized: Initialized
 ) -> Try[LeaseRequest] | NotYet:
-    """Take the first candidate that this attempt has not used up; then, where asked for, the next free window.
-
-    Only what costs no more than the ceiling is taken; for the first one beyond it, a person is asked.
+    """Prepare the next attempt; for a node type beyond the ceiling, wait for a person's approval.
 
     Raises:
-        NoCapacity: all were tried; says what each answered.
-        LeaseFailed: all were granted, and none started.
+        NoCapacity: nothing can be reserved.
+        LeaseFailed: all leases were granted, and none started.
     """
-    ceiling = request.max_su or context.approved_amount or plan.most
-    failed = context.ledger.failed(LeaseKind(context.services.cloud))
-    refused = {one.request.node_type for one in failed if not one.removed}
-    in_error = Counter(one.request.node_type for one in failed if one.removed)
-    tried = refused | in_error.keys()
-    asked = sum(1 for one in plan.placement.candidates if one.node_type.name in tried and one.total)
-    affordable = plan.placement.within(ceiling) if in_error.total() < MOST_IN_ERROR else None
-    for limit, candidate in product(TRIES_OF_A_TYPE, () if affordable is None else affordable.candidates):
-        name = candidate.node_type.name
-        if name not in refused and in_error[name] < limit and (name in tried or asked < MOST_TRIES):
-            return _try(context, request, plan, candidate, None)
-    placement = _look_again(context, plan, initialized)
-    open_to = placement.within(ceiling)
-    full = open_to is not None and open_to.full
-    if open_to is not None and full and request.wait_for_capacity:
-        window = min(open_to.candidates, key=_by_window)
-        waited = sum(1 for one in failed if one.request.start is not None)
-        if window.next_free is not None and waited < MOST_WINDOWS:
-            start = _next_minute(window.next_free)
-            name = window.node_type.name
-            context.report(f"others were faster; the next window: {name} at {start:%Y-%m-%d %H:%M} UTC")
-            return _try(context, request, plan, window, start)
-    told = _answers(failed)
-    dearer = next((one for one in placement.candidates if one.cost(plan.hours) > ceiling and one.free_now != 0), None)
-    if dearer is not None and in_error.total() < MOST_IN_ERROR and asked < MOST_TRIES:
-        return _ask(context, request, plan, dearer, ceiling, told)
-    if not refused and not full:
-        raise LeaseFailed(
-            f"no lease could be started ({told}); they have been removed",
-            hint="envagent resume RUN_ID tries again; choose another --node-type, or ask the help desk",
+    failures = [
+        Failure(
+            one.request.node_type,
+            None if one.removed else _reason(one.name, one.error or "refused"),
+            later=one.request.start is not None,
         )
-    raise NoCapacity(
-        f"no suitable node can be reserved now ({told}){_next_free(placement)}",
-        hint=_WAIT_HINT if full and not request.wait_for_capacity else None,
+        for one in context.ledger.failed(LeaseKind(context.services.cloud))
+    ]
+    terms = Terms(
+        ceiling=request.max_su or context.approved_amount or plan.most,
+        may_ask=request.max_su is None and context.services.dearer == "ask",
+        may_wait=request.wait_for_capacity,
     )
-
-
-def _ask(context: StepContext, request: RunRequest, plan: Plan, dearer: Candidate, ceiling: float, told: str) -> NotYet:
-    """Ask a person for more than was agreed to.
-
-    Raises:
-        NoCapacity: nobody is there to answer, or the user's own `--max-su` has answered.
-    """
-    name, cost = dearer.node_type.name, dearer.cost(plan.hours)
-    if request.max_su is not None or context.services.dearer != "ask":
-        raise NoCapacity(
-            f"nothing that costs at most {ceiling:g} SU can be reserved now ({told}); {name} would cost {cost:g} SU",
-            hint=f"envagent resume RUN_ID --max-su {cost:g}",
+    attempt = next_attempt(plan.placement, failures, terms, lambda: _look_again(context, plan, initialized))
+    name = attempt.candidate.node_type.name
+    if isinstance(attempt, AskFirst):
+        return NotYet(
+            f"approval of {name}: {attempt.cost:g} SU",
+            look_again=None,
+            status=attempt.failures,
+            question=Question(f"Reserve {name} for {plan.hours} h instead, at most {attempt.cost:g} SU?", attempt.cost),
         )
-    return NotYet(
-        f"approval of {name}: {cost:g} SU",
-        look_again=None,
-        status=told,
-        question=Question(f"Reserve {name} for {plan.hours} h instead, at most {cost:g} SU?", cost),
-    )
-
-
-def _dearest(placement: Placement, most_su: float) -> float | None:
-    """Give the highest cost of what costs at most so much; None when nothing does."""
-    within = placement.within(most_su)
-    return None if within is None else max(one.cost(placement.hours) for one in within.candidates)
-
-
-def _answers(failed: list[Try[LeaseRequest]]) -> str:
-    """Tell what each node type was answered, those with the same answer together."""
-    answered: dict[str, list[str]] = {}
-    for one in failed:
-        reason = _reason(one.name, one.error) if one.error else "went to ERROR at its start"
-        answered.setdefault(reason, []).append(one.request.node_type)
-    return "; ".join(f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in answered.items())
+    asked = LeaseRequest(node_type=name, hours=plan.hours)
+    if attempt.start is not None:
+        context.report(f"all nodes were taken meanwhile; next window: {name} at {attempt.start:%Y-%m-%d %H:%M} UTC")
+        asked = asked.model_copy(update={"start": attempt.start})
+    number = context.ledger.next_number("lease")
+    return Try(number, mark.lease_name(context.run_id, number, mark.slug(request.repository)), asked)
 
 
 def _reason(lease_name: str, message: str) -> str:
     """Give what a refusal says beyond which lease it was."""
     return message.partition(f"{lease_name}: ")[2] or message
-
-
-def _try(
-    context: StepContext, request: RunRequest, plan: Plan, candidate: Candidate, start: datetime | None
-) -> Try[LeaseRequest]:
-    number = context.ledger.next_number("lease")
-    name = mark.lease_name(context.run_id, number, mark.slug(request.repository))
-    asked = LeaseRequest(node_type=candidate.node_type.name, hours=plan.hours)
-    return Try(number, name, asked if start is None else asked.model_copy(update={"start": start}))
 
 
 def _start(plan: Plan, current: Try[LeaseRequest]) -> datetime | None:
@@ -390,10 +319,6 @@ def _look_again(context: StepContext, plan: Plan, initialized: Initialized) -> P
     return placement.look_again(plan.placement, site.hosts, site.occupations, now=plan.start or context.now())
 
 
-def _by_window(candidate: Candidate) -> tuple[bool, datetime]:
-    return candidate.next_free is None, candidate.next_free or datetime.max.replace(tzinfo=UTC)
-
-
 def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardware:
     reservation = resource_type_of(candidate.node_type).reserved(lease)
     if reservation is None:
@@ -414,32 +339,3 @@ def _end(context: StepContext, plan: Plan, start: datetime | None) -> datetime:
     """Give the lease's end: whole minutes, never beyond the asked hours as Blazar counts them."""
     begin = start or context.now()
     return begin.replace(second=0, microsecond=0) + timedelta(hours=plan.hours)
-
-
-def _when_free(placement: Placement, request: RunRequest) -> datetime:
-    """Give the start of the earliest window, where the user is willing to wait for it.
-
-    Raises:
-        NoCapacity: the user is not, or there is none.
-    """
-    earliest = placement.next_free
-    if request.wait_for_capacity and earliest is not None:
-        return _next_minute(earliest)
-    raise NoCapacity(
-        f"all suitable nodes are reserved now{_next_free(placement)}",
-        hint=_WAIT_HINT,
-    )
-
-
-def _next_minute(moment: datetime) -> datetime:
-    whole = moment.replace(second=0, microsecond=0)
-    return whole if whole == moment else whole + timedelta(minutes=1)
-
-
-def _next_free(placement: Placement) -> str:
-    known = [
-        f"{one.node_type.name} at {one.next_free:%Y-%m-%d %H:%M} UTC"
-        for one in placement.candidates
-        if one.next_free is not None and one.free_now == 0
-    ]
-    return f"; free again: {', '.join(known)}" if known else ""
