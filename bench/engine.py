@@ -22,6 +22,7 @@ from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
 from envagent.engine.loop import run_until_idle
 from envagent.engine.runner import Runner
+from envagent.engine.runtime import Runtime
 
 
 def plain(path: Path) -> sqlite3.Connection:
@@ -46,7 +47,7 @@ def ten_steps(rounds: int, runs: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             connection = plain(Path(folder) / "plain.db")
             journal = Journal.open(Path(folder) / "journal.db")
-            runner: Runner[None] = Runner(chain(), journal)
+            runner: Runner[None] = Runner(chain(), Runtime(journal))
             raw, ours = [], []
             for index in range(runs + 5):
                 start = time.perf_counter()
@@ -89,7 +90,7 @@ def many_waits(runs: int) -> None:
         raw = time.perf_counter() - start
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         journal = Journal.open(Path(folder) / "journal.db")
-        runner: Runner[None] = Runner(waiting(), journal)
+        runner: Runner[None] = Runner(waiting(), Runtime(journal))
         start = time.perf_counter()
         results = run_until_idle(runner, [runner.begin(Request(), None) for _ in range(runs)])
         ours = time.perf_counter() - start

@@ -12,7 +12,6 @@ from envagent.cli.clouds import CloudAccess
 from envagent.cli.home import Home
 from envagent.cli.render.progress import ProgressLines
 from envagent.config import Settings
-from envagent.engine.clock import SystemClock
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord
@@ -21,9 +20,10 @@ from envagent.errors import AdviceUnavailable, EnvagentError
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
     from envagent.cloud.port import Cloud, Identity
-    from envagent.engine.execution import RetryPolicy
     from envagent.engine.removal import Teardown
     from envagent.engine.runner import Runner
+    from envagent.engine.runtime import Runtime
+    from envagent.engine.step import RetryPolicy
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Services
 
@@ -108,19 +108,23 @@ def make_runner(journal: Journal, settings: Settings, output: ProgressLines, sto
     from envagent.engine.runner import Runner
     from envagent.steps import PROVISIONING
 
-    return Runner(
-        PROVISIONING,
+    return Runner(PROVISIONING, _runtime(journal, settings, output, stop), retry=_retry_policy(settings))
+
+
+def _runtime(journal: Journal, settings: Settings, output: ProgressLines, stop: threading.Event) -> Runtime:
+    from envagent.engine.runtime import Runtime
+
+    return Runtime(
         journal,
         settle=timedelta(seconds=settings.settle_seconds),
-        removal=timedelta(seconds=settings.removal_timeout_seconds),
-        retry=_retry_policy(settings),
+        removal_timeout=timedelta(seconds=settings.removal_timeout_seconds),
         listener=output,
         stop=stop,
     )
 
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
-    from envagent.engine.execution import RetryPolicy
+    from envagent.engine.step import RetryPolicy
 
     retry = settings.retry
     return RetryPolicy(retry.tries, retry.first_seconds, retry.longest_seconds)
@@ -145,15 +149,7 @@ def opened_teardown(
         if cloud is not None:
             _check_identity(journal, _log_in(cloud, _retry_policy(access.settings), stop), row.run_id)
         kinds = () if cloud is None else tuple(removal_order(cloud, registered_keys(intents)))
-        yield Teardown(
-            journal,
-            kinds,
-            clock=SystemClock(),
-            settle=timedelta(seconds=access.settings.settle_seconds),
-            timeout=timedelta(seconds=access.settings.removal_timeout_seconds),
-            listener=output,
-            stop=stop,
-        )
+        yield Teardown(_runtime(journal, access.settings, output, stop), kinds)
     finally:
         if cloud is not None:
             cloud.close()

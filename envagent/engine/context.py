@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from envagent.engine.clock import Clock, from_text, to_text
+from envagent.engine.clock import from_text, to_text
 from envagent.engine.intents import Ledger
 from envagent.engine.kinds import CreatableKind, Found, RequestT, ResourceKind
 from envagent.engine.loaded_run import Run
@@ -69,7 +69,8 @@ class Context(Generic[Services]):
         services: what the pipeline's steps work with (the cloud, the advisor, the settings).
         attempt: 1, and one more for each time that the stage was begun again after a crash or failure.
         approved: whether the user has agreed to the plan.
-        stopping: tells whether the user asked to stop; long work without cloud calls should look at it.
+        now: returns the current time.
+        stopping: returns whether the user asked to stop; long work without cloud calls should ask it.
         acting: False when the run is only looked at, so that nothing may be written to the cloud.
     """
 
@@ -78,9 +79,7 @@ class Context(Generic[Services]):
         services: Services,
         run: Run,
         stage: str,
-        clock: Clock,
         ledger: Ledger,
-        stopping: Callable[[], bool],
         *,
         acting: bool = True,
     ) -> None:
@@ -88,12 +87,12 @@ class Context(Generic[Services]):
         self.run_id = run.run_id
         self.stage = stage
         self.ledger = ledger
-        self.stopping = stopping
+        self.stopping = ledger.runtime.stop.is_set
         self.acting = acting
         self._run = run
         self._row = run.stages[stage]
         self.attempt = self._row.attempts
-        self._clock = clock
+        self.now = ledger.runtime.clock.now
 
     @property
     def approved(self) -> bool:
@@ -113,10 +112,6 @@ class Context(Generic[Services]):
         """The amount that a person has agreed to last; None while nobody was asked."""
         amount = json.loads(self._run.row.labels).get(APPROVED_AMOUNT)
         return None if amount is None else float(amount)
-
-    def now(self) -> datetime:
-        """Give the current time."""
-        return self._clock.now()
 
     def report(self, message: str, **detail: Any) -> None:
         """Tell the user something."""

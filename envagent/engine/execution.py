@@ -41,26 +41,6 @@ class Progress:
     """What somebody has to agree to (with BLOCKED)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How a stage is entered again after an error that says "try again".
-
-    Attributes:
-        tries: how often in a row before the run fails (it stays resumable).
-        first: the first pause in seconds; it doubles.
-        longest: the longest pause in seconds. A service's Retry-After is kept to, up to ten times this.
-    """
-
-    tries: int = 8
-    first: float = 1.0
-    longest: float = 30.0
-
-    def pause(self, failed: int, asked: float | None) -> float:
-        """Give the seconds to wait after the n-th failure in a row."""
-        own = min(self.longest, self.first * 2.0 ** (failed - 1))
-        return own if asked is None else min(max(own, asked), 10 * self.longest)
-
-
 @dataclass(slots=True)
 class Schedule:
     """What only the living process knows of a stage."""

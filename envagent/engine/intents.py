@@ -20,10 +20,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from envagent.engine.clock import Clock, from_text, to_text
-from envagent.engine.journal import Journal
+from envagent.engine.clock import from_text, to_text
 from envagent.engine.kinds import CreatableKind, Found, ObjectRequest, RequestT, ResourceKind, Try
 from envagent.engine.loaded_run import Inventory, no_longer_fits
+from envagent.engine.runtime import Runtime
 from envagent.engine.step import NotYet
 from envagent.engine.tables import (
     EventKind,
@@ -63,39 +63,31 @@ class Ledger:
     next checkpoint, which follows at once or is replaced by adoption after a crash.
 
     Args:
-        settle: how long a request may still be on its way when its answer was given up.
-        announce: called with every event.
-        check_stop: called before a write is sent; raises Stopped when the user asked to stop.
+        attempt: which attempt of the stage this is; 0 for a teardown.
         patience: how long a removal may take; None where the caller sets the deadline.
     """
 
     def __init__(
         self,
-        journal: Journal,
+        runtime: Runtime,
         inventory: Inventory,
-        clock: Clock,
-        settle: timedelta,
         stage: str,
-        attempt: int,
-        announce: Callable[[EventRecord], None],
-        check_stop: Callable[[], None],
+        *,
+        attempt: int = 0,
         patience: timedelta | None = None,
     ) -> None:
-        self._journal = journal
+        self.runtime = runtime
         self._inventory = inventory
-        self._clock = clock
-        self._settle = settle
+        self._clock = runtime.clock
         self._stage = stage
         self._attempt = attempt
-        self._announce = announce
-        self._check_stop = check_stop
         self._patience = patience
         self.pending: list[Record] = []
 
     def flush(self) -> None:
         """Write what is pending."""
         if self.pending:
-            with self._journal.transaction() as transaction:
+            with self.runtime.journal.transaction() as transaction:
                 transaction.save(*self.pending)
             self.pending.clear()
 
@@ -110,7 +102,7 @@ class Ledger:
             detail="{}" if detail is None else json.dumps(dict(detail), default=str),
         )
         self.pending.append(line)
-        self._announce(line)
+        self.runtime.announce(line)
 
     def create(
         self,
@@ -137,7 +129,7 @@ class Ledger:
             found = self._made(kind, {number})
             if found:
                 return self._close(kind, intent, found[0], Ownership.ADOPTED, found)
-            left = unsettled(intent, self._inventory, self._settle, now, steady)
+            left = unsettled(intent, self._inventory, self.runtime.settle, now, steady)
             if left > timedelta():
                 return self._wait_for(intent, left)
             if self._inventory.lost[kind.name, number] >= MOST_LOST and intent.error is not None:
@@ -160,7 +152,7 @@ class Ledger:
         now = self._clock.now()
         asked = self._inventory.asked.get((kind.name, cloud_id))
         if row.state == ResourceState.PRESENT or asked is None or abs(now - asked) > REPEAT_DELETE:
-            self._check_stop()
+            self.runtime.check_stop()
             row.state = ResourceState.REMOVING.value
             known = json.loads(row.detail)
             row.detail = json.dumps({**known, "why": why or known.get("why", "")})
@@ -366,7 +358,7 @@ class Ledger:
 
     def _pause(self) -> timedelta:
         """Give the time between two looks for what comes or goes: short beside the settle window."""
-        return max(self._settle / 20, timedelta(milliseconds=50))
+        return max(self.runtime.settle / 20, timedelta(milliseconds=50))
 
     def _send(
         self,
@@ -376,7 +368,7 @@ class Ledger:
         request: ObjectRequest,
         make: Callable[[], Found],
     ) -> Found | NotYet:
-        self._check_stop()
+        self.runtime.check_stop()
         now = to_text(self._clock.now())
         intent = self._inventory.intents.get((kind.name, number))
         lost = intent is not None and intent.state == IntentState.SENT

@@ -7,16 +7,16 @@ begun is never resumed. One that is over is looked at again while a request of t
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from envagent.engine.clock import Clock, to_text
+from envagent.engine.clock import to_text
 from envagent.engine.intents import Ledger, unsettled
 from envagent.engine.journal import Journal
 from envagent.engine.kinds import ResourceKind
 from envagent.engine.loaded_run import Inventory
-from envagent.engine.step import Stopped
+from envagent.engine.runtime import Runtime
 from envagent.engine.tables import (
     EventKind,
     EventRecord,
@@ -37,30 +37,13 @@ class Teardown:
 
     Args:
         kinds: in the order of removal: what depends on others first.
-        settle: how long a write with a lost answer may still be on its way.
-        timeout: how long one kind's objects are given to disappear.
-        listener: gets every event.
-        stop: set it to stop after the current exchange.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        kinds: Sequence[ResourceKind],
-        *,
-        clock: Clock,
-        settle: timedelta,
-        timeout: timedelta,
-        listener: Callable[[EventRecord], None],
-        stop: threading.Event,
-    ) -> None:
-        self._journal = journal
+    def __init__(self, runtime: Runtime, kinds: Sequence[ResourceKind]) -> None:
+        self._runtime = runtime
+        self._journal = runtime.journal
+        self._clock = runtime.clock
         self._kinds = kinds
-        self._clock = clock
-        self._settle = settle
-        self._timeout = timeout
-        self._listener = listener
-        self._stop = stop
 
     def run(self, row: RunRecord) -> list[ResourceRecord]:
         """Remove everything of the run.
@@ -80,7 +63,7 @@ class Teardown:
             self._save(row, EventKind.TEARDOWN_STARTED)
         inventory = Inventory.load(self._journal, row.run_id)
         before = {(one.kind, one.cloud_id) for one in inventory.resources if one.state == ResourceState.ABSENT}
-        ledger = Ledger(self._journal, inventory, self._clock, self._settle, STAGE, 0, self._listener, self._check_stop)
+        ledger = Ledger(self._runtime, inventory, STAGE)
         for kind in self._kinds:
             self._remove_kind(kind, inventory, ledger, wait=row.state != RunState.TORN_DOWN)
         if row.state != RunState.TORN_DOWN:
@@ -101,20 +84,21 @@ class Teardown:
             EnvagentError: the cloud cannot be asked.
         """
         inventory = Inventory.load(self._journal, row.run_id)
-        ledger = Ledger(self._journal, inventory, self._clock, self._settle, STAGE, 0, lambda _: None, self._check_stop)
+        ledger = Ledger(replace(self._runtime, listener=None), inventory, STAGE)
         listed = []
         for kind in self._kinds:
-            self._check_stop()
+            self._runtime.check_stop()
             ours, shown = self._look(kind, inventory, ledger)
             listed += [one for one in ours if one.cloud_id in shown or kind.exists(one.cloud_id)]
         return listed
 
     def _remove_kind(self, kind: ResourceKind, inventory: Inventory, ledger: Ledger, *, wait: bool) -> None:
         """Remove a kind's objects; `wait` is for those that a request without an answer may still make."""
-        deadline = self._clock.steady() + self._timeout.total_seconds()
+        timeout = self._runtime.removal_timeout.total_seconds()
+        deadline = self._clock.steady() + timeout
         pause, trouble = 0.0, None
         while True:
-            self._check_stop()
+            self._runtime.check_stop()
             now, steady = self._clock.now(), self._clock.steady()
             try:
                 left = self._remove_once(kind, inventory, ledger)
@@ -131,11 +115,9 @@ class Teardown:
                 if left is None and trouble is not None:
                     raise trouble
                 named = ", ".join(f"{one.kind} {one.name} ({one.cloud_id})" for one in left or ())
-                raise LeftoversExist(
-                    f"still there {self._timeout.total_seconds():.0f} s after their removal was asked for: {named}"
-                )
+                raise LeftoversExist(f"still there {timeout:.0f} s after their removal was asked for: {named}")
             pause = min(5.0, pause * 1.5 + 0.25)
-            self._clock.sleep(pause, self._stop)
+            self._clock.sleep(pause, self._runtime.stop)
 
     def _remove_once(self, kind: ResourceKind, inventory: Inventory, ledger: Ledger) -> list[ResourceRecord]:
         """Ask for the removal of all that is known or found; return what is still there."""
@@ -171,7 +153,7 @@ class Teardown:
             for (name, _), intent in inventory.intents.items()
             if name == kind.name and intent.state == IntentState.SENT
         ]
-        return all(unsettled(one, inventory, self._settle, now, steady) <= timedelta() for one in sent)
+        return all(unsettled(one, inventory, self._runtime.settle, now, steady) <= timedelta() for one in sent)
 
     def _save(self, row: RunRecord, event: EventKind) -> None:
         now = to_text(self._clock.now())
@@ -179,11 +161,7 @@ class Teardown:
         line = EventRecord(run_id=row.run_id, at=now, kind=event, stage=STAGE)
         with self._journal.transaction() as transaction:
             transaction.save(row, line)
-        self._listener(line)
-
-    def _check_stop(self) -> None:
-        if self._stop.is_set():
-            raise Stopped
+        self._runtime.announce(line)
 
 
 def in_doubt(journal: Journal, run_id: str) -> bool:

@@ -9,27 +9,25 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from envagent.engine.clock import Clock, SystemClock, to_text
+from envagent.engine.clock import to_text
 from envagent.engine.context import APPROVED_AMOUNT, Context
-from envagent.engine.execution import SLACK, Entry, Execution, Outcome, Progress, RetryPolicy, Schedule
+from envagent.engine.execution import SLACK, Entry, Execution, Outcome, Progress, Schedule
 from envagent.engine.intents import Ledger, describe
-from envagent.engine.journal import Journal
 from envagent.engine.loaded_run import Run
 from envagent.engine.pipeline import Pipeline
-from envagent.engine.step import NotYet, Output, Question, Redo, Stopped
+from envagent.engine.runtime import Runtime
+from envagent.engine.step import NotYet, Output, Question, Redo, RetryPolicy, Stopped
 from envagent.engine.tables import EventKind, EventRecord, Record, RunRecord, RunState, StageRecord, StageState
 from envagent.errors import EnvagentError, ProvisioningError, RunStateError
 
 Services = TypeVar("Services")
-Listener = Callable[[EventRecord], None]
 
 BEGUN = (StageState.RUNNING.value, StageState.WAITING.value)
 """The states of stages that may be entered: what they read exists, and they have not ended."""
@@ -49,37 +47,24 @@ class Runner(Generic[Services]):
     """Runs a pipeline's runs; the journal is the only memory between two processes.
 
     Args:
-        settle: how long a write with a lost answer may still be on its way.
-        removal: how long a stage waits for something to be removed.
-        retries: by step name; `retry` is the default.
-        listener: gets every event as it happens, from several threads.
-        stop: set it to stop after the current exchange.
-        pool: runs stages of one run beside each other; threads of its own by default.
+        retry: how stages are entered again after an error that may pass, unless their step has its own policy.
+        pool: runs the stages of one run in parallel; threads of its own by default.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
-        journal: Journal,
+        runtime: Runtime,
         *,
-        clock: Clock | None = None,
-        settle: timedelta = timedelta(seconds=60),
-        removal: timedelta = timedelta(seconds=300),
         retry: RetryPolicy | None = None,
-        retries: Mapping[str, RetryPolicy] | None = None,
-        listener: Listener | None = None,
-        stop: threading.Event | None = None,
         pool: Executor | None = None,
     ) -> None:
         self.pipeline = pipeline
-        self.journal = journal
-        self.stop = stop or threading.Event()
-        self.clock = clock or SystemClock()
-        self._settle = settle
-        self._removal = removal
+        self.runtime = runtime
+        self.journal = runtime.journal
+        self.clock = runtime.clock
+        self.stop = runtime.stop
         self._retry = retry or RetryPolicy()
-        self._retries = retries or {}
-        self._listener = listener
         self._pool = pool or ThreadPoolExecutor(6, thread_name_prefix="stage")
 
     def begin(
@@ -110,9 +95,8 @@ class Runner(Generic[Services]):
         started = self._start_ready(execution)
         with self.journal.transaction() as transaction:
             transaction.save(row, *stages.values(), line)
-        self._announce(line)
-        for one in started:
-            self._tell(EventKind.STAGE_STARTED, execution.run, f"{one.step}.{one.stage}")
+        self.runtime.announce(line)
+        self._announce_started(execution.run, started)
         return execution
 
     def resume(self, row: RunRecord, services: Services) -> Execution[Services]:
@@ -141,9 +125,8 @@ class Runner(Generic[Services]):
         started = self._start_ready(execution)
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(row), *run.stages.values(), line)
-        self._announce(line)
-        for one in started:
-            self._tell(EventKind.STAGE_STARTED, run, f"{one.step}.{one.stage}")
+        self.runtime.announce(line)
+        self._announce_started(run, started)
         return execution
 
     def refresh(self, row: RunRecord, services: Services) -> Execution[Services]:
@@ -185,7 +168,7 @@ class Runner(Generic[Services]):
             line.message = question.text
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(row), line)
-        self._announce(line)
+        self.runtime.announce(line)
         for schedule in execution.schedules.values():
             schedule.blocked_on = None
 
@@ -245,7 +228,7 @@ class Runner(Generic[Services]):
                 return self._progress(execution)
             except EnvagentError as error:
                 schedule.failures += 1
-                policy = self._retries.get(step.name, self._retry)
+                policy = step.retry or self._retry
                 if error.retryable and schedule.failures <= policy.tries:
                     pause = policy.pause(schedule.failures, error.retry_after)
                     return Progress(Outcome.WAITING, self.clock.now() + timedelta(seconds=pause))
@@ -272,8 +255,7 @@ class Runner(Generic[Services]):
             lines.append(self._line(run, EventKind.RUN_SUCCEEDED))
         with self.journal.transaction() as transaction:
             transaction.save(self._touched(run.row), *lines)
-        for line in lines:
-            self._announce(line)
+        self.runtime.announce(*lines)
         return None
 
     def _looked_at(self, run: Run) -> None:
@@ -314,8 +296,7 @@ class Runner(Generic[Services]):
         run.row.state, run.row.error = RunState.RUNNING.value, None
         started = self._start_ready(execution, again)
         self._write(entry.context, records=[self._touched(run.row), *(run.stages[one] for one in again)])
-        for row in started:
-            self._tell(EventKind.STAGE_STARTED, run, f"{row.step}.{row.stage}")
+        self._announce_started(run, started)
 
     def _due(self, execution: Execution[Services]) -> list[str]:
         now = self.clock.steady() + SLACK
@@ -339,19 +320,14 @@ class Runner(Generic[Services]):
 
     def _entry(self, execution: Execution[Services], key: str) -> Entry:
         run = execution.run
-        attempt = run.stages[key].attempts
         ledger = Ledger(
-            self.journal,
+            self.runtime,
             run.inventory,
-            self.clock,
-            self._settle,
             key,
-            attempt,
-            self._announce,
-            self._check_stop,
-            self._removal,
+            attempt=run.stages[key].attempts,
+            patience=self.runtime.removal_timeout,
         )
-        context = Context(execution.services, run, key, self.clock, ledger, self.stop.is_set, acting=execution.acting)
+        context = Context(execution.services, run, key, ledger, acting=execution.acting)
         return Entry(key, context, run.inputs(self.pipeline.stages[key]))
 
     def _enter(self, entry: Entry) -> Entry:
@@ -379,7 +355,7 @@ class Runner(Generic[Services]):
             case Stopped():
                 entry.context.ledger.flush()
             case EnvagentError():
-                policy = self._retries.get(run.stages[key].step, self._retry)
+                policy = self.pipeline.steps[run.stages[key].step].retry or self._retry
                 schedule.failures += 1
                 if not result.retryable or schedule.failures > policy.tries:
                     self._fail(execution, result, entry)
@@ -410,7 +386,7 @@ class Runner(Generic[Services]):
         done = self._line(run, EventKind.STAGE_SUCCEEDED, key)
         if summary := output.summary():
             done.detail = json.dumps({"summary": summary})
-            changed.append(done)  # without one, the steps table says it all: a second copy costs a page per commit
+            changed.append(done)
         lines = []
         if len(run.outputs) == len(self.pipeline.stages):
             run.row.state = RunState.SUCCEEDED.value
@@ -418,9 +394,8 @@ class Runner(Generic[Services]):
             lines.append(self._line(run, EventKind.RUN_SUCCEEDED))
         started = self._start_ready(execution, self.pipeline.downstream[key])
         self._write(entry.context, *lines, records=[*changed, *started])
-        self._announce(done)
-        for one in started:
-            self._tell(EventKind.STAGE_STARTED, run, f"{one.step}.{one.stage}")
+        self.runtime.announce(done)
+        self._announce_started(run, started)
 
     def _start_ready(self, execution: Execution[Services], keys: Iterable[str] | None = None) -> list[StageRecord]:
         """Mark stages whose inputs exist as begun; stored in the transaction that made them ready."""
@@ -470,8 +445,7 @@ class Runner(Generic[Services]):
         """Store records, what the stage left pending, and event lines in one transaction; then tell the lines."""
         context.ledger.pending += [*records, *lines]
         context.ledger.flush()
-        for line in lines:
-            self._announce(line)
+        self.runtime.announce(*lines)
 
     def _progress(self, execution: Execution[Services]) -> Progress:
         run = execution.run
@@ -484,7 +458,7 @@ class Runner(Generic[Services]):
             line = self._line(run, EventKind.RUN_INTERRUPTED)
             with self.journal.transaction() as transaction:
                 transaction.save(self._touched(run.row), line)
-            self._announce(line)
+            self.runtime.announce(line)
             return Progress(Outcome.STOPPED)
         pause = self._patience(execution, ())
         if pause is None:
@@ -498,22 +472,16 @@ class Runner(Generic[Services]):
 
     # --- small things
 
-    def _check_stop(self) -> None:
-        if self.stop.is_set():
-            raise Stopped
-
     def _touched(self, row: RunRecord) -> RunRecord:
         row.updated_at = to_text(self.clock.now())
         return row
 
-    def _line(self, run: Run, kind: str, stage: str | None = None, message: str = "") -> EventRecord:
+    def _line(self, run: Run, kind: EventKind, stage: str | None = None, message: str = "") -> EventRecord:
         return EventRecord(run_id=run.run_id, at=to_text(self.clock.now()), kind=kind, stage=stage, message=message)
 
-    def _tell(self, kind: str, run: Run, stage: str) -> None:
-        """Announce what the steps table records already."""
-        if self._listener is not None:
-            self._listener(self._line(run, kind, stage))
-
-    def _announce(self, line: EventRecord) -> None:
-        if self._listener is not None:
-            self._listener(line)
+    def _announce_started(self, run: Run, stages: Iterable[StageRecord]) -> None:
+        """Announce what the steps table records: a second copy in the event log would cost a page per commit."""
+        if self.runtime.listener is not None:
+            self.runtime.announce(
+                *(self._line(run, EventKind.STAGE_STARTED, f"{one.step}.{one.stage}") for one in stages)
+            )

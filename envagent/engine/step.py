@@ -110,6 +110,26 @@ class Stage:
         return f"{self.step}.{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How a stage is entered again after an error that may pass.
+
+    Attributes:
+        tries: how often in a row before the run fails (it stays resumable).
+        first: the first pause in seconds; it doubles.
+        longest: the longest pause in seconds; a service's Retry-After is honored up to ten times this.
+    """
+
+    tries: int = 8
+    first: float = 1.0
+    longest: float = 30.0
+
+    def pause(self, failed: int, asked: float | None) -> float:
+        """Return the seconds to wait after the n-th failure in a row."""
+        own = min(self.longest, self.first * 2.0 ** (failed - 1))
+        return own if asked is None else min(max(own, asked), 10 * self.longest)
+
+
 class Step:
     """A named group of stages, one of a pipeline's rows for the user.
 
@@ -126,6 +146,9 @@ class Step:
         cls.stages = tuple(name for name, value in vars(cls).items() if hasattr(value, "__stage__"))
         if not cls.stages:
             raise DefinitionError(f"{cls.__name__} has no @stage")
+
+    retry: ClassVar[RetryPolicy | None] = None
+    """How the step's stages are retried, where the runner's policy does not suit them."""
 
     derived: ClassVar[bool] = False
     """Whether the step only writes down what others made: it is entered again when one of them is corrected."""

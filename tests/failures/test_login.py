@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,10 +20,10 @@ import pytest
 from envagent import keys, ssh
 from envagent.cli.render.hint_text import hint_text
 from envagent.config import Settings, SshSettings
-from envagent.engine.clock import SystemClock
 from envagent.engine.context import Context
 from envagent.engine.intents import Ledger
 from envagent.engine.loaded_run import Inventory
+from envagent.engine.runtime import Runtime
 from envagent.engine.step import NotYet
 from envagent.engine.tables import StageRecord
 from envagent.errors import ServerFailed
@@ -184,11 +183,9 @@ def verifying(node: Node, folder: Path, warnings: list[str]) -> Context[Services
     services = Services(settings, run_folder=folder, key_folder=folder, connect=None, advise=None)  # type: ignore[arg-type]
     row = StageRecord(run_id="r", step="verify", stage="check", position=0)
     run = SimpleNamespace(run_id="r", stages={"verify.check": row}, inventory=Inventory("r"))
-    ledger = Ledger(
-        None, run.inventory, SystemClock(), timedelta(), "verify.check", 1,  # type: ignore[arg-type]
-        lambda line: warnings.append(line.message), lambda: None,
-    )  # fmt: skip
-    return Context(services, run, "verify.check", SystemClock(), ledger, lambda: False)  # type: ignore[arg-type]
+    runtime = Runtime(None, listener=lambda line: warnings.append(line.message))  # type: ignore[arg-type]
+    ledger = Ledger(runtime, run.inventory, "verify.check", attempt=1)
+    return Context(services, run, "verify.check", ledger)  # type: ignore[arg-type]
 
 
 def test_a_login_that_cannot_be_proved_here_does_not_fail_the_run(

@@ -28,6 +28,7 @@ from envagent.engine.loop import run_until_idle
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.removal import Teardown
 from envagent.engine.runner import Runner
+from envagent.engine.runtime import Runtime
 from envagent.engine.step import Stopped, stage
 from envagent.errors import CloudError, EnvagentError, LeftoversExist
 from envagent.repository.results import Analysis, Requirements, Sizing
@@ -163,10 +164,13 @@ class Story:
         if self.cloud.rng.random() < self.cloud.mischief.kill / 3:
             self.cloud._die("at a commit")
 
+    def _runtime(self, journal: Journal, stop: threading.Event) -> Runtime:
+        return Runtime(journal, self.clock, settle=SETTLE, stop=stop)
+
     def _life(self, *, begin: bool = False) -> Outcome | None:
         """One process: begin or resume, until it ends or is killed."""
         journal, services, stop = self._open()
-        runner: Runner[Services] = Runner(PIPELINE, journal, clock=self.clock, settle=SETTLE, stop=stop, pool=Inline())
+        runner: Runner[Services] = Runner(PIPELINE, self._runtime(journal, stop), pool=Inline())
         try:
             if begin:
                 request = RunRequest(repository="https://example.org/a/thing", output_folder=self.folder)
@@ -189,15 +193,8 @@ class Story:
     def _teardown(self) -> bool:
         journal, services, stop = self._open()
         try:
-            Teardown(
-                journal,
-                list(removal_order(services.cloud, registered_keys(journal.intents(self.run_id)))),
-                clock=self.clock,
-                settle=SETTLE,
-                timeout=timedelta(seconds=300),
-                listener=lambda line: None,
-                stop=stop,
-            ).run(journal.run("last"))
+            kinds = list(removal_order(services.cloud, registered_keys(journal.intents(self.run_id))))
+            Teardown(self._runtime(journal, stop), kinds).run(journal.run("last"))
         except (Killed, Stopped, LeftoversExist, CloudError):
             self.counts["teardowns cut short"] += 1
             return False

@@ -18,8 +18,8 @@ import pytest
 from envagent.cloud import session
 from envagent.cloud.port import Cloud, HostReservation
 from envagent.config import Settings
-from envagent.engine.execution import RetryPolicy
 from envagent.engine.intents import LONGEST_CALL
+from envagent.engine.step import RetryPolicy
 from envagent.errors import CloudUnreachable, OutcomeUnknown
 from tests.kit.servers import serving
 

@@ -262,8 +262,7 @@ def test_removal_asks_looks_and_asks_again(process: Start, services: Services, c
     run(one, services)
     run_id = one.journal.run("last").run_id
     inventory = Inventory.load(one.journal, run_id)
-    stop: list[int] = []
-    ledger = Ledger(one.journal, inventory, clock, SETTLE, "s", 1, lambda line: None, lambda: stop.append(1))
+    ledger = Ledger(one.runtime, inventory, "s", attempt=1)
     (cloud_id,) = services.outside.objects
     services.outside.deaf = True
     assert ledger.remove(services.outside, cloud_id, "no longer wanted") is not None
@@ -286,10 +285,7 @@ def test_a_busy_object_is_looked_at_again(process: Start, services: Services, cl
     from envagent.engine.intents import Ledger
     from envagent.engine.loaded_run import Inventory
 
-    ledger = Ledger(
-        one.journal, Inventory.load(one.journal, one.journal.run("last").run_id), clock, SETTLE, "s", 1,
-        lambda line: None, lambda: None,
-    )  # fmt: skip
+    ledger = Ledger(one.runtime, Inventory.load(one.journal, one.journal.run("last").run_id), "s", attempt=1)
 
     def busy(cloud_id: str) -> None:
         raise Conflict("Invalid lease status.")

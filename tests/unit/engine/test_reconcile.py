@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -21,7 +19,6 @@ from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.engine.tables import EventKind
 from envagent.errors import ResourceLost
 from tests.unit.engine.world import (
-    SETTLE,
     Killed,
     Process,
     Report,
@@ -106,15 +103,7 @@ def resume(one: Process, services: Services) -> Outcome:
 
 
 def teardown(one: Process, services: Services, clock: TestClock) -> list[str]:
-    removed = Teardown(
-        one.journal,
-        [services.outside],
-        clock=clock,
-        settle=SETTLE,
-        timeout=timedelta(seconds=300),
-        listener=lambda line: one.events.append(line.kind),
-        stop=threading.Event(),
-    ).run(one.journal.run("last"))
+    removed = Teardown(one.runtime, [services.outside]).run(one.journal.run("last"))
     return [row.cloud_id for row in removed]
 
 

@@ -19,7 +19,8 @@ from envagent.engine.journal import Journal
 from envagent.engine.loop import run_until_idle
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runner import Runner
-from envagent.engine.step import NotYet, Output, Question, Step, stage
+from envagent.engine.runtime import Runtime
+from envagent.engine.step import NotYet, Output, Question, RetryPolicy, Step, stage
 from envagent.engine.tables import EventKind, EventRecord
 from envagent.errors import CloudUnreachable, ResourceLost, RunMismatch, RunNotFound, RunStateError
 from tests.unit.engine.world import (
@@ -28,6 +29,7 @@ from tests.unit.engine.world import (
     Request,
     Services,
     TestClock,
+    Think,
     Thought,
     killed_after,
     killed_before,
@@ -188,6 +190,31 @@ def test_try_again_errors_are_retried_with_growing_pauses_then_fail_resumably(
     (progress,) = run_until_idle(two.runner, [two.runner.resume(row, services)])
     assert progress.outcome is Outcome.SUCCEEDED
     assert two.journal.run("last").error is None
+
+
+class ThinkPatiently(Think):
+    retry = RetryPolicy(tries=5, first=20, longest=20)
+
+    @stage
+    def think(self, context: Context[Services], request: Request) -> Thought | NotYet:
+        return super().think(context, request)
+
+
+def test_a_step_with_a_retry_policy_of_its_own_is_retried_by_it(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    began = clock.now()
+    asked: list[Context[Services]] = []
+
+    def think(context: Context[Services]) -> Thought:
+        asked.append(context)
+        raise CloudUnreachable("busy")
+
+    services.think = think
+    one = process(Pipeline("patient", Request, [ThinkPatiently()]))
+    (progress,) = run_until_idle(one.runner, [one.runner.begin(Request(), services)])
+    assert progress.outcome is Outcome.FAILED
+    assert (len(asked), clock.now() - began) == (6, timedelta(seconds=100))
 
 
 def test_retry_after_is_kept_to(process: Start, services: Services, clock: TestClock) -> None:
@@ -469,7 +496,7 @@ def test_a_failed_run_begins_nothing_more(tmp_path: Path, services: Services, cl
             go.failed.set()
 
     runner: Runner[Services] = Runner(
-        Pipeline("failing", Request, [Fail(), go, GoOn()]), journal, clock=clock, listener=listen
+        Pipeline("failing", Request, [Fail(), go, GoOn()]), Runtime(journal, clock, listener=listen)
     )
     (progress,) = run_until_idle(runner, [runner.begin(Request(), services)])
     runner.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -39,15 +38,7 @@ def resume(one: Process, services: Services) -> Outcome:
 
 
 def teardown(one: Process, services: Services, clock: TestClock) -> None:
-    Teardown(
-        one.journal,
-        [services.outside],
-        clock=clock,
-        settle=SETTLE,
-        timeout=timedelta(seconds=300),
-        listener=lambda line: None,
-        stop=threading.Event(),
-    ).run(one.journal.run("last"))
+    Teardown(one.runtime, [services.outside]).run(one.journal.run("last"))
 
 
 def test_the_window_opens_when_the_answer_is_given_up(process: Start, services: Services, clock: TestClock) -> None:
@@ -133,7 +124,7 @@ def test_the_look_that_believes_an_absence_begins_after_the_window(
 
 def _ledger(one: Process, clock: TestClock) -> Ledger:
     inventory = Inventory.load(one.journal, one.journal.run("last").run_id)
-    return Ledger(one.journal, inventory, clock, SETTLE, "s", 1, lambda line: None, lambda: None)
+    return Ledger(one.runtime, inventory, "s", attempt=1)
 
 
 def test_a_removal_that_was_only_recorded_is_asked_for_at_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -32,15 +33,7 @@ Start = Callable[..., Process]
 
 
 def teardown_of(one: Process, services: Services, clock: TestClock, stop: threading.Event | None = None) -> Teardown:
-    return Teardown(
-        one.journal,
-        [services.outside],
-        clock=clock,
-        settle=SETTLE,
-        timeout=timedelta(seconds=300),
-        listener=lambda line: one.events.append(line.kind),
-        stop=stop or threading.Event(),
-    )
+    return Teardown(replace(one.runtime, stop=stop or threading.Event()), [services.outside])
 
 
 def teardown(one: Process, services: Services, clock: TestClock, stop: threading.Event | None = None) -> list[str]:

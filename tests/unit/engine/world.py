@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from envagent.engine.context import Context
-from envagent.engine.execution import RetryPolicy
 from envagent.engine.journal import Journal
 from envagent.engine.kinds import Found, ObjectRequest
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runner import Runner
-from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.engine.runtime import Runtime
+from envagent.engine.step import NotYet, Output, RetryPolicy, Step, stage
 from envagent.errors import OutcomeUnknown
 
 
@@ -205,14 +205,17 @@ class Process:
         self.stop = threading.Event()
         self.events: list[str] = []
         self.services = services
-        self.runner: Runner[Services] = Runner(
-            pipeline,
+        self.runtime = Runtime(
             self.journal,
-            clock=clock,
+            clock,
             settle=SETTLE,
-            retry=RetryPolicy(tries=3, first=1, longest=4),
             listener=lambda line: self.events.append(line.kind),
             stop=self.stop,
+        )
+        self.runner: Runner[Services] = Runner(
+            pipeline,
+            self.runtime,
+            retry=RetryPolicy(tries=3, first=1, longest=4),
         )
 
     def close(self) -> None:

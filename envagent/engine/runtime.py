@@ -1,0 +1,46 @@
+"""What one process works with: the journal, the clock, how long to wait, who listens and the request to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeAlias
+
+from envagent.engine.clock import Clock, SystemClock
+from envagent.engine.journal import Journal
+from envagent.engine.step import Stopped
+from envagent.engine.tables import EventRecord
+
+Listener: TypeAlias = Callable[[EventRecord], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Shared by the runner, the teardowns and the ledgers of a process.
+
+    Attributes:
+        settle: how long a request without an answer may still take effect.
+        removal_timeout: how long an object may take to go after its removal was requested.
+        listener: receives every event as it happens, from several threads.
+        stop: set it to stop after the current exchange.
+    """
+
+    journal: Journal
+    clock: Clock = field(default_factory=SystemClock)
+    settle: timedelta = timedelta(seconds=60)
+    removal_timeout: timedelta = timedelta(seconds=300)
+    listener: Listener | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def announce(self, *events: EventRecord) -> None:
+        """Pass events to the listener."""
+        if self.listener is not None:
+            for event in events:
+                self.listener(event)
+
+    def check_stop(self) -> None:
+        """Raise Stopped if the user asked to stop."""
+        if self.stop.is_set():
+            raise Stopped
