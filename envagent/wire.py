@@ -2,8 +2,8 @@
 
 A socket's timeout starts anew with every byte, so an answer that trickles outlives it. Here a deadline holds whatever
 arrives, and every byte of status lines, headers and body counts. This module knows no client: one takes part by
-giving its connections `LimitedResponse` as `response_class`. Standard library only, because the sandbox's client is
-light to import.
+giving its connections `LimitedResponse` as `response_class`. Nothing outside the standard library is imported with it,
+because the sandbox's client is light to import.
 """
 
 from __future__ import annotations
@@ -143,3 +143,16 @@ class _Metered(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+def seconds_to_wait(retry_after: str | None) -> float | None:
+    """Read a Retry-After header, in seconds or as an HTTP date; None for a header that is absent or unreadable."""
+    if not retry_after:
+        return None
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    try:
+        return float(Retry().parse_retry_after(retry_after))
+    except (InvalidHeader, ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +25,7 @@ from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 from envagent.advice.decisions import Usage
 from envagent.advice.untrusted import REDACTED, clean, one_line
 from envagent.errors import ConfigurationError
+from envagent.wire import seconds_to_wait
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -435,21 +434,9 @@ def _said(body: object) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as a server asks: `retry-after-ms`, or Retry-After in seconds or as a date."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name)
-        if text is None:
-            continue
-        try:
-            seconds = float(text) * scale
-        except ValueError:
-            try:
-                seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-            except (TypeError, ValueError):
-                continue
-        if math.isfinite(seconds):
-            return max(seconds, 0.0)
-    return None
+    """Read how long a server asks us to wait, in seconds."""
+    milliseconds = seconds_to_wait(headers.get("retry-after-ms"))
+    return seconds_to_wait(headers.get("retry-after")) if milliseconds is None else milliseconds / 1000
 
 
 def _first_choice(answer: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

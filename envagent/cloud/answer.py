@@ -7,14 +7,14 @@ module owns the unwrapping and no judgement. The words are untrusted text.
 
 from __future__ import annotations
 
-import email.utils
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from envagent.wire import seconds_to_wait
 
 _WORDS_LIMIT = 2000
 _BREAK = re.compile(r"<br\s*/?>", re.I)
@@ -106,19 +106,6 @@ def address(url: str, base: str = "") -> str:
         return "an address that is not valid"
     shown = urlunsplit((parts.scheme, host, parts.path.partition(";")[0], "", ""))
     return re.sub(r"\s", "", _UNSEEN.sub("", shown))[:_ADDRESS_LIMIT]
-
-
-def seconds_to_wait(retry_after: str | None) -> float | None:
-    """The Retry-After header in seconds; it is a number or an HTTP date."""
-    if not retry_after:
-        return None
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        then = email.utils.parsedate_to_datetime(retry_after)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _object(body: str) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ ROOMS = {
     "migrations": {"engine"},
     "repository": {"errors", "hints", "children"},
     "cloud": {"errors", "hints", "catalog", "wire"},
-    "advice": {"errors", "hints", "catalog", "repository", "cloud"},
+    "advice": {"errors", "hints", "catalog", "repository", "cloud", "wire"},
     "provenance": set(),
     "wire": set(),
     "children": set(),

@@ -14,9 +14,10 @@ import pytest
 from envagent import errors
 from envagent.cli.render.hint_text import hint_text
 from envagent.cloud import classify
-from envagent.cloud.answer import Answer, seconds_to_wait
+from envagent.cloud.answer import Answer
 from envagent.cloud.failures import lease_failed, server_failed
 from envagent.cloud.port import Lease, Server, ServerFault
+from envagent.wire import seconds_to_wait
 
 DATA = Path(__file__).parent / "data"
 
