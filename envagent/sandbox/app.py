@@ -162,7 +162,7 @@ def _error(service: Service, call: Call, error: ServiceError) -> Response:
     if error.status == 401:
         site_root = call.root.removesuffix(service.mount)
         headers["WWW-Authenticate"] = f'Keystone uri="{site_root}/identity/v3"'
-    return _response(service, call, Reply(error.status, service.error_body(error), headers))
+    return _response(service, call, Reply(error.status, service.envelope(error), headers))
 
 
 def _refusal(service: Service, call: Call, parameters: dict[str, Any]) -> Response:

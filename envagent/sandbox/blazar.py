@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from envagent.sandbox import blazar_leases, blazar_updates
-from envagent.sandbox.clock import iso_micro
+from envagent.sandbox.cloud_time import iso_micro
 from envagent.sandbox.exchange import (
     Call,
     Handler,
@@ -13,8 +13,6 @@ from envagent.sandbox.exchange import (
     Route,
     Service,
     ServiceError,
-    keystone_error_body,
-    keystone_unauthorized,
     request_id_header,
 )
 from envagent.sandbox.inventory import Host
@@ -23,9 +21,7 @@ REGISTERED = "2019-08-22 16:04:11"
 
 
 def error_body(error: ServiceError) -> dict[str, Any]:
-    """Return Blazar's envelope, or Keystone's for a 401; error_name is the number again."""
-    if error.type == "keystone":
-        return keystone_error_body(error)
+    """Return Blazar's envelope; error_name is the number again."""
     return {
         "error_code": error.status,
         "error_message": error.message,
@@ -199,6 +195,5 @@ SERVICE = Service(
         Route("GET", "/v1/os-hosts/{id}/allocation", show_allocation),
     ),
     error_body=error_body,
-    unauthorized=keystone_unauthorized,
     headers=_headers,
 )

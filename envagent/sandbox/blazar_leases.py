@@ -9,7 +9,7 @@ from typing import Any
 from envagent.sandbox import lease_life
 from envagent.sandbox.blazar_reservations import internal_error, reserve
 from envagent.sandbox.blazar_usage import check_budget, check_length
-from envagent.sandbox.clock import blazar_stamp, floor_minute, iso_micro
+from envagent.sandbox.cloud_time import blazar_stamp, floor_minute, iso_micro
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.records import Lease, LeaseEvent, Reservation
 

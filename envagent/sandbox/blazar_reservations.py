@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from envagent.sandbox.blazar_requirements import Requirement, choose, parse
-from envagent.sandbox.clock import utc
+from envagent.sandbox.cloud_time import utc
 from envagent.sandbox.exchange import Call, ServiceError
 from envagent.sandbox.inventory import Host
 from envagent.sandbox.neutron_addresses import pool

@@ -15,7 +15,7 @@ from envagent.sandbox.blazar_reservations import (
     requirements,
 )
 from envagent.sandbox.blazar_usage import check_budget, check_extension
-from envagent.sandbox.clock import floor_minute
+from envagent.sandbox.cloud_time import floor_minute
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.records import Lease, Reservation
 

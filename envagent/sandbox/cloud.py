@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from envagent.sandbox import blazar, glance, keystone, lease_life, neutron, nova, server_life, server_tasks
-from envagent.sandbox.clock import Clock, Pace, utc
+from envagent.sandbox.cloud_time import Clock, Pace, utc
 from envagent.sandbox.exchange import Call, Handler, Identity, Reply, Route, Service
 from envagent.sandbox.faults import Faults
 from envagent.sandbox.inventory import sites

@@ -112,7 +112,7 @@ class Control:
         try:
             reply = self._sandbox.answer(service, found[0].handler, call)
         except ServiceError as error:
-            return {"status": error.status, "body": service.error_body(error)}
+            return {"status": error.status, "body": service.envelope(error)}
         return {"status": reply.status, "body": reply.body}
 
     def occupy(self, body: Any) -> Any:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from envagent.sandbox.inventory import Site
 
 if TYPE_CHECKING:
     from envagent.sandbox.faults import Effects
+    from envagent.sandbox.records import Record
     from envagent.sandbox.world import World
+
+R = TypeVar("R", bound="Record")
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,11 @@ class Call:
         """The site that the call is made at."""
         return self.world.site
 
+    def own(self, record_type: type[R], id: str) -> R | None:
+        """Return an object of the caller's project; others' do not exist for it."""
+        found = self.world.get(record_type, id)
+        return found if found is not None and found.owner == self.identity.project else None
+
     def argument(self, name: str) -> str | None:
         """Return the last value of a query parameter."""
         return next((value for key, value in reversed(self.query) if key == name), None)
@@ -114,20 +122,6 @@ class Route:
     open: bool = False
 
 
-@dataclass(frozen=True)
-class Service:
-    """A service: its project name, catalog type, the path below the site, and what its answers look like."""
-
-    name: str
-    type: str
-    mount: str
-    catalog_path: str
-    routes: tuple[Route, ...]
-    error_body: Callable[[ServiceError], Any]
-    unauthorized: Callable[[], ServiceError]
-    headers: Callable[[Call], dict[str, str]]
-
-
 def keystone_unauthorized() -> ServiceError:
     """Return the 401 of Keystone and of keystonemiddleware in front of Nova, Neutron and Blazar."""
     return ServiceError(401, "The request you have made requires authentication.", "keystone")
@@ -141,3 +135,21 @@ def keystone_error_body(error: ServiceError) -> dict[str, Any]:
 def request_id_header(call: Call) -> dict[str, str]:
     """Return the request id as most services send it."""
     return {"x-openstack-request-id": call.request_id}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service: its project name, catalog type, the path below the site, and what its answers look like."""
+
+    name: str
+    type: str
+    mount: str
+    catalog_path: str
+    routes: tuple[Route, ...]
+    error_body: Callable[[ServiceError], Any]
+    unauthorized: Callable[[], ServiceError] = keystone_unauthorized
+    headers: Callable[[Call], dict[str, str]] = request_id_header
+
+    def envelope(self, error: ServiceError) -> Any:
+        """Return the body of a refusal; a 401 of keystonemiddleware in front of the service is in Keystone's words."""
+        return keystone_error_body(error) if error.type == "keystone" else self.error_body(error)

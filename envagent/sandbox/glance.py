@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from envagent.sandbox import glance_lists
-from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, request_id_header
+from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError
 from envagent.sandbox.inventory import Image, data
-from envagent.sandbox.listing import page
+from envagent.sandbox.list_selection import page
 
 UNAUTHORIZED = (
     "This server could not verify that you are authorized to access the document you requested. Either you supplied "
@@ -163,5 +163,4 @@ SERVICE = Service(
     ),
     error_body=error_body,
     unauthorized=lambda: ServiceError(401, UNAUTHORIZED),
-    headers=request_id_header,
 )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from envagent.sandbox.exchange import Call, ServiceError
-from envagent.sandbox.listing import order
+from envagent.sandbox.list_selection import order
 
 DEFAULT_LIMIT, MAX_LIMIT = 25, 1000
 SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")

@@ -12,8 +12,6 @@ from envagent.sandbox.exchange import (
     Service,
     ServiceError,
     keystone_error_body,
-    keystone_unauthorized,
-    request_id_header,
 )
 from envagent.sandbox.keystone_people import nothing_in, nothing_of_mine, operators_only
 
@@ -100,6 +98,4 @@ SERVICE = Service(
         Route("DELETE", "/v3/users/{user}/application_credentials/{id}", keystone_credentials.delete_credential),
     ),
     error_body=keystone_error_body,
-    unauthorized=keystone_unauthorized,
-    headers=request_id_header,
 )

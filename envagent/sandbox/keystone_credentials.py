@@ -7,7 +7,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from envagent.sandbox.clock import iso_micro
+from envagent.sandbox.cloud_time import iso_micro
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.keystone_people import collection, own_user
 from envagent.sandbox.keystone_tokens import MALFORMED, ROLES, application_credentials, bad_request, digest, forbidden

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from typing import Any
 
-from envagent.sandbox.clock import utc
+from envagent.sandbox.cloud_time import utc
 from envagent.sandbox.exchange import Call, Identity, Reply, ServiceError, keystone_unauthorized
 from envagent.sandbox.inventory import Account, stable_id
 from envagent.sandbox.records import ApplicationCredential

@@ -5,7 +5,7 @@ An end takes the servers on the lease with it; floating IPs that were not reserv
 
 from __future__ import annotations
 
-from envagent.sandbox import clock, server_life
+from envagent.sandbox import cloud_time, server_life
 from envagent.sandbox.blazar_usage import charge
 from envagent.sandbox.records import Flavor, FloatingIp, Lease, Reservation, Server
 from envagent.sandbox.state import Due
@@ -47,7 +47,7 @@ def start(world: World, due: Due) -> None:
     lease.status, lease.updated_at = "STARTING", world.at
     _mark(world, lease, "start_lease", "IN_PROGRESS")
     world.put(lease)
-    world.schedule(world.after(clock.LEASE_STARTING), "lease.started", lease.id, plan=lease.plan)
+    world.schedule(world.after(cloud_time.LEASE_STARTING), "lease.started", lease.id, plan=lease.plan)
 
 
 def started(world: World, due: Due) -> None:

@@ -13,12 +13,9 @@ from envagent.sandbox.exchange import (
     Route,
     Service,
     ServiceError,
-    keystone_error_body,
-    keystone_unauthorized,
-    request_id_header,
 )
 from envagent.sandbox.inventory import Network
-from envagent.sandbox.neutron_attributes import forbidden, neutron_error
+from envagent.sandbox.neutron_attributes import forbidden, neutron_error, not_found
 from envagent.sandbox.neutron_lists import listing, shown
 from envagent.sandbox.records import FloatingIp, Port
 
@@ -54,9 +51,7 @@ QUOTAS = {
 
 
 def error_body(error: ServiceError) -> dict[str, Any]:
-    """Return Neutron's envelope, or Keystone's for a 401."""
-    if error.type == "keystone":
-        return keystone_error_body(error)
+    """Return Neutron's envelope."""
     return {"NeutronError": {"type": error.type or "HTTPError", "message": error.message, "detail": ""}}
 
 
@@ -90,12 +85,17 @@ def show_extension(call: Call) -> Reply:
     return Reply(200, {"extension": _extension(alias)})
 
 
-def _network(call: Call, network: Network) -> dict[str, Any]:
+def _standard_view(call: Call, revision: int) -> dict[str, Any]:
+    """Return the attributes that all of the site's own resources show."""
     owner = call.site.projects["chameleon"].id
+    built = {"created_at": BUILT, "updated_at": BUILT, "revision_number": revision}
+    return {"description": "", "project_id": owner, "tenant_id": owner, "tags": [], **built}
+
+
+def _network(call: Call, network: Network) -> dict[str, Any]:
     view = {
         "id": network.id,
         "name": network.name,
-        "description": "",
         "admin_state_up": True,
         "status": "ACTIVE",
         "shared": network.shared,
@@ -107,18 +107,12 @@ def _network(call: Call, network: Network) -> dict[str, Any]:
         "availability_zones": ["nova"],
         "ipv4_address_scope": None,
         "ipv6_address_scope": None,
-        "project_id": owner,
-        "tenant_id": owner,
-        "revision_number": 2,
-        "tags": [],
-        "created_at": BUILT,
-        "updated_at": BUILT,
+        **_standard_view(call, revision=2),
     }
     return {**view, "is_default": True} if network.external else view
 
 
 def _subnet(call: Call, network: Network) -> dict[str, Any]:
-    owner = call.site.projects["chameleon"].id
     hosts = ipaddress.ip_network(network.cidr)
     return {
         "id": network.subnet_id,
@@ -131,47 +125,33 @@ def _subnet(call: Call, network: Network) -> dict[str, Any]:
         "enable_dhcp": not network.external,
         "dns_nameservers": [],
         "host_routes": [],
-        "description": "",
         "service_types": [],
         "subnetpool_id": None,
         "ipv6_address_mode": None,
         "ipv6_ra_mode": None,
         "router:external": network.external,
-        "project_id": owner,
-        "tenant_id": owner,
-        "tags": [],
-        "revision_number": 0,
-        "created_at": BUILT,
-        "updated_at": BUILT,
+        **_standard_view(call, revision=0),
     }
-
-
-def _no_network(id: str) -> ServiceError:
-    return neutron_error(404, "NetworkNotFound", f"Network {id} could not be found.")
-
-
-def _no_subnet(id: str) -> ServiceError:
-    return neutron_error(404, "SubnetNotFound", f"Subnet {id} could not be found.")
 
 
 def list_networks(call: Call) -> Reply:
     """Answer GET /v2.0/networks."""
     networks = [_network(call, network) for network in call.site.networks.values()]
-    return Reply(200, listing(call, "networks", networks, _no_network))
+    return Reply(200, listing(call, "networks", networks, "Network"))
 
 
 def show_network(call: Call) -> Reply:
     """Answer GET /v2.0/networks/ID."""
     network = call.site.networks.get(call.params["id"])
     if network is None:
-        raise _no_network(call.params["id"])
+        raise not_found("Network", call.params["id"])
     return Reply(200, shown(call, "network", _network(call, network)))
 
 
 def list_subnets(call: Call) -> Reply:
     """Answer GET /v2.0/subnets; a project sees no subnet of an external network."""
     seen = [network for network in call.site.networks.values() if not network.external]
-    return Reply(200, listing(call, "subnets", [_subnet(call, network) for network in seen], _no_subnet))
+    return Reply(200, listing(call, "subnets", [_subnet(call, network) for network in seen], "Subnet"))
 
 
 def show_subnet(call: Call) -> Reply:
@@ -179,7 +159,7 @@ def show_subnet(call: Call) -> Reply:
     for network in call.site.networks.values():
         if network.subnet_id == call.params["id"] and not network.external:
             return Reply(200, shown(call, "subnet", _subnet(call, network)))
-    raise _no_subnet(call.params["id"])
+    raise not_found("Subnet", call.params["id"])
 
 
 def list_routers(call: Call) -> Reply:
@@ -299,6 +279,4 @@ SERVICE = Service(
         *neutron_tags.routes(),
     ),
     error_body=error_body,
-    unauthorized=keystone_unauthorized,
-    headers=request_id_header,
 )

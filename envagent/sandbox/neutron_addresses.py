@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from collections.abc import Collection
 from typing import Any
 
-from envagent.sandbox.clock import iso_z
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.inventory import Network
 from envagent.sandbox.neutron_attributes import (
@@ -17,7 +17,12 @@ from envagent.sandbox.neutron_attributes import (
     accept,
     identifier,
     neutron_error,
+    no_more_addresses,
+    not_found,
     optional_identifier,
+    over_quota,
+    standard_view,
+    store_changed,
 )
 from envagent.sandbox.neutron_lists import listing, shown
 from envagent.sandbox.records import FloatingIp, Port
@@ -55,7 +60,7 @@ def view(call: Call, address: FloatingIp) -> dict[str, Any]:
         details = {
             "admin_state_up": port.admin_state_up,
             "device_id": port.device,
-            "device_owner": f"compute:{port.zone}" if port.device_owner is None else port.device_owner,
+            "device_owner": port.shown_owner,
             "mac_address": port.mac,
             "name": port.name,
             "network_id": port.network,
@@ -70,19 +75,13 @@ def view(call: Call, address: FloatingIp) -> dict[str, Any]:
         "port_details": details,
         "router_id": call.site.router_id if address.port else None,
         "status": "ACTIVE" if address.port else "DOWN",
-        "description": address.description,
-        "tags": address.tags,
-        "project_id": address.owner,
-        "tenant_id": address.owner,
-        "revision_number": address.revision,
-        "created_at": iso_z(address.created_at),
-        "updated_at": iso_z(address.updated_at),
+        **standard_view(address),
     }
 
 
 def _get(call: Call) -> FloatingIp:
-    address = call.world.get(FloatingIp, call.params["id"])
-    if address is None or address.owner != call.identity.project:
+    address = call.own(FloatingIp, call.params["id"])
+    if address is None:
         message = f"Floating IP {call.params['id']} could not be found"
         raise neutron_error(404, "FloatingIPNotFound", message)
     return address
@@ -107,7 +106,7 @@ def new_mac() -> str:
 def _external(call: Call, id: str) -> Network:
     network = call.site.networks.get(id)
     if network is None:
-        raise neutron_error(404, "NetworkNotFound", f"Network {id} could not be found.")
+        raise not_found("Network", id)
     if not network.external:
         raise _bad_request(f"Network {id} is not a valid external network")
     return network
@@ -120,9 +119,9 @@ def _attach(call: Call, address: FloatingIp, port_id: str | None, fixed: str | N
         address.port = address.fixed = None
         return
     world = call.world
-    port = world.get(Port, port_id)
-    if port is None or port.owner != call.identity.project:
-        raise neutron_error(404, "PortNotFound", f"Port {port_id} could not be found.")
+    port = call.own(Port, port_id)
+    if port is None:
+        raise not_found("Port", port_id)
     if fixed not in (None, port.address):
         raise _bad_request(f"Port {port.id} does not have fixed ip {fixed}")
     if not world.site.networks[port.network].routed:
@@ -140,6 +139,16 @@ def _attach(call: Call, address: FloatingIp, port_id: str | None, fixed: str | N
     address.port, address.fixed = port.id, port.address
 
 
+def detach(world: World, owner: str, ports: Collection[str]) -> None:
+    """Take the floating IPs of a project off ports that go; they stay allocated."""
+    for address in world.find(FloatingIp, owner):
+        if address.port in ports:
+            address.port = address.fixed = None
+            address.revision += 1
+            address.updated_at = world.at
+            world.put(address)
+
+
 def free_address(world: World, network: Network, addresses: list[str]) -> str | None:
     """Return an address of the pool that nobody has."""
     used = {address.name for address in world.find(FloatingIp) if address.network == network.id}
@@ -151,15 +160,14 @@ def create(call: Call) -> Reply:
     asked = accept(call, "floatingip", ATTRIBUTES)
     network = _external(call, asked["floating_network_id"])
     if asked.get("subnet_id") not in (None, network.subnet_id):
-        raise neutron_error(404, "SubnetNotFound", f"Subnet {asked['subnet_id']} could not be found.")
+        raise not_found("Subnet", asked["subnet_id"])
     world, project = call.world, call.identity.project
     mine = [address for address in world.find(FloatingIp, project) if "blazar" not in address.tags]
     if "fip_quota" in call.effects or 0 <= world.quota("floatingip") <= len(mine):
-        raise neutron_error(409, "OverQuota", "Quota exceeded for resources: ['floatingip'].")
+        raise over_quota("floatingip")
     free = None if "fip_pool_empty" in call.effects else free_address(world, network, pool(network)[0])
     if free is None:
-        message = f"No more IP addresses available on network {network.id}."
-        raise neutron_error(409, "IpAddressGenerationFailure", message)
+        raise no_more_addresses(network.id)
     address = FloatingIp(
         id=world.new_id(),
         site=world.site.key,
@@ -194,9 +202,7 @@ def update(call: Call) -> Reply:
     address.description = asked.get("description", address.description)
     if not asked or {"port_id", "fixed_ip_address"} & asked.keys():
         _attach(call, address, asked.get("port_id"), asked.get("fixed_ip_address"))
-    address.revision += 1
-    address.updated_at = call.world.at
-    call.world.put(address)
+    store_changed(call, address)
     call.wrote("floating_ip", address.id, address.name)
     return Reply(200, {"floatingip": view(call, address)})
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from envagent.sandbox.cloud_time import iso_z
 from envagent.sandbox.exchange import Call, ServiceError
+from envagent.sandbox.records import FloatingIp, Port, SecurityGroup
 
 Convert = Callable[[str, Any], Any]
 NAME_LENGTH = 255
@@ -36,6 +38,42 @@ def invalid_input(reason: str) -> ServiceError:
 def forbidden(rule: str) -> ServiceError:
     """Return the 403 of a policy."""
     return neutron_error(403, "PolicyNotAuthorized", f"{rule} is disallowed by policy")
+
+
+def not_found(kind: str, id: str) -> ServiceError:
+    """Return the 404 of a network, a subnet or a port."""
+    return neutron_error(404, f"{kind}NotFound", f"{kind} {id} could not be found.")
+
+
+def over_quota(resource: str) -> ServiceError:
+    """Return the 409 of a quota that is used up."""
+    return neutron_error(409, "OverQuota", f"Quota exceeded for resources: ['{resource}'].")
+
+
+def no_more_addresses(network: str) -> ServiceError:
+    """Return the 409 of a network without a free address."""
+    message = f"No more IP addresses available on network {network}."
+    return neutron_error(409, "IpAddressGenerationFailure", message)
+
+
+def standard_view(record: FloatingIp | Port | SecurityGroup) -> dict[str, Any]:
+    """Return the attributes that all of a project's resources show."""
+    return {
+        "description": record.description,
+        "project_id": record.owner,
+        "tenant_id": record.owner,
+        "tags": record.tags,
+        "revision_number": record.revision,
+        "created_at": iso_z(record.created_at),
+        "updated_at": iso_z(record.updated_at),
+    }
+
+
+def store_changed(call: Call, record: FloatingIp | Port | SecurityGroup) -> None:
+    """Store a changed resource as its next revision."""
+    record.revision += 1
+    record.updated_at = call.world.at
+    call.world.put(record)
 
 
 def anything(name: str, value: Any) -> Any:

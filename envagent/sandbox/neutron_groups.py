@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox.clock import iso_z
-from envagent.sandbox.exchange import Call, Reply, ServiceError
+from envagent.sandbox.cloud_time import iso_z
+from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.inventory import stable_id
 from envagent.sandbox.neutron_attributes import (
     READ_ONLY,
@@ -16,6 +16,9 @@ from envagent.sandbox.neutron_attributes import (
     boolean,
     forbidden,
     neutron_error,
+    over_quota,
+    standard_view,
+    store_changed,
     text,
 )
 from envagent.sandbox.neutron_lists import listing, shown
@@ -99,16 +102,10 @@ def _view(group: SecurityGroup, default: bool | None = None) -> dict[str, Any]:
     return {
         "id": group.id,
         "name": group.name,
-        "description": group.description,
         "stateful": group.stateful,
         "shared": False,
-        "project_id": group.owner,
-        "tenant_id": group.owner,
         "security_group_rules": [_inner_rule(rule, default) for rule in group.rules],
-        "revision_number": group.revision,
-        "tags": group.tags,
-        "created_at": iso_z(group.created_at),
-        "updated_at": iso_z(group.updated_at),
+        **standard_view(group),
     }
 
 
@@ -117,23 +114,13 @@ def _inner_rule(rule: dict[str, Any], default: bool | None) -> dict[str, Any]:
     return {**rule, "belongs_to_default_sg": default, "standard_attr_id": int(rule["id"][:6], 16), "tags": []}
 
 
-def _not_found(id: str) -> ServiceError:
-    return neutron_error(404, "SecurityGroupNotFound", f"Security group {id} does not exist")
-
-
 def own(call: Call, id: str) -> SecurityGroup:
     """Return a group of the caller's project; others' do not exist for it."""
     default_group(call)
-    group = call.world.get(SecurityGroup, id)
-    if group is None or group.owner != call.identity.project:
-        raise _not_found(id)
+    group = call.own(SecurityGroup, id)
+    if group is None:
+        raise neutron_error(404, "SecurityGroupNotFound", f"Security group {id} does not exist")
     return group
-
-
-def _changed(call: Call, group: SecurityGroup) -> None:
-    group.updated_at = call.world.at
-    group.revision += 1
-    call.world.put(group)
 
 
 def list_groups(call: Call) -> Reply:
@@ -152,7 +139,7 @@ def create_group(call: Call) -> Reply:
     asked = accept(call, "security_group", ATTRIBUTES)
     default_group(call)
     if 0 <= call.world.quota("security_group") <= len(groups(call)):
-        raise neutron_error(409, "OverQuota", "Quota exceeded for resources: ['security_group'].")
+        raise over_quota("security_group")
     group = SecurityGroup(
         id=call.world.new_id(),
         site=call.site.key,
@@ -179,7 +166,7 @@ def update_group(call: Call) -> Reply:
         raise neutron_error(409, "SecurityGroupInUse", f"Security Group {group.id} in use.")
     for key in ("name", "description", "stateful"):
         setattr(group, key, asked.get(key, getattr(group, key)))
-    _changed(call, group)
+    store_changed(call, group)
     call.wrote("security_group", group.id, group.name)
     return Reply(200, {"security_group": _view(group)})
 
@@ -246,7 +233,7 @@ def create_rule(call: Call) -> Reply:
             message = f"Security group rule already exists. Rule id is {known['id']}."
             raise neutron_error(409, "SecurityGroupRuleExists", message)
     group.rules.append(rule)
-    _changed(call, group)
+    store_changed(call, group)
     call.wrote("security_group_rule", rule["id"], group.name)
     return Reply(201, {"security_group_rule": _lone_rule(call, rule)})
 
@@ -255,6 +242,6 @@ def delete_rule(call: Call) -> Reply:
     """Answer DELETE /v2.0/security-group-rules/ID."""
     group, rule = _find_rule(call)
     group.rules.remove(rule)
-    _changed(call, group)
+    store_changed(call, group)
     call.wrote("security_group_rule", rule["id"], group.name)
     return Reply(204)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlencode
 
-from envagent.sandbox.exchange import Call, ServiceError
-from envagent.sandbox.listing import Item, grouped, order, page, select, trim
-from envagent.sandbox.neutron_attributes import bad_request, boolean, invalid_input, neutron_error
+from envagent.sandbox.exchange import Call
+from envagent.sandbox.list_selection import TAG_FILTERS, Item, grouped, order, page, select, trim
+from envagent.sandbox.neutron_attributes import bad_request, boolean, invalid_input, neutron_error, not_found
 
 PAGING = ("limit", "marker", "page_reverse", "sort_key", "sort_dir", "fields")
 BOOLEANS = (
@@ -23,14 +23,13 @@ BOOLEANS = (
 INTEGERS = ("ip_version", "mtu")
 UNSORTABLE = ("description", "tags", "created_at", "updated_at", "revision_number")
 DIRECTIONS = ("asc", "desc")
-NotFound = Callable[[str], ServiceError]
 
 
-def listing(call: Call, name: str, items: list[Item], not_found: NotFound | None = None) -> dict[str, Any]:
-    """Return the body of a list; `not_found` is what an unknown marker raises, where the collection minds."""
+def listing(call: Call, name: str, items: list[Item], kind: str = "") -> dict[str, Any]:
+    """Return the body of a list; an unknown marker is a 404 where the items have a `kind`, else an empty page."""
     query = grouped(call.query)
     kept = order(select(items, _filters(query), _holds), _sorting(query, items))
-    body = _page(call, name, kept, not_found)
+    body = _page(call, name, kept, kind)
     return {**body, name: trim(body[name], query.get("fields", []))}
 
 
@@ -54,18 +53,13 @@ def _filters(query: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def _holds(item: Item, key: str, values: Collection[str]) -> bool:
     """Say whether a filter holds, without regard to case; one on a field that the items lack is ignored."""
-    own = {tag.lower() for tag in item.get("tags", [])}
-    wanted = set(",".join(values).split(","))
-    match key:
-        case "tags" | "tags-any":
-            return wanted <= own if key == "tags" else bool(wanted & own)
-        case "not-tags" | "not-tags-any":
-            return not wanted <= own if key == "not-tags" else not wanted & own
-        case "fixed_ips":
-            found = {f"{field}={text}" for fixed in item.get("fixed_ips", []) for field, text in fixed.items()}
-            return bool(found & set(values))
-        case "security_groups":
-            return bool(set(item.get(key, [])) & set(values))
+    if key in TAG_FILTERS:
+        return TAG_FILTERS[key](set(",".join(values).split(",")), {tag.lower() for tag in item.get("tags", [])})
+    if key == "fixed_ips":
+        found = {f"{field}={text}" for fixed in item.get("fixed_ips", []) for field, text in fixed.items()}
+        return bool(found & set(values))
+    if key == "security_groups":
+        return bool(set(item.get(key, [])) & set(values))
     value = item.get(key, [])
     return isinstance(value, (dict, list)) or (value is not None and str(value).lower() in values)
 
@@ -88,7 +82,7 @@ def _sortable(item: Item, key: str) -> bool:
     return key in item and not isinstance(item[key], (dict, list))
 
 
-def _page(call: Call, name: str, kept: list[Item], not_found: NotFound | None) -> dict[str, Any]:
+def _page(call: Call, name: str, kept: list[Item], kind: str) -> dict[str, Any]:
     limit = call.argument("limit") or "0"
     if not limit.isdigit():
         message = f"Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
@@ -98,8 +92,8 @@ def _page(call: Call, name: str, kept: list[Item], not_found: NotFound | None) -
         return {name: kept}
     back = (call.argument("page_reverse") or "").lower() == "true"
     found = page(kept[::-1] if back else kept, size, marker)
-    if found is None and marker is not None and not_found is not None:
-        raise not_found(marker)
+    if found is None and marker is not None and kind:
+        raise not_found(kind, marker)
     part = (found or [])[::-1] if back else found or []
     links = [("next", part[-1]["id"], False)] if part and (back or len(part) == size) else []
     links += [("previous", part[0]["id"] if part else None, True)]

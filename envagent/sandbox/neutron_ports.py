@@ -6,9 +6,8 @@ import ipaddress
 from typing import Any
 
 from envagent.sandbox import neutron_groups
-from envagent.sandbox.clock import iso_z
-from envagent.sandbox.exchange import Call, Reply, ServiceError
-from envagent.sandbox.neutron_addresses import free_fixed_address, new_mac
+from envagent.sandbox.exchange import Call, Reply
+from envagent.sandbox.neutron_addresses import detach, free_fixed_address, new_mac
 from envagent.sandbox.neutron_attributes import (
     READ_ONLY,
     STANDARD,
@@ -23,11 +22,16 @@ from envagent.sandbox.neutron_attributes import (
     invalid_input,
     mac,
     neutron_error,
+    no_more_addresses,
+    not_found,
     one_of,
+    over_quota,
+    standard_view,
+    store_changed,
     text,
 )
 from envagent.sandbox.neutron_lists import listing, shown
-from envagent.sandbox.records import FloatingIp, Port, Server
+from envagent.sandbox.records import Port, Server
 
 PORT_QUOTA = 500
 VNIC_TYPES = ("normal", "macvtap", "direct", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic")
@@ -66,11 +70,6 @@ ATTRIBUTES: Attributes = {
 }
 
 
-def owner_of(port: Port) -> str:
-    """Return what Neutron shows as device_owner."""
-    return f"compute:{port.zone}" if port.device_owner is None else port.device_owner
-
-
 def view(call: Call, port: Port) -> dict[str, Any]:
     """Return a port as its project sees it."""
     return {
@@ -78,7 +77,7 @@ def view(call: Call, port: Port) -> dict[str, Any]:
         "name": port.name,
         "network_id": port.network,
         "device_id": port.device,
-        "device_owner": owner_of(port),
+        "device_owner": port.shown_owner,
         "mac_address": port.mac,
         "fixed_ips": [{"subnet_id": port.subnet, "ip_address": port.address}] if port.address else [],
         "status": port.status,
@@ -88,13 +87,7 @@ def view(call: Call, port: Port) -> dict[str, Any]:
         "security_groups": _groups(call, port),
         "port_security_enabled": True,
         "binding:vnic_type": "normal",
-        "description": port.description,
-        "project_id": port.owner,
-        "tenant_id": port.owner,
-        "tags": port.tags,
-        "revision_number": port.revision,
-        "created_at": iso_z(port.created_at),
-        "updated_at": iso_z(port.updated_at),
+        **standard_view(port),
     }
 
 
@@ -106,21 +99,17 @@ def _groups(call: Call, port: Port) -> list[str]:
     return [group.id for group in neutron_groups.groups(call) if group.name in server.security_groups]
 
 
-def _not_found(id: str) -> ServiceError:
-    return neutron_error(404, "PortNotFound", f"Port {id} could not be found.")
-
-
 def _own(call: Call) -> Port:
-    port = call.world.get(Port, call.params["id"])
-    if port is None or port.owner != call.identity.project:
-        raise _not_found(call.params["id"])
+    port = call.own(Port, call.params["id"])
+    if port is None:
+        raise not_found("Port", call.params["id"])
     return port
 
 
 def list_ports(call: Call) -> Reply:
     """Answer GET /v2.0/ports."""
     found = call.world.find(Port, call.identity.project, call.as_of)
-    return Reply(200, listing(call, "ports", [view(call, port) for port in found], _not_found))
+    return Reply(200, listing(call, "ports", [view(call, port) for port in found], "Port"))
 
 
 def show_port(call: Call) -> Reply:
@@ -134,7 +123,7 @@ def create_port(call: Call) -> Reply:
     world = call.world
     network = world.site.networks.get(asked["network_id"])
     if network is None:
-        raise neutron_error(404, "NetworkNotFound", f"Network {asked['network_id']} could not be found.")
+        raise not_found("Network", asked["network_id"])
     fixed = asked.get("fixed_ips", [{"subnet_id": network.subnet_id}])
     _check_policy("create", asked)
     if network.external:
@@ -144,15 +133,14 @@ def create_port(call: Call) -> Reply:
         if "subnet_id" not in one:
             raise invalid_input("IP allocation requires subnet_id or ip_address")
         if one["subnet_id"] != network.subnet_id:
-            raise neutron_error(404, "SubnetNotFound", f"Subnet {one['subnet_id']} could not be found.")
+            raise not_found("Subnet", one["subnet_id"])
     groups = asked.get("security_groups", [neutron_groups.default_group(call).id])
     _check_groups(call, groups)
     if len(world.find(Port, call.identity.project)) >= PORT_QUOTA:
-        raise neutron_error(409, "OverQuota", "Quota exceeded for resources: ['port'].")
+        raise over_quota("port")
     address = free_fixed_address(world, network) if fixed else ""
     if address is None:
-        message = f"No more IP addresses available on network {network.id}."
-        raise neutron_error(409, "IpAddressGenerationFailure", message)
+        raise no_more_addresses(network.id)
     port = Port(
         id=world.new_id(),
         site=world.site.key,
@@ -206,9 +194,7 @@ def update_port(call: Call) -> Reply:
         field = fields.get(key, key)
         if field is not None:
             setattr(port, field, value)
-    port.revision += 1
-    port.updated_at = call.world.at
-    call.world.put(port)
+    store_changed(call, port)
     call.wrote("port", port.id, port.name)
     return Reply(200, {"port": view(call, port)})
 
@@ -216,10 +202,7 @@ def update_port(call: Call) -> Reply:
 def delete_port(call: Call) -> Reply:
     """Answer DELETE /v2.0/ports/ID; a floating IP of it stays, detached."""
     port = _own(call)
-    for address in call.world.find(FloatingIp, port.owner):
-        if address.port == port.id:
-            address.port = address.fixed = None
-            call.world.put(address)
+    detach(call.world, port.owner, [port.id])
     call.world.remove(port)
     call.wrote("port", port.id, port.name)
     return Reply(204)

@@ -19,8 +19,8 @@ COLLECTIONS: dict[str, type[FloatingIp] | type[Port] | type[SecurityGroup]] = {
 
 def _own(call: Call) -> Tagged:
     kind = COLLECTIONS[call.path.split("/")[2]]
-    found: Tagged | None = call.world.get(kind, call.params["id"])
-    if found is None or found.owner != call.identity.project:
+    found: Tagged | None = call.own(kind, call.params["id"])
+    if found is None:
         # Neutron does not expect it either.
         message = "Request Failed: internal server error while processing your request."
         raise neutron_error(500, "HTTPInternalServerError", message)

@@ -20,8 +20,6 @@ from envagent.sandbox.exchange import (
     Route,
     Service,
     ServiceError,
-    keystone_error_body,
-    keystone_unauthorized,
 )
 from envagent.sandbox.nova_requests import not_allowed
 from envagent.sandbox.nova_versions import list_versions, microversion, response_headers, show_version
@@ -39,9 +37,7 @@ KEYS = {
 
 
 def error_body(error: ServiceError) -> dict[str, Any]:
-    """Return Nova's envelope, or Keystone's for a 401."""
-    if error.type == "keystone":
-        return keystone_error_body(error)
+    """Return Nova's envelope."""
     key = error.type or KEYS.get(error.status, "computeFault")
     return {key: {"code": error.status, "message": error.message}}
 
@@ -133,6 +129,5 @@ SERVICE = Service(
         *(Route(route.method, route.path, _versioned(route.handler)) for route in VERSIONED),
     ),
     error_body=error_body,
-    unauthorized=keystone_unauthorized,
     headers=response_headers,
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from envagent.sandbox import nova_shapes, server_tasks
-from envagent.sandbox.clock import iso_micro
+from envagent.sandbox import nova_schemas, server_tasks
+from envagent.sandbox.body_schemas import ANYTHING, words
+from envagent.sandbox.cloud_time import iso_micro
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.neutron_groups import groups
 from envagent.sandbox.nova_requests import bad_request, body, conflict, not_allowed, not_found, not_simulated, since
@@ -15,7 +16,6 @@ from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.nova_views import changed_view
 from envagent.sandbox.records import Keypair, Port, SecurityGroup, Server
 from envagent.sandbox.server_life import ports
-from envagent.sandbox.shapes import ANYTHING, words
 
 LIVING = ("active", "paused", "suspended", "stopped")
 OPERATORS = {
@@ -49,7 +49,7 @@ def _do(call: Call, server: Server, action: str) -> None:
 
 
 def _reboot(call: Call) -> Reply:
-    asked = body(call, "reboot", nova_shapes.REBOOT)
+    asked = body(call, "reboot", nova_schemas.REBOOT)
     server = get(call)
     hard = asked["type"].upper() == "HARD"
     refuse_locked(server)
@@ -84,7 +84,7 @@ def _power(call: Call, action: str, states: tuple[str, ...], task: str) -> Reply
 
 
 def _rebuild(call: Call) -> Reply:
-    asked: dict[str, Any] = body(call, "rebuild", nova_shapes.rebuild(microversion(call)))
+    asked: dict[str, Any] = body(call, "rebuild", nova_schemas.rebuild(microversion(call)))
     server = get(call)
     refuse_locked(server)
     check_metadata(asked.get("metadata") or {})
@@ -109,7 +109,7 @@ def _rebuild(call: Call) -> Reply:
 
 
 def _lock(call: Call) -> Reply:
-    asked = body(call, "lock", nova_shapes.lock(microversion(call)))
+    asked = body(call, "lock", nova_schemas.lock(microversion(call)))
     server = get(call)
     reason = asked.get("locked_reason") if since(call, 2, 73) and asked else None
     server.locked, server.locked_reason = True, reason
@@ -126,7 +126,7 @@ def _unlock(call: Call) -> Reply:
 
 
 def _console(call: Call) -> Reply:
-    asked = body(call, "os-getConsoleOutput", nova_shapes.CONSOLE)
+    asked = body(call, "os-getConsoleOutput", nova_schemas.CONSOLE)
     server = get(call)
     if server.host is None:
         raise conflict(f"Instance {server.id} is not ready")
@@ -152,7 +152,7 @@ def _plugged(call: Call, server: Server) -> list[Port]:
 
 
 def _add_group(call: Call) -> Reply:
-    asked = body(call, "addSecurityGroup", nova_shapes.GROUP)
+    asked = body(call, "addSecurityGroup", nova_schemas.GROUP)
     server = get(call)
     group = _group(call, asked["name"])
     _plugged(call, server)
@@ -167,7 +167,7 @@ def _add_group(call: Call) -> Reply:
 
 
 def _remove_group(call: Call) -> Reply:
-    asked = body(call, "removeSecurityGroup", nova_shapes.GROUP)
+    asked = body(call, "removeSecurityGroup", nova_schemas.GROUP)
     server = get(call)
     group = _group(call, asked["name"])
     _plugged(call, server)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox import nova_shapes
+from envagent.sandbox import nova_schemas
+from envagent.sandbox.body_schemas import violation
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.neutron_groups import groups
 from envagent.sandbox.nova_actions import LIVING, expect
@@ -13,7 +14,6 @@ from envagent.sandbox.nova_servers import check_metadata, get, refuse_locked, sa
 from envagent.sandbox.nova_views import addresses, plain_addresses
 from envagent.sandbox.records import Port, SecurityGroup, Server
 from envagent.sandbox.server_life import ports
-from envagent.sandbox.shapes import flaw
 
 
 def _item(call: Call) -> tuple[Server, str]:
@@ -39,7 +39,7 @@ def list_metadata(call: Call) -> Reply:
 
 def add_metadata(call: Call) -> Reply:
     """Answer POST /servers/ID/metadata: these items beside the others."""
-    asked = body(call, "metadata", nova_shapes.METADATA)
+    asked = body(call, "metadata", nova_schemas.METADATA)
     server = get(call)
     _set_metadata(call, server, {**server.metadata, **asked})
     return Reply(200, {"metadata": server.metadata})
@@ -47,7 +47,7 @@ def add_metadata(call: Call) -> Reply:
 
 def replace_metadata(call: Call) -> Reply:
     """Answer PUT /servers/ID/metadata: these items and no others."""
-    asked = body(call, "metadata", nova_shapes.METADATA)
+    asked = body(call, "metadata", nova_schemas.METADATA)
     server = get(call)
     _set_metadata(call, server, dict(asked))
     return Reply(200, {"metadata": server.metadata})
@@ -61,7 +61,7 @@ def show_metadata_item(call: Call) -> Reply:
 
 def set_metadata_item(call: Call) -> Reply:
     """Answer PUT /servers/ID/metadata/KEY."""
-    asked = body(call, "meta", nova_shapes.META)
+    asked = body(call, "meta", nova_schemas.META)
     server = get(call)
     if call.params["key"] not in asked:
         raise bad_request("Request body and URI mismatch")
@@ -93,7 +93,7 @@ def list_tags(call: Call) -> Reply:
 @only_from(2, 26)
 def replace_tags(call: Call) -> Reply:
     """Answer PUT /servers/ID/tags: these tags and no others."""
-    asked = body(call, "tags", nova_shapes.TAGS)
+    asked = body(call, "tags", nova_schemas.TAGS)
     server = get(call)
     expect(server, "update tags", *LIVING, idle=False)
     _set_tags(call, server, set(asked))
@@ -125,12 +125,12 @@ def add_tag(call: Call) -> Reply:
         raise bad_request(f"{call.body!r} is not of type 'null'")
     server, tag = get(call), call.params["tag"]
     expect(server, "update tag", *LIVING, idle=False)
-    found = flaw(tag, nova_shapes.TAG)
+    found = violation(tag, nova_schemas.TAG)
     if found is not None:
         rule = "It must be a non empty string without characters '/' and ','."
         raise bad_request(f"Tag '{tag}' is invalid. {rule} Validation error message: {found.message}")
-    if len(server.tags) >= nova_shapes.MAX_TAGS:
-        raise bad_request(f"The number of tags exceeded the per-server limit {nova_shapes.MAX_TAGS}")
+    if len(server.tags) >= nova_schemas.MAX_TAGS:
+        raise bad_request(f"The number of tags exceeded the per-server limit {nova_schemas.MAX_TAGS}")
     if tag in server.tags:
         return Reply(204)
     _set_tags(call, server, {*server.tags, tag})

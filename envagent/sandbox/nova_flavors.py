@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from envagent.sandbox.body_schemas import TEXT, Schema
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.inventory import FlavorSpec
-from envagent.sandbox.listing import order
+from envagent.sandbox.list_selection import order
 from envagent.sandbox.nova_requests import PAGING, bad_request, next_link, not_allowed, not_found, paged, query
 from envagent.sandbox.nova_views import flavor_view, flavors, links
-from envagent.sandbox.shapes import TEXT, Shape
 
 SORTED_BY: dict[str, Callable[[FlavorSpec], Any]] = {
     "created_at": lambda flavor: None,
@@ -29,7 +29,7 @@ SORTED_BY: dict[str, Callable[[FlavorSpec], Any]] = {
     "vcpu_weight": lambda flavor: 0,
     "vcpus": lambda flavor: flavor.vcpus,
 }
-QUERY: dict[str, Shape] = {
+QUERY: dict[str, Schema] = {
     **PAGING,
     "is_public": TEXT,
     "minRam": TEXT,

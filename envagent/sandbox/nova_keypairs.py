@@ -6,8 +6,9 @@ import base64
 import hashlib
 from typing import Any
 
-from envagent.sandbox import nova_shapes
-from envagent.sandbox.clock import iso_micro
+from envagent.sandbox import nova_schemas
+from envagent.sandbox.body_schemas import TEXT
+from envagent.sandbox.cloud_time import iso_micro
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.nova_requests import (
     PAGING,
@@ -25,7 +26,6 @@ from envagent.sandbox.nova_requests import (
 )
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.records import Keypair
-from envagent.sandbox.shapes import TEXT
 
 
 def fingerprint(public_key: str) -> str:
@@ -115,7 +115,7 @@ def _material(kind: str, public: str | None) -> tuple[str, str, str | None]:
 
 def create(call: Call) -> Reply:
     """Answer POST /os-keypairs."""
-    asked = body(call, "keypair", nova_shapes.keypair(microversion(call)))
+    asked = body(call, "keypair", nova_schemas.keypair(microversion(call)))
     user, world, name = call.identity.user, call.world, asked["name"]
     _check_user(call, asked.get("user_id"), "create")
     kind = asked.get("type", "ssh")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from envagent.sandbox.body_schemas import TEXT
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.nova_requests import not_allowed, query, since
 from envagent.sandbox.nova_views import flavors
 from envagent.sandbox.records import Lease, Server
-from envagent.sandbox.shapes import TEXT
 
 FILES = {"injected_file_content_bytes": 10240, "injected_file_path_bytes": 255, "injected_files": 5}
 NETWORK = {"fixed_ips": -1, "floating_ips": -1, "security_group_rules": -1, "security_groups": -1}

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from envagent.sandbox.body_schemas import TEXT, Schema, words
 from envagent.sandbox.exchange import Call, Reply
-from envagent.sandbox.listing import order
+from envagent.sandbox.list_selection import TAG_FILTERS, order
 from envagent.sandbox.nova_requests import (
     PAGING,
     bad_request,
@@ -24,10 +25,9 @@ from envagent.sandbox.nova_requests import (
 )
 from envagent.sandbox.nova_views import addresses, flavors, hostname, listed_view, server_brief
 from envagent.sandbox.records import Server
-from envagent.sandbox.shapes import TEXT, Shape, words
 
-REGEX: Shape = {"type": "string", "format": "regex"}
-MOMENT: Shape = {"type": "string", "format": "date-time"}
+REGEX: Schema = {"type": "string", "format": "regex"}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
 
 STATUSES = {
     "ACTIVE": ("active", None),
@@ -76,7 +76,6 @@ PATTERNS = words(
     """
 )
 RARE = {"config_drive", "created_at", "launched_at", "terminated_at", "power_state", "progress"}
-TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
 
 Test = Callable[[Server], bool]
 FIELDS: dict[str, Callable[[Server], Any]] = {
@@ -99,10 +98,10 @@ FIELDS: dict[str, Callable[[Server], Any]] = {
 }
 
 
-def _known(call: Call) -> dict[str, Shape]:
+def _known(call: Call) -> dict[str, Schema]:
     """Return the parameters of the list by microversion."""
     keys = SORTED_BY if since(call, 2, 75) else [*SORTED_BY, *SORT_IGNORED]
-    known: dict[str, Shape] = {
+    known: dict[str, Schema] = {
         **PAGING,
         **dict.fromkeys(TEXTS, TEXT),
         **dict.fromkeys(PATTERNS, REGEX),
@@ -159,14 +158,7 @@ def _flavor(call: Call, asked: str) -> Test:
 
 
 def _tagged(name: str, asked: str) -> Test:
-    wanted = set(asked.split(","))
-    if name == "tags":
-        return lambda server: wanted <= set(server.tags)
-    if name == "tags-any":
-        return lambda server: bool(wanted & set(server.tags))
-    if name == "not-tags":
-        return lambda server: not wanted <= set(server.tags)
-    return lambda server: not wanted & set(server.tags)
+    return lambda server: TAG_FILTERS[name](set(asked.split(",")), set(server.tags))
 
 
 def _at(call: Call, pattern: str, version: int) -> Test:

@@ -1,4 +1,4 @@
-"""What every request to Nova passes: bodies and queries against declared shapes, and the pages of lists."""
+"""What every request to Nova passes: bodies and queries against declared schemas, and the pages of lists."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from envagent.sandbox.body_schemas import DIGITS, TEXT, Schema, Violation, closed, violation
 from envagent.sandbox.exchange import Call, Reply, ServiceError
-from envagent.sandbox.listing import page
+from envagent.sandbox.list_selection import page
 from envagent.sandbox.nova_versions import microversion
-from envagent.sandbox.shapes import DIGITS, TEXT, Flaw, Shape, flaw, record
 
 T = TypeVar("T")
 
 MAX_PAGE = 1000
 CLOSED_QUERIES = (2, 75)
 """From this microversion on a query may hold only what is known."""
-PAGING: Mapping[str, Shape] = {"limit": DIGITS, "marker": TEXT}
+PAGING: Mapping[str, Schema] = {"limit": DIGITS, "marker": TEXT}
 
 
 def bad_request(message: str) -> ServiceError:
@@ -69,24 +69,24 @@ def only_from(*version: int) -> Callable[[Callable[[Call], Reply]], Callable[[Ca
     return decorate
 
 
-def body(call: Call, name: str, shape: Shape, **beside: Shape) -> Any:
-    """Return what a body holds under its one name. Raises 400 where it, or what lies beside it, has another shape."""
-    found = flaw(call.body, record({name: shape, **beside}, name))
+def body(call: Call, name: str, schema: Schema, **beside: Schema) -> Any:
+    """Return what a body holds under its one name. Raises 400 where it, or what lies beside it, has another schema."""
+    found = violation(call.body, closed({name: schema, **beside}, name))
     if found is not None:
         raise bad_request(_said(found))
     return call.body[name]
 
 
-def _said(found: Flaw) -> str:
+def _said(found: Violation) -> str:
     if found.is_name or not found.path:
         return found.message
     return f"Invalid input for field/attribute {found.path[-1]}. Value: {found.value}. {found.message}"
 
 
-def query(call: Call, known: Mapping[str, Shape], hidden: tuple[str, ...] = ()) -> dict[str, str]:
+def query(call: Call, known: Mapping[str, Schema], hidden: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the last value of each known parameter.
 
-    Raises 400 for a value of another shape, and at newer microversions for a parameter that nobody knows.
+    Raises 400 for a value of another schema, and at newer microversions for a parameter that nobody knows.
     `hidden` ones are known by prefix, and dropped.
     """
     extra = [key for key, _ in call.query if key not in known and not key.startswith(hidden or ("\0",))]
@@ -98,7 +98,7 @@ def query(call: Call, known: Mapping[str, Shape], hidden: tuple[str, ...] = ()) 
         verb = "was" if len(extra) == 1 else "were"
         raise bad_request(f"Additional properties are not allowed ({names} {verb} unexpected)")
     for key, value in call.query:
-        found = flaw(value, known.get(key, {}))
+        found = violation(value, known.get(key, {}))
         if found is not None:
             raise bad_request(f"Invalid input for query parameters {key}. Value: {value}. {found.message}")
     return {key: value for key, value in call.query if key in known}

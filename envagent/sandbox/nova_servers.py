@@ -6,7 +6,8 @@ import secrets
 import string
 from typing import Any
 
-from envagent.sandbox import clock, nova_shapes, server_life
+from envagent.sandbox import cloud_time, nova_schemas, server_life
+from envagent.sandbox.body_schemas import is_uuid
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.glance import visible
 from envagent.sandbox.inventory import Image
@@ -15,7 +16,6 @@ from envagent.sandbox.nova_requests import bad_request, body, conflict, forbidde
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.nova_views import changed_view, flavors, hostname, is_true, links, server_view
 from envagent.sandbox.records import Keypair, Port, Server
-from envagent.sandbox.shapes import is_uuid
 
 MAX_METADATA = 128
 SHOWN_AS_GIVEN = ("accessIPv4", "accessIPv6", "OS-DCF:diskConfig", "hostname", "config_drive")
@@ -24,8 +24,8 @@ NOT_SIMULATED = {"block_device_mapping": "volumes", "trusted_image_certificates"
 
 def get(call: Call) -> Server:
     """Return the server of the path; other projects' servers do not exist for the caller."""
-    server = call.world.get(Server, call.params["id"])
-    if server is None or server.owner != call.identity.project:
+    server = call.own(Server, call.params["id"])
+    if server is None:
         raise not_found(f"Instance {call.params['id']} could not be found.")
     return server
 
@@ -79,8 +79,7 @@ def _networks(call: Call, asked: dict[str, Any]) -> list[str]:
 
 def _network(call: Call, item: dict[str, Any]) -> str:
     if item.get("port"):
-        port = call.world.get(Port, item["port"])
-        if port is None or port.owner != call.identity.project:
+        if call.own(Port, item["port"]) is None:
             raise bad_request(f"Port id {item['port']} could not be found.")
         raise not_simulated("servers with a port of the user's own")
     id = item.get("uuid")
@@ -155,8 +154,8 @@ def _count(call: Call, asked: dict[str, Any]) -> int:
 
 def create(call: Call) -> Reply:
     """Answer POST /servers with 202: whether a host is found shows later."""
-    hinted = dict.fromkeys(nova_shapes.HINT_NAMES, nova_shapes.HINTS)
-    asked: dict[str, Any] = body(call, "server", nova_shapes.server(microversion(call)), **hinted)
+    hinted = dict.fromkeys(nova_schemas.HINT_NAMES, nova_schemas.HINTS)
+    asked: dict[str, Any] = body(call, "server", nova_schemas.server(microversion(call)), **hinted)
     _check_rights(asked)
     _check_references(call, asked)
     networks = _networks(call, asked)
@@ -194,7 +193,7 @@ def _make(call: Call, asked: dict[str, Any], name: str, networks: list[str]) -> 
         key_name=asked.get("key_name"),
         networks=networks,
         metadata=dict(asked.get("metadata") or {}),
-        hints=next((dict(call.body[key]) for key in nova_shapes.HINT_NAMES if call.body.get(key)), {}),
+        hints=next((dict(call.body[key]) for key in nova_schemas.HINT_NAMES if call.body.get(key)), {}),
         updated_at=world.at,
         security_groups=[named.get(group, group) for group in _groups_wanted(asked)],
         description=asked.get("description") if described else asked["name"],
@@ -205,7 +204,7 @@ def _make(call: Call, asked: dict[str, Any], name: str, networks: list[str]) -> 
         given={"hostname": hostname(name), **{field: asked[field] for field in SHOWN_AS_GIVEN if field in asked}},
     )
     world.put(server)
-    world.schedule(world.after(clock.SCHEDULING), "server.schedule", server.id)
+    world.schedule(world.after(cloud_time.SCHEDULING), "server.schedule", server.id)
     call.wrote("server", server.id, server.name)
     return server
 
@@ -234,7 +233,7 @@ def change(server: Server, asked: dict[str, Any]) -> None:
 
 def update(call: Call) -> Reply:
     """Answer PUT /servers/ID: a new name or description."""
-    asked = body(call, "server", nova_shapes.update(microversion(call)))
+    asked = body(call, "server", nova_schemas.update(microversion(call)))
     server = get(call)
     change(server, asked)
     save(call, server)

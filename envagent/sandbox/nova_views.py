@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Any
 
-from envagent.sandbox.clock import iso_micro, iso_z
+from envagent.sandbox.cloud_time import iso_micro, iso_z
 from envagent.sandbox.exchange import Call
 from envagent.sandbox.inventory import FlavorSpec
 from envagent.sandbox.nova_versions import microversion

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from envagent.sandbox import lease_life
-from envagent.sandbox.clock import floor_minute
+from envagent.sandbox.cloud_time import floor_minute
 from envagent.sandbox.records import Lease, LeaseEvent, Reservation
 from envagent.sandbox.state import Allocation
 from envagent.sandbox.world import World

@@ -151,6 +151,11 @@ class Port(Record):
     tags: list[str] = field(default_factory=list)
     revision: int = 4
 
+    @property
+    def shown_owner(self) -> str:
+        """What Neutron shows as device_owner."""
+        return f"compute:{self.zone}" if self.device_owner is None else self.device_owner
+
 
 @dataclass
 class FloatingIp(Record):

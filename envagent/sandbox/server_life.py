@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox import clock
+from envagent.sandbox import cloud_time
 from envagent.sandbox.inventory import DEFAULT_BUILD_SECONDS, KVM_BUILD_SECONDS, Network
-from envagent.sandbox.neutron_addresses import free_fixed_address, new_mac
-from envagent.sandbox.records import FloatingIp, Lease, Port, Reservation, Server
+from envagent.sandbox.neutron_addresses import detach, free_fixed_address, new_mac
+from envagent.sandbox.records import Lease, Port, Reservation, Server
 from envagent.sandbox.state import Due
 from envagent.sandbox.world import World
 
@@ -54,7 +54,7 @@ def _free_slot(world: World, server: Server) -> str | None:
 def break_down(world: World, server: Server, message: str, code: int = 500) -> None:
     """Set a server to ERROR with a fault."""
     server.status, server.vm_state, server.task_state = "ERROR", "error", None
-    server.fault = {"code": code, "created": clock.iso_z(world.at), "message": message}
+    server.fault = {"code": code, "created": cloud_time.iso_z(world.at), "message": message}
     server.updated_at = world.at
     world.put(server)
 
@@ -160,13 +160,13 @@ def ports(world: World, server: Server) -> list[Port]:
 def delete(world: World, server: Server) -> float:
     """Begin to delete a server; return the moment from which it is gone."""
     if server.task_state == "deleting":
-        return world.after(clock.SERVER_DELETION)
+        return world.after(cloud_time.SERVER_DELETION)
     if server.host is None and server.task_state is None:
         _vanish(world, server)
         return world.at
     server.task_state, server.updated_at = "deleting", world.at
     world.put(server)
-    gone = world.after(clock.SERVER_DELETION)
+    gone = world.after(cloud_time.SERVER_DELETION)
     world.schedule(gone, "server.gone", server.id)
     return gone
 
@@ -185,12 +185,7 @@ def _vanish(world: World, server: Server) -> None:
 
 def _unplug(world: World, server: Server) -> None:
     """Remove the ports; floating IPs stay and lose their port."""
-    gone = {port.id: port for port in ports(world, server)}
-    for address in world.find(FloatingIp, server.owner):
-        if address.port in gone:
-            address.port = address.fixed = None
-            address.revision += 1
-            address.updated_at = world.at
-            world.put(address)
-    for port in gone.values():
+    gone = ports(world, server)
+    detach(world, server.owner, [port.id for port in gone])
+    for port in gone:
         world.remove(port)

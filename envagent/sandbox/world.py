@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
-from envagent.sandbox.clock import Pace
+from envagent.sandbox.cloud_time import Pace
 from envagent.sandbox.inventory import Site
 from envagent.sandbox.profiles import Profile
 from envagent.sandbox.records import Record
@@ -27,10 +27,6 @@ class World:
     at: float
     pace: Pace
     profile: Profile
-
-    def moment(self, at: float) -> World:
-        """Return the same site at another moment."""
-        return replace(self, at=at)
 
     def after(self, cloud_seconds: float) -> float:
         """Return the moment when something that takes so long is over."""

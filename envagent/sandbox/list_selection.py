@@ -6,13 +6,21 @@ its own business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from operator import itemgetter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 Item = dict[str, Any]
 Holds = Callable[[Item, str, Collection[str]], bool]
+
+TAG_FILTERS: dict[str, Callable[[Set[str], Set[str]], bool]] = {
+    "tags": lambda wanted, own: wanted <= own,
+    "tags-any": lambda wanted, own: bool(wanted & own),
+    "not-tags": lambda wanted, own: not wanted <= own,
+    "not-tags-any": lambda wanted, own: not wanted & own,
+}
+"""What Nova and Neutron ask of an item's tags, by the filter's name."""
 
 
 def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

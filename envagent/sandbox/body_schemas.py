@@ -1,4 +1,4 @@
-"""Declared shapes of requests: as much of JSON Schema as services use to refuse bodies, in its validator's words."""
+"""Schemas of requests: as much of JSON Schema as services use to refuse bodies, in its validator's words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-Shape = Mapping[str, Any]
+Schema = Mapping[str, Any]
 
 KINDS: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -24,7 +24,7 @@ PRINTABLE_NAME = "printable characters. Can not start or end with whitespace."
 
 
 @dataclass(frozen=True)
-class Flaw:
+class Violation:
     """What is wrong with a value: where it lies in the whole, and the validator's sentence."""
 
     path: tuple[str | int, ...]
@@ -33,71 +33,71 @@ class Flaw:
     is_name: bool = False
 
 
-def flaw(value: Any, shape: Shape) -> Flaw | None:
-    """Return the first thing in which a value does not have a shape."""
-    return next(_flaws(value, shape, ()), None)
+def violation(value: Any, schema: Schema) -> Violation | None:
+    """Return the first thing in which a value does not have a schema."""
+    return next(_violations(value, schema, ()), None)
 
 
-def _flaws(value: Any, shape: Shape, path: tuple[str | int, ...]) -> Iterator[Flaw]:
-    for keyword, wanted in shape.items():
+def _violations(value: Any, schema: Schema, path: tuple[str | int, ...]) -> Iterator[Violation]:
+    for keyword, wanted in schema.items():
         if keyword in PARTS:
-            yield from PARTS[keyword](value, wanted, shape, path)
+            yield from PARTS[keyword](value, wanted, schema, path)
         elif keyword == "name" and isinstance(value, str) and not wanted[0](value):
             message = f"An invalid 'name' value was provided. The name must be: {wanted[1]}"
-            yield Flaw(path, value, message, is_name=True)
+            yield Violation(path, value, message, is_name=True)
         elif keyword in RULES:
             said = RULES[keyword](value, wanted)
             if said is not None:
-                yield Flaw(path, value, said)
+                yield Violation(path, value, said)
 
 
-def _properties(value: Any, wanted: Shape, shape: Shape, path: tuple[str | int, ...]) -> Iterator[Flaw]:
+def _properties(value: Any, wanted: Schema, schema: Schema, path: tuple[str | int, ...]) -> Iterator[Violation]:
     if isinstance(value, dict):
         for key, part in wanted.items():
             if key in value:
-                yield from _flaws(value[key], part, (*path, key))
+                yield from _violations(value[key], part, (*path, key))
 
 
-def _patterns(value: Any, wanted: Shape, shape: Shape, path: tuple[str | int, ...]) -> Iterator[Flaw]:
+def _patterns(value: Any, wanted: Schema, schema: Schema, path: tuple[str | int, ...]) -> Iterator[Violation]:
     if isinstance(value, dict):
         for pattern, part in wanted.items():
             for key in value:
                 if re.search(pattern, key):
-                    yield from _flaws(value[key], part, (*path, key))
+                    yield from _violations(value[key], part, (*path, key))
 
 
-def _items(value: Any, wanted: Shape, shape: Shape, path: tuple[str | int, ...]) -> Iterator[Flaw]:
+def _items(value: Any, wanted: Schema, schema: Schema, path: tuple[str | int, ...]) -> Iterator[Violation]:
     for number, item in enumerate(value if isinstance(value, list) else []):
-        yield from _flaws(item, wanted, (*path, number))
+        yield from _violations(item, wanted, (*path, number))
 
 
-def _closed(value: Any, wanted: bool, shape: Shape, path: tuple[str | int, ...]) -> Iterator[Flaw]:
-    patterns = sorted(shape.get("patternProperties", {}))
+def _closed(value: Any, wanted: bool, schema: Schema, path: tuple[str | int, ...]) -> Iterator[Violation]:
+    patterns = sorted(schema.get("patternProperties", {}))
     if not isinstance(value, dict) or wanted:
         return
-    extra = [key for key in value if key not in shape.get("properties", {})]
+    extra = [key for key in value if key not in schema.get("properties", {})]
     extra = sorted(key for key in extra if not any(re.search(pattern, key) for pattern in patterns))
     names, one = ", ".join(repr(key) for key in extra), len(extra) == 1
     if extra and patterns:
         known = ", ".join(repr(pattern) for pattern in patterns)
-        yield Flaw(path, value, f"{names} {'does' if one else 'do'} not match any of the regexes: {known}")
+        yield Violation(path, value, f"{names} {'does' if one else 'do'} not match any of the regexes: {known}")
     elif extra:
         message = f"Additional properties are not allowed ({names} {'was' if one else 'were'} unexpected)"
-        yield Flaw(path, value, message)
+        yield Violation(path, value, message)
 
 
-def _required(value: Any, wanted: list[str], shape: Shape, path: tuple[str | int, ...]) -> Iterator[Flaw]:
+def _required(value: Any, wanted: list[str], schema: Schema, path: tuple[str | int, ...]) -> Iterator[Violation]:
     for key in wanted if isinstance(value, dict) else []:
         if key not in value:
-            yield Flaw(path, value, f"{key!r} is a required property")
+            yield Violation(path, value, f"{key!r} is a required property")
 
 
-def _all_of(value: Any, wanted: list[Shape], shape: Shape, path: tuple[str | int, ...]) -> Iterator[Flaw]:
+def _all_of(value: Any, wanted: list[Schema], schema: Schema, path: tuple[str | int, ...]) -> Iterator[Violation]:
     for part in wanted:
-        yield from _flaws(value, part, path)
+        yield from _violations(value, part, path)
 
 
-PARTS: dict[str, Callable[[Any, Any, Shape, tuple[str | int, ...]], Iterator[Flaw]]] = {
+PARTS: dict[str, Callable[[Any, Any, Schema, tuple[str | int, ...]], Iterator[Violation]]] = {
     "properties": _properties,
     "patternProperties": _patterns,
     "items": _items,
@@ -133,8 +133,8 @@ def _minimum(value: Any, wanted: int) -> str | None:
     return f"{number} is less than the minimum of {wanted}" if number < wanted else None
 
 
-def _one_of(value: Any, wanted: list[Shape]) -> str | None:
-    fits = any(flaw(value, shape) is None for shape in wanted)
+def _one_of(value: Any, wanted: list[Schema]) -> str | None:
+    fits = any(violation(value, schema) is None for schema in wanted)
     return None if fits else f"{value!r} is not valid under any of the given schemas"
 
 
@@ -197,14 +197,14 @@ def is_printable_name(text: str) -> bool:
     return text.isprintable() and text == text.strip()
 
 
-def record(fields: Mapping[str, Shape], *required: str) -> Shape:
-    """Return the shape of an object that has these fields and no others."""
+def closed(fields: Mapping[str, Schema], *required: str) -> Schema:
+    """Return the schema of an object that has only these fields."""
     needed = {"required": list(required)} if required else {}
     return {"type": "object", "properties": fields, **needed, "additionalProperties": False}
 
 
-def list_of(item: Shape, longest: int | None = None) -> Shape:
-    """Return the shape of a list."""
+def list_of(item: Schema, longest: int | None = None) -> Schema:
+    """Return the schema of a list."""
     return {"type": "array", "items": item, **({} if longest is None else {"maxItems": longest})}
 
 
@@ -213,11 +213,11 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-TEXT: Shape = {"type": "string"}
-ANYTHING: Shape = {}
-NAME: Shape = {"type": "string", "minLength": 1, "maxLength": 255, "name": (is_printable_name, PRINTABLE_NAME)}
-UUID: Shape = {"type": "string", "format": "uuid"}
-POSITIVE: Shape = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 1, "minLength": 1}
-DIGITS: Shape = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 0, "minLength": 1}
-NULL: Shape = {"type": "null"}
-ADDRESS: Shape = {"type": "string", "oneOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+TEXT: Schema = {"type": "string"}
+ANYTHING: Schema = {}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "name": (is_printable_name, PRINTABLE_NAME)}
+UUID: Schema = {"type": "string", "format": "uuid"}
+POSITIVE: Schema = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 1, "minLength": 1}
+DIGITS: Schema = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 0, "minLength": 1}
+NULL: Schema = {"type": "null"}
+ADDRESS: Schema = {"type": "string", "oneOf": [{"format": "ipv4"}, {"format": "ipv6"}]}

@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from envagent.sandbox.shapes import ADDRESS, ANYTHING, NAME, NULL, POSITIVE, TEXT, UUID, Shape, list_of, record
+from envagent.sandbox.body_schemas import ADDRESS, ANYTHING, NAME, NULL, POSITIVE, TEXT, UUID, Schema, closed, list_of
 
 Version = tuple[int, int]
 
 BOOLEAN_WORDS = ["True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
 BOOLEAN_DENIALS = ["False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
-BOOLEAN: Shape = {"type": ["boolean", "string"], "enum": [True, *BOOLEAN_WORDS, False, *BOOLEAN_DENIALS]}
-LABEL: Shape = {"type": "string", "maxLength": 255}
-DESCRIPTION: Shape = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
-HOSTNAME: Shape = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
-TAG: Shape = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
+BOOLEAN: Schema = {"type": ["boolean", "string"], "enum": [True, *BOOLEAN_WORDS, False, *BOOLEAN_DENIALS]}
+LABEL: Schema = {"type": "string", "maxLength": 255}
+DESCRIPTION: Schema = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
+HOSTNAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
+TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
 MAX_TAGS = 50
-METADATA: Shape = {
+METADATA: Schema = {
     "type": "object",
     "patternProperties": {"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": "string", "maxLength": 255}},
     "additionalProperties": False,
 }
-META: Shape = {**METADATA, "minProperties": 1, "maxProperties": 1}
-USER_DATA: Shape = {"type": "string", "maxLength": 65535}
-OPTIONAL_USER_DATA: Shape = {"oneOf": [USER_DATA, NULL]}
-PERSONALITY: Shape = list_of(record({"path": TEXT, "contents": TEXT}))
-CERTIFICATES: Shape = {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "items": {**TEXT, "minLength": 1}}
-DISK_CONFIG: Shape = {"type": "string", "enum": ["AUTO", "MANUAL"]}
-IPV4: Shape = {"type": "string", "format": "ipv4"}
-IPV6: Shape = {"type": "string", "format": "ipv6"}
-FLAVOR: Shape = {"type": ["string", "integer"], "minLength": 1}
+META: Schema = {**METADATA, "minProperties": 1, "maxProperties": 1}
+USER_DATA: Schema = {"type": "string", "maxLength": 65535}
+OPTIONAL_USER_DATA: Schema = {"oneOf": [USER_DATA, NULL]}
+PERSONALITY: Schema = list_of(closed({"path": TEXT, "contents": TEXT}))
+CERTIFICATES: Schema = {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "items": {**TEXT, "minLength": 1}}
+DISK_CONFIG: Schema = {"type": "string", "enum": ["AUTO", "MANUAL"]}
+IPV4: Schema = {"type": "string", "format": "ipv4"}
+IPV6: Schema = {"type": "string", "format": "ipv6"}
+FLAVOR: Schema = {"type": ["string", "integer"], "minLength": 1}
 SOURCES = ["volume", "image", "snapshot", "blank"]
-DEVICES: Shape = list_of(
-    record(
+DEVICES: Schema = list_of(
+    closed(
         {
             "virtual_name": LABEL,
             "volume_id": UUID,
@@ -56,29 +56,29 @@ DEVICES: Shape = list_of(
         }
     )
 )
-HINTS: Shape = {"type": "object", "properties": {"group": UUID, "query": {"type": ["string", "object"]}}}
+HINTS: Schema = {"type": "object", "properties": {"group": UUID, "query": {"type": ["string", "object"]}}}
 HINT_NAMES = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
 
 
-def _fields(version: Version, *table: tuple[Version, Version | None, Mapping[str, Shape]]) -> dict[str, Shape]:
+def _fields(version: Version, *table: tuple[Version, Version | None, Mapping[str, Schema]]) -> dict[str, Schema]:
     """Merge the fields of those rows (since, before, fields) that a microversion has."""
-    known: dict[str, Shape] = {}
+    known: dict[str, Schema] = {}
     for first, gone, fields in table:
         if first <= version and (gone is None or version < gone):
             known.update(fields)
     return known
 
 
-def _networks(version: Version) -> Shape:
-    port: Shape = {"oneOf": [UUID, NULL]}
-    uuid: Shape = UUID if version >= (2, 37) else TEXT
+def _networks(version: Version) -> Schema:
+    port: Schema = {"oneOf": [UUID, NULL]}
+    uuid: Schema = UUID if version >= (2, 37) else TEXT
     tag = {"tag": TAG} if version == (2, 32) or version >= (2, 42) else {}
-    listed = list_of(record({"fixed_ip": ADDRESS, "port": port, "uuid": uuid, **tag}))
+    listed = list_of(closed({"fixed_ip": ADDRESS, "port": port, "uuid": uuid, **tag}))
     return {"oneOf": [listed, {"type": "string", "enum": ["none", "auto"]}]} if version >= (2, 37) else listed
 
 
-def server(version: Version) -> Shape:
-    """Return the shape of a server to create."""
+def server(version: Version) -> Schema:
+    """Return the schema of a server to create."""
     fields = _fields(
         version,
         (
@@ -102,7 +102,7 @@ def server(version: Version) -> Shape:
                 "min_count": POSITIVE,
                 "max_count": POSITIVE,
                 "return_reservation_id": BOOLEAN,
-                "security_groups": list_of(record({"name": NAME})),
+                "security_groups": list_of(closed({"name": NAME})),
                 "user_data": USER_DATA,
             },
         ),
@@ -113,10 +113,10 @@ def server(version: Version) -> Shape:
         ((2, 74), None, {"host": HOSTNAME, "hypervisor_hostname": HOSTNAME}),
         ((2, 90), None, {"hostname": HOSTNAME}),
     )
-    return record(fields, "name", "flavorRef", *(["networks"] if version >= (2, 37) else []))
+    return closed(fields, "name", "flavorRef", *(["networks"] if version >= (2, 37) else []))
 
 
-def _changeable(version: Version) -> dict[str, Shape]:
+def _changeable(version: Version) -> dict[str, Schema]:
     """Return the fields that a rename and a rebuild have in common."""
     common = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": IPV4, "accessIPv6": IPV6}
     return _fields(
@@ -127,13 +127,13 @@ def _changeable(version: Version) -> dict[str, Shape]:
     )
 
 
-def update(version: Version) -> Shape:
-    """Return the shape of a server's PUT."""
-    return record(_changeable(version))
+def update(version: Version) -> Schema:
+    """Return the schema of a server's PUT."""
+    return closed(_changeable(version))
 
 
-def rebuild(version: Version) -> Shape:
-    """Return the shape of a rebuild."""
+def rebuild(version: Version) -> Schema:
+    """Return the schema of a rebuild."""
     own = {"imageRef": UUID, "adminPass": TEXT, "metadata": METADATA, "preserve_ephemeral": BOOLEAN}
     fields = _fields(
         version,
@@ -143,18 +143,18 @@ def rebuild(version: Version) -> Shape:
         ((2, 57), None, {"user_data": OPTIONAL_USER_DATA}),
         ((2, 63), None, {"trusted_image_certificates": CERTIFICATES}),
     )
-    return record({**_changeable(version), **fields}, "imageRef")
+    return closed({**_changeable(version), **fields}, "imageRef")
 
 
-def keypair(version: Version) -> Shape:
-    """Return the shape of a keypair; what its name may hold grew with 2.92."""
+def keypair(version: Version) -> Schema:
+    """Return the schema of a keypair; what its name may hold grew with 2.92."""
     allowed = "@._- " if version >= (2, 92) else "_- "
     letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
     def fits(name: str) -> bool:
         return set(name) <= set(allowed + letters)
 
-    characters: Shape = {"name": (fits, f"Only expected characters: [{allowed}{letters}]")}
+    characters: Schema = {"name": (fits, f"Only expected characters: [{allowed}{letters}]")}
     fields = _fields(
         version,
         ((2, 1), None, {"name": {"allOf": [NAME, characters]}}),
@@ -162,18 +162,18 @@ def keypair(version: Version) -> Shape:
         ((2, 1), None, {"public_key": TEXT}),
         ((2, 10), None, {"user_id": TEXT}),
     )
-    return record(fields, "name", *(["public_key"] if version >= (2, 92) else []))
+    return closed(fields, "name", *(["public_key"] if version >= (2, 92) else []))
 
 
-GROUP: Shape = record({"name": {"type": "string", "minLength": 1}}, "name")
-REBOOT: Shape = record({"type": {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, "type")
-CONSOLE: Shape = record({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1}})
-TAGS: Shape = list_of(TAG, MAX_TAGS)
+GROUP: Schema = closed({"name": {"type": "string", "minLength": 1}}, "name")
+REBOOT: Schema = closed({"type": {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, "type")
+CONSOLE: Schema = closed({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1}})
+TAGS: Schema = list_of(TAG, MAX_TAGS)
 
 
-def lock(version: Version) -> Shape:
-    """Return the shape of a lock, which may have a reason from 2.73 on."""
+def lock(version: Version) -> Schema:
+    """Return the schema of a lock, which may have a reason from 2.73 on."""
     if version < (2, 73):
         return ANYTHING
     reason: dict[str, Any] = {"locked_reason": {"type": "string", "minLength": 1, "maxLength": 255}}
-    return {**record(reason), "type": ["object", "null"]}
+    return {**closed(reason), "type": ["object", "null"]}
