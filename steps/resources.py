@@ -70,7 +70,8 @@ class LeaseKind:
         run_id, number = mark.read_lease_name(lease.name) or ("", 0)
         node_type = next((one.node_type for one in lease.reservations), None)
         traits = {"name": lease.name, "user_id": lease.user_id, "node_type": node_type}
-        return Found(lease.id, lease.name, run_id, number, {"end_date": lease.end.isoformat()}, traits)
+        detail = {"start_date": lease.start.isoformat(), "end_date": lease.end.isoformat()}
+        return Found(lease.id, lease.name, run_id, number, detail, traits)
 
     def find(self, run_id: str | None) -> list[Found]:
         """List the project's live leases with the mark."""

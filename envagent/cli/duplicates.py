@@ -10,10 +10,12 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envagent.cli import interaction
-from envagent.cli.documents.run_document import Rows, run_document
+from envagent.cli.documents.costs import end_date
+from envagent.cli.documents.run_document import StoredRun, run_document, stored_output
+from envagent.cli.documents.run_list import Labels, StoredRequest
 from envagent.cli.home import Home
 from envagent.cli.interaction import StopSignals
 from envagent.cli.render import screens, times
@@ -21,6 +23,7 @@ from envagent.cli.render.terminal import Terminal, out, print_document
 from envagent.engine.journal import Journal
 from envagent.engine.tables import IntentState, ResourceState, RunRecord, RunState
 from envagent.errors import EnvagentError, RunStateError
+from envagent.steps.analyze_repository import AnalyzedRepository
 
 if TYPE_CHECKING:
     from envagent.cli.documents.json_models import RunDocument
@@ -62,7 +65,7 @@ def offer_existing(
     if found is None:
         return None
     working = home.is_worked_on(found.run_id)
-    document = run_document(Rows.load(journal, found, working=working))
+    document = run_document(StoredRun.load(journal, found, working=working))
     told = _told(document, working=working)
     if yes or working or not interaction.can_ask():
         verb = "status" if working or document.state == "succeeded" else "resume"
@@ -94,7 +97,7 @@ def _live_duplicate(home: Home, journal: Journal, request: RunRequest, terminal:
             continue
         commit = _commit_of(journal, row)
         if commit is None:  # it has not got that far
-            if theirs.get("ref") == request.ref:
+            if theirs.ref == request.ref:
                 return row
             continue
         if not ours:
@@ -105,14 +108,14 @@ def _live_duplicate(home: Home, journal: Journal, request: RunRequest, terminal:
     return None
 
 
-def _of_this_repository(journal: Journal, request: RunRequest) -> Iterator[tuple[RunRecord, dict[str, Any]]]:
+def _of_this_repository(journal: Journal, request: RunRequest) -> Iterator[tuple[RunRecord, StoredRequest]]:
     """Give the runs that are not torn down, and what was asked for, newest first."""
     identity = _identity(request.repository)
     for row in journal.runs():
-        theirs = json.loads(row.request)
-        if row.state == RunState.TORN_DOWN or row.teardown_at is not None or theirs.get("cloud") != request.cloud:
+        theirs = StoredRequest.of(row)
+        if row.state == RunState.TORN_DOWN or row.teardown_at is not None or theirs.cloud != request.cloud:
             continue
-        if _identity(theirs.get("repository", "")) == identity:
+        if _identity(theirs.repository) == identity:
             yield row, theirs
 
 
@@ -130,8 +133,8 @@ def _identity(repository: str) -> str:
 
 
 def _commit_of(journal: Journal, row: RunRecord) -> str | None:
-    outputs = (one.output for one in journal.stages(row.run_id) if one.step == "analyze_repository")
-    return next((json.loads(one).get("commit") for one in outputs if one is not None), None)
+    analyzed = stored_output(journal.stages(row.run_id), AnalyzedRepository)
+    return None if analyzed is None else analyzed.commit
 
 
 def _commit_now(request: RunRequest) -> str | None:
@@ -145,8 +148,8 @@ def _holds_lease(journal: Journal, row: RunRecord) -> bool:
     now = times.now()
     for lease in journal.resources(row.run_id):
         if lease.kind == "lease" and lease.state != ResourceState.ABSENT:
-            told = json.loads(lease.detail).get("end_date") or json.loads(row.labels).get("lease_end")
-            if told is None or datetime.fromisoformat(told) > now:
+            end = end_date(lease) or Labels.of(row).lease_end
+            if end is None or datetime.fromisoformat(end) > now:
                 return True
     for intent in journal.intents(row.run_id):
         if intent.kind == "lease" and intent.state == IntentState.SENT:

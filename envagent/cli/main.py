@@ -111,21 +111,21 @@ def _delivered(stdout: SafeStream, code: int, arguments: list[str]) -> int:
     trouble = stdout.trouble
     if trouble is None or (isinstance(trouble, BrokenPipeError) and "--json" not in arguments):
         return code
-    from envagent.cli.documents.run_document import error_of
+    from envagent.cli.documents.json_models import ErrorPart
     from envagent.cli.render import screens
 
     reason = trouble.strerror if isinstance(trouble, OSError) and trouble.strerror else str(trouble)
     lost = OutputLost(f"the result could not be written to stdout: {reason}")
-    screens.show_error(err(), error_of(lost))
+    screens.show_error(err(), ErrorPart.of(lost))
     return code or lost.exit_code
 
 
 def _failed(error: EnvagentError, arguments: list[str]) -> int:
     """Tell an error that ends a command."""
-    from envagent.cli.documents.run_document import error_of
+    from envagent.cli.documents.json_models import ErrorPart
     from envagent.cli.render import screens
 
-    part = error_of(error, again=shlex.join(["envagent", *arguments]))
+    part = ErrorPart.of(error, again=shlex.join(["envagent", *arguments]))
     screens.show_error(err(), part)
     _document_of(part, arguments)
     return error.exit_code

@@ -18,7 +18,7 @@ from datetime import timedelta
 from envagent.cli import interaction
 from envagent.cli.clouds import CloudAccess, chosen_cloud, reach
 from envagent.cli.documents.json_models import OrphanPart, OrphansDocument
-from envagent.cli.documents.run_document import state_of
+from envagent.cli.documents.run_list import state_of
 from envagent.cli.home import Home
 from envagent.cli.interaction import StopSignals
 from envagent.cli.render import screens, times

@@ -14,8 +14,8 @@ from envagent.cli import interaction
 from envagent.cli.clouds import CloudAccess
 from envagent.cli.documents.durations import typical_seconds
 from envagent.cli.documents.json_models import ErrorPart, RunDocument
-from envagent.cli.documents.run_document import Rows, error_of, run_document, run_line
-from envagent.cli.documents.summary import summary
+from envagent.cli.documents.run_document import StoredRun, run_document
+from envagent.cli.documents.run_list import StoredRequest, state_of
 from envagent.cli.home import Home
 from envagent.cli.interaction import StopSignals
 from envagent.cli.render import screens
@@ -24,7 +24,7 @@ from envagent.cli.render.terminal import Terminal, err, out, print_document
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
 from envagent.engine.execution import Execution, Outcome
 from envagent.engine.journal import Journal
-from envagent.engine.loaded_run import Run
+from envagent.engine.loaded_run import stored_summaries
 from envagent.engine.loop import run_until_idle
 from envagent.engine.runner import Runner
 from envagent.engine.step import Question, Stopped
@@ -76,7 +76,8 @@ class RunSession:
             if not execution.run.outputs:
                 self._mention_unfinished(execution)
             typical = typical_seconds(self._journal, self._access.name)
-            output.watch(execution.run.stages.values(), typical, lambda step: _came_of(execution.run, step))
+            summaries = stored_summaries(self._journal.events(run_id))
+            output.watch(execution.run.stages.values(), typical, summaries)
             try:
                 outcome = self._execute(runner, execution, output, stop)
             except EnvagentError as error:
@@ -84,12 +85,12 @@ class RunSession:
                     raise  # it could not be looked at, and is as it was
                 # The journal failed: what is known in memory is all there is.
                 runner.close()  # what other threads are about may still make something
-                told = {"state": "interrupted", "error": error_of(error, run_id)}
-                self._close(run_document(Rows.of(execution.run)).model_copy(update=told))
+                told = {"state": "interrupted", "error": ErrorPart.of(error, run_id)}
+                self._close(run_document(StoredRun.in_memory(execution.run)).model_copy(update=told))
                 return error.exit_code
             except Exception:  # a bug: main tells it; what exists must be known all the same
                 runner.close()
-                document = run_document(Rows.of(execution.run))
+                document = run_document(StoredRun.in_memory(execution.run))
                 screens.show_existing(self._terminal, document)
                 screens.show_next(self._terminal, document)
                 raise
@@ -144,7 +145,7 @@ class RunSession:
             self._tear_down(execution, output, stop)
         document = self._document(execution)
         if self._unanswered is not None:
-            self._close(document.model_copy(update={"error": error_of(self._unanswered, document.run_id)}))
+            self._close(document.model_copy(update={"error": ErrorPart.of(self._unanswered, document.run_id)}))
             return self._unanswered.exit_code
         declined = outcome is Outcome.BLOCKED and stop.signal is None
         if outcome in (Outcome.STOPPED, Outcome.BLOCKED):
@@ -168,7 +169,7 @@ class RunSession:
         except Stopped:
             self._terminal.line(f"the teardown was stopped; go on with: envagent teardown {row.run_id}")
         except EnvagentError as error:
-            screens.show_error(self._terminal, error_of(error, row.run_id, removing=True))
+            screens.show_error(self._terminal, ErrorPart.of(error, row.run_id, removing=True))
 
     def _close(self, document: RunDocument) -> None:
         """Print the last lines: the result on stdout, everything else on stderr."""
@@ -184,18 +185,18 @@ class RunSession:
         screens.show_next(self._terminal, document)
 
     def _document(self, execution: Execution[Services]) -> RunDocument:
-        return run_document(Rows.load(self._journal, execution.run.row, working=False))
+        return run_document(StoredRun.load(self._journal, execution.run.row, working=False))
 
     def _mention_unfinished(self, execution: Execution[Services]) -> None:
         """Point to the newest run of the same repository on the same cloud that could be taken up instead."""
-        mine = run_line(execution.run.row, working=True)
+        mine = StoredRequest.of(execution.run.row)
         for row in self._journal.runs():
-            other = run_line(row, working=self._home.is_worked_on(row.run_id))
+            other, state = StoredRequest.of(row), state_of(row, working=self._home.is_worked_on(row.run_id))
             same = (other.repository, other.cloud) == (mine.repository, mine.cloud)
-            if same and other.state in UNFINISHED and row.teardown_at is None:
+            if same and state in UNFINISHED and row.teardown_at is None:
                 self._terminal.line(
-                    f"note: run {other.run_id} of this repository {UNFINISHED[other.state]}; "
-                    f"to take it up instead: envagent resume {other.run_id}"
+                    f"note: run {row.run_id} of this repository {UNFINISHED[state]}; "
+                    f"to take it up instead: envagent resume {row.run_id}"
                 )
                 return
 
@@ -208,11 +209,6 @@ def make_progress(terminal: Terminal) -> ProgressLines:
         if terminal.console.height >= ROWS_NEEDED:
             return LiveProgress(terminal)
     return ProgressLines(terminal)
-
-
-def _came_of(run: Run, step: str) -> str:
-    keys = [key for key in run.outputs if key.partition(".")[0] == step]
-    return summary(step, {key: run.outputs[key].model_dump(mode="json") for key in keys})
 
 
 def _announce_stop(output: ProgressLines) -> None:

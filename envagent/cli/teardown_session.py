@@ -6,8 +6,8 @@ from pathlib import Path
 
 from envagent.cli import interaction
 from envagent.cli.clouds import CloudAccess, is_sandbox, reach
-from envagent.cli.documents.json_models import RunDocument
-from envagent.cli.documents.run_document import Rows, error_of, resource_part, run_document
+from envagent.cli.documents.json_models import ErrorPart, RunDocument
+from envagent.cli.documents.run_document import StoredRun, resource_part, run_document, stored_output
 from envagent.cli.home import Home
 from envagent.cli.interaction import StopSignals
 from envagent.cli.render import screens
@@ -20,9 +20,8 @@ from envagent.engine.removal import in_doubt
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import EnvagentError, UsageError
-
-CHOSEN_KEY = "ensure_keypair.choose"
-"""The stage that says whether envagent makes the key."""
+from envagent.steps.ensure_keypair import ChosenKey
+from envagent.steps.info_file import mark_torn_down
 
 
 class TeardownSession:
@@ -114,7 +113,7 @@ class TeardownSession:
             self._terminal.line(f"stopped; go on with: envagent teardown {row.run_id}")
             code = stop.exit_code
         except EnvagentError as error:
-            part = error_of(error, row.run_id, removing=True)
+            part = ErrorPart.of(error, row.run_id, removing=True)
             screens.show_error(self._terminal, part)
             if as_json:
                 print_document(self._document(row).model_copy(update={"error": part}))
@@ -130,7 +129,6 @@ class TeardownSession:
     def _mark_file(self, document: RunDocument) -> None:
         """Take the dead login out of the file that the run wrote."""
         from envagent.engine.clock import SystemClock, to_text
-        from envagent.steps.info_file import mark_torn_down
 
         if document.info_file is None:
             return
@@ -164,8 +162,8 @@ class TeardownSession:
         self._terminal.line(f"removed the private key {path}")
 
     def _made_key(self, row: RunRecord) -> Path | None:
-        chosen = Rows.load(self._journal, row, working=False).output(CHOSEN_KEY) or {}
-        return self._home.keys / chosen["name"] if chosen.get("origin") == "created" else None
+        chosen = stored_output(self._journal.stages(row.run_id), ChosenKey)
+        return self._home.keys / chosen.name if chosen is not None and chosen.origin == "created" else None
 
     def _other_user(self, row: RunRecord, path: Path) -> str | None:
         """Find another run that is not torn down and logs in with the key."""
@@ -177,7 +175,7 @@ class TeardownSession:
         return None
 
     def _document(self, row: RunRecord) -> RunDocument:
-        return run_document(Rows.load(self._journal, row, working=False))
+        return run_document(StoredRun.load(self._journal, row, working=False))
 
 
 def _announce_stop(output: ProgressLines) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from envagent.cli.documents.run_document import Rows, run_document
+from envagent.cli.documents.costs import latest
+from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.engine.clock import to_text
 from envagent.engine.journal import Journal
 from envagent.engine.tables import ResourceRecord
@@ -147,7 +148,7 @@ def test_every_lease_of_the_run_counts(at: At, tmp_path: Path) -> None:
     """One went to ERROR and was removed after an hour, a second one of a lost request is still there."""
     shutil.copy(STORED, tmp_path / "journal.db")
     journal = Journal.open(tmp_path / "journal.db")
-    rows = Rows.load(journal, journal.run(RUN), working=False)
+    rows = StoredRun.load(journal, journal.run(RUN), working=False)
     journal.close()
     more = [
         lease("first", BEGIN - timedelta(hours=2), END, removed=BEGIN - timedelta(hours=1)),
@@ -162,9 +163,9 @@ def test_every_lease_of_the_run_counts(at: At, tmp_path: Path) -> None:
 def test_a_lease_that_was_prolonged_is_told_by_its_new_end(at: At, tmp_path: Path) -> None:
     shutil.copy(STORED, tmp_path / "journal.db")
     journal = Journal.open(tmp_path / "journal.db")
-    rows = Rows.load(journal, journal.run(RUN), working=False)
+    rows = StoredRun.load(journal, journal.run(RUN), working=False)
     journal.close()
-    held = rows.held("lease")
+    held = latest(rows.resources, "lease")
     assert held is not None
     held.detail = f'{{"end_date": "{to_text(END + timedelta(hours=6))}"}}'
     at(END + timedelta(hours=1))
@@ -177,9 +178,9 @@ def test_a_lease_that_was_prolonged_is_told_by_its_new_end(at: At, tmp_path: Pat
 def test_no_login_is_given_to_the_server_of_a_lease_that_somebody_deleted(at: At, tmp_path: Path) -> None:
     shutil.copy(STORED, tmp_path / "journal.db")
     journal = Journal.open(tmp_path / "journal.db")
-    rows = Rows.load(journal, journal.run(RUN), working=False)
+    rows = StoredRun.load(journal, journal.run(RUN), working=False)
     journal.close()
-    held = rows.held("lease")
+    held = latest(rows.resources, "lease")
     assert held is not None
     held.state, held.removed_at = "absent", to_text(BEGIN + timedelta(hours=1))
     at(BEGIN + timedelta(hours=2))
@@ -193,20 +194,20 @@ def test_no_login_is_given_to_the_server_of_a_lease_that_somebody_deleted(at: At
 def test_a_cloud_that_did_not_answer_was_not_looked_at(at: At, tmp_path: Path) -> None:
     shutil.copy(STORED, tmp_path / "journal.db")
     journal = Journal.open(tmp_path / "journal.db")
-    rows = Rows.load(journal, journal.run(RUN), working=False)
+    rows = StoredRun.load(journal, journal.run(RUN), working=False)
     journal.close()
     at(BEGIN + timedelta(hours=3))
     answered = run_document(rows).looked_at
-    rows.run.state, rows.run.updated_at = "failed", to_text(BEGIN + timedelta(hours=2))
+    rows.row.state, rows.row.updated_at = "failed", to_text(BEGIN + timedelta(hours=2))
     for error, exit_code, looked_at in (
         ("CloudUnreachable", 7, answered),
         ("AuthenticationError", 4, answered),
-        ("ServerFailed", 6, rows.run.updated_at),
+        ("ServerFailed", 6, rows.row.updated_at),
     ):
         told = {"error": error, "message": "it failed", "hint": "", "exit_code": exit_code}
-        rows.run.error = json.dumps(told)
+        rows.row.error = json.dumps(told)
         assert run_document(rows).looked_at[:19] == looked_at[:19]  # to the second
-    rows.run.labels = json.dumps({"looked_at": to_text(BEGIN + timedelta(hours=2.5))})
+    rows.row.labels = json.dumps({"looked_at": to_text(BEGIN + timedelta(hours=2.5))})
     assert run_document(rows).looked_at == to_text(BEGIN + timedelta(hours=2.5))
 
 

@@ -16,10 +16,14 @@ from envagent.cli.documents.json_models import (
     RunDocument,
     RunsDocument,
 )
-from envagent.cli.documents.run_document import Rows, run_document, state_of
-from envagent.cli.documents.summary import summary
+from envagent.cli.documents.run_document import StoredRun, run_document
+from envagent.cli.documents.run_list import StoredRequest, state_of
+from envagent.engine.step import Output
 from envagent.engine.tables import IntentRecord, ResourceRecord, RunRecord, StageRecord
 from envagent.steps import PROVISIONING
+from envagent.steps.find_network import FoundNetwork
+from envagent.steps.request import RunRequest
+from envagent.steps.verify import Verified
 from tests.cli.conftest import ROOT, Cli, Sandbox
 
 
@@ -102,17 +106,19 @@ def record(state: str, teardown_at: str | None = None) -> RunRecord:
     )
 
 
-def stages(**states: str) -> list[StageRecord]:
-    return [
-        StageRecord(
-            run_id="k3j9x2m4qa",
-            step=stage.step,
-            stage=stage.name,
-            position=position,
-            state=states.get(stage.name, "pending"),
-        )
-        for position, stage in enumerate(PROVISIONING.stages.values())
-    ]
+def stages(**known: str | Output) -> list[StageRecord]:
+    """Make the rows of all stages, each with its state or its output."""
+    rows = []
+    for position, stage in enumerate(PROVISIONING.stages.values()):
+        row = StageRecord(run_id="k3j9x2m4qa", step=stage.step, stage=stage.name, position=position)
+        match known.get(stage.name):
+            case Output() as output:
+                row.state, row.output = "succeeded", output.model_dump_json()
+                row.model, row.model_version = type(output).__name__, output.version
+            case str(state):
+                row.state = state
+        rows.append(row)
+    return rows
 
 
 def test_a_request_without_an_answer_is_a_resource_of_unknown_state() -> None:
@@ -127,7 +133,7 @@ def test_a_request_without_an_answer_is_a_resource_of_unknown_state() -> None:
         attempt=1,
         sent_at="2026-11-23T12:00:00+00:00",
     )
-    document = run_document(Rows(run=record("running"), working=False, stages=stages(), intents=[intent]))
+    document = run_document(StoredRun(row=record("running"), working=False, stages=stages(), intents=[intent]))
     [unknown] = document.resources
     assert (unknown.kind, unknown.id, unknown.state) == ("lease", None, "unknown")
     assert document.lease is None
@@ -135,7 +141,7 @@ def test_a_request_without_an_answer_is_a_resource_of_unknown_state() -> None:
 
 def test_a_step_is_the_sum_of_its_stages() -> None:
     def step(working: bool, **states: str) -> str:
-        rows = Rows(run=record("running"), working=working, stages=stages(**states))
+        rows = StoredRun(row=record("running"), working=working, stages=stages(**states))
         return next(one.state for one in run_document(rows).steps if one.name == "reserve_hardware")
 
     assert step(True) == "pending"
@@ -162,16 +168,15 @@ def test_what_is_removed_is_said_to_be() -> None:
         )
         for kind in ("lease", "server", "floating_ip")
     ]
-    outputs = {
-        "verify.check": {
-            "server_status": "ACTIVE",
-            "fixed_ip": "10.0.0.1",
-            "floating_ip": "1.2.3.4",
-            "ssh_command": "ssh",
-            "logged_in": True,
-        }
-    }
-    rows = Rows(run=record("torn_down"), working=False, stages=stages(), resources=gone, outputs=outputs)
+    verified = Verified(
+        server_status="ACTIVE",
+        fixed_ip="10.0.0.1",
+        floating_ip="1.2.3.4",
+        ssh_user="cc",
+        ssh_command="ssh",
+        logged_in=True,
+    )
+    rows = StoredRun(row=record("torn_down"), working=False, stages=stages(check=verified), resources=gone)
     document = run_document(rows)
     assert document.lease is not None
     assert document.server is not None
@@ -180,9 +185,29 @@ def test_what_is_removed_is_said_to_be() -> None:
     assert document.next == ["envagent status k3j9x2m4qa"]
 
 
-def test_every_step_has_a_summary() -> None:
-    assert all(summary(step, {}) == "" for step in PROVISIONING.steps)
-    from envagent.cli.documents.summary import _STEPS
+def test_what_another_version_stored_hides_nothing_else() -> None:
+    verified = Verified(
+        server_status="ACTIVE", fixed_ip=None, floating_ip=None, ssh_user="cc", ssh_command="ssh", logged_in=True
+    )
+    rows = stages(
+        check=verified, find=FoundNetwork(network_id="n", network_name="x", external_id=None, external_name="")
+    )
+    for one in rows:
+        if one.model == "FoundNetwork":
+            one.output = '{"network": "in other words"}'
+        elif one.model == "Verified":
+            one.model_version = Verified.version + 1
+    document = run_document(StoredRun(row=record("succeeded"), working=False, stages=rows))
+    assert (document.network_id, document.ssh_verified, document.state) == (None, None, "succeeded")
 
-    assert list(_STEPS) == list(PROVISIONING.steps)
-    assert {f"{step}.{stage}" for step, (stage, _) in _STEPS.items()} <= set(PROVISIONING.stages)
+
+def test_what_the_list_reads_of_a_request_is_in_it() -> None:
+    assert set(StoredRequest.model_fields) <= set(RunRequest.model_fields)
+
+
+def test_a_finished_step_says_what_it_came_to(cli: Cli, repository: Path) -> None:
+    document = cli.run(repository)
+    assert [one["summary"] == "" for one in document["steps"]] == [False] * len(PROVISIONING.steps)
+    [lease] = [one["summary"] for one in document["steps"] if one["name"] == "reserve_hardware"]
+    assert lease == f"{document['node_type']} for {document['plan']['hours']} h"
+    assert lease in cli("status", document["run_id"]).out

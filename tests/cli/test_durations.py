@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from envagent.cli.documents.durations import PERSON, History
-from envagent.cli.documents.run_document import Rows, run_document
+from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.render.progress import Progress
 from envagent.engine.clock import to_text
 from envagent.engine.tables import EventKind, EventRecord, RunRecord, StageRecord
@@ -151,7 +151,7 @@ def test_a_step_whose_result_was_lost_afterwards_shows_the_failure() -> None:
         request='{"repository": "/x"}',
         error=json.dumps(failure),
     )
-    rows = Rows(run=run, working=False, stages=[stage(key, 0, 1) for key in PROVISIONING.stages])
+    rows = StoredRun(row=run, working=False, stages=[stage(key, 0, 1) for key in PROVISIONING.stages])
     steps = {one.name: one for one in run_document(rows).steps}
     failed = steps.pop("reserve_hardware")
     assert failed.error is not None

@@ -70,7 +70,7 @@ def arrived(seen: list[bytes]) -> str:
 def test_drawing_and_telling_never_wait_for_each_other(screen: tuple[Terminal, list[bytes]]) -> None:
     terminal, seen = screen
     output = LiveProgress(terminal)
-    output.watch(STAGES, {}, lambda step: "")
+    output.watch(STAGES, {}, {})
     with output:
         live = output._live
         assert live is not None
@@ -95,7 +95,7 @@ def test_drawing_and_telling_never_wait_for_each_other(screen: tuple[Terminal, l
 def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Terminal, list[bytes]]) -> None:
     terminal, seen = screen
     output = LiveProgress(terminal)
-    output.watch(STAGES, {"first": 700.0}, lambda step: "what came of it \x1b[2J")
+    output.watch(STAGES, {"first": 700.0}, {})
     with output:
         output(event(EventKind.STAGE_STARTED, "first.a"))
         output(event(EventKind.STAGE_SUCCEEDED, "first.a"))
@@ -103,7 +103,7 @@ def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Termina
         output(waiting("first.b", "server ACTIVE", "BUILD\x1b[31m"))
         assert output._live is not None
         output._live.refresh()
-        output(event(EventKind.STAGE_SUCCEEDED, "first.b"))
+        output(event(EventKind.STAGE_SUCCEEDED, "first.b", summary="what came of it \x1b[2J"))
     shown = arrived(seen)
     assert "server ACTIVE: BUILD\\x1b[31m, gives up in 30 min 00 s, usually 11 min 40 s in all" in shown
     assert "what came of it \\x1b[2J" in shown
@@ -116,7 +116,7 @@ def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
 ) -> None:
     terminal, seen = screen
     output = LiveProgress(terminal)
-    output.watch(STAGES, {}, lambda step: "")
+    output.watch(STAGES, {}, {})
     with output:
         output(event(EventKind.STAGE_STARTED, "first.a"))
         output(waiting("first.b", "lease ACTIVE", "PENDING"))
@@ -130,7 +130,7 @@ def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
 
 def test_a_line_that_cannot_be_made_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     output = ProgressLines(Terminal(sys.stdout))
-    output.watch(STAGES, {}, lambda step: "")
+    output.watch(STAGES, {}, {})
     broken = event(EventKind.STAGE_WAITING, "first.a", "for what")
     broken.detail = "no JSON"
     output(broken)
@@ -139,7 +139,7 @@ def test_a_line_that_cannot_be_made_is_no_error(capsys: pytest.CaptureFixture[st
 
 def test_a_wait_is_told_when_it_begins_and_when_its_status_changes(capsys: pytest.CaptureFixture[str]) -> None:
     output = ProgressLines(Terminal(sys.stdout))
-    output.watch(STAGES, {}, lambda step: "")
+    output.watch(STAGES, {}, {})
     for status in ("BUILD", "BUILD", "BUILD/spawning", "BUILD/spawning"):
         output(waiting("second.c", "server ACTIVE", status))
     lines = [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]

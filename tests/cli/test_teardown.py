@@ -61,7 +61,7 @@ def test_a_removal_that_does_nothing_is_named_and_can_be_repeated(
     assert ended.code == 11
     assert lease_id in ended.document["error"]["message"]
     assert ended.document["state"] == "interrupted"
-    assert f"envagent teardown {run_id} again" in ended.err
+    assert f"try again: envagent teardown {run_id};" in ended.err
     states = {one["kind"]: one["state"] for one in ended.document["resources"]}
     assert states == {"floating_ip": "absent", "server": "absent", "lease": "removing", "keypair": "present"}
     resumed = cli("resume", run_id)

@@ -30,7 +30,7 @@ def status(
     Shows what the journal on this machine knows; no cloud is asked unless you say --refresh.
     """
     from envagent.cli.documents.json_models import RunsDocument
-    from envagent.cli.documents.run_document import Rows, line_cost, run_document, run_line
+    from envagent.cli.documents.run_list import run_lines
     from envagent.cli.home import Home, read_settings
     from envagent.cli.render import screens
     from envagent.cli.render.terminal import out, print_document
@@ -43,19 +43,18 @@ def status(
     if run_id is None:
         try:
             with home.opened_journal(to_read=True) as journal:
-                runs = [
-                    run_line(row, working=home.is_worked_on(row.run_id), cost=line_cost(journal, row))
-                    for row in journal.runs()
-                ]
+                runs = run_lines(journal, home.is_worked_on)
         except RunNotFound:
             runs = []
         print_document(RunsDocument(runs=runs)) if as_json else screens.show_runs(out(), runs)
         return 0
+    from envagent.cli.documents.run_document import StoredRun, run_document
+
     with home.opened_journal(to_read=True) as journal:
         row = journal.run(run_id)
         if refresh:
             row = _refreshed(home, journal, settings, row)
-        document = run_document(Rows.load(journal, row, working=home.is_worked_on(row.run_id)))
+        document = run_document(StoredRun.load(journal, row, working=home.is_worked_on(row.run_id)))
     print_document(document) if as_json else screens.show_run(out(), document)
     return 0
 

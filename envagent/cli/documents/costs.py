@@ -1,112 +1,140 @@
 """What a run's leases have cost and cost now, computed from the leases that the run has or had.
 
-A lease is charged from its begin until its end or its removal, whichever comes first; what was planned counts for
-nothing once a lease exists.
+A lease is charged from its start until its end or its removal, whichever comes first; the plan counts for nothing
+once a lease exists.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from envagent.cli.documents.json_models import CostPart, LeasePhase, PlanPart
+from envagent.cli.documents.json_models import CostPart, LeasePhase
 from envagent.cli.render import times
 from envagent.engine.tables import IntentRecord, Ownership, ResourceRecord, ResourceState
 
 if TYPE_CHECKING:
-    from envagent.cli.documents.run_document import Rows
+    from envagent.cli.documents.run_document import StoredRun
+    from envagent.steps.plan import Plan
+    from envagent.steps.reserve_hardware import ReservedHardware
 
 
 @dataclass(frozen=True)
-class LeaseTime:
-    """When one lease is charged, and how much an hour."""
+class LeasePeriod:
+    """When one lease is charged.
+
+    Attributes:
+        end: when it ends by itself; None where nothing says so.
+    """
+
+    start: datetime
+    end: datetime | None
+    removed: datetime | None
+
+
+@dataclass(frozen=True)
+class LeaseCharge:
+    """What one lease is charged.
+
+    Attributes:
+        rate: service units per hour.
+        end: when it ends by itself.
+        booked: hours.
+    """
 
     rate: float
-    begin: datetime
+    start: datetime
     end: datetime
-    """When it ends by itself."""
     removed: datetime | None
     booked: float
-    """Hours."""
 
     def phase(self, now: datetime) -> LeasePhase:
-        """Tell where the lease is."""
+        """Return where the lease is."""
         if self.removed is not None and self.removed < self.end:
             return "removed"
         if now >= self.end:
             return "ended"
-        return "running" if now >= self.begin else "not_begun"
+        return "running" if now >= self.start else "not_begun"
 
     def hours(self, now: datetime) -> float:
-        """Give the hours that have been used."""
+        """Return the hours that have been used."""
         stop = min(now, self.end, self.removed or now)
-        return max(0.0, (stop - self.begin).total_seconds()) / 3600
+        return max(0.0, (stop - self.start).total_seconds()) / 3600
 
 
-def lease_time(rows: Rows, lease: ResourceRecord, plan: PlanPart) -> LeaseTime:
-    """Find out about one lease of a run."""
-    reserved = rows.output("reserve_hardware.reserve")
-    asked = next((one for one in rows.intents if (one.kind, one.cloud_id) == ("lease", lease.cloud_id)), None)
-    created = datetime.fromisoformat(lease.created_at)
-    booked: float = plan.hours
-    told_end = times.parsed(end_date(lease))
-    if reserved is not None and reserved["lease_id"] == lease.cloud_id:
-        rate = reserved["service_units"] / reserved["hours"]
-        begin, end = datetime.fromisoformat(reserved["start"]), datetime.fromisoformat(reserved["end"])
-        if told_end is not None:  # perhaps prolonged or shortened since
-            booked, end = booked + (told_end - end).total_seconds() / 3600, told_end
-    else:
-        rate = _rate(asked, plan)
-        begin = max(created, times.parsed(_asked_start(asked) or plan.start) or created)
-        end = told_end or times.after_hours(begin, plan.hours)
-    removed = times.parsed(lease.removed_at) if lease.state == ResourceState.ABSENT else None
-    return LeaseTime(rate, begin, end, removed, booked)
+def latest(resources: Iterable[ResourceRecord], kind: str) -> ResourceRecord | None:
+    """Return the object of a kind that a run has now, or had last."""
+    ours = [one for one in resources if one.kind == kind and one.ownership != Ownership.FOREIGN]
+    present = [one for one in ours if one.state != ResourceState.ABSENT]
+    return next(reversed(present or ours), None)
 
 
 def end_date(lease: ResourceRecord) -> str | None:
-    """Give when a lease ends by itself, as the service has told it last."""
-    told: str | None = json.loads(lease.detail).get("end_date")
-    return told
+    """Return when a lease ends by itself, as the service last reported it."""
+    reported: str | None = json.loads(lease.detail).get("end_date")
+    return reported
 
 
-def cost_part(rows: Rows, plan: PlanPart | None, now: datetime) -> CostPart | None:
-    """Compute what the run's leases cost; None while there has been none."""
-    lease = rows.held("lease")
+def lease_period(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> LeasePeriod:
+    """Return when a lease is charged, from the journal's rows alone."""
+    created = datetime.fromisoformat(lease.created_at)
+    reported = json.loads(lease.detail).get("start_date")  # not in journals of earlier versions
+    start = times.parsed(reported) or max(created, times.parsed(_request_of(lease, intents).get("start")) or created)
+    removed = lease.removed_at if lease.state == ResourceState.ABSENT else None
+    return LeasePeriod(start, times.parsed(end_date(lease)), times.parsed(removed))
+
+
+def cost_part(run: StoredRun, now: datetime) -> CostPart | None:
+    """Return what the run's leases cost; None while there has been none."""
+    from envagent.steps.plan import Plan
+    from envagent.steps.reserve_hardware import ReservedHardware
+
+    lease, plan, reserved = latest(run.resources, "lease"), run.output(Plan), run.output(ReservedHardware)
     if lease is None or plan is None:
         return None
-    held = lease_time(rows, lease, plan)
-    ours = [one for one in rows.resources if one.kind == "lease" and one.ownership != Ownership.FOREIGN]
-    all_times = [lease_time(rows, one, plan) for one in ours]
-    charged = [one for one in all_times if one.phase(now) == "running"]
+    current = _charge(run, lease, plan, reserved)
+    ours = [one for one in run.resources if one.kind == "lease" and one.ownership != Ownership.FOREIGN]
+    charges = [_charge(run, one, plan, reserved) for one in ours]
+    running = [one for one in charges if one.phase(now) == "running"]
     return CostPart(
-        su_per_hour=held.rate,
-        su_estimate=round(held.rate * held.booked, 2),
-        su_so_far=round(sum(one.rate * one.hours(now) for one in all_times), 2),
-        lease_start=held.begin.isoformat(),
-        lease_end=held.end.isoformat(),
-        charged_now=bool(charged),
-        hours_so_far=round(sum(one.hours(now) for one in all_times), 2),
-        su_per_hour_now=sum(one.rate for one in charged),
-        lease_removed_at=None if held.removed is None else held.removed.isoformat(),
-        phase=held.phase(now),
+        su_per_hour=current.rate,
+        su_estimate=round(current.rate * current.booked, 2),
+        su_so_far=round(sum(one.rate * one.hours(now) for one in charges), 2),
+        lease_start=current.start.isoformat(),
+        lease_end=current.end.isoformat(),
+        charged_now=bool(running),
+        hours_so_far=round(sum(one.hours(now) for one in charges), 2),
+        su_per_hour_now=sum(one.rate for one in running),
+        lease_removed_at=None if current.removed is None else current.removed.isoformat(),
+        phase=current.phase(now),
     )
 
 
 def over_since(cost: CostPart) -> str | None:
-    """Give when the lease ended or was removed; None while it may be there."""
+    """Return when the lease ended or was removed; None while it may exist."""
     if cost.phase == "ended":
         return cost.lease_end
     return cost.lease_removed_at if cost.phase == "removed" else None
 
 
-def _asked_start(asked: IntentRecord | None) -> str | None:
-    start: str | None = None if asked is None else json.loads(asked.request).get("start")
-    return start
+def _charge(run: StoredRun, lease: ResourceRecord, plan: Plan, reserved: ReservedHardware | None) -> LeaseCharge:
+    period = lease_period(lease, run.intents)
+    if reserved is not None and reserved.lease_id == lease.cloud_id:
+        end = period.end or reserved.end  # the lease may have been prolonged or shortened since
+        booked = plan.hours + (end - reserved.end).total_seconds() / 3600
+        rate = reserved.service_units / reserved.hours
+        return LeaseCharge(rate, reserved.start, end, period.removed, booked)
+    rates = {one.node_type.name: one.su_per_hour for one in plan.placement.candidates}
+    rate = rates.get(_request_of(lease, run.intents).get("node_type", ""), plan.placement.best.su_per_hour)
+    start = max(period.start, plan.start or period.start)
+    return LeaseCharge(rate, start, period.end or times.after_hours(start, plan.hours), period.removed, plan.hours)
 
 
-def _rate(asked: IntentRecord | None, plan: PlanPart) -> float:
-    name = None if asked is None else json.loads(asked.request).get("node_type")
-    rates = {one.node_type: one.su_per_hour for one in plan.candidates}
-    return rates.get(name or "", plan.candidates[0].su_per_hour)
+def _request_of(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> dict[str, Any]:
+    """Return what was asked for when a lease was made."""
+    asked = next((one.request for one in intents if (one.kind, one.cloud_id) == ("lease", lease.cloud_id)), "{}")
+    request: dict[str, Any] = json.loads(asked)
+    return request

@@ -6,11 +6,11 @@ is timed from there.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable
 from datetime import datetime
 
+from envagent.cli.documents.run_list import StoredRequest
 from envagent.cli.render import times
 from envagent.engine.journal import Journal
 from envagent.engine.tables import EventKind, EventRecord, RunState, StageRecord
@@ -74,7 +74,7 @@ def typical_seconds(journal: Journal, cloud: str | None) -> dict[str, float]:
     same = [
         run
         for run in journal.runs()
-        if run.state in (RunState.SUCCEEDED, RunState.TORN_DOWN) and json.loads(run.request).get("cloud") == cloud
+        if run.state in (RunState.SUCCEEDED, RunState.TORN_DOWN) and StoredRequest.of(run).cloud == cloud
     ]
     taken: dict[str, list[float]] = {}
     for run in same[:MOST_RUNS]:

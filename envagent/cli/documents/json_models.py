@@ -6,9 +6,14 @@ repository, a server or a model are untrusted data.
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
+
+from envagent.cli.render.hint_text import hint_text
+from envagent.errors import EnvagentError
+from envagent.hints import Hint
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -38,6 +43,42 @@ class ErrorPart(Document):
     exit_code: int
     step: str | None = None
     """The step that failed, and its stage: `launch_server.launch`."""
+
+    @classmethod
+    def of(
+        cls, error: EnvagentError, run_id: str | None = None, *, again: str = "", removing: bool = False
+    ) -> ErrorPart:
+        """Return the part of an error in hand.
+
+        Args:
+            error: the error.
+            run_id: the run that it belongs to, where the error does not know it.
+            again: the command that is being carried out, for an error that belongs to no run.
+            removing: whether the run's teardown has started: it is never resumed then.
+        """
+        return cls(
+            type=type(error).__name__,
+            message=error.message,
+            hint=hint_text(error.hint, error.run_id or run_id, again=again, removing=removing),
+            service_said=error.service_said,
+            request_id=error.request_id,
+            exit_code=error.exit_code,
+        )
+
+    @classmethod
+    def stored(cls, stored: str, run_id: str) -> ErrorPart:
+        """Read an error as the journal stores it."""
+        record = json.loads(stored)
+        hint = Hint.load(record.get("hint")) or EnvagentError.default_hint
+        return cls(
+            type=record["error"],
+            message=record["message"],
+            hint=hint_text(hint, run_id),
+            service_said=record.get("service_said"),
+            request_id=record.get("request_id"),
+            exit_code=record["exit_code"],
+            step=record.get("stage"),
+        )
 
 
 class RepositoryPart(Document):

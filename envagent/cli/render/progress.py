@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -88,7 +88,7 @@ class StepProgress:
 class Progress:
     """The steps of one run, in the pipeline's order."""
 
-    def __init__(self, rows: Iterable[StageRecord]) -> None:
+    def __init__(self, rows: Iterable[StageRecord], summaries: Mapping[str, str] | None = None) -> None:
         self.steps: dict[str, StepProgress] = {}
         history = History()
         for row in rows:
@@ -97,8 +97,10 @@ class Progress:
             seconds = history.seconds(row)
             if row.state in (StageState.RUNNING, StageState.WAITING):
                 step.begin(row.stage, times.now())
-            elif row.state == StageState.SUCCEEDED and seconds is not None:
-                step.worked[row.stage] = seconds
+            elif row.state == StageState.SUCCEEDED:
+                step.note = (summaries or {}).get(f"{row.step}.{row.stage}", "")
+                if seconds is not None:
+                    step.worked[row.stage] = seconds
 
     def take(self, event: EventRecord) -> StepProgress | None:
         """Note an event; give the step that it is about."""
@@ -116,6 +118,7 @@ class Progress:
                 step.begin(stage, at)
             case EventKind.STAGE_SUCCEEDED:
                 step.stages[stage] = StageState.SUCCEEDED
+                step.note = json.loads(event.detail).get("summary", "")
                 step.end(stage, at)
             case EventKind.STAGE_FAILED:
                 step.stages[stage] = StageState.FAILED
@@ -181,25 +184,21 @@ class ProgressLines:
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self.board = Progress(())
-        self.typical: dict[str, float] = {}
-        self._came_of_it: Callable[[str], str] = lambda step: ""
+        self.typical: Mapping[str, float] = {}
         # Guards the board and is never held while something is printed: rich draws under a lock of its own, and
         # what it draws is the board.
         self._lock = threading.Lock()
 
-    def watch(self, rows: Iterable[StageRecord], typical: dict[str, float], came_of_it: Callable[[str], str]) -> None:
+    def watch(self, rows: Iterable[StageRecord], typical: Mapping[str, float], summaries: Mapping[str, str]) -> None:
         """Take up a run.
 
         Args:
             rows: its stages, for the steps' names and what is done already.
             typical: step name to the seconds that it took in past runs.
-            came_of_it: tells of a finished step what came of it.
+            summaries: stage key to what the stage came to when it finished.
         """
         with self._lock:
-            self.board, self.typical, self._came_of_it = Progress(rows), typical, came_of_it
-            for step in self.board.steps.values():
-                if step.state == StageState.SUCCEEDED:
-                    step.note = came_of_it(step.name)
+            self.board, self.typical = Progress(rows, summaries), typical
 
     def __enter__(self) -> ProgressLines:
         return self
@@ -220,8 +219,6 @@ class ProgressLines:
         with self._lock:
             before = self._waits(event)
             step = self.board.take(event)
-            if step is not None and step.state == StageState.SUCCEEDED:
-                step.note = self._came_of_it(step.name)
             parts = self._told(event, step, before)
         if parts is not None:
             at = times.clock(datetime.fromisoformat(event.at))

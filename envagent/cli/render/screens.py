@@ -22,7 +22,6 @@ from envagent.cli.documents.json_models import (
     RunLine,
     StepPart,
 )
-from envagent.cli.documents.summary import needs
 from envagent.cli.render import times
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
 
@@ -99,11 +98,14 @@ def _used(cost: CostPart) -> str:
 
 def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPart]) -> None:
     """Print what will be reserved, why, for how long, at what price, and what else there is."""
+    from envagent.repository.results import Requirements
+    from envagent.steps.analyze_repository import describe
+
     first, *others = plan.candidates
     terminal.line(("plan", "bold"))
     for one in decisions:
         if one.name == "requirements" and isinstance(one.value, dict):
-            terminal.field("needs", needs(one.value))
+            terminal.field("needs", describe(Requirements.model_validate(one.value)))
             terminal.field("", one.reason)
     terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
     terminal.field("", first.why)
