@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import math
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +65,51 @@ class Paths:
             self.folder.chmod(0o700)
         except OSError as error:
             raise SetupError(f"the folder {self.folder} cannot be created: {error.strerror}") from None
+
+
+# Not `filelock`: it cannot look whether a lock is held without taking it, and so may take it from a server that starts.
+
+
+@contextmanager
+def locked(path: Path, seconds: float = math.inf) -> Iterator[None]:
+    """Hold a lock file; the kernel releases it however the process ends.
+
+    Args:
+        path: the file, created where it is missing.
+        seconds: how long to wait for it.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Check whether a process holds a lock file; several may look at once, each for an instant."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def write_private(path: Path, text: str) -> None:

@@ -7,7 +7,6 @@ start one server.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import json
 import os
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from envagent.sandbox.files import SECRET_HEADER, Paths
+from envagent.sandbox.files import SECRET_HEADER, Paths, is_locked, locked
 from envagent.sandbox.sandbox_errors import SandboxError, SetupError
 
 START_SECONDS = 20.0
@@ -116,36 +115,11 @@ def _running(paths: Paths) -> dict[str, Any] | None:
     return health if health.get("id") == known["id"] else None
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _environment() -> dict[str, str]:
     """Return the server's environment, with modules found where this interpreter finds them."""
     own = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([own, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | {"PYTHONPATH": path}
-
-
-def _alive(paths: Paths) -> bool:
-    """Say whether a server process has this state, answering or not."""
-    try:
-        descriptor = os.open(paths.server_lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _spawn(paths: Paths, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -170,7 +144,7 @@ def _started(paths: Paths, arguments: list[str]) -> dict[str, Any]:
     child: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        alive = _alive(paths)
+        alive = is_locked(paths.server_lock)
         running = _running(paths) if alive else None
         if running is not None:
             return running
@@ -210,9 +184,9 @@ def ensure_running(
     paths = Paths(home.resolve())
     paths.create()
     wanted = _settings(speed, profile, settings)
-    running = _running(paths) if _alive(paths) else None
+    running = _running(paths) if is_locked(paths.server_lock) else None
     if running is None:
-        with _locked(paths.start_lock):
+        with locked(paths.start_lock):
             arguments = ["--idle-seconds", str(idle_seconds), "--settings", json.dumps(wanted)]
             running = _started(paths, arguments)
     endpoint = _endpoint(paths)
@@ -279,13 +253,13 @@ def serve(
 def stop(home: Path) -> bool:
     """Stop the server of this home folder and wait until it has ended; return whether one ran."""
     paths = Paths(home.resolve())
-    if not _alive(paths):
+    if not is_locked(paths.server_lock):
         return False
     running = _running(paths)
     if running is None:
         raise SandboxError(f"the sandbox server of {paths.folder} is running and does not respond")
     control(paths.home, "stop", {})
-    with _locked(paths.server_lock):
+    with locked(paths.server_lock):
         return True
 
 
@@ -293,7 +267,7 @@ def reset(home: Path) -> None:
     """Stop the server and forget the simulated cloud: objects, log, faults, settings, accounts."""
     paths = Paths(home.resolve())
     paths.create()
-    with _locked(paths.start_lock):
+    with locked(paths.start_lock):
         stop(home)
         for path in (paths.state, paths.clouds, paths.server, paths.output):
             for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -29,7 +27,7 @@ from envagent.sandbox.app import Exchanges, build
 from envagent.sandbox.cloud import Sandbox
 from envagent.sandbox.control_routes import Control
 from envagent.sandbox.faults import BadSchedule
-from envagent.sandbox.files import Paths, write_private
+from envagent.sandbox.files import Paths, locked, write_private
 from envagent.sandbox.sandbox_errors import SetupError
 from envagent.sandbox.state import State
 
@@ -89,33 +87,6 @@ class Connections:
             transport.abort()
 
 
-@contextlib.contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold the state's server lock; the kernel releases it whatever happens."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _take(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, path: Path) -> None:
-    """Take the lock; a process that only looks whether it is held has it for an instant, so try for a moment."""
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise SetupError(
-                    f"a sandbox is already running in {path.parent}; its URL is in server.json there"
-                ) from None
-            time.sleep(0.01)
-        else:
-            return
-
-
 def _listen(port: int, *, exactly: bool) -> socket.socket:
     """Bind to the port; if it is taken, to any other unless exactly this one was asked for.
 
@@ -169,15 +140,17 @@ def run(paths: Paths, options: Options) -> None:
         SetupError: another server has this state, or the folder or an option cannot be used.
     """
     paths.create()
-    with _exclusive(paths.server_lock):
-        state = State(paths.state)
+    with contextlib.ExitStack() as held:
         try:
-            sandbox = Sandbox(state)
-            _prepare(sandbox, options)
-            wanted = options.port if options.port is not None else int(state.setting("port", 0))
-            _serve(sandbox, paths, _listen(wanted, exactly=options.port is not None), options)
-        finally:
-            state.close()
+            held.enter_context(locked(paths.server_lock, seconds=LOCK_SECONDS))
+        except BlockingIOError:
+            message = f"a sandbox is already running in {paths.folder}; its URL is in server.json there"
+            raise SetupError(message) from None
+        state = held.enter_context(contextlib.closing(State(paths.state)))
+        sandbox = Sandbox(state)
+        _prepare(sandbox, options)
+        wanted = options.port if options.port is not None else int(state.setting("port", 0))
+        _serve(sandbox, paths, _listen(wanted, exactly=options.port is not None), options)
 
 
 def _prepare(sandbox: Sandbox, options: Options) -> None:
