@@ -33,7 +33,7 @@ def _shown(part: Part, run_id: str | None, again: str, *, removing: bool) -> str
         case Placeholder():
             return run_id or "RUN_ID"
         case Option():
-            return " ".join(_option(part.name, part.value or True))
+            return shlex.join(_option(part.name, part.value or True))
         case Shell():
             return shlex.join(part.argv)
         case Command():

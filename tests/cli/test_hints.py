@@ -1,0 +1,137 @@
+"""Every hint that an error can carry works when pasted: its commands are run, its options exist."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from envagent.cli.main import app
+from envagent.cli.render.hint_text import hint_text
+from envagent.hints import THIS_RUN, Command, Hint, Option, Part, Shell, resume, teardown
+from tests.cli.conftest import Cli
+from tests.unit.test_house import modules
+
+SAMPLES: dict[str, str | float] = {"max_su": 100000.0}
+"""What stands for a value that is known only when the error is raised."""
+
+ON_A_RUN = ("resume", "teardown", "status")
+PROGRAMS = {"chmod", "git", "openstack", "rm", "ssh-keygen", "mv", "cp", "puttygen"}
+
+
+def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
+    """List the product's calls of what a module imports from `envagent.hints` under a name."""
+    for path, tree in modules():
+        ours = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "envagent.hints"
+            for alias in node.names
+            if alias.name == name
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ours:
+                yield f"{path}:{node.lineno}", node
+
+
+def options(where: str, call: ast.Call) -> Iterator[tuple[str, str | float | bool]]:
+    for keyword in call.keywords:
+        assert keyword.arg is not None, f"{where}: name each option"
+        value = keyword.value
+        known = value.value if isinstance(value, ast.Constant) else SAMPLES.get(keyword.arg)
+        assert isinstance(known, (str, float, bool)), f"{where}: no sample for {keyword.arg}"
+        yield keyword.arg, known
+
+
+def commands() -> dict[Command, str]:
+    """Return each command of envagent that a hint in the product names, with a place where it does."""
+    found: dict[Command, str] = {}
+    for name in ON_A_RUN:
+        for where, call in calls(name):
+            found[Command(name, (THIS_RUN,), tuple(options(where, call)))] = where
+    for where, call in calls("command"):
+        words = [one.value if isinstance(one, ast.Constant) else "last" for one in call.args]
+        assert all(isinstance(one, str) for one in words), where
+        found[Command(str(words[0]), tuple(map(str, words[1:])), tuple(options(where, call)))] = where
+    assert not [where for where, _ in calls("Command") if not where.startswith(("errors.py", "cli/"))]
+    return found
+
+
+HINTED = commands()
+
+
+def test_the_commands_are_found() -> None:
+    assert {resume(), teardown()} < HINTED.keys()
+
+
+@pytest.mark.parametrize("where", sorted({where for where, _ in calls("Option")}))
+def test_each_option_exists(where: str) -> None:
+    known = {
+        parameter.name
+        for command in typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+        for parameter in command.params
+    }
+    for place, call in calls("Option"):
+        if place == where:
+            assert isinstance(call.args[0], ast.Constant), "name the option"
+            assert call.args[0].value in known
+
+
+def test_each_other_program_is_one_that_users_have() -> None:
+    named = {call.args[0].value: where for where, call in calls("Shell") if isinstance(call.args[0], ast.Constant)}
+    assert named.keys() <= PROGRAMS, named
+
+
+def test_each_command_runs(cli: Cli, repository: Path) -> None:
+    """None is refused as wrong usage, on a run that has succeeded."""
+    run_id = str(cli.run(repository)["run_id"])
+    for command in sorted(HINTED, key=lambda one: (one.name in ("teardown", "sandbox"), one.name)):
+        if command == teardown():
+            run_id = str(cli.run(repository, "--new")["run_id"])
+        words = [str(repository) if word == "URL" else word for word in shlex.split(hint_text(Hint(command), run_id))]
+        ended = cli(*words[1:], *(("--cloud", "sandbox") if "--orphans" in words else ()))
+        assert ended.code in (0, 10), (HINTED[command], words, ended.err)
+        assert "Traceback" not in ended.err and "Usage:" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("parts", "shown"),
+    [
+        (("wait, then:", resume()), "wait, then: envagent resume k3j9"),
+        (
+            ("to try again:", resume(), "; to remove it:", teardown()),
+            "to try again: envagent resume k3j9; to remove it: envagent teardown k3j9",
+        ),
+        ((resume(max_su=8.0, yes=True),), "envagent resume k3j9 --max-su 8 --yes"),
+        (("choose another", Option("node_type"), ", or wait"), "choose another --node-type, or wait"),
+        (("look for damage:", Shell("git", "-C", "/a b", "fsck")), "look for damage: git -C '/a b' fsck"),
+        (("near names:", Option("image", "a; rm -rf b")), "near names: --image 'a; rm -rf b'"),
+    ],
+)
+def test_a_hint_is_rendered_ready_to_paste(parts: tuple[Part, ...], shown: str) -> None:
+    assert hint_text(Hint(*parts), "k3j9") == shown
+    assert hint_text(Hint.load(Hint(*parts).dump()) or Hint(), "k3j9") == shown
+
+
+def test_where_there_is_no_run_the_command_in_hand_is_named() -> None:
+    assert hint_text(Hint("wait, then:", resume()), again="envagent teardown --orphans").endswith(
+        "envagent teardown --orphans"
+    )
+
+
+def test_a_run_that_is_being_torn_down_is_not_resumed() -> None:
+    assert (
+        hint_text(Hint("wait, then:", resume(max_su=2.0)), "k3j9", removing=True)
+        == "wait, then: envagent teardown k3j9"
+    )
+
+
+def test_what_an_earlier_version_stored_as_text_is_read() -> None:
+    stored = "envagent resume RUN_ID tries again; envagent teardown RUN_ID removes everything"
+    hint = Hint.load(stored)
+    assert hint is not None
+    assert hint_text(hint, "k3j9") == stored.replace("RUN_ID", "k3j9")
