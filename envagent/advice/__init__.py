@@ -1,4 +1,4 @@
-"""The decisions: rules that are complete by themselves, and an AI that proposes inside the bounds they set.
+"""The decisions: rules that are complete by themselves, and an AI that proposes within the bounds they set.
 
-It owns what to take (requirements, image, node type, duration) and why; it reserves and creates nothing.
+This room decides what to use (requirements, image, node type, duration) and why; it reserves and creates nothing.
 """

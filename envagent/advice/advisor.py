@@ -1,7 +1,7 @@
-"""The five decisions of a run: rules decide each of them completely, an AI may propose inside their bounds.
+"""The five decisions of a run: rules decide each completely, an AI may propose within their bounds.
 
-A user's wish stands over both. An AI that fails, or proposes what does not exist or breaks a bound, changes nothing
-but the warnings: the rules' answer stands. After a failure that makes the AI useless it is not asked again.
+A user's wish overrides both. If the AI fails, or proposes something that does not exist or exceeds a bound, the rules'
+answer stands and only the warnings change. After a failure that makes the AI useless, it is not asked again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,25 @@ from envagent.repository.results import Analysis, Snapshot
 
 P = TypeVar("P", bound=proposals.Proposal)
 _EVIDENCE_TOKENS = 8000
-"""The most tokens of repository text in a prompt."""
+"""Maximum number of tokens of repository text in a prompt."""
+_MOST_SOURCES = 7
+_CONCLUSIONS = {
+    "gpu_required True": "GPU required",
+    "gpu_required False": "no GPU required",
+    "gpu_memory_gb": "GPU memory {} GB",
+    "cuda_version": "CUDA {}",
+    "python_version": "Python {}",
+    "ram_gb": "RAM {} GB",
+    "disk_gb": "disk {} GB",
+    "cpu_cores": "{} cores",
+    "os_version": "Ubuntu {}",
+}
+"""How a piece of evidence is worded, by its field or by field and value."""
 
 
 @dataclass(frozen=True)
-class _Heard(Generic[P]):
-    """What asking the AI brought: an answer, or a warning why there is none; neither when it was not asked."""
+class _Reply(Generic[P]):
+    """The outcome of asking the AI: an answer, or a warning why there is none; neither if it was not asked."""
 
     answer: P | None = None
     usage: Usage | None = None
@@ -45,36 +58,36 @@ class _Heard(Generic[P]):
 class Advisor:
     """Decides requirements, image candidates, image, node type and duration, each with its reason.
 
-    One advisor serves one run. It asks the AI for each decision once (five calls at most, whatever is refused later)
-    and remembers that it is of no use. Safe to use from several threads: one question at a time.
+    One advisor serves one run. It asks the AI once per decision (at most five calls, whatever is rejected later) and
+    stops asking once the AI proved unavailable. Thread-safe: one question at a time.
     """
 
     def __init__(
         self,
         ai: Ai | None = None,
         *,
-        demanded: bool = False,
+        required: bool = False,
         longest_hours: int = duration.LONGEST_HOURS,
     ) -> None:
         """Keep the settings.
 
         Args:
-            ai: None to let the rules decide alone.
-            demanded: raise AdviceUnavailable where the AI gives no usable answer, instead of going on by rules.
-            longest_hours: the most hours that the AI may propose.
+            ai: None to use only the rules.
+            required: raise AdviceUnavailable if the AI gives no usable answer, instead of falling back to the rules.
+            longest_hours: maximum number of hours that the AI may propose.
         """
         self._ai = ai
         self._hide = ai.hide if ai is not None else str
-        self._demanded = demanded
+        self._required = required
         self._longest = min(longest_hours, duration.LONGEST_HOURS)
         self._asked: set[type[proposals.Proposal]] = set()
         self._asking = threading.Lock()
 
     def requirements(self, snapshot: Snapshot, analysis: Analysis) -> tuple[Analysis, Decision]:
-        """What the project needs.
+        """Decide what the project needs.
 
         Raises:
-            AdviceUnavailable: the AI is demanded and gave no answer (as for every decision).
+            AdviceUnavailable: the AI is required and gave no answer (as for every decision).
         """
         ours = analysis.requirements.model_dump(mode="json")
         reason = _sources(analysis)
@@ -83,40 +96,40 @@ class Advisor:
             "sizing": analysis.sizing.model_dump(mode="json", exclude={"reasons"}),
             "bounds": "documented numbers may be raised up to fourfold, never lowered",
         }
-        heard = self._ask(
+        reply = self._ask(
             tasks.REQUIREMENTS,
             proposals.RequirementsProposal,
             facts,
             excerpts.brief(snapshot, analysis, _EVIDENCE_TOKENS) if self._ai else "",
         )
-        if heard.answer is None:
+        if reply.answer is None:
             return analysis, Decision(
                 name="requirements",
                 value=ours,
                 source="rules",
                 reason=reason,
                 rules_value=ours,
-                warnings=heard.warnings,
-                usage=heard.usage,
+                warnings=reply.warnings,
+                usage=reply.usage,
             )
-        merged = bounds.merge(analysis, heard.answer)
+        merged = bounds.merge(analysis, reply.answer)
         decided = bounds.resized(analysis, merged.requirements)
         by_ai = bool(merged.changed) or not merged.rejected
         if merged.changed:
             changes = ", ".join(f"{name} {ours.get(name)} -> {new}" for name, new in merged.changed.items())
-            reason = f"{heard.reason} ({changes})"
+            reason = f"{reply.reason} ({changes})"
         elif by_ai:
-            reason = f"{reason}; the AI agrees: {heard.reason}"
+            reason = f"{reason}; the AI agrees: {reply.reason}"
         return decided, self._given(
-            heard,
+            reply,
             name="requirements",
             value=decided.requirements.model_dump(mode="json"),
             source="ai" if by_ai else "rules",
             reason=reason,
             rules_value=ours,
             rejected=tuple(merged.rejected),
-            warnings=heard.warnings,
-            usage=heard.usage,
+            warnings=reply.warnings,
+            usage=reply.usage,
         )
 
     def image_candidates(
@@ -127,33 +140,33 @@ class Advisor:
         *,
         wish: str | None = None,
     ) -> tuple[list[Image], Decision]:
-        """Three to five images that suit the placement (fewer where the site has fewer), best first.
+        """Choose three to five images that suit the placement (fewer if the site has fewer), best first.
 
         Args:
             available: the site's images.
             analysis: what the project needs.
-            placement: where it may go.
-            wish: the image that the user names, by name or id.
+            placement: the node types it may use.
+            wish: the image requested by the user, by name or id.
 
         Raises:
             UsageError: the user's image does not exist, or the name is ambiguous.
-            NothingSuitable: no image suits.
+            NothingSuitable: no image is suitable.
         """
         if wish is not None:
             named = images.find_named(available, wish)
             return [named], Decision(
-                name="image_candidates", value=[named.name], source="user", reason="named by the user"
+                name="image_candidates", value=[named.name], source="user", reason="requested by the user"
             )
         need = need_of(analysis)
         nodes = [c.node_type for c in placement.candidates]
         found = images.ranked(available, nodes, need)
         if not found:
             lacking = images.lacking(available, nodes[0], need)
-            raise NothingSuitable(f"no image here suits {nodes[0].name}: {lacking}")
+            raise NothingSuitable(f"no image at this site suits {nodes[0].name}: {lacking}")
         by_rules = images.shortlist(found)
-        reason = f"{len(by_rules)} of {len(available)} images suit {nodes[0].name} best"
+        reason = f"best {len(by_rules)} of {len(available)} images for {nodes[0].name}"
         options = {i.id: i for i in found[: answers.MOST_OPTIONS]}
-        heard: _Heard[proposals.CandidatesProposal] = _Heard()
+        reply: _Reply[proposals.CandidatesProposal] = _Reply()
         if len(options) > 1:
             facts: dict[str, JsonValue] = {
                 "requirements": analysis.requirements.model_dump(mode="json"),
@@ -161,23 +174,23 @@ class Advisor:
                 "images": [answers.image_facts(i) for i in options.values()],
                 "rules": answers.names(by_rules),
             }
-            heard = self._ask(tasks.CANDIDATES, proposals.CandidatesProposal, facts)
+            reply = self._ask(tasks.CANDIDATES, proposals.CandidatesProposal, facts)
         chosen: list[Image] = by_rules
         rejected: list[str] = []
-        if heard.answer is not None:
-            chosen, rejected = answers.candidates(heard.answer, options, available, by_rules)
-        by_ai = heard.answer is not None and chosen is not by_rules
+        if reply.answer is not None:
+            chosen, rejected = answers.candidates(reply.answer, options, available, by_rules)
+        by_ai = reply.answer is not None and chosen is not by_rules
         return chosen, self._given(
-            heard,
+            reply,
             name="image_candidates",
             value=answers.names(chosen),
             source="ai" if by_ai else "rules",
-            reason=heard.reason if by_ai else reason,
+            reason=reply.reason if by_ai else reason,
             rules_value=answers.names(by_rules),
             alternatives=tuple(i.name for i in found if i not in chosen),
             rejected=tuple(rejected),
-            warnings=heard.warnings,
-            usage=heard.usage,
+            warnings=reply.warnings,
+            usage=reply.usage,
         )
 
     def image(
@@ -188,13 +201,13 @@ class Advisor:
         *,
         wish: str | None = None,
     ) -> tuple[Image, Decision]:
-        """The one image for a node type.
+        """Choose the image for a node type.
 
         Args:
-            candidates: what `image_candidates` gave, with details.
+            candidates: the result of `image_candidates`, with details.
             analysis: what the project needs.
-            node_type: the chosen one.
-            wish: the image that the user names.
+            node_type: the chosen node type.
+            wish: the image requested by the user.
 
         Raises:
             NothingSuitable: no candidate suits the node type.
@@ -204,7 +217,7 @@ class Advisor:
             chosen = images.find_named(candidates, wish)
             reason, warnings = images.explain(chosen, need)
             if problem := images.misfit(chosen, node_type, need):
-                warnings = (f"named by the user although {problem}", *warnings)
+                warnings = (f"requested by the user, although {problem}", *warnings)
             value = answers.image_value(chosen)
             return chosen, Decision(name="image", value=value, source="user", reason=reason, warnings=warnings)
         fitting = {i.id: i for i in images.fitting(candidates, node_type, need)}
@@ -212,7 +225,7 @@ class Advisor:
             why = "; ".join(f"{i.name}: {images.misfit(i, node_type, need)}" for i in candidates)
             raise NothingSuitable(f"no image candidate suits {node_type.name}: {why or 'there are none'}")
         best = chosen = next(iter(fitting.values()))
-        heard: _Heard[proposals.ImageProposal] = _Heard()
+        reply: _Reply[proposals.ImageProposal] = _Reply()
         if len(fitting) > 1:
             facts: dict[str, JsonValue] = {
                 "requirements": analysis.requirements.model_dump(mode="json"),
@@ -220,83 +233,83 @@ class Advisor:
                 "candidates": [answers.image_facts(i) for i in fitting.values()],
                 "rules": best.name,
             }
-            heard = self._ask(tasks.IMAGE, proposals.ImageProposal, facts)
+            reply = self._ask(tasks.IMAGE, proposals.ImageProposal, facts)
         rejected: tuple[str, ...] = ()
         by_ai = False
-        if heard.answer is not None:
-            chosen, refusal = answers.image(heard.answer, fitting, need)
+        if reply.answer is not None:
+            chosen, refusal = answers.image(reply.answer, fitting, need)
             by_ai = refusal is None
             rejected = (refusal,) if refusal else ()
         reason, warnings = images.explain(chosen, need)
         return chosen, self._given(
-            heard,
+            reply,
             name="image",
             value=answers.image_value(chosen),
             source="ai" if by_ai else "rules",
-            reason=heard.reason if by_ai else reason,
+            reason=reply.reason if by_ai else reason,
             rules_value=answers.image_value(best),
             alternatives=tuple(i.name for i in fitting.values() if i is not chosen),
             rejected=rejected,
-            warnings=(*warnings, *heard.warnings),
-            usage=heard.usage,
+            warnings=(*warnings, *reply.warnings),
+            usage=reply.usage,
         )
 
     def node_type(
         self, placement: Placement, analysis: Analysis, *, wish: str | None = None, most_su: float = math.inf
     ) -> tuple[Placement, Decision]:
-        """The placement with the chosen node type first; the rest stays as what to try next.
+        """Choose a node type and return the placement with it first, followed by what to try next.
 
         Args:
-            placement: the ranked candidates; one alone when the user named it.
+            placement: the ranked candidates; a single one if the user requested it.
             analysis: what the project needs.
-            wish: the node type that the user named.
-            most_su: the most that the lease may cost on the AI's choice.
+            wish: the node type requested by the user.
+            most_su: the maximum cost of the lease on the AI's choice.
         """
         best = placement.best
-        options = {answers.key(c): c for c in placement.candidates if answers.equal_standing(c, best)}
-        heard: _Heard[proposals.NodeTypeProposal] = _Heard()
+        options = {answers.key(c): c for c in placement.candidates if answers.equally_good(c, best)}
+        reply: _Reply[proposals.NodeTypeProposal] = _Reply()
         if wish is None and len(options) > 1:
             facts: dict[str, JsonValue] = {
                 "requirements": analysis.requirements.model_dump(mode="json"),
                 "candidates": [{"name": key, "why": c.why, "waste": c.waste} for key, c in options.items()],
                 "rules": answers.key(best),
             }
-            heard = self._ask(tasks.NODE_TYPE, proposals.NodeTypeProposal, facts)
+            reply = self._ask(tasks.NODE_TYPE, proposals.NodeTypeProposal, facts)
         chosen, rejected = best, [f"{name}: {why}" for name, why in placement.excluded.items()]
         by_ai = False
-        if heard.answer is not None:
-            chosen, refusal = answers.node_type(heard.answer, options, placement, most_su)
+        if reply.answer is not None:
+            chosen, refusal = answers.node_type(reply.answer, options, placement, most_su)
             by_ai = refusal is None
             rejected[:0] = [refusal] if refusal else []
         rest = [c for c in placement.candidates if c is not chosen]
         ordered = placement.model_copy(update={"candidates": (chosen, *rest)})
         by_user = wish is not None
         return ordered, self._given(
-            heard,
+            reply,
             name="node_type",
             value=chosen.node_type.name,
             source="user" if by_user else "ai" if by_ai else "rules",
-            reason=f"{heard.reason} ({chosen.why})" if by_ai else chosen.why,
+            reason=f"{reply.reason} ({chosen.why})" if by_ai else chosen.why,
             rules_value=best.node_type.name,
             alternatives=tuple(c.node_type.name for c in rest),
             rejected=tuple(rejected),
-            warnings=(*chosen.warnings, *heard.warnings),
-            usage=heard.usage,
+            warnings=(*chosen.warnings, *reply.warnings),
+            usage=reply.usage,
         )
 
     def duration(
         self, analysis: Analysis, node_type: NodeType, *, wish: int | None = None, most_su: float = math.inf
     ) -> tuple[int, Decision]:
-        """Hours of the lease.
+        """Decide the hours of the lease.
 
         Args:
             analysis: what the project needs.
-            node_type: the chosen one.
-            wish: the hours that the user asks for.
-            most_su: the most that the lease may cost for the AI's hours.
+            node_type: the chosen node type.
+            wish: the hours requested by the user.
+            most_su: the maximum cost of the lease for the AI's hours.
 
         Raises:
-            UsageError: the user's hours are outside 1..168.
+            UsageError: the user's hours are outside 1 to 168.
         """
         ours, reason = duration.by_rules(analysis, node_type)
         if wish is not None:
@@ -306,7 +319,7 @@ class Advisor:
                 name="duration",
                 value=asked,
                 source="user",
-                reason=f"asked for by the user; {cost:g} SU on {node_type.name}",
+                reason=f"requested by the user; {cost:g} SU on {node_type.name}",
                 rules_value=ours,
             )
         facts: dict[str, JsonValue] = {
@@ -319,51 +332,51 @@ class Advisor:
         }
         if most_su < math.inf:
             facts["most_su"] = most_su
-        heard = self._ask(tasks.DURATION, proposals.DurationProposal, facts)
+        reply = self._ask(tasks.DURATION, proposals.DurationProposal, facts)
         hours, by_ai = ours, False
         rejected: tuple[str, ...] = ()
-        if heard.answer is not None:
-            said = heard.answer.duration_hours
+        if reply.answer is not None:
+            said = reply.answer.duration_hours
             cost = duration.service_units(node_type, said)
             if not duration.SHORTEST_HOURS <= said <= self._longest:
                 rejected = (f"{said} hours: outside {duration.SHORTEST_HOURS} to {self._longest}",)
             elif said > ours and cost > most_su:
-                rejected = (f"{said} hours: {cost:g} SU on {node_type.name}, {most_su:g} SU at most",)
+                rejected = (f"{said} hours: {cost:g} SU on {node_type.name}, limit {most_su:g} SU",)
             else:
-                hours, by_ai, reason = said, True, f"{heard.reason} (about {cost:g} SU)"
+                hours, by_ai, reason = said, True, f"{reply.reason} (about {cost:g} SU)"
         return hours, self._given(
-            heard,
+            reply,
             name="duration",
             value=hours,
             source="ai" if by_ai else "rules",
             reason=reason,
             rules_value=ours,
             rejected=rejected,
-            warnings=heard.warnings,
-            usage=heard.usage,
+            warnings=reply.warnings,
+            usage=reply.usage,
         )
 
-    def _given(self, heard: _Heard[P], **parts: Any) -> Decision:
-        """Make the decision after an AI was asked.
+    def _given(self, reply: _Reply[P], **parts: Any) -> Decision:
+        """Create the decision after an AI was asked.
 
         Raises:
-            AdviceUnavailable: the AI is demanded, and nothing in its answer can be used.
+            AdviceUnavailable: the AI is required, and nothing in its answer is usable.
         """
         made = Decision(**parts)
         rejected = tuple(self._hide(one) for one in made.rejected)
-        if self._demanded and heard.answer is not None and made.source == "rules":
-            why = rejected[0] if rejected else "it names nothing that is on offer"
-            raise AdviceUnavailable(f"the AI's answer on {made.name.replace('_', ' ')} cannot be used: {why}")
+        if self._required and reply.answer is not None and made.source == "rules":
+            why = rejected[0] if rejected else "it names none of the options"
+            raise AdviceUnavailable(f"unusable answer of the AI about {made.name.replace('_', ' ')}: {why}")
         return made.model_copy(update={"reason": self._hide(made.reason), "rejected": rejected})
 
-    def _ask(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str = "") -> _Heard[P]:
-        """Ask the AI, if there is one that is of use. Never fails unless the AI is demanded."""
+    def _ask(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str = "") -> _Reply[P]:
+        """Ask the AI, if there is one that is available. Never fails unless the AI is required."""
         with self._asking:
             return self._ask_alone(task, schema, facts, untrusted)
 
-    def _ask_alone(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str) -> _Heard[P]:
+    def _ask_alone(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str) -> _Reply[P]:
         if self._ai is None or schema in self._asked:
-            return _Heard()
+            return _Reply()
         self._asked.add(schema)
         try:
             answer = self._ai.ask(task, schema, facts, untrusted)
@@ -373,19 +386,25 @@ class Advisor:
                 self._ai = None
             outcome, usage = failed, failed.usage
         else:
-            told = answer.value.model_copy(update={"reasoning": self._hide(answer.value.reasoning)})
-            return _Heard(told, answer.usage)
-        if self._demanded:
+            value = answer.value.model_copy(update={"reasoning": self._hide(answer.value.reasoning)})
+            return _Reply(value, answer.usage)
+        if self._required:
             raise AdviceUnavailable(f"the AI gave no answer: {outcome.reason}")
-        further = "; it is not asked again" if outcome.unavailable else ""
-        return _Heard(usage=usage, warnings=(f"the AI gave no answer, the rules decided: {outcome.reason}{further}",))
+        further = "; it will not be asked again" if outcome.unavailable else ""
+        return _Reply(
+            usage=usage, warnings=(f"the AI gave no answer, so the rules decided: {outcome.reason}{further}",)
+        )
 
 
 def _sources(analysis: Analysis) -> str:
-    """Say where each conclusion was read: the first place of each."""
-    places: dict[str, str] = {}
+    """Cite the first place of each conclusion: `GPU required, RAM 64 GB (README.md:3 "needs a GPU and 64 GB RAM")`."""
+    places: dict[str, list[str]] = {}
+    cited: set[str] = set()
     for one in analysis.evidence:
-        line = "" if one.line is None else f":{one.line}"
-        places.setdefault(one.field.replace("_", " "), one_line(f"{one.path}{line}"))
-    told = [f"{field}: {place}" for field, place in places.items()]
-    return "; ".join(told) or "nothing in the repository tells: defaults"
+        what = _CONCLUSIONS.get(f"{one.field} {one.value}") or _CONCLUSIONS.get(one.field, "{}").format(one.value)
+        if what not in cited:
+            cited.add(what)
+            place = one.path if one.line is None else f"{one.path}:{one.line}"
+            places.setdefault(f'({place} "{one_line(one.quote, 70)}")', []).append(what)
+    parts = [one_line(f"{', '.join(found)} {place}", 200) for place, found in places.items()]
+    return "; ".join(parts[:_MOST_SOURCES]) or "the repository documents nothing, so defaults apply"

@@ -1,6 +1,6 @@
-"""What an AI's answer means among the options it was given, and why it is refused when it means nothing good.
+"""Map an AI's answer to the options it was given, with a refusal if it matches none that is allowed.
 
-The options reach the AI by name; whatever it says comes back as one of them or as a refusal, never as anything new.
+The options reach the AI by name; whatever it says becomes one of them or a refusal, never anything new.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ MOST_OPTIONS = 30
 
 
 def names(chosen: Sequence[Image]) -> list[JsonValue]:
-    """Images as a decision records a list of them."""
+    """Return the value that a decision records for a list of images."""
     return [i.name for i in chosen]
 
 
 def image_value(image: Image) -> dict[str, JsonValue]:
-    """An image as a decision records it."""
+    """Return the value that a decision records for an image."""
     return {"name": image.name, "id": image.id}
 
 
 def image_facts(image: Image) -> dict[str, JsonValue]:
-    """What an AI is told of an image."""
+    """Return the facts about an image for the AI."""
     seen = images.traits(image)
     return {
         "name": image.name,
@@ -53,7 +53,7 @@ def candidates(
     available: Sequence[Image],
     by_rules: list[Image],
 ) -> tuple[list[Image], list[str]]:
-    """The images that the AI means, filled up by the rules' own to three; the rules' own where none is left."""
+    """Return the images that the AI means, topped up to three from the rules' own, and the rejections."""
     meant: dict[str, Image] = {}
     rejected = []
     for said in answer.candidates[:MOST_OPTIONS]:
@@ -62,7 +62,7 @@ def candidates(
             meant[image_id] = options[image_id]
             continue
         exists = resolve(said, {i.id: i.name for i in available}) is not None
-        why = "does not suit the hardware, or is no current Chameleon build" if exists else "not in the image list"
+        why = "does not suit the hardware, or is not a current Chameleon build" if exists else "not in the image list"
         rejected.append(f"{one_line(said, 80)}: {why}")
     if not meant:
         return by_rules, rejected
@@ -73,7 +73,7 @@ def candidates(
 
 
 def image(answer: proposals.ImageProposal, fitting: Mapping[str, Image], need: Need) -> tuple[Image, str | None]:
-    """The candidate that the AI means; or the rules' best, with why the AI's word is refused."""
+    """Return the candidate that the AI means, or the rules' best with the reason why the answer is rejected."""
     best, shown = next(iter(fitting.values())), one_line(answer.selected_image, 80)
     meant = resolve(answer.selected_image, {image_id: i.name for image_id, i in fitting.items()})
     if meant is None:
@@ -83,26 +83,26 @@ def image(answer: proposals.ImageProposal, fitting: Mapping[str, Image], need: N
 
 
 def key(candidate: Candidate) -> str:
-    """What an AI is told of a candidate's name: a node type is a site."""
+    """Return the name of a candidate for the AI; the same node type may exist at several sites."""
     return f"{candidate.node_type.name} at {candidate.region}"
 
 
-def equal_standing(candidate: Candidate, best: Candidate) -> bool:
-    """Whether a candidate is as free, and satisfies as much, as the rules' choice."""
-    standing = (best.free_now is None, bool(best.free_now), best.compromise)
-    return (candidate.free_now is None, bool(candidate.free_now), candidate.compromise) == standing
+def equally_good(candidate: Candidate, best: Candidate) -> bool:
+    """Return whether a candidate is as available and as suitable as the rules' choice."""
+    quality = (best.free_now is None, bool(best.free_now), best.compromise)
+    return (candidate.free_now is None, bool(candidate.free_now), candidate.compromise) == quality
 
 
 def node_type(
     answer: proposals.NodeTypeProposal, options: Mapping[str, Candidate], placement: Placement, most_su: float
 ) -> tuple[Candidate, str | None]:
-    """The candidate that the AI means; or the rules' best, with why the AI's word is refused.
+    """Return the candidate that the AI means, or the rules' best with the reason why the answer is rejected.
 
     Args:
-        answer: what the AI said.
-        options: what it was offered.
+        answer: the AI's answer.
+        options: the options it was given.
         placement: all candidates.
-        most_su: the most that the lease may cost on the AI's candidate.
+        most_su: the maximum cost of the lease on the AI's candidate.
     """
     best, shown = placement.best, one_line(answer.node_type, 80)
     meant = resolve(answer.node_type, {name: c.node_type.name for name, c in options.items()})
@@ -111,12 +111,12 @@ def node_type(
     chosen = options[meant]
     cost = chosen.cost(placement.hours)
     if chosen is not best and cost > most_su:
-        return best, f"{shown}: {cost:g} SU for {placement.hours} h, {most_su:g} SU at most"
+        return best, f"{shown}: {cost:g} SU for {placement.hours} h, limit {most_su:g} SU"
     return chosen, None
 
 
 def _why_no_option(said: str, placement: Placement) -> str:
     if resolve(said, {key(c): c.node_type.name for c in placement.candidates}) is not None:
-        return f"occupied, or less fit, while {placement.best.node_type.name} is to be had"
+        return f"occupied or less suitable, while {placement.best.node_type.name} is available"
     excluded = resolve(said, {name: name for name in placement.excluded})
     return placement.excluded[excluded] if excluded else "not a node type of the live inventory"

@@ -1,7 +1,7 @@
-"""What an AI's answer may change: each proposal is held against the rules' own answer, field by field.
+"""Limit what an AI's answer may change, field by field, by the rules' own answer.
 
-A documented number may be raised within reason and never lowered; a GPU need is never dropped, and never invented
-where the files give no sign of one; what is special hardware, and on what architecture it runs, only files may say.
+A documented number may be raised within reason and never lowered; a GPU requirement is never dropped, and never
+invented if the files show no sign of one; special hardware and its architecture come only from the files.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from envagent.catalog.releases import releases
 from envagent.repository.results import Analysis, Requirements
 
 MOST = 4.0
-"""A number may be raised to this many times what the files say, or what is usual where they say nothing."""
-# Chosen so that the most, without a documented number, is what the plentiful nodes still have.
-_USUAL = {"cpu_cores": 6.0, "ram_gb": 32.0, "disk_gb": 50.0, "gpu_memory_gb": 20.0, "gpu_count": 1.0}
+"""A number may be raised to this many times the documented one, or a typical one if none is documented."""
+# Chosen so that the maximum without a documented number still fits the most common nodes.
+_TYPICAL = {"cpu_cores": 6.0, "ram_gb": 32.0, "disk_gb": 50.0, "gpu_memory_gb": 20.0, "gpu_count": 1.0}
 _GPU_NUMBERS = ("gpu_memory_gb", "gpu_count")
 _MOST_NOTES = 8
 
@@ -30,7 +30,7 @@ _NO = frozenset({"", "0", "false", "no", "none", "null"})
 
 @dataclass
 class Merged:
-    """The requirements after an AI's proposal: which fields it changed, and what was refused."""
+    """The requirements after an AI's proposal, with the changed fields and the rejections."""
 
     requirements: Requirements
     changed: dict[str, JsonValue] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Merged:
 
 
 def merge(analysis: Analysis, proposal: RequirementsProposal) -> Merged:
-    """Take from a proposal what stands within the bounds that the rules' analysis sets."""
+    """Apply what is within the bounds of the rules' analysis."""
     merged = Merged(analysis.requirements)
     _merge_gpu(analysis, proposal, merged)
     for name in ("cpu_cores", "ram_gb", "disk_gb", *_GPU_NUMBERS):
@@ -52,7 +52,7 @@ def merge(analysis: Analysis, proposal: RequirementsProposal) -> Merged:
 
 
 def resized(analysis: Analysis, requirements: Requirements) -> Analysis:
-    """The analysis with other requirements, and a sizing that covers them."""
+    """Return the analysis with other requirements, and a sizing that covers them."""
     sizing = analysis.sizing
     memory = requirements.gpu_memory_gb
     larger = sizing.model_copy(
@@ -71,7 +71,7 @@ def _whole(number: float | None) -> int:
 
 
 def _signs_of_gpu(analysis: Analysis) -> bool:
-    """Whether the files speak of a GPU at all, other than to say that none is needed."""
+    """Return whether the files mention a GPU, other than to say that none is needed."""
     said = [e for e in analysis.evidence if e.field.startswith(("gpu", "cuda"))]
     if any(e.field == "gpu_required" and e.value.casefold() in _NO and e.confidence == "high" for e in said):
         return False
@@ -85,7 +85,7 @@ def _merge_gpu(analysis: Analysis, proposal: RequirementsProposal, merged: Merge
         return
     if not ours.gpu_required and proposal.gpu_required:
         if not _signs_of_gpu(analysis):
-            merged.rejected.append("gpu_required = true: the files give no sign of a GPU need")
+            merged.rejected.append("gpu_required = true: the files show no sign that a GPU is needed")
             return
         if ours.architecture == "aarch64":
             merged.rejected.append("gpu_required = true: the project is for ARM, where no node has a GPU")
@@ -121,13 +121,13 @@ def _merge_number(analysis: Analysis, proposal: RequirementsProposal, merged: Me
             merged.rejected.append(f"{name} = {said:g}: no GPU is needed")
         return
     if not said > 0:
-        merged.rejected.append(f"{name} = {said:g}: not a size")
+        merged.rejected.append(f"{name} = {said:g}: not a positive number")
     elif ours is not None and said < ours:
         merged.rejected.append(f"{name} = {said:g}: below the documented {ours:g}")
     elif ours is not None and said > MOST * ours:
         merged.rejected.append(f"{name} = {said:g}: more than {MOST:g} times the documented {ours:g}")
-    elif ours is None and said > (most := MOST * max(_USUAL[name], _sized(analysis, name))):
-        merged.rejected.append(f"{name} = {said:g}: nothing documents it, and {most:g} is the most without")
+    elif ours is None and said > (most := MOST * max(_TYPICAL[name], _sized(analysis, name))):
+        merged.rejected.append(f"{name} = {said:g}: undocumented, so the maximum is {most:g}")
     else:
         merged.changed[name] = said
 
@@ -156,7 +156,7 @@ def _merge_text(
         if text != known.casefold():
             merged.rejected.append(f"{name} = {one_line(said, 40)}: the files say {known}")
     elif not valid(text):
-        merged.rejected.append(f"{name} = {one_line(said, 40)}: not one that is known")
+        merged.rejected.append(f"{name} = {one_line(said, 40)}: unknown value")
     elif name == "cuda_version" and not (ours.cuda_required or "cuda_required" in merged.changed):
         merged.rejected.append(f"{name} = {text}: CUDA is not needed")
     else:
@@ -165,7 +165,7 @@ def _merge_text(
 
 def _merge_specials(ours: Requirements, proposal: RequirementsProposal, merged: Merged) -> None:
     if proposal.architecture not in (None, ours.architecture, "x86_64" if ours.architecture is None else None):
-        known = ours.architecture or "nothing of it"
+        known = ours.architecture or "nothing about it"
         merged.rejected.append(f"architecture = {proposal.architecture}: the files say {known}")
     kept = list(ours.special_requirements)
     held = {text.casefold() for text in kept}

@@ -1,4 +1,4 @@
-"""What the advice room hands out: a decision with its reason, and the ranked placement."""
+"""What the advice room returns: decisions with their reasons, and the ranked placement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AdviceModel(BaseModel):
 
 
 class Usage(AdviceModel):
-    """What asking the AI for one decision took; recorded for an answer that was rejected, too."""
+    """The cost of asking the AI for one decision; recorded for rejected answers, too."""
 
     model: str
     prompt_tokens: int = 0
@@ -40,10 +40,10 @@ class Decision(AdviceModel):
     source: Source
     reason: str
     rules_value: JsonValue = None
-    """What the rules say: equal to `value` unless the user or the AI decided otherwise."""
+    """The rules' answer: equal to `value` unless the user or the AI decided otherwise."""
     alternatives: tuple[JsonValue, ...] = ()
     rejected: tuple[str, ...] = ()
-    """What was proposed and refused, and why (holds untrusted text, cleaned of control characters)."""
+    """What was proposed and rejected, and why (contains untrusted text, without control characters)."""
     warnings: tuple[str, ...] = ()
     usage: Usage | None = None
 
@@ -53,18 +53,18 @@ class Candidate(AdviceModel):
 
     node_type: NodeType
     free_now: int | None
-    """Suitable nodes free for the whole duration from now on; None where the site hides its hosts."""
+    """Suitable nodes that are free from now on for the whole duration; None if the site hides its hosts."""
     total: int
     """Suitable nodes, busy or not; for hidden hosts the catalogue's count."""
     next_free: datetime | None
-    """When a suitable node is first free for the whole duration; None when nobody can tell, or never."""
+    """When a suitable node is first free for the whole duration; None if never or unknown."""
     su_per_hour: float
     waste: float
     """How much larger than needed: 0 is an exact fit."""
     compromise: int = 0
-    """0 satisfies everything; more is a last resort that is worth a warning."""
+    """0 satisfies everything; more is a last resort that deserves a warning."""
     exclude_uids: tuple[str, ...] = ()
-    """Nodes of this type that do not satisfy the needs: to be excluded in the reservation."""
+    """Nodes of this type that do not satisfy the needs, to be excluded from the reservation."""
     why: str
     warnings: tuple[str, ...] = ()
 
@@ -74,18 +74,18 @@ class Candidate(AdviceModel):
 
     @property
     def region(self) -> str:
-        """The site's region: a node type is a site."""
+        """The site's region; a node type belongs to one site."""
         return self.node_type.region
 
 
 class Placement(AdviceModel):
-    """All candidates, best first, and why every other node type is none."""
+    """All candidates, best first, and why every other node type is excluded."""
 
     candidates: tuple[Candidate, ...]
     excluded: dict[str, str] = Field(default_factory=dict)
     hours: int
     requested: str | None = None
-    """The node type that the user named."""
+    """The node type requested by the user."""
 
     @property
     def best(self) -> Candidate:
@@ -93,7 +93,7 @@ class Placement(AdviceModel):
         return self.candidates[0]
 
     def within(self, most_su: float | None) -> Placement | None:
-        """Keep what costs at most so much for the whole lease (None: everything); None when nothing does."""
+        """Keep candidates whose whole lease costs at most `most_su` (None: all); None if there are none."""
         if most_su is None:
             return self
         left = tuple(one for one in self.candidates if one.cost(self.hours) <= most_su)

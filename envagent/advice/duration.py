@@ -1,9 +1,10 @@
-"""How long: hours with their reason, and what they cost."""
+"""How long to reserve: hours with their reason, and what they cost."""
 
 from __future__ import annotations
 
 from envagent.catalog import NodeType
 from envagent.errors import UsageError
+from envagent.hints import Hint, Option
 from envagent.repository.results import Analysis
 
 SHORTEST_HOURS = 1
@@ -12,8 +13,8 @@ LONGEST_HOURS = 168
 DEFAULT_HOURS = 24
 
 _BY_WORKLOAD: dict[str, tuple[int, str]] = {
-    "training": (24, "training runs take about a day"),
-    "inference": (12, "trying a model out takes an afternoon, not a day"),
+    "training": (24, "training takes about a day"),
+    "inference": (12, "trying out a model takes an afternoon, not a day"),
     "build": (12, "building and testing takes hours, not days"),
     "benchmark": (24, "a series of measurements takes about a day"),
 }
@@ -21,26 +22,27 @@ _BY_DEFAULT = (DEFAULT_HOURS, "one day is the default")
 
 
 def checked(hours: int) -> int:
-    """Hours that a user asks for. Raises UsageError outside 1..168."""
+    """Return the hours requested by the user. Raises UsageError outside 1 to 168."""
     if not SHORTEST_HOURS <= hours <= LONGEST_HOURS:
         raise UsageError(
-            f"{hours} hours is outside {SHORTEST_HOURS} to {LONGEST_HOURS}", hint="give --hours from 1 to 168"
+            f"{hours} hours is outside the range of {SHORTEST_HOURS} to {LONGEST_HOURS}",
+            hint=Hint("choose", Option("hours"), "from 1 to 168"),
         )
     return hours
 
 
 def service_units(node_type: NodeType, hours: float) -> float:
-    """Charge for a whole lease: SU factor times hours, used or idle."""
+    """Compute the charge for a whole lease: SU factor times hours, used or idle."""
     return round(node_type.su_factor * hours, 2)
 
 
 def by_workload(analysis: Analysis) -> int:
-    """Hours by the kind of work."""
+    """Return the hours for the kind of work."""
     return _BY_WORKLOAD.get(analysis.workload, _BY_DEFAULT)[0]
 
 
 def by_rules(analysis: Analysis, node_type: NodeType) -> tuple[int, str]:
-    """Hours by the kind of work, and the reason with the charge."""
+    """Return the hours for the kind of work, and the reason with the charge."""
     hours, why = _BY_WORKLOAD.get(analysis.workload, _BY_DEFAULT)
     where = "on GPUs" if analysis.requirements.gpu_required else "on CPUs"
     cost = service_units(node_type, hours)

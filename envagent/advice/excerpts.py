@@ -1,4 +1,4 @@
-"""What of a repository is worth sending to an AI, the most telling first, within a token budget."""
+"""Select what of a repository to send to an AI, most relevant first, within a token budget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HARDWARE = re.compile(
     r"|centos|nvidia|amd|a100|h100|v100|infiniband|rdma|fpga|nvme|hardware|requirements?|prerequisites)\b",
     re.IGNORECASE,
 )
-# The kind of a file by its name, most telling first; anything else comes last.
+# Kinds of files by name, most relevant first; all others come last.
 _KINDS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -27,9 +27,9 @@ _PER_FILE_TOKENS = 2500
 
 
 def brief(snapshot: Snapshot, analysis: Analysis, budget: int) -> str:
-    """The evidence that rules found, then the telling parts of the files, at most `budget` tokens.
+    """Return the rules' evidence, then the relevant parts of the files, at most `budget` tokens.
 
-    Cleaned and with secrets redacted, but untrusted all the same.
+    Cleaned and with secrets redacted, but still untrusted.
     """
     parts: list[str] = []
     left = budget
@@ -57,7 +57,7 @@ def _files(snapshot: Snapshot) -> list[str]:
 
 
 def _telling(text: str) -> str:
-    """A whole small file; of a large one its beginning, and the lines around words of hardware."""
+    """Return a small file whole; of a large one the beginning, and the lines around hardware words."""
     if tokens(text) <= _PER_FILE_TOKENS:
         return text
     lines = text.splitlines()

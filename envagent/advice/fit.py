@@ -1,4 +1,4 @@
-"""Whether a node satisfies a need, with the reason in words when it does not; and how much of it is wasted."""
+"""Judge whether a node satisfies a need, why not, and how much of it would be wasted."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import math
 from collections.abc import Sequence
 
 from envagent.advice.needs import GpuNeed, Need
-from envagent.advice.specials import Demand
+from envagent.advice.specials import Condition
 from envagent.catalog import NodeType
 from envagent.catalog.gpus import capabilities, version
 
 _CURRENT_BUILDS = (6, 0)
-"""The oldest compute capability that frameworks built for CUDA 12 still carry code for."""
+"""The oldest compute capability that frameworks built for CUDA 12 still support."""
 
 VENDORS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 
-def lack(node: NodeType, need: Need, demands: Sequence[Demand]) -> str | None:
-    """What the node lacks, or None when it satisfies the need.
+def lack(node: NodeType, need: Need, conditions: Sequence[Condition]) -> str | None:
+    """Return what the node lacks, or None if it satisfies the need.
 
-    What speaks against a node without making it useless is no lack: `reluctance` tells that.
+    Drawbacks that do not make a node useless are reported by `reluctance` instead.
     """
     if node.architecture != need.architecture:
         return f"is {node.architecture}, the project needs {need.architecture}"
@@ -32,9 +32,9 @@ def lack(node: NodeType, need: Need, demands: Sequence[Demand]) -> str | None:
     if node.disk_gb + sum(node.extra_disks_gb) < need.disk_gb:
         total = node.disk_gb + sum(node.extra_disks_gb)
         return f"{total} GB of disk, {need.disk_gb:g} needed" if total else "its disk is unknown"
-    for demand in demands:
-        if demand.test is not None and not demand.test(node):
-            return f"lacks {demand.kind.name}"
+    for condition in conditions:
+        if condition.test is not None and not condition.test(node):
+            return f"lacks {condition.kind.name}"
     return None
 
 
@@ -60,7 +60,7 @@ def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:
 
 
 def reluctance(node: NodeType, need: Need) -> str | None:
-    """Why a node that satisfies is left alone as long as another type satisfies too, or None."""
+    """Return why a satisfying node is avoided while another type satisfies the need too, or None."""
     if need.gpu is None:
         return "has GPUs that the project does not need" if node.gpu is not None else None
     gpu = node.gpu
@@ -74,23 +74,23 @@ def reluctance(node: NodeType, need: Need) -> str | None:
 
 
 def warnings(node: NodeType, need: Need) -> tuple[str, ...]:
-    """What a user should know of a node that satisfies the need."""
+    """Return what a user should know about a node that satisfies the need."""
     found = []
     gpu = node.gpu
     if node.ram_gb is None:
-        found.append("its RAM is not known")
+        found.append("its RAM is unknown")
     if node.disk_gb < need.disk_gb:
-        found.append("the data disks come raw: make a file system and mount it for the space needed")
+        found.append("the data disks are unformatted: create and mount a file system for the space needed")
     if need.gpu is not None and gpu is not None:
         if need.gpu.assumed_vendor:
-            found.append("no GPU vendor is named by the project: NVIDIA assumed")
+            found.append("the project names no GPU vendor; assuming NVIDIA")
         if gpu.compute_capability and not need.gpu.cuda and version(gpu.compute_capability) < (7, 5):
-            found.append(f"{gpu.model} is dropped by CUDA 13: install builds for CUDA 12")
+            found.append(f"CUDA 13 no longer supports the {gpu.model}: install builds for CUDA 12")
     return tuple(found)
 
 
 def waste(node: NodeType, need: Need) -> float:
-    """How much larger than needed: the sum of the doublings of cores, RAM and GPU, and 1 per idle special."""
+    """Measure how much larger than needed: the doublings of cores, RAM and GPU, plus 1 per idle special feature."""
     total = math.log2(max(node.cores, 1) / max(need.cores, 1))
     if node.ram_gb:
         total += math.log2(node.ram_gb / max(need.ram_gb, 1.0))

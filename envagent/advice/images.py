@@ -1,6 +1,6 @@
-"""Which image: read names and properties, refuse what cannot run on a node, rank the rest.
+"""Choose images: read names and properties, reject what cannot run on a node, rank the rest.
 
-Only current public Chameleon builds are chosen by rules; any other image is taken when the user names it exactly.
+By rules, only current public Chameleon builds are chosen; any other image is used if the user names it exactly.
 Glance's min_disk and min_ram are mostly 0 on Chameleon, so names and build properties decide.
 """
 
@@ -18,6 +18,7 @@ from envagent.catalog.gpus import capabilities, version
 from envagent.catalog.releases import cuda_toolkit, relative, releases, ssh_users
 from envagent.cloud.port import Image
 from envagent.errors import UsageError
+from envagent.hints import Hint, Option
 
 Variant = Literal["base", "cuda", "vgpu", "rocm", "arm64", "custom"]
 
@@ -35,7 +36,7 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 @dataclass(frozen=True)
 class Traits:
-    """What an image's name and properties tell."""
+    """What an image's name and properties say."""
 
     distro: str | None
     release: str | None
@@ -43,45 +44,45 @@ class Traits:
     official: bool
     """Public, active, and named and built as Chameleon's own."""
     current: bool
-    """The bare name, and not marked as superseded."""
+    """A name without a date, and not marked as superseded."""
     cuda: tuple[int, int] | None
     """CUDA toolkit, of CUDA images."""
     architecture: str | None
-    """None where nothing tells (images that are not Chameleon's)."""
+    """None if unknown, as for images that are not Chameleon's."""
 
 
 def traits(image: Image) -> Traits:
-    """Read an image."""
+    """Read the name and properties of an image."""
     match = _NAME.fullmatch(image.name)
-    told = image.properties
+    properties = image.properties
     if match is None:
-        by_code = next((r for r in releases() if r.codename == told.get("build-release")), None)
+        by_code = next((r for r in releases() if r.codename == properties.get("build-release")), None)
         return Traits(
-            distro=told.get("build-distro"),
+            distro=properties.get("build-distro"),
             release=by_code.release if by_code else None,
             variant="custom",
             official=False,
             current=False,
             cuda=None,
-            architecture=told.get("architecture"),
+            architecture=properties.get("architecture"),
         )
     word = (match["variant"] or "").lstrip("-").casefold()
     variant = _VARIANTS.get(word, "cuda")
-    repo = told.get("build-repo", "")
+    repo = properties.get("build-repo", "")
     ours = not repo or "chameleoncloud/cc-images" in repo.casefold()
     return Traits(
         distro=match["distro"].casefold(),
         release=match["release"],
         variant=variant,
         official=ours and image.visibility == "public" and image.status == "active",
-        current=match["stamp"] is None and told.get("chameleon-supported", "true").casefold() != "no",
+        current=match["stamp"] is None and properties.get("chameleon-supported", "true").casefold() != "no",
         cuda=cuda_toolkit(eleven=word == "cuda11") if variant in ("cuda", "vgpu") else None,
         architecture="aarch64" if variant == "arm64" else "x86_64",
     )
 
 
 def _built(image: Image) -> float:
-    """When an image was made, to compare: seconds since 1970, or 0; of a dated name its digits say it."""
+    """Return a creation time for comparison: seconds since 1970, else the digits of a dated name, else 0."""
     if image.created_at is not None:
         return image.created_at.timestamp()
     match = _NAME.fullmatch(image.name)
@@ -90,7 +91,7 @@ def _built(image: Image) -> float:
 
 
 def ssh_user(image: Image) -> str:
-    """The login user of an image: `cc` on everything built by Chameleon, else the distribution's custom."""
+    """Return the login user of an image: `cc` on all Chameleon builds, else the distribution's default."""
     if image.name.startswith("CC-") or "build-repo" in image.properties:
         return "cc"
     said = image.properties.get("os_admin_user", "")
@@ -101,9 +102,9 @@ def ssh_user(image: Image) -> str:
 
 
 def misfit(image: Image, node: NodeType, need: Need) -> str | None:
-    """Why an image cannot serve on a node for a need, or None when it can.
+    """Return why an image cannot be used on a node for a need, or None if it can.
 
-    A node without GPU carries no GPU image even for a GPU need: that pairing exists by the user's wish alone.
+    A node without a GPU gets no GPU image even for a GPU need: that pairing only exists if the user asked for it.
     """
     seen = traits(image)
     if image.status != "active":
@@ -131,7 +132,7 @@ def _wanted_variant(node: NodeType, need: Need) -> Variant:
 
 
 def _too_old(seen: Traits, node: NodeType) -> str | None:
-    """Whether the GPU is outside what the image's CUDA toolkit and driver support."""
+    """Return why the GPU is not supported by the image's CUDA toolkit, or None if it is."""
     if seen.cuda is None or node.gpu is None or node.gpu.compute_capability is None:
         return None
     oldest, newest = capabilities(seen.cuda)
@@ -150,9 +151,9 @@ def _preferred_release(distro: str, need: Need) -> str:
 
 
 def _rank(image: Image, need: Need) -> tuple[object, ...]:
-    """Sort key, best first: maintained, distribution, required release, current build, preferred release, newest.
+    """Return a sort key, best first: maintained, distribution, required release, current, preferred release, newest.
 
-    A release that Chameleon no longer maintains counts only where the project requires just that one; CUDA on
+    A release that Chameleon no longer maintains counts only if the project requires exactly that one; CUDA on
     anything but Ubuntu is not maintained at all.
     """
     seen = traits(image)
@@ -177,7 +178,7 @@ def _rank(image: Image, need: Need) -> tuple[object, ...]:
 
 
 def worse(image: Image, best: Image, need: Need) -> str | None:
-    """In which respect that rules insist on an image is worse than another, or None: the first four of the rank."""
+    """Return how an image is worse than another in one of the first four criteria of the rank, or None."""
     reasons = (
         "no longer maintained",
         "another distribution than the project's",
@@ -191,7 +192,7 @@ def worse(image: Image, best: Image, need: Need) -> str | None:
 
 
 def maintained(seen: Traits) -> bool:
-    """Whether Chameleon still builds images of this release."""
+    """Return whether Chameleon still builds images of this release."""
     return any(r.supported and (r.distro, r.release) == (seen.distro, seen.release) for r in releases())
 
 
@@ -207,7 +208,7 @@ def _same_release(release: str | None, required: str) -> bool:
 
 
 def ranked(images: Iterable[Image], nodes: Sequence[NodeType], need: Need) -> list[Image]:
-    """Official images that suit at least one of the nodes, best first, the newest of each name only."""
+    """Rank the official images that suit at least one of the nodes; only the newest of each name."""
     newest: dict[str, Image] = {}
     for image in images:
         if not traits(image).official:
@@ -224,29 +225,29 @@ def ranked(images: Iterable[Image], nodes: Sequence[NodeType], need: Need) -> li
 
 
 def fitting(candidates: Iterable[Image], node: NodeType, need: Need) -> list[Image]:
-    """Those of the candidates that suit a node, best first by rules, whoever put them on the list."""
+    """Rank the candidates that suit a node."""
     return sorted((i for i in candidates if misfit(i, node, need) is None), key=lambda i: _rank(i, need))
 
 
 def shortlist(found: Sequence[Image]) -> list[Image]:
-    """The first three of ranked images, and up to two more that are current builds of maintained releases."""
+    """Return the first three ranked images, and up to two more current builds of maintained releases."""
     further = [i for i in found[FEWEST_CANDIDATES:] if (seen := traits(i)).current and maintained(seen)]
     return [*found[:FEWEST_CANDIDATES], *further][:MOST_CANDIDATES]
 
 
 def explain(image: Image, need: Need) -> tuple[str, tuple[str, ...]]:
-    """The reason for an image in words, and what to warn of."""
+    """Return the reason for an image, and warnings."""
     seen = traits(image)
     if seen.variant == "custom":
-        return "named by the user", ("not a Chameleon build: what it holds is unknown",)
+        return "requested by the user", ("not a Chameleon build, so its contents are unknown",)
     warnings = []
     wanted = relative(need.os_type)
     if seen.distro != wanted:
-        warnings.append(f"the project asks for {need.os_type}, for which this hardware has no image here")
+        warnings.append(f"the project asks for {need.os_type}, but this site has no such image for this hardware")
     elif need.os_type and need.os_type != wanted:
-        warnings.append(f"{need.os_type} has no image here: {seen.distro} is its nearest relative")
+        warnings.append(f"this site has no {need.os_type} image; {seen.distro} is the closest relative")
     if need.os_version and seen.distro == need.os_type and not _same_release(seen.release, need.os_version):
-        warnings.append(f"the project asks for {need.os_type} {need.os_version}, which has no image here")
+        warnings.append(f"the project asks for {need.os_type} {need.os_version}, but this site has no such image")
     known = next((r for r in releases() if (r.distro, r.release) == (seen.distro, seen.release)), None)
     if known and not known.supported:
         warnings.append(f"{image.name} is no longer maintained by Chameleon")
@@ -254,22 +255,22 @@ def explain(image: Image, need: Need) -> tuple[str, tuple[str, ...]]:
         warnings.append(f"the image ships Python {known.python}; install {need.python} with uv or conda")
     if seen.cuda and need.gpu and need.gpu.cuda and need.gpu.cuda[0] > seen.cuda[0]:
         asked = ".".join(map(str, need.gpu.cuda))
-        warnings.append(f"its driver may be too old for CUDA {asked}: check nvidia-smi before installing")
+        warnings.append(f"its driver may be too old for CUDA {asked}; check nvidia-smi before installing")
     parts = [f"{seen.distro} {seen.release}", {"base": "no GPU software"}.get(seen.variant, seen.variant)]
     if seen.current:
         parts.append("the current public Chameleon build")
     else:
-        parts.append("a dated build, since no current one matches")
+        parts.append("a dated build, because no current one matches")
     return ", ".join(parts), tuple(warnings)
 
 
 def find_named(images: Sequence[Image], wish: str) -> Image:
-    """The image that a user names: by id, by exact name, or by a name that differs in case only.
+    """Find the image requested by the user: by id, by exact name, or ignoring case.
 
-    Of several Chameleon builds of one name the newest public one counts.
+    Of several Chameleon builds with one name, the newest public one is used.
 
     Raises:
-        UsageError: no such image, or several that only an id tells apart.
+        UsageError: no such image, or several that only differ by id.
     """
     by_id = next((i for i in images if i.id == wish), None)
     if by_id:
@@ -283,20 +284,27 @@ def find_named(images: Sequence[Image], wish: str) -> Image:
         return active[0]
     if active:
         ids = ", ".join(sorted(i.id for i in active))
-        raise UsageError(f"{len(active)} images are named {wish}", hint=f"give the id: --image with one of {ids}")
+        raise UsageError(
+            f"{len(active)} images are named {wish}",
+            hint=Hint("choose one by its id with", Option("image"), f": {ids}"),
+        )
     if found:
-        raise UsageError(f"image {wish} is {found[0].status}", hint="name an active image with --image")
+        raise UsageError(
+            f"image {wish} is {found[0].status}", hint=Hint("choose an active image with", Option("image"))
+        )
     near = difflib.get_close_matches(wish, sorted({i.name for i in images}), n=3, cutoff=0.5)
     raise UsageError(
-        f"no image here is named {wish}",
-        hint=f"near names: {', '.join(near)}" if near else "leave out --image to let the rules choose",
+        f"no image at this site is named {wish}",
+        hint=Hint(f"did you mean {' or '.join(near)}?")
+        if near
+        else Hint("let the rules choose by leaving out", Option("image")),
     )
 
 
 def lacking(available: Sequence[Image], node: NodeType, need: Need) -> str:
-    """What kind of image a node would need, when none of the site's suits; names the nearest miss."""
+    """Describe the kind of image that a node needs and this site lacks; name the nearest miss."""
     wanted = _wanted_variant(node, need)
     of_kind = [i for i in available if traits(i).variant == wanted]
     if not of_kind:
-        return f"the {wanted} variant is not offered"
+        return f"the {wanted} variant is not available"
     return f"{of_kind[0].name}: {misfit(of_kind[0], node, need)}"

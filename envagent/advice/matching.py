@@ -1,4 +1,4 @@
-"""From what an AI calls a thing to the thing in the list that it was given, or to nothing."""
+"""Match what an AI calls a thing to an entry of the list it was given."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def _plain(name: str) -> str:
 
 
 def resolve(said: str, options: Mapping[str, str]) -> str | None:
-    """The key of `options` that is meant, or None.
+    """Return the key of the option that is meant, or None.
 
-    Accepts the name, the id, `name (ID: id)`, quotes, another case or other separators, and a slip of the pen as
-    long as all digits are right and only one option is near.
+    Accepts the name, the id, `name (ID: id)`, quotes, another case or other separators, and a typo if all digits
+    are right and only one option is close.
 
     Args:
-        said: the AI's word for it.
-        options: the list it was given: key -> the name shown for it; the key is the id where there is one.
+        said: the AI's name for it.
+        options: key -> shown name; the key is the id if there is one.
     """
     text = said.strip().strip("`'\"* ").strip()
     pair = _WITH_ID.match(text)
@@ -40,9 +40,9 @@ def resolve(said: str, options: Mapping[str, str]) -> str | None:
 
 
 def _near(name: str, options: Mapping[str, str]) -> str | None:
-    """The one option that differs by a slip of the pen: a letter too many, too few, or two swapped.
+    """Return the one option that differs by a typo: a letter too many, too few, or two swapped.
 
-    Another letter in its place is no slip: gpu_a100 is not gpu_v100.
+    A replaced letter is not a typo: gpu_a100 is not gpu_v100.
     """
     plain, digits = _plain(name), re.findall(r"\d+", name)
     found = [
@@ -56,7 +56,7 @@ def _near(name: str, options: Mapping[str, str]) -> str | None:
 
 
 def _slips(a: str, b: str) -> int:
-    """Letters inserted and removed between two names; a replaced letter counts as too many."""
+    """Count the letters inserted and removed between two names; a replaced letter exceeds the limit."""
     edits = difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
     return sum(
         _MOST_SLIPS + 1 if tag == "replace" else (a1 - a0) + (b1 - b0)

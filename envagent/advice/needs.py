@@ -1,4 +1,4 @@
-"""What a node must have, drawn from an analysis: the one reading of it that all rules share."""
+"""What a node must have, derived from an analysis once for all rules."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _OLDEST_CUDA = (7, 0)
 
 @dataclass(frozen=True)
 class GpuNeed:
-    """GPUs that the main job cannot do without."""
+    """GPUs that the main job requires."""
 
     vendor: Vendor
     count: int = 1
     memory_gb: float = 0.0
     """Per GPU."""
     cuda: tuple[int, int] | None = None
-    """The CUDA release that the project is built for, where it says."""
+    """The CUDA release that the project is built for, if known."""
     assumed_vendor: bool = False
 
 
@@ -42,7 +42,7 @@ class Need:
 
 
 def _cuda(text: str | None) -> tuple[int, int] | None:
-    """Read `12.1`, `>=11.8`, `11.x`, `cu121`; None where there is no such release."""
+    """Parse `12.1`, `>=11.8`, `11.x` or `cu121`; None if there is no such release."""
     found = _NUMBER.search(text or "")
     if found is None:
         return None
@@ -53,7 +53,7 @@ def _cuda(text: str | None) -> tuple[int, int] | None:
 
 
 def need_of(analysis: Analysis) -> Need:
-    """Read what a node must have. A documented number counts even where the sizing says less."""
+    """Derive what a node must have. A documented number counts even if the sizing is lower."""
     wanted, sizing = analysis.requirements, analysis.sizing
     gpu: GpuNeed | None = None
     if wanted.gpu_required:

@@ -1,7 +1,7 @@
-"""Which node types can serve, ranked: free now, then least service units, then least waste.
+"""Rank the node types that suit: free now, then least service units, then least waste.
 
-It decides on facts it is given and asks no cloud. A GPU need is never placed on a node without such a GPU; only the
-user's own words may do that, with a warning.
+Decides on the facts it is given, without contacting a cloud. A GPU need is never placed on a node without such a GPU;
+only an explicit request of the user may do that, with a warning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from envagent.advice import fit, images, windows
 from envagent.advice.decisions import Candidate, Placement
 from envagent.advice.needs import Need, need_of
 from envagent.advice.refusals import nothing_suitable, unknown_type
-from envagent.advice.specials import Demand, demands
+from envagent.advice.specials import Condition, conditions
 from envagent.catalog import NodeType, describe
 from envagent.cloud.port import Host, Image, Occupation
 from envagent.repository.results import Analysis
@@ -26,7 +26,7 @@ _NEVER = timedelta.max.total_seconds()
 
 @dataclass(frozen=True)
 class _Group:
-    """The nodes of one type: each described where the site shows its hosts, else only the type."""
+    """The nodes of one type: each described if the site shows its hosts, else only the type."""
 
     kind: NodeType
     hosts: tuple[tuple[Host, NodeType], ...] | None
@@ -47,11 +47,11 @@ class _Suitable:
 
 
 @dataclass(frozen=True)
-class _Question:
-    """Everything that stays the same while the groups are looked at."""
+class _Request:
+    """Everything that stays the same for all groups."""
 
     need: Need
-    demands: tuple[Demand, ...]
+    conditions: tuple[Condition, ...]
     notes: tuple[str, ...]
     images: tuple[Image, ...]
     busy: dict[str, list[Occupation]] | None
@@ -75,22 +75,22 @@ def place(
 
     Args:
         analysis: what the project needs.
-        catalogue_types: the site's node types (packaged, or refreshed by live answers); they also stand in for what
-            a host does not say of itself.
-        hosts: the live hosts; None where the site does not show them.
-        occupations: who occupies them; None where the site does not show it.
+        catalogue_types: the site's node types (packaged, or refreshed with live data); they also fill in what a
+            host does not report.
+        hosts: the live hosts; None if the site does not show them.
+        occupations: their reservations; None if the site does not show them.
         available_images: the site's images.
-        now: the earliest start of the lease (aware).
+        now: the earliest start of the lease (timezone-aware).
         hours: length of the lease.
-        node_type: the type that the user names: the only candidate then, with warnings for what it lacks.
-        image: the image that the user names: types that it cannot serve are excluded.
+        node_type: the type requested by the user: the only candidate then, with warnings for what it lacks.
+        image: the image requested by the user: types that it does not suit are excluded.
 
     Returns:
         A placement with at least one candidate; all of them may be occupied (`Placement.full`).
 
     Raises:
-        UsageError: the user named a node type that this site does not have.
-        NothingSuitable: no type satisfies the needs; says why, type by type.
+        UsageError: the user requested a node type that this site does not have.
+        NothingSuitable: no type satisfies the needs; the message says why, type by type.
     """
     groups = _groups(catalogue_types, hosts)
     if node_type is not None:
@@ -98,10 +98,10 @@ def place(
         if not groups:
             raise unknown_type(node_type, catalogue_types)
     need = need_of(analysis)
-    tests, notes = demands(need.specials, (node for group in groups for node in group.nodes))
-    question = _Question(
+    tests, notes = conditions(need.specials, (node for group in groups for node in group.nodes))
+    request = _Request(
         need=need,
-        demands=tests,
+        conditions=tests,
         notes=notes,
         images=(image,) if image else tuple(i for i in available_images if images.traits(i).official),
         busy=windows.by_host(occupations) if occupations is not None else None,
@@ -111,7 +111,7 @@ def place(
     found: list[Candidate] = []
     excluded: dict[str, str] = {}
     for reluctantly in (False, True):
-        found, excluded = _sweep(groups, question, reluctantly, by_wish=node_type is not None)
+        found, excluded = _sweep(groups, request, reluctantly, by_wish=node_type is not None)
         if found:
             break
     if not found:
@@ -121,9 +121,10 @@ def place(
 
 
 def combine(placements: Sequence[Placement]) -> Placement:
-    """One placement of several sites' (at least one), ranked together.
+    """Combine the placements of several sites (at least one) and rank them together.
 
-    A last resort of one site is excluded where another site has better; excluded types get their region's name.
+    A last resort of one site is excluded if another site has something better; excluded types are named with their
+    region.
     """
     candidates = sorted((c for p in placements for c in p.candidates), key=rank)
     least = candidates[0].compromise
@@ -142,7 +143,7 @@ def combine(placements: Sequence[Placement]) -> Placement:
 def look_again(
     placement: Placement, hosts: Sequence[Host], occupations: Sequence[Occupation], *, now: datetime
 ) -> Placement:
-    """The same candidates in the same order, as their nodes are occupied at another moment."""
+    """Update the availability of the candidates, keeping their order."""
     busy, length = windows.by_host(occupations), timedelta(hours=placement.hours)
     seen = []
     for candidate in placement.candidates:
@@ -160,9 +161,9 @@ def look_again(
 
 
 def rank(candidate: Candidate) -> tuple[object, ...]:
-    """Sort key, best first: nothing lacking; free now, then hidden, then busy; least SU; least waste.
+    """Return a sort key, best first: nothing lacking; free now, then hidden, then busy; least SU; least waste.
 
-    Hidden types are asked for in order of plentifulness, then SU; busy ones in order of when they are free.
+    Hidden types are ordered by number of nodes, then SU; busy ones by when they are free.
     """
     free, named = candidate.free_now, (candidate.node_type.name, candidate.region)
     order: tuple[float, ...]
@@ -190,31 +191,31 @@ def _groups(kinds: Sequence[NodeType], hosts: Sequence[Host] | None) -> list[_Gr
 
 
 def _sweep(
-    groups: Sequence[_Group], question: _Question, reluctantly: bool, by_wish: bool
+    groups: Sequence[_Group], request: _Request, reluctantly: bool, by_wish: bool
 ) -> tuple[list[Candidate], dict[str, str]]:
     found: list[Candidate] = []
     excluded: dict[str, str] = {}
     for group in groups:
-        suitable = _by_wish(group, question) if by_wish else _suitable(group, question, reluctantly)
+        suitable = _by_wish(group, request) if by_wish else _suitable(group, request, reluctantly)
         if isinstance(suitable, _Suitable):
             node = suitable.hosts[0][1] if suitable.hosts else group.kind
-            if any(images.misfit(i, node, question.need) is None for i in question.images):
-                found.append(_candidate(group, suitable, question))
+            if any(images.misfit(i, node, request.need) is None for i in request.images):
+                found.append(_candidate(group, suitable, request))
                 continue
-            suitable = _no_image(node, question)
+            suitable = _no_image(node, request)
         excluded[group.kind.name] = suitable
     return found, excluded
 
 
-def _suitable(group: _Group, question: _Question, reluctantly: bool) -> _Suitable | str:
-    """The hosts of a group that satisfy the need, or why none does."""
+def _suitable(group: _Group, request: _Request, reluctantly: bool) -> _Suitable | str:
+    """Return the hosts of a group that satisfy the need, or why none does."""
 
     def refusal(node: NodeType) -> str | None:
-        missing = fit.lack(node, question.need, question.demands)
-        return missing or (None if reluctantly else fit.reluctance(node, question.need))
+        missing = fit.lack(node, request.need, request.conditions)
+        return missing or (None if reluctantly else fit.reluctance(node, request.need))
 
     if group.hosts is None:
-        return refusal(group.kind) or _Suitable(None, **_last_resort(group.kind, question.need))
+        return refusal(group.kind) or _Suitable(None, **_last_resort(group.kind, request.need))
     if not group.hosts:
         return "none of its nodes can be reserved now"
     reasons = [(host, node, refusal(node)) for host, node in group.hosts]
@@ -223,37 +224,37 @@ def _suitable(group: _Group, question: _Question, reluctantly: bool) -> _Suitabl
     if not good:
         return Counter(reason for _, reason in bad).most_common(1)[0][0]
     if any(host.uid is None for host, _ in bad):
-        return f"some of its nodes do not suit and cannot be told apart: {bad[0][1]}"
+        return f"some of its nodes are unsuitable and cannot be excluded: {bad[0][1]}"
     uids = tuple(sorted(host.uid for host, _ in bad if host.uid is not None))
-    return _Suitable(good, uids, **_last_resort(good[0][1], question.need))
+    return _Suitable(good, uids, **_last_resort(good[0][1], request.need))
 
 
 def _last_resort(node: NodeType, need: Need) -> dict[str, Any]:
     against = fit.reluctance(node, need)
-    return {"warnings": (f"taken all the same: {against}",), "compromise": 1} if against else {}
+    return {"warnings": (f"a last resort: {against}",), "compromise": 1} if against else {}
 
 
-def _by_wish(group: _Group, question: _Question) -> _Suitable | str:
-    """The user's word overrides what a type lacks, with a warning."""
-    suitable = _suitable(group, question, reluctantly=True)
+def _by_wish(group: _Group, request: _Request) -> _Suitable | str:
+    """Accept the requested type despite what it lacks, with a warning."""
+    suitable = _suitable(group, request, reluctantly=True)
     if isinstance(suitable, _Suitable) or group.hosts == ():
         return suitable
-    return _Suitable(group.hosts, warnings=(f"named by the user although: {suitable}",), compromise=1)
+    return _Suitable(group.hosts, warnings=(f"requested by the user, although: {suitable}",), compromise=1)
 
 
-def _no_image(node: NodeType, question: _Question) -> str:
-    if not question.images:
-        return "the site offers no Chameleon image"
-    if len(question.images) == 1:
-        only = question.images[0]
-        return f"image {only.name} does not suit: {images.misfit(only, node, question.need)}"
-    return f"no image here for it: {images.lacking(question.images, node, question.need)}"
+def _no_image(node: NodeType, request: _Request) -> str:
+    if not request.images:
+        return "the site has no Chameleon image"
+    if len(request.images) == 1:
+        only = request.images[0]
+        return f"image {only.name} is unsuitable: {images.misfit(only, node, request.need)}"
+    return f"no suitable image at this site: {images.lacking(request.images, node, request.need)}"
 
 
-def _candidate(group: _Group, suitable: _Suitable, question: _Question) -> Candidate:
+def _candidate(group: _Group, suitable: _Suitable, request: _Request) -> Candidate:
     hosts = suitable.hosts
     node = hosts[0][1].model_copy(update={"count": len(hosts)}) if hosts else group.kind
-    free_now, next_free = _availability(hosts, question)
+    free_now, next_free = _availability(hosts, request)
     su = max(n.su_factor for _, n in hosts) if hosts else node.su_factor
     return Candidate(
         node_type=node,
@@ -261,24 +262,24 @@ def _candidate(group: _Group, suitable: _Suitable, question: _Question) -> Candi
         total=len(hosts) if hosts is not None else node.count,
         next_free=next_free,
         su_per_hour=su,
-        waste=fit.waste(node, question.need),
+        waste=fit.waste(node, request.need),
         compromise=suitable.compromise,
         exclude_uids=suitable.exclude_uids,
         why=_why(node, free_now, next_free, su),
-        warnings=(*suitable.warnings, *fit.warnings(node, question.need), *question.notes),
+        warnings=(*suitable.warnings, *fit.warnings(node, request.need), *request.notes),
     )
 
 
 def _availability(
-    hosts: tuple[tuple[Host, NodeType], ...] | None, question: _Question
+    hosts: tuple[tuple[Host, NodeType], ...] | None, request: _Request
 ) -> tuple[int | None, datetime | None]:
-    if hosts is None or question.busy is None:
+    if hosts is None or request.busy is None:
         return None, None
     ids = [host.id for host, _ in hosts]
     starts = {
-        host_id: windows.first_start(question.busy.get(host_id, ()), question.now, question.length) for host_id in ids
+        host_id: windows.first_start(request.busy.get(host_id, ()), request.now, request.length) for host_id in ids
     }
-    return sum(start == question.now for start in starts.values()), min(starts.values(), default=None)
+    return sum(start == request.now for start in starts.values()), min(starts.values(), default=None)
 
 
 def _why(node: NodeType, free_now: int | None, next_free: datetime | None, su: float) -> str:
@@ -292,5 +293,5 @@ def _why(node: NodeType, free_now: int | None, next_free: datetime | None, su: f
     elif free_now == 0:
         parts.append(f"free from {next_free:%Y-%m-%d %H:%M} UTC" if next_free else "none free")
     else:
-        parts.append("availability not shown")
+        parts.append("availability unknown")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The five answers an AI may give: one flat object each, every field required, so any server can hold to it."""
+"""The five answers that an AI may give: flat objects with all fields required, as any server supports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Proposal(BaseModel):
-    """An answer. Nothing in it is believed before `envagent.advice.bounds` has looked at it."""
+    """An answer. Nothing in it is trusted before `envagent.advice.bounds` has checked it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra={"additionalProperties": False})
 

@@ -1,4 +1,4 @@
-"""The errors of placement, in words that name what is near."""
+"""The errors of placement, which also name close alternatives."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from collections.abc import Mapping, Sequence
 
 from envagent.advice.fit import VENDORS, lack
 from envagent.advice.needs import Need
-from envagent.advice.specials import demands
+from envagent.advice.specials import conditions
 from envagent.catalog import NodeType, node_types, sites
 from envagent.errors import NothingSuitable, UsageError
+from envagent.hints import Hint, Option
 
 
 def unknown_type(name: str, here: Sequence[NodeType]) -> UsageError:
-    """The error for a node type that the site does not have (which is not the same as full)."""
+    """Create the error for a node type that does not exist at the site (as opposed to being full)."""
     region = here[0].region if here else "this site"
     names = sorted({t.name for t in here})
     elsewhere = [s.region for s in sites() if any(t.name == name for t in node_types(s.region))]
     lowered = {n.casefold(): n for n in names}
     near = [lowered[n] for n in difflib.get_close_matches(name.casefold(), lowered, n=3, cutoff=0.6)]
     if elsewhere:
-        hint = f"{name} is at {' and '.join(elsewhere)}: name that site with --cloud"
+        hint = Hint(f"{name} exists at {' and '.join(elsewhere)}: choose that site with", Option("cloud"))
     elif near:
-        hint = f"near names: {', '.join(near)}"
+        hint = Hint(f"did you mean {' or '.join(near)}?")
+    elif names:
+        hint = Hint(f"node types here: {', '.join(names)}")
     else:
-        hint = f"node types here: {', '.join(names)}" if names else "leave out --node-type"
+        hint = Hint("let the rules choose by leaving out", Option("node_type"))
     return UsageError(f"{region} has no node type {name}", hint=hint)
 
 
 def summary(need: Need) -> str:
-    """A need in a few words."""
+    """Summarise a need."""
     parts = [f"{need.cores} cores", f"{need.ram_gb:g} GB RAM", f"{need.disk_gb:g} GB disk"]
     if need.gpu:
         memory = f" with {need.gpu.memory_gb:g} GB" if need.gpu.memory_gb else ""
@@ -41,7 +44,7 @@ def summary(need: Need) -> str:
 
 
 def nothing_suitable(need: Need, region: str, excluded: Mapping[str, str]) -> NothingSuitable:
-    """The error when no type satisfies the need: why for each type, and which other site has one."""
+    """Create the error for a need that no type satisfies: why for each type, and which other site has one."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for name, why in excluded.items():
         by_reason[why].append(name)
@@ -49,9 +52,10 @@ def nothing_suitable(need: Need, region: str, excluded: Mapping[str, str]) -> No
     elsewhere = []
     for other in (s for s in sites() if s.region != region):
         types = node_types(other.region)
-        tests, _ = demands(need.specials, types)
+        tests, _ = conditions(need.specials, types)
         elsewhere += [f"{t.name} at {other.region}" for t in types if lack(t, need, tests) is None]
-    hint = f"another site has what is needed: {', '.join(elsewhere[:3])} (--cloud)" if elsewhere else None
+    hint = Hint(f"other sites have suitable types: {', '.join(elsewhere[:3])}; choose one with", Option("cloud"))
     return NothingSuitable(
-        f"no node type at {region} satisfies {summary(need)}" + (f": {reasons}" if reasons else ""), hint=hint
+        f"no node type at {region} satisfies {summary(need)}" + (f": {reasons}" if reasons else ""),
+        hint=hint if elsewhere else None,
     )

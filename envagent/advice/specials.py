@@ -1,6 +1,6 @@
 """Special hardware: from the words in `special_requirements` to what a node must have.
 
-A strict special excludes every node without it. The others prefer, and end with a warning where a site has nothing:
+A strict special excludes every node without it. The others are preferences that end in a warning if a site has none:
 they can be installed, enabled or emulated.
 """
 
@@ -22,10 +22,10 @@ class Special:
     name: str
     words: re.Pattern[str]
     levels: tuple[Test, ...]
-    """Best first: the first level that a site can satisfy is the one that counts."""
+    """Best first: the first level that a site can satisfy counts."""
     strict: bool
     without: str
-    """What to say where no node has it."""
+    """What to do if no node has it."""
 
 
 def _tag(name: str) -> Test:
@@ -36,23 +36,23 @@ def _special(name: str, words: str, *levels: Test, strict: bool = False, without
     return Special(name, re.compile(words, re.IGNORECASE), levels, strict, without)
 
 
-# The order matters: the first kind whose words match a requirement counts.
+# The first kind whose words match a requirement counts.
 KINDS: tuple[Special, ...] = (
-    _special("Jetson", r"jetson|tegra", lambda n: False, strict=True, without="boards are at CHI@Edge only"),
+    _special("Jetson", r"jetson|tegra", lambda n: False, strict=True, without="such boards are only at CHI@Edge"),
     _special("FPGA", r"fpga|alveo|xilinx|vivado|vitis", _tag("fpga"), strict=True),
     _special("InfiniBand", r"infiniband|\bIB\b|\bHCA\b", lambda n: n.infiniband, strict=True),
     _special("RDMA", r"rdma|roce|verbs|ofed|mellanox|connectx|gpu ?direct", lambda n: n.rdma, strict=True),
     _special("persistent memory", r"pmem|persistent memory|optane|nvdimm|dcpmm", _tag("pmem"), strict=True),
     _special("ZNS", r"\bzns\b|zoned", _tag("zns"), _tag("nvme"), without="emulate a zoned drive with null_blk or QEMU"),
-    _special("NVMe", r"nvme", _tag("nvme"), without="no drive here is known to be one"),
+    _special("NVMe", r"nvme", _tag("nvme"), without="no drive at this site is known to be one"),
     _special(
         "many NUMA nodes",
         r"(?:many|multi|several|four|4|8)\W?.*\bnuma|numa\W?(?:heavy|scal)",
         lambda n: (n.sockets or 0) >= 4,
         lambda n: (n.sockets or 0) >= 2,
-        without="the nodes here have two sockets at most",
+        without="the nodes at this site have at most two sockets",
     ),
-    _special("NUMA", r"numa", lambda n: (n.sockets or 0) >= 2, without="the nodes here have one socket"),
+    _special("NUMA", r"numa", lambda n: (n.sockets or 0) >= 2, without="the nodes at this site have one socket"),
     _special("SGX", r"\bsgx\b", _tag("sgx-cpu"), without="use the simulation mode, or a site with Ice Lake nodes"),
     _special(
         "a physical machine",
@@ -64,16 +64,16 @@ KINDS: tuple[Special, ...] = (
 
 
 @dataclass(frozen=True)
-class Demand:
-    """A special as it counts at one site."""
+class Condition:
+    """A special as required at one site."""
 
     kind: Special
     test: Test | None
-    """None: no node here has it, and it is not strict."""
+    """None if no node at the site has it and it is not strict."""
 
 
-def demands(specials: Iterable[str], nodes: Iterable[NodeType]) -> tuple[tuple[Demand, ...], tuple[str, ...]]:
-    """Turn requirement texts into tests on nodes, and into warnings where the site has none.
+def conditions(specials: Iterable[str], nodes: Iterable[NodeType]) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
+    """Turn requirement texts into tests on nodes, and into warnings if the site has none.
 
     Args:
         specials: texts such as `rdma`, `NVMe SSD`.
@@ -91,6 +91,6 @@ def demands(specials: Iterable[str], nodes: Iterable[NodeType]) -> tuple[tuple[D
         if test is None and kind.strict:
             test = kind.levels[0]
         elif test is None or test is not kind.levels[0]:
-            warnings.append(f"{kind.name} wanted, and not to be had here: {kind.without}")
-        found.append(Demand(kind, test))
+            warnings.append(f"{kind.name} is not available at this site: {kind.without}")
+        found.append(Condition(kind, test))
     return tuple(found), tuple(warnings)

@@ -1,10 +1,10 @@
-"""Our words to the AI: one instruction per decision."""
+"""The instructions to the AI, one per decision."""
 
 REQUIREMENTS = """\
 Decide what hardware the main job of the repository needs. The facts hold what our rules read from its files and the \
-bounds. Correct them only where the files support it; use null where they do not tell. A GPU that the project can use \
-but does not need is not required; hardware of a paper's authors that the repository does not need is none of its \
-needs."""
+bounds. Correct them only where the files support it; use null where they do not say. A GPU that the project can use \
+but does not need is not required; hardware of a paper's authors that the repository does not need is not one of \
+its needs."""
 
 CANDIDATES = """\
 Pick the three to five images of the list that suit the project best, best first: by distribution, version and Python, \

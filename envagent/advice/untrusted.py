@@ -1,7 +1,7 @@
-"""Text of strangers made fit for a prompt or a terminal: no invisible characters, no secrets, bounded length.
+"""Make untrusted text fit for a prompt or a terminal: no invisible characters, no secrets, bounded length.
 
-Cleaning makes text harmless to display and hard to hide things in; it does not make it true. What the text asks for
-is bounded by `envagent.advice.bounds`.
+Cleaning makes text harmless to display and hard to hide things in; it does not make it true. What the text asks for is
+limited by `envagent.advice.bounds`.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def redact(text: str) -> str:
 
 
 def one_line(text: str, limit: int = 400) -> str:
-    """Cleaned and redacted text on one line of at most `limit` characters."""
+    """Return the text cleaned, redacted and on one line of at most `limit` characters."""
     line = redact(" ".join(clean(text).split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def tokens(text: str) -> int:
-    """A generous estimate of a text's tokens, without any tokenizer: three bytes each."""
+    """Estimate a text's tokens generously, without a tokenizer: three bytes each."""
     return len(text.encode("utf-8", errors="replace")) // 3 + 1

@@ -1,7 +1,7 @@
-"""Free windows on hosts, from who occupies them when.
+"""Find free windows on hosts, given their reservations.
 
-Margins: a reservation keeps its host busy for some minutes before its start and after its end, since servers of
-an ended lease are deleted asynchronously and starts are minute-granular.
+A reservation keeps its host busy for some minutes before its start and after its end, since servers of an ended lease
+are deleted asynchronously and starts are minute-granular.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ MARGIN = timedelta(minutes=5)
 
 
 def ceil_minute(moment: datetime) -> datetime:
-    """Round up to a whole minute: Blazar takes no seconds."""
+    """Round up to a whole minute: Blazar accepts no seconds."""
     floor = moment.replace(second=0, microsecond=0)
     return floor if floor == moment else floor + timedelta(minutes=1)
 
 
 def by_host(occupations: Iterable[Occupation]) -> dict[str, list[Occupation]]:
-    """Sort occupations to their hosts, each list in order of start."""
+    """Group occupations by host, each list in order of start."""
     sorted_out: dict[str, list[Occupation]] = {}
     for occupation in sorted(occupations, key=lambda o: (o.start, o.end)):
         sorted_out.setdefault(occupation.host_id, []).append(occupation)

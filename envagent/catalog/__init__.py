@@ -1,7 +1,7 @@
-"""What Chameleon offers: sites, node types, flavors and GPU facts, dated, and how live answers refresh them.
+"""What Chameleon offers: sites, node types, flavors and GPU facts, dated, and merged with live data.
 
-It owns facts and no decisions: what a project should take is the business of `envagent.advice`. It imports
-nothing else of the project, so every other room may read it.
+Owns facts and no decisions: what a project should use is up to `envagent.advice`. It imports nothing else of the
+project, so every other room may read it.
 """
 
 from envagent.catalog.hardware import Gpu, NodeType, ReportedFlavor, ReportedHost, Site

@@ -1,4 +1,4 @@
-"""GPU facts by name: memory, compute capability, and which CUDA releases still or already support a GPU."""
+"""GPU facts by name: memory, compute capability, and which CUDA releases support a GPU."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def _facts() -> tuple[tuple[re.Pattern[str], dict[str, Any]], ...]:
 
 
 def identify(model: str, *, vendor: str = "", count: int = 1) -> Gpu | None:
-    """Make a `Gpu` of a model name as Chameleon prints it, such as `GA100 [A100 PCIe 80GB]`.
+    """Create a `Gpu` from a model name as Chameleon prints it, such as `GA100 [A100 PCIe 80GB]`.
 
-    The memory in the name wins over the data sheet. None when neither name nor vendor tells who made it.
+    The memory in the name takes precedence over the data sheet. None if the vendor remains unknown.
     """
     facts: dict[str, Any] = next((f for pattern, f in _facts() if pattern.search(model)), {})
     said = f"{vendor} {model}".casefold()
@@ -56,7 +56,7 @@ def _cuda_support() -> tuple[tuple[tuple[int, int], tuple[int, int], tuple[int, 
 
 
 def capabilities(cuda: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The oldest and newest compute capability that a CUDA release compiles for (NVIDIA's release notes)."""
+    """Return the oldest and newest compute capability that a CUDA release compiles for (NVIDIA's release notes)."""
     rows = _cuda_support()
     row = max((r for r in rows if r[0] <= cuda), default=rows[0])
     return row[1], row[2]

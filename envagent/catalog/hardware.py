@@ -1,4 +1,4 @@
-"""The words of the catalogue: a site, a node type, a GPU. No behaviour beyond reading themselves."""
+"""The models of the catalogue: a site, a node type, a GPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Architecture = Literal["x86_64", "aarch64"]
 
 
 class CatalogModel(BaseModel):
-    """An immutable fact; an unknown field in the packaged data is a mistake."""
+    """An immutable fact; an unknown field in the packaged data is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +37,7 @@ class Gpu(CatalogModel):
     vendor: Vendor
     model: str
     count: int
-    """On the usual node of the type."""
+    """On a typical node of the type."""
     guaranteed: int
     """On the poorest node of the type: 0 where the GPUs are composable and some nodes have none."""
     memory_gb: float | None = None
@@ -47,7 +47,7 @@ class Gpu(CatalogModel):
 
 
 class NodeType(CatalogModel):
-    """What one node of a type is sure to have, at one site. A KVM flavor is one too, with `virtual` set.
+    """What every node of a type at one site has. A KVM flavor is one too, with `virtual` set.
 
     RAM is in GiB and disks are in GB (10^9), as Chameleon's pages give them.
     """
@@ -58,7 +58,7 @@ class NodeType(CatalogModel):
     """Nodes of the type at the site; 0 when unknown (flavors)."""
     virtual: bool = False
     flavor_id: str | None = None
-    """Of a flavor, the Nova id, where the live list told it."""
+    """The Nova id of a flavor, if reported by the site."""
     cpu_vendor: str | None = None
     cpu_model: str | None = None
     sockets: int | None = None
@@ -70,27 +70,27 @@ class NodeType(CatalogModel):
     disk_gb: int
     """The first disk, which holds the root file system."""
     extra_disks_gb: tuple[int, ...] = ()
-    """Further disks: they come raw, without a file system."""
+    """Further disks, without a file system."""
     nic_gbps: float | None = None
     infiniband: bool = False
     rdma: bool = False
-    """An adapter that speaks RDMA (InfiniBand or RoCE)."""
+    """Has an RDMA adapter (InfiniBand or RoCE)."""
     architecture: Architecture = "x86_64"
     su_factor: float = 1.0
-    """Service units an hour."""
+    """Service units per hour."""
     tags: tuple[str, ...] = ()
-    """What else is special: fpga, nvme, pmem, storage, sgx-cpu, ..."""
+    """Other special features: fpga, nvme, pmem, storage, sgx-cpu, ..."""
     source: str = ""
     as_of: date | None = None
 
     @property
     def known(self) -> bool:
-        """Whether the packaged catalogue knows the type (False: derived from live properties alone)."""
+        """Whether the packaged catalogue has the type (False: derived from live properties alone)."""
         return self.as_of is not None
 
 
 class ReportedHost(Protocol):
-    """What the catalogue reads of a live Blazar host; `envagent.cloud.port.Host` is one."""
+    """What the catalogue reads of a live Blazar host, such as `envagent.cloud.port.Host`."""
 
     @property
     def node_type(self) -> str | None:
@@ -106,11 +106,11 @@ class ReportedHost(Protocol):
 
 
 class ReportedFlavor(Protocol):
-    """What the catalogue reads of a live Nova flavor; `envagent.cloud.port.Flavor` is one."""
+    """What the catalogue reads of a live Nova flavor, such as `envagent.cloud.port.Flavor`."""
 
     @property
     def id(self) -> str:
-        """Its id: a reservation needs this, not the name."""
+        """Its id, which a reservation needs instead of the name."""
 
     @property
     def name(self) -> str:

@@ -1,7 +1,7 @@
-"""The catalogue refreshed by what a site reports: Blazar host properties and Nova flavors.
+"""Merge the packaged node types with what a site reports: Blazar host properties and Nova flavors.
 
-The live answer wins wherever it says something; the packaged type fills what it leaves out; a type that the
-package does not know is made of its properties alone. A number stays 0, or None, where nobody tells it.
+Live data takes precedence; the packaged type fills the gaps; a type that the package does not have is derived from its
+properties alone. Unknown numbers stay 0 or None.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _devices(properties: Mapping[str, str], group: str) -> list[dict[str, str]]:
 
 
 def _gpu(properties: Mapping[str, str], known: Gpu | None) -> Gpu | None:
-    """The GPUs of one host. A host that says nothing about GPUs has its type's guaranteed ones."""
+    """Read the GPUs of one host. A host that reports nothing about GPUs has its type's guaranteed ones."""
     if not properties.keys() & {"gpu.gpu", "gpu.gpu_count", "gpu.gpu_model"}:
         return known.model_copy(update={"count": known.guaranteed}) if known and known.guaranteed else None
     count = int(_number(properties.get("gpu.gpu_count")) or (known.count if known else 1))
@@ -59,7 +59,7 @@ def _gpu(properties: Mapping[str, str], known: Gpu | None) -> Gpu | None:
 
 
 def _disks(properties: Mapping[str, str], known: NodeType | None) -> tuple[int, tuple[int, ...]]:
-    """Root and further disks in GB; which device holds the root is not told, so the smallest counts."""
+    """Return root and further disks in GB; which device holds the root is unknown, so the smallest counts."""
     sizes = sorted(
         int(size / 1e9)
         for device in _devices(properties, "storage_devices")
@@ -71,7 +71,7 @@ def _disks(properties: Mapping[str, str], known: NodeType | None) -> tuple[int, 
 
 
 def _network(properties: Mapping[str, str], known: NodeType | None) -> tuple[float | None, bool, bool]:
-    """Fastest enabled adapter in Gbit/s, InfiniBand, RDMA."""
+    """Return the fastest enabled adapter in Gbit/s, InfiniBand, RDMA."""
     adapters = _devices(properties, "network_adapters")
     if not adapters:
         infiniband = _true(properties.get("infiniband")) or bool(known and known.infiniband)
@@ -79,7 +79,7 @@ def _network(properties: Mapping[str, str], known: NodeType | None) -> tuple[flo
     rates = [_number(a.get("rate")) or 0.0 for a in adapters if _true(a.get("enabled", "True"))]
     infiniband = any(a.get("interface", "").casefold() == "infiniband" for a in adapters)
     connectx = any(_true(a.get("enabled", "True")) and _CONNECTX.search(a.get("model", "")) for a in adapters)
-    # The list of adapters is not always whole: what the type is known for is not lost by leaving it out.
+    # The list of adapters is not always complete, so it never takes away what the type is known for.
     infiniband = infiniband or bool(known and known.infiniband)
     rdma = infiniband or connectx or bool(known and known.rdma)
     return (max(rates, default=0.0) / 1e9 or None), infiniband, rdma
@@ -98,10 +98,10 @@ def _tags(properties: Mapping[str, str], known: NodeType | None) -> tuple[str, .
     return tuple(sorted(tags))
 
 
-def _usual_charge(gpu: Gpu | None, ram_gb: int | None, tags: tuple[str, ...]) -> float:
-    """Service units by Chameleon's announced scheme, for a type whose factor nobody tells.
+def _default_charge(gpu: Gpu | None, ram_gb: int | None, tags: tuple[str, ...]) -> float:
+    """Return the service units of Chameleon's announced scheme, for a type whose factor is unknown.
 
-    4 for each GPU from the A100 on, 2 for older GPUs, FPGAs, storage and much RAM, else 1.
+    4 per GPU from the A100 on, 2 for older GPUs, FPGAs, storage and much RAM, else 1.
     """
     if gpu is not None and ((gpu.memory_gb or 0) >= 40 or (gpu.compute_capability or "") >= "8.0"):
         return 4.0 * gpu.count
@@ -110,26 +110,26 @@ def _usual_charge(gpu: Gpu | None, ram_gb: int | None, tags: tuple[str, ...]) ->
 
 
 def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") -> NodeType:
-    """Describe one live host as a node type of its own (count 1), `known` filling what it does not say."""
-    told = host.properties
-    platform = told.get("architecture.platform_type", known.architecture if known else "x86_64")
+    """Describe one live host as a node type of its own (count 1); `known` fills the gaps."""
+    reported = host.properties
+    platform = reported.get("architecture.platform_type", known.architecture if known else "x86_64")
     architecture: Architecture = "aarch64" if platform in ("aarch64", "arm64") else "x86_64"
-    sockets = _number(told.get("architecture.smp_size"))
-    threads = int(_number(told.get("architecture.smt_size")) or (known.threads if known else 0))
-    # No property counts cores; a node with hyper-threading off reports half the threads of its type.
+    sockets = _number(reported.get("architecture.smp_size"))
+    threads = int(_number(reported.get("architecture.smt_size")) or (known.threads if known else 0))
+    # No property gives the number of cores; a node without hyper-threading reports half the threads of its type.
     cores = min(known.cores, threads) if known else (threads if architecture == "aarch64" else threads // 2)
-    ram = _number(told.get("main_memory.ram_size"))
-    root, extra = _disks(told, known)
-    nic, infiniband, rdma = _network(told, known)
+    ram = _number(reported.get("main_memory.ram_size"))
+    root, extra = _disks(reported, known)
+    nic, infiniband, rdma = _network(reported, known)
     ram_gb = round(ram / _GIB) if ram else (known.ram_gb if known else None)
-    gpu, tags = _gpu(told, known.gpu if known else None), _tags(told, known)
-    usual = known.su_factor if known else _usual_charge(gpu, ram_gb, tags)
+    gpu, tags = _gpu(reported, known.gpu if known else None), _tags(reported, known)
+    su_factor = known.su_factor if known else _default_charge(gpu, ram_gb, tags)
     return NodeType(
         name=host.node_type or "",
         region=known.region if known else region,
         count=1,
-        cpu_vendor=(told.get("processor.vendor") or (known.cpu_vendor if known else "") or "").casefold() or None,
-        cpu_model=known.cpu_model if known else told.get("processor.model"),
+        cpu_vendor=(reported.get("processor.vendor") or (known.cpu_vendor if known else "") or "").casefold() or None,
+        cpu_model=known.cpu_model if known else reported.get("processor.model"),
         sockets=int(sockets) if sockets else (known.sockets if known else None),
         cores=cores,
         threads=threads,
@@ -141,7 +141,7 @@ def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") ->
         infiniband=infiniband,
         rdma=rdma,
         architecture=architecture,
-        su_factor=_number(told.get("su_factor")) or usual,
+        su_factor=_number(reported.get("su_factor")) or su_factor,
         tags=tags,
         source="live" if known is None else f"live, over: {known.source}",
         as_of=known.as_of if known else None,
@@ -149,15 +149,15 @@ def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") ->
 
 
 def _poorest(nodes: Sequence[NodeType], count: int) -> NodeType:
-    """One type of several described hosts: what every one of them has."""
+    """Merge several described hosts to one type: what every one of them has."""
     first = nodes[0]
     with_gpu = [n.gpu for n in nodes if n.gpu]
     gpu: Gpu | None = None
     if with_gpu:
-        usual, _ = Counter(g.count for g in with_gpu).most_common(1)[0]
+        typical, _ = Counter(g.count for g in with_gpu).most_common(1)[0]
         least = min(g.count for g in with_gpu) if len(with_gpu) == len(nodes) else 0
         weakest = min(with_gpu, key=lambda g: g.memory_gb or 0.0)
-        gpu = weakest.model_copy(update={"count": usual, "guaranteed": least})
+        gpu = weakest.model_copy(update={"count": typical, "guaranteed": least})
     rams = [n.ram_gb for n in nodes if n.ram_gb is not None]
     poorest_disks = min(nodes, key=lambda n: (n.disk_gb, sum(n.extra_disks_gb)))
     return first.model_copy(
@@ -183,13 +183,13 @@ def refresh(
 ) -> tuple[NodeType, ...]:
     """Merge the packaged types of one region with its live hosts.
 
-    Types that the site does not report are left out, unknown ones are derived, `count` is the number of
-    reservable hosts. Without any host the packaged types come back unchanged.
+    Types that the site does not report are dropped, unknown ones are derived, `count` is the number of reservable
+    hosts. Without any host the packaged types are returned unchanged.
 
     Args:
         known: the packaged types of the region.
-        hosts: what the site reports.
-        region: names derived types; defaults to the region of `known`.
+        hosts: the hosts that the site reports.
+        region: the region of derived types; defaults to that of `known`.
     """
     where = region or (known[0].region if known else "")
     groups: dict[str, list[ReportedHost]] = defaultdict(list)
@@ -208,7 +208,7 @@ def refresh(
 
 
 def _flavor_gpu(flavor: ReportedFlavor) -> Gpu | None:
-    """GPUs of a flavor that the package does not know, from its extra specs or its name."""
+    """Derive the GPUs of an unknown flavor from its extra specs or its name."""
     count = 0
     for key, value in flavor.extra_specs.items():
         if key.startswith("pci_passthrough:alias"):
@@ -225,7 +225,7 @@ def refresh_flavors(
 ) -> tuple[NodeType, ...]:
     """Merge the packaged flavors of a KVM region with the live list, which decides what exists.
 
-    Flavors made by a reservation (`reservation:...`) and `baremetal` are left out: they cannot be reserved.
+    Flavors created by a reservation (`reservation:...`) and `baremetal` are dropped: they cannot be reserved.
     """
     where = region or (known[0].region if known else "")
     by_name = {t.name: t for t in known}

@@ -1,4 +1,4 @@
-"""The packaged catalogue: dated JSON beside this module, read once and validated on reading."""
+"""The packaged catalogue: dated JSON files in `data`, read once and validated."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def _flavors() -> tuple[NodeType, ...]:
 
 
 def sites() -> tuple[Site, ...]:
-    """All sites that the catalogue knows."""
+    """Return all known sites."""
     return _sites()
 
 
 def site(name: str) -> Site | None:
-    """Find a site by region name or uid, whatever the case; None when the catalogue does not know it."""
+    """Find a site by region name or uid, ignoring case; None if unknown."""
     wanted = name.casefold()
     return next((s for s in _sites() if wanted in (s.region.casefold(), s.uid.casefold())), None)
 
 
 def node_types(region: str) -> tuple[NodeType, ...]:
-    """Bare-metal node types of a region; empty for a region that the catalogue does not know."""
+    """Return the bare-metal node types of a region; empty for an unknown region."""
     return tuple(t for t in _node_types() if t.region == region)
 
 
 def flavors(region: str) -> tuple[NodeType, ...]:
-    """Flavors that can be reserved in a KVM region, as node types with `virtual` set."""
+    """Return the flavors that can be reserved in a KVM region, as node types with `virtual` set."""
     return tuple(t for t in _flavors() if t.region == region)

@@ -1,4 +1,4 @@
-"""Distribution releases that Chameleon builds images of, and what is known of them."""
+"""Distribution releases that Chameleon builds images of."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Release(CatalogModel):
 
 @cache
 def releases() -> tuple[Release, ...]:
-    """All releases known, in order of preference within a distribution."""
+    """Return all known releases, in order of preference within a distribution."""
     return tuple(Release.model_validate(item) for item in load("releases.json")["releases"])
 
 
 def relative(os_type: str | None) -> str:
-    """The distribution family with Chameleon images that stands nearest to an os_type; ubuntu when unknown."""
+    """Return the distribution with Chameleon images that is closest to an os_type; ubuntu if unknown."""
     name = (os_type or "ubuntu").casefold()
     if any(r.distro == name for r in releases()):
         return name
@@ -37,11 +37,11 @@ def relative(os_type: str | None) -> str:
 
 @cache
 def ssh_users() -> tuple[tuple[str, str], ...]:
-    """Word in an image's name, and the login user of such cloud images."""
+    """Return pairs of a word in an image's name and the login user of such images."""
     return tuple(load("releases.json")["ssh_users"].items())
 
 
 @cache
 def cuda_toolkit(eleven: bool) -> tuple[int, int]:
-    """The CUDA toolkit of the current CUDA images, or of those named CUDA11."""
+    """Return the CUDA toolkit of the current CUDA images, or of those named CUDA11."""
     return version(load("releases.json")["cuda11_toolkit" if eleven else "cuda_toolkit"])

@@ -100,7 +100,7 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
             sleep=stop.wait,
             check_stop=check_stop,
         )
-    return Advisor(asked, demanded=settings.ai.required and ai, longest_hours=settings.lease.max_hours)
+    return Advisor(asked, required=settings.ai.required and ai, longest_hours=settings.lease.max_hours)
 
 
 def make_runner(journal: Journal, settings: Settings, output: ProgressLines, stop: threading.Event) -> Runner[Services]:

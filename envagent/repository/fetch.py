@@ -9,7 +9,6 @@ is removed. Must not: judge what the files say.
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,11 +16,12 @@ from functools import partial
 from typing import NamedTuple
 
 from envagent.errors import RepositoryRefused
+from envagent.hints import Hint, Option, Shell
 from envagent.repository.choose import choose
 from envagent.repository.decoding import clean_line, decode
 from envagent.repository.git import Git, GitFailed
 from envagent.repository.links import MAX_TARGET, better_names, follow, worth_reading
-from envagent.repository.local import borrow, has_work_tree, quote
+from envagent.repository.local import borrow, has_work_tree
 from envagent.repository.objects import Listing, branches, list_tree, read_blobs, resolve, sizes
 from envagent.repository.results import Entry, Snapshot
 from envagent.repository.scratch import scratch_folder
@@ -104,7 +104,7 @@ def read(named: Remote | Local, limits: Limits, cancelled: Callable[[], bool] = 
         except GitFailed as error:
             raise RepositoryRefused(
                 f"The repository cannot be read: {named.name}",
-                hint="it looks broken; try: git fsck, or a fresh clone",
+                hint=Hint("it looks damaged; try a fresh clone, or look for the damage with", Shell("git", "fsck")),
                 service_said=error.said,
             ) from error
 
@@ -154,7 +154,7 @@ def _find_commit(git: Git, named: Local) -> tuple[str, str | None, list[str]]:
         if _TOO_NEW.search(error.said):
             raise RepositoryRefused(
                 f"{named.name} stores its branches as reftable, which the installed git cannot read",
-                hint="install git 2.45 or newer, or name a commit by its full id: --ref ID",
+                hint=Hint("install git 2.45 or newer, or name a commit by its full id with", Option("ref")),
                 service_said=error.said,
             ) from error
         if ref:
@@ -167,7 +167,7 @@ def _commit_of_a_branch(git: Git, named: Local, error: GitFailed) -> tuple[str, 
     """Choose a branch of a repository whose HEAD names no commit; return it with its commit."""
     damaged = RepositoryRefused(
         f"The current commit of {named.name} cannot be read",
-        hint=f"check it with: git -C {quote(named.path)} log -1",
+        hint=Hint("check it with:", Shell("git", "-C", str(named.path), "log", "-1")),
         service_said=error.said,
     )
     try:
@@ -297,7 +297,7 @@ def _main_branch(name: str, here: list[str]) -> str:
     shown = ", ".join(here[:_NAMED]) + (f" and {len(here) - _NAMED} more" if len(here) > _NAMED else "")
     raise RepositoryRefused(
         f"HEAD of {name} points to a branch that does not exist; existing branches: {clean_line(shown)}",
-        hint=f"name one: --ref {shlex.quote(clean_line(here[0]))}",
+        hint=Hint("name one:", Option("ref", clean_line(here[0]))),
     )
 
 
@@ -449,13 +449,13 @@ def _left_out(listing: Listing, *, followed: int) -> list[str]:
 
 
 def _no_commit(name: str) -> RepositoryRefused:
-    return RepositoryRefused(f"The repository has no commits: {name}", hint="commit something and push it first")
+    return RepositoryRefused(f"The repository has no commits: {name}", hint=Hint("commit something and push it first"))
 
 
 def _no_such_ref(name: str, ref: str, said: str) -> RepositoryRefused:
     return RepositoryRefused(
         f"{name} has no branch, tag or commit {ref!r}",
-        hint="check the name; a commit needs its full id",
+        hint=Hint("check the name; a commit needs its full id"),
         service_said=said or None,
     )
 
@@ -464,19 +464,19 @@ def _unreachable(named: Remote, said: str) -> RepositoryRefused:
     if _REDIRECTED.search(said):
         return RepositoryRefused(
             f"{named.url} has moved",
-            hint="open it in a browser and use the address it redirects to",
+            hint=Hint("open it in a browser and use the address it redirects to"),
             service_said=said,
         )
     if _ABSENT.search(said):
         return RepositoryRefused(
             f"There is no public repository at {named.url}",
-            hint="check owner and name; for a private repository, pass the path of a local clone",
+            hint=Hint("check owner and name; for a private repository, pass the path of a local clone"),
             service_said=said,
         )
     if _PASSING.search(said):
         return RepositoryRefused(
             f"{named.url} could not be reached in two attempts",
-            hint="check the network and try again, or pass the path of a local clone",
+            hint=Hint("check the network and try again, or pass the path of a local clone"),
             service_said=said,
         )
     return RepositoryRefused(f"{named.url} could not be fetched", service_said=said)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envagent.errors import RepositoryRefused
+from envagent.hints import Hint
 from envagent.repository.decoding import clean
 
 # The only variables a child inherits: credentials of clouds and of the AI stay behind.
@@ -207,7 +208,7 @@ class Git:
             "GIT_NO_LAZY_FETCH": "1",
         }
         if (program := shutil.which("git", path=path)) is None:
-            raise RepositoryRefused("git is not installed", hint="install git 2.30 or newer")
+            raise RepositoryRefused("git is not installed", hint=Hint("install git 2.30 or newer"))
         seconds = max(math.ceil(self.deadline - time.monotonic()), 0) + _GRACE
         limits = (self.max_bytes + _SLACK) // 512, _MAX_MEMORY >> 10, seconds
         return subprocess.Popen(
@@ -252,18 +253,18 @@ class Git:
         if now > self.deadline:
             raise RepositoryRefused(
                 "Reading the repository took too long and was stopped",
-                hint="try again; if it is very large, pass the path of a local clone instead of the URL",
+                hint=Hint("try again; if it is very large, pass the path of a local clone instead of the URL"),
             )
         sizes = _packs(self.folder)
         if len(sizes) > _MAX_PACKS:
             raise RepositoryRefused(
                 "The repository's server keeps omitting objects that it should send",
-                hint="pass the path of a local clone instead of the URL",
+                hint=Hint("pass the path of a local clone instead of the URL"),
             )
         if sum(sizes) > self.max_bytes:
             raise RepositoryRefused(
                 f"The repository sends more than {self.max_bytes >> 20} MB even without its history",
-                hint="pass the path of a local clone instead of the URL",
+                hint=Hint("pass the path of a local clone instead of the URL"),
             )
 
 

@@ -9,10 +9,10 @@ Must not: read a file of the work tree, follow a link that leads elsewhere, or w
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 from envagent.errors import RepositoryRefused
+from envagent.hints import Hint, Option, Shell
 from envagent.repository.git import Git
 
 _LOOSE = re.compile(r"[0-9a-f]{2}")
@@ -46,7 +46,12 @@ def borrow(path: Path, git: Git, ref: str | None) -> None:
     if _text(objects / "info" / "alternates"):
         raise RepositoryRefused(
             f"{path} borrows its objects from another repository",
-            hint=f"make it whole: git -C {quote(path)} repack -ad && rm {quote(objects / 'info' / 'alternates')}",
+            hint=Hint(
+                "make it whole:",
+                Shell("git", "-C", str(path), "repack", "-ad"),
+                "&&",
+                Shell("rm", str(objects / "info" / "alternates")),
+            ),
         )
     for part in [objects / "pack", *(p for p in _children(objects) if _LOOSE.fullmatch(p.name))]:
         for item in (part, *_children(part)):
@@ -58,7 +63,9 @@ def borrow(path: Path, git: Git, ref: str | None) -> None:
             link.symlink_to(part.resolve(), target_is_directory=True)
     head = _text(own / "HEAD")
     if not head and ref is None:
-        raise RepositoryRefused(f"The HEAD of {path} is damaged", hint="name a branch, tag or commit with --ref")
+        raise RepositoryRefused(
+            f"The HEAD of {path} is damaged", hint=Hint("name a branch, tag or commit with", Option("ref"))
+        )
     (private / "HEAD").write_text(head or "ref: refs/heads/none\n")
     if "refstorage" in git.extensions:
         _borrow_reftable(path, own, common, private, ref)
@@ -75,7 +82,7 @@ def _borrow_reftable(path: Path, own: Path, common: Path, private: Path, ref: st
     if own != common and ref is None:
         raise RepositoryRefused(
             f"{path} is a linked work tree of a repository that stores its branches as reftable",
-            hint="name its branch with --ref",
+            hint=Hint("name its branch with", Option("ref")),
         )
     tables = common / "reftable"
     for item in (tables, *_children(tables)):
@@ -90,11 +97,6 @@ def _extensions(configuration: Path) -> dict[str, str]:
     return dict(pair for pair in ((name.lower(), value.lower()) for name, value in found) if pair in _KNOWN)
 
 
-def quote(path: Path) -> str:
-    """Quote a path for a shell."""
-    return shlex.quote(str(path))
-
-
 def has_work_tree(path: Path) -> bool:
     """Return whether uncommitted changes, which reading the commit ignores, are possible."""
     return (path / ".git").exists()
@@ -107,14 +109,16 @@ def _git_folders(path: Path) -> tuple[Path, Path]:
     except (OSError, RuntimeError) as error:
         raise RepositoryRefused(f"There is no repository at {path}") from error
     if not path.is_dir():
-        raise RepositoryRefused(f"{path} is a file, not a repository", hint="pass the folder of a git repository")
+        raise RepositoryRefused(f"{path} is a file, not a repository", hint=Hint("pass the folder of a git repository"))
     dot = path / ".git"
     if _is_git(path):
         return path, path
     if dot.is_file() and not dot.is_symlink():
         return _linked_work_tree(path, dot)
     if dot.is_symlink():
-        raise RepositoryRefused(f"{dot} is a symbolic link", hint="pass the folder that it leads to, if you trust it")
+        raise RepositoryRefused(
+            f"{dot} is a symbolic link", hint=Hint("pass the folder that it leads to, if you trust it")
+        )
     if _is_git(dot):
         return dot, dot
     if dot.is_dir():
@@ -122,11 +126,12 @@ def _git_folders(path: Path) -> tuple[Path, Path]:
     for parent in path.parents:
         if _is_git(parent / ".git"):
             raise RepositoryRefused(
-                f"{path} is a folder inside the repository {parent}", hint=f"pass the top folder: {quote(parent)}"
+                f"{path} is a folder inside the repository {parent}",
+                hint=Hint("pass the top folder:", Shell(str(parent))),
             )
     raise RepositoryRefused(
         f"{path} is not a git repository",
-        hint=f"make it one: cd {quote(path)} && git init && git add -A && git commit -m first",
+        hint=Hint("make it one:", Shell("cd", str(path)), "&& git init && git add -A && git commit -m first"),
     )
 
 
@@ -139,7 +144,7 @@ def _linked_work_tree(path: Path, dot: Path) -> tuple[Path, Path]:
     if not known or not _is_git(common):
         raise RepositoryRefused(
             f"{dot} leads to another repository, which does not list this work tree",
-            hint="pass the URL or the path of that repository itself",
+            hint=Hint("pass the URL or the path of that repository itself"),
         )
     return own, common
 
@@ -151,7 +156,7 @@ def _is_git(folder: Path) -> bool:
 def _refuse_links(item: Path, path: Path) -> None:
     if item.is_symlink():
         raise RepositoryRefused(
-            f"{path} keeps its objects behind a symbolic link: {item}", hint="pass a plain clone of it"
+            f"{path} keeps its objects behind a symbolic link: {item}", hint=Hint("pass a plain clone of it")
         )
 
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from envagent.errors import RepositoryRefused
+from envagent.hints import Hint
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _PUBLIC_NAME = re.compile(r".+\.[a-z][a-z0-9-]*")
@@ -110,7 +111,8 @@ def check_ref(ref: str) -> str:
     """
     if not is_ref(ref):
         raise RepositoryRefused(
-            f"Not a valid branch, tag or commit: {_shown(ref)}", hint="use for example main, v1.2 or a full commit id"
+            f"Not a valid branch, tag or commit: {_shown(ref)}",
+            hint=Hint("use for example main, v1.2 or a full commit id"),
         )
     return ref
 
@@ -137,10 +139,10 @@ def _remote(text: str, wanted: tuple[str, ...], *, as_pip_writes_it: bool = Fals
     if not segments or not fits:
         raise RepositoryRefused(f"Not a repository URL: {_shown(text)}")
     if host in _OWNER_AND_NAME and len(segments) != 2:
-        raise RepositoryRefused(f"Not a repository URL: {_shown(text)}", hint=f"use https://{host}/owner/name")
+        raise RepositoryRefused(f"Not a repository URL: {_shown(text)}", hint=Hint(f"use https://{host}/owner/name"))
     if refs is None:
         raise RepositoryRefused(
-            f"This is a page of a repository, not the repository itself: {_shown(text)}", hint=f"use {url}"
+            f"This is a page of a repository, not the repository itself: {_shown(text)}", hint=Hint(f"use {url}")
         )
     return Remote(url, refs)
 
@@ -150,12 +152,12 @@ def _authority(text: str, netloc: str, host: str, port: int | None) -> tuple[str
     if "@" in netloc:
         raise RepositoryRefused(
             "The URL contains a user name or a password",
-            hint="remove everything before the @; only public repositories are supported",
+            hint=Hint("remove everything before the @; only public repositories are supported"),
         )
     if not host.isascii():
         hint = None
         with contextlib.suppress(UnicodeError):
-            hint = f"if that is the host you mean, write it as https://{host.encode('idna').decode()}"
+            hint = Hint(f"if that is the host you mean, write it as https://{host.encode('idna').decode()}")
         raise RepositoryRefused(f"The host name contains non-ASCII letters: {_shown(text)}", hint=hint)
     if netloc.lower() not in (host, f"{host}:{port}") or not _HOST.fullmatch(host):
         raise RepositoryRefused(f"Not a valid host name: {_shown(netloc)}")
@@ -164,7 +166,7 @@ def _authority(text: str, netloc: str, host: str, port: int | None) -> tuple[str
         return host, ""
     # A self-hosted forge may use any port; services of this machine or network must not pass for one.
     if host in _OWNER_AND_NAME or not _PUBLIC_NAME.fullmatch(host):
-        raise RepositoryRefused(f"The URL has a port: {_shown(text)}", hint="use the host's plain https address")
+        raise RepositoryRefused(f"The URL has a port: {_shown(text)}", hint=Hint("use the host's plain https address"))
     return host, f":{port}"
 
 
@@ -219,14 +221,16 @@ def _refuse_other_transports(text: str) -> None:
             hint=_https_hint(ssh["host"] or ssh["bare"], ssh["path"]),
         )
     if text.lower().startswith("file://"):
-        raise RepositoryRefused(f"Unsupported URL: {_shown(text)}", hint="pass the path itself, without file://")
+        raise RepositoryRefused(f"Unsupported URL: {_shown(text)}", hint=Hint("pass the path itself, without file://"))
     if text.lower().startswith("http://"):
-        raise RepositoryRefused(f"Only https is supported: {_shown(text)}", hint="use https:// instead of http://")
+        raise RepositoryRefused(
+            f"Only https is supported: {_shown(text)}", hint=Hint("use https:// instead of http://")
+        )
     if "://" in text or "::" in text:
         raise RepositoryRefused(f"Only https URLs and local paths are supported: {_shown(text)}")
 
 
-def _https_hint(host: str, path: str) -> str | None:
+def _https_hint(host: str, path: str) -> Hint | None:
     """Compose the https URL of an ssh address, if there is one."""
     path = path.strip("/").removesuffix(".git")
     if host.lower() == "ssh.dev.azure.com" and path.startswith("v3/") and path.count("/") == 3:
@@ -235,7 +239,7 @@ def _https_hint(host: str, path: str) -> str | None:
     address = f"https://{_ALSO_KNOWN_AS.get(host.lower(), host)}/{path}"
     with contextlib.suppress(RepositoryRefused):
         _remote(address, ())
-        return f"use {address}"
+        return Hint(f"use {address}")
     return None
 
 

@@ -177,7 +177,7 @@ def test_an_obedient_ai_spends_no_fortune(
         assert ended.document["plan"]["service_units"] <= 4 * 48
         assert ended.document["cost"]["su_estimate"] <= 4 * 48
         rejected = [word for one in ended.document["decisions"] for word in one["rejected"]]
-        assert any("192 SU at most" in word for word in rejected), rejected
+        assert any("limit 192 SU" in word for word in rejected), rejected
         assert cli("teardown", ended.document["run_id"], "--yes").code == 0
 
 

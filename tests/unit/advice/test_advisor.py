@@ -110,7 +110,7 @@ class TestRules:
     def test_the_reason_says_where_each_need_was_read(self) -> None:
         says = [evidence("gpu_required", "True"), evidence("gpu_required", "True"), evidence("ram_gb", "16")]
         _, decision = Advisor().requirements(snapshot(), analysis(evidence=says, ram_gb=16, **GPU))
-        assert decision.reason == "gpu required: README.md:3; ram gb: README.md:3"
+        assert decision.reason == 'GPU required, RAM 16 GB (README.md:3 "a quote")'
 
     def test_what_was_left_out_is_in_the_decision(self) -> None:
         run = Run(Advisor(), analysis(**GPU))
@@ -120,7 +120,7 @@ class TestRules:
 
     def test_no_image_for_the_hardware_is_nothing_suitable(self) -> None:
         wanted = analysis(**GPU)
-        with pytest.raises(NothingSuitable, match="the cuda variant is not offered"):
+        with pytest.raises(NothingSuitable, match="the cuda variant is not available"):
             Advisor().image_candidates(images(["CC-Ubuntu24.04"]), wanted, placed(wanted))
         with pytest.raises(NothingSuitable, match="no image candidate suits"):
             Advisor().image(images(["CC-Ubuntu24.04"]), wanted, one("gpu_rtx_6000"))
@@ -259,12 +259,12 @@ class TestBroken:
         run = Run(Advisor(connect("http://127.0.0.1:9/v1")), analysis())
         run.assert_sane()
         assert "cannot be reached" in run.decisions[0].warnings[0]
-        assert "not asked again" in run.decisions[0].warnings[0]
+        assert "not be asked again" in run.decisions[0].warnings[0]
         assert not any(d.warnings for d in run.decisions[1:])
 
     @pytest.mark.parametrize("kind", ["401", "malformed", "refusing"])
     def test_an_ai_that_is_demanded_is_an_error(self, kind: str, chat: Chat, connect: Connect) -> None:
-        advisor = Advisor(connect(chat(BROKEN[kind])), demanded=True)
+        advisor = Advisor(connect(chat(BROKEN[kind])), required=True)
         with pytest.raises(AdviceUnavailable) as caught:
             advisor.requirements(snapshot(), analysis())
         assert caught.value.exit_code == 8
@@ -286,8 +286,8 @@ class TestBroken:
             return said(useless) if schema_of(request) == name else good(request)
 
         Run(Advisor(connect(chat(answer))), analysis(**GPU)).assert_sane()
-        with pytest.raises(AdviceUnavailable, match="cannot be used") as caught:
-            Run(Advisor(connect(chat(answer)), demanded=True), analysis(**GPU))
+        with pytest.raises(AdviceUnavailable, match="unusable answer") as caught:
+            Run(Advisor(connect(chat(answer)), required=True), analysis(**GPU))
         assert caught.value.exit_code == 8
 
 
@@ -310,7 +310,7 @@ HALLUCINATED = (
     ("NodeTypeProposal", {"node_type": "gpu_a100", "reasoning": "x"}, "not a node type of the live inventory"),
     ("NodeTypeProposal", {"node_type": "N/A", "reasoning": "x"}, "not a node type of the live inventory"),
     ("NodeTypeProposal", {"node_type": "compute_skylake", "reasoning": "x"}, "has no GPU"),
-    ("NodeTypeProposal", {"node_type": "gpu_a100_pcie", "reasoning": "x"}, "192 SU at most"),
+    ("NodeTypeProposal", {"node_type": "gpu_a100_pcie", "reasoning": "x"}, "limit 192 SU"),
     ("ImageProposal", {"selected_image": "CC-Ubuntu25.10-CUDA", "reasoning": "x"}, "not among the candidates"),
     (
         "ImageProposal",

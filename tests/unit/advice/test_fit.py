@@ -8,7 +8,7 @@ import pytest
 
 from envagent.advice.fit import lack, reluctance, warnings, waste
 from envagent.advice.needs import need_of
-from envagent.advice.specials import demands
+from envagent.advice.specials import conditions
 from envagent.catalog import flavors
 
 from .samples import GPU, analysis, one, types
@@ -83,13 +83,13 @@ def test_gpus_are_held_back_by_their_age(kind: str, region: str, cuda: str | Non
 )
 def test_what_cuda_13_drops_is_said(kind: str, region: str, cuda: str | None, said: bool) -> None:
     found = warnings(one(kind, region), need_of(analysis(**GPU, cuda_version=cuda)))
-    assert any("dropped by CUDA 13" in text for text in found) is said
+    assert any("CUDA 13 no longer supports" in text for text in found) is said
 
 
 def test_raw_disks_and_unknown_ram_are_said() -> None:
-    assert "raw" in warnings(one("compute_nvdimm"), need_of(analysis(disk=481)))[0]
+    assert "unformatted" in warnings(one("compute_nvdimm"), need_of(analysis(disk=481)))[0]
     assert warnings(one("compute_nvdimm"), need_of(analysis(disk=480))) == ()
-    assert "RAM is not known" in warnings(one("arm_thunder", "CHI@NCAR"), need_of(analysis(architecture="aarch64")))[0]
+    assert "RAM is unknown" in warnings(one("arm_thunder", "CHI@NCAR"), need_of(analysis(architecture="aarch64")))[0]
 
 
 @pytest.mark.parametrize(
@@ -131,36 +131,36 @@ class TestSpecials:
         ],
     )
     def test_words_are_recognised(self, text: str, kind: str) -> None:
-        found, _ = demands([text], types())
+        found, _ = conditions([text], types())
         assert [d.kind.name for d in found] == [kind]
 
     @pytest.mark.parametrize("text", ["docker", "mpi", "cuDNN", "Python 3", ""])
     def test_what_is_no_hardware_demands_none(self, text: str) -> None:
-        assert demands([text], types()) == ((), ())
+        assert conditions([text], types()) == ((), ())
 
     def test_one_kind_counts_once(self) -> None:
-        assert len(demands(["rdma", "RoCE", "ofed"], types())[0]) == 1
+        assert len(conditions(["rdma", "RoCE", "ofed"], types())[0]) == 1
 
     def test_a_lower_level_counts_with_a_warning_where_the_best_is_not_to_be_had(self) -> None:
         two_sockets = [one("compute_skylake"), one("gpu_v100")]
-        (demand,), (warning,) = demands(["many numa nodes"], two_sockets)
-        assert demand.test is not None and all(demand.test(n) for n in two_sockets)
-        assert "two sockets at most" in warning
-        (best,), none = demands(["many numa nodes"], types())
+        (condition,), (warning,) = conditions(["many numa nodes"], two_sockets)
+        assert condition.test is not None and all(condition.test(n) for n in two_sockets)
+        assert "at most two sockets" in warning
+        (best,), none = conditions(["many numa nodes"], types())
         assert best.test is not None and none == ()
         assert [n.name for n in types() if best.test(n)] == ["compute_nvdimm"]
 
     def test_a_soft_special_that_nobody_has_demands_nothing(self) -> None:
-        (demand,), (warning,) = demands(["numa"], [one("compute_zen5_grado", "CHI@NCAR")])
-        assert demand.test is None and "one socket" in warning
+        (condition,), (warning,) = conditions(["numa"], [one("compute_zen5_grado", "CHI@NCAR")])
+        assert condition.test is None and "one socket" in warning
 
     def test_a_strict_special_that_nobody_has_excludes_everybody(self) -> None:
-        (demand,), found = demands(["rdma"], types("CHI@NCAR"))
-        assert demand.test is not None and found == ()
-        assert not any(demand.test(n) for n in types("CHI@NCAR"))
+        (condition,), found = conditions(["rdma"], types("CHI@NCAR"))
+        assert condition.test is not None and found == ()
+        assert not any(condition.test(n) for n in types("CHI@NCAR"))
 
     def test_a_virtual_machine_is_no_physical_one(self) -> None:
-        (demand,), (warning,) = demands(["dpdk"], flavors("KVM@TACC"))
-        assert demand.test is None and "virtual" in warning
-        (physical,), nothing = demands(["dpdk"], types())
+        (condition,), (warning,) = conditions(["dpdk"], flavors("KVM@TACC"))
+        assert condition.test is None and "virtual" in warning
+        (physical,), nothing = conditions(["dpdk"], types())
         assert physical.test is not None and nothing == ()

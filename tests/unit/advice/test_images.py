@@ -197,7 +197,7 @@ class TestChoice:
     def test_what_a_node_would_need_is_said(self) -> None:
         need = need_of(analysis(**GPU))
         assert (
-            lacking(images(["CC-Ubuntu24.04"]), one("gpu_k80", "CHI@TACC"), need) == "the cuda variant is not offered"
+            lacking(images(["CC-Ubuntu24.04"]), one("gpu_k80", "CHI@TACC"), need) == "the cuda variant is not available"
         )
         old = lacking(images(["CC-Ubuntu24.04-CUDA"]), one("gpu_k80", "CHI@TACC"), need)
         assert old == "CC-Ubuntu24.04-CUDA: the Tesla K80 is too old for its CUDA 12.6"
@@ -281,7 +281,7 @@ def test_the_login_user(name: str, properties: dict[str, str], user: str) -> Non
         ("CC-Ubuntu24.04-CUDA", {**GPU, "os_type": "centos"}, "asks for centos"),
         ("CC-Ubuntu24.04", {"os_type": "ubuntu", "os_version": "18.04"}, "asks for ubuntu 18.04"),
         ("CC-Ubuntu24.04-CUDA", {**GPU, "cuda_version": "13.0"}, "too old for CUDA 13.0"),
-        ("CC-CentOS9-Stream", {"os_type": "rocky"}, "nearest relative"),
+        ("CC-CentOS9-Stream", {"os_type": "rocky"}, "closest relative"),
         ("own", {}, "not a Chameleon build"),
     ],
 )

@@ -84,7 +84,7 @@ class TestNeeds:
         assert names(placed(analysis(ram_gb=300))) == ["compute_nvdimm"]
         assert set(names(placed(analysis(cpu_cores=81), "CHI@TACC"))) == {"compute_zen3"}
         large = placed(analysis(disk=20_000), "CHI@TACC")
-        assert names(large) == ["storage"] and "raw" in large.best.warnings[0]
+        assert names(large) == ["storage"] and "unformatted" in large.best.warnings[0]
         assert "192 GB RAM, 300 needed" in placed(analysis(ram_gb=300)).excluded["compute_skylake"]
 
     def test_the_sizing_counts_where_nothing_is_documented(self) -> None:
@@ -245,7 +245,7 @@ class TestOrder:
         assert free == "24 cores, 192 GB RAM, 1 x Quadro RTX 6000 24 GB, 2 SU/h, 1 free now"
         taken = placed(analysis(gpu_required=True), live=live, occupied=[busy("gpu_rtx_6000-0", -1, 5)]).best.why
         assert taken.endswith("2 SU/h, free from 2026-11-23 17:05 UTC")
-        assert placed(analysis(gpu_required=True)).best.why.endswith("availability not shown")
+        assert placed(analysis(gpu_required=True)).best.why.endswith("availability unknown")
 
 
 class TestIdleGpus:
@@ -319,7 +319,7 @@ class TestWishes:
     def test_a_named_type_that_lacks_something_is_taken_with_a_warning(self) -> None:
         found = placed(analysis(gpu_required=True), node_type="compute_skylake")
         assert found.best.compromise == 1
-        assert found.best.warnings[0] == "named by the user although: has no GPU"
+        assert found.best.warnings[0] == "requested by the user, although: has no GPU"
 
     def test_a_named_type_with_idle_gpus_still_leaves_out_the_nodes_that_lack_something(self) -> None:
         live = hosts("gpu_rtx_6000", 2, main_memory__ram_size=str(192 << 30))
@@ -351,7 +351,7 @@ class TestWishes:
     def test_a_named_image_excludes_what_it_cannot_serve(self) -> None:
         found = placed(analysis(architecture="aarch64"), "CHI@TACC", image=image("my-own-image"))
         assert names(found) == ["compute_arm64"]
-        with pytest.raises(NothingSuitable, match=r"CC-Ubuntu24\.04-CUDA does not suit"):
+        with pytest.raises(NothingSuitable, match=r"CC-Ubuntu24\.04-CUDA is unsuitable"):
             placed(analysis(), image=image("CC-Ubuntu24.04-CUDA"))
 
 

@@ -221,7 +221,7 @@ def test_the_sum_of_all_files_is_bounded(make: Make) -> None:
     folder = make({f"requirements-{n}.txt": f"p{n}\n" + "#" * 900 for n in range(10)})
     snapshot = fetch(str(folder), limits=Limits(total_bytes=3000))
     assert len(snapshot.files) == 3
-    assert sum("fill the limit" in note for note in snapshot.notes) == 7
+    assert sum("reached the limit" in note for note in snapshot.notes) == 7
 
 
 def test_the_top_folder_comes_first_when_a_listing_is_cut(make: Make) -> None:
