@@ -14,7 +14,7 @@ from envagent import config
 from envagent.cli.render.terminal import err
 from envagent.config import Settings
 from envagent.engine.journal import Journal
-from envagent.engine.lock import RunLock, is_locked
+from envagent.engine.lock import is_locked, run_lock
 from envagent.engine.tables import RunRecord
 from envagent.errors import ConfigurationError, EnvagentError, RunMismatch, RunNotFound
 from envagent.provenance import others_can_write
@@ -93,7 +93,7 @@ class Home:
             RunLocked: another process works on it.
         """
         try:
-            with RunLock(self.run(run_id), run_id):
+            with run_lock(self.run(run_id), run_id):
                 yield
         except EnvagentError as error:
             error.run_id = run_id

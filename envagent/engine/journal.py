@@ -10,7 +10,6 @@ layer's bookkeeping per commit costs more than the commit itself (see bench/).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -26,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
 from envagent.engine.filesystem import network_kind
+from envagent.engine.lock import file_lock
 from envagent.engine.tables import (
     TABLES,
     DecisionRecord,
@@ -261,9 +261,7 @@ def _upgrade(path: Path, engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
-    guard = os.open(path.with_suffix(".upgrade"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+    with file_lock(path.with_suffix(".upgrade")):
         found = _revision(path)
         if found == REVISION:
             return
@@ -279,8 +277,6 @@ def _upgrade(path: Path, engine: Engine) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, REVISION)
-    finally:
-        os.close(guard)
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -3,92 +3,80 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
-import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from envagent.errors import RunLocked, RunStateError
+from envagent.hints import Hint
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+PROBE_SECONDS = 0.2
+"""How long to try: `is_locked` holds the lock for an instant to test it."""
 
 
-class RunLock:
-    """Exclusive right to work on a run, held as an flock on `<folder>/lock`.
+def file_lock(path: Path) -> FileLock:
+    """Return a lock on a file of the user's own; its file stays, since removing it would let two processes in."""
+    from filelock import FileLock  # only the commands that lock pay for the import
 
-    The file's text says who holds it; the text is a courtesy, the kernel's lock is the truth.
+    # A soft lock, which filelock falls back to where there is no flock, would outlive its holder.
+    return FileLock(path, mode=0o600, poll_interval=0.02, fallback_to_soft=False)
+
+
+@contextlib.contextmanager
+def run_lock(folder: Path, run_id: str) -> Iterator[None]:
+    """Hold the exclusive right to work on a run, as an flock on `<folder>/lock`.
+
+    The file's text says who holds it, for people; only the kernel's lock counts.
 
     Raises:
-        RunLocked: on entering, when another process holds it.
-        RunStateError: on entering, when the file cannot be made or opened.
+        RunLocked: another process holds it.
+        RunStateError: the file cannot be created or opened.
     """
-
-    def __init__(self, folder: Path, run_id: str) -> None:
-        self._path = folder / "lock"
-        self._run_id = run_id
-        self._descriptor: int | None = None
-
-    def __enter__(self) -> RunLock:
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise RunStateError(
-                f"the lock {self._path} cannot be taken: {error.strerror}",
-                hint="free space and check the permissions of ENVAGENT_HOME",
-            ) from None
-        if not _acquire(descriptor):
-            holder = _read_holder(descriptor)
-            os.close(descriptor)
-            raise RunLocked(f"run {self._run_id} is being worked on by {holder}")
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
-        with contextlib.suppress(OSError):  # a full disk
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(owner).encode(), 0)
-        self._descriptor = descriptor
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+    path = folder / "lock"
+    lock = file_lock(path)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.acquire(timeout=PROBE_SECONDS)
+    except TimeoutError:
+        raise RunLocked(f"run {run_id} is in use by {_read_holder(path)}") from None
+    except OSError as error:
+        raise RunStateError(
+            f"cannot lock {path}: {error.strerror}",
+            hint=Hint("free disk space and check the permissions of ENVAGENT_HOME"),
+        ) from None
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
+    with contextlib.suppress(OSError):  # a full disk
+        path.write_text(json.dumps(owner), "utf-8")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_locked(folder: Path) -> bool:
-    """Tell whether some process holds the run's lock now."""
-    try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    """Return whether a process holds the run's lock now."""
+    path = folder / "lock"
+    if not path.exists():
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        with file_lock(path).acquire(blocking=False):
+            return False
+    except TimeoutError:
         return True
-    finally:
-        os.close(descriptor)
-    return False
+    except OSError:
+        return False
 
 
-def _acquire(descriptor: int) -> bool:
-    # is_locked() holds the lock for an instant to test it: a few tries tell such a glance from a real holder.
-    for pause in (0.02, 0.05, 0.1, None):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if pause is not None:
-                time.sleep(pause)
-        else:
-            return True
-    return False
-
-
-def _read_holder(descriptor: int) -> str:
+def _read_holder(path: Path) -> str:
     try:
-        owner = json.loads(os.pread(descriptor, 4096, 0))
+        owner = json.loads(path.read_text("utf-8"))
         return f"process {int(owner['pid'])} on {owner['host']!s:.80} since {owner['since']!s:.40}"
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -13,7 +13,7 @@ import pytest
 
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud
-from envagent.engine.lock import RunLock
+from envagent.engine.lock import run_lock
 from envagent.sandbox import process
 from tests.cli.conftest import Cli, Sandbox
 
@@ -96,7 +96,7 @@ def test_a_run_that_asked_for_nothing_needs_no_cloud(cli: Cli, broken_repository
 
 def test_a_run_that_is_worked_on_is_left_to_its_process(cli: Cli, repository: Path) -> None:
     run_id = cli.run(repository)["run_id"]
-    with RunLock(cli.home / "runs" / run_id, run_id):
+    with run_lock(cli.home / "runs" / run_id, run_id):
         for command in ("resume", "teardown"):
             ended = cli(command, run_id, "--json")
             assert ended.code == 10

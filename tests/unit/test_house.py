@@ -46,6 +46,7 @@ LIBRARIES = {
     "sqlmodel": {"engine/journal.py", "engine/tables.py", "migrations"},
     "sqlalchemy": {"engine/journal.py", "migrations"},
     "alembic": {"engine/journal.py", "migrations"},
+    "filelock": {"engine/lock.py"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
 }
