@@ -165,7 +165,7 @@ def data(pipeline: Pipeline) -> Iterator[str]:
 def document() -> str:
     drawings = {
         "Rooms and their imports": architecture(),
-        "The workflow: ten steps and their stages": workflow(PROVISIONING),
+        "The workflow: steps and their stages": workflow(PROVISIONING),
         "The exchanges of one run": sequence(),
         "State machines": states(),
         "What flows between steps": data(PROVISIONING),

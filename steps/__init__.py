@@ -1,4 +1,4 @@
-"""The ten steps from a repository URL to a recorded, reachable server, in the order in which a user reads them."""
+"""The steps from a repository URL to a recorded, reachable server, in the order in which a user reads them."""
 
 from envagent.engine.pipeline import Pipeline
 from envagent.steps.analyze_repository import AnalyzeRepository

@@ -104,7 +104,7 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
 
 
 def make_runner(journal: Journal, settings: Settings, output: ProgressLines, stop: threading.Event) -> Runner[Services]:
-    """Make the runner of the ten steps."""
+    """Make the runner of the steps."""
     from envagent.engine.runner import Runner
     from envagent.steps import PROVISIONING
 

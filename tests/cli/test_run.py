@@ -38,9 +38,8 @@ KEYS = {
 def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     ended = cli("run", str(repository), "--cloud", "sandbox")
     assert ended.code == 0, ended.err
-    assert len(STEPS) == 10
     for number, name in enumerate(STEPS, 1):
-        assert f"{number:2}/10 {name}: done" in ended.err
+        assert f"{number:2}/{len(STEPS)} {name}: done" in ended.err
     run_id = ended.err.split()[1].rstrip(":")
     up, login, *_, removal = ended.out.splitlines()
     assert up.startswith(f"envagent-{run_id}-toy is up: gpu_")

@@ -64,7 +64,7 @@ class Exchange:
 
 
 SURE_COMMITS = 10
-"""A run has more; each of its ten steps is stored."""
+"""A run has more; each of its steps is stored."""
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ class StagePart(Document):
 
 
 class StepPart(Document):
-    """One of the ten steps."""
+    """One step."""
 
     name: str
     state: StepStateName

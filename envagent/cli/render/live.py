@@ -1,4 +1,4 @@
-"""The live view: the ten steps as a table that keeps itself current, with what happened scrolling above it."""
+"""The live view: the steps as a table that keeps itself current, with what happened scrolling above it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress of a run: its ten steps with their state and waits, fed by the run's events, and printed as lines.
+"""The progress of a run: its steps with their state and waits, fed by the run's events, and printed as lines.
 
 `live.py` draws the same progress on a terminal. Rendering never raises: a run does not end because nobody can see it.
 """

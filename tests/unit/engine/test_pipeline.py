@@ -104,7 +104,7 @@ def test_signatures_must_be_typed() -> None:
         Pipeline("p", Start, [NoContext()])
 
 
-def test_the_ten_steps_in_their_order() -> None:
+def test_the_steps_in_their_order() -> None:
     from envagent.steps import PROVISIONING
 
     assert list(PROVISIONING.steps) == [
