@@ -405,6 +405,7 @@ def _sources(analysis: Analysis) -> str:
         if what not in cited:
             cited.add(what)
             place = one.path if one.line is None else f"{one.path}:{one.line}"
-            places.setdefault(f'({place} "{one_line(one.quote, 70)}")', []).append(what)
+            quote = one_line(one.quote.replace('"', "'"), 70)
+            places.setdefault(f'({place} "{quote}")', []).append(what)
     parts = [one_line(f"{', '.join(found)} {place}", 200) for place, found in places.items()]
     return "; ".join(parts[:_MOST_SOURCES]) or "the repository documents nothing, so defaults apply"

@@ -53,10 +53,10 @@ def _files(snapshot: Snapshot) -> list[str]:
         kind = next((i for i, pattern in enumerate(_KINDS) if pattern.search(path)), len(_KINDS))
         return kind, path.count("/"), len(path), path
 
-    return [f"=== {path} ===\n{_telling(snapshot.files[path])}" for path in sorted(snapshot.files, key=order)]
+    return [f"=== {path} ===\n{_relevant(snapshot.files[path])}" for path in sorted(snapshot.files, key=order)]
 
 
-def _telling(text: str) -> str:
+def _relevant(text: str) -> str:
     """Return a small file whole; of a large one the beginning, and the lines around hardware words."""
     if tokens(text) <= _PER_FILE_TOKENS:
         return text

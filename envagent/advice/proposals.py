@@ -16,7 +16,7 @@ class Proposal(BaseModel):
 
 
 class RequirementsProposal(Proposal):
-    """What the project's main job needs; null where the files do not tell."""
+    """What the project's main job needs; null where the files do not say."""
 
     cpu_cores: int | None
     ram_gb: float | None

@@ -49,7 +49,7 @@ class Gpu(CatalogModel):
 class NodeType(CatalogModel):
     """What every node of a type at one site has. A KVM flavor is one too, with `virtual` set.
 
-    RAM is in GiB and disks are in GB (10^9), as Chameleon's pages give them.
+    RAM is in GiB and disks are in GB (10^9), as on Chameleon's pages.
     """
 
     name: str

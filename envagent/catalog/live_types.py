@@ -116,7 +116,7 @@ def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") ->
     architecture: Architecture = "aarch64" if platform in ("aarch64", "arm64") else "x86_64"
     sockets = _number(reported.get("architecture.smp_size"))
     threads = int(_number(reported.get("architecture.smt_size")) or (known.threads if known else 0))
-    # No property gives the number of cores; a node without hyper-threading reports half the threads of its type.
+    # No property reports the number of cores; a node without hyper-threading reports half the threads of its type.
     cores = min(known.cores, threads) if known else (threads if architecture == "aarch64" else threads // 2)
     ram = _number(reported.get("main_memory.ram_size"))
     root, extra = _disks(reported, known)

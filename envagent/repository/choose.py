@@ -39,33 +39,16 @@ def _prose(*stems: str) -> tuple[str, ...]:
 
 
 _INSTALL = (
-    "install",
-    "build",
-    "hardware",
-    "get?started",
-    "getting?started",
-    "quick?start",
-    "quickstart",
-    "artifact",
-    "ae",
+    "install", "build", "hardware", "get?started", "getting?started", "quick?start", "quickstart", "artifact", "ae",
     "setup",
-)
+)  # fmt: skip
 _GUIDES = (
-    "install",
-    "require",
-    "hardware",
-    "manual",
-    "start",
-    "setup",
-    "build",
-    "guide",
-    "faq",
-    "running",
-    "inference",
+    "install", "require", "hardware", "manual", "start", "setup", "build", "guide", "faq", "running", "inference",
     "overview",
-)
-_SCRIPTS = ("train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark")
-
+)  # fmt: skip
+_SCRIPTS = (
+    "train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark",
+)  # fmt: skip
 # Most relevant first: when the budget runs out, the last kinds are dropped.
 KINDS: tuple[Kind, ...] = (
     Kind("readme", 12, 2, ("readme", "readme[._-]*")),

@@ -338,14 +338,14 @@ def _choice(git: Git, listing: Listing, known: Mapping[str, int], direct: dict[s
     if not names:
         return _Choice(direct, leads)
     lent = {path: files.pop(end) for path, end in names.items()}
-    return _Choice(_telling(files | lent, known), leads)
+    return _Choice(_relevant(files | lent, known), leads)
 
 
 def _chosen(listing: Listing, known: Mapping[str, int]) -> dict[str, str]:
-    return _telling({blob.path: blob.oid for blob in listing.blobs}, known)
+    return _relevant({blob.path: blob.oid for blob in listing.blobs}, known)
 
 
-def _telling(files: Mapping[str, str], known: Mapping[str, int]) -> dict[str, str]:
+def _relevant(files: Mapping[str, str], known: Mapping[str, int]) -> dict[str, str]:
     return {e.path: files[e.path] for e in choose([Entry(path=p, size=known.get(oid)) for p, oid in files.items()])}
 
 

@@ -60,6 +60,6 @@ def gives_orders(text: str) -> bool:
     return _ORDERS.search(text) is not None
 
 
-def smells(text: str) -> bool:
+def is_suspect(text: str) -> bool:
     """Return whether this sentence must not count as evidence, although its surroundings may."""
     return _SMELLS.search(text) is not None or gives_orders(text)

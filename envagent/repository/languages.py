@@ -62,7 +62,7 @@ def survey(entries: Sequence[Entry]) -> Survey:
 
 
 def read(entries: Sequence[Entry], survey: Survey, facts: Facts) -> None:
-    """Add the signs that file names give."""
+    """Add the signs found in file names."""
     languages = survey.languages
     native = sum(languages.get(name, 0) for name in _NATIVE)
     for language, vendor in (("CUDA", "nvidia"), ("HIP", "amd")):

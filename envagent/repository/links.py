@@ -20,9 +20,9 @@ MAX_TARGET = 4096
 def worth_reading(links: Iterable[str]) -> list[str]:
     """Return the links to read: none unless one has a relevant name, else those and others that may be on their way."""
     known = list(links)
-    telling = _telling(known)
-    others = sorted(set(known).difference(telling), key=lambda path: (path.count("/"), path)) if telling else []
-    return [*telling, *others][:_MAX_LINKS]
+    relevant = _relevant(known)
+    others = sorted(set(known).difference(relevant), key=lambda path: (path.count("/"), path)) if relevant else []
+    return [*relevant, *others][:_MAX_LINKS]
 
 
 def follow(contents: Mapping[str, bytes], files: Collection[str]) -> dict[str, str]:
@@ -33,7 +33,7 @@ def follow(contents: Mapping[str, bytes], files: Collection[str]) -> dict[str, s
         files: the regular files of the tree.
     """
     targets = {path: clean_line(raw.decode("utf-8", errors="replace")) for path, raw in contents.items()}
-    found = ((path, _end(path, targets, files)) for path in _telling(targets))
+    found = ((path, _end(path, targets, files)) for path in _relevant(targets))
     return {path: end for path, end in found if end is not None}
 
 
@@ -56,7 +56,7 @@ def better_names(leads: Mapping[str, str], chosen: Collection[str]) -> dict[str,
     return names
 
 
-def _telling(paths: Iterable[str]) -> list[str]:
+def _relevant(paths: Iterable[str]) -> list[str]:
     """Return those that would be read if they were files, most relevant first."""
     return [entry.path for entry in choose([Entry(path=path, size=None) for path in paths])]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from envagent.repository.injection import gives_orders, smells
+from envagent.repository.injection import gives_orders, is_suspect
 
 SentenceKind = Literal["heading", "prose", "bullet", "table", "code"]
 _MAX_LINE = 1500
@@ -96,7 +96,7 @@ def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
         elif block.kind in ("heading", "code"):
             lead = ""
         for line, piece in _pieces(block):
-            if not smells(piece):
+            if not is_suspect(piece):
                 found.append(Sentence(path, line, piece, block.kind, block.headings, len(found), around, lead))
     return found, spots
 

@@ -6,14 +6,11 @@ Owns: their syntax. Must not: resolve channels.
 from __future__ import annotations
 
 import re
-import tomllib
 
-import yaml
-
-from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors, quote
+from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, conda_package, pip_package
+from envagent.repository.readers.parsing import table, toml_table, yaml_table
 from envagent.repository.readers.scopes import scope_of
-from envagent.repository.yamls import load_yaml
 
 _ENVIRONMENT = re.compile(r"^(?:channels|prefix):", re.MULTILINE)
 _DEPENDENCIES = re.compile(r"^dependencies:", re.MULTILINE)
@@ -37,24 +34,9 @@ def read_unnamed(path: str, text: str, facts: Facts) -> None:
 
 def _dependencies(path: str, text: str, facts: Facts) -> list[object]:
     if path.endswith(".toml"):
-        try:
-            loaded: object = tomllib.loads(text)
-        except tomllib.TOMLDecodeError:
-            facts.notes.append(f"{path}: not valid TOML.")
-            return []
-        wanted = loaded.get("dependencies", {}) if isinstance(loaded, dict) else {}
-        return (
-            [f"{n} {v}" if isinstance(v, str) and v != "*" else n for n, v in wanted.items()]
-            if isinstance(wanted, dict)
-            else []
-        )
-    try:
-        loaded = load_yaml(_JINJA.sub("0", text))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        facts.notes.append(f"{path}: not valid YAML ({quote(str(error))}).")
-        return []
-    if not isinstance(loaded, dict):
-        return []
+        wanted = table(toml_table(path, text, facts), "dependencies")
+        return [f"{n} {v}" if isinstance(v, str) and v != "*" else n for n, v in wanted.items()]
+    loaded = yaml_table(path, _JINJA.sub("0", text), facts)
     found = loaded.get("dependencies")
     requirements = loaded.get("requirements")
     if found is None and isinstance(requirements, dict):

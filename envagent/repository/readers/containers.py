@@ -7,17 +7,15 @@ requirement of the host.
 from __future__ import annotations
 
 import io
-import json
 import re
 from typing import Any
 
-import yaml
-
 from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, PythonSign, Scope, Spot, Vendor, line_of, quote
 from envagent.repository.quantities import gigabytes
+from envagent.repository.readers.parsing import items, json_table, table, yaml_table
 from envagent.repository.readers.scopes import scope_of
 from envagent.repository.readers.shell_commands import python_specifier, read_command
-from envagent.repository.yamls import MERGE, load_yaml
+from envagent.repository.yamls import MERGE
 
 _CUDA_TAG = re.compile(r"(?:cuda|cu)[:_-]?(\d{1,2}\.\d)")
 _IMAGES: tuple[tuple[re.Pattern[str], float, Vendor], ...] = (
@@ -40,7 +38,7 @@ def read_dockerfile(path: str, text: str, facts: Facts) -> None:
     scope = scope_of(path)
     if scope is None:
         return
-    # A file object is the only way to give the parser text without touching the disk.
+    # Only through a file object does the parser take text without touching the disk.
     parser = DockerfileParser(fileobj=io.BytesIO(text.encode("utf-8", errors="replace")))
     on_gpu = False
     for step in parser.structure:
@@ -70,23 +68,17 @@ def _image(value: str, scope: Scope, spot: Spot, facts: Facts) -> bool:
 def read_compose(path: str, text: str, facts: Facts) -> None:
     """Read devices and resources that services reserve."""
     scope = scope_of(path)
-    try:
-        loaded: Any = load_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        facts.notes.append(f"{path}: not valid YAML.")
-        return
-    services = loaded.get("services") if isinstance(loaded, dict) else None
-    if scope is None or not isinstance(services, dict):
+    services = table(yaml_table(path, text, facts), "services")
+    if scope is None:
         return
     for service in services.values():
         if isinstance(service, dict):
-            _service({**_table(service, MERGE), **service}, path, text, _FACTOR[scope], facts)
+            _service({**table(service, MERGE), **service}, path, text, _FACTOR[scope], facts)
 
 
 def _service(service: dict[str, Any], path: str, text: str, factor: float, facts: Facts) -> None:
-    resources = _table(_table(service, "deploy"), "resources")
-    reserved = _table(resources, "reservations")
-    drivers = [d.get("driver") for d in _list(reserved, "devices") if isinstance(d, dict) and _wants_gpu(d)]
+    reserved = table(service, "deploy", "resources", "reservations")
+    drivers = [d.get("driver") for d in items(reserved, "devices") if isinstance(d, dict) and _wants_gpu(d)]
     if drivers or service.get("runtime") == "nvidia" or service.get("gpus"):
         line, words = line_of(text, ["runtime", "nvidia"] if service.get("runtime") == "nvidia" else ["gpu"])
         vendor: Vendor | None = "nvidia" if "nvidia" in (*drivers, service.get("runtime")) else None
@@ -102,29 +94,13 @@ def _service(service: dict[str, Any], path: str, text: str, factor: float, facts
 
 
 def _wants_gpu(device: dict[str, Any]) -> bool:
-    return any(isinstance(c, str) and c.lower() == "gpu" for c in _list(device, "capabilities"))
-
-
-def _table(tables: dict[str, Any], name: str) -> dict[str, Any]:
-    found = tables.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _list(tables: dict[str, Any], name: str) -> list[Any]:
-    found = tables.get(name)
-    return found if isinstance(found, list) else []
+    return any(isinstance(c, str) and c.lower() == "gpu" for c in items(device, "capabilities"))
 
 
 def read_devcontainer(path: str, text: str, facts: Facts) -> None:
     """Read hostRequirements, which state exactly what this asks for."""
-    try:
-        loaded: Any = json.loads(_TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text)), strict=False)
-    except ValueError:
-        facts.notes.append(f"{path}: not valid JSON.")
-        return
-    wanted = loaded.get("hostRequirements") if isinstance(loaded, dict) else None
-    if not isinstance(wanted, dict):
-        return
+    plain = _TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text))
+    wanted = table(json_table(path, plain, facts), "hostRequirements")
 
     def spot(word: str) -> Spot:
         return Spot(path, *line_of(text, [word]))

@@ -15,6 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors, quote
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
+from envagent.repository.readers.parsing import strings, table
 from envagent.repository.readers.scopes import group_scope, scope_of
 
 _BOUND_LINE = re.compile(r"^[ \t]*(?:requires-python|python)[ \t]*=[ \t]*[\"']([^\"']+)[\"']", re.MULTILINE)
@@ -32,10 +33,10 @@ def read(path: str, text: str, facts: Facts) -> None:
         if bound := _BOUND_LINE.search(text):
             python_bound(bound[1], path, text, facts)
         return
-    project = _table(tables, "project")
-    poetry = _table(tables, "tool", "poetry")
+    project = table(tables, "project")
+    poetry = table(tables, "tool", "poetry")
     if isinstance(bound_text := project.get("requires-python"), str) or isinstance(
-        bound_text := _table(poetry, "dependencies").get("python"), str
+        bound_text := table(poetry, "dependencies").get("python"), str
     ):
         python_bound(bound_text, path, text, facts)
     declared = [*_declared(project, scope), *_poetry(poetry, scope), *_groups(tables)]
@@ -76,18 +77,18 @@ def caret(bound: str) -> str:
 
 
 def _declared(project: dict[str, Any], scope: Scope) -> Iterator[tuple[str, Scope]]:
-    yield from ((item, scope) for item in _strings(project.get("dependencies")))
-    for group, items in _table(project, "optional-dependencies").items():
-        yield from ((item, group_scope(group)) for item in _strings(items))
+    yield from ((item, scope) for item in strings(project.get("dependencies")))
+    for group, items in table(project, "optional-dependencies").items():
+        yield from ((item, group_scope(group)) for item in strings(items))
 
 
 def _poetry(poetry: dict[str, Any], scope: Scope) -> Iterator[tuple[str, Scope]]:
     tables: list[tuple[dict[str, Any], Scope]] = [
-        (_table(poetry, "dependencies"), scope),
-        (_table(poetry, "dev-dependencies"), "development"),
+        (table(poetry, "dependencies"), scope),
+        (table(poetry, "dev-dependencies"), "development"),
     ]
     tables += [
-        (_table(g, "dependencies"), group_scope(n)) for n, g in _table(poetry, "group").items() if isinstance(g, dict)
+        (table(g, "dependencies"), group_scope(n)) for n, g in table(poetry, "group").items() if isinstance(g, dict)
     ]
     for entries, own in tables:
         for name, wanted in entries.items():
@@ -99,21 +100,8 @@ def _poetry(poetry: dict[str, Any], scope: Scope) -> Iterator[tuple[str, Scope]]
 
 
 def _groups(tables: dict[str, Any]) -> Iterator[tuple[str, Scope]]:
-    groups = [_table(tables, "dependency-groups"), _table(tables, "tool", "pdm", "dev-dependencies")]
+    groups = [table(tables, "dependency-groups"), table(tables, "tool", "pdm", "dev-dependencies")]
     for group in groups:
         for name, items in group.items():
-            yield from ((item, group_scope(name)) for item in _strings(items))
-    yield from ((item, "development") for item in _strings(_table(tables, "tool", "uv").get("dev-dependencies")))
-
-
-def _table(tables: dict[str, Any], *names: str) -> dict[str, Any]:
-    for name in names:
-        found = tables.get(name)
-        if not isinstance(found, dict):
-            return {}
-        tables = found
-    return tables
-
-
-def _strings(items: object) -> list[str]:
-    return [item for item in items if isinstance(item, str)] if isinstance(items, list) else []
+            yield from ((item, group_scope(name)) for item in strings(items))
+    yield from ((item, "development") for item in strings(table(tables, "tool", "uv").get("dev-dependencies")))

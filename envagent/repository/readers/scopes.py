@@ -10,110 +10,21 @@ import re
 from envagent.repository.facts import Scope
 
 _WORD = re.compile(r"[a-z]+|[0-9]+")
-_DEVELOPMENT = frozenset(
-    [
-        "test",
-        "tests",
-        "testing",
-        "doc",
-        "docs",
-        "documentation",
-        "dev",
-        "devel",
-        "develop",
-        "development",
-        "lint",
-        "linting",
-        "ci",
-        "cov",
-        "coverage",
-        "mypy",
-        "typing",
-        "style",
-        "release",
-        "publish",
-        "website",
-        "site",
-        "rtd",
-        "readthedocs",
-        "pre",
-        "commit",
-        "precommit",
-        "format",
-        "benchmark",
-        "benchmarks",
-        "bench",
-        "tutorial",
-        "tutorials",
-        "example",
-        "examples",
-        "demo",
-        "demos",
-        "contrib",
-        "sphinx",
-        "mkdocs",
-        "changelog",
-        "blog",
-    ]
-)
-_VARIANT = frozenset(
-    [
-        "gpu",
-        "cuda",
-        "cu",
-        "rocm",
-        "hip",
-        "amd",
-        "xpu",
-        "sycl",
-        "oneapi",
-        "opencl",
-        "vulkan",
-        "musa",
-        "ipex",
-        "npu",
-        "ascend",
-        "tpu",
-        "hpu",
-        "habana",
-        "gaudi",
-        "mps",
-        "jetson",
-        "l4t",
-        "extra",
-        "extras",
-        "optional",
-        "full",
-        "all",
-        "runpod",
-        "colab",
-        "kaggle",
-        "sagemaker",
-        "lts",
-        "legacy",
-        "old",
-        "archive",
-        "experimental",
-        "nightly",
-    ]
-)
-_FOREIGN_PLATFORM = frozenset(
-    [
-        "windows",
-        "win",
-        "win32",
-        "macos",
-        "osx",
-        "mac",
-        "darwin",
-        "android",
-        "ios",
-        "wasm",
-        "freebsd",
-        "raspberry",
-        "rpi",
-    ]
-)
+_DEVELOPMENT = frozenset([
+    "test", "tests", "testing", "doc", "docs", "documentation", "dev", "devel", "develop", "development", "lint",
+    "linting", "ci", "cov", "coverage", "mypy", "typing", "style", "release", "publish", "website", "site", "rtd",
+    "readthedocs", "pre", "commit", "precommit", "format", "benchmark", "benchmarks", "bench", "tutorial",
+    "tutorials", "example", "examples", "demo", "demos", "contrib", "sphinx", "mkdocs", "changelog", "blog",
+])  # fmt: skip
+_VARIANT = frozenset([
+    "gpu", "cuda", "cu", "rocm", "hip", "amd", "xpu", "sycl", "oneapi", "opencl", "vulkan", "musa", "ipex", "npu",
+    "ascend", "tpu", "hpu", "habana", "gaudi", "mps", "jetson", "l4t", "extra", "extras", "optional", "full", "all",
+    "runpod", "colab", "kaggle", "sagemaker", "lts", "legacy", "old", "archive", "experimental", "nightly",
+])  # fmt: skip
+_FOREIGN_PLATFORM = frozenset([
+    "windows", "win", "win32", "macos", "osx", "mac", "darwin", "android", "ios", "wasm", "freebsd", "raspberry",
+    "rpi",
+])  # fmt: skip
 
 
 def words(path: str) -> list[str]:

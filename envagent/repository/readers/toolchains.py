@@ -5,12 +5,10 @@ Owns: Go, Rust, Node, Java and Scala, R, Julia. Must not: resolve dependencies.
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
-from typing import Any
 
 from envagent.repository.facts import Facts, GpuSign, Spot, Toolchain, Vendor, line_of
+from envagent.repository.readers.parsing import json_table, table, toml_table
 from envagent.repository.readers.scopes import scope_of
 
 _NAMED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
@@ -51,26 +49,15 @@ def read(path: str, text: str, facts: Facts) -> None:
 
 
 def _node(path: str, text: str, facts: Facts) -> None:
-    try:
-        loaded: Any = json.loads(text)
-    except ValueError:
-        facts.notes.append(f"{path}: not valid JSON.")
-        return
-    engines = loaded.get("engines") if isinstance(loaded, dict) else None
-    wanted = engines.get("node") if isinstance(engines, dict) else None
+    wanted = table(json_table(path, text, facts), "engines").get("node")
     if isinstance(wanted, str):
         facts.toolchains.append(Toolchain("node", wanted, Spot(path, *line_of(text, ["node", wanted]))))
 
 
 def _bindings(path: str, text: str, facts: Facts) -> None:
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        facts.notes.append(f"{path}: not valid TOML.")
-        return
-    for table in ("dependencies", "deps"):
-        entries = tables.get(table)
-        for package, wanted in entries.items() if isinstance(entries, dict) else ():
+    tables = toml_table(path, text, facts)
+    for section in ("dependencies", "deps"):
+        for package, wanted in table(tables, section).items():
             if package in _BINDINGS:
                 optional = isinstance(wanted, dict) and wanted.get("optional") is True
                 spot = Spot(path, *line_of(text, [package]))

@@ -1,0 +1,65 @@
+"""Parse manifests to plain tables; a syntax error becomes a note.
+
+Owns: the parsers, and reading nested tables whatever their values are. Must not: know what a table means.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+import yaml
+
+from envagent.repository.facts import Facts, quote
+from envagent.repository.yamls import load_yaml
+
+
+def toml_table(path: str, text: str, facts: Facts) -> dict[str, Any]:
+    """Parse TOML; empty if it is invalid."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        facts.notes.append(f"{path}: not valid TOML.")
+        return {}
+
+
+def json_table(path: str, text: str, facts: Facts) -> dict[str, Any]:
+    """Parse a JSON object; empty if it is invalid or not an object."""
+    try:
+        loaded: Any = json.loads(text, strict=False)
+    except ValueError:
+        facts.notes.append(f"{path}: not valid JSON.")
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def yaml_table(path: str, text: str, facts: Facts) -> dict[str, Any]:
+    """Parse a YAML mapping; empty if it is invalid or not a mapping."""
+    try:
+        loaded = load_yaml(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        facts.notes.append(f"{path}: not valid YAML ({quote(str(error))}).")
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def table(tables: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return the table at the end of a path of names; empty if there is none."""
+    for name in names:
+        found = tables.get(name)
+        if not isinstance(found, dict):
+            return {}
+        tables = found
+    return tables
+
+
+def items(tables: dict[str, Any], name: str) -> list[Any]:
+    """Return the list `name`; empty if there is none."""
+    found = tables.get(name)
+    return found if isinstance(found, list) else []
+
+
+def strings(found: object) -> list[str]:
+    """Return the strings of a list."""
+    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
