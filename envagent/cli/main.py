@@ -6,8 +6,8 @@
 4    authentication
 5    no capacity or quota
 6    provisioning failed
-7    cloud unreachable, or an outcome that nobody knows
-8    the AI was demanded and is unavailable
+7    cloud unreachable, or an unknown outcome
+8    the AI was required and is unavailable
 9    repository refused
 10   run state: locked, not found, ambiguous, journal
 11   leftovers exist after a teardown
@@ -17,11 +17,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import logging
 import os
 import shlex
 import sys
-import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,14 +32,18 @@ import typer
 
 from envagent import __version__
 from envagent.cli.commands import analyze, resume, run, sandbox, status, teardown
-from envagent.cli.commands.options import examples
-from envagent.cli.render.terminal import err, print_document, safe_streams
+from envagent.cli.commands.options import VERBOSE, Invocation, examples
+from envagent.cli.render.terminal import err, print_document, printable, safe_streams
 from envagent.errors import EnvagentError, OutputLost
 
 if TYPE_CHECKING:
+    from envagent.cli.documents.json_models import ErrorPart
     from envagent.cli.render.terminal import SafeStream
 
 CTRL_C = 130
+LONGEST_LOG_LINE = 300
+REQUESTS = "envagent.requests"
+"""The logger of `envagent.cloud` for each request that it sends."""
 
 app = typer.Typer(
     name="envagent",
@@ -59,6 +66,7 @@ def _envagent(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    verbose: VERBOSE = False,
 ) -> None:
     """Go from a repository to a bare-metal server on Chameleon Cloud that you can log in to."""
 
@@ -72,44 +80,85 @@ app.add_typer(sandbox.app, name="sandbox")
 
 
 def main() -> None:
-    """Run the command line; ends the process with its exit code."""
+    """Run the command line; end the process with its exit code."""
     os.umask(0o077)  # whatever we or our libraries write is for its owner alone
-    logging.disable(logging.CRITICAL)  # libraries log requests, and some of them secrets; users read our own words
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
-    with safe_streams() as stdout:
-        code = _delivered(stdout, _guarded(sys.argv[1:]), sys.argv[1:])
+    invocation = Invocation(sys.argv[1:])
+    with safe_streams() as stdout, _logging(invocation):
+        code = _delivered(stdout, _exit_code(invocation), invocation)
     sys.exit(code)
 
 
-def _guarded(arguments: list[str]) -> int:
-    """Run a command and give its exit code, whatever happens."""
-    command: Any = typer.main.get_command(app)
+@contextlib.contextmanager
+def _logging(invocation: Invocation) -> Iterator[None]:
+    """Show what is logged only with --verbose: requests as one line each, and the libraries' warnings."""
+    handler, root = _LogLines(invocation), logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(True)
     try:
-        returned = command.main(arguments, prog_name="envagent", standalone_mode=False)
+        yield
+    finally:
+        logging.captureWarnings(False)
+        logging.getLogger(REQUESTS).setLevel(logging.NOTSET)
+        root.removeHandler(handler)
+
+
+class _LogLines(logging.Handler):
+    """Print log records as lines on stderr, without control characters and secrets."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        super().__init__()
+        self._invocation = invocation
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        if self._invocation.verbose:
+            from envagent.advice.untrusted import redact
+            from envagent.cli.render import times
+
+            at = times.clock(datetime.fromtimestamp(record.created, UTC))
+            kind = "" if record.name == REQUESTS else f"{record.levelname.lower()} of {record.name}: "
+            err().line((f"{at}  {kind}{printable(redact(record.getMessage()), limit=LONGEST_LOG_LINE)}", "dim"))
+
+
+def _exit_code(invocation: Invocation) -> int:
+    """Run a command and return its exit code, whatever happens."""
+    command: Any = typer.main.get_command(app)
+    verbose = copy.copy(next(one for one in command.params if one.name == "verbose"))
+    verbose.expose_value = False
+    _add_option(command, verbose)
+    try:
+        returned = command.main(invocation.arguments, prog_name="envagent", standalone_mode=False, obj=invocation)
     except EnvagentError as error:
-        return _failed(error, arguments)
+        return _failed(error, invocation)
     except typer.TyperException as error:
-        return _misused(error, arguments)
+        return _misused(error, invocation)
     except typer.Abort:
         return CTRL_C
     except KeyboardInterrupt:
         return CTRL_C
-    except SystemExit as left:  # so ends the completion of a shell's line
+    except SystemExit as left:  # shell completion ends this way
         return left.code if isinstance(left.code, int) else int(left.code is not None)
     except Exception as error:
-        return _crashed(error, arguments)
+        return _crashed(error, invocation)
     return returned if isinstance(returned, int) else 0
 
 
-def _delivered(stdout: SafeStream, code: int, arguments: list[str]) -> int:
-    """Give the exit code once what was printed has arrived: whoever wants a document must not take its loss for a yes.
+def _add_option(group: Any, option: Any) -> None:
+    """Add an option to all commands of a group, so that it may stand after the command's name as well."""
+    for one in group.commands.values():
+        one.params.append(option)
+        if hasattr(one, "commands"):
+            _add_option(one, option)
 
-    A person who leaves a pager, or a `head` that has seen enough, is no trouble.
+
+def _delivered(stdout: SafeStream, code: int, invocation: Invocation) -> int:
+    """Return the exit code once what was printed has arrived: a lost document must not look like success.
+
+    A person who leaves a pager, or a `head` that has seen enough, causes no failure.
     """
     stdout.flush()
     trouble = stdout.trouble
-    if trouble is None or (isinstance(trouble, BrokenPipeError) and "--json" not in arguments):
+    if trouble is None or (isinstance(trouble, BrokenPipeError) and not invocation.as_json):
         return code
     from envagent.cli.documents.json_models import ErrorPart
     from envagent.cli.render import screens
@@ -120,66 +169,80 @@ def _delivered(stdout: SafeStream, code: int, arguments: list[str]) -> int:
     return code or lost.exit_code
 
 
-def _failed(error: EnvagentError, arguments: list[str]) -> int:
-    """Tell an error that ends a command."""
+def _failed(error: EnvagentError, invocation: Invocation) -> int:
+    """Report an error that ends a command."""
     from envagent.cli.documents.json_models import ErrorPart
     from envagent.cli.render import screens
 
-    part = ErrorPart.of(error, again=shlex.join(["envagent", *arguments]))
+    part = ErrorPart.of(error, again=shlex.join(["envagent", *invocation.arguments]))
     screens.show_error(err(), part)
-    _document_of(part, arguments)
+    _print_error(part, invocation)
     return error.exit_code
 
 
-def _misused(error: typer.TyperException, arguments: list[str]) -> int:
-    """Tell a wrong use of the command line: in typer's words, exit code 2."""
+def _misused(error: typer.TyperException, invocation: Invocation) -> int:
+    """Report a wrong use of the command line: in typer's words, exit code 2."""
     from envagent.cli.documents.json_models import ErrorPart
 
-    show: Any = error
-    show.show()
-    message = error.format_message()
-    _document_of(
-        ErrorPart(type="UsageError", message=message, hint="envagent --help", exit_code=error.exit_code), arguments
-    )
+    shown: Any = error
+    shown.show()
+    hint, message = "envagent --help", error.format_message()
+    invocation.as_json |= _asks_for_json(getattr(error, "ctx", None), invocation.arguments)
+    _print_error(ErrorPart(type="UsageError", message=message, hint=hint, exit_code=error.exit_code), invocation)
     return error.exit_code
 
 
-def _crashed(error: Exception, arguments: list[str]) -> int:
-    """Tell a bug in one line, and write what its finder needs to a file."""
+def _asks_for_json(context: Any, arguments: list[str]) -> bool:
+    """Return whether arguments that cannot be parsed as they are ask for a document."""
+    if context is None:
+        return False
+    parser = context.command.make_parser(context)
+    parser.ignore_unknown_options = True
+    try:
+        values, *_ = parser.parse_args(list(arguments))
+    except typer.TyperException:
+        return False
+    return bool(values.get("as_json"))
+
+
+def _crashed(error: Exception, invocation: Invocation) -> int:
+    """Report a bug in one line, and write what is needed to find it to a file."""
     from envagent.advice.untrusted import one_line, redact
     from envagent.cli.documents.json_models import ErrorPart
+    from envagent.cli.render import screens
+    from envagent.cli.render.hint_text import hint_text
+    from envagent.hints import Hint, command
 
     if os.environ.get("ENVAGENT_DEBUG") == "1":
         import traceback
 
         err().raw(redact("".join(traceback.format_exception(error))))
-    path = _write_report(error, arguments)
+    path = _write_report(error, invocation.arguments)
     where = "no report could be written" if path is None else f"report: {path}"
     message = f"internal error, a bug: {type(error).__name__}: {one_line(str(error))}"
-    err().line(("error: ", "bold red"), f"{message} ({where})")
-    hint = "please report this with that file; a run goes on with: envagent resume last"
-    err().line(("hint: ", "bold"), hint)
-    _document_of(ErrorPart(type=type(error).__name__, message=message, hint=hint, exit_code=1), arguments)
+    hint = Hint("please report this with that file; to continue a run:", command("resume", "last"))
+    part = ErrorPart(type=type(error).__name__, message=message, hint=hint_text(hint), exit_code=1)
+    screens.show_error(err(), part.model_copy(update={"message": f"{message} ({where})"}))
+    _print_error(part, invocation)
     return 1
 
 
-def _document_of(part: Any, arguments: list[str]) -> None:
-    if "--json" in arguments:
+def _print_error(part: ErrorPart, invocation: Invocation) -> None:
+    if invocation.as_json:
         from envagent.cli.documents.json_models import ErrorDocument
 
         print_document(ErrorDocument(error=part))
 
 
 def _write_report(error: BaseException, arguments: list[str]) -> Path | None:
-    """Write the report below ENVAGENT_HOME, or where that is impossible in the temporary folder.
+    """Write a bug report for its owner alone, without secrets, below ENVAGENT_HOME or in the temporary folder.
 
     Returns:
-        The file; None when it can be written nowhere.
+        The file; None when no folder can be written to.
     """
     import platform
     import tempfile
     import traceback
-    from datetime import UTC, datetime
 
     from envagent.advice.untrusted import redact
 
@@ -211,7 +274,7 @@ def _report_folders() -> list[Path]:
     elsewhere = Path(tempfile.gettempdir())
     try:
         return [config.load().home / "crash", elsewhere]
-    except Exception:  # whatever is wrong there, the first bug must be told
+    except Exception:  # whatever is wrong there, the first bug must be reported
         return [elsewhere]
 
 

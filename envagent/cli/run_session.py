@@ -6,6 +6,7 @@ It holds the run's lock all the while.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -202,8 +203,8 @@ class RunSession:
 
 
 def make_progress(terminal: Terminal) -> ProgressLines:
-    """Choose how events are shown: drawn on a terminal that is large enough, else as lines."""
-    if terminal.interactive:
+    """Choose how events are shown: drawn on a terminal that is large enough, else (and with --verbose) as lines."""
+    if terminal.interactive and not logging.getLogger("envagent.requests").isEnabledFor(logging.INFO):
         from envagent.cli.render.live import ROWS_NEEDED, LiveProgress
 
         if terminal.console.height >= ROWS_NEEDED:

@@ -72,10 +72,15 @@ class Answer:
             status=response.status_code,
             words=words,
             kind=kind,
-            request_id=headers.get("x-openstack-request-id") or headers.get("x-compute-request-id"),
+            request_id=request_id(headers),
             retry_after=seconds_to_wait(headers.get("retry-after")),
             enveloped=_object(response.text) is not None,
         )
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id under which the service logs the request."""
+    return headers.get("x-openstack-request-id") or headers.get("x-compute-request-id")
 
 
 def unwrap(body: str) -> tuple[str | None, str]:

@@ -15,6 +15,7 @@ import json
 import logging
 import re
 import threading
+import time
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -26,10 +27,12 @@ from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 
-from envagent.cloud.answer import Answer, address
+from envagent.cloud.answer import Answer, address, request_id
 from envagent.cloud.transport import LimitedSession
 from envagent.wire import EXCHANGE_FACTOR, Exchange, current, limited
 
+_LONGEST_ID = 64
+_REQUESTS = logging.getLogger("envagent.requests")
 _LOGGERS = ("keystoneauth", "keystoneauth1", "openstack", "blazarclient", "urllib3", "requests", "stevedore", "oslo")
 _READS = frozenset({"GET", "HEAD"})
 _NO_ADDRESS = (
@@ -145,6 +148,21 @@ class SingleShotSession(Session):
     def _send_once(
         self, service: str | None, url: str, method: str, silence: float, *args: Any, **kwargs: Any
     ) -> requests.Response:
+        started = time.monotonic()
+        try:
+            response = self._send(service, url, method, silence, *args, **kwargs)
+        except NoAnswer as error:
+            _log(method, url, error.reason, None, started)
+            raise
+        except keystone_errors.HttpError as error:  # of a login
+            _log(method, url, str(error.http_status), error.request_id, started)
+            raise
+        _log(method, response.url, str(response.status_code), request_id(response.headers), started)
+        return response
+
+    def _send(
+        self, service: str | None, url: str, method: str, silence: float, *args: Any, **kwargs: Any
+    ) -> requests.Response:
         with limited(min(EXCHANGE_FACTOR * silence, LONGEST_CALL)) as exchange:
             try:
                 response = super().request(url, method, *args, **kwargs)
@@ -209,15 +227,19 @@ class _Turn:
 
 
 def quiet_loggers() -> None:
-    """Silence the clients' own loggers at every level: at DEBUG they print requests with user names and tokens' hashes.
-
-    What matters of them reaches the user as an error of ours.
-    """
+    """Keep the clients' own loggers to warnings: below, they print requests with user names and tokens' hashes."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
-        logger.setLevel(logging.CRITICAL + 1)
-        logger.propagate = False
+        logger.setLevel(logging.WARNING)
+
+
+def _log(method: str, url: str, outcome: str, request_id: str | None, started: float) -> None:
+    """Log one exchange, without headers, body, host and query: these may hold secrets."""
+    if _REQUESTS.isEnabledFor(logging.INFO):
+        milliseconds = (time.monotonic() - started) * 1000
+        path, shown_id = urlsplit(address(url)).path, re.sub(r"[^\w.:-]", "", request_id or "-")[:_LONGEST_ID]
+        _REQUESTS.info("%s %s %s %s %.0f ms", method, path, outcome, shown_id, milliseconds)
 
 
 def _holds_half_a_character(response: requests.Response) -> bool:

@@ -7,7 +7,6 @@ forked one.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import time
@@ -61,7 +60,6 @@ class Cli:
                 main()
         finally:
             os.umask(umask)
-            logging.disable(logging.NOTSET)
         captured = self._capfd.readouterr()
         assert isinstance(left.value.code, int)
         return Ended(left.value.code, captured.out, captured.err)

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+@dataclass
+class Invocation:
+    """One call of the command line, as the context's object (`typer.Context.obj`).
+
+    Attributes:
+        arguments: what follows the program's name.
+        as_json: whether stdout is for one JSON document.
+        verbose: whether requests and warnings of libraries are shown.
+    """
+
+    arguments: list[str]
+    as_json: bool = False
+    verbose: bool = False
+
+
+def _note_json(context: typer.Context, value: bool) -> bool:
+    if value and isinstance(context.obj, Invocation):
+        context.obj.as_json = True
+    return value
+
+
+def _note_verbose(context: typer.Context, value: bool) -> bool:
+    if value and isinstance(context.obj, Invocation):
+        import logging
+
+        logging.getLogger("envagent.requests").setLevel(logging.INFO)
+        context.obj.verbose = True
+    return value
 
 
 def _run_ids(incomplete: str) -> list[str]:
@@ -50,7 +81,19 @@ MAX_SU = Annotated[
     float | None,
     typer.Option(metavar="SU", min=0.01, max=1e6, help="Take any suitable node type while the lease costs at most SU."),
 ]
-AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+AS_JSON = Annotated[
+    bool, typer.Option("--json", is_eager=True, callback=_note_json, help="Print one JSON document on stdout.")
+]
+VERBOSE = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        is_eager=True,
+        callback=_note_verbose,
+        help="Show each request to the cloud, and warnings of libraries.",
+    ),
+]
 NO_AI = Annotated[bool, typer.Option("--no-ai", help="Decide by rules alone.")]
 CONFIG = Annotated[
     list[Path] | None,
