@@ -1,7 +1,7 @@
 """The simulated Chameleon: an HTTP server that speaks the protocols of the five OpenStack services.
 
 It imports nothing of the rest of envagent, and clients reach it only as they would reach a real cloud: with
-openstacksdk and python-blazarclient over HTTP. README.md beside this file is its manual.
+openstacksdk and python-blazarclient over HTTP. The manual is README.md in this folder.
 """
 
 from envagent.sandbox.process import Endpoint, control, ensure_running, read_log, reset, serve, stop

@@ -45,7 +45,7 @@ def _common(site: Site) -> dict[str, Any]:
 
 
 def entries(sandbox: Sandbox, url: str) -> dict[str, Any]:
-    """Return the clouds: the user at each site, a colleague in the project, another project, two credentials."""
+    """Return the entries by name: the user at each site, a colleague, another project, two application credentials."""
     secrets: dict[str, str] = sandbox.state.setting("credentials")
     uc = sites()["uc"]
     clouds = {"sandbox": _password_entry(url, uc, uc.users["user"], secrets["user"])}

@@ -1,6 +1,6 @@
-"""HTTP in, HTTP out: the routes of all sites and services, and what faults do to an exchange.
+"""The HTTP application: the routes of all sites and services, and what faults do to an exchange.
 
-Services know nothing of HTTP; here their calls are read, faults strike, and replies are written.
+Services do not depend on an HTTP library: requests become calls here, and replies become responses.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from envagent.sandbox.inventory import sites
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 Dropper = Callable[[Any], None]
-"""Breaks the connection of a client address, without an answer."""
+"""Breaks the connection of a client address without a response."""
 
 
 class Dropped(Exception):
-    """The connection was broken on purpose; there is nobody to answer."""
+    """The connection was broken on purpose; no response can be sent."""
 
 
 class Exchanges:
-    """Carries out exchanges with the sandbox, faults included."""
+    """Handles HTTP exchanges, faults included."""
 
     def __init__(self, sandbox: Sandbox, drop: Dropper) -> None:
         self.sandbox = sandbox
@@ -47,18 +47,18 @@ class Exchanges:
 
     @property
     def pending(self) -> int:
-        """How many calls will be committed later."""
+        """The number of calls that will be committed later."""
         return len(self._late)
 
     def endpoint(self, site: str, service: Service) -> Endpoint:
         """Return the HTTP endpoint of all paths of a service."""
 
-        async def answer(request: Request) -> Response:
+        async def endpoint(request: Request) -> Response:
             raw = await request.body()
             call = self._call(site, service, request, raw)
             return await self._exchange(service, _route(service, call), call, request)
 
-        return answer
+        return endpoint
 
     def _call(self, site: str, service: Service, request: Request, raw: bytes) -> Call:
         text = raw.decode("utf-8", "replace")
@@ -79,7 +79,7 @@ class Exchanges:
             headers=request.headers,
             body=body if isinstance(body, dict) else {},
             request_id=f"req-{uuid.uuid4()}",
-            effects=self.sandbox.faults.strike(seen),
+            effects=self.sandbox.faults.fire(seen),
         )
 
     async def _exchange(self, service: Service, route: Route, call: Call, request: Request) -> Response:
@@ -95,9 +95,9 @@ class Exchanges:
         await self._wait("delay", effects)
         if "twice" in effects:
             with contextlib.suppress(ServiceError):
-                self._answer(service, route, call)
+                self._handle(service, route, call)
         try:
-            reply = self._answer(service, route, call)
+            reply = self._handle(service, route, call)
         except ServiceError as error:
             response = _error(service, call, error)
         else:
@@ -111,10 +111,10 @@ class Exchanges:
             return _refusal(service, call, effects.get("commit_then_fail") or {})
         return response
 
-    def _answer(self, service: Service, route: Route, call: Call) -> Reply:
-        """Carry out the call; a bug of the sandbox is a 500 to the client and a traceback in the server's output."""
+    def _handle(self, service: Service, route: Route, call: Call) -> Reply:
+        """Carry out the call; a bug in the sandbox is a 500 for the client and a traceback in the server's output."""
         try:
-            return self.sandbox.answer(service, route.handler, call, open=route.open)
+            return self.sandbox.handle(service, route.handler, call, open=route.open)
         except ServiceError:
             raise
         except Exception:
@@ -130,12 +130,12 @@ class Exchanges:
         raise Dropped
 
     def _commit_later(self, service: Service, route: Route, call: Call, request: Request) -> Response:
-        """Give the client no usable answer now, and carry out the call later."""
+        """Send the client no usable response now, and carry out the call later."""
 
         async def commit() -> None:
             await self._wait("late_commit", call.effects)
             try:
-                self._answer(service, route, call)
+                self._handle(service, route, call)
             except ServiceError as error:
                 sys.stderr.write(f"late {call.method} {call.log_path}: {error}\n")
 
@@ -166,7 +166,7 @@ def _error(service: Service, call: Call, error: ServiceError) -> Response:
 
 
 def _refusal(service: Service, call: Call, parameters: dict[str, Any]) -> Response:
-    """Answer as a fault says: its own body, or its message in the service's envelope."""
+    """Respond as a fault says: with its own body, or its message in the service's envelope."""
     headers = {key: str(value) for key, value in parameters.get("headers", {}).items()}
     status = int(parameters["status"])
     if "body" in parameters:
@@ -176,9 +176,9 @@ def _refusal(service: Service, call: Call, parameters: dict[str, Any]) -> Respon
 
 
 def _route(service: Service, call: Call) -> Route:
-    """Return the route of a call, its parameters noted in the call.
+    """Find the route of a call and store the parameters of its path in the call.
 
-    What is not simulated is never a 404, which clients take for "deleted".
+    What is not simulated is never a 404, which clients understand as "deleted".
     """
     known = routes_of(service, call.path)
     found = known.get("GET" if call.method == "HEAD" else call.method)
@@ -203,14 +203,14 @@ def _http_routes(exchanges: Exchanges) -> list[HttpRoute]:
 
 
 async def _dropped(request: Request, error: Exception) -> Response:
-    """Answer a client that is no longer there."""
+    """Return a response that nobody will read."""
     return Response(status_code=500)
 
 
 def build(exchanges: Exchanges, control: list[HttpRoute], hosts: Sequence[str]) -> Starlette:
     """Assemble the application: all services of all sites, and the control routes.
 
-    Requests for other `hosts` are refused: a web page may have its own name resolve to this machine.
+    Requests whose Host is not one of `hosts` are refused: a web page may have its own name resolve to this machine.
     """
     return Starlette(
         routes=[*control, *_http_routes(exchanges)],

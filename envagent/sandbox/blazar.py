@@ -21,7 +21,7 @@ REGISTERED = "2019-08-22 16:04:11"
 
 
 def error_body(error: ServiceError) -> dict[str, Any]:
-    """Return Blazar's envelope; error_name is the number again."""
+    """Return Blazar's envelope; error_name repeats the status."""
     return {
         "error_code": error.status,
         "error_message": error.message,
@@ -34,7 +34,7 @@ def _headers(call: Call) -> dict[str, str]:
 
 
 def list_versions(call: Call) -> Reply:
-    """Answer GET /."""
+    """Handle GET /."""
     current = {"id": "v1.0", "status": "CURRENT", "min_version": "1.0", "max_version": "1.0"}
     old = {"id": "v2.0", "status": "DEPRECATED"}
     shown = [{**each, "links": [{"href": f"{call.root}/{each['id'][:2]}", "rel": "self"}]} for each in (current, old)]
@@ -42,7 +42,7 @@ def list_versions(call: Call) -> Reply:
 
 
 def refuse_path(call: Call) -> Reply:
-    """Answer a path that Blazar does not know, such as its own root, in an envelope of its own."""
+    """Refuse a path that Blazar does not know, such as its own root, in a special envelope."""
     message = (
         "The requested URL was not found on the server. If you entered the URL manually please check your spelling "
         "and try again."
@@ -60,7 +60,7 @@ def _allow(allowed: bool, action: str) -> None:
 
 
 def view(host: Host) -> dict[str, Any]:
-    """Return a host as Blazar shows it: properties flat, and strings."""
+    """Return a host as Blazar shows it, with properties as flat strings."""
     return {
         **host.properties,
         "id": host.id,
@@ -85,21 +85,21 @@ def view(host: Host) -> dict[str, Any]:
 
 
 def show_lease_hosts(call: Call) -> Reply:
-    """Answer GET /leases/ID/hosts, which Chameleon's fork adds."""
+    """Handle GET /leases/ID/hosts, which Chameleon's fork adds."""
     return blazar_leases.show_hosts(call) if call.world.profile.lease_shows_hosts else refuse_path(call)
 
 
 def _refuse(action: str) -> Handler:
-    """Return a handler that refuses what only operators may do."""
+    """Return a handler that refuses what only administrators may do."""
 
-    def answer(call: Call) -> Reply:
+    def handle(call: Call) -> Reply:
         raise _forbidden(action)
 
-    return answer
+    return handle
 
 
 def list_hosts(call: Call) -> Reply:
-    """Answer GET /os-hosts."""
+    """Handle GET /os-hosts."""
     _allow(call.world.profile.users_see_hosts, "get")
     return Reply(200, {"hosts": [view(host) for host in call.site.hosts.values()]})
 
@@ -112,19 +112,19 @@ def _get(call: Call) -> Host:
 
 
 def show_host(call: Call) -> Reply:
-    """Answer GET /os-hosts/ID."""
+    """Handle GET /os-hosts/ID."""
     _allow(call.world.profile.users_see_hosts, "get")
     return Reply(200, {"host": view(_get(call))})
 
 
 def change_host(call: Call) -> Reply:
-    """Refuse PUT and DELETE /os-hosts/ID, which are the operators'; whether it exists is told first."""
+    """Refuse PUT and DELETE /os-hosts/ID, for administrators only, after a 404 where it does not exist."""
     show_host(call)
     raise _forbidden("delete" if call.method == "DELETE" else "put")
 
 
 def list_properties(call: Call) -> Reply:
-    """Answer GET /os-hosts/properties; with detail, the values that occur."""
+    """Handle GET /os-hosts/properties; with detail, the values that occur."""
     _allow(call.world.profile.users_see_properties, "get_resource_properties")
     values: dict[str, set[str]] = {}
     for host in call.site.hosts.values():
@@ -157,14 +157,14 @@ def _allocations(call: Call) -> dict[str, list[dict[str, Any]]]:
 
 
 def list_allocations(call: Call) -> Reply:
-    """Answer GET /os-hosts/allocations."""
+    """Handle GET /os-hosts/allocations."""
     _allow(call.world.profile.users_see_allocations, "get_allocations")
     shown = [{"resource_id": id, "reservations": found} for id, found in _allocations(call).items()]
     return Reply(200, {"allocations": shown})
 
 
 def show_allocation(call: Call) -> Reply:
-    """Answer GET /os-hosts/ID/allocation."""
+    """Handle GET /os-hosts/ID/allocation."""
     _allow(call.world.profile.users_see_allocations, "get")
     host = _get(call)
     return Reply(200, {"allocation": {"resource_id": host.id, "reservations": _allocations(call)[host.id]}})

@@ -95,14 +95,14 @@ def _new_events(call: Call, lease: Lease, before_end: float) -> list[LeaseEvent]
 
 
 def lease_name(asked: Any) -> str:
-    """Return a lease's name as the column takes it; one that it does not take breaks Blazar."""
+    """Return a lease's name; one that does not fit the database column breaks Blazar."""
     if asked is None or isinstance(asked, (dict, list)) or len(str(asked)) > NAME_LENGTH:
         raise internal_error()
     return str(asked)
 
 
 def before_end_date(call: Call, asked: Any, start: float, end: float) -> float:
-    """Return the moment that a body names for the reminder, which must lie inside the lease."""
+    """Return the moment requested for the before_end event, which must lie inside the lease."""
     moment = date(call, asked)
     if not start < moment < end:
         raise ServiceError(403, "Datetime is out of lease limits")
@@ -110,16 +110,16 @@ def before_end_date(call: Call, asked: Any, start: float, end: float) -> float:
 
 
 def items(asked: Any) -> list[dict[str, Any]]:
-    """Return the list of objects that a body has under a key; anything else breaks Blazar."""
+    """Return the objects of a list in the body; anything else breaks Blazar."""
     if asked != {} and not (isinstance(asked, list) and all(isinstance(item, dict) for item in asked)):
         raise internal_error()
     return list(asked)
 
 
 def create(call: Call) -> Reply:
-    """Answer POST /leases: resources are allocated before the answer."""
+    """Handle POST /leases; resources are allocated before the response."""
     if call.identity.restricted and not call.world.profile.restricted_credentials_lease:
-        # Keystone refuses Blazar the trust, which comes before Blazar looks at the request, and Blazar hides why.
+        # Keystone refuses the trust before Blazar reads the request, and Blazar hides the reason.
         raise internal_error()
     asked = call.body
     missing = sorted({"name", "start_date", "end_date"} - asked.keys())
@@ -163,18 +163,18 @@ def create(call: Call) -> Reply:
 
 
 def list_all(call: Call) -> Reply:
-    """Answer GET /leases: all of the project's, colleagues' and ended ones too."""
+    """Handle GET /leases: all leases of the project, including ended ones."""
     found = call.world.find(Lease, call.identity.project, call.as_of)
     return Reply(200, {"leases": [view(lease) for lease in found]})
 
 
 def show(call: Call) -> Reply:
-    """Answer GET /leases/ID."""
+    """Handle GET /leases/ID."""
     return Reply(200, {"lease": view(get(call))})
 
 
 def show_hosts(call: Call) -> Reply:
-    """Answer GET /leases/ID/hosts, which Chameleon's fork adds."""
+    """Handle GET /leases/ID/hosts, which Chameleon's fork adds."""
     lease = get(call)
     ids = [host for reservation in lease.reservations for host in reservation.hosts]
     hosts = [call.site.hosts[id] for id in ids]
@@ -186,7 +186,7 @@ def show_hosts(call: Call) -> Reply:
 
 
 def delete(call: Call) -> Reply:
-    """Answer DELETE /leases/ID, from any status but DELETING; the servers on the lease go with it."""
+    """Handle DELETE /leases/ID, in any status but DELETING; its servers are deleted too."""
     lease = get(call)
     if lease.status == "DELETING":
         raise ServiceError(500, "Invalid lease status.")

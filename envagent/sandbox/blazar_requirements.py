@@ -1,4 +1,4 @@
-"""Blazar's little language for choosing hosts: `["=", "$node_type", "gpu_v100"]`, or several joined by "and".
+"""Blazar's query language for hosts: `["=", "$node_type", "gpu_v100"]`, or several comparisons joined by "and".
 
 Values are compared as strings, as Blazar compares extra capabilities ("96" is more than "128").
 """
@@ -35,13 +35,13 @@ class Requirement:
     value: str
 
     def met_by(self, host: Host) -> bool:
-        """Say whether a host has the property and it compares so."""
+        """Return whether a host has the property and it satisfies the comparison."""
         actual = property_of(host, self.key)
         return actual is not None and OPERATORS[self.operator](actual, self.value)
 
 
 def property_of(host: Host, key: str) -> str | None:
-    """Return a property of a host, None when it has none of that name."""
+    """Return a property of a host, None if it has none of that name."""
     own = {
         "node_type": host.node_type,
         "uid": host.uid,
@@ -67,7 +67,7 @@ def parse(text: Any) -> list[Requirement]:
     if clause == []:
         return []
     if not isinstance(clause, (list, str, dict)):
-        # Blazar asks for the length of a number, and hides that behind a 500.
+        # Blazar calls len() on the number and hides the exception behind a 500.
         raise ServiceError(500, "Internal Server Error", "INTERNAL_SERVER_ERROR")
     if _is_comparison(clause):
         return [Requirement(clause[0], clause[1][1:], clause[2])]
@@ -86,7 +86,7 @@ def _malformed(clause: Any) -> ServiceError:
 
 
 def choose(hosts: Iterable[Host], requirements: list[Requirement]) -> list[Host]:
-    """Return the reservable hosts that meet all. Raises Blazar's 500 for a property that no host has."""
+    """Return the reservable hosts that meet all requirements. Raises Blazar's 500 for a property that no host has."""
     known = list(hosts)
     for requirement in requirements:
         if all(property_of(host, requirement.key) is None for host in known):

@@ -1,4 +1,4 @@
-"""How Blazar finds resources for the reservations of a lease: one plugin per resource type."""
+"""How Blazar finds resources for a lease's reservations: one plugin per resource type."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def _number(asked: dict[str, Any], key: str) -> int:
 
 
 def internal_error() -> ServiceError:
-    """Return the 500 behind which Blazar hides what it did not expect."""
+    """Return the 500 behind which Blazar hides its own exceptions."""
     return ServiceError(500, "Internal Server Error", "INTERNAL_SERVER_ERROR")
 
 
 def count(asked: dict[str, Any]) -> tuple[int, int]:
-    """Return how many hosts at least and at most. Raises Blazar's refusals; a number in quotes breaks its code."""
+    """Return the least and the greatest number of hosts. Raises Blazar's refusals; a quoted number breaks its code."""
     for key in ("min", "max"):
         value = asked.get(key)
         if value is None:
@@ -59,12 +59,12 @@ def count(asked: dict[str, Any]) -> tuple[int, int]:
 
 
 def requirements(asked: dict[str, Any]) -> list[Requirement]:
-    """Return what the hosts must have."""
+    """Parse what the hosts must satisfy."""
     return [*parse(asked["hypervisor_properties"]), *parse(asked["resource_properties"])]
 
 
 def reserve(call: Call, lease: Lease, asked: Any) -> Reservation:
-    """Make one reservation of a lease, resources allocated. Raises the refusals of Blazar's plugins."""
+    """Create one reservation of a lease and allocate its resources. Raises the refusals of Blazar's plugins."""
     if not isinstance(asked, dict) or "resource_type" not in asked:
         raise ServiceError(400, "Missing parameter resource_type")
     kind = str(asked["resource_type"])
@@ -85,7 +85,7 @@ def _take(world: World, lease: Lease, reservation: Reservation, resource: str) -
 
 
 def _hosts(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, Any]) -> None:
-    """physical:host: between min and max whole nodes."""
+    """Reserve whole nodes, between min and max of them (physical:host)."""
     least, most = count(asked)
     for key in HOST_KEYS:
         _require(asked, (key,))
@@ -108,7 +108,7 @@ def _hosts(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, 
 
 
 def hold(world: World, lease: Lease, reservation: Reservation) -> None:
-    """Take a reservation's hosts, and no others, for the window of its lease."""
+    """Allocate exactly a reservation's hosts for the window of its lease."""
     world.state.release(reservation.id)
     for host in reservation.hosts:
         _take(world, lease, reservation, host)
@@ -119,7 +119,7 @@ def _naive(moment: float) -> datetime:
 
 
 def free_hosts(call: Call, lease: Lease, wanted: list[Requirement]) -> list[Host]:
-    """Return the fitting hosts that no other lease has in the window, those that a deleted server still leaves last."""
+    """Return the matching hosts that are free in the window; hosts with a server still being deleted come last."""
     fitting = choose(call.site.hosts.values(), wanted)
     none_of = call.effects.get("no_capacity")
     if none_of is not None:
@@ -132,7 +132,7 @@ def free_hosts(call: Call, lease: Lease, wanted: list[Requirement]) -> list[Host
 
 
 def _addresses(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, Any]) -> None:
-    """virtual:floatingip: addresses of Blazar's own pool, which appear in the project when the lease starts."""
+    """Reserve addresses of Blazar's own pool, which appear in the project at the lease's start (virtual:floatingip)."""
     _require(asked, ADDRESS_KEYS)
     amount, network = _number(asked, "amount"), call.site.networks.get(asked["network_id"])
     if network is None or not network.external:
@@ -148,7 +148,7 @@ def _addresses(call: Call, lease: Lease, reservation: Reservation, asked: dict[s
 
 
 def _instances(call: Call, lease: Lease, reservation: Reservation, asked: dict[str, Any]) -> None:
-    """flavor:instance (KVM@TACC): room for instances of a flavor, named by its id."""
+    """Reserve capacity for instances of a flavor (flavor:instance, KVM@TACC)."""
     _require(asked, FLAVOR_KEYS)
     amount, flavor = _number(asked, "amount"), call.site.flavors.get(str(asked["flavor_id"]))
     if flavor is None:
@@ -173,7 +173,7 @@ def _instances(call: Call, lease: Lease, reservation: Reservation, asked: dict[s
 
 
 def check_move(call: Call, lease: Lease, start: float, end: float) -> None:
-    """Refuse new dates that do not suit the reservations of anything but hosts."""
+    """Refuse new dates that reservations of addresses or flavors do not allow."""
     taken = call.world.state.taken(call.site.key, start, end, except_lease=lease.id)
     if any(f"ip {address}" in taken for reservation in lease.reservations for address in reservation.addresses):
         raise ServiceError(400, "Floating IP reservation cannot be updated. Not enough floating IPs available")

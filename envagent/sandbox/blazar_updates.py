@@ -1,4 +1,4 @@
-"""Blazar's PUT of a lease: a new name, new dates, another reminder, other hosts."""
+"""Blazar's update of a lease: a new name, new dates, another before_end event, other hosts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOST_KEYS = ("min", "max", "hypervisor_properties", "resource_properties")
 
 
 def update(call: Call) -> Reply:
-    """Answer PUT /leases/ID. The answer says UPDATING, the next look the stable status."""
+    """Handle PUT /leases/ID; the response says UPDATING, the next GET the stable status."""
     lease = get(call)
     asked = call.body
     if lease.status not in ("PENDING", "ACTIVE", "TERMINATED", "ERROR"):
@@ -39,7 +39,7 @@ def update(call: Call) -> Reply:
 
 
 def _change(call: Call, lease: Lease, asked: dict[str, Any]) -> None:
-    """Check all, then change; what is refused leaves the lease as it was."""
+    """Change dates and reservations; a refusal rolls everything back."""
     start = date(call, asked["start_date"]) if "start_date" in asked else lease.start
     end = date(call, asked["end_date"]) if "end_date" in asked else lease.end
     _check_dates(call, lease, start, end)
@@ -94,7 +94,7 @@ def _changes(lease: Lease, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _move(call: Call, lease: Lease, start: float, end: float, before_end: float | None) -> None:
-    """Set the dates; the reminder keeps its distance from the end unless another is asked for."""
+    """Set the dates; the before_end event keeps its distance from the end unless another moment is requested."""
     reminder = lease.event("before_end_lease")
     moment = end - (lease.end - reminder.time) if before_end is None else before_end
     lease.start, lease.end = start, end
@@ -104,7 +104,7 @@ def _move(call: Call, lease: Lease, start: float, end: float, before_end: float 
 
 
 def _choose_again(call: Call, lease: Lease, reservation: Reservation, wanted: dict[str, Any]) -> None:
-    """Keep the hosts that still fit and are free, and find others for the rest; a started lease loses none."""
+    """Keep the hosts that still match and are free, and find others for the rest; a started lease loses none."""
     asked = {**reservation.asked, **wanted}
     least, most = count(asked)
     free = [host.id for host in free_hosts(call, lease, requirements(asked))]

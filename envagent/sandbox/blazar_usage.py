@@ -28,7 +28,7 @@ def check_extension(call: Call, lease: Lease, start: float, end: float) -> None:
 
 
 def hourly(world: World, lease: Lease) -> float:
-    """Return what a lease costs in service units per hour."""
+    """Return the price of a lease in service units per hour."""
     hosts = [world.site.hosts[host] for reservation in lease.reservations for host in reservation.hosts]
     return sum(float(host.properties.get("su_factor", "1.0")) for host in hosts)
 
@@ -42,13 +42,13 @@ def _spent_key(world: World, lease: Lease) -> str:
 
 
 def charge(world: World, lease: Lease, end: float) -> None:
-    """Book what a deleted lease has used; the rest of its price is given back."""
+    """Charge what a deleted lease has used; the rest of its price is released."""
     key = _spent_key(world, lease)
     world.state.set(key, world.state.setting(key, 0.0) + _cost(world, lease, min(end, lease.end)))
 
 
 def check_budget(call: Call, lease: Lease) -> None:
-    """Refuse a lease that costs more than the project has left, its other leases' whole price set aside."""
+    """Refuse a lease that costs more than the project has left after the full price of its other leases."""
     world = call.world
     if not world.profile.enforces_budget:
         return

@@ -1,4 +1,4 @@
-"""Schemas of requests: as much of JSON Schema as services use to refuse bodies, in its validator's words."""
+"""The subset of JSON Schema by which services refuse requests, with the messages of its Python validator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRINTABLE_NAME = "printable characters. Can not start or end with whitespace."
 
 @dataclass(frozen=True)
 class Violation:
-    """What is wrong with a value: where it lies in the whole, and the validator's sentence."""
+    """A value that violates a schema: its path, and the validator's message."""
 
     path: tuple[str | int, ...]
     value: Any
@@ -34,7 +34,7 @@ class Violation:
 
 
 def violation(value: Any, schema: Schema) -> Violation | None:
-    """Return the first thing in which a value does not have a schema."""
+    """Return the first violation of a schema, None if there is none."""
     return next(_violations(value, schema, ()), None)
 
 
@@ -46,9 +46,9 @@ def _violations(value: Any, schema: Schema, path: tuple[str | int, ...]) -> Iter
             message = f"An invalid 'name' value was provided. The name must be: {wanted[1]}"
             yield Violation(path, value, message, is_name=True)
         elif keyword in RULES:
-            said = RULES[keyword](value, wanted)
-            if said is not None:
-                yield Violation(path, value, said)
+            broken = RULES[keyword](value, wanted)
+            if broken is not None:
+                yield Violation(path, value, broken)
 
 
 def _properties(value: Any, wanted: Schema, schema: Schema, path: tuple[str | int, ...]) -> Iterator[Violation]:
@@ -165,7 +165,7 @@ RULES: dict[str, Callable[[Any, Any], str | None]] = {
 
 
 def is_uuid(text: str) -> bool:
-    """Say whether a text is a UUID as OpenStack takes it: in any case, with or without dashes."""
+    """Return whether OpenStack accepts a text as a UUID: in any case, with or without dashes."""
     try:
         return uuid.UUID(text).hex == text.lower().replace("-", "")
     except ValueError:
@@ -193,12 +193,12 @@ FORMATS: dict[str, Callable[[str], bool]] = {
 
 
 def is_printable_name(text: str) -> bool:
-    """Say whether a text is a name: printable, and no blank at either end."""
+    """Return whether a text is printable and has no blank at either end."""
     return text.isprintable() and text == text.strip()
 
 
 def closed(fields: Mapping[str, Schema], *required: str) -> Schema:
-    """Return the schema of an object that has only these fields."""
+    """Return the schema of an object with only these fields."""
     needed = {"required": list(required)} if required else {}
     return {"type": "object", "properties": fields, **needed, "additionalProperties": False}
 
@@ -209,7 +209,7 @@ def list_of(item: Schema, longest: int | None = None) -> Schema:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Return the words of a text: a list that is too long to be written as one."""
+    """Split a text; for lists that are too long to quote word by word."""
     return tuple(text.split())
 
 

@@ -1,4 +1,4 @@
-"""The simulated cloud as a whole: it lets due things happen, and answers one call at a time.
+"""The simulated cloud as a whole: it carries out due events and handles one call at a time.
 
 Everything runs on one thread and each call is one transaction, so calls never see each other half done.
 """
@@ -30,7 +30,7 @@ SERVICES: tuple[Service, ...] = (
     blazar.SERVICE,
 )
 
-HAPPENINGS: dict[str, Callable[[World, Due], None]] = {
+EVENTS: dict[str, Callable[[World, Due], None]] = {
     "lease.start": lease_life.start,
     "lease.started": lease_life.started,
     "lease.before_end": lease_life.before_end,
@@ -61,15 +61,15 @@ class Sandbox:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._found()
+        self._initialise()
         self.faults = Faults(state)
         self.clock = Clock()
         self.pace = Pace()
         self.profile: Profile = PROFILES["chameleon"]
-        self._obey()
+        self._apply()
 
-    def _found(self) -> None:
-        """Give a new state its identity and its accounts their secrets."""
+    def _initialise(self) -> None:
+        """Give a new state an id and secrets for its accounts."""
         with self.state.transaction():
             if self.state.setting("sandbox_id") is None:
                 self.state.set("sandbox_id", str(uuid.uuid4()))
@@ -85,7 +85,7 @@ class Sandbox:
 
     @property
     def secret(self) -> str:
-        """What whoever asks the control endpoints must show."""
+        """The secret that the control endpoints require."""
         return str(self.state.setting("control_secret"))
 
     # Settings
@@ -96,7 +96,7 @@ class Sandbox:
         return {**stored, "speed": self.pace.speed, "profile": self.profile.name}
 
     def change(self, wanted: Any) -> None:
-        """Store settings and obey them. Raises ValueError for what cannot be used."""
+        """Store and apply settings. Raises ValueError for unusable ones."""
         if not isinstance(wanted, dict):
             raise ValueError("settings must be a JSON object")
         unknown = wanted.keys() - SETTINGS.keys()
@@ -113,9 +113,9 @@ class Sandbox:
         with self.state.transaction():
             for key, value in wanted.items():
                 self.state.set(key, value)
-        self._obey()
+        self._apply()
 
-    def _obey(self) -> None:
+    def _apply(self) -> None:
         self.clock.offset = float(self.state.setting("clock_offset", 0.0))
         self.pace = Pace(float(self.state.setting("speed", 1.0)))
         named = PROFILES[self.state.setting("profile", "chameleon")]
@@ -129,23 +129,23 @@ class Sandbox:
         return World(sites()[site], self.state, moment, self.pace, self.profile)
 
     def catch_up(self) -> None:
-        """Let everything happen that is due, each at its own moment."""
+        """Carry out all due events, each at its own moment."""
         now = self.clock.now()
         while (due := self.state.next_due(now)) is not None:
             try:
                 with self.state.transaction():
                     self.state.done(due)
-                    HAPPENINGS[due.what](self.world(due.site, due.at), due)
+                    EVENTS[due.what](self.world(due.site, due.at), due)
             except Exception:
-                # A bug: this one does not happen, but the rest of the cloud goes on.
+                # A bug: skip this event, so that the rest of the cloud goes on.
                 traceback.print_exc()
                 with self.state.transaction():
                     self.state.done(due)
 
     # Calls
 
-    def answer(self, service: Service, handler: Handler, call: Call, *, open: bool = False) -> Reply:
-        """Carry out a call in one transaction, its changes logged with it. Raises ServiceError with nothing done."""
+    def handle(self, service: Service, handler: Handler, call: Call, *, open: bool = False) -> Reply:
+        """Carry out a call and log its changes in one transaction. Raises ServiceError with nothing done."""
         self.catch_up()
         call.world = self.world(call.site.key)
         if "stale" in call.effects:

@@ -1,7 +1,7 @@
-"""Time in the simulated cloud: which moment it is, and how long things take.
+"""Time in the simulated cloud: the current moment, and how long operations take.
 
 The calendar is the wall clock in UTC (plus an offset that tests may set to reach the end of a lease); `speed` divides
-only the durations of what the cloud does. Nothing here sleeps: what happens follows from stored moments.
+only how long the cloud's operations take. Nothing sleeps: events follow from stored moments.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 EVENT_TICK = 10.0
-"""Seconds between two looks of Blazar's manager at its events."""
+"""Seconds between two runs of Blazar's event loop."""
 LEASE_STARTING = 3.0
 """Seconds a lease spends in STARTING."""
 SCHEDULING = 2.0
@@ -39,11 +39,11 @@ class Pace:
     speed: float = 1.0
 
     def seconds(self, cloud_seconds: float) -> float:
-        """Return how long something takes that takes `cloud_seconds` on the real cloud."""
+        """Convert a duration on the real cloud."""
         return cloud_seconds / self.speed
 
     def next_tick(self, moment: float) -> float:
-        """Return the first look of Blazar's event loop after `moment`."""
+        """Return the first run of Blazar's event loop after `moment`."""
         step = self.seconds(EVENT_TICK)
         return (math.floor(moment / step) + 1) * step
 

@@ -1,7 +1,7 @@
-"""The sandbox's own endpoints below /_sandbox: the log, faults, settings, and what other people do.
+"""The sandbox's control endpoints below /_sandbox: log, faults, settings, other people's actions.
 
-They want the secret in server.json, which only the user who runs the sandbox can read: no web page, no other user of
-the machine and no repository under analysis can give orders here.
+They require the secret in server.json, which only the user who runs the sandbox can read: no web page and no other
+user of the machine can control it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Act = Callable[[Any], Any]
 
 
 class Control:
-    """Answers the control endpoints; every body and answer is JSON."""
+    """Handles the control endpoints; every body and response is JSON."""
 
     def __init__(self, sandbox: Sandbox, stop: Callable[[], None]) -> None:
         self._sandbox = sandbox
@@ -65,11 +65,11 @@ class Control:
         return Route(f"/_sandbox/{name}", endpoint, methods=[method])
 
     def health(self, body: Any) -> Any:
-        """Say which sandbox this is."""
+        """Return the id and the settings."""
         return {"id": self._sandbox.id, **self._sandbox.settings()}
 
     def load_faults(self, body: Any) -> Any:
-        """Put a fault schedule in force; with `"add": true`, beside the one that is."""
+        """Activate a fault schedule; with `"add": true`, in addition to the present one."""
         add = bool(isinstance(body, dict) and body.get("add"))
         self._sandbox.faults.load(body, add=add)
         return self._sandbox.faults.report()
@@ -80,13 +80,13 @@ class Control:
         return self._sandbox.settings()
 
     def advance_clock(self, body: Any) -> Any:
-        """Move the cloud's clock on by `seconds`."""
+        """Advance the cloud's clock by `seconds`."""
         self._sandbox.change({"clock_offset": self._sandbox.clock.offset + float(body["seconds"])})
         self._sandbox.catch_up()
         return {"offset": self._sandbox.clock.offset}
 
     def act(self, body: Any) -> Any:
-        """Make an API call as somebody else: {"as", "site", "service", "method", "path", "body"}."""
+        """Make an API call as another user: {"as", "site", "service", "method", "path", "body"}."""
         site = sites()[body.get("site", "uc")]
         user = site.users[body.get("as", "mate")]
         service = next(service for service in SERVICES if service.name == body["service"])
@@ -104,31 +104,31 @@ class Control:
             query=[],
             headers={},
             body=dict(body.get("body") or {}),
-            request_id="req-by-somebody",
+            request_id="req-by-another-user",
             effects=Effects(),
             params=found[1],
             caller=Identity(user.id, user.projects[0]),
         )
         try:
-            reply = self._sandbox.answer(service, found[0].handler, call)
+            reply = self._sandbox.handle(service, found[0].handler, call)
         except ServiceError as error:
             return {"status": error.status, "body": service.envelope(error)}
         return {"status": reply.status, "body": reply.body}
 
     def occupy(self, body: Any) -> Any:
-        """Have other people's leases take hosts."""
+        """Occupy hosts with other people's leases."""
         self._sandbox.catch_up()
         with self._sandbox.state.transaction():
             return {"leases": occupy(self._sandbox.world(body.get("site", "uc")), body)}
 
     def mishap(self, body: Any) -> Any:
-        """Have something happen to an object: {"what", "site", "id", ...}."""
+        """Make something happen to an object: {"what", "site", "id", ...}."""
         self._sandbox.catch_up()
         with self._sandbox.state.transaction():
             MISHAPS[body["what"]](self._sandbox.world(body.get("site", "uc")), body)
         return {"what": body["what"]}
 
     def stop(self, body: Any) -> Any:
-        """End the server after this answer."""
+        """Stop the server after this response."""
         self._stop()
         return {"stopping": True}

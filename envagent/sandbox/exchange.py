@@ -1,6 +1,6 @@
-"""One HTTP exchange as the services see it: the call, the reply, the error, and how a service is described.
+"""One HTTP exchange as the services see it: the call, the reply, the error, and the description of a service.
 
-No HTTP library here: `app` turns requests into calls and replies into responses.
+Independent of any HTTP library: `app` turns requests into calls and replies into responses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ R = TypeVar("R", bound="Record")
 
 @dataclass(frozen=True)
 class Identity:
-    """Who makes a call: a user in a project. `restricted` marks a restricted application credential."""
+    """The caller: a user in a project. `restricted` marks a restricted application credential."""
 
     user: str
     project: str
@@ -31,7 +31,7 @@ class Identity:
 
 
 class ServiceError(Exception):
-    """A refusal. `type` is what the service's envelope calls it (Nova's key, Neutron's type)."""
+    """A refusal. `type` is its name in the service's envelope (Nova's key, Neutron's type)."""
 
     def __init__(self, status: int, message: str, type: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -43,9 +43,9 @@ class ServiceError(Exception):
 
 @dataclass
 class Reply:
-    """An answer; a `body` that is text is HTML, any other JSON.
+    """A response; a `body` that is text is HTML, any other JSON.
 
-    `not_before` is the moment until which the service keeps the client waiting for it.
+    `not_before` is the moment before which the service does not respond.
     """
 
     status: int = 200
@@ -58,9 +58,8 @@ class Reply:
 class Call:
     """A request to a service, with the world at its moment.
 
-    `root` is the absolute URL of the service, `path` what follows it, `log_path` the whole path; a `body`
-    that is no JSON object is empty. Handlers report what
-    they changed with `wrote`.
+    `root` is the absolute URL of the service, `path` what follows it, `log_path` the whole path; `body` is empty unless
+    it is a JSON object. Handlers report their changes with `wrote`.
     """
 
     world: World
@@ -91,7 +90,7 @@ class Call:
         return self.world.site
 
     def own(self, record_type: type[R], id: str) -> R | None:
-        """Return an object of the caller's project; others' do not exist for it."""
+        """Return an object of the caller's project, None if it has none with this id."""
         found = self.world.get(record_type, id)
         return found if found is not None and found.owner == self.identity.project else None
 
@@ -100,12 +99,12 @@ class Call:
         return next((value for key, value in reversed(self.query) if key == name), None)
 
     def part(self, key: str) -> dict[str, Any]:
-        """Return an object in the body, empty when there is none of that name."""
+        """Return an object in the body, empty if there is none of that name."""
         value = self.body.get(key)
         return value if isinstance(value, dict) else {}
 
     def wrote(self, kind: str, id: str, name: str) -> None:
-        """Note a change for the log of writes."""
+        """Record a change for the log of writes."""
         self.changes.append((kind, id, name))
 
 
@@ -139,7 +138,7 @@ def request_id_header(call: Call) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Service:
-    """A service: its project name, catalog type, the path below the site, and what its answers look like."""
+    """A service: its project name, catalog type, path below the site, routes and envelopes."""
 
     name: str
     type: str
@@ -151,5 +150,5 @@ class Service:
     headers: Callable[[Call], dict[str, str]] = request_id_header
 
     def envelope(self, error: ServiceError) -> Any:
-        """Return the body of a refusal; a 401 of keystonemiddleware in front of the service is in Keystone's words."""
+        """Return the body of a refusal, Keystone's for a 401 of keystonemiddleware in front of the service."""
         return keystone_error_body(error) if error.type == "keystone" else self.error_body(error)

@@ -1,13 +1,13 @@
-"""What goes wrong, and when: a schedule of faults, each with a match, a count and an action.
+"""The fault schedule: what goes wrong, and when. Each fault has a match, a count and an action.
 
 README.md describes the schedule and each action. Counts live in the state, so a schedule continues after the server
-was killed. `app` carries out what concerns the exchange; services consult `Effects` for what concerns the objects.
+was killed. `app` carries out actions on the exchange; services consult `Effects` for actions on objects.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ ADDRESS_CREATE = {"service": "neutron", "method": "POST", "path": r"/floatingips
 
 @dataclass(frozen=True)
 class Action:
-    """A kind of fault: the parameters it takes, and what it matches when the fault does not say."""
+    """A kind of fault: its parameters, and what it matches by default."""
 
     parameters: frozenset[str] = frozenset()
     match: dict[str, str] = field(default_factory=dict)
@@ -60,12 +60,12 @@ ACTIONS: dict[str, Action] = {
 
 
 class BadSchedule(ValueError):
-    """A fault schedule that cannot be used; the message names the entry."""
+    """An unusable fault schedule; the message names the entry."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a fault is matched against."""
+    """The request that faults are matched against."""
 
     site: str
     service: str
@@ -114,8 +114,8 @@ class Fault:
             parameters={key: entry[key] for key in action.parameters if key in entry},
         )
 
-    def concerns(self, request: Request) -> bool:
-        """Say whether the fault counts this request."""
+    def matches(self, request: Request) -> bool:
+        """Return whether the fault matches a request."""
         wanted = self.match
         exact = all(wanted.get(key) in (None, getattr(request, key)) for key in ("site", "service", "method"))
         return (
@@ -125,12 +125,12 @@ class Fault:
         )
 
     def fires_at(self, count: int) -> bool:
-        """Say whether it strikes at its count-th request."""
+        """Return whether the fault fires at its count-th request."""
         return count in self.nth if self.nth else count >= self.since
 
 
 class Effects:
-    """The faults that strike one exchange, by action."""
+    """The faults that fire in one exchange, by action."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._parameters = {fault.action: fault.parameters for fault in faults}
@@ -138,20 +138,17 @@ class Effects:
     def __contains__(self, action: str) -> bool:
         return action in self._parameters
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
-
     def get(self, action: str) -> dict[str, Any] | None:
-        """Return the parameters of a fault that strikes, None when it does not."""
+        """Return the parameters of a fault that fires, None for others."""
         return self._parameters.get(action)
 
     def seconds(self, action: str) -> float:
-        """Return how many cloud seconds a fault takes, 0 when it does not strike."""
+        """Return the cloud seconds of a fault, 0 if it does not fire."""
         return float(self._parameters.get(action, {}).get("seconds", 0))
 
 
 class Faults:
-    """The schedule in force."""
+    """The active schedule."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -160,7 +157,7 @@ class Faults:
         self._seen: list[int] = state.setting("faults_seen", [0] * len(self._faults))
 
     def load(self, schedule: Any, *, add: bool = False) -> None:
-        """Put a schedule in force, `{"faults": [...]}` or the list; `add` keeps what is there. Raises BadSchedule."""
+        """Activate a schedule, `{"faults": [...]}` or the list; `add` keeps the present faults. Raises BadSchedule."""
         entries = schedule.get("faults") if isinstance(schedule, dict) else schedule
         if not isinstance(entries, list):
             raise BadSchedule('a schedule is {"faults": [...]}')
@@ -171,25 +168,25 @@ class Faults:
         self._save(everything=True)
 
     def report(self) -> list[dict[str, Any]]:
-        """Return each entry with how many requests it has counted."""
+        """Return each fault with the number of requests that it has matched."""
         return [
             {**entry, "name": fault.name, "seen": seen}
             for entry, fault, seen in zip(self._entries, self._faults, self._seen, strict=True)
         ]
 
-    def strike(self, request: Request) -> Effects:
-        """Count a request and return what strikes it."""
-        struck: list[Fault] = []
+    def fire(self, request: Request) -> Effects:
+        """Count a request and return the faults that fire."""
+        fired: list[Fault] = []
         counted = False
         for number, fault in enumerate(self._faults):
-            if fault.concerns(request):
+            if fault.matches(request):
                 self._seen[number] += 1
                 counted = True
                 if fault.fires_at(self._seen[number]):
-                    struck.append(fault)
+                    fired.append(fault)
         if counted:
             self._save(everything=False)
-        return Effects(struck)
+        return Effects(fired)
 
     def _save(self, *, everything: bool) -> None:
         with self._state.transaction():

@@ -1,4 +1,4 @@
-"""The sandbox's files below the home folder: shared by the server and by whoever looks for it."""
+"""The sandbox's files below the home folder, and its lock files."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ class Paths:
 
     @property
     def state(self) -> Path:
-        """The simulated cloud's memory."""
+        """The state of the simulated cloud."""
         return self.folder / "state.db"
 
     @property
     def clouds(self) -> Path:
-        """What OpenStack clients read."""
+        """The clouds.yaml for OpenStack clients."""
         return self.folder / "clouds.yaml"
 
     @property
     def server(self) -> Path:
-        """Where the server listens, and the secret that its control endpoints want."""
+        """The server's URL, process id and secret."""
         return self.folder / "server.json"
 
     @property
     def server_lock(self) -> Path:
-        """Held by the server while it lives."""
+        """Held by the server while it runs."""
         return self.folder / "server.lock"
 
     @property
     def start_lock(self) -> Path:
-        """Held by whoever starts or resets a server."""
+        """Held while a server is started or reset."""
         return self.folder / "start.lock"
 
     @property
     def output(self) -> Path:
-        """What a detached server prints."""
+        """The output of a background server."""
         return self.folder / "server.log"
 
     def create(self) -> None:
@@ -98,7 +98,7 @@ def locked(path: Path, seconds: float = math.inf) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Check whether a process holds a lock file; several may look at once, each for an instant."""
+    """Return whether a process holds a lock file; several processes may look at once."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -113,7 +113,7 @@ def is_locked(path: Path) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner only."""
+    """Replace a file atomically; only its owner can read it."""
     new = path.with_name(f"{path.name}.{os.getpid()}")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

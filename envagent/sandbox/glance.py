@@ -1,4 +1,4 @@
-"""Glance v2: the public image list and the caller's own images, to list and read, and the schemas of both."""
+"""Glance v2: public images and the caller's own, to list and read, and the schemas."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def error_body(error: ServiceError) -> dict[str, Any]:
 
 
 def list_versions(call: Call) -> Reply:
-    """Answer GET /."""
+    """Handle GET /."""
     links = [{"rel": "self", "href": f"{call.root}/v2/"}]
     older = [{"id": f"v2.{minor}", "status": "SUPPORTED", "links": links} for minor in (15, 13, 9, 6, 3, 1, 0)]
     return Reply(300, {"versions": [{"id": "v2.17", "status": "CURRENT", "links": links}, *older]})
 
 
 def visible(call: Call, image: Image) -> bool:
-    """Say whether the caller may see an image; a shared one needs a membership, which nobody has here."""
+    """Return whether the caller may see an image. Nobody is a member of a shared one."""
     return image.visibility == "public" or image.owner == call.identity.project
 
 
@@ -69,7 +69,7 @@ def view(image: Image) -> dict[str, Any]:
 
 
 def list_images(call: Call) -> Reply:
-    """Answer GET /v2/images, newest first unless asked otherwise, in pages."""
+    """Handle GET /v2/images: in pages, newest first by default."""
     items = glance_lists.selected(call, [view(image) for image in call.site.images.values() if visible(call, image)])
     limit, marker = glance_lists.limit(call), call.argument("marker")
     shown = page(items, limit, marker)
@@ -96,18 +96,18 @@ def _get(call: Call, absent: str = "No image found with ID {id}") -> Image:
 
 
 def show_image(call: Call) -> Reply:
-    """Answer GET /v2/images/ID."""
+    """Handle GET /v2/images/ID."""
     return Reply(200, view(_get(call)))
 
 
 def delete_image(call: Call) -> Reply:
-    """Refuse DELETE /v2/images/ID: the sandbox's images are its inventory."""
+    """Refuse DELETE /v2/images/ID: the images are fixed."""
     _get(call)
     raise ServiceError(403, "You are not authorized to complete delete_image action.")
 
 
 def list_members(call: Call) -> Reply:
-    """Answer GET /v2/images/ID/members: nobody shares anything here."""
+    """Handle GET /v2/images/ID/members: no image has any."""
     image = _get(call, "Image {id} not found.")
     if image.visibility != "shared":
         reason = "Only shared images have members."
@@ -116,7 +116,7 @@ def list_members(call: Call) -> Reply:
 
 
 def show_member(call: Call) -> Reply:
-    """Answer GET /v2/images/ID/members/PROJECT."""
+    """Handle GET /v2/images/ID/members/PROJECT."""
     image = _get(call, "Image {id} not found.")
     if image.visibility != "shared":
         raise ServiceError(404, "Only shared images have members.")
@@ -124,7 +124,7 @@ def show_member(call: Call) -> Reply:
 
 
 def _schemas() -> dict[str, Any]:
-    """Return the schemas by name; a collection's is made of its item's."""
+    """Return the schemas by name; a collection's is built from its item's."""
     schemas = data("glance-schemas.json")
     text: dict[str, Any] = {"type": "string"}
     describedby = {"rel": "describedby", "href": "{schema}"}
@@ -139,7 +139,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def show_schema(call: Call) -> Reply:
-    """Answer GET /v2/schemas/NAME, by which clients shape what they read."""
+    """Handle GET /v2/schemas/NAME, with which clients parse responses."""
     schemas = _schemas()
     if call.params["name"] not in schemas:
         raise ServiceError(404, "The resource could not be found.")

@@ -1,4 +1,4 @@
-"""What a query on Glance's image list means: filters with operators, an order, pages."""
+"""Queries on Glance's image list: filters with operators, sorting, pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUOTED_OR_PLAIN = re.compile(r'"((?:[^"\\]|\\.)*)",?|([^,]+),?')
 
 
 def selected(call: Call, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the images that the query asks for, in its order."""
+    """Filter and sort the images by the query."""
     query = dict(call.query)
     if "os_hidden" in query:
         query["os_hidden"] = query["os_hidden"].lower()
@@ -59,7 +59,7 @@ def selected(call: Call, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def limit(call: Call) -> int:
-    """Return how many images a page holds at most."""
+    """Return the page size."""
     try:
         asked = int(call.argument("limit") or DEFAULT_LIMIT)
     except ValueError:
@@ -70,7 +70,7 @@ def limit(call: Call) -> int:
 
 
 def _order(call: Call) -> list[tuple[str, str]]:
-    """Return the order asked for, in the new syntax or the old; by age and id where all else is equal."""
+    """Return the sort keys, given in the new syntax or the old; ties are broken by age and id."""
     keys = [value.strip() for key, value in call.query if key == "sort_key"]
     directions = [value.strip() for key, value in call.query if key == "sort_dir"]
     combined = call.argument("sort")
@@ -96,7 +96,7 @@ def _order(call: Call) -> list[tuple[str, str]]:
 
 
 def _test(key: str, value: str) -> Callable[[dict[str, Any]], bool]:
-    """Return what one filter asks of an image; a key that no image has fits none."""
+    """Return the test of one filter; a key that an image lacks excludes it."""
     if key.endswith(("_min", "_max")):
         return _range(key, value)
     if key in ("created_at", "updated_at"):
@@ -134,7 +134,7 @@ def _moment(key: str, value: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def _choice(key: str, value: str) -> Callable[[dict[str, Any]], bool]:
-    """Return the test of `VALUE`, `eq:VALUE` or `in:VALUE,"VALUE"`; so a name with a colon is refused."""
+    """Return the test of `VALUE`, `eq:VALUE` or `in:VALUE,"VALUE"`; hence a name with a colon is refused."""
     name, colon, rest = value.partition(":")
     if not colon:
         name, rest = "eq", value

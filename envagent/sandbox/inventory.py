@@ -1,6 +1,6 @@
 """What each site has: hosts, images, networks, flavors, projects and users, read from the packaged data files.
 
-Static and read-only: what users make is in the state.
+Static and read-only: objects that users create are in the state.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ KVM_BUILD_SECONDS = 90.0
 
 
 def stable_id(*words: str) -> str:
-    """Return the uuid that always belongs to these words."""
+    """Derive a UUID from words."""
     return str(uuid.uuid5(NAMESPACE, "/".join(words)))
 
 
 @dataclass(frozen=True)
 class Host:
-    """A node as Blazar sees it; `properties` are flat and strings, `build_seconds` how long it takes to deploy."""
+    """A node as Blazar sees it; `properties` are flat strings, `build_seconds` is the time to deploy it."""
 
     id: str
     uid: str
@@ -52,7 +52,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Network:
-    """A Neutron network with its one subnet; `routed` says whether the site's router joins it to `public`."""
+    """A Neutron network with its one subnet; `routed` means that the site's router joins it to `public`."""
 
     id: str
     name: str
@@ -65,7 +65,7 @@ class Network:
 
 @dataclass(frozen=True)
 class FlavorSpec:
-    """A Nova flavor of the site; `instances` is how many of it Blazar can reserve at a time (KVM)."""
+    """A Nova flavor; `instances` is how many of them Blazar can reserve at a time (KVM)."""
 
     id: str
     name: str
@@ -109,7 +109,7 @@ def data(name: str) -> dict[str, Any]:
 
 
 def _named_hosts(site: str, node_type: str, entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the host entries of a type, made up where the data file only counts them."""
+    """Return the host entries of a type, generated where the data file only counts them."""
     if "hosts" in entry:
         hosts: list[dict[str, Any]] = entry["hosts"]
         return hosts

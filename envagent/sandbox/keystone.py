@@ -1,4 +1,4 @@
-"""Keystone v3 of one site: its versions, and the table of its routes."""
+"""Keystone v3 of one site: versions, and the table of routes."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def _version(call: Call) -> dict[str, Any]:
 
 
 def list_versions(call: Call) -> Reply:
-    """Answer GET /."""
+    """Handle GET /."""
     return Reply(300, {"versions": {"values": [_version(call)]}}, {"Location": f"{call.root}/v3/"})
 
 
 def show_version(call: Call) -> Reply:
-    """Answer GET /v3."""
+    """Handle GET /v3."""
     return Reply(200, {"version": _version(call)})
 
 
 def create_trust(call: Call) -> Reply:
-    """Answer POST /v3/OS-TRUST/trusts, of which only the refusals are simulated.
+    """Handle POST /v3/OS-TRUST/trusts, of which only the refusals are simulated.
 
-    Whether the credentials may make trusts is told before the trustee is looked up.
+    Keystone checks the credentials before it looks up the trustee.
     """
     if call.identity.restricted and not call.world.profile.restricted_credentials_lease:
         action = "Using method 'application_credential' is not allowed for managing trusts."
@@ -51,7 +51,7 @@ def create_trust(call: Call) -> Reply:
 
 
 def show_limit_model(call: Call) -> Reply:
-    """Answer GET /v3/limits/model."""
+    """Handle GET /v3/limits/model."""
     text = "Limit enforcement and validation does not take project hierarchy into consideration."
     return Reply(200, {"model": {"name": "flat", "description": text}})
 

@@ -1,4 +1,4 @@
-"""Keystone's application credentials: a user makes, lists, shows and deletes their own."""
+"""Keystone's application credentials: users create, list, show and delete their own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _view(call: Call, credential: ApplicationCredential) -> dict[str, Any]:
 
 
 def list_credentials(call: Call) -> Reply:
-    """Answer GET /v3/users/ID/application_credentials."""
+    """Handle GET /v3/users/ID/application_credentials."""
     found = application_credentials(call, own_user(call, "list_application_credentials"))
     name = call.argument("name")
     shown = [_view(call, one) for one in found if name in (None, one.name)]
@@ -50,7 +50,7 @@ def _get(call: Call, action: str) -> ApplicationCredential:
 
 
 def show_credential(call: Call) -> Reply:
-    """Answer GET /v3/users/ID/application_credentials/ID."""
+    """Handle GET /v3/users/ID/application_credentials/ID."""
     return Reply(200, {"application_credential": _view(call, _get(call, "get_application_credential"))})
 
 
@@ -102,7 +102,7 @@ def _check_roles(roles: list[dict[str, Any]]) -> None:
 
 
 def create_credential(call: Call) -> Reply:
-    """Answer POST /v3/users/ID/application_credentials: the secret is told now and never again."""
+    """Handle POST /v3/users/ID/application_credentials; the secret is only shown now."""
     user = own_user(call, "create_application_credential")
     if "application_credential" not in call.body:
         raise bad_request("'application_credential' is a required property")
@@ -133,7 +133,7 @@ def create_credential(call: Call) -> Reply:
 
 
 def delete_credential(call: Call) -> Reply:
-    """Answer DELETE /v3/users/ID/application_credentials/ID."""
+    """Handle DELETE /v3/users/ID/application_credentials/ID."""
     credential = _get(call, "delete_application_credential")
     _check_caller(call)
     if credential.builtin:

@@ -1,4 +1,4 @@
-"""Keystone's projects, users and domains as an ordinary user sees them: their own, and nothing of the operators'."""
+"""Keystone's projects, users and domains as an ordinary user sees them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from envagent.sandbox.keystone_tokens import forbidden, user_of
 
 
 def collection(call: Call, name: str, items: list[dict[str, Any]]) -> Reply:
-    """Answer with a list and its links."""
+    """Return a list with its links."""
     query = f"?{urlencode(call.query)}" if call.query else ""
     links = {"self": f"{call.root}{call.path}{query}", "previous": None, "next": None}
     return Reply(200, {name: items, "links": links})
 
 
 def own_user(call: Call, action: str) -> Account:
-    """Return the user of the path, who must be the caller."""
+    """Return the user in the path, who must be the caller."""
     if call.params["user"] != call.identity.user:
         raise forbidden(f"identity:{action}")
     return user_of(call, call.identity.user)
 
 
 def nothing_in(name: str) -> Handler:
-    """Return a handler that answers with an empty list."""
+    """Return a handler that responds with an empty list."""
 
-    def answer(call: Call) -> Reply:
+    def handle(call: Call) -> Reply:
         return collection(call, name, [])
 
-    return answer
+    return handle
 
 
 def nothing_of_mine(name: str, action: str) -> Handler:
-    """Return a handler that answers with an empty list to the user of the path."""
+    """Return a handler that responds with an empty list to the user in the path."""
 
-    def answer(call: Call) -> Reply:
+    def handle(call: Call) -> Reply:
         own_user(call, action)
         return collection(call, name, [])
 
-    return answer
+    return handle
 
 
 def operators_only(action: str) -> Handler:
     """Return a handler that refuses what ordinary users may not do."""
 
-    def answer(call: Call) -> Reply:
+    def handle(call: Call) -> Reply:
         raise forbidden(f"identity:{action}")
 
-    return answer
+    return handle
 
 
 def _project(call: Call, account: Account) -> dict[str, Any]:
@@ -68,19 +68,19 @@ def _project(call: Call, account: Account) -> dict[str, Any]:
 
 
 def list_projects(call: Call) -> Reply:
-    """Answer GET /v3/auth/projects: the projects that the caller has a role in."""
+    """Handle GET /v3/auth/projects: the projects that the caller has a role in."""
     mine = user_of(call, call.identity.user).projects
     return collection(call, "projects", [_project(call, p) for p in call.site.projects.values() if p.id in mine])
 
 
 def list_own_projects(call: Call) -> Reply:
-    """Answer GET /v3/users/ID/projects."""
+    """Handle GET /v3/users/ID/projects."""
     own_user(call, "list_user_projects")
     return list_projects(call)
 
 
 def show_project(call: Call) -> Reply:
-    """Answer GET /v3/projects/ID: the one that the token is scoped to."""
+    """Handle GET /v3/projects/ID for the project that the token is scoped to."""
     for project in call.site.projects.values():
         if project.id == call.params["id"] == call.identity.project:
             return Reply(200, {"project": _project(call, project)})
@@ -88,7 +88,7 @@ def show_project(call: Call) -> Reply:
 
 
 def show_user(call: Call) -> Reply:
-    """Answer GET /v3/users/ID."""
+    """Handle GET /v3/users/ID."""
     user = own_user(call, "get_user")
     shown = {
         "id": user.id,
@@ -104,7 +104,7 @@ def show_user(call: Call) -> Reply:
 
 
 def show_domain(call: Call) -> Reply:
-    """Answer GET /v3/domains/ID: the domain of the caller's project."""
+    """Handle GET /v3/domains/ID for the domain of the caller's project."""
     if not call.identity.project or call.params["id"] != "default":
         raise forbidden("identity:get_domain")
     shown = {
@@ -120,12 +120,12 @@ def show_domain(call: Call) -> Reply:
 
 
 def list_regions(call: Call) -> Reply:
-    """Answer GET /v3/regions."""
+    """Handle GET /v3/regions."""
     id = call.site.region
     links = {"self": f"{call.root}/v3/regions/{id}"}
     return collection(call, "regions", [{"id": id, "description": "", "parent_region_id": None, "links": links}])
 
 
 def list_systems(call: Call) -> Reply:
-    """Answer GET /v3/auth/system."""
+    """Handle GET /v3/auth/system."""
     return Reply(200, {"system": [], "links": {"self": f"{call.root}/v3/auth/system"}})

@@ -1,4 +1,4 @@
-"""Keystone's tokens: who logs in and how, what a token is scoped to, and what it says."""
+"""Keystone's tokens: authentication, scopes, and the token's content."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ MALFORMED = (
 
 
 def credentials(world: World) -> dict[str, str]:
-    """Return the secrets of this sandbox, made at first use: a password per user, a secret per credential."""
+    """Return the secrets of this sandbox: a password per user, a secret per application credential."""
     stored: dict[str, str] = world.state.setting("credentials")
     return stored
 
 
 def application_credential_id(site: str, kind: str) -> str:
-    """Return the id of the user's application credential, `kind` being unrestricted or restricted."""
+    """Return the id of the user's application credential of a kind, `unrestricted` or `restricted`."""
     return stable_id(site, "application-credential", kind).replace("-", "")
 
 
 def authenticate(world: World, token: str | None) -> Identity | None:
-    """Return whom a token stands for, None when it is unknown or expired."""
+    """Return the identity of a token, None if it is unknown or expired."""
     document = world.state.token(token, world.site.key, world.at) if token else None
     if document is None:
         return None
@@ -95,7 +95,7 @@ def _matches(reference: dict[str, Any], account: Account) -> bool:
 
 
 def _check_reference(reference: Any, what: str, where: str) -> dict[str, Any]:
-    """Refuse what names nothing, and a name without a domain, which would not say whose name it is."""
+    """Refuse a reference without id and name, and a name without a domain."""
     if not isinstance(reference, dict) or not {"id", "name"} & reference.keys():
         raise bad_request(f"Invalid input for field {where}: id or name must be present.")
     if "id" not in reference and not isinstance(reference.get("domain"), dict):
@@ -116,17 +116,17 @@ def _by_password(call: Call, method: dict[str, Any]) -> Account:
 
 
 def user_of(call: Call, id: str) -> Account:
-    """Return the account of a user id that a token names."""
+    """Return the account of a user id."""
     return next(user for user in call.site.users.values() if user.id == id)
 
 
 def digest(secret: str) -> str:
-    """Return what is kept of an application credential's secret."""
+    """Hash an application credential's secret for the store."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def application_credentials(call: Call, user: Account) -> list[ApplicationCredential]:
-    """Return a user's application credentials: those of clouds.yaml, and those made through the API."""
+    """Return a user's application credentials: those in clouds.yaml, and those created through the API."""
     kinds = ("unrestricted", "restricted") if user.key == "user" else ()
     builtin = [
         ApplicationCredential(
@@ -161,7 +161,7 @@ def _by_application_credential(call: Call, method: dict[str, Any]) -> Identity:
 
 
 def _scoped(call: Call, user: Account, scope: Any, methods: tuple[str, ...]) -> Identity:
-    """Scope to the project asked for, or to none; nobody here has a role in a domain or in the system."""
+    """Scope to the requested project, or to none; nobody has a role in a domain or in the system."""
     if scope is None or scope == "unscoped" or (isinstance(scope, dict) and "unscoped" in scope):
         return Identity(user.id, "", methods)
     if not isinstance(scope, dict):
@@ -204,7 +204,7 @@ def _methods(call: Call) -> tuple[dict[str, Any], list[str]]:
 
 
 def _identify(call: Call) -> tuple[Identity, dict[str, Any] | None]:
-    """Return who logs in, with the token that they show, if they do."""
+    """Authenticate; return the identity and, for the token method, the presented token."""
     identity, methods = _methods(call)
     scope = call.body["auth"].get("scope")
     if not methods:
@@ -248,7 +248,7 @@ def _token_body(call: Call, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def issue_token(call: Call) -> Reply:
-    """Answer POST /v3/auth/tokens; a token for a token lives no longer than that one."""
+    """Handle POST /v3/auth/tokens; a token issued for a token expires with it."""
     identity, shown = _identify(call)
     token = "gAAAAAB" + secrets.token_urlsafe(48)
     lifetime = float(call.world.state.setting("token_seconds", TOKEN_SECONDS))
@@ -267,7 +267,7 @@ def issue_token(call: Call) -> Reply:
 
 
 def _subject(call: Call, action: str) -> tuple[str, dict[str, Any]]:
-    """Return the token that a call is about, which must be the caller's own."""
+    """Return the subject token, which must be the caller's own."""
     token = call.headers.get("x-subject-token", "")
     if not token:
         raise forbidden(f"identity:{action}")
@@ -280,19 +280,19 @@ def _subject(call: Call, action: str) -> tuple[str, dict[str, Any]]:
 
 
 def validate_token(call: Call) -> Reply:
-    """Answer GET /v3/auth/tokens."""
+    """Handle GET /v3/auth/tokens."""
     token, document = _subject(call, "validate_token")
     return Reply(200, _token_body(call, document), {"X-Subject-Token": token})
 
 
 def revoke_token(call: Call) -> Reply:
-    """Answer DELETE /v3/auth/tokens."""
+    """Handle DELETE /v3/auth/tokens."""
     call.world.state.revoke_token(_subject(call, "revoke_token")[0])
     return Reply(204)
 
 
 def show_catalog(call: Call) -> Reply:
-    """Answer GET /v3/auth/catalog, which a token without a project has not."""
+    """Handle GET /v3/auth/catalog; unscoped tokens have none."""
     if not call.identity.project:
         raise ServiceError(403, "You are not authorized to perform the requested action.")
     return Reply(200, {"catalog": catalog(call), "links": {"self": f"{call.root}/v3/auth/catalog"}})

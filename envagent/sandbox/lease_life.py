@@ -1,6 +1,6 @@
-"""A lease's life after the API answered: it starts and ends at ticks of Blazar's event loop.
+"""A lease after its creation: it starts and ends at ticks of Blazar's event loop.
 
-An end takes the servers on the lease with it; floating IPs that were not reserved stay.
+Its servers are deleted at its end; floating IPs that were not reserved stay.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from envagent.sandbox.world import World
 
 
 def plan(world: World, lease: Lease) -> None:
-    """Put the lease's start, before-end and end in the calendar; what was planned before no longer counts."""
+    """Schedule the lease's start, before_end and end events; this supersedes earlier ones."""
     lease.plan += 1
     if lease.status == "PENDING":
         due = world.pace.next_tick(max(lease.start, world.at))
         world.schedule(due, "lease.start", lease.id, plan=lease.plan)
     if lease.status == "ACTIVE":
-        _plan_reminder(world, lease)
+        _plan_before_end(world, lease)
     world.schedule(world.pace.next_tick(max(lease.end, world.at)), "lease.end", lease.id, plan=lease.plan)
 
 
-def _plan_reminder(world: World, lease: Lease) -> None:
-    """Have the before_end event of a started lease done in its time."""
+def _plan_before_end(world: World, lease: Lease) -> None:
+    """Schedule the before_end event of a started lease."""
     due = world.pace.next_tick(max(lease.event("before_end_lease").time, world.at))
     world.schedule(due, "lease.before_end", lease.id, plan=lease.plan)
 
@@ -40,7 +40,7 @@ def _mark(world: World, lease: Lease, event_type: str, status: str) -> None:
 
 
 def start(world: World, due: Due) -> None:
-    """Blazar takes up the start_lease event."""
+    """Begin the start_lease event."""
     lease = _planned(world, due)
     if lease is None or lease.status != "PENDING" or lease.never_starts:
         return
@@ -51,7 +51,7 @@ def start(world: World, due: Due) -> None:
 
 
 def started(world: World, due: Due) -> None:
-    """The aggregates are filled and the lease is ACTIVE, or the start has failed."""
+    """Make the lease ACTIVE, or ERROR if its start fails."""
     lease = world.get(Lease, due.id)
     if lease is None or lease.status != "STARTING":
         return
@@ -63,12 +63,12 @@ def started(world: World, due: Due) -> None:
         if not failed:
             _hand_over(world, lease, reservation)
     if not failed:
-        _plan_reminder(world, lease)
+        _plan_before_end(world, lease)
     world.put(lease)
 
 
 def _hand_over(world: World, lease: Lease, reservation: Reservation) -> None:
-    """Make what a started reservation shows to its project: reserved addresses, the KVM flavor."""
+    """Create what a started reservation gives its project: reserved addresses, the KVM flavor."""
     if reservation.resource_type == "virtual:floatingip":
         for address in reservation.addresses:
             world.put(_reserved_address(world, lease, reservation, address))
@@ -106,7 +106,7 @@ def _reserved_flavor(world: World, lease: Lease, reservation: Reservation) -> Fl
 
 
 def before_end(world: World, due: Due) -> None:
-    """The reminder is sent."""
+    """Complete the before_end event."""
     lease = _planned(world, due)
     if lease is None or lease.status != "ACTIVE":
         return
@@ -115,14 +115,14 @@ def before_end(world: World, due: Due) -> None:
 
 
 def servers(world: World, lease: Lease) -> list[Server]:
-    """Return the servers that run on a lease."""
+    """List the servers on a lease."""
     own = {reservation.id for reservation in lease.reservations}
     found = world.find(Server, lease.owner)
     return [server for server in found if server.hints.get("reservation") in own or server.flavor in own]
 
 
-def let_go(world: World, lease: Lease) -> float:
-    """Free what the lease holds and begin to delete its servers; return when the last one is gone."""
+def release(world: World, lease: Lease) -> float:
+    """Free the lease's resources and begin to delete its servers; return when the last one is gone."""
     gone = [server_life.delete(world, server) for server in servers(world, lease) if server.host is not None]
     for reservation in lease.reservations:
         world.state.release(reservation.id)
@@ -137,19 +137,19 @@ def let_go(world: World, lease: Lease) -> float:
 
 
 def end(world: World, due: Due) -> None:
-    """Blazar takes up the end_lease event."""
+    """Begin the end_lease event."""
     lease = _planned(world, due)
     if lease is None or lease.status not in ("ACTIVE", "ERROR", "PENDING"):
         return
     lease.status, lease.updated_at = "TERMINATING", world.at
     _mark(world, lease, "end_lease", "IN_PROGRESS")
     world.put(lease)
-    gone = let_go(world, lease)
+    gone = release(world, lease)
     world.schedule(max(gone, world.after(1.0)), "lease.ended", lease.id, plan=lease.plan)
 
 
 def ended(world: World, due: Due) -> None:
-    """The lease is TERMINATED and stays listed."""
+    """Make the lease TERMINATED; it stays listed."""
     lease = _planned(world, due)
     if lease is None or lease.status != "TERMINATING":
         return
@@ -161,9 +161,9 @@ def ended(world: World, due: Due) -> None:
 
 
 def delete(world: World, lease: Lease) -> float:
-    """Delete a lease; return the moment from which it and its servers are gone for good."""
+    """Delete a lease; return the moment at which it and its servers are gone."""
     holding = lease.status in ("PENDING", "STARTING", "ACTIVE", "ERROR")
-    gone = let_go(world, lease) if holding else world.at
+    gone = release(world, lease) if holding else world.at
     charge(world, lease, world.at)
     if world.profile.lease_delete_waits and gone > world.at:
         lease.status, lease.updated_at = "DELETING", world.at
@@ -176,7 +176,7 @@ def delete(world: World, lease: Lease) -> float:
 
 
 def gone(world: World, due: Due) -> None:
-    """A lease whose servers had to go first is deleted."""
+    """Remove a lease once its servers are deleted."""
     lease = _planned(world, due)
     if lease is not None:
         world.remove(lease)

@@ -1,7 +1,6 @@
-"""Lists as a query asks for them: selected, ordered, paged and trimmed.
+"""Filtering, sorting, paging and trimming of lists.
 
-The items are the views that go over the wire. What a service accepts in a query, and the words of its refusals, are
-its own business.
+Items are views as sent to clients. Each service decides which queries it accepts and how it refuses others.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ TAG_FILTERS: dict[str, Callable[[Set[str], Set[str]], bool]] = {
     "not-tags": lambda wanted, own: not wanted <= own,
     "not-tags-any": lambda wanted, own: not wanted & own,
 }
-"""What Nova and Neutron ask of an item's tags, by the filter's name."""
+"""The filters by tags of Nova and Neutron."""
 
 
 def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the values of each key of a query, in their order."""
+    """Group the values of a query by key."""
     values: dict[str, list[str]] = {}
     for key, value in pairs:
         values.setdefault(key, []).append(value)
@@ -32,12 +31,12 @@ def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def equals(item: Item, key: str, values: Collection[str]) -> bool:
-    """Say whether a field of an item is one of the values."""
+    """Return whether a field of an item has one of the values."""
     return str(item.get(key)) in values
 
 
 def select(items: list[Item], filters: Mapping[str, Collection[str]], holds: Holds = equals) -> list[Item]:
-    """Return the items for which every filter holds."""
+    """Return the items that pass every filter."""
     return [item for item in items if all(holds(item, key, values) for key, values in filters.items())]
 
 
@@ -46,9 +45,9 @@ def _field(item: Any, key: str) -> Any:
 
 
 def order(items: Iterable[T], keys: Iterable[tuple[str, str]], field: Callable[[T, str], Any] = _field) -> list[T]:
-    """Return the items sorted by (key, "asc" or "desc") pairs, the first the most important.
+    """Sort items by (key, "asc" or "desc") pairs, the most important one first.
 
-    As the services' databases do it: null comes first, and case does not count.
+    As in the services' databases, null comes first and case is ignored.
     """
     ordered = list(items)
     for key, direction in reversed(list(keys)):
@@ -65,7 +64,7 @@ def _rank(value: Any) -> tuple[int, Any]:
 def page(
     items: list[T], limit: int | None, marker: str | None, id_of: Callable[[Any], str] = itemgetter("id")
 ) -> list[T] | None:
-    """Return at most `limit` items after the one whose id is `marker`, None when there is no such item."""
+    """Return at most `limit` items after the one with the id `marker`, None if there is no such item."""
     if marker is not None:
         ids = [id_of(item) for item in items]
         if marker not in ids:
@@ -75,5 +74,5 @@ def page(
 
 
 def trim(items: list[Item], fields: Collection[str]) -> list[Item]:
-    """Return the items with these fields only, or whole where none is named."""
+    """Reduce items to the named fields; without names, return them whole."""
     return [{key: value for key, value in item.items() if key in fields} for item in items] if fields else items

@@ -1,4 +1,4 @@
-"""What happens to objects without anybody's call: nodes break, leases end early, servers die."""
+"""Failures without an API call: nodes break, leases end early, servers fail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _lease(world: World, id: str) -> Lease:
 
 
 def lease_ends(world: World, wanted: dict[str, Any]) -> None:
-    """The lease's end is now: TERMINATING at the next tick, its servers with it."""
+    """End a lease now: it is TERMINATING at the next tick."""
     lease = _lease(world, wanted["id"])
     lease.end = lease.event("end_lease").time = world.at
     lease_life.plan(world, lease)
@@ -27,7 +27,7 @@ def lease_ends(world: World, wanted: dict[str, Any]) -> None:
 
 
 def lease_fails(world: World, wanted: dict[str, Any]) -> None:
-    """The lease is in ERROR."""
+    """Set a lease to ERROR."""
     lease = _lease(world, wanted["id"])
     lease.status, lease.updated_at = "ERROR", world.at
     for reservation in lease.reservations:
@@ -36,7 +36,7 @@ def lease_fails(world: World, wanted: dict[str, Any]) -> None:
 
 
 def node_lost(world: World, wanted: dict[str, Any]) -> None:
-    """A reserved node has failed and no other was found."""
+    """Fail a reserved node without a replacement."""
     lease = _lease(world, wanted["id"])
     lease.degraded = True
     for reservation in lease.reservations:
@@ -45,7 +45,7 @@ def node_lost(world: World, wanted: dict[str, Any]) -> None:
 
 
 def node_replaced(world: World, wanted: dict[str, Any]) -> None:
-    """A reserved node has failed, its server with it, and another of its type takes its place."""
+    """Fail a reserved node and its server, and reserve another node of its type."""
     lease = _lease(world, wanted["id"])
     user = next(user.name for user in world.site.users.values() if user.id == lease.user)
     taken = world.state.taken(world.site.key, lease.start, lease.end)
@@ -53,7 +53,7 @@ def node_replaced(world: World, wanted: dict[str, Any]) -> None:
         types = {world.site.hosts[host].node_type for host in reservation.hosts}
         free = [h.id for h in world.site.hosts.values() if h.node_type in types and h.reservable and h.id not in taken]
         if len(free) < len(reservation.hosts):
-            raise ValueError("no node to replace it with")
+            raise ValueError("no free node to replace it")
         world.state.release(reservation.id)
         reservation.hosts = free[: len(reservation.hosts)]
         for host in reservation.hosts:
@@ -66,7 +66,7 @@ def node_replaced(world: World, wanted: dict[str, Any]) -> None:
 
 
 def server_fails(world: World, wanted: dict[str, Any]) -> None:
-    """The server is in ERROR, with `text` as its fault."""
+    """Set a server to ERROR, with `text` as its fault."""
     server = world.get(Server, wanted["id"])
     if server is None:
         raise ValueError(f"no server {wanted['id']}")

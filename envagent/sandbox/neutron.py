@@ -1,4 +1,4 @@
-"""Neutron 2.0: networks, subnets, ports, routers, quotas, and the table of its routes."""
+"""Neutron 2.0: networks, subnets, routers, quotas, and the table of routes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXTENSIONS = {
     "standard-attr-tag": "Tag support for resources with standard attribute: port, security_group, floatingip",
     "standard-attr-timestamp": "Resource timestamps",
 }
-"""Aliases and names: clients look for either."""
+"""Names by alias; clients look for either."""
 
 QUOTAS = {
     "network": 100,
@@ -56,13 +56,13 @@ def error_body(error: ServiceError) -> dict[str, Any]:
 
 
 def list_versions(call: Call) -> Reply:
-    """Answer GET /."""
+    """Handle GET /."""
     links = [{"rel": "self", "href": f"{call.root}/v2.0/"}]
     return Reply(200, {"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]})
 
 
 def show_version(call: Call) -> Reply:
-    """Answer GET /v2.0/."""
+    """Handle GET /v2.0/."""
     return Reply(200, {"resources": []})
 
 
@@ -72,12 +72,12 @@ def _extension(alias: str) -> dict[str, Any]:
 
 
 def list_extensions(call: Call) -> Reply:
-    """Answer GET /v2.0/extensions."""
+    """Handle GET /v2.0/extensions."""
     return Reply(200, {"extensions": [_extension(alias) for alias in EXTENSIONS]})
 
 
 def show_extension(call: Call) -> Reply:
-    """Answer GET /v2.0/extensions/ALIAS."""
+    """Handle GET /v2.0/extensions/ALIAS."""
     alias = call.params["alias"]
     if alias not in EXTENSIONS:
         page = f"404 Not Found\n\nThe resource could not be found.\n\n Extension with alias {alias} does not exist  "
@@ -135,13 +135,13 @@ def _subnet(call: Call, network: Network) -> dict[str, Any]:
 
 
 def list_networks(call: Call) -> Reply:
-    """Answer GET /v2.0/networks."""
+    """Handle GET /v2.0/networks."""
     networks = [_network(call, network) for network in call.site.networks.values()]
     return Reply(200, listing(call, "networks", networks, "Network"))
 
 
 def show_network(call: Call) -> Reply:
-    """Answer GET /v2.0/networks/ID."""
+    """Handle GET /v2.0/networks/ID."""
     network = call.site.networks.get(call.params["id"])
     if network is None:
         raise not_found("Network", call.params["id"])
@@ -149,13 +149,13 @@ def show_network(call: Call) -> Reply:
 
 
 def list_subnets(call: Call) -> Reply:
-    """Answer GET /v2.0/subnets; a project sees no subnet of an external network."""
+    """Handle GET /v2.0/subnets; those of external networks are hidden from projects."""
     seen = [network for network in call.site.networks.values() if not network.external]
     return Reply(200, listing(call, "subnets", [_subnet(call, network) for network in seen], "Subnet"))
 
 
 def show_subnet(call: Call) -> Reply:
-    """Answer GET /v2.0/subnets/ID."""
+    """Handle GET /v2.0/subnets/ID."""
     for network in call.site.networks.values():
         if network.subnet_id == call.params["id"] and not network.external:
             return Reply(200, shown(call, "subnet", _subnet(call, network)))
@@ -163,22 +163,22 @@ def show_subnet(call: Call) -> Reply:
 
 
 def list_routers(call: Call) -> Reply:
-    """Answer GET /v2.0/routers: the site's router belongs to another project."""
+    """Handle GET /v2.0/routers; the site's router belongs to another project."""
     return Reply(200, {"routers": []})
 
 
 def show_router(call: Call) -> Reply:
-    """Answer GET /v2.0/routers/ID."""
+    """Handle GET /v2.0/routers/ID."""
     raise neutron_error(404, "RouterNotFound", f"Router {call.params['id']} could not be found")
 
 
 def list_agents(call: Call) -> Reply:
-    """Answer GET /v2.0/agents, which shows ordinary users none."""
+    """Handle GET /v2.0/agents; ordinary users see none."""
     return Reply(200, {"agents": []})
 
 
 def list_zones(call: Call) -> Reply:
-    """Answer GET /v2.0/availability_zones."""
+    """Handle GET /v2.0/availability_zones."""
     return Reply(200, {"availability_zones": []})
 
 
@@ -198,14 +198,14 @@ def _limits(call: Call) -> dict[str, int]:
 
 
 def show_quota(call: Call) -> Reply:
-    """Answer GET /v2.0/quotas/PROJECT."""
+    """Handle GET /v2.0/quotas/PROJECT."""
     if call.params["project"] != call.identity.project:
         raise forbidden("rule:get_quota")
     return Reply(200, {"quota": _limits(call)})
 
 
 def show_quota_details(call: Call) -> Reply:
-    """Answer GET /v2.0/quotas/PROJECT/details."""
+    """Handle GET /v2.0/quotas/PROJECT/details."""
     if call.params["project"] != call.identity.project:
         message = "User does not have admin privileges: Only admin is authorized to access quotas for another project."
         raise neutron_error(403, "AdminRequired", message)
@@ -215,12 +215,12 @@ def show_quota_details(call: Call) -> Reply:
 
 
 def refuse_quota(call: Call) -> Reply:
-    """Refuse PUT and DELETE /v2.0/quotas/PROJECT, which are the operators'."""
+    """Refuse PUT and DELETE /v2.0/quotas/PROJECT, for administrators only."""
     raise forbidden(f"rule:{'delete' if call.method == 'DELETE' else 'update'}_quota")
 
 
-def _operators(kind: str, show: Handler) -> Handler:
-    """Return a handler that refuses to change a thing that only its owner and operators may change."""
+def _administrators_only(kind: str, show: Handler) -> Handler:
+    """Return a handler that refuses to change what only administrators may change, after a 404 if it does not exist."""
 
     def refuse(call: Call) -> Reply:
         show(call)
@@ -244,10 +244,10 @@ SERVICE = Service(
         Route("GET", "/v2.0/networks/{id}", show_network),
         Route("GET", "/v2.0/subnets", list_subnets),
         Route("GET", "/v2.0/subnets/{id}", show_subnet),
-        Route("PUT", "/v2.0/networks/{id}", _operators("network", show_network)),
-        Route("DELETE", "/v2.0/networks/{id}", _operators("network", show_network)),
-        Route("PUT", "/v2.0/subnets/{id}", _operators("subnet", show_subnet)),
-        Route("DELETE", "/v2.0/subnets/{id}", _operators("subnet", show_subnet)),
+        Route("PUT", "/v2.0/networks/{id}", _administrators_only("network", show_network)),
+        Route("DELETE", "/v2.0/networks/{id}", _administrators_only("network", show_network)),
+        Route("PUT", "/v2.0/subnets/{id}", _administrators_only("subnet", show_subnet)),
+        Route("DELETE", "/v2.0/subnets/{id}", _administrators_only("subnet", show_subnet)),
         Route("GET", "/v2.0/ports", neutron_ports.list_ports),
         Route("POST", "/v2.0/ports", neutron_ports.create_port),
         Route("GET", "/v2.0/ports/{id}", neutron_ports.show_port),

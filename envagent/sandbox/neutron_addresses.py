@@ -30,12 +30,12 @@ from envagent.sandbox.world import World
 
 FIRST_HOST = 10
 RESERVABLE = 20
-"""The last addresses of the pool are Blazar's, to be had through a virtual:floatingip reservation only."""
+"""The last addresses of the pool are Blazar's, only available through a virtual:floatingip reservation."""
 
 ATTRIBUTES: Attributes = {
     **STANDARD,
     "floating_network_id": Attribute(identifier, put=False, required=True),
-    "floating_ip_address": Attribute(put=False, operator=True),
+    "floating_ip_address": Attribute(put=False, admin=True),
     "fixed_ip_address": Attribute(),
     "port_id": Attribute(optional_identifier),
     "subnet_id": Attribute(optional_identifier, put=False),
@@ -47,7 +47,7 @@ ATTRIBUTES: Attributes = {
 
 
 def pool(network: Network) -> tuple[list[str], list[str]]:
-    """Return the addresses of an external network: those for anybody, those for Blazar."""
+    """Return the addresses of an external network: those for everybody, and Blazar's."""
     hosts = [str(ip) for ip in ipaddress.ip_network(network.cidr).hosts()][FIRST_HOST - 1 :]
     return hosts[:-RESERVABLE], hosts[-RESERVABLE:]
 
@@ -92,7 +92,7 @@ def _bad_request(message: str) -> ServiceError:
 
 
 def free_fixed_address(world: World, network: Network) -> str | None:
-    """Return an address of a network's subnet that no port has."""
+    """Return a free address of a network's subnet."""
     used = {port.address for port in world.find(Port) if port.network == network.id}
     hosts = ipaddress.ip_network(network.cidr).hosts()
     return next((str(ip) for number, ip in enumerate(hosts) if number >= FIRST_HOST and str(ip) not in used), None)
@@ -140,7 +140,7 @@ def _attach(call: Call, address: FloatingIp, port_id: str | None, fixed: str | N
 
 
 def detach(world: World, owner: str, ports: Collection[str]) -> None:
-    """Take the floating IPs of a project off ports that go; they stay allocated."""
+    """Detach a project's floating IPs from ports; they stay allocated."""
     for address in world.find(FloatingIp, owner):
         if address.port in ports:
             address.port = address.fixed = None
@@ -150,13 +150,13 @@ def detach(world: World, owner: str, ports: Collection[str]) -> None:
 
 
 def free_address(world: World, network: Network, addresses: list[str]) -> str | None:
-    """Return an address of the pool that nobody has."""
+    """Return a free address of the pool."""
     used = {address.name for address in world.find(FloatingIp) if address.network == network.id}
     return next((address for address in addresses if address not in used), None)
 
 
 def create(call: Call) -> Reply:
-    """Answer POST /v2.0/floatingips; description and port may come with it."""
+    """Handle POST /v2.0/floatingips, optionally with a description and a port."""
     asked = accept(call, "floatingip", ATTRIBUTES)
     network = _external(call, asked["floating_network_id"])
     if asked.get("subnet_id") not in (None, network.subnet_id):
@@ -185,18 +185,18 @@ def create(call: Call) -> Reply:
 
 
 def list_all(call: Call) -> Reply:
-    """Answer GET /v2.0/floatingips."""
+    """Handle GET /v2.0/floatingips."""
     found = call.world.find(FloatingIp, call.identity.project, call.as_of)
     return Reply(200, listing(call, "floatingips", [view(call, address) for address in found]))
 
 
 def show(call: Call) -> Reply:
-    """Answer GET /v2.0/floatingips/ID."""
+    """Handle GET /v2.0/floatingips/ID."""
     return Reply(200, shown(call, "floatingip", view(call, _get(call))))
 
 
 def update(call: Call) -> Reply:
-    """Answer PUT /v2.0/floatingips/ID: attach, detach, describe. One that asks for nothing detaches."""
+    """Handle PUT /v2.0/floatingips/ID: attach, detach, describe. An empty update detaches."""
     address = _get(call)
     asked = accept(call, "floatingip", ATTRIBUTES)
     address.description = asked.get("description", address.description)
@@ -208,7 +208,7 @@ def update(call: Call) -> Reply:
 
 
 def delete(call: Call) -> Reply:
-    """Answer DELETE /v2.0/floatingips/ID."""
+    """Handle DELETE /v2.0/floatingips/ID."""
     address = _get(call)
     if "ignore_delete" not in call.effects:
         call.world.remove(address)

@@ -1,6 +1,7 @@
-"""What Neutron accepts in the body of a write: which attributes a resource has, their checks, and its refusals.
+"""What Neutron accepts in the body of a write: a resource's attributes, their checks, and the refusals.
 
-The checks come in Neutron's order: shape, project, unknown names, names that this method may not set, values, policy.
+The order of the checks is Neutron's: structure, project, unknown names, names that this method may not set, values,
+policy.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ TRUE, FALSE = ("true", "1", "t", "yes", "on", "y"), ("false", "0", "f", "no", "o
 
 
 def neutron_error(status: int, type: str, message: str) -> ServiceError:
-    """Return an error in Neutron's terms."""
+    """Return an error with Neutron's type."""
     return ServiceError(status, message, type)
 
 
 def bad_request(message: str) -> ServiceError:
-    """Return the 400 of a body that does not fit."""
+    """Return the 400 for a malformed body."""
     return neutron_error(400, "HTTPBadRequest", message)
 
 
 def invalid_input(reason: str) -> ServiceError:
-    """Return the 400 of a value that cannot be converted."""
+    """Return the 400 for a value that cannot be converted."""
     return neutron_error(400, "InvalidInput", f"Invalid input for operation: {reason}.")
 
 
@@ -41,17 +42,17 @@ def forbidden(rule: str) -> ServiceError:
 
 
 def not_found(kind: str, id: str) -> ServiceError:
-    """Return the 404 of a network, a subnet or a port."""
+    """Return the 404 for a network, a subnet or a port."""
     return neutron_error(404, f"{kind}NotFound", f"{kind} {id} could not be found.")
 
 
 def over_quota(resource: str) -> ServiceError:
-    """Return the 409 of a quota that is used up."""
+    """Return the 409 for an exhausted quota."""
     return neutron_error(409, "OverQuota", f"Quota exceeded for resources: ['{resource}'].")
 
 
 def no_more_addresses(network: str) -> ServiceError:
-    """Return the 409 of a network without a free address."""
+    """Return the 409 for a network without a free address."""
     message = f"No more IP addresses available on network {network}."
     return neutron_error(409, "IpAddressGenerationFailure", message)
 
@@ -95,7 +96,7 @@ def text(longest: int = NAME_LENGTH) -> Convert:
 
 
 def boolean(name: str, value: Any) -> bool:
-    """Convert as Neutron does: words and digits, too."""
+    """Convert a boolean as Neutron does, from words and digits too."""
     word = str(value).lower()
     if word not in TRUE + FALSE:
         raise invalid_input(f"'{value}' cannot be converted to boolean")
@@ -143,13 +144,13 @@ def mac(name: str, value: Any) -> str:
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute: its check, whether POST and PUT may give it, and whether only an operator may."""
+    """One attribute: its check, whether POST and PUT may set it, and whether only administrators may."""
 
     convert: Convert = anything
     post: bool = True
     put: bool = True
     required: bool = False
-    operator: bool = False
+    admin: bool = False
 
 
 Attributes = Mapping[str, Attribute]
@@ -163,11 +164,11 @@ STANDARD: Attributes = {
     "updated_at": READ_ONLY,
     "revision_number": READ_ONLY,
 }
-"""What all resources have."""
+"""The attributes of all resources."""
 
 
 def accept(call: Call, resource: str, attributes: Attributes) -> dict[str, Any]:
-    """Return what a POST or PUT asks for, checked and converted. Raises Neutron's refusals."""
+    """Return the checked and converted attributes of a POST or PUT. Raises Neutron's refusals."""
     given = _given(call, resource)
     project = call.identity.project
     if any(given.get(key, project) != project for key in ("project_id", "tenant_id")):
@@ -182,7 +183,7 @@ def accept(call: Call, resource: str, attributes: Attributes) -> dict[str, Any]:
     asked = {key: attributes[key].convert(key, value) for key, value in given.items()}
     verb = "create" if call.method == "POST" else "update"
     for key in asked:
-        if attributes[key].operator:
+        if attributes[key].admin:
             raise forbidden(f"(rule:{verb}_{resource} and rule:{verb}_{resource}:{key})")
     return asked
 

@@ -1,4 +1,4 @@
-"""Neutron's security groups and rules; every project has a `default` group from the first look on."""
+"""Neutron's security groups and rules; every project has a `default` group."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _default_id(call: Call) -> str:
 
 
 def default_group(call: Call) -> SecurityGroup:
-    """Return the project's default group, made at first need, which lets nothing in from outside."""
+    """Return the project's default group, created at its first use; it lets nothing in from outside."""
     id = _default_id(call)
     known = call.world.get(SecurityGroup, id)
     if known is not None:
@@ -94,7 +94,7 @@ def default_group(call: Call) -> SecurityGroup:
 
 
 def groups(call: Call) -> list[SecurityGroup]:
-    """Return the project's security groups."""
+    """List the project's security groups."""
     return call.world.find(SecurityGroup, call.identity.project)
 
 
@@ -110,12 +110,12 @@ def _view(group: SecurityGroup, default: bool | None = None) -> dict[str, Any]:
 
 
 def _inner_rule(rule: dict[str, Any], default: bool | None) -> dict[str, Any]:
-    """Return a rule as it is shown inside its group: Neutron's own number for it slips out."""
+    """Return a rule as shown inside its group, where Neutron leaks its database number."""
     return {**rule, "belongs_to_default_sg": default, "standard_attr_id": int(rule["id"][:6], 16), "tags": []}
 
 
 def own(call: Call, id: str) -> SecurityGroup:
-    """Return a group of the caller's project; others' do not exist for it."""
+    """Return a group of the caller's project. Raises a 404 for others."""
     default_group(call)
     group = call.own(SecurityGroup, id)
     if group is None:
@@ -124,18 +124,18 @@ def own(call: Call, id: str) -> SecurityGroup:
 
 
 def list_groups(call: Call) -> Reply:
-    """Answer GET /v2.0/security-groups."""
+    """Handle GET /v2.0/security-groups."""
     default_group(call)
     return Reply(200, listing(call, "security_groups", [_view(group) for group in groups(call)]))
 
 
 def show_group(call: Call) -> Reply:
-    """Answer GET /v2.0/security-groups/ID."""
+    """Handle GET /v2.0/security-groups/ID."""
     return Reply(200, shown(call, "security_group", _view(own(call, call.params["id"]))))
 
 
 def create_group(call: Call) -> Reply:
-    """Answer POST /v2.0/security-groups."""
+    """Handle POST /v2.0/security-groups."""
     asked = accept(call, "security_group", ATTRIBUTES)
     default_group(call)
     if 0 <= call.world.quota("security_group") <= len(groups(call)):
@@ -157,7 +157,7 @@ def create_group(call: Call) -> Reply:
 
 
 def update_group(call: Call) -> Reply:
-    """Answer PUT /v2.0/security-groups/ID: a new name, a new description."""
+    """Handle PUT /v2.0/security-groups/ID."""
     group = own(call, call.params["id"])
     asked = accept(call, "security_group", ATTRIBUTES)
     if group.id == _default_id(call) and "name" in asked:
@@ -176,7 +176,7 @@ def _in_use(call: Call, group: SecurityGroup) -> bool:
 
 
 def delete_group(call: Call) -> Reply:
-    """Answer DELETE /v2.0/security-groups/ID."""
+    """Handle DELETE /v2.0/security-groups/ID."""
     group = own(call, call.params["id"])
     if _in_use(call, group):
         raise neutron_error(409, "SecurityGroupInUse", f"Security Group {group.id} in use.")
@@ -189,15 +189,15 @@ def delete_group(call: Call) -> Reply:
     return Reply(204)
 
 
-def _lone_rule(call: Call, rule: dict[str, Any]) -> dict[str, Any]:
-    """Return a rule as it is shown by itself."""
+def _rule_view(call: Call, rule: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule as shown by itself."""
     return {**rule, "belongs_to_default_sg": rule["security_group_id"] == _default_id(call)}
 
 
 def list_rules(call: Call) -> Reply:
-    """Answer GET /v2.0/security-group-rules."""
+    """Handle GET /v2.0/security-group-rules."""
     default_group(call)
-    rules = [_lone_rule(call, rule) for group in groups(call) for rule in group.rules]
+    rules = [_rule_view(call, rule) for group in groups(call) for rule in group.rules]
     return Reply(200, listing(call, "security_group_rules", rules))
 
 
@@ -211,12 +211,12 @@ def _find_rule(call: Call) -> tuple[SecurityGroup, dict[str, Any]]:
 
 
 def show_rule(call: Call) -> Reply:
-    """Answer GET /v2.0/security-group-rules/ID."""
-    return Reply(200, shown(call, "security_group_rule", _lone_rule(call, _find_rule(call)[1])))
+    """Handle GET /v2.0/security-group-rules/ID."""
+    return Reply(200, shown(call, "security_group_rule", _rule_view(call, _find_rule(call)[1])))
 
 
 def create_rule(call: Call) -> Reply:
-    """Answer POST /v2.0/security-group-rules; a rule that is there already is a conflict."""
+    """Handle POST /v2.0/security-group-rules; a duplicate is a conflict."""
     asked = accept(call, "security_group_rule", RULE_ATTRIBUTES)
     group_id = asked["security_group_id"]
     foreign = call.world.get(SecurityGroup, group_id)
@@ -235,11 +235,11 @@ def create_rule(call: Call) -> Reply:
     group.rules.append(rule)
     store_changed(call, group)
     call.wrote("security_group_rule", rule["id"], group.name)
-    return Reply(201, {"security_group_rule": _lone_rule(call, rule)})
+    return Reply(201, {"security_group_rule": _rule_view(call, rule)})
 
 
 def delete_rule(call: Call) -> Reply:
-    """Answer DELETE /v2.0/security-group-rules/ID."""
+    """Handle DELETE /v2.0/security-group-rules/ID."""
     group, rule = _find_rule(call)
     group.rules.remove(rule)
     store_changed(call, group)

@@ -1,4 +1,4 @@
-"""Neutron's lists: what a query may filter, sort, page and trim, the same for every collection."""
+"""Queries on Neutron's collections: filters, sorting, pages, fields."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def listing(call: Call, name: str, items: list[Item], kind: str = "") -> dict[st
 
 
 def shown(call: Call, name: str, item: Item) -> dict[str, Any]:
-    """Return the body of one object, trimmed to the fields that the query names."""
+    """Return the body of one object, reduced to the fields that the query names."""
     return {name: trim([item], grouped(call.query).get("fields", []))[0]}
 
 
 def _filters(query: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the filters, values as the items' texts have them; several values of a key are alternatives."""
+    """Return the filters, with values in lower case; several values of a key are alternatives."""
     filters = {key: [value.lower() for value in values] for key, values in query.items() if key not in PAGING}
     for key, values in filters.items():
         if key in BOOLEANS:
@@ -52,7 +52,7 @@ def _filters(query: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _holds(item: Item, key: str, values: Collection[str]) -> bool:
-    """Say whether a filter holds, without regard to case; one on a field that the items lack is ignored."""
+    """Return whether an item passes a filter, ignoring case; a filter on an unknown field has no effect."""
     if key in TAG_FILTERS:
         return TAG_FILTERS[key](set(",".join(values).split(",")), {tag.lower() for tag in item.get("tags", [])})
     if key == "fixed_ips":

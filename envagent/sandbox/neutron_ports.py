@@ -1,4 +1,4 @@
-"""Neutron's ports: those that servers have, and those that somebody makes by hand."""
+"""Neutron's ports: those of servers, and those created by users."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ ATTRIBUTES: Attributes = {
     "network_id": Attribute(identifier, put=False, required=True),
     "name": Attribute(text()),
     "admin_state_up": Attribute(boolean),
-    "mac_address": Attribute(mac, operator=True),
+    "mac_address": Attribute(mac, admin=True),
     "fixed_ips": Attribute(_fixed_ips),
     "device_id": Attribute(text()),
     "device_owner": Attribute(text()),
     "security_groups": Attribute(identifiers),
-    "port_security_enabled": Attribute(boolean, operator=True),
-    "allowed_address_pairs": Attribute(operator=True),
+    "port_security_enabled": Attribute(boolean, admin=True),
+    "allowed_address_pairs": Attribute(admin=True),
     "binding:vnic_type": Attribute(one_of(*VNIC_TYPES)),
-    "binding:host_id": Attribute(operator=True),
-    "binding:profile": Attribute(operator=True),
+    "binding:host_id": Attribute(admin=True),
+    "binding:profile": Attribute(admin=True),
     "extra_dhcp_opts": Attribute(),
     "tags": Attribute(put=False),
     "status": READ_ONLY,
@@ -92,7 +92,7 @@ def view(call: Call, port: Port) -> dict[str, Any]:
 
 
 def _groups(call: Call, port: Port) -> list[str]:
-    """Return the ids of a port's security groups; a server's port has those that the server names."""
+    """Return the ids of a port's security groups; a server's port has the server's."""
     server = call.world.get(Server, port.device) if port.device_owner is None else None
     if server is None:
         return port.security_groups
@@ -107,18 +107,18 @@ def _own(call: Call) -> Port:
 
 
 def list_ports(call: Call) -> Reply:
-    """Answer GET /v2.0/ports."""
+    """Handle GET /v2.0/ports."""
     found = call.world.find(Port, call.identity.project, call.as_of)
     return Reply(200, listing(call, "ports", [view(call, port) for port in found], "Port"))
 
 
 def show_port(call: Call) -> Reply:
-    """Answer GET /v2.0/ports/ID."""
+    """Handle GET /v2.0/ports/ID."""
     return Reply(200, shown(call, "port", view(call, _own(call))))
 
 
 def create_port(call: Call) -> Reply:
-    """Answer POST /v2.0/ports: an address of the network's only subnet, DOWN until a server takes it."""
+    """Handle POST /v2.0/ports: one address of the network's only subnet; the port is DOWN."""
     asked = accept(call, "port", ATTRIBUTES)
     world = call.world
     network = world.site.networks.get(asked["network_id"])
@@ -184,7 +184,7 @@ def _check_groups(call: Call, ids: list[str]) -> None:
 
 
 def update_port(call: Call) -> Reply:
-    """Answer PUT /v2.0/ports/ID."""
+    """Handle PUT /v2.0/ports/ID."""
     port = _own(call)
     asked = accept(call, "port", ATTRIBUTES)
     _check_policy("update", asked)
@@ -200,7 +200,7 @@ def update_port(call: Call) -> Reply:
 
 
 def delete_port(call: Call) -> Reply:
-    """Answer DELETE /v2.0/ports/ID; a floating IP of it stays, detached."""
+    """Handle DELETE /v2.0/ports/ID; its floating IP is detached."""
     port = _own(call)
     detach(call.world, port.owner, [port.id])
     call.world.remove(port)

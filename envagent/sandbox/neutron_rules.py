@@ -1,4 +1,4 @@
-"""Neutron's security group rules: what is accepted, how it is made canonical, and when two are the same."""
+"""Neutron's security group rules: checks, the canonical form, and when two rules are equal."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _port(name: str, value: Any) -> int | None:
 
 
 def _prefix(name: str, value: Any) -> str | None:
-    """Return a prefix with its mask, host bits kept."""
+    """Return a prefix with its mask; host bits are kept."""
     if not value:
         return None
     try:
@@ -120,7 +120,7 @@ def number(protocol: str | None) -> int | None:
 
 
 def canonical(rule: dict[str, Any]) -> dict[str, Any]:
-    """Return a rule as Neutron stores it. Raises its refusals of what does not go together."""
+    """Return a rule as Neutron stores it. Raises its refusals of inconsistent rules."""
     protocol, low, high = rule["protocol"], rule["port_range_min"], rule["port_range_max"]
     if rule["ethertype"] == "IPv6" and protocol in ("icmp", "icmpv6", "1"):
         protocol = "58" if protocol == "1" else "ipv6-icmp"
@@ -171,7 +171,7 @@ def _check_ports(protocol: str | None, low: int | None, high: int | None) -> Non
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Say whether Neutron takes two rules of a group for the same."""
+    """Return whether two rules of a group are duplicates for Neutron."""
     return _key(one) == _key(other)
 
 

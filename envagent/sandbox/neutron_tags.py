@@ -21,7 +21,7 @@ def _own(call: Call) -> Tagged:
     kind = COLLECTIONS[call.path.split("/")[2]]
     found: Tagged | None = call.own(kind, call.params["id"])
     if found is None:
-        # Neutron does not expect it either.
+        # The real Neutron fails here, too.
         message = "Request Failed: internal server error while processing your request."
         raise neutron_error(500, "HTTPInternalServerError", message)
     return found
@@ -47,12 +47,12 @@ def _check(value: Any) -> list[str]:
 
 
 def list_tags(call: Call) -> Reply:
-    """Answer GET .../tags."""
+    """Handle GET .../tags."""
     return Reply(200, {"tags": _own(call).tags})
 
 
 def set_tags(call: Call) -> Reply:
-    """Answer PUT .../tags: these and no others."""
+    """Handle PUT .../tags: replace them."""
     if "tags" not in call.body:
         raise invalid_input("Invalid tags body")
     tags = _check(call.body["tags"])
@@ -61,13 +61,13 @@ def set_tags(call: Call) -> Reply:
 
 
 def clear_tags(call: Call) -> Reply:
-    """Answer DELETE .../tags."""
+    """Handle DELETE .../tags."""
     _keep(call, _own(call), [])
     return Reply(204)
 
 
 def add_tag(call: Call) -> Reply:
-    """Answer PUT .../tags/TAG."""
+    """Handle PUT .../tags/TAG."""
     tagged, tag = _own(call), call.params["tag"]
     if tag not in tagged.tags:
         _keep(call, tagged, [*tagged.tags, tag])
@@ -82,13 +82,13 @@ def _held(call: Call) -> Tagged:
 
 
 def check_tag(call: Call) -> Reply:
-    """Answer GET .../tags/TAG."""
+    """Handle GET .../tags/TAG."""
     _held(call)
     return Reply(204)
 
 
 def remove_tag(call: Call) -> Reply:
-    """Answer DELETE .../tags/TAG."""
+    """Handle DELETE .../tags/TAG."""
     tagged = _held(call)
     _keep(call, tagged, [tag for tag in tagged.tags if tag != call.params["tag"]])
     return Reply(204)

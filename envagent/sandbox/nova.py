@@ -1,4 +1,4 @@
-"""Nova 2.1: the table of its routes."""
+"""Nova 2.1: the table of routes."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ def error_body(error: ServiceError) -> dict[str, Any]:
 
 
 def _versioned(handler: Handler) -> Handler:
-    """Have a handler refuse a microversion that Nova does not have."""
+    """Return a handler that first refuses unsupported microversions."""
 
-    def answer(call: Call) -> Reply:
+    def handle(call: Call) -> Reply:
         microversion(call)
         return handler(call)
 
-    return answer
+    return handle
 
 
 def refuse_hypervisors(call: Call) -> Reply:
-    """Refuse GET /os-hypervisors, which is the operators'."""
+    """Refuse GET /os-hypervisors, for administrators only."""
     raise not_allowed(f"os-hypervisors:list{'-detail' if call.path.endswith('/detail') else ''}")
 
 
 def refuse_services(call: Call) -> Reply:
-    """Refuse GET /os-services, which is the operators'."""
+    """Refuse GET /os-services, for administrators only."""
     raise not_allowed("os-services:list")
 
 

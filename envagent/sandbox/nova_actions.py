@@ -1,4 +1,4 @@
-"""What can be done to a server with POST /servers/ID/action, and the record of what was done."""
+"""Actions on servers (POST /servers/ID/action), and the record of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from envagent.sandbox.records import Keypair, Port, SecurityGroup, Server
 from envagent.sandbox.server_life import ports
 
 LIVING = ("active", "paused", "suspended", "stopped")
-OPERATORS = {
+ADMIN_ACTIONS = {
     "os-resetState": "os-admin-actions:reset_state",
     "injectNetworkInfo": "os-admin-actions:inject_network_info",
     "migrate": "os-migrate-server:migrate",
@@ -30,19 +30,19 @@ UNSIMULATED = words(
     unrescue resize revertResize restore shelve shelveOffload unshelve trigger_crash_dump addFixedIp removeFixedIp
     """
 )
-"""Actions of the real Nova that the sandbox answers with 501."""
+"""Actions of the real Nova that are a 501 here."""
 
 
 def expect(server: Server, action: str, *states: str, idle: bool = True) -> None:
-    """Refuse an action in another state, or (where it must be idle) while the server is busy."""
+    """Refuse an action unless the server is in one of these states and, with `idle`, not busy."""
     if server.vm_state not in states:
         raise conflict(f"Cannot '{action}' instance {server.id} while it is in vm_state {server.vm_state}")
     if idle and server.task_state is not None:
         raise conflict(f"Cannot '{action}' instance {server.id} while it is in task_state {server.task_state}")
 
 
-def _do(call: Call, server: Server, action: str) -> None:
-    """Note an action, and store the server."""
+def _record(call: Call, server: Server, action: str) -> None:
+    """Record an action, and store the server."""
     entry = {"action": action, "request_id": call.request_id, "at": call.world.at, "user": call.identity.user}
     server.actions = [*server.actions, entry]
     save(call, server)
@@ -55,7 +55,7 @@ def _reboot(call: Call) -> Reply:
     refuse_locked(server)
     again = hard and server.task_state in ("rebooting", "rebooting_hard")
     expect(server, "reboot", *(("active", "stopped", "error") if hard else ("active",)), idle=not again)
-    _do(call, server, "reboot")
+    _record(call, server, "reboot")
     server_tasks.begin(call.world, server, "rebooting_hard" if hard else "rebooting")
     return Reply(202)
 
@@ -78,7 +78,7 @@ def _power(call: Call, action: str, states: tuple[str, ...], task: str) -> Reply
     if server.host is None:
         raise conflict(f"Instance {server.id} is not ready")
     expect(server, action, *states)
-    _do(call, server, action)
+    _record(call, server, action)
     server_tasks.begin(call.world, server, task)
     return Reply(202)
 
@@ -98,7 +98,7 @@ def _rebuild(call: Call) -> Reply:
     server.image, server.key_name = image.id, asked.get("key_name", server.key_name)
     server.metadata = dict(asked.get("metadata", server.metadata))
     change(server, asked)
-    _do(call, server, "rebuild")
+    _record(call, server, "rebuild")
     server_tasks.begin(call.world, server, "rebuilding", after="stopped" if server.vm_state == "stopped" else "active")
     shown = {**changed_view(call, server), "adminPass": asked.get("adminPass") or password()}
     if since(call, 2, 54):
@@ -113,7 +113,7 @@ def _lock(call: Call) -> Reply:
     server = get(call)
     reason = asked.get("locked_reason") if since(call, 2, 73) and asked else None
     server.locked, server.locked_reason = True, reason
-    _do(call, server, "lock")
+    _record(call, server, "lock")
     return Reply(202)
 
 
@@ -121,7 +121,7 @@ def _unlock(call: Call) -> Reply:
     body(call, "unlock", ANYTHING)
     server = get(call)
     server.locked, server.locked_reason = False, None
-    _do(call, server, "unlock")
+    _record(call, server, "unlock")
     return Reply(202)
 
 
@@ -162,7 +162,7 @@ def _add_group(call: Call) -> Reply:
         )
         raise bad_request(f"Invalid input for security_groups. Reason: {reason}")
     server.security_groups = [*server.security_groups, group.name]
-    _carry(call, server)
+    _apply_groups(call, server)
     return Reply(202)
 
 
@@ -174,12 +174,12 @@ def _remove_group(call: Call) -> Reply:
     if group.name not in server.security_groups:
         raise not_found(f"Security group {asked['name']} not associated with the instance {server.id}")
     server.security_groups = [name for name in server.security_groups if name != group.name]
-    _carry(call, server)
+    _apply_groups(call, server)
     return Reply(202)
 
 
-def _carry(call: Call, server: Server) -> None:
-    """Give the server's ports its groups."""
+def _apply_groups(call: Call, server: Server) -> None:
+    """Apply the server's security groups to its ports."""
     ids = [group.id for group in groups(call) if group.name in server.security_groups]
     for port in ports(call.world, server):
         port.security_groups, port.updated_at = ids, call.world.at
@@ -188,7 +188,7 @@ def _carry(call: Call, server: Server) -> None:
 
 
 def _address_proxy(call: Call) -> Reply:
-    """Refuse the old way to an address, which ended with 2.44 and which a server without a network never had."""
+    """Refuse floating IPs through Nova, which ended with 2.44 and never worked without a network."""
     server = get(call)
     if since(call, 2, 44):
         raise not_found("The resource could not be found.")
@@ -213,13 +213,13 @@ ACTIONS: dict[str, Callable[[Call], Reply]] = {
 
 
 def act(call: Call) -> Reply:
-    """Answer POST /servers/ID/action: the body's one key says what is to be done."""
+    """Handle POST /servers/ID/action; the body's one key names the action."""
     if len(call.body) != 1:
         raise bad_request("Malformed request body")
     (action,) = call.body
-    if action in OPERATORS:
+    if action in ADMIN_ACTIONS:
         get(call)
-        raise not_allowed(OPERATORS[action])
+        raise not_allowed(ADMIN_ACTIONS[action])
     if action in UNSIMULATED:
         raise not_simulated(f"the action {action}")
     if action not in ACTIONS:
@@ -228,7 +228,7 @@ def act(call: Call) -> Reply:
 
 
 def _entries(call: Call, server: Server) -> list[dict[str, Any]]:
-    """Return what was done to a server, the last first."""
+    """List the actions on a server, latest first."""
     created = {"action": "create", "request_id": server.action_request_id, "at": server.created_at, "user": server.user}
     shown = []
     for done in reversed([created, *server.actions]):
@@ -248,12 +248,12 @@ def _entries(call: Call, server: Server) -> list[dict[str, Any]]:
 
 
 def list_actions(call: Call) -> Reply:
-    """Answer GET /servers/ID/os-instance-actions."""
+    """Handle GET /servers/ID/os-instance-actions."""
     return Reply(200, {"instanceActions": _entries(call, get(call))})
 
 
 def show_action(call: Call) -> Reply:
-    """Answer GET /servers/ID/os-instance-actions/REQUEST."""
+    """Handle GET /servers/ID/os-instance-actions/REQUEST."""
     for entry in _entries(call, get(call)):
         if entry["request_id"] == call.params["request"]:
             return Reply(200, {"instanceAction": {**entry, "events": []}})

@@ -1,4 +1,4 @@
-"""What hangs on a server: metadata, tags, addresses, interfaces, security groups, volumes."""
+"""A server's metadata, tags, addresses, interfaces, security groups and volumes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from envagent.sandbox.server_life import ports
 
 
 def _item(call: Call) -> tuple[Server, str]:
-    """Return the server and the name of the metadata item of the path."""
+    """Return the server and the metadata key in the path. Raises a 404 for a missing item."""
     server, key = get(call), call.params["key"]
     if key not in server.metadata:
         raise not_found("Metadata item was not found")
@@ -33,12 +33,12 @@ def _set_metadata(call: Call, server: Server, metadata: dict[str, str]) -> None:
 
 
 def list_metadata(call: Call) -> Reply:
-    """Answer GET /servers/ID/metadata."""
+    """Handle GET /servers/ID/metadata."""
     return Reply(200, {"metadata": get(call).metadata})
 
 
 def add_metadata(call: Call) -> Reply:
-    """Answer POST /servers/ID/metadata: these items beside the others."""
+    """Handle POST /servers/ID/metadata: add items."""
     asked = body(call, "metadata", nova_schemas.METADATA)
     server = get(call)
     _set_metadata(call, server, {**server.metadata, **asked})
@@ -46,7 +46,7 @@ def add_metadata(call: Call) -> Reply:
 
 
 def replace_metadata(call: Call) -> Reply:
-    """Answer PUT /servers/ID/metadata: these items and no others."""
+    """Handle PUT /servers/ID/metadata: replace all items."""
     asked = body(call, "metadata", nova_schemas.METADATA)
     server = get(call)
     _set_metadata(call, server, dict(asked))
@@ -54,13 +54,13 @@ def replace_metadata(call: Call) -> Reply:
 
 
 def show_metadata_item(call: Call) -> Reply:
-    """Answer GET /servers/ID/metadata/KEY."""
+    """Handle GET /servers/ID/metadata/KEY."""
     server, key = _item(call)
     return Reply(200, {"meta": {key: server.metadata[key]}})
 
 
 def set_metadata_item(call: Call) -> Reply:
-    """Answer PUT /servers/ID/metadata/KEY."""
+    """Handle PUT /servers/ID/metadata/KEY."""
     asked = body(call, "meta", nova_schemas.META)
     server = get(call)
     if call.params["key"] not in asked:
@@ -70,7 +70,7 @@ def set_metadata_item(call: Call) -> Reply:
 
 
 def delete_metadata_item(call: Call) -> Reply:
-    """Answer DELETE /servers/ID/metadata/KEY."""
+    """Handle DELETE /servers/ID/metadata/KEY."""
     server, key = _item(call)
     refuse_locked(server)
     expect(server, "delete metadata", *LIVING, idle=False)
@@ -86,13 +86,13 @@ def _set_tags(call: Call, server: Server, tags: set[str]) -> None:
 
 @only_from(2, 26)
 def list_tags(call: Call) -> Reply:
-    """Answer GET /servers/ID/tags."""
+    """Handle GET /servers/ID/tags."""
     return Reply(200, {"tags": get(call).tags})
 
 
 @only_from(2, 26)
 def replace_tags(call: Call) -> Reply:
-    """Answer PUT /servers/ID/tags: these tags and no others."""
+    """Handle PUT /servers/ID/tags: replace all tags."""
     asked = body(call, "tags", nova_schemas.TAGS)
     server = get(call)
     expect(server, "update tags", *LIVING, idle=False)
@@ -102,7 +102,7 @@ def replace_tags(call: Call) -> Reply:
 
 @only_from(2, 26)
 def delete_tags(call: Call) -> Reply:
-    """Answer DELETE /servers/ID/tags."""
+    """Handle DELETE /servers/ID/tags."""
     server = get(call)
     expect(server, "delete tags", *LIVING, idle=False)
     _set_tags(call, server, set())
@@ -111,7 +111,7 @@ def delete_tags(call: Call) -> Reply:
 
 @only_from(2, 26)
 def show_tag(call: Call) -> Reply:
-    """Answer GET /servers/ID/tags/TAG: there, or not."""
+    """Handle GET /servers/ID/tags/TAG."""
     server, tag = get(call), call.params["tag"]
     if tag not in server.tags:
         raise not_found(f"Server {server.id} has no tag '{tag}'")
@@ -120,7 +120,7 @@ def show_tag(call: Call) -> Reply:
 
 @only_from(2, 26)
 def add_tag(call: Call) -> Reply:
-    """Answer PUT /servers/ID/tags/TAG: 201, or 204 where the server has it."""
+    """Handle PUT /servers/ID/tags/TAG: 201, or 204 if the server has the tag already."""
     if call.body:
         raise bad_request(f"{call.body!r} is not of type 'null'")
     server, tag = get(call), call.params["tag"]
@@ -139,7 +139,7 @@ def add_tag(call: Call) -> Reply:
 
 @only_from(2, 26)
 def delete_tag(call: Call) -> Reply:
-    """Answer DELETE /servers/ID/tags/TAG."""
+    """Handle DELETE /servers/ID/tags/TAG."""
     server, tag = get(call), call.params["tag"]
     expect(server, "delete tag", *LIVING, idle=False)
     if tag not in server.tags:
@@ -149,12 +149,12 @@ def delete_tag(call: Call) -> Reply:
 
 
 def list_addresses(call: Call) -> Reply:
-    """Answer GET /servers/ID/ips."""
+    """Handle GET /servers/ID/ips."""
     return Reply(200, {"addresses": plain_addresses(addresses(call, get(call)))})
 
 
 def show_addresses(call: Call) -> Reply:
-    """Answer GET /servers/ID/ips/NETWORK."""
+    """Handle GET /servers/ID/ips/NETWORK."""
     shown, network = plain_addresses(addresses(call, get(call))), call.params["network"]
     if network not in shown:
         raise not_found("Instance is not a member of specified network")
@@ -172,13 +172,13 @@ def _interface(port: Port) -> dict[str, Any]:
 
 
 def list_interfaces(call: Call) -> Reply:
-    """Answer GET /servers/ID/os-interface."""
+    """Handle GET /servers/ID/os-interface."""
     shown = [_interface(port) for port in ports(call.world, get(call))]
     return Reply(200, {"interfaceAttachments": shown})
 
 
 def show_interface(call: Call) -> Reply:
-    """Answer GET /servers/ID/os-interface/PORT."""
+    """Handle GET /servers/ID/os-interface/PORT."""
     for port in ports(call.world, get(call)):
         if port.id == call.params["port"]:
             return Reply(200, {"interfaceAttachment": _interface(port)})
@@ -209,7 +209,7 @@ def _group(call: Call, group: SecurityGroup) -> dict[str, Any]:
 
 
 def list_groups(call: Call) -> Reply:
-    """Answer GET /servers/ID/os-security-groups."""
+    """Handle GET /servers/ID/os-security-groups."""
     server = get(call)
     plugged = bool(ports(call.world, server))
     mine = [group for group in groups(call) if plugged and group.name in server.security_groups]
@@ -217,12 +217,12 @@ def list_groups(call: Call) -> Reply:
 
 
 def list_volumes(call: Call) -> Reply:
-    """Answer GET /servers/ID/os-volume_attachments: no server here has a volume."""
+    """Handle GET /servers/ID/os-volume_attachments: no server has any."""
     get(call)
     return Reply(200, {"volumeAttachments": []})
 
 
 def refuse_diagnostics(call: Call) -> Reply:
-    """Refuse GET /servers/ID/diagnostics, which is the operators'."""
+    """Refuse GET /servers/ID/diagnostics, for administrators only."""
     get(call)
     raise not_allowed("os-server-diagnostics")

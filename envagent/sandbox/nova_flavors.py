@@ -1,4 +1,4 @@
-"""Nova's flavors, to read: the site's own and those that Blazar made for the project."""
+"""Nova's flavors: the site's own and those that Blazar created for the project."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def _list(call: Call, view: Callable[[FlavorSpec], dict[str, Any]]) -> Reply:
 
 
 def list_brief(call: Call) -> Reply:
-    """Answer GET /flavors."""
+    """Handle GET /flavors."""
     return _list(
         call, lambda flavor: {"id": flavor.id, "name": flavor.name, "links": links(call, "flavors", flavor.id)}
     )
 
 
 def list_detailed(call: Call) -> Reply:
-    """Answer GET /flavors/detail."""
+    """Handle GET /flavors/detail."""
     return _list(call, lambda flavor: flavor_view(call, flavor))
 
 
@@ -76,17 +76,17 @@ def _get(call: Call) -> FlavorSpec:
 
 
 def show(call: Call) -> Reply:
-    """Answer GET /flavors/ID."""
+    """Handle GET /flavors/ID."""
     return Reply(200, {"flavor": flavor_view(call, _get(call))})
 
 
 def show_extra_specs(call: Call) -> Reply:
-    """Answer GET /flavors/ID/os-extra_specs."""
+    """Handle GET /flavors/ID/os-extra_specs."""
     return Reply(200, {"extra_specs": _get(call).extra_specs})
 
 
 def show_extra_spec(call: Call) -> Reply:
-    """Answer GET /flavors/ID/os-extra_specs/KEY."""
+    """Handle GET /flavors/ID/os-extra_specs/KEY."""
     flavor, key = _get(call), call.params["key"]
     if key not in flavor.extra_specs:
         raise not_found(f"Flavor {flavor.id} has no extra specs with key {key}.")
@@ -94,10 +94,10 @@ def show_extra_spec(call: Call) -> Reply:
 
 
 def refuse_access(call: Call) -> Reply:
-    """Refuse GET /flavors/ID/os-flavor-access, which is the operators'."""
+    """Refuse GET /flavors/ID/os-flavor-access, for administrators only."""
     raise not_allowed("os-flavor-access")
 
 
 def refuse_change(call: Call) -> Reply:
-    """Refuse to make or remove a flavor, which is the operators'."""
+    """Refuse to create or delete a flavor, for administrators only."""
     raise not_allowed(f"os-flavor-manage:{'create' if call.method == 'POST' else 'delete'}")

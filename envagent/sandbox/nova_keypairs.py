@@ -1,4 +1,4 @@
-"""Nova's keypairs: per user, imported or (below microversion 2.92) generated."""
+"""Nova's keypairs: per user, imported or (before microversion 2.92) generated."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _with_colons(digest: str) -> str:
 
 
 def _generate() -> tuple[str, str]:
-    """Return a fresh private key (PEM) and its public line."""
+    """Generate a key; return the private part (PEM) and the public line."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -83,7 +83,7 @@ def _view(call: Call, keypair: Keypair) -> dict[str, Any]:
 
 
 def _check_user(call: Call, user: str | None, action: str) -> None:
-    """Refuse another user's keypairs, which are an operator's to see; before 2.10 nobody could ask."""
+    """Refuse access to another user's keypairs, for administrators only."""
     if user not in (None, call.identity.user):
         raise not_allowed(f"os-keypairs:{action}")
 
@@ -102,7 +102,7 @@ def _get(call: Call) -> Keypair:
 
 
 def _material(kind: str, public: str | None) -> tuple[str, str, str | None]:
-    """Return a keypair's public part, fingerprint and, where it is generated, private part."""
+    """Return a keypair's public part, fingerprint and, if generated, private part."""
     if kind == "x509":
         if public is None:
             raise not_simulated("the generation of certificates")
@@ -114,7 +114,7 @@ def _material(kind: str, public: str | None) -> tuple[str, str, str | None]:
 
 
 def create(call: Call) -> Reply:
-    """Answer POST /os-keypairs."""
+    """Handle POST /os-keypairs."""
     asked = body(call, "keypair", nova_schemas.keypair(microversion(call)))
     user, world, name = call.identity.user, call.world, asked["name"]
     _check_user(call, asked.get("user_id"), "create")
@@ -145,7 +145,7 @@ def create(call: Call) -> Reply:
 
 
 def list_all(call: Call) -> Reply:
-    """Answer GET /os-keypairs, by name, in pages from 2.35 on."""
+    """Handle GET /os-keypairs: sorted by name, in pages from 2.35 on."""
     pages = since(call, 2, 35)
     asked = query(call, {"user_id": TEXT, **(PAGING if pages else {})})
     if since(call, 2, 10):
@@ -157,7 +157,7 @@ def list_all(call: Call) -> Reply:
 
 
 def show(call: Call) -> Reply:
-    """Answer GET /os-keypairs/NAME."""
+    """Handle GET /os-keypairs/NAME."""
     _of_user(call, "show")
     keypair = _get(call)
     shown = {
@@ -173,7 +173,7 @@ def show(call: Call) -> Reply:
 
 
 def delete(call: Call) -> Reply:
-    """Answer DELETE /os-keypairs/NAME."""
+    """Handle DELETE /os-keypairs/NAME."""
     _of_user(call, "delete")
     keypair = _get(call)
     if "ignore_delete" not in call.effects:

@@ -1,4 +1,4 @@
-"""What Nova counts and groups by: limits, quota sets, zones, server groups."""
+"""Nova's limits, quota sets, availability zones and server groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NETWORK = {"fixed_ips": -1, "floating_ips": -1, "security_group_rules": -1, "sec
 
 
 def _used(call: Call) -> dict[str, int]:
-    """Return what the project uses of what is counted."""
+    """Return the project's usage by resource."""
     sizes = {flavor.id: flavor for flavor in flavors(call)}
     servers = call.world.find(Server, call.identity.project)
     known = [sizes[server.flavor] for server in servers if server.flavor in sizes]
@@ -27,7 +27,7 @@ def _used(call: Call) -> dict[str, int]:
 
 
 def _quotas(call: Call) -> dict[str, int]:
-    """Return the limits that a microversion shows: files went with 2.57, what is Neutron's with 2.36."""
+    """Return the quotas that a microversion shows: files ended with 2.57, Neutron's resources with 2.36."""
     limits = {
         "cores": -1,
         "instances": call.world.quota("instances"),
@@ -43,7 +43,7 @@ def _quotas(call: Call) -> dict[str, int]:
 
 
 def show_limits(call: Call) -> Reply:
-    """Answer GET /limits."""
+    """Handle GET /limits."""
     asked = query(call, {"reserved": TEXT, "tenant_id": TEXT})
     if asked.get("tenant_id", call.identity.project) != call.identity.project:
         raise not_allowed("limits:other_project")
@@ -70,7 +70,7 @@ def show_limits(call: Call) -> Reply:
 
 
 def _own(call: Call, action: str) -> str:
-    """Return the project of the path, which must be the caller's."""
+    """Return the project in the path, which must be the caller's."""
     query(call, {"user_id": TEXT})
     if call.params["project"] != call.identity.project:
         raise not_allowed(f"os-quota-sets:{action}")
@@ -78,12 +78,12 @@ def _own(call: Call, action: str) -> str:
 
 
 def show_quotas(call: Call) -> Reply:
-    """Answer GET /os-quota-sets/PROJECT."""
+    """Handle GET /os-quota-sets/PROJECT."""
     return Reply(200, {"quota_set": {"id": _own(call, "show"), **_quotas(call)}})
 
 
 def show_quota_details(call: Call) -> Reply:
-    """Answer GET /os-quota-sets/PROJECT/detail. Keypairs are the user's, so none counts as the project's."""
+    """Handle GET /os-quota-sets/PROJECT/detail. Keypairs belong to users, so the project has none in use."""
     project, used = _own(call, "detail"), _used(call)
     details = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0} for name, limit in _quotas(call).items()
@@ -92,17 +92,17 @@ def show_quota_details(call: Call) -> Reply:
 
 
 def show_default_quotas(call: Call) -> Reply:
-    """Answer GET /os-quota-sets/PROJECT/defaults, for whichever project."""
+    """Handle GET /os-quota-sets/PROJECT/defaults, for any project."""
     return Reply(200, {"quota_set": {"id": call.params["project"], **_quotas(call)}})
 
 
 def refuse_change(call: Call) -> Reply:
-    """Refuse PUT and DELETE /os-quota-sets/PROJECT, which are the operators'."""
+    """Refuse PUT and DELETE /os-quota-sets/PROJECT, for administrators only."""
     raise not_allowed(f"os-quota-sets:{'update' if call.method == 'PUT' else 'delete'}")
 
 
 def list_zones(call: Call) -> Reply:
-    """Answer GET /os-availability-zone: the site's, and one for each reservation that is active."""
+    """Handle GET /os-availability-zone: the site's zone, and one per active reservation."""
     active = [
         f"blazar_{reservation.id}"
         for lease in call.world.find(Lease)
@@ -114,10 +114,10 @@ def list_zones(call: Call) -> Reply:
 
 
 def refuse_zone_details(call: Call) -> Reply:
-    """Refuse GET /os-availability-zone/detail, which is the operators'."""
+    """Refuse GET /os-availability-zone/detail, for administrators only."""
     raise not_allowed("os-availability-zone:detail")
 
 
 def list_server_groups(call: Call) -> Reply:
-    """Answer GET /os-server-groups: there is none."""
+    """Handle GET /os-server-groups: there are none."""
     return Reply(200, {"server_groups": []})

@@ -1,4 +1,4 @@
-"""Nova's list of servers: what a query filters by, orders by and pages through."""
+"""Queries on Nova's servers: filters, sorting, pages."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ STATUSES = {
     "HARD_REBOOT": ("active", "rebooting_hard"),
     "REBUILD": (None, "rebuilding"),
 }
-"""A status, and how a server has it: by vm_state, by task or by both."""
-NEVER_HERE = words(
+"""The vm_state and the task that make a status; None matches any."""
+UNREACHABLE = words(
     """
     PASSWORD MIGRATING RESIZE VERIFY_RESIZE REVERT_RESIZE PAUSED SUSPENDED RESCUE SOFT_DELETED SHELVED
     SHELVED_OFFLOADED
@@ -99,7 +99,7 @@ FIELDS: dict[str, Callable[[Server], Any]] = {
 
 
 def _known(call: Call) -> dict[str, Schema]:
-    """Return the parameters of the list by microversion."""
+    """Return the query parameters that a microversion knows."""
     keys = SORTED_BY if since(call, 2, 75) else [*SORTED_BY, *SORT_IGNORED]
     known: dict[str, Schema] = {
         **PAGING,
@@ -118,7 +118,7 @@ def _known(call: Call) -> dict[str, Schema]:
 
 
 def _truth(text: str) -> bool:
-    """Read a yes or no as OpenStack does."""
+    """Parse a boolean as OpenStack does."""
     word = text.strip().lower()
     if word in ("", "1", "t", "true", "on", "y", "yes"):
         return True
@@ -129,19 +129,19 @@ def _truth(text: str) -> bool:
 
 
 def _pattern(text: str, value: Callable[[Server], Any]) -> Test:
-    """Match anywhere, in any case, as the database's REGEXP does."""
+    """Search for a regular expression, ignoring case, as the database's REGEXP does."""
     compiled = re.compile(text, re.IGNORECASE)
     return lambda server: compiled.search(str(value(server) or "")) is not None
 
 
 def _has_status(call: Call) -> Test | None:
-    """Return the test of the statuses asked for. Raises the answer for one that does not exist."""
+    """Return the test of the requested statuses. Raises a refusal for an unknown one."""
     asked = [value.upper() for key, value in call.query if key == "status"]
     if not asked:
         return None
     if asked == ["DELETED"]:
         raise forbidden("Only administrators may list deleted instances")
-    if not any(status in STATUSES or status in NEVER_HERE or status == "DELETED" for status in asked):
+    if not any(status in STATUSES or status in UNREACHABLE or status == "DELETED" for status in asked):
         if since(call, 2, 38):
             raise bad_request("Invalid status value")
         return lambda server: False
@@ -183,7 +183,7 @@ def _locked(asked: str) -> Test:
 
 
 def _tests(call: Call, asked: dict[str, str]) -> list[Test]:
-    """Return the tests of those filters that an ordinary user has; the others are dropped, as Nova drops them."""
+    """Return the tests of the filters; like Nova, drop those that ordinary users may not use."""
     filters: dict[str, Callable[[str], Test]] = {
         "name": lambda text: _pattern(text, lambda server: server.name),
         "image": lambda text: lambda server: server.image == text,
@@ -216,7 +216,7 @@ def _tests(call: Call, asked: dict[str, str]) -> list[Test]:
 
 
 def _order(call: Call) -> list[tuple[str, str]]:
-    """Return what the list is ordered by: the newest first, and by id where all else is equal."""
+    """Return the sort keys: newest first by default; ties are broken by age and id."""
     keys = [value.strip() for key, value in call.query if key == "sort_key"] or ["created_at"]
     directions = [value.strip() for key, value in call.query if key == "sort_dir"] or ["desc"]
     ignored = [key for key in SORT_IGNORED if key != "locked" or not since(call, 2, 73)]
@@ -231,7 +231,7 @@ def _order(call: Call) -> list[tuple[str, str]]:
 
 
 def _deleted(call: Call) -> list[Server]:
-    """Return the servers that are no more, which a list of changes shows too."""
+    """List the deleted servers, which a list of changes includes."""
     found = []
     for server, at in call.world.removed(Server, call.identity.project):
         server.status, server.vm_state, server.task_state, server.updated_at = "DELETED", "deleted", None, at
@@ -259,10 +259,10 @@ def _list(call: Call, view: Callable[[Call, Server], dict[str, Any]], detailed: 
 
 
 def list_brief(call: Call) -> Reply:
-    """Answer GET /servers."""
+    """Handle GET /servers."""
     return _list(call, server_brief, detailed=False)
 
 
 def list_detailed(call: Call) -> Reply:
-    """Answer GET /servers/detail."""
+    """Handle GET /servers/detail."""
     return _list(call, listed_view, detailed=True)

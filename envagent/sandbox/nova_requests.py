@@ -1,4 +1,4 @@
-"""What every request to Nova passes: bodies and queries against declared schemas, and the pages of lists."""
+"""Checks of all requests to Nova: bodies and queries against schemas, and the pages of lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 MAX_PAGE = 1000
 CLOSED_QUERIES = (2, 75)
-"""From this microversion on a query may hold only what is known."""
+"""From this microversion on, unknown query parameters are refused."""
 PAGING: Mapping[str, Schema] = {"limit": DIGITS, "marker": TEXT}
 
 
@@ -45,39 +45,39 @@ def conflict(message: str) -> ServiceError:
 
 
 def not_simulated(what: str) -> ServiceError:
-    """Return the 501 for what the real Nova does and the sandbox does not."""
+    """Return the 501 for something that the sandbox does not simulate."""
     return ServiceError(501, f"The sandbox does not simulate {what}.", "notImplemented")
 
 
 def since(call: Call, *version: int) -> bool:
-    """Say whether the call's microversion is at least this one."""
+    """Return whether the call's microversion is at least this one."""
     return microversion(call) >= version
 
 
 def only_from(*version: int) -> Callable[[Callable[[Call], Reply]], Callable[[Call], Reply]]:
-    """Have a handler exist only from a microversion on."""
+    """Return a decorator for handlers that exist only from a microversion on."""
 
     def decorate(handler: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
-        def answer(call: Call) -> Reply:
+        def handle(call: Call) -> Reply:
             if not since(call, *version):
                 raise not_found("The resource could not be found.")
             return handler(call)
 
-        answer.__doc__ = handler.__doc__
-        return answer
+        handle.__doc__ = handler.__doc__
+        return handle
 
     return decorate
 
 
-def body(call: Call, name: str, schema: Schema, **beside: Schema) -> Any:
-    """Return what a body holds under its one name. Raises 400 where it, or what lies beside it, has another schema."""
-    found = violation(call.body, closed({name: schema, **beside}, name))
+def body(call: Call, name: str, schema: Schema, **others: Schema) -> Any:
+    """Return the body's value under a name. Raises a 400 if it, or one of `others`, violates its schema."""
+    found = violation(call.body, closed({name: schema, **others}, name))
     if found is not None:
-        raise bad_request(_said(found))
+        raise bad_request(_message(found))
     return call.body[name]
 
 
-def _said(found: Violation) -> str:
+def _message(found: Violation) -> str:
     if found.is_name or not found.path:
         return found.message
     return f"Invalid input for field/attribute {found.path[-1]}. Value: {found.value}. {found.message}"
@@ -86,8 +86,8 @@ def _said(found: Violation) -> str:
 def query(call: Call, known: Mapping[str, Schema], hidden: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the last value of each known parameter.
 
-    Raises 400 for a value of another schema, and at newer microversions for a parameter that nobody knows.
-    `hidden` ones are known by prefix, and dropped.
+    Raises a 400 for a value that violates its schema, and at newer microversions for an unknown parameter. Those with
+    a `hidden` prefix are dropped.
     """
     extra = [key for key, _ in call.query if key not in known and not key.startswith(hidden or ("\0",))]
     if extra and since(call, *CLOSED_QUERIES):
@@ -111,7 +111,7 @@ def paged(
     id_of: Callable[[T], str],
     absent: str = "marker [{}] not found",
 ) -> tuple[list[T], str | None]:
-    """Return the page that a query asks for, and the address of the next one."""
+    """Return the requested page, and the URL of the next one."""
     limit = min(int(asked.get("limit", MAX_PAGE)), MAX_PAGE)
     shown = page(items, limit, asked.get("marker") or None, id_of)
     if shown is None:
@@ -123,5 +123,5 @@ def paged(
 
 
 def next_link(name: str, href: str | None) -> dict[str, Any]:
-    """Return what a list's body holds beside the list where it has another page."""
+    """Return the link to the next page, as an entry of a list's body."""
     return {} if href is None else {f"{name}_links": [{"rel": "next", "href": href}]}

@@ -1,4 +1,4 @@
-"""What Nova takes in a body, by microversion: servers, rebuilds, keypairs, metadata, tags and actions."""
+"""The schemas of Nova's request bodies by microversion: servers, keypairs, metadata, tags and actions."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ HINT_NAMES = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
 
 
 def _fields(version: Version, *table: tuple[Version, Version | None, Mapping[str, Schema]]) -> dict[str, Schema]:
-    """Merge the fields of those rows (since, before, fields) that a microversion has."""
+    """Merge the fields of the rows (first version, first version without, fields) that apply to a microversion."""
     known: dict[str, Schema] = {}
     for first, gone, fields in table:
         if first <= version and (gone is None or version < gone):
@@ -147,7 +147,7 @@ def rebuild(version: Version) -> Schema:
 
 
 def keypair(version: Version) -> Schema:
-    """Return the schema of a keypair; what its name may hold grew with 2.92."""
+    """Return the schema of a keypair; 2.92 allows more characters in its name."""
     allowed = "@._- " if version >= (2, 92) else "_- "
     letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -1,4 +1,4 @@
-"""Nova's servers: create, show, rename, delete."""
+"""Nova's servers: create, show, update, delete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_SIMULATED = {"block_device_mapping": "volumes", "trusted_image_certificates"
 
 
 def get(call: Call) -> Server:
-    """Return the server of the path; other projects' servers do not exist for the caller."""
+    """Return the server in the path. Raises a 404 for those of other projects."""
     server = call.own(Server, call.params["id"])
     if server is None:
         raise not_found(f"Instance {call.params['id']} could not be found.")
@@ -43,12 +43,12 @@ def check_metadata(metadata: dict[str, str]) -> None:
 
 
 def password() -> str:
-    """Return a fresh password of the kind that Nova makes."""
+    """Generate a password as Nova does."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
 
 
 def save(call: Call, server: Server) -> None:
-    """Store a changed server and note the change."""
+    """Store a changed server and log the change."""
     server.updated_at = call.world.at
     call.world.put(server)
     call.wrote("server", server.id, server.name)
@@ -65,7 +65,7 @@ def bootable(call: Call, id: str, absent: str) -> Image:
 
 
 def _networks(call: Call, asked: dict[str, Any]) -> list[str]:
-    """Return the networks that a server gets, by id; where none is named, the only one there is."""
+    """Return the ids of a server's networks, by default the site's only one."""
     wanted = asked.get("networks") or []
     if wanted == "none":
         return []
@@ -112,7 +112,7 @@ def _check_references(call: Call, asked: dict[str, Any]) -> None:
 
 
 def _check_rights(asked: dict[str, Any]) -> None:
-    """Refuse what only operators may ask for, and a zone that does not exist."""
+    """Refuse requests for administrators only, and a zone that does not exist."""
     zone = asked.get("availability_zone", "nova")
     if ":" in zone:
         raise not_allowed("servers:create:forced_host")
@@ -129,7 +129,7 @@ def _check_rights(asked: dict[str, Any]) -> None:
 
 
 def _is_the_image(device: dict[str, Any], asked: dict[str, Any]) -> bool:
-    """Say whether a block device is no more than the image itself on the local disk, as openstackclient writes it."""
+    """Return whether a block device is just the image on the local disk, as openstackclient sends it."""
     kind = (device.get("source_type"), device.get("destination_type"), str(device.get("boot_index")))
     return kind == ("image", "local", "0") and device.get("uuid") == asked.get("imageRef")
 
@@ -140,7 +140,7 @@ def _groups_wanted(asked: dict[str, Any]) -> list[str]:
 
 
 def _count(call: Call, asked: dict[str, Any]) -> int:
-    """Return how many servers are made: as many as were asked for, or fewer, but not below the minimum."""
+    """Return the number of servers to create: as requested, or as the quota allows, but at least the minimum."""
     least = int(asked.get("min_count", 1))
     most = int(asked.get("max_count", least))
     if least > most:
@@ -153,7 +153,7 @@ def _count(call: Call, asked: dict[str, Any]) -> int:
 
 
 def create(call: Call) -> Reply:
-    """Answer POST /servers with 202: whether a host is found shows later."""
+    """Handle POST /servers; scheduling happens after the response."""
     hinted = dict.fromkeys(nova_schemas.HINT_NAMES, nova_schemas.HINTS)
     asked: dict[str, Any] = body(call, "server", nova_schemas.server(microversion(call)), **hinted)
     _check_rights(asked)
@@ -178,7 +178,7 @@ def create(call: Call) -> Reply:
 
 def _make(call: Call, asked: dict[str, Any], name: str, networks: list[str]) -> Server:
     world = call.world
-    # Asked for by name or id; the answer repeats what was asked, the server shows names.
+    # Requested by name or id; the response repeats the request, the server shows names.
     named = {group.id: group.name for group in groups(call)}
     described = microversion(call) >= (2, 19)
     server = Server(
@@ -210,12 +210,12 @@ def _make(call: Call, asked: dict[str, Any], name: str, networks: list[str]) -> 
 
 
 def show(call: Call) -> Reply:
-    """Answer GET /servers/ID."""
+    """Handle GET /servers/ID."""
     return Reply(200, {"server": server_view(call, get(call))})
 
 
 def delete(call: Call) -> Reply:
-    """Answer DELETE /servers/ID with 204; the server goes later."""
+    """Handle DELETE /servers/ID; the server disappears later."""
     server = get(call)
     refuse_locked(server)
     if "ignore_delete" not in call.effects:
@@ -225,14 +225,14 @@ def delete(call: Call) -> Reply:
 
 
 def change(server: Server, asked: dict[str, Any]) -> None:
-    """Give a server a new name, description or what else is shown as it was given."""
+    """Change a server's name, description and the fields that are shown as given."""
     server.name = asked.get("name", server.name)
     server.description = asked.get("description", server.description)
     server.given = {**server.given, **{field: asked[field] for field in SHOWN_AS_GIVEN if field in asked}}
 
 
 def update(call: Call) -> Reply:
-    """Answer PUT /servers/ID: a new name or description."""
+    """Handle PUT /servers/ID."""
     asked = body(call, "server", nova_schemas.update(microversion(call)))
     server = get(call)
     change(server, asked)

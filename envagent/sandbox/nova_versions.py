@@ -23,14 +23,14 @@ def _parse(text: str) -> tuple[int, int]:
 
 
 def _asked(call: Call) -> str:
-    """Return the microversion that the call names, as it names it."""
+    """Return the text of the requested microversion."""
     named = call.headers.get(HEADERS[0], "")
     asked = named.removeprefix("compute ").strip() if named.startswith("compute ") else ""
     return asked or call.headers.get(HEADERS[1], "")
 
 
 def microversion(call: Call) -> tuple[int, int]:
-    """Return the microversion that the call asks for; 2.1 when it names none."""
+    """Return the requested microversion, 2.1 by default."""
     highest, asked = _parse(call.world.profile.compute_microversion), _asked(call)
     if not asked:
         return MINIMUM
@@ -47,7 +47,7 @@ def microversion(call: Call) -> tuple[int, int]:
 
 
 def response_headers(call: Call) -> dict[str, str]:
-    """Return the headers of every answer of Nova: with the microversion, even one that is refused."""
+    """Return the headers of Nova's responses, which repeat the microversion, even a refused one."""
     ids = {"x-openstack-request-id": call.request_id, "x-compute-request-id": call.request_id}
     try:
         version = "{}.{}".format(*microversion(call))
@@ -75,11 +75,11 @@ def _version(call: Call) -> dict[str, Any]:
 
 
 def list_versions(call: Call) -> Reply:
-    """Answer GET /."""
+    """Handle GET /."""
     return Reply(200, {"versions": [_version(call)]})
 
 
 def show_version(call: Call) -> Reply:
-    """Answer GET /v2.1."""
+    """Handle GET /v2.1."""
     media = {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}
     return Reply(200, {"version": {**_version(call), "media-types": [media]}})

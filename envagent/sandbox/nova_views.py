@@ -27,7 +27,7 @@ ONLY_WHEN_READ = (
     "OS-EXT-STS:power_state",
     "os-extended-volumes:volumes_attached",
 )
-"""What a changed server lacks in the answer to the change, below microversion 2.75."""
+"""What the response to an update lacks before microversion 2.75."""
 
 
 def links(call: Call, collection: str, id: str) -> list[dict[str, str]]:
@@ -39,7 +39,7 @@ def links(call: Call, collection: str, id: str) -> list[dict[str, str]]:
 
 
 def flavors(call: Call) -> list[FlavorSpec]:
-    """Return the site's flavors and those that Blazar made for the project's reservations."""
+    """Return the site's flavors and those that Blazar created for the project's reservations."""
     made = [
         FlavorSpec(flavor.id, flavor.name, flavor.vcpus, flavor.ram, flavor.disk, flavor.extra_specs)
         for flavor in call.world.find(Flavor, call.identity.project)
@@ -87,7 +87,7 @@ def _embedded_flavor(call: Call, id: str) -> dict[str, Any]:
 
 
 def addresses(call: Call, server: Server) -> dict[str, list[dict[str, Any]]]:
-    """Return the fixed and floating addresses by network name; none while the server has no network."""
+    """Return the fixed and floating addresses by network name."""
     shown: dict[str, list[dict[str, Any]]] = {}
     floating = {address.port: address for address in call.world.find(FloatingIp, server.owner)}
     for port in call.world.find(Port, server.owner):
@@ -112,12 +112,12 @@ def _has_config_drive(call: Call, server: Server) -> bool:
 
 
 def is_true(asked: bool | str) -> bool:
-    """Read a yes in a body as Nova does."""
+    """Parse a boolean in a body as Nova does."""
     return str(asked).lower() in ("true", "1", "on", "yes")
 
 
 def hinted(value: Any) -> list[Any]:
-    """Return a scheduler hint as it is shown: always a list."""
+    """Return a scheduler hint as shown: always a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -169,7 +169,7 @@ def listed_view(call: Call, server: Server) -> dict[str, Any]:
 
 
 def changed_view(call: Call, server: Server) -> dict[str, Any]:
-    """Return a server as the answer to its change shows it."""
+    """Return a server as the response to its update shows it."""
     view = server_view(call, server)
     if microversion(call) >= (2, 75):
         return view
@@ -178,7 +178,7 @@ def changed_view(call: Call, server: Server) -> dict[str, Any]:
 
 
 def plain_addresses(shown: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Return addresses without what extensions add."""
+    """Return addresses without the fields of extensions."""
     return {
         network: [{"version": entry["version"], "addr": entry["addr"]} for entry in entries]
         for network, entries in shown.items()

@@ -1,4 +1,4 @@
-"""Other people's leases, put in place from outside: a busy site for tests and demonstrations."""
+"""Other people's leases, for tests and demonstrations on a busy site."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from envagent.sandbox.world import World
 
 
 def occupy(world: World, wanted: dict[str, Any]) -> list[str]:
-    """Take hosts and return the leases' ids.
+    """Create leases and return their ids.
 
     Either `{"node_type", "count"?, "start_in_hours"?, "hours"}`: that many free hosts of a type (all by default);
-    or `{"allocations": [...], "moved_by_seconds"?}`: the list that GET /os-hosts/allocations gives.
+    or `{"allocations": [...], "moved_by_seconds"?}`: a list from GET /os-hosts/allocations.
     """
     if "allocations" in wanted:
         shift = float(wanted.get("moved_by_seconds", 0))

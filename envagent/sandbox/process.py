@@ -26,12 +26,12 @@ from envagent.sandbox.sandbox_errors import SandboxError, SetupError
 
 START_SECONDS = 20.0
 IDLE_SECONDS = 15 * 60.0
-LARGEST_ANSWER = 64 << 20
+MAX_RESPONSE = 64 << 20
 KEPT_VARIABLES = (
     *("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START"),
     *("PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 )
-"""What the server needs of the environment; everything else, secrets above all, stays here."""
+"""The variables that the server inherits; secrets are not among them."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Endpoint:
     clouds: dict[str, dict[str, Any]]
 
     def control(self, name: str, body: Any = None) -> Any:
-        """Ask a control endpoint: GET without a body, POST with one. Raises SandboxError."""
+        """Call a control endpoint: GET without a body, POST with one. Raises SandboxError."""
         return _request(self.url, self.secret, name, body)
 
 
 def control(home: Path, name: str, body: Any = None, timeout: float = 5.0) -> Any:
-    """Ask a control endpoint of the sandbox that runs in a home folder. Raises SandboxError."""
+    """Call a control endpoint of the sandbox in a home folder. Raises SandboxError."""
     try:
         known = json.loads(Paths(home).server.read_text("utf-8"))
         url, secret = known["url"], known.get("secret", "")
@@ -61,7 +61,7 @@ def control(home: Path, name: str, body: Any = None, timeout: float = 5.0) -> An
 def _request(url: str, secret: str, name: str, body: Any, timeout: float = 5.0) -> Any:
     """Send one request to a control endpoint, over no proxy and without following a redirect.
 
-    Whoever has the port may not be the sandbox: the answer has a largest size, and `3 * timeout` seconds in all.
+    Another program may have the port by now, so the response is limited in size and to `3 * timeout` seconds.
     """
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", SECRET_HEADER: secret}
@@ -72,7 +72,7 @@ def _request(url: str, secret: str, name: str, body: Any, timeout: float = 5.0) 
         with contextlib.closing(connection), _deadline(connection.sock, 3 * timeout):
             connection.request("GET" if data is None else "POST", f"/_sandbox/{name}", data, headers)
             response = connection.getresponse()
-            if response.length is None or response.length > LARGEST_ANSWER:
+            if response.length is None or response.length > MAX_RESPONSE:
                 raise SandboxError(f"{where}: HTTP {response.status} without a usable Content-Length")
             content = response.read()
         if response.status != http.HTTPStatus.OK:
@@ -99,14 +99,14 @@ def _deadline(connected: socket.socket, seconds: float) -> Iterator[None]:
         yield
     except Exception:
         if expired.is_set():
-            raise TimeoutError(f"no complete answer within {seconds:g} s") from None
+            raise TimeoutError(f"no complete response within {seconds:g} s") from None
         raise
     finally:
         timer.cancel()
 
 
 def _running(paths: Paths) -> dict[str, Any] | None:
-    """Return the health of the server that has this state, with its url; None when none answers."""
+    """Return the health of this state's server, None if none responds."""
     try:
         known = json.loads(paths.server.read_text("utf-8"))
         health = control(paths.home, "health")
@@ -123,7 +123,7 @@ def _environment() -> dict[str, str]:
 
 
 def _spawn(paths: Paths, arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own that inherits nothing of ours."""
+    """Start a server in its own session; it inherits no open file."""
     descriptor = os.open(paths.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
@@ -167,14 +167,14 @@ def ensure_running(
     faults: Path | None = None,
     idle_seconds: float = IDLE_SECONDS,
 ) -> Endpoint:
-    """Return the sandbox of this home folder, started if none answers.
+    """Return the sandbox of this home folder; start it unless it is running.
 
     Args:
         home: the folder that holds `sandbox/`.
-        speed: divides the durations of what the cloud does; None leaves what is in force (1 at first).
-        profile: `chameleon` or `upstream`; None leaves what is in force (chameleon at first).
+        speed: divides how long the cloud's operations take; None keeps the present one (1 at first).
+        profile: `chameleon` or `upstream`; None keeps the present one (chameleon at first).
         settings: more settings of POST /_sandbox/settings (quotas, token_seconds, ...).
-        faults: a fault schedule to put in force (JSON file).
+        faults: a fault schedule to activate (JSON file).
         idle_seconds: a server that is started here stops after so long without a request.
 
     Raises:
@@ -232,8 +232,8 @@ def serve(
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM.
 
-    Args are those of `ensure_running`; `port` None is the last one, or any when that is taken; `idle_seconds` None
-    never ends it; `ready` is called once it listens.
+    Arguments are those of `ensure_running`; without `port` it is the last one, or any if that is taken; without
+    `idle_seconds` it never stops by itself; `ready` is called once it listens.
 
     Raises:
         SetupError: another server has this state, or the folder, the settings, the faults or the port cannot be used.
@@ -264,7 +264,7 @@ def stop(home: Path) -> bool:
 
 
 def reset(home: Path) -> None:
-    """Stop the server and forget the simulated cloud: objects, log, faults, settings, accounts."""
+    """Stop the server and delete its state: objects, log, faults, settings, accounts."""
     paths = Paths(home.resolve())
     paths.create()
     with locked(paths.start_lock):

@@ -1,7 +1,7 @@
-"""Where sites differ in policy: named sets of choices that the services consult.
+"""Policies in which sites differ: named sets that the services consult.
 
 `chameleon` follows Chameleon's own Blazar fork and policies, `upstream` the services as the OpenStack project ships
-them. A new difference is a field here, never a test on the profile's name elsewhere.
+them. A new difference is a field here; no code tests a profile's name.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ class Profile:
     Attributes:
         users_see_hosts: ordinary users may list os-hosts.
         users_see_properties: ordinary users may list the properties that hosts have, and their values.
-        users_see_allocations: ordinary users may list who has which host when.
-        host_search_text: the refusal when no host fits, with `{query}` for what was looked for.
-        default_properties: what is looked for first when a reservation has no resource_properties.
-        reservation_types: the resource types that Blazar's plugins serve on bare-metal sites.
+        users_see_allocations: ordinary users may list the reservations of hosts.
+        host_search_text: the refusal if no host matches; `{query}` stands for the query.
+        default_properties: tried first if a reservation has no resource_properties.
+        reservation_types: the resource types of Blazar's plugins on bare-metal sites.
         before_end_actions: accepted values of a reservation's `before_end`.
-        before_end_seconds: how long before the end of a lease its before_end event lies.
+        before_end_seconds: from the before_end event to the end of a lease.
         max_lease_seconds: the longest lease.
         extension_window_seconds: how long before its end a lease may be extended, None for always.
         ended_leases_move: the dates of a TERMINATED lease may still be changed (without any effect).
         flavor_leases_move: the dates of a lease with a flavor:instance reservation may be changed.
         enforces_budget: an external service refuses leases beyond the project's service units.
-        lease_delete_waits: DELETE of an active lease answers when its servers are gone.
+        lease_delete_waits: DELETE of an active lease responds when its servers are gone.
         restricted_credentials_lease: a restricted application credential may create a lease.
         lease_shows_hosts: GET /leases/ID/hosts exists.
         failed_server_keeps_host: a server that failed to spawn holds its host until it is deleted.
-        forces_config_drive: every bare-metal server has a config drive, asked for or not.
+        forces_config_drive: every bare-metal server has a config drive.
         compute_microversion: Nova's highest microversion.
     """
 

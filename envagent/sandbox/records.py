@@ -1,7 +1,7 @@
-"""What the simulated cloud holds: one dataclass per kind of object, as stored.
+"""The objects of the simulated cloud, one dataclass per kind, as stored.
 
-Records are plain data, saved as JSON; moments are seconds since the epoch. How an object looks on the wire is the
-business of its service's module.
+Records are plain data, saved as JSON; moments are seconds since the epoch. The services' modules build the views
+that clients see.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 @dataclass
 class Record:
-    """Anything that is stored: `owner` is a project id (a user id for keypairs)."""
+    """Any stored object; `owner` is a project id (a user id for keypairs)."""
 
     kind: ClassVar[str]
 
@@ -34,7 +34,7 @@ class Record:
 
 @dataclass
 class Reservation:
-    """An item of a lease. `hosts` are Blazar host ids; `asked` holds the request's own keys, echoed in answers."""
+    """An item of a lease. `hosts` are Blazar host ids; `asked` holds keys of the request that responses repeat."""
 
     id: str
     resource_id: str
@@ -63,7 +63,7 @@ class LeaseEvent:
 
 @dataclass
 class Lease(Record):
-    """A Blazar lease; `plan` counts the changes of its dates, so that superseded events are known."""
+    """A Blazar lease; `plan` counts the changes of its dates, which identifies superseded events."""
 
     kind = "lease"
 
@@ -98,7 +98,7 @@ class Lease(Record):
 class Server(Record):
     """A Nova server; `host` is the Blazar host id that it occupies.
 
-    `given` holds what is shown as it was given (accessIPv4, ...), `actions` what was done to it since its creation.
+    `given` holds fields shown as given (accessIPv4, ...), `actions` the actions since its creation.
     """
 
     kind = "server"
@@ -132,7 +132,7 @@ class Server(Record):
 
 @dataclass
 class Port(Record):
-    """A Neutron port with one fixed address, Nova's own (`device_owner` None) or one that somebody made."""
+    """A Neutron port with one fixed address, created by Nova (`device_owner` None) or by a user."""
 
     kind = "port"
 
@@ -214,7 +214,7 @@ class SecurityGroup(Record):
 
 @dataclass
 class Flavor(Record):
-    """A Nova flavor that Blazar made for a flavor:instance reservation; the id is the reservation's."""
+    """A Nova flavor that Blazar created for a flavor:instance reservation, with the reservation's id."""
 
     kind = "flavor"
 

@@ -1,7 +1,7 @@
-"""The server process: one socket, one thread, one state file, until it is told or idle.
+"""The server process: one socket, one thread, one state file, until it is stopped or idle.
 
-It holds `sandbox/server.lock` while it lives, so a state has one server; it writes `server.json` and `clouds.yaml`
-once it listens.
+It holds `sandbox/server.lock` while it runs, so that a state has one server; it writes `server.json` and
+`clouds.yaml` once it listens.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOCK_SECONDS = 1.0
 
 @dataclass
 class Activity:
-    """Counts what the server is doing, to know when it is idle."""
+    """Counts requests in progress, to detect that the server is idle."""
 
     app: ASGIApp
     exchanges: Exchanges
@@ -46,7 +46,7 @@ class Activity:
     last: float = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
+        """Forward a request."""
         self.running += 1
         try:
             await self.app(scope, receive, send)
@@ -55,12 +55,12 @@ class Activity:
             self.last = time.monotonic()
 
     def idle_since(self) -> float | None:
-        """Return since when nothing happens, None while something does."""
+        """Return since when the server is idle, None while it is busy."""
         return None if self.running or self.exchanges.pending else self.last
 
 
 class Connections:
-    """Knows the open connections by client address, so that one can be broken."""
+    """Tracks the open connections by client address, so that one can be broken."""
 
     def __init__(self) -> None:
         self._transports: dict[Any, asyncio.BaseTransport] = {}
@@ -81,16 +81,16 @@ class Connections:
         return Reporting
 
     def drop(self, client: Any) -> None:
-        """Break the connection of a client without a word."""
+        """Break the connection of a client without a response."""
         transport = self._transports.get(tuple(client))
         if isinstance(transport, asyncio.Transport):
             transport.abort()
 
 
 def _listen(port: int, *, exactly: bool) -> socket.socket:
-    """Bind to the port; if it is taken, to any other unless exactly this one was asked for.
+    """Bind to the port; if it is taken, to any other one unless `exactly` this one is required.
 
-    The protocol is named because asyncio sets TCP_NODELAY on such sockets only; without it each answer takes 40 ms.
+    asyncio sets TCP_NODELAY only on sockets with an explicit protocol; without it each response takes 40 ms.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -119,10 +119,10 @@ class Options:
     """How to serve.
 
     Attributes:
-        settings: stored and obeyed.
-        port: where to listen; None: where it was last, or on any other when that is taken.
-        faults: a schedule to put in force.
-        idle_seconds: so long without a request ends the server; None never.
+        settings: to store and apply.
+        port: to listen on; None for the last one, or any other if that is taken.
+        faults: a schedule to activate.
+        idle_seconds: without a request, after which the server stops; None for never.
         ready: called once it listens.
     """
 

@@ -1,6 +1,6 @@
-"""A server's life after the API answered: scheduling, building, failing, disappearing.
+"""A server after its creation: scheduled, built or failed, deleted.
 
-Scheduling follows Blazar's filter: only an ACTIVE reservation of the same project has hosts, one server each.
+Scheduling follows Blazar's filter: only an ACTIVE reservation of the same project provides hosts, one server each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NOT_ALLOWED_OUTSIDE = (
 
 
 def reservation_of(world: World, server: Server) -> tuple[Lease, Reservation] | None:
-    """Return the reservation that a server runs on: by scheduler hint, or by flavor at KVM@TACC."""
+    """Return a server's reservation: from its scheduler hint, or its flavor at KVM@TACC."""
     wanted = {server.hints.get("reservation"), server.flavor}
     for lease in world.find(Lease, server.owner):
         for reservation in lease.reservations:
@@ -38,8 +38,8 @@ def reservation_of(world: World, server: Server) -> tuple[Lease, Reservation] | 
     return None
 
 
-def _free_slot(world: World, server: Server) -> str | None:
-    """Return the host that takes the server, None when no valid host is found."""
+def _free_host(world: World, server: Server) -> str | None:
+    """Return a host for the server, None if there is no valid one."""
     found = reservation_of(world, server)
     if found is None or found[0].status != "ACTIVE" or found[1].status != "active":
         return None
@@ -60,7 +60,7 @@ def break_down(world: World, server: Server, message: str, code: int = 500) -> N
 
 
 def _plug(world: World, server: Server) -> Network | None:
-    """Give the server a port in each of its networks; return the network that has no address left."""
+    """Create a port in each of the server's networks; return the network that has no free address, if any."""
     for id in server.networks:
         network = world.site.networks[id]
         address = free_fixed_address(world, network)
@@ -86,7 +86,7 @@ def _plug(world: World, server: Server) -> Network | None:
 
 
 def build_seconds(world: World, host: str) -> float:
-    """Return how long a host takes to deploy, in cloud seconds."""
+    """Return the time to deploy a host, in cloud seconds."""
     known = world.site.hosts.get(host)
     if known is not None:
         return known.build_seconds
@@ -94,11 +94,11 @@ def build_seconds(world: World, host: str) -> float:
 
 
 def schedule(world: World, due: Due) -> None:
-    """Find a host; with one, start to build."""
+    """Find a host and start to build."""
     server = world.get(Server, due.id)
     if server is None or server.task_state != "scheduling":
         return
-    host = _free_slot(world, server)
+    host = _free_host(world, server)
     if host is None:
         break_down(world, server, NO_VALID_HOST)
         return
@@ -126,7 +126,7 @@ def schedule(world: World, due: Due) -> None:
 
 
 def become_active(world: World, due: Due) -> None:
-    """The node has begun its final boot."""
+    """Complete a build: Nova reports ACTIVE when the node begins its final boot."""
     server = world.get(Server, due.id)
     if server is None or server.task_state != "spawning":
         return
@@ -139,7 +139,7 @@ def become_active(world: World, due: Due) -> None:
 
 
 def fail(world: World, due: Due) -> None:
-    """The build fails as a fault asked for."""
+    """Fail a build as a fault requires."""
     server = world.get(Server, due.id)
     if server is None or server.task_state != "spawning":
         return
@@ -153,16 +153,16 @@ def fail(world: World, due: Due) -> None:
 
 
 def ports(world: World, server: Server) -> list[Port]:
-    """Return the server's ports."""
+    """List the server's ports."""
     return [port for port in world.find(Port, server.owner) if port.device == server.id]
 
 
 def delete(world: World, server: Server) -> float:
-    """Begin to delete a server; return the moment from which it is gone."""
+    """Begin to delete a server; return the moment at which it is gone."""
     if server.task_state == "deleting":
         return world.after(cloud_time.SERVER_DELETION)
     if server.host is None and server.task_state is None:
-        _vanish(world, server)
+        _remove(world, server)
         return world.at
     server.task_state, server.updated_at = "deleting", world.at
     world.put(server)
@@ -172,19 +172,19 @@ def delete(world: World, server: Server) -> float:
 
 
 def gone(world: World, due: Due) -> None:
-    """The server is no more."""
+    """Complete a deletion."""
     server = world.get(Server, due.id)
     if server is not None:
-        _vanish(world, server)
+        _remove(world, server)
 
 
-def _vanish(world: World, server: Server) -> None:
+def _remove(world: World, server: Server) -> None:
     _unplug(world, server)
     world.remove(server)
 
 
 def _unplug(world: World, server: Server) -> None:
-    """Remove the ports; floating IPs stay and lose their port."""
+    """Remove the ports and detach their floating IPs."""
     gone = ports(world, server)
     detach(world, server.owner, [port.id for port in gone])
     for port in gone:

@@ -1,4 +1,4 @@
-"""What a server can be busy with after it was built: a reboot, a stop, a start, a rebuild."""
+"""Tasks of a built server: reboot, stop, start, rebuild."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATUS = {"active": "ACTIVE", "stopped": "SHUTOFF", "error": "ERROR", "building"
 
 @dataclass(frozen=True)
 class Task:
-    """How a task shows, how many seconds it takes (a deployment's where None), and the state after it."""
+    """A task's status, its duration in seconds (None: as long as a deployment), and the state after it."""
 
     status: str | None
     seconds: float | None
@@ -31,7 +31,7 @@ TASKS = {
 
 
 def begin(world: World, server: Server, name: str, after: str | None = None) -> None:
-    """Have a server busy itself with a task, and be in a state afterwards."""
+    """Start a task; `after` overrides the state after it."""
     task = TASKS[name]
     server.task_state, server.status, server.updated_at = name, task.status or server.status, world.at
     world.put(server)
@@ -40,7 +40,7 @@ def begin(world: World, server: Server, name: str, after: str | None = None) -> 
 
 
 def finish(world: World, due: Due) -> None:
-    """The task is done, unless something else has begun meanwhile."""
+    """Complete a task, unless another one has replaced it."""
     server = world.get(Server, due.id)
     if server is None or server.task_state != due.detail["task"]:
         return

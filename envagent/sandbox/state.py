@@ -1,8 +1,7 @@
-"""The cloud's memory: one SQLite file with the objects, their history, what is due, and the log of writes.
+"""The state of the cloud: one SQLite file with the objects, their history, due events, and the log of writes.
 
-Only the server process opens it for writing, from one thread. Every answered write is one transaction, so a
-SIGKILL of every process loses nothing that a client was told. (Power loss is outside what the sandbox promises:
-WAL with synchronous=NORMAL.)
+Only the server process opens it for writing, from one thread. Each write is one transaction, committed before the
+response, so a SIGKILL loses nothing acknowledged. (Power loss may: WAL with synchronous=NORMAL.)
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ CREATE TABLE IF NOT EXISTS writes (
 
 @dataclass(frozen=True)
 class Due:
-    """Something that the cloud will do at a moment."""
+    """A scheduled event."""
 
     seq: int
     at: float
@@ -56,7 +55,7 @@ class Due:
 
 @dataclass(frozen=True)
 class Allocation:
-    """A host is taken in [start, end) by a reservation."""
+    """A host is allocated in [start, end) to a reservation."""
 
     resource: str
     reservation: str
@@ -68,7 +67,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Write:
-    """A committed change, as the log shows it."""
+    """A committed change, as logged."""
 
     time: str
     service: str
@@ -97,7 +96,7 @@ class State:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing: commit at the end, roll back on any exception."""
+        """Commit at the end, roll back on any exception."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -109,14 +108,14 @@ class State:
     # Objects
 
     def get(self, record_type: type[R], site: str, id: str) -> R | None:
-        """Return an object, None when there is none."""
+        """Return an object, None if there is none."""
         row = self._db.execute(
             "SELECT document FROM objects WHERE site=? AND kind=? AND id=?", (site, record_type.kind, id)
         ).fetchone()
         return record_type.from_document(json.loads(row[0])) if row else None
 
     def find(self, record_type: type[R], site: str, owner: str | None = None, as_of: float | None = None) -> list[R]:
-        """Return the objects of a kind, oldest first; `as_of` answers as a reader of that moment would have seen."""
+        """Return the objects of a kind, oldest first; `as_of` returns those of an earlier moment."""
         where = "site=? AND kind=?"
         arguments: list[Any] = [site, record_type.kind]
         if owner is not None:
@@ -132,7 +131,7 @@ class State:
         return [record_type.from_document(json.loads(row[0])) for row in rows if row[0] is not None]
 
     def removed(self, record_type: type[R], site: str, owner: str) -> list[tuple[R, float]]:
-        """Return the objects that are no more, as they were at the last, each with the moment of its removal."""
+        """Return the last version of removed objects, each with the moment of its removal."""
         rows = self._db.execute(
             "SELECT last.document, gone.at FROM history gone JOIN history last ON last.seq="
             "(SELECT max(seq) FROM history WHERE site=gone.site AND kind=gone.kind AND id=gone.id AND seq<gone.seq) "
@@ -150,29 +149,29 @@ class State:
             "ON CONFLICT (site, kind, id) DO UPDATE SET owner=excluded.owner, document=excluded.document",
             (*key, document),
         )
-        self._remember(at, key, document)
+        self._append_history(at, key, document)
 
     def remove(self, record: Record, at: float) -> None:
         """Remove an object at a moment."""
         self._db.execute("DELETE FROM objects WHERE site=? AND kind=? AND id=?", (record.site, record.kind, record.id))
-        self._remember(at, (record.site, record.kind, record.id, record.owner), None)
+        self._append_history(at, (record.site, record.kind, record.id, record.owner), None)
 
-    def _remember(self, at: float, key: tuple[str, str, str, str], document: str | None) -> None:
+    def _append_history(self, at: float, key: tuple[str, str, str, str], document: str | None) -> None:
         self._db.execute(
             "INSERT INTO history (at, site, kind, id, owner, document) VALUES (?,?,?,?,?,?)", (at, *key, document)
         )
 
-    # What is due
+    # Due events
 
     def schedule(self, at: float, site: str, what: str, id: str, **detail: Any) -> None:
-        """Have `what` happen to an object at a moment."""
+        """Schedule an event for an object."""
         self._db.execute(
             "INSERT INTO due (at, site, what, id, detail) VALUES (?,?,?,?,?)",
             (at, site, what, id, json.dumps(detail)),
         )
 
     def next_due(self, now: float) -> Due | None:
-        """Return the earliest thing that should have happened by now."""
+        """Return the earliest event that is due by now."""
         row = self._db.execute(
             "SELECT seq, at, site, what, id, detail FROM due WHERE at<=? ORDER BY at, seq LIMIT 1", (now,)
         ).fetchone()
@@ -182,13 +181,13 @@ class State:
         return Due(seq, at, site, what, id, json.loads(detail))
 
     def done(self, due: Due) -> None:
-        """Forget something that has happened."""
+        """Remove an event that was carried out."""
         self._db.execute("DELETE FROM due WHERE seq=?", (due.seq,))
 
     # Allocations
 
     def allocate(self, site: str, allocation: Allocation) -> None:
-        """Take a host (or an address) for a window."""
+        """Allocate a host (or an address, or a flavor) for a window."""
         self._db.execute(
             "INSERT INTO allocations VALUES (?,?,?,?,?,?,?)",
             (
@@ -203,7 +202,7 @@ class State:
         )
 
     def release(self, reservation: str) -> None:
-        """Free all that a reservation holds."""
+        """Remove the allocations of a reservation."""
         self._db.execute("DELETE FROM allocations WHERE reservation=?", (reservation,))
 
     def move(self, reservation: str, start: float, end: float) -> None:
@@ -230,11 +229,11 @@ class State:
     # Tokens
 
     def put_token(self, token: str, site: str, expires: float, document: dict[str, Any]) -> None:
-        """Remember a token."""
+        """Store a token."""
         self._db.execute("INSERT INTO tokens VALUES (?,?,?,?)", (token, site, expires, json.dumps(document)))
 
     def token(self, token: str, site: str, now: float) -> dict[str, Any] | None:
-        """Return what a valid token stands for."""
+        """Return the document of a valid token."""
         row = self._db.execute(
             "SELECT document FROM tokens WHERE token=? AND site=? AND expires>?", (token, site, now)
         ).fetchone()
@@ -278,7 +277,7 @@ def _writes(db: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def read_writes(path: Path) -> list[dict[str, Any]]:
-    """Read the log from the file, whether or not a server runs; an absent file is an empty log."""
+    """Read the log from the file, with or without a running server; a missing file is an empty log."""
     if not path.exists():
         return []
     db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)

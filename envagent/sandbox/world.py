@@ -1,4 +1,4 @@
-"""The world at one moment: what a service's code may look at and change."""
+"""One site at one moment: what a service's code may read and change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_SERVICE_UNITS = 20000.0
 
 @dataclass(frozen=True)
 class World:
-    """One site at the moment `at`, with the store, the pace of things and the site's policies."""
+    """One site at the moment `at`, with the state, the pace and the site's policies."""
 
     site: Site
     state: State
@@ -29,7 +29,7 @@ class World:
     profile: Profile
 
     def after(self, cloud_seconds: float) -> float:
-        """Return the moment when something that takes so long is over."""
+        """Return the moment at which an operation of so many cloud seconds ends."""
         return self.at + self.pace.seconds(cloud_seconds)
 
     def new_id(self) -> str:
@@ -45,7 +45,7 @@ class World:
         return self.state.find(record_type, self.site.key, owner, as_of)
 
     def removed(self, record_type: type[R], owner: str) -> list[tuple[R, float]]:
-        """Return the objects of a kind that are no more, each with the moment of its removal."""
+        """Return the last version of removed objects, each with the moment of its removal."""
         return self.state.removed(record_type, self.site.key, owner)
 
     def put(self, record: Record) -> None:
@@ -57,7 +57,7 @@ class World:
         self.state.remove(record, self.at)
 
     def schedule(self, at: float, what: str, id: str, **detail: object) -> None:
-        """Have something happen to an object at a moment."""
+        """Schedule an event for an object."""
         self.state.schedule(at, self.site.key, what, id, **detail)
 
     def quota(self, resource: str) -> int:
