@@ -112,11 +112,12 @@ def test_a_prefix_that_names_nothing_finds_no_run(tmp_path: Path, prefix: str) -
             journal.run(prefix)
 
 
-SECOND = """
+NEXT = f"{int(REVISION) + 1:04}"
+NEXT_SCRIPT = f"""
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{REVISION}"
 
 
 def upgrade() -> None:
@@ -131,12 +132,12 @@ def test_an_upgrade_leaves_a_copy_of_what_was(tmp_path: Path, monkeypatch: pytes
         transaction.save(a_run())
     journal.close()
     scripts = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
-    (scripts / "versions" / "r0002_second.py").write_text(SECOND, "utf-8")
+    (scripts / "versions" / f"r{NEXT}_next.py").write_text(NEXT_SCRIPT, "utf-8")
     monkeypatch.setattr(migrations, "__file__", str(scripts / "__init__.py"))
-    monkeypatch.setattr("envagent.engine.journal.REVISION", "0002")
+    monkeypatch.setattr("envagent.engine.journal.REVISION", NEXT)
     Journal.open(path).close()
-    copy = tmp_path / "journal.db.before-0002"
-    for file, revision in ((path, "0002"), (copy, "0001")):
+    copy = tmp_path / f"journal.db.before-{NEXT}"
+    for file, revision in ((path, NEXT), (copy, REVISION)):
         assert file.stat().st_mode & 0o777 == 0o600
         with contextlib.closing(sqlite3.connect(file)) as connection:
             assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (revision,)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from textwrap import dedent
 
 from envagent.repository.analyzer import analyze
+from envagent.repository.choose import choose
 from envagent.repository.facts import Facts
 from envagent.repository.readers.registry import read_file
 from envagent.repository.results import Analysis, Entry, Snapshot
 
 
 def facts_of(path: str, text: str) -> Facts:
+    assert choose([Entry(path=path, size=1)]), f"{path} is never chosen for reading"
     facts = Facts()
     read_file(path, dedent(text), facts)
     return facts
