@@ -1,9 +1,9 @@
-"""Limits on HTTP exchanges: how long one may take in all, and how much its answer may bring.
+"""Limits on HTTP exchanges: how long one may take in all, and how large its response may be.
 
-A socket's timeout starts anew with every byte, so an answer that trickles outlives it. Here a deadline holds whatever
-arrives, and every byte of status lines, headers and body counts. This module knows no client: one takes part by
-giving its connections `LimitedResponse` as `response_class`. Nothing outside the standard library is imported with it,
-because the sandbox's client is light to import.
+A socket's timeout restarts with every byte, so a trickling response outlives it. Here a deadline holds whatever
+arrives, and every byte of status lines, headers and body counts. A client takes part by giving its connections
+`LimitedResponse` as `response_class`. Importing this module imports the standard library only, to keep the sandbox's
+client light.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-ANSWER_BYTES = 64 << 20
-"""The largest body, as it comes and after decompression: the hosts of a large site are a few megabytes."""
+BODY_BYTES = 64 << 20
+"""The largest body, before and after decompression: the hosts of a large site are a few megabytes."""
 
 EXCHANGE_FACTOR = 3
-"""How many times the limit on silence an exchange may take in all."""
+"""An exchange may take this many times the limit on silence."""
 
 HEAD_BYTES = 1 << 20
-"""The largest head, including the interim answers (100 Continue) before it."""
+"""The largest head, including the interim responses (100 Continue) before it."""
 
 
 class Overrun(OSError):
-    """An exchange ran over one of its limits."""
+    """An exchange exceeded one of its limits."""
 
 
 class Exchange:
-    """The time and the size that are left to one exchange, or to several under one limit.
+    """The time and size left to one exchange, or to several under one limit.
 
     Attributes:
-        overrun: the limit that was passed, in words for a user; None while none was.
+        overrun: the limit that was exceeded, as a message for the user; None while none was.
     """
 
     def __init__(self, seconds: float, outer: Exchange | None = None) -> None:
@@ -54,19 +54,19 @@ class Exchange:
         """Return the seconds left.
 
         Raises:
-            Overrun: there are none.
+            Overrun: none are left.
         """
         left = self.seconds_left
         if not left:
-            self.fail(f"the answer was not complete within {self._seconds:g} s")
+            self.fail(f"the response was not complete within {self._seconds:g} s")
         return left
 
     def make_room(self, size: int, what: str) -> None:
-        """Let at most `size` bytes come from now on."""
+        """Accept at most `size` bytes from now on."""
         self._room, self._words = size, f"{what} is larger than {size >> 20} MiB"
 
     def take(self, count: int) -> None:
-        """Count bytes that came.
+        """Count received bytes.
 
         Raises:
             Overrun: there is no room for them.
@@ -76,7 +76,7 @@ class Exchange:
             self.fail(self._words)
 
     def fail(self, words: str) -> NoReturn:
-        """Give the exchange up, for a reason in words."""
+        """Give up the exchange, for a reason in words."""
         self.overrun = words
         raise Overrun(words)
 
@@ -101,7 +101,7 @@ def limited(seconds: float) -> Iterator[Exchange]:
 
 
 class LimitedResponse(http.client.HTTPResponse):
-    """A response whose every byte is read within the limits in force when it begins."""
+    """A response of which every byte is read within the limits in force when it starts."""
 
     def __init__(
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
@@ -109,18 +109,18 @@ class LimitedResponse(http.client.HTTPResponse):
         super().__init__(sock, debuglevel, method, url)
         self._exchange = current()
         if self._exchange is not None:
-            self._exchange.make_room(HEAD_BYTES, "the head of the answer")
+            self._exchange.make_room(HEAD_BYTES, "the head of the response")
             self.fp = io.BufferedReader(_Metered(self.fp.detach(), sock, self._exchange))
 
     def begin(self) -> None:
         """Read the head."""
         super().begin()
         if self._exchange is not None:
-            self._exchange.make_room(ANSWER_BYTES, "the answer")
+            self._exchange.make_room(BODY_BYTES, "the response")
 
 
 class _Metered(io.RawIOBase):
-    """The bytes of a socket, each read given no more time than its exchange has left."""
+    """The bytes of a socket; no read gets more time than its exchange has left."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, exchange: Exchange) -> None:
         self._raw, self._sock, self._exchange = raw, sock, exchange
@@ -135,7 +135,7 @@ class _Metered(io.RawIOBase):
         try:
             count = self._raw.readinto(buffer)
         except TimeoutError:
-            self._exchange.left()  # the deadline's own word, where it was the deadline
+            self._exchange.left()  # raises the deadline's own error, if that is what passed
             raise
         self._exchange.take(count or 0)
         return count

@@ -1,4 +1,4 @@
-"""The cloud: what the steps may ask of it (port.py) and how the real SDKs answer (adapter.py).
+"""The cloud: what the steps may ask of it (port.py), and how the real SDKs carry it out (adapter.py).
 
 Nothing outside this package imports openstack or blazarclient.
 """

@@ -1,9 +1,9 @@
 """The port over the real SDKs: openstacksdk for configuration and login, python-blazarclient for Blazar.
 
-It owns which request each port method makes: exactly one, apart from lists that a service cuts into pages. Keystone's
+Each port method makes exactly one request, apart from lists that a service splits into pages. Keystone's
 catalog leads to Glance, Nova and Neutron through keystoneauth adapters rather than through the SDK's proxies, because
-those discover versions first, look names up twice, and retry. What an answer means is `classify`'s business, and how
-a request is sent is `session`'s.
+those discover versions first, look names up twice, and retry. What a response means is decided in `classify`, and how
+a request is sent in `http_session`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity.base import BaseIdentityPlugin
 
 from envagent.cloud import classify, convert, rest, ssh_group, trusts
+from envagent.cloud.http_session import MALFORMED, NoResponse, Redirected, Refused, SingleShotSession, quiet_loggers
 from envagent.cloud.login import Credentials, login_failed, read_credentials
 from envagent.cloud.port import (
     Cloud,
@@ -39,14 +40,14 @@ from envagent.cloud.port import (
     ServerRequest,
 )
 from envagent.cloud.rest import Rest
-from envagent.cloud.session import UNREADABLE, NoAnswer, Redirected, Refused, SingleShotSession, quiet_loggers
 from envagent.cloud.site_kinds import SiteKindName, find_kind
 from envagent.errors import AuthenticationError, Forbidden, NotFound
+from envagent.hints import Hint, Shell
 
 _EXTRA_SPECS = "2.61"  # Nova (2018) lists a flavor's extra specs from this microversion on.
 _PAGE = "1000"  # Glance's own default is 25 images a page; this is its upper limit.
-_UNRESTRICTED = (
-    "make an unrestricted application credential at this site (Horizon > Identity > Application Credentials), "
+_UNRESTRICTED = Hint(
+    "create an unrestricted application credential at this site (Horizon > Identity > Application Credentials), "
     "or log in with the CLI password: Blazar needs a trust for each lease"
 )
 
@@ -60,14 +61,14 @@ def connect(
     timeout: float = 30.0,
     write_timeout: float = 120.0,
 ) -> Cloud:
-    """A cloud by its clouds.yaml name; nothing is sent before the first method is called.
+    """Open a cloud by its clouds.yaml name; nothing is sent before the first method is called.
 
     Args:
         cloud: the name, or None for what OS_CLOUD or OS_* say.
         clouds_yaml: the only file to read (OS_* then do not count); None for where openstacksdk looks.
         variables: the OS_* variables that count; None for the process's own.
         folder: the one whose clouds.yaml counts instead of the user's own.
-        timeout: seconds without a byte after which a connection or a read is given up; three times as long in all.
+        timeout: seconds without a byte after which a connection or a read is given up; in all, three times as long.
         write_timeout: the same for a write; Blazar deletes an active lease while the client waits.
 
     Raises:
@@ -120,12 +121,16 @@ class OpenStackCloud:
         with self._call("log in"):
             auth = self._session.auth
             if not isinstance(auth, BaseIdentityPlugin):
-                raise AuthenticationError("this kind of login names no project", hint="use an auth_type of Keystone")
+                raise AuthenticationError(
+                    "this kind of login does not name a project", hint=Hint("use one of Keystone's auth_types")
+                )
             access = auth.get_access(self._session)
             if access.project_id is None or access.user_id is None:
                 raise AuthenticationError(
-                    "the login is good, but the credentials name no project",
-                    hint="set project_id (OS_PROJECT_ID); openstack project list shows yours",
+                    "the login succeeded, but the credentials do not name a project",
+                    hint=Hint(
+                        "set project_id (OS_PROJECT_ID); to list your projects:", Shell("openstack", "project", "list")
+                    ),
                 )
             return Identity(
                 cloud=self._credentials.cloud,
@@ -166,7 +171,7 @@ class OpenStackCloud:
             return None
 
     def keypairs(self) -> list[Keypair]:
-        """List the user's keypairs; Nova cuts this list only from microversion 2.35 on."""
+        """List the user's keypairs; Nova splits this list into pages only from microversion 2.35 on."""
         with self._call("list the keypairs"):
             return [convert.keypair(body) for body in self._nova.pages("/os-keypairs", "keypairs")]
 
@@ -192,7 +197,7 @@ class OpenStackCloud:
             return convert.server(self._nova.get(f"/servers/{_segment(server_id)}")["server"])
 
     def create_server(self, request: ServerRequest) -> Server:
-        """Boot one server; Nova's answer holds hardly more than the id, so the rest repeats the request."""
+        """Boot one server; Nova's response holds little more than the id, so the rest repeats the request."""
         with self._call(f"launch server {request.name}", write=True):
             body = convert.server_body(request)
             made = self._nova.post("/servers", body)["server"]
@@ -223,7 +228,7 @@ class OpenStackCloud:
             return [convert.port(body) for body in self._neutron.pages("/ports", "ports", device_id=server_id)]
 
     def floating_ips(self) -> list[FloatingIp]:
-        """List the project's floating IPs, and no others for an administrator either."""
+        """List the project's floating IPs only, also for an administrator."""
         with self._call("list the floating IPs"):
             project = self._session.get_project_id() or ""
             bodies = self._neutron.pages("/floatingips", "floatingips", project_id=project)
@@ -236,7 +241,7 @@ class OpenStackCloud:
             return convert.floating_ip(body["floatingip"])
 
     def create_floating_ip(self, network_id: str, description: str) -> FloatingIp:
-        """Allocate an address; the description is part of the one request, so no address is ever without it."""
+        """Allocate an address; the description is part of the one request, so that no address is ever without it."""
         with self._call("allocate a floating IP", write=True):
             body = {"floatingip": {"floating_network_id": network_id, "description": description}}
             return convert.floating_ip(self._neutron.post("/floatingips", body)["floatingip"])
@@ -288,7 +293,7 @@ class OpenStackCloud:
             return [occupation for entry in entries for occupation in convert.occupations(entry)]
 
     def leases(self) -> list[Lease]:
-        """List the project's leases; an administrator's list is cut to the project."""
+        """List the project's leases only, also for an administrator."""
         with self._call("list the leases"):
             project = self._session.get_project_id()
             found = [convert.lease(body) for body in rest.listed(self._blazar.lease.list())]
@@ -302,7 +307,7 @@ class OpenStackCloud:
     def create_lease(
         self, name: str, start: datetime | None, end: datetime, reservation: HostReservation | FlavorReservation
     ) -> Lease:
-        """Reserve; Blazar allocates the node before it answers."""
+        """Reserve; Blazar allocates the node before it responds."""
         with self._call(f"reserve lease {name}", write=True):
             try:
                 body = self._blazar.lease.create(
@@ -313,7 +318,7 @@ class OpenStackCloud:
                     events=[],
                 )
             except Refused as refusal:
-                self._blame_credential(refusal, name)
+                self._check_trust(refusal, name)
                 raise
             return convert.lease(body)
 
@@ -341,28 +346,30 @@ class OpenStackCloud:
 
     @contextmanager
     def _call(self, doing: str, *, write: bool = False) -> Iterator[None]:
-        """Limit a call in time and turn every failure inside into an error of ours.
+        """Limit a call in time and turn every failure inside into one of `envagent.errors`.
 
-        `doing` is an infinitive with the object's name.
+        Args:
+            doing: an infinitive with the object's name.
+            write: whether the request changes something.
         """
         try:
             with self._session.call(write=write):
                 yield
         except Refused as refusal:
-            raise classify.refused(refusal.answer, doing) from None
+            raise classify.refused(refusal.response, doing) from None
         except Redirected as moved:
             raise classify.redirected(
                 doing, service=moved.service, status=moved.status, asked=moved.asked, target=moved.target, write=write
             ) from None
-        except NoAnswer as silence:
+        except NoResponse as silence:
             in_write = write and silence.service is not None
-            raise classify.unanswered(
+            raise classify.no_response(
                 doing, host=silence.host, reason=silence.reason, sent=silence.sent, write=in_write
             ) from None
         except keystone_errors.ClientException as error:
             raise login_failed(error, self._credentials) from None
-        except UNREADABLE as error:
-            raise classify.unusable(doing, write=write, problem=type(error).__name__) from error
+        except MALFORMED as error:
+            raise classify.unreadable(doing, write=write, problem=type(error).__name__) from error
 
     @contextmanager
     def _deletion(self, doing: str) -> Iterator[None]:
@@ -372,9 +379,10 @@ class OpenStackCloud:
         except NotFound:
             return
 
-    def _blame_credential(self, refusal: Refused, name: str) -> None:
+    def _check_trust(self, refusal: Refused, name: str) -> None:
         """Raise Forbidden when it is proven that Keystone refused Blazar the trust, so that no lease was made."""
-        if self._credentials.kind != "application_credential" or refusal.answer.kind != "INTERNAL_SERVER_ERROR":
+        response = refusal.response
+        if self._credentials.kind != "application_credential" or response.kind != "INTERNAL_SERVER_ERROR":
             return
         proof = trusts.refusal(self._keystone, self._session.get_user_id())
         if proof is not None:
@@ -382,11 +390,11 @@ class OpenStackCloud:
                 f"cannot reserve lease {name}: Keystone refuses this application credential the trust that Blazar "
                 "needs for each lease",
                 hint=_UNRESTRICTED,
-                service_said=proof.words,
-                request_id=refusal.answer.request_id,
+                service_said=proof.text,
+                request_id=response.request_id,
             ) from None
 
 
 def _segment(name: str) -> str:
-    """A name or id as one path segment."""
+    """Quote a name or id as one path segment."""
     return quote(name, safe="")

@@ -1,7 +1,7 @@
-"""Bodies of the services to models of the port, and back: plain data, no requests.
+"""Conversion between the services' bodies and the port's models: plain data, no requests.
 
-It owns the services' spellings (date formats, string-typed values, lists that come as JSON text). A body that lacks
-what the port promises raises LookupError, TypeError or ValueError, which the adapter reports.
+The services' spellings end here (date formats, values as strings, lists as JSON text). A body that lacks what the port
+promises raises LookupError, TypeError or ValueError, which the adapter reports.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _HOST_FIELDS = frozenset(
 
 
 def time_of(text: str | None) -> datetime | None:
-    """A service's date, with or without zone, T or fraction; without a zone it is UTC."""
+    """Read a service's date, with or without zone, T or fraction; without a zone it is UTC."""
     if not text:
         return None
     moment = datetime.fromisoformat(text)
@@ -90,7 +90,7 @@ def time_of(text: str | None) -> datetime | None:
 
 
 def image(body: Body) -> Image:
-    """A Glance v2 image: custom properties stand beside the fields."""
+    """Read a Glance v2 image, whose custom properties are fields of the same object."""
     return Image(
         id=body["id"],
         name=body.get("name") or "",
@@ -106,12 +106,12 @@ def image(body: Body) -> Image:
 
 
 def text(value: Any) -> str:
-    """A property as a string, booleans as Blazar writes them."""
+    """Write a property as a string, booleans as Blazar writes them."""
     return value if isinstance(value, str) else json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 def flavor(body: Body) -> Flavor:
-    """A Nova flavor; extra specs are there since microversion 2.61."""
+    """Read a Nova flavor, with extra specs from microversion 2.61 on."""
     return Flavor(
         id=body["id"],
         name=body["name"],
@@ -123,13 +123,13 @@ def flavor(body: Body) -> Flavor:
 
 
 def keypair(body: Body) -> Keypair:
-    """A Nova keypair, in a list or alone."""
+    """Read a Nova keypair, in a list or alone."""
     inner = body.get("keypair", body)
     return Keypair(name=inner["name"], fingerprint=inner["fingerprint"], public_key=inner["public_key"].strip())
 
 
 def server(body: Body) -> Server:
-    """A Nova server with details."""
+    """Read a Nova server with details."""
     fault = body.get("fault")
     origin = body.get("image")
     addresses = [entry for entries in (body.get("addresses") or {}).values() for entry in entries]
@@ -155,7 +155,7 @@ def _floats(address: Body) -> bool:
 
 
 def server_body(request: ServerRequest) -> dict[str, Any]:
-    """The body of POST /servers, for one server."""
+    """Write the body of POST /servers for one server."""
     inner: dict[str, Any] = {
         "name": request.name,
         "imageRef": request.image_id,
@@ -175,19 +175,18 @@ def server_body(request: ServerRequest) -> dict[str, Any]:
 
 
 def network(body: Body) -> Network:
-    """A Neutron network."""
+    """Read a Neutron network."""
     return Network(
         id=body["id"],
         name=body["name"],
         external=bool(body.get("router:external")),
-        shared=bool(body.get("shared")),
         status=body.get("status") or "ACTIVE",
         subnet_ids=tuple(body.get("subnets") or ()),
     )
 
 
 def port(body: Body) -> Port:
-    """A Neutron port."""
+    """Read a Neutron port."""
     return Port(
         id=body["id"],
         network_id=body["network_id"],
@@ -196,13 +195,12 @@ def port(body: Body) -> Port:
 
 
 def floating_ip(body: Body) -> FloatingIp:
-    """A Neutron floating IP."""
+    """Read a Neutron floating IP."""
     return FloatingIp(
         id=body["id"],
         address=body["floating_ip_address"],
         status=body["status"],
         description=body.get("description") or "",
-        tags=tuple(body.get("tags") or ()),
         network_id=body.get("floating_network_id"),
         port_id=body.get("port_id"),
         fixed_ip=body.get("fixed_ip_address"),
@@ -211,7 +209,7 @@ def floating_ip(body: Body) -> FloatingIp:
 
 
 def host(body: Body) -> Host:
-    """A Blazar host: fields and extra capabilities in one flat object, numbers and booleans often as strings."""
+    """Read a Blazar host: fields and extra capabilities in one flat object, numbers and booleans often as strings."""
     properties = {key: text(value) for key, value in body.items() if key not in _HOST_FIELDS and value is not None}
     return Host(
         id=_identifier(body["id"]),
@@ -234,7 +232,7 @@ def _truth(value: Any) -> bool:
 
 
 def occupations(body: Body) -> list[Occupation]:
-    """The reservations of one host, out of an entry of the allocation list."""
+    """Read the reservations of one host from an entry of the allocation list."""
     host_id = _identifier(body["resource_id"])
     return [
         Occupation(host_id=host_id, start=_moment(entry, "start_date"), end=_moment(entry, "end_date"))
@@ -243,7 +241,7 @@ def occupations(body: Body) -> list[Occupation]:
 
 
 def lease(body: Body) -> Lease:
-    """A Blazar lease."""
+    """Read a Blazar lease."""
     return Lease(
         id=body["id"],
         name=body["name"],
@@ -259,7 +257,7 @@ def lease(body: Body) -> Lease:
 
 
 def reservation(body: Body) -> Reservation:
-    """An item of a lease; its filter is JSON text, at some versions decoded already."""
+    """Read a reservation of a lease; its filter is JSON text, in some versions decoded already."""
     node_type = _NODE_TYPE.search(text(body.get("resource_properties") or ""))
     return Reservation(
         id=body["id"],
@@ -272,10 +270,10 @@ def reservation(body: Body) -> Reservation:
 
 
 def listed(value: Any) -> list[Any]:
-    """A list that some versions of Blazar deliver as JSON text."""
+    """Read a list, which some versions of Blazar send as JSON text."""
     found = json.loads(value) if isinstance(value, str) and value else value or []
     if not isinstance(found, list):
-        raise TypeError("no JSON list")
+        raise TypeError("not a JSON list")
     return found
 
 
@@ -287,12 +285,12 @@ def _moment(body: Body, key: str) -> datetime:
 
 
 def lease_date(moment: datetime | None) -> str:
-    """Blazar's date: UTC to the minute, seconds cut off so that 168 hours from now stay 168; None is "now"."""
+    """Write a date for Blazar: UTC, without seconds so that 168 hours from now stay 168; None is "now"."""
     return "now" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def reservation_body(wanted: HostReservation | FlavorReservation) -> dict[str, Any]:
-    """An item of POST /leases.
+    """Write an item of POST /leases.
 
     The filter's operator is "=" because Chameleon's documents rule out "==" and upstream takes both.
     """

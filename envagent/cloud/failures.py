@@ -1,7 +1,6 @@
-"""Failures that come after the answer: a lease or server that was accepted (201, 202) and then went to ERROR.
+"""Failures after acceptance: a lease or server that was accepted (201, 202) and then went to ERROR.
 
-It owns the meaning of Nova's fault texts, which are all that a user sees of what went wrong on the node. The texts
-are untrusted.
+Nova's fault texts are all that a user sees of what went wrong on the node; they are untrusted.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from dataclasses import dataclass
 
 from envagent.cloud.port import Lease, Server
 from envagent.errors import LeaseFailed, NoCapacity, ProvisioningError, ServerFailed
+from envagent.hints import Hint, Option, resume
 
-_AGAIN = "envagent resume RUN_ID tries again on the same lease"
+_AGAIN = Hint("try again on the same lease:", resume())
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class _Fault:
     text: str
     error: type[ServerFailed] | type[NoCapacity]
     meaning: str
-    hint: str
+    hint: Hint
 
 
 _FAULTS: tuple[_Fault, ...] = (
@@ -28,49 +28,49 @@ _FAULTS: tuple[_Fault, ...] = (
         r"no fixed ip addresses available|no more ip addresses|failed to allocate the network",
         NoCapacity,
         "its network has no free address",
-        "choose another network with --network, or try again later",
+        Hint("choose another network with", Option("network"), ", or try again later"),
     ),
     _Fault(
         r"no valid host was found",
         ServerFailed,
         "no reserved node could take it: the reservation is not active yet, the node is still busy or broken, "
         "or the image is for another architecture",
-        f"{_AGAIN}; if it stays, choose another --node-type or --image",
+        Hint(_AGAIN, "; if it fails again, choose another", Option("node_type"), "or", Option("image")),
     ),
     _Fault(
         r"exceeded maximum number of retries|exhausted all hosts",
         ServerFailed,
-        "its deployment failed on the reserved node",
-        f"{_AGAIN}; if it stays, tell the help desk the node's and the server's id",
+        "it could not be deployed on the reserved node",
+        Hint(_AGAIN, "; if it fails again, give the help desk the ids of the node and the server"),
     ),
     _Fault(
         r"image .*(unacceptable|could not be found|not be converted|too large)|flavor's disk is too small",
         ServerFailed,
         "the image does not fit the node",
-        "choose another image with --image",
+        Hint("choose another image with", Option("image")),
     ),
 )
 
 
 def server_failed(server: Server) -> ServerFailed | NoCapacity:
-    """The error for a server in ERROR, from its fault."""
-    words = server.fault.message if server.fault else ""
+    """Return the error for a server in ERROR, from its fault."""
+    said = server.fault.message if server.fault else ""
     for fault in _FAULTS:
-        if re.search(fault.text, words, re.I):
+        if re.search(fault.text, said, re.I):
             return fault.error(
                 f"server {server.name} ({server.id}) went to ERROR: {fault.meaning}",
                 hint=fault.hint,
-                service_said=words,
+                service_said=said,
             )
-    why = "its deployment failed" if words else "Nova gives no reason"
+    why = "it could not be deployed" if said else "Nova gives no reason"
     return ServerFailed(
-        f"server {server.name} ({server.id}) went to ERROR: {why}", hint=_AGAIN, service_said=words or None
+        f"server {server.name} ({server.id}) went to ERROR: {why}", hint=_AGAIN, service_said=said or None
     )
 
 
 def lease_failed(lease: Lease) -> ProvisioningError:
-    """The error for a lease in ERROR: accepted, and then its start or end failed at Blazar."""
+    """Return the error for a lease in ERROR: Blazar accepted it, and its start or end failed."""
     return LeaseFailed(
         f"lease {lease.name} ({lease.id}) went to ERROR: Blazar could not start it on its node",
-        hint="choose another --node-type, or ask the help desk",
+        hint=Hint("choose another", Option("node_type"), ", or ask the help desk"),
     )

@@ -1,7 +1,7 @@
-"""Credentials: read as openstacksdk reads them, and every way in which they fail, in words.
+"""Credentials: read as openstacksdk reads them, with a message for every way in which they fail.
 
-It owns the choice of the configuration (clouds.yaml or OS_*), the checks that the SDK leaves out, and the meaning of
-Keystone's refusals. No message of it repeats a value that could be a secret.
+It chooses the configuration (clouds.yaml or OS_*), makes the checks that the SDK leaves out, and interprets Keystone's
+refusals. No message repeats a value that could be a secret.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import CONFIG_FILES, CONFIG_SEARCH_PATH, SECURE_FILES, VENDOR_FILES
 
-from envagent.cloud.answer import Answer
-from envagent.cloud.shapes import (
+from envagent.cloud.cloud_files import (
     KEYSTONE,
     SET_IT,
     TRY_SANDBOX,
@@ -30,8 +29,9 @@ from envagent.cloud.shapes import (
     check_entry,
     keystone_address,
 )
+from envagent.cloud.error_response import ErrorResponse
 from envagent.errors import AuthenticationError, CloudUnreachable, ConfigurationError, EnvagentError
-from envagent.hints import Hint
+from envagent.hints import Hint, Option, Shell
 
 Kind = Literal["password", "oidc", "application_credential", "token", "other"]
 
@@ -43,18 +43,19 @@ _KINDS: dict[str, Kind] = {
     "token": "token",
     "v3token": "token",
 }
-# The plugins without a version ask Keystone for its versions first; v3 is the only one that is left.
+# The plugins without a version ask Keystone for its versions first; v3 is the only one left.
 _VERSIONED = {"password": "v3password", "token": "v3token"}
 _ENDINGS = ("yaml", "yml", "json")
-# As openstacksdk has it: OS_* that only choose are no credentials, and some belong to OpenStack's own test runs.
+# As in openstacksdk: some OS_* only select and are not credentials, others belong to OpenStack's own test runs.
 _SELECTORS = {"OS_CLOUD", "OS_CLOUD_NAME", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"}
 _NO_OPTIONS = ("OS_TEST", "OS_STD", "OS_LOG")
+_SET_OR_TRY = Hint(SET_IT, "; or", TRY_SANDBOX)
 _UNVERSIONED_OPTIONS = ("default_domain_id", "default_domain_name", "tenant_id", "tenant_name")
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What openstacksdk found: `cloud` is the clouds.yaml name, None where OS_* alone speaks."""
+    """The credentials that openstacksdk found; `cloud` is the clouds.yaml name, None for OS_* alone."""
 
     region: CloudRegion
     cloud: str | None
@@ -67,13 +68,13 @@ class Credentials:
 
 
 class _Config(OpenStackConfig):
-    """openstacksdk's configuration, from variables and folders that are handed in.
+    """openstacksdk's configuration, from given variables and folders.
 
-    By itself it reads os.environ, and the current folder before the user's own: see `envagent.config`.
+    By itself it reads os.environ, and the current folder before the user's: see `envagent.config`.
 
     Args:
         variables: the OS_* variables.
-        folder: one whose clouds.yaml and secure.yaml are the only ones that count; None for the user's own.
+        folder: the only one whose clouds.yaml and secure.yaml count; None for the user's.
     """
 
     def __init__(self, variables: Mapping[str, str], folder: Path | None) -> None:
@@ -113,7 +114,7 @@ def cloud_names(variables: Mapping[str, str], folder: Path | None) -> tuple[str,
         config = _Config(variables, folder)
         return tuple(name for name in config.get_cloud_names() if name not in (config.envvar_key, "defaults"))
     except (sdk_errors.SDKException, yaml.YAMLError, OSError) as error:
-        raise ConfigurationError(f"clouds.yaml cannot be read: {error}") from None
+        raise ConfigurationError(f"cannot read clouds.yaml: {error}") from None
 
 
 def read_credentials(
@@ -140,32 +141,36 @@ def read_credentials(
         config = _config(clouds_yaml, variables, folder)
         name = cloud or (variables.get("OS_CLOUD") if clouds_yaml else config.default_cloud)
         if not config.cloud_config["clouds"] or name in (None, "defaults"):
-            raise ConfigurationError(_nothing_said(config), hint=f"{TRY_SANDBOX}; or name one with --cloud or OS_CLOUD")
+            raise ConfigurationError(
+                _not_chosen(config), hint=Hint("choose one with", Option("cloud"), "or OS_CLOUD; or", TRY_SANDBOX)
+            )
         if name not in config.get_cloud_names():
-            known = sorted(set(config.get_cloud_names()) - {config.envvar_key, "defaults"})  # what the SDK makes up
+            known = sorted(set(config.get_cloud_names()) - {config.envvar_key, "defaults"})  # the SDK's own names
             raise ConfigurationError(
                 f"no cloud {name!r} is configured; "
-                + (f"known are: {', '.join(known)}" if known else "there is no clouds.yaml"),
-                hint=f"check --cloud and OS_CLOUD; {TRY_SANDBOX}",
+                + (f"clouds.yaml has: {', '.join(known)}" if known else "there is no clouds.yaml"),
+                hint=Hint("check", Option("cloud"), "and OS_CLOUD; or", TRY_SANDBOX),
             )
         check_entry(config.cloud_config["clouds"].get(name, {}), str(name), config)
         region = _region(config, str(name))
     except keystone_errors.NoMatchingPlugin as error:
         raise ConfigurationError(
-            f"the login plugin {error.name} is not installed here",
-            hint="install the package that brings it (v3chameleonoidc: pip install ccauth), or use another auth_type",
+            f"the login plugin {error.name} is not installed",
+            hint=Hint(
+                "install the package that provides it (for v3chameleonoidc:",
+                Shell("pip", "install", "ccauth"),
+                "), or use another auth_type",
+            ),
         ) from None
     except keystone_errors.MissingRequiredOptions as error:
         names = ", ".join(option.dest for option in error.options)
-        raise ConfigurationError(f"the credentials lack: {names}", hint=f"{SET_IT}; or {TRY_SANDBOX}") from None
+        raise _missing(names) from None
     except keystone_errors.OptionError as error:
-        raise ConfigurationError(
-            f"the credentials say too little: {error}", hint=f"{SET_IT}; or {TRY_SANDBOX}"
-        ) from None
+        raise ConfigurationError(f"the credentials are incomplete: {error}", hint=_SET_OR_TRY) from None
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise _wrong_options(str(error), str(name)) from None
     except sdk_errors.ConfigException as error:
-        raise ConfigurationError(f"the cloud's configuration is not usable: {error}", hint=TRY_SANDBOX) from None
+        raise ConfigurationError(f"the configuration of the cloud is invalid: {error}", hint=TRY_SANDBOX) from None
     kind = _KINDS.get(str(region.config.get("auth_type")), "other")
     _check_kind(region, kind)
     check_certificates(region)
@@ -192,7 +197,7 @@ def _region(config: OpenStackConfig, name: str) -> CloudRegion:
 
 
 def _check_files(clouds_yaml: Path | None, variables: Mapping[str, str], folder: Path | None) -> None:
-    """Refuse what openstacksdk would skip in silence: a file that is there and cannot be read."""
+    """Refuse a file that exists and cannot be read: openstacksdk would skip it silently."""
     for kind, variable, usual in (
         ("clouds", "OS_CLIENT_CONFIG_FILE", CONFIG_FILES),
         ("secure", "OS_CLIENT_SECURE_FILE", SECURE_FILES),
@@ -208,7 +213,7 @@ def _check_files(clouds_yaml: Path | None, variables: Mapping[str, str], folder:
             check_clouds(path, complete=kind == "clouds")
 
 
-def _nothing_said(config: OpenStackConfig) -> str:
+def _not_chosen(config: OpenStackConfig) -> str:
     names = sorted(config.get_cloud_names()) if config.config_filename else []
     if len(names) > 1:
         return f"no cloud is chosen; {config.config_filename} has: {', '.join(names)}"
@@ -220,32 +225,36 @@ def _check_kind(region: CloudRegion, kind: Kind) -> None:
     stray = [key for key in ("application_credential_id", "application_credential_secret") if region.config.get(key)]
     if kind == "password" and stray and not auth.get("password"):
         raise ConfigurationError(
-            "there is an application credential, but auth_type says password",
-            hint="set auth_type (OS_AUTH_TYPE) to v3applicationcredential",
+            "there is an application credential, but auth_type is password",
+            hint=Hint("set auth_type (OS_AUTH_TYPE) to v3applicationcredential"),
         )
     if kind == "password" and not (auth.get("username") or auth.get("user_id")):
-        raise ConfigurationError("the credentials lack: username", hint=f"{SET_IT}; or {TRY_SANDBOX}")
+        raise _missing("username")
+
+
+def _missing(options: str) -> ConfigurationError:
+    return ConfigurationError(f"the credentials lack: {options}", hint=_SET_OR_TRY)
 
 
 def _wrong_options(error: str, name: str) -> ConfigurationError:
-    """What keystoneauth's plugins say by TypeError: an option is missing, or belongs to another kind of login."""
+    """Interpret a TypeError of a keystoneauth plugin: an option is missing, or belongs to another kind of login."""
     if "argument" not in error:
         return ConfigurationError(
-            f"the settings of cloud {name!r} cannot be read: a value has the wrong shape",
-            hint=f"compare its entry in clouds.yaml with one that the site's dashboard makes; {TRY_SANDBOX}",
+            f"cannot read the settings of cloud {name!r}: a value has the wrong type",
+            hint=Hint("compare its entry in clouds.yaml with one that the site's dashboard generates; or", TRY_SANDBOX),
         )
     named = re.search(r"'(\w+)'", error)
     option = named.group(1) if named else "an option"
     if "missing" in error:
-        return ConfigurationError(f"the credentials lack: {option}", hint=f"{SET_IT}; or {TRY_SANDBOX}")
+        return _missing(option)
     return ConfigurationError(
-        f"settings of two kinds of credentials are mixed: auth_type does not know {option}",
-        hint=f"remove {option} (OS_{option.upper()}), or set auth_type (OS_AUTH_TYPE) to the kind it belongs to",
+        f"two kinds of credentials are mixed: {option} does not belong to this auth_type",
+        hint=Hint(f"remove {option} (OS_{option.upper()}), or set auth_type (OS_AUTH_TYPE) to the kind it belongs to"),
     )
 
 
 def login_failed(error: keystone_errors.ClientException, credentials: Credentials) -> EnvagentError:
-    """The error for a login that Keystone, the identity provider or the service catalog refused."""
+    """Return the error for a login that Keystone, the identity provider or the service catalog refused."""
     where = credentials.cloud or "OS_*"
     if isinstance(error, keystone_errors.EndpointNotFound | keystone_errors.EmptyCatalog):
         return _no_endpoint(error, credentials, where)
@@ -253,93 +262,101 @@ def login_failed(error: keystone_errors.ClientException, credentials: Credential
         error = error.__context__
     if not isinstance(error, keystone_errors.HttpError):
         return _without_status(error, credentials, where)
-    answer = Answer.read("identity", "POST", error.response) if error.response is not None else None
-    words = answer.words if answer else ""
+    response = None if error.response is None else ErrorResponse.read("identity", "POST", error.response)
+    text = response.text if response else ""
     status = error.http_status
-    said, request_id = words or None, error.request_id
+    said, request_id = text or None, error.request_id
     if status >= 500 or status in (408, 413, 425, 429):
         return CloudUnreachable(
-            f"cannot log in to {where}: the login service fails at the moment (HTTP {status})",
+            f"cannot log in to {where}: the login service is failing (HTTP {status})",
             service_said=said,
             request_id=request_id,
-            retry_after=answer.retry_after if answer else None,
+            retry_after=response.retry_after if response else None,
         )
-    is_keystone = answer is None or answer.enveloped
-    meaning, hint = _refusal(status if is_keystone or status == 401 else 404, words, credentials)
+    is_keystone = response is None or response.enveloped
+    meaning, hint = _refusal(status if is_keystone or status == 401 else 404, text, credentials)
     return AuthenticationError(
         f"cannot log in to {where}: {meaning}", hint=hint, service_said=said, request_id=request_id
     )
 
 
-_WRONG: dict[Kind, tuple[str, Hint | str]] = {
+_REJECTED: dict[Kind, tuple[str, Hint]] = {
     "password": (
         "the user, the password or the project is wrong",
-        "check username, password, project and their domains; on Chameleon use the CLI password of the portal "
-        "with auth_type v3oidcpassword",
+        Hint(
+            "check username, password, project and their domains; on Chameleon, use the CLI password from the portal "
+            "with auth_type v3oidcpassword"
+        ),
     ),
     "oidc": (
         "the identity provider or Keystone does not accept this user, password or project",
-        "on Chameleon the password is the CLI password, set in the portal, not that of your institution; "
-        "project_id must be this site's",
+        Hint(
+            "on Chameleon, use the CLI password that you set in the portal, not your institution's; "
+            "project_id must be this site's"
+        ),
     ),
     "application_credential": (
         "the application credential's secret is wrong, or it has expired",
-        "make a new one at this site (Horizon > Identity > Application Credentials), unrestricted",
+        Hint("create a new, unrestricted one at this site (Horizon > Identity > Application Credentials)"),
     ),
     "token": (
         "the token is wrong or has expired",
-        "a token cannot renew itself: get a new one, or better use an application credential",
+        Hint("a token cannot renew itself: get a new one, or better, use an application credential"),
     ),
-    "other": ("the login is not accepted", AuthenticationError.default_hint),
+    "other": ("the login is rejected", AuthenticationError.default_hint),
 }
 
 
-def _refusal(status: int, words: str, credentials: Credentials) -> tuple[str, Hint | str]:
-    said = words.lower()
+def _refusal(status: int, text: str, credentials: Credentials) -> tuple[str, Hint]:
+    said = text.lower()
     if "application credentials cannot request a scope" in said:
         return (
-            "an application credential has its project already, and another is asked for",
-            "remove project and domain settings beside it: "
-            "unset OS_PROJECT_ID OS_PROJECT_NAME OS_PROJECT_DOMAIN_NAME OS_USER_DOMAIN_NAME",
+            "an application credential belongs to one project, and the settings name a project as well",
+            Hint(
+                "remove the settings of project and domain:",
+                Shell("unset", "OS_PROJECT_ID", "OS_PROJECT_NAME", "OS_PROJECT_DOMAIN_NAME", "OS_USER_DOMAIN_NAME"),
+            ),
         )
     if "could not find application credential" in said:
         return (
             "the application credential does not exist at this site",
-            "its id is wrong, it was deleted, or it belongs to another site; make one here, unrestricted",
+            Hint("its id is wrong, it was deleted, or it belongs to another site; create an unrestricted one here"),
         )
     if "could not recognize fernet token" in said or "failed to validate token" in said:
         return (
-            "the token is not of this site, or was revoked",
-            "get a new token from this site; each Chameleon site has its own",
+            "the token belongs to another site, or was revoked",
+            Hint("get a new token from this site; each Chameleon site has its own"),
         )
     if "expecting to find" in said:
         return (
-            "the credentials do not say enough",
-            "set project_id, or project_name with project_domain_name (at Chameleon: chameleon), "
-            "and user_domain_name with a username",
+            "the credentials are incomplete",
+            Hint(
+                "set project_id, or project_name with project_domain_name (at Chameleon: chameleon), "
+                "and user_domain_name with a username"
+            ),
         )
     if status == 404:
         return (
             f"there is no Keystone v3 at {credentials.auth_url}",
-            f"check auth_url: {KEYSTONE}",
+            Hint("check auth_url:", KEYSTONE),
         )
     if status == 403:
-        return ("the user may not log in here", "ask the project's PI, or the help desk")
-    return _WRONG[credentials.kind]
+        return ("this user may not log in here", Hint("ask the project's PI, or the help desk"))
+    return _REJECTED[credentials.kind]
 
 
 def _without_status(error: keystone_errors.ClientException, credentials: Credentials, where: str) -> EnvagentError:
     if isinstance(error, keystone_errors.DiscoveryFailure):
         return CloudUnreachable(
-            f"cannot log in to {where}: no Keystone answers at {credentials.auth_url}",
-            hint=f"check auth_url: {KEYSTONE}",
+            f"cannot log in to {where}: no Keystone responds at {credentials.auth_url}",
+            hint=Hint("check auth_url:", KEYSTONE),
         )
     if isinstance(error, keystone_errors.AuthorizationFailure | keystone_errors.MissingAuthPlugin):
-        meaning, hint = _WRONG[credentials.kind]
+        meaning, hint = _REJECTED[credentials.kind]
         return AuthenticationError(f"cannot log in to {where}: {meaning}", hint=hint)
     return CloudUnreachable(
-        f"cannot log in to {where}: the answer is unreadable ({type(error).__name__})",
-        hint="check auth_url; something between here and the cloud may answer in its place",
+        f"cannot log in to {where}: the response is unreadable ({type(error).__name__})",
+        hint=Hint("check auth_url; something between here and the cloud may be responding in its place"),
     )
 
 
@@ -350,10 +367,15 @@ def _no_endpoint(error: keystone_errors.ClientException, credentials: Credential
     if service and service.group(1) == "reservation":
         return ConfigurationError(
             f"{where} offers no reservations (Blazar){at}",
-            hint="check region_name (OS_REGION_NAME); choose a Chameleon site with --cloud, or --cloud sandbox",
+            hint=Hint(
+                "check region_name (OS_REGION_NAME); or choose a Chameleon site with",
+                Option("cloud"),
+                ", or",
+                Option("cloud", "sandbox"),
+            ),
         )
     what = f"service {service.group(1)}" if service else "service catalog"
     return ConfigurationError(
         f"{where} has no {what}{at}",
-        hint="check region_name (OS_REGION_NAME), interface, and that the credentials name a project",
+        hint=Hint("check region_name (OS_REGION_NAME), interface, and that the credentials name a project"),
     )

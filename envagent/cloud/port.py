@@ -1,13 +1,13 @@
-"""The port: everything the steps may ask of a cloud, in models of our own.
+"""The port: everything that the steps may ask of a cloud, with its models.
 
-It owns the words that cross the boundary and no behaviour. Status words are the services' own, verbatim. Times
-are aware and UTC; sizes carry their unit in the name. Every method raises the errors of `envagent.errors`:
+Status words are the services' own, verbatim. Times are aware and in UTC; sizes have their unit in the name. Every
+method raises the errors of `envagent.errors`:
 
 - any call: CloudUnreachable (retryable), AuthenticationError, Forbidden, CloudError;
-- a read by id: NotFound when the right project has no such object;
-- a write: OutcomeUnknown when it was sent and no usable answer came (timeout, reset, 5xx without a known text). A
-  write is sent exactly once per call; BadRequest, Conflict, NoCapacity and QuotaExceeded mean it did not happen.
-- a delete returns once the service took the request, and treats 404 as done; absence is proven by reading again.
+- a read by id: NotFound when the project has no such object;
+- a write: OutcomeUnknown when it was sent and no usable response came (timeout, reset, 5xx with an unknown text). A
+  write is sent exactly once per call; BadRequest, Conflict, NoCapacity and QuotaExceeded mean that it did not happen.
+- a delete returns once the service has accepted the request, and treats 404 as done; reading again proves absence.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ LEASE_ENDING = ("TERMINATING", "TERMINATED", "DELETING")
 
 
 class CloudModel(BaseModel):
-    """An immutable answer of a service; unknown fields are ignored."""
+    """An immutable object of a service; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Identity(CloudModel):
-    """Who we are, where: what a resumed run must still match."""
+    """Who is logged in, and where; a resumed run must still match it."""
 
     cloud: str | None
-    """The clouds.yaml name, None with OS_* variables alone."""
+    """The clouds.yaml name; None with OS_* variables alone."""
     auth_url: str
     region: str | None
     project_id: str
@@ -74,7 +74,7 @@ class Flavor(CloudModel):
 
 
 class Keypair(CloudModel):
-    """A Nova keypair (of the user, at this site): the OpenSSH line, and its MD5 fingerprint with colons."""
+    """A keypair of the user at this site: the OpenSSH line, and its MD5 fingerprint with colons."""
 
     name: str
     fingerprint: str
@@ -87,7 +87,6 @@ class Network(CloudModel):
     id: str
     name: str
     external: bool = False
-    shared: bool = False
     status: str = "ACTIVE"
     subnet_ids: tuple[str, ...] = ()
 
@@ -107,16 +106,15 @@ class FloatingIp(CloudModel):
     address: str
     status: str
     description: str = ""
-    tags: tuple[str, ...] = ()
     network_id: str | None = None
-    """The external network that it was taken from."""
+    """The external network that it comes from."""
     port_id: str | None = None
     fixed_ip: str | None = None
     created_at: datetime | None = None
 
 
 class Host(CloudModel):
-    """A Blazar host. `properties` are the extra capabilities, flat and strings (`gpu.gpu`, `su_factor`, ...)."""
+    """A Blazar host; `properties` are its extra capabilities, flat and as strings (`gpu.gpu`, `su_factor`, ...)."""
 
     id: str
     node_type: str | None
@@ -127,7 +125,7 @@ class Host(CloudModel):
 
 
 class Occupation(CloudModel):
-    """A host is reserved in [start, end)."""
+    """A reservation of a host, from `start` until before `end`."""
 
     host_id: str
     start: datetime
@@ -135,26 +133,26 @@ class Occupation(CloudModel):
 
 
 class HostReservation(CloudModel):
-    """Ask for one host of a node type (resource_type physical:host)."""
+    """A request for one host of a node type (resource_type physical:host)."""
 
     node_type: str
     exclude_uids: tuple[str, ...] = ()
 
 
 class FlavorReservation(CloudModel):
-    """Ask for one instance of a flavor (resource_type flavor:instance, KVM@TACC)."""
+    """A request for one instance of a flavor (resource_type flavor:instance)."""
 
     flavor_id: str
 
 
 class Reservation(CloudModel):
-    """An item of a lease; `resource_type` and lower-case `status` as Blazar gives them."""
+    """A reservation in a lease; `resource_type` and lower-case `status` as Blazar writes them."""
 
     id: str
     resource_type: str
     status: str
     node_type: str | None = None
-    """The node type that its filter asks for, if it names one."""
+    """The node type that its filter names, if any."""
     missing_resources: bool = False
     resources_changed: bool = False
 
@@ -201,14 +199,14 @@ class Lease(CloudModel):
 
 
 class ServerFault(CloudModel):
-    """Why Nova set a server to ERROR (untrusted text)."""
+    """Why Nova set a server to ERROR (untrusted)."""
 
     message: str
     code: int | None = None
 
 
 class Server(CloudModel):
-    """A Nova server. `status` is Nova's own word (BUILD, ACTIVE, ERROR, SHUTOFF, DELETED, ...)."""
+    """A Nova server; `status` is BUILD, ACTIVE, ERROR, SHUTOFF, DELETED, ..."""
 
     id: str
     name: str
@@ -244,11 +242,11 @@ class Cloud(Protocol):
 
     # Keystone
     def identity(self) -> Identity:
-        """Authenticate and say who we are."""
+        """Log in and return who is logged in."""
 
     # Glance
     def images(self) -> list[Image]:
-        """List all images that the project can see, all pages."""
+        """List all images that the project can see."""
 
     def image(self, image_id: str) -> Image:
         """Read one image."""
@@ -258,10 +256,10 @@ class Cloud(Protocol):
         """List the flavors."""
 
     def keypair(self, name: str) -> Keypair | None:
-        """Read a keypair of the user, None when there is none of that name."""
+        """Read a keypair of the user; None when there is none of that name."""
 
     def keypairs(self) -> list[Keypair]:
-        """List the user's keypairs, all pages."""
+        """List the user's keypairs."""
 
     def import_keypair(self, name: str, public_key: str) -> Keypair:
         """Register a public key. Raises Conflict when the name is taken."""
@@ -270,7 +268,7 @@ class Cloud(Protocol):
         """Remove a keypair."""
 
     def servers(self) -> list[Server]:
-        """List the project's servers with details, all pages."""
+        """List the project's servers with details."""
 
     def server(self, server_id: str) -> Server:
         """Read one server."""
@@ -295,7 +293,7 @@ class Cloud(Protocol):
         """Read one floating IP."""
 
     def create_floating_ip(self, network_id: str, description: str) -> FloatingIp:
-        """Allocate an address of an external network. Raises NoCapacity or QuotaExceeded when none is to be had."""
+        """Allocate an address of an external network. Raises NoCapacity or QuotaExceeded when none is left."""
 
     def attach_floating_ip(self, floating_ip_id: str, port_id: str) -> FloatingIp:
         """Point a floating IP at a port (a Neutron port update; repeating it is harmless)."""
@@ -314,10 +312,10 @@ class Cloud(Protocol):
         """List the node types of the site's hosts. Raises Forbidden where the site does not show them."""
 
     def occupations(self) -> list[Occupation]:
-        """List who occupies which host when. Raises Forbidden where the site does not show them."""
+        """List the reservations of the site's hosts. Raises Forbidden where the site does not show them."""
 
     def leases(self) -> list[Lease]:
-        """List the project's leases, colleagues' too."""
+        """List the project's leases, colleagues' included."""
 
     def lease(self, lease_id: str) -> Lease:
         """Read one lease."""
@@ -325,7 +323,7 @@ class Cloud(Protocol):
     def create_lease(
         self, name: str, start: datetime | None, end: datetime, reservation: HostReservation | FlavorReservation
     ) -> Lease:
-        """Reserve; `start` None means now. Raises NoCapacity when nothing is free in that window."""
+        """Reserve; None as `start` means now. Raises NoCapacity when nothing is free in that window."""
 
     def delete_lease(self, lease_id: str) -> None:
         """End a lease; Blazar removes the servers on it."""

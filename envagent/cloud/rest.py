@@ -1,7 +1,7 @@
 """One service of the cloud as paths and JSON: the endpoint from the catalog, the version in the path, the pages.
 
-It owns no meaning: bodies are handed on as they come. Where the catalog's address lacks the version (Glance and
-Neutron, usually), the API's own is put in; asking the service would cost an exchange at each start.
+Bodies are returned as they come. Where the catalog's address lacks the version (Glance and Neutron, usually), the
+API's own is inserted; asking the service would cost an exchange at each start.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import requests
 from keystoneauth1.adapter import Adapter
 from openstack.config.cloud_region import CloudRegion
 
-from envagent.cloud.session import SingleShotSession
+from envagent.cloud.http_session import SingleShotSession
 
 _PAGES_LIMIT = 200
 _VERSIONED = re.compile(r"/v\d+(\.\d+)?(/|$)")
@@ -24,7 +24,7 @@ class Rest:
     """Requests to one service type; safe to share among threads.
 
     Args:
-        session: what sends; raises `Refused` for any status that is no success and `NoAnswer` for silence.
+        session: sends the requests; raises `Refused` for an error status and `NoResponse` for silence.
         region: whose service name, interface, region and endpoint override count.
         service_type: as in the catalog: compute, image, network, identity.
         version: the path segment of the API, such as "v2.1".
@@ -60,7 +60,7 @@ class Rest:
         self._send("DELETE", path)
 
     def pages(self, path: str, key: str, *, microversion: str | None = None, **query: str) -> list[dict[str, Any]]:
-        """Read a whole list: the first page and those that the service's links lead to."""
+        """Read a whole list: the first page and those that it links to."""
         found: list[dict[str, Any]] = []
         seen: set[str] = set()
         for _ in range(_PAGES_LIMIT):
@@ -73,7 +73,7 @@ class Rest:
                 break
             seen.add(link)
             query = {**query, **dict(parse_qsl(urlsplit(link).query))}
-        raise ValueError(f"the list of {key} does not end")
+        raise ValueError(f"the list of {key} has no end")
 
     def _send(self, method: str, path: str, **options: Any) -> requests.Response:
         options = {name: value for name, value in options.items() if value}
@@ -87,21 +87,21 @@ class Rest:
 
 
 def listed(value: Any) -> list[Any]:
-    """A list out of a body; anything else is no answer, where an empty one would say that there is nothing."""
+    """Return a list from a body; anything else is an error, since an empty list would say that there is nothing."""
     if not isinstance(value, list):
-        raise TypeError("no JSON list")
+        raise TypeError("not a JSON list")
     return value
 
 
 def _object(response: requests.Response) -> dict[str, Any]:
     body = response.json()
     if not isinstance(body, dict):
-        raise TypeError("no JSON object")
+        raise TypeError("not a JSON object")
     return body
 
 
 def _next_link(page: dict[str, Any], key: str) -> str | None:
-    """Where the next page is: Glance says `next`, Nova and Neutron `<key>_links`."""
+    """Return the link to the next page: Glance's `next`, Nova's and Neutron's `<key>_links`."""
     if isinstance(page.get("next"), str):
         return str(page["next"])
     for link in page.get(f"{key}_links") or ():

@@ -27,6 +27,7 @@ from envagent.cloud.port import (
     Reservation,
 )
 from envagent.errors import Forbidden, NotFound, NothingSuitable
+from envagent.hints import Hint, Option
 
 SiteKindName = Literal["baremetal", "kvm"]
 BAREMETAL_FLAVOR = "baremetal"
@@ -69,7 +70,7 @@ class ResourceType(ABC):
 
     @abstractmethod
     def scheduler_hint(self, reservation_id: str) -> str | None:
-        """Return the reservation that Nova's scheduler must be told; None where the flavor stands for it."""
+        """Return the reservation to name to Nova's scheduler; None where the flavor stands for it."""
 
     def reserved(self, lease: Lease) -> Reservation | None:
         """Find the reservation of this type in a lease."""
@@ -102,7 +103,8 @@ class Hosts(ResourceType):
             if flavor.name == BAREMETAL_FLAVOR:
                 return flavor.id
         raise NothingSuitable(
-            f"this site has no flavor named {BAREMETAL_FLAVOR}", hint="take a bare-metal site with --cloud"
+            f"this site has no flavor named {BAREMETAL_FLAVOR}",
+            hint=Hint("choose a bare-metal site with", Option("cloud")),
         )
 
     def scheduler_hint(self, reservation_id: str) -> str:

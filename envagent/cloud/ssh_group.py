@@ -1,7 +1,7 @@
 """The security group that lets SSH in, where the default group lets nothing in (KVM@TACC).
 
-It owns that one group: shared by all runs of the project, found by name, made or completed when it is not there, and
-never removed. Bare metal knows no security groups.
+All runs of the project share the one group: it is found by name, created or completed when needed, and never removed.
+Bare metal has no security groups.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ NAME = "envagent-ssh"
 
 
 def find(neutron: Rest, project_id: str) -> tuple[str | None, bool]:
-    """The id of the project's group, and whether SSH may pass it."""
+    """Return the id of the project's group, and whether it lets SSH in."""
     groups = neutron.pages("/security-groups", "security_groups", name=NAME, project_id=project_id)
     for group in groups:
         if any(_lets_ssh_in(rule) for rule in group["security_group_rules"]):
@@ -23,7 +23,7 @@ def find(neutron: Rest, project_id: str) -> tuple[str | None, bool]:
 
 
 def complete(neutron: Rest, group_id: str | None) -> str:
-    """Make the group where there is none, and its rule; a run that dies between the two is completed by the next."""
+    """Create the group if there is none, and its rule; the next run completes what a killed one left half done."""
     if group_id is None:
         about = {"name": NAME, "description": "SSH from anywhere, for servers that envagent launches"}
         group_id = str(neutron.post("/security-groups", {"security_group": about})["security_group"]["id"])

@@ -1,7 +1,7 @@
-"""Connections and bodies within the limits of `envagent.wire`: what requests and urllib3 do not limit themselves.
+"""Connections and bodies within the limits of `envagent.wire`, which requests and urllib3 do not have.
 
-Their timeouts are those of single reads, so connecting to a name with many addresses, a trickling head, a body without
-end or one that unpacks to gigabytes would hold a thread for as long as the other side likes.
+Their timeouts apply to single reads, so a name with many addresses, a trickling head, an endless body or one that
+unpacks to gigabytes would hold a thread for as long as the other side likes.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
-from envagent.wire import ANSWER_BYTES, LimitedResponse, Overrun, current
+from envagent.wire import BODY_BYTES, LimitedResponse, Overrun, current
 
 _PIECE = 1 << 16
 
 
 class _Limited(HTTPConnection):
-    """A connection that is made, and read from, within the limits in force."""
+    """A connection that is opened and read within the limits in force."""
 
     response_class = LimitedResponse
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that lets us, all of them together within the deadline."""
+        """Connect to the first address that accepts, trying all of them within the deadline."""
         exchange = current()
         if exchange is None:
             return super()._new_conn()
@@ -77,7 +77,7 @@ _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 class LimitedSession(requests.Session):
-    """Sends every request within limits and follows no answer anywhere."""
+    """Sends every request within limits and follows no redirect."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,15 +85,15 @@ class LimitedSession(requests.Session):
             self.mount(scheme, _Adapter())
 
     def resolve_redirects(self, *args: Any, **kwargs: Any) -> Generator[requests.Response, None, None]:
-        """Go nowhere: requests looks even when it is to follow none, and stumbles over an address that is not valid."""
+        """Follow none: requests would resolve the target even so, and fails at an invalid address."""
         yield from ()
 
 
 class _Adapter(TCPKeepAliveAdapter):
-    """Sends requests and reads each answer to its end, within the limits in force."""
+    """Sends requests and reads each response to its end, within the limits in force."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools of direct connections."""
+        """Create the pools of direct connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
@@ -105,14 +105,14 @@ class _Adapter(TCPKeepAliveAdapter):
         return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request and read its whole answer.
+        """Send a request and read the whole response.
 
         Raises:
-            requests.RequestException: there is none, or it ran over a limit.
+            requests.RequestException: there is none, or it exceeded a limit.
         """
         exchange = current()
         if exchange is None:
-            raise AssertionError("a request outside of every limit")
+            raise AssertionError("a request without a limit")
         try:
             exchange.left()
         except Overrun as error:
@@ -123,8 +123,8 @@ class _Adapter(TCPKeepAliveAdapter):
             for piece in response.iter_content(_PIECE):
                 pieces.append(piece)
                 size += len(piece)
-                if size > ANSWER_BYTES:
-                    exchange.fail(f"the answer is larger than {ANSWER_BYTES >> 20} MiB")
+                if size > BODY_BYTES:
+                    exchange.fail(f"the response is larger than {BODY_BYTES >> 20} MiB")
         except Overrun as error:
             raise requests.ConnectionError(error, request=request) from None
         finally:

@@ -1,25 +1,25 @@
-"""Whether Keystone lets these credentials make a trust, which Blazar makes for each lease.
+"""Whether Keystone lets these credentials create a trust, which Blazar creates for each lease.
 
-Blazar hides Keystone's refusal behind the "Internal Server Error" that it also gives when, say, its own time limit
-ran out and the lease may yet come to be. Only Keystone can tell the two apart.
+Blazar hides Keystone's refusal behind an "Internal Server Error", with which it also responds when, say, its own time
+limit ran out and the lease may still appear. Only Keystone can distinguish the two.
 """
 
 from __future__ import annotations
 
 from keystoneauth1 import exceptions as keystone_errors
 
-from envagent.cloud.answer import Answer
+from envagent.cloud.error_response import ErrorResponse
+from envagent.cloud.http_session import NoResponse, Refused
 from envagent.cloud.rest import Rest
-from envagent.cloud.session import NoAnswer, Refused
 
 _NOBODY = "0" * 32
 
 
-def refusal(keystone: Rest, user_id: str | None) -> Answer | None:
-    """Keystone's refusal when it is proven, otherwise None.
+def refusal(keystone: Rest, user_id: str | None) -> ErrorResponse | None:
+    """Return Keystone's refusal if it is proven, otherwise None.
 
-    It is asked for a trust that cannot be made, since the trustee does not exist: 403 comes before that check and
-    means that these credentials may make none; 404 means that they may.
+    The request is for a trust that cannot be created, since the trustee does not exist: 403 comes before that check
+    and means that these credentials may create none; 404 means that they may.
     """
     trust: dict[str, object] = {
         "trustor_user_id": user_id,
@@ -30,7 +30,7 @@ def refusal(keystone: Rest, user_id: str | None) -> Answer | None:
     try:
         keystone.post("/OS-TRUST/trusts", {"trust": trust})
     except Refused as refused:
-        return refused.answer if refused.answer.status == 403 else None
-    except (NoAnswer, keystone_errors.ClientException):
+        return refused.response if refused.response.status == 403 else None
+    except (NoResponse, keystone_errors.ClientException):
         return None
     return None

@@ -61,7 +61,7 @@ def test_a_trickling_cloud_fails_the_run_in_the_end(
     stub.on("GET", "", Reply(act=trickle))
     running = cli.start("run", str(repository), "--cloud", "stub", "--yes")
     assert running.wait(60) == 7
-    assert "the answer was not complete within 3 s" in running.err
+    assert "the response was not complete within 3 s" in running.err
 
 
 SERVICES = ("keystone", "glance", "nova", "neutron", "blazar")

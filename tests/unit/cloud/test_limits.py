@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from envagent.cloud import session
+from envagent.cloud import http_session
 from envagent.cloud.port import Cloud, HostReservation
 from envagent.config import Settings
 from envagent.engine.intents import LONGEST_CALL
@@ -105,7 +105,7 @@ LARGE: dict[str, tuple[Act, str]] = {
     "gzip": (packed(b"gzip", bomb(31, 70)), "larger than 64 MiB"),
     "deflate": (packed(b"deflate", bomb(-15, 70)), "larger than 64 MiB"),
     "gzip in gzip": (packed(b"gzip, gzip", gzip.compress(bomb(31, 70))), "larger than 64 MiB"),
-    "interim answers": (sent(*[b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000] * 20), "head of the answer"),
+    "interim answers": (sent(*[b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000] * 20), "head of the response"),
 }
 
 
@@ -308,10 +308,10 @@ def test_threads_do_not_wait_for_one_login_after_the_other(stub: StubCloud, conn
 def test_no_call_is_longer_than_the_engine_relies_on(
     stub: StubCloud, connected: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert LONGEST_CALL.total_seconds() >= session.LONGEST_CALL
+    assert LONGEST_CALL.total_seconds() >= http_session.LONGEST_CALL
     longest = max(one.le for one in Settings.model_fields["write_timeout_seconds"].metadata if hasattr(one, "le"))
-    assert longest <= session.LONGEST_CALL
-    monkeypatch.setattr(session, "LONGEST_CALL", 1.0)
+    assert longest <= http_session.LONGEST_CALL
+    monkeypatch.setattr(http_session, "LONGEST_CALL", 1.0)
     stub.on("POST", "/v1/leases", Reply(act=SLOW["body"]))
     with pytest.raises(OutcomeUnknown, match="not complete within 1 s"):
         lease(connected(timeout=longest, write_timeout=longest))
@@ -320,7 +320,7 @@ def test_no_call_is_longer_than_the_engine_relies_on(
 def test_a_write_is_not_sent_when_its_login_has_used_up_the_time(
     stub: StubCloud, connected: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LONGEST_CALL", 0.5)
+    monkeypatch.setattr(http_session, "LONGEST_CALL", 0.5)
     login = stub.login
 
     def slowly(**more: object) -> Reply:

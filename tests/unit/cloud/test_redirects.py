@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from envagent.cli.render.hint_text import hint_text
-from envagent.cloud.answer import address
+from envagent.cloud.error_response import address
 from envagent.cloud.port import Cloud
 from envagent.errors import BadRequest, ConfigurationError, EnvagentError, OutcomeUnknown
 
@@ -126,7 +126,7 @@ def test_an_address_that_is_none_is_an_error_all_the_same(location: str, stub: S
         ("https://h/a;session=1", "https://h/a"),
         ("https://[::1]:5000/v3", "https://[::1]:5000/v3"),
         ("https://h/\x1b[2J\x9b\u2028x", "https://h/[2Jx"),
-        ("https://[::1", "an address that is not valid"),
+        ("https://[::1", "an invalid address"),
         ("https://h/" + "a" * 1000, "https://h/" + "a" * 190),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from envagent import errors
 from envagent.cli.render.hint_text import hint_text
 from envagent.cloud import classify
-from envagent.cloud.answer import Answer
+from envagent.cloud.error_response import ErrorResponse
 from envagent.cloud.failures import lease_failed, server_failed
 from envagent.cloud.port import Lease, Server, ServerFault
 from envagent.wire import seconds_to_wait
@@ -36,7 +36,7 @@ class Response:
 
 def judge(row: dict[str, Any], **headers: str) -> errors.EnvagentError:
     body = row["body"] if isinstance(row["body"], str) else json.dumps(row["body"])
-    answer = Answer.read(row["service"], row["method"], Response(row["status"], body, headers))
+    answer = ErrorResponse.read(row["service"], row["method"], Response(row["status"], body, headers))
     return classify.refused(answer, "do the thing")
 
 
@@ -46,7 +46,7 @@ def test_refusal(row: dict[str, Any]) -> None:
     assert type(error).__name__ == row["error"]
     assert error.exit_code == row["exit"]
     assert error.message.startswith("cannot do the thing: ")
-    assert row["hint"] is None or row["hint"] in hint_text(error.hint)
+    assert row["hint"] is None or row["hint"] in hint_text(error.hint, "RUN_ID")
     assert error.request_id == "req-1"
 
 
@@ -63,7 +63,7 @@ def test_fault(row: dict[str, Any]) -> None:
     error = server_failed(Server(id="1", name="s", status="ERROR", fault=fault))
     assert type(error).__name__ == row["error"]
     assert error.exit_code == row["exit"]
-    assert row["hint"] in hint_text(error.hint)
+    assert row["hint"] in hint_text(error.hint, "RUN_ID")
     assert error.service_said == (row["text"] or None)
 
 
@@ -72,7 +72,7 @@ def test_a_lease_in_error_names_itself_and_the_way_out() -> None:
     error = lease_failed(Lease(id="1", name="mine", status="ERROR", start=now, end=now))
     assert error.exit_code == 6
     assert "mine" in error.message
-    assert "--node-type" in hint_text(error.hint)
+    assert "--node-type" in hint_text(error.hint, "RUN_ID")
 
 
 def test_no_two_refusals_of_one_error_class_read_alike_unless_they_mean_the_same() -> None:

@@ -1,8 +1,8 @@
-"""What a service said when it did not comply, taken out of its envelope.
+"""A service's error response: its message, taken out of its envelope.
 
-Each service wraps its words differently (Keystone `error`, Nova one key named after the fault, Neutron `NeutronError`,
-Glance `message` with HTML breaks, Blazar `error_message`), and a proxy in front of any of them answers HTML. This
-module owns the unwrapping and no judgement. The words are untrusted text.
+Each service wraps its message differently (Keystone `error`, Nova one key named after the fault, Neutron
+`NeutronError`, Glance `message` with HTML breaks, Blazar `error_message`), and a proxy in front of any of them responds
+in HTML. This module unwraps and does not judge. The messages are untrusted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from envagent.wire import seconds_to_wait
 
-_WORDS_LIMIT = 2000
+_TEXT_LIMIT = 2000
 _BREAK = re.compile(r"<br\s*/?>", re.I)
 _PAGE = re.compile(r"<(!doctype|html|head|body|title)\b", re.I)
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.S | re.I)
@@ -39,38 +39,42 @@ class HttpResponse(Protocol):
 
     @property
     def url(self) -> str:
-        """Where the answer came from."""
+        """The address that responded."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A refusal.
+class ErrorResponse:
+    """A response with an error status.
 
-    `kind` is the service's own name for it where it has one (Neutron's `type`, Nova's key). `enveloped` tells whether
-    the words came in a JSON object, as every service's do: what a proxy in front of it says does not.
+    Attributes:
+        service: its type in the catalog, such as `compute`.
+        text: the service's message.
+        kind: the service's own name for the error where it has one (Neutron's `type`, Nova's key).
+        retry_after: in seconds.
+        enveloped: whether the message came in a JSON object, as every service's does and a proxy's does not.
     """
 
     service: str
     method: str
     path: str
     status: int
-    words: str
+    text: str
     kind: str | None = None
     request_id: str | None = None
     retry_after: float | None = None
     enveloped: bool = True
 
     @classmethod
-    def read(cls, service: str, method: str, response: HttpResponse) -> Answer:
+    def read(cls, service: str, method: str, response: HttpResponse) -> ErrorResponse:
         """Unwrap a response of any service."""
-        kind, words = unwrap(response.text)
+        kind, text = unwrap(response.text)
         headers = response.headers
         return cls(
             service=service,
             method=method,
             path=urlsplit(response.url).path,
             status=response.status_code,
-            words=words,
+            text=text,
             kind=kind,
             request_id=request_id(headers),
             retry_after=seconds_to_wait(headers.get("retry-after")),
@@ -84,7 +88,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def unwrap(body: str) -> tuple[str | None, str]:
-    """The kind and the words in an error body of any service, or of a proxy in front of it."""
+    """Return the kind and the message in an error body of any service, or of a proxy in front of it."""
     document = _object(body)
     if document is None:
         return None, _plain(body)
@@ -103,12 +107,12 @@ def unwrap(body: str) -> tuple[str | None, str]:
 
 
 def address(url: str, base: str = "") -> str:
-    """A URL, perhaps relative, for a message: without user, parameters, query and fragment, which may be secrets."""
+    """Return a URL, perhaps relative, as a message may show it: without the parts that may hold secrets."""
     try:
         parts = urlsplit(urljoin(base, url))
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
-        return "an address that is not valid"
+        return "an invalid address"
     shown = urlunsplit((parts.scheme, host, parts.path.partition(";")[0], "", ""))
     return re.sub(r"\s", "", _UNSEEN.sub("", shown))[:_ADDRESS_LIMIT]
 
@@ -121,7 +125,7 @@ def _object(body: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _plain(text: Any) -> str:
-    words = text if isinstance(text, str) else json.dumps(text)
-    words = _TAG.sub(" ", words) if _PAGE.search(words) else _BREAK.sub("\n", words)
-    return re.sub(r"\s*\n\s*", "\n", _UNSEEN.sub("", words)).strip()[:_WORDS_LIMIT]
+def _plain(message: Any) -> str:
+    text = message if isinstance(message, str) else json.dumps(message)
+    text = _TAG.sub(" ", text) if _PAGE.search(text) else _BREAK.sub("\n", text)
+    return re.sub(r"\s*\n\s*", "\n", _UNSEEN.sub("", text)).strip()[:_TEXT_LIMIT]

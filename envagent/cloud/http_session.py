@@ -1,12 +1,12 @@
 """The one keystoneauth session through which every request of every client goes.
 
-It owns the rules of sending (a deadline for each exchange and each call, writes sent exactly once, no redirect
-followed) and turns each refusal and each silence into plain facts: `Refused`, `Redirected` and `NoAnswer`. It does not
-say what they mean (`envagent.cloud.classify` does) and never retries, except that after a 401 it fetches a new token
-and sends the refused request again, once: what was refused was not written.
+The rules of sending are kept here: a deadline for each exchange and each call, writes sent exactly once, no redirect
+followed. Refusals and silence become plain facts (`Refused`, `Redirected`, `NoResponse`); what they mean is decided in
+`envagent.cloud.classify`. Nothing is retried, except that after a 401 a new token is fetched and the refused request
+sent once more: what was refused was not written.
 
-The facts are taken here, below the clients, because python-blazarclient drops the request id, always says code 500
-and crashes on a body that is no JSON object.
+The facts are collected here, below the clients, because python-blazarclient drops the request id, always reports code
+500 and crashes on a body that is not a JSON object.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 
-from envagent.cloud.answer import Answer, address, request_id
+from envagent.cloud.error_response import ErrorResponse, address, request_id
 from envagent.cloud.transport import LimitedSession
 from envagent.wire import EXCHANGE_FACTOR, Exchange, current, limited
 
@@ -41,29 +41,33 @@ _NO_ADDRESS = (
     requests.exceptions.InvalidSchema,
 )
 
-UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
-"""What reading a body raises that is not what the service's API promises."""
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""The exceptions of reading a body that is not what the service's API promises."""
+
+_CUT = "the connection was closed before the response was complete"
 
 CALL_FACTOR = 6
-"""How many times the time limit on silence a call with its login and its pages may take in all."""
+"""A call with its login and its pages may take this many times the limit on silence."""
 
 LONGEST_CALL = 600.0
 """Seconds that no call exceeds, whatever the settings: the engine relies on it (`engine.intents.LONGEST_CALL`)."""
 
 
 class Refused(Exception):
-    """A service answered with a status that is no success."""
+    """A service responded with an error status."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(f"{answer.service} {answer.status}")
-        self.answer = answer
+    def __init__(self, response: ErrorResponse) -> None:
+        super().__init__(f"{response.service} {response.status}")
+        self.response = response
 
 
-class NoAnswer(Exception):
-    """No whole answer came.
+class NoResponse(Exception):
+    """No complete response came.
 
-    `service` is None where the request was for a token or a version document; `sent` is False when it is certain
-    that no byte of the request left; `reason` is in words for a user and holds no secret.
+    Attributes:
+        service: None for a request for a token or a version document.
+        sent: False when it is certain that no byte of the request left.
+        reason: a message for the user, without secrets.
     """
 
     def __init__(self, service: str | None, host: str, *, sent: bool, reason: str) -> None:
@@ -75,9 +79,12 @@ class NoAnswer(Exception):
 
 
 class Redirected(Exception):
-    """The answer sends the request elsewhere, and it was not followed there: it carries a password or a token.
+    """The response is a redirect, which was not followed, because the request carries a password or a token.
 
-    `service` is None as with `NoAnswer`; `asked` and `target` are addresses without user, query and fragment.
+    Attributes:
+        service: None as with `NoResponse`.
+        asked: the address of the request, without user, query and fragment.
+        target: where the redirect points, in the same form.
     """
 
     def __init__(self, service: str | None, status: int, asked: str, target: str) -> None:
@@ -89,7 +96,7 @@ class Redirected(Exception):
 
 
 class SingleShotSession(Session):
-    """A keystoneauth session in which nothing is sent twice and nothing waits for ever.
+    """A keystoneauth session in which nothing is sent twice and nothing waits forever.
 
     Args:
         read_timeout: seconds without a byte before a read or a login is given up; also for making a connection.
@@ -101,13 +108,13 @@ class SingleShotSession(Session):
         super().__init__(session=LimitedSession(), app_name="envagent", **options)
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
-        self._renewing = _Turn()
+        self._renewing = _LoginLock()
         if isinstance(self.auth, BaseIdentityPlugin):
-            # keystoneauth's own lock waits for ever for a login by another thread, and even for one by itself.
-            self.auth._lock = _Turn()  # type: ignore[assignment]  # used in `with` statements only
+            # keystoneauth's own lock waits forever for a login by another thread, or even by the same one.
+            self.auth._lock = _LoginLock()  # type: ignore[assignment]  # used in `with` statements only
 
     def call(self, *, write: bool) -> AbstractContextManager[Exchange]:
-        """Limit a call of the port: its exchange, a login before it, a new token, all pages of a list."""
+        """Limit a call of the port: its exchange, a login before it, a new token, and all pages of a list."""
         silence = self._write_timeout if write else self._read_timeout
         return limited(min(CALL_FACTOR * silence, LONGEST_CALL))
 
@@ -115,23 +122,23 @@ class SingleShotSession(Session):
         """Send one request.
 
         Raises:
-            Refused: a service answered with a status that is no success; for a login keystoneauth's own errors.
-            Redirected: the answer names another address.
-            NoAnswer: there is no whole answer.
+            Refused: a service responded with an error status; for a login, keystoneauth raises its own errors.
+            Redirected: the response is a redirect.
+            NoResponse: there is no complete response.
         """
         service = (kwargs.get("endpoint_filter") or {}).get("service_type")
         write = service is not None and method not in _READS
         silence = self._write_timeout if write else self._read_timeout
         kwargs["connect_retries"] = 0
         kwargs["status_code_retries"] = 0
-        # A login plugin that asks for redirects looks at them itself.
+        # A login plugin that refuses redirects handles them itself.
         own_redirects = service is None and kwargs.get("redirect") is False
         kwargs["redirect"] = False
         kwargs["timeout"] = (self._read_timeout, silence)
         if service is not None:
             kwargs["raise_exc"] = False
             kwargs["allow_reauth"] = False
-            self.get_token()  # before the time of the exchange counts
+            self.get_token()  # before the exchange's time starts
         response = self._send_once(service, url, method, silence, *args, **kwargs)
         if service is not None and response.status_code == 401 and self._renew(_token_of(response)):
             response = self._send_once(service, url, method, silence, *args, **kwargs)
@@ -139,10 +146,10 @@ class SingleShotSession(Session):
             target = address(response.headers["location"], response.url)
             raise Redirected(service, response.status_code, address(response.url), target)
         if service is not None and response.status_code >= 300:
-            raise Refused(Answer.read(service, method, response))
+            raise Refused(ErrorResponse.read(service, method, response))
         if service is not None and _holds_half_a_character(response):
-            reason = "the answer is unreadable (half a character)"
-            raise NoAnswer(service, _host(response.url), sent=True, reason=reason)
+            reason = "the response is unreadable (half a character)"
+            raise NoResponse(service, _host(response.url), sent=True, reason=reason)
         return response
 
     def _send_once(
@@ -151,7 +158,7 @@ class SingleShotSession(Session):
         started = time.monotonic()
         try:
             response = self._send(service, url, method, silence, *args, **kwargs)
-        except NoAnswer as error:
+        except NoResponse as error:
             _log(method, url, error.reason, None, started)
             raise
         except keystone_errors.HttpError as error:  # of a login
@@ -172,19 +179,19 @@ class SingleShotSession(Session):
                 sent = not _never_left(cause)
                 reason = exchange.overrun or _reason(error, cause)
                 host = _host(request.url if request is not None else url)
-                raise NoAnswer(service, host, sent=sent, reason=reason) from None
+                raise NoResponse(service, host, sent=sent, reason=reason) from None
             except OSError as error:  # a certificate file that cannot be read
-                raise NoAnswer(service, _host(url), sent=False, reason=str(error)) from None
+                raise NoResponse(service, _host(url), sent=False, reason=str(error)) from None
         if response.status_code < 200:
-            reason = f"HTTP {response.status_code} came instead of an answer"
-            raise NoAnswer(service, _host(response.url), sent=True, reason=reason)
+            reason = f"HTTP {response.status_code} came instead of a response"
+            raise NoResponse(service, _host(response.url), sent=True, reason=reason)
         return response
 
     def _renew(self, refused: str) -> bool:
-        """Replace a refused token, unless another thread has; False where the login brings none.
+        """Replace a refused token, unless another thread has; return False where the login has no tokens.
 
-        keystoneauth's own way forgets the token first: a second thread that was refused as well then gives up, and a
-        third that is about to use it stumbles.
+        keystoneauth itself forgets the token first: a second thread that was refused as well then gives up, and a
+        third that is about to use it fails.
         """
         auth = self.auth
         if not isinstance(auth, BaseIdentityPlugin):
@@ -195,10 +202,10 @@ class SingleShotSession(Session):
         return True
 
 
-class _Turn:
-    """A lock around logins: nobody waits for it beyond the deadline of the call, nor while holding it already.
+class _LoginLock:
+    """A lock around logins; no thread waits for it beyond the deadline of its call, or while holding it.
 
-    A login whose answer cannot be read leaves it as `NoAnswer`: what the login was for has not been sent.
+    A login whose response cannot be read leaves it as `NoResponse`: what the login was for has not been sent.
     """
 
     def __init__(self) -> None:
@@ -207,12 +214,12 @@ class _Turn:
 
     def __enter__(self) -> None:
         if self._holder == threading.get_ident():
-            # keystoneauth's discovery asks again with a token when it is refused one: it then tries to do without.
-            raise keystone_errors.DiscoveryFailure("logging in needs a login")
+            # keystoneauth's discovery, when refused, asks for a token; after this error it tries without one.
+            raise keystone_errors.DiscoveryFailure("logging in requires a login")
         exchange = current()
         if not self._lock.acquire(timeout=LONGEST_CALL if exchange is None else exchange.seconds_left):
-            raise NoAnswer(
-                None, "the login service", sent=False, reason="another login is still waiting for its answer"
+            raise NoResponse(
+                None, "the login service", sent=False, reason="another login is still waiting for its response"
             )
         self._holder = threading.get_ident()
 
@@ -221,13 +228,13 @@ class _Turn:
     ) -> None:
         self._holder = None
         self._lock.release()
-        if isinstance(error, UNREADABLE):
-            reason = f"its answer is unreadable ({type(error).__name__})"
-            raise NoAnswer(None, "the login service", sent=True, reason=reason) from None
+        if isinstance(error, MALFORMED):
+            reason = f"its response is unreadable ({type(error).__name__})"
+            raise NoResponse(None, "the login service", sent=True, reason=reason) from None
 
 
 def quiet_loggers() -> None:
-    """Keep the clients' own loggers to warnings: below, they print requests with user names and tokens' hashes."""
+    """Limit the clients' loggers to warnings: below, they print requests with user names and tokens' hashes."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
@@ -243,14 +250,14 @@ def _log(method: str, url: str, outcome: str, request_id: str | None, started: f
 
 
 def _holds_half_a_character(response: requests.Response) -> bool:
-    """Whether a JSON body holds half a surrogate pair: text that no file, database or terminal takes."""
+    """Tell whether a JSON body holds half a surrogate pair: text that no file, database or terminal accepts."""
     if re.search(rb"\\u[dD][89a-fA-F]", response.content) is None:
         return False
     try:
         json.dumps(response.json(), ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return True
-    except (ValueError, RecursionError):  # no JSON: for the reader to say
+    except (ValueError, RecursionError):  # not JSON: its reader reports that
         return False
     return False
 
@@ -265,7 +272,7 @@ def _host(url: str) -> str:
 
 
 def _never_left(cause: BaseException | None) -> bool:
-    """Whether the request certainly did not leave: no connection, no TLS session, or no way through a proxy."""
+    """Tell whether the request certainly was not sent: no connection, no TLS session, or no way through a proxy."""
     if isinstance(cause, requests.ConnectTimeout):
         return True
     if not isinstance(cause, requests.ConnectionError) or not cause.args:
@@ -273,7 +280,7 @@ def _never_left(cause: BaseException | None) -> bool:
     failure = cause.args[0]
     inner = failure.reason if isinstance(failure, urllib3.exceptions.MaxRetryError) else failure
     if isinstance(inner, urllib3.exceptions.ProxyError):
-        # urllib3 calls it a proxy's failure, too, when the connection is cut after the request went through the proxy.
+        # urllib3 also calls it a proxy error when the connection is cut after the request went through the proxy.
         inner = inner.original_error
         if type(inner) is OSError and "Tunnel connection failed" in str(inner):
             return True
@@ -284,27 +291,27 @@ def _never_left(cause: BaseException | None) -> bool:
 
 def _reason(error: Exception, cause: BaseException | None) -> str:
     if isinstance(cause, _NO_ADDRESS):
-        return "the address is not valid (check the endpoint overrides in clouds.yaml)"
+        return "the address is invalid (check the endpoint overrides in clouds.yaml)"
     if isinstance(cause, requests.exceptions.ContentDecodingError):
-        return "the compressed answer is damaged"
+        return "the compressed response is damaged"
     if isinstance(cause, requests.ConnectTimeout):
         return "no connection within the time limit"
     if isinstance(cause, requests.Timeout):
-        return "no answer within the time limit"
+        return "no response within the time limit"
     if isinstance(error, keystone_errors.SSLError):
-        return "the TLS certificate or handshake is not valid"
+        return "the TLS certificate or handshake is invalid"
     text = str(cause)
     for sign, words in (
-        ("NameResolutionError", "the host name is not known"),
-        ("Name or service not known", "the host name is not known"),
+        ("NameResolutionError", "unknown host name"),
+        ("Name or service not known", "unknown host name"),
         ("Connection refused", "connection refused"),
-        ("Connection reset", "the connection was cut before the answer was complete"),
-        ("Remote end closed", "the connection was cut before the answer was complete"),
-        ("got more than", "the head of the answer is too long"),
-        ("BadStatusLine", "the answer is not HTTP"),
-        ("IncompleteRead", "the connection was cut before the answer was complete"),
+        ("Connection reset", _CUT),
+        ("Remote end closed", _CUT),
+        ("got more than", "the head of the response is too long"),
+        ("BadStatusLine", "the response is not HTTP"),
+        ("IncompleteRead", _CUT),
         ("Network is unreachable", "the network is unreachable"),
-        ("No route to host", "there is no route to the host"),
+        ("No route to host", "no route to the host"),
     ):
         if sign in text:
             return words
