@@ -1,36 +1,36 @@
-"""Every error that a user can meet, with its exit code and the next thing to do.
+"""The errors that users can see, each with its exit code and what to do next.
 
     EnvagentError                  1   a bug, unless a subclass says otherwise
-    ├── UsageError                 2   a flag, a file or an answer that cannot be used
-    │   └── ConfigurationError     2   configuration or credentials that cannot be read
-    ├── AuthenticationError        4   the cloud does not let us in
-    │   └── Forbidden              4   it knows us and says no
-    ├── CapacityError              5   nothing free now
-    │   ├── NoCapacity             5   no node, network or address free in that window
+    ├── UsageError                 2   a flag, a file or a reply that is not usable
+    │   └── ConfigurationError     2   unreadable configuration or credentials
+    ├── AuthenticationError        4   the cloud rejects the credentials
+    │   └── Forbidden              4   it accepts them and denies the request
+    ├── CapacityError              5   nothing is free now
+    │   ├── NoCapacity             5   no free node, network or address in that window
     │   └── QuotaExceeded          5   a quota, a budget or an allocation is used up
     ├── ProvisioningError          6   the cloud tried and failed
     │   ├── LeaseFailed            6   lease in ERROR, or never ACTIVE
     │   ├── ServerFailed           6   server in ERROR, or never ACTIVE
-    │   ├── ResourceLost           6   something that the run had made is gone
-    │   └── NothingSuitable        6   no node type, image or network meets the need
-    ├── CloudError                 7   the cloud answered what we cannot use
-    │   ├── CloudUnreachable       7   no answer, or "try again": retryable
+    │   ├── ResourceLost           6   something that the run created is gone
+    │   └── NothingSuitable        6   no node type, image or network is suitable
+    ├── CloudError                 7   the cloud returned something unusable
+    │   ├── CloudUnreachable       7   no response, or "try again": retryable
     │   ├── OutcomeUnknown         7   a write may or may not have happened
-    │   ├── BadRequest             7   the service calls our request wrong
-    │   ├── NotFound               7   the object asked for is not there
-    │   └── Conflict               7   the object is busy or exists already
-    ├── AdviceUnavailable          8   the AI was demanded and did not help
-    ├── RepositoryRefused          9   the repository cannot or must not be read
-    ├── RunStateError             10   the run cannot be worked on now
+    │   ├── BadRequest             7   the service calls the request invalid
+    │   ├── NotFound               7   the requested object does not exist
+    │   └── Conflict               7   the object is busy or already exists
+    ├── AdviceUnavailable          8   the AI was required and did not help
+    ├── RepositoryRefused          9   the repository cannot, or must not, be read
+    ├── RunStateError             10   the run cannot be used now
     │   ├── RunNotFound           10
-    │   ├── RunLocked             10   another process works on it
+    │   ├── RunLocked             10   another process is using it
     │   ├── RunMismatch           10   another project or site, or outputs of another version
     │   └── JournalError          10   the journal cannot be opened, read or written
-    ├── LeftoversExist            11   teardown ended and something is still there
+    ├── LeftoversExist            11   something is still there after a teardown
     └── OutputLost                12   done, but the result could not be written to stdout
 
 The command line maps these to exit codes in one place and prints `message`, the service's own words,
-what exists, and `hint`. A class docstring's first line is what the class means, never shown to users.
+what exists, and `hint`. Class docstrings are never shown to users.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class EnvagentError(Exception):
     """Root of all errors that are shown to a user without a traceback.
 
     Args:
-        message: what failed and on which object, one sentence.
+        message: one sentence that says what failed, and on which object.
         hint: what to do next; defaults to the class's own.
         service_said: the service's own words, verbatim (untrusted text).
         request_id: the service's request id, for a help-desk ticket.
-        retry_after: seconds that the service asked us to wait, if it did.
+        retry_after: seconds that the service asked to wait, if it did.
     """
 
     exit_code: ClassVar[int] = 1
@@ -75,40 +75,40 @@ class EnvagentError(Exception):
 
 
 class UsageError(EnvagentError):
-    """A flag, a file or an answer that cannot be used."""
+    """A flag, a file or a reply is not usable."""
 
     exit_code = 2
     default_hint = Hint(Command("--help"))
 
 
 class ConfigurationError(UsageError):
-    """Configuration or credentials that cannot be read."""
+    """Configuration or credentials cannot be read."""
 
     default_hint = Hint("try it without an account:", command("run", "URL", cloud="sandbox"))
 
 
 class AuthenticationError(EnvagentError):
-    """The cloud does not let us in."""
+    """The cloud rejects the credentials."""
 
     exit_code = 4
     default_hint = Hint("check the credentials of this cloud in clouds.yaml or OS_*; on Chameleon use the CLI password")
 
 
 class Forbidden(AuthenticationError):
-    """The cloud knows us and says no."""
+    """The cloud accepts the credentials and denies the request."""
 
     default_hint = Hint("ask the project's PI for the role that this needs")
 
 
 class CapacityError(EnvagentError):
-    """Nothing free now."""
+    """Nothing is free now."""
 
     exit_code = 5
     default_hint = Hint("try another node type with", Option("node_type"), ", or try later")
 
 
 class NoCapacity(CapacityError):
-    """No node, network or address is free in that window."""
+    """There is no free node, network or address in that window."""
 
 
 class QuotaExceeded(CapacityError):
@@ -137,13 +137,13 @@ class ServerFailed(ProvisioningError):
 
 
 class ResourceLost(ProvisioningError):
-    """Something that the run had made is gone or has changed under it."""
+    """Something that the run created is gone or was changed."""
 
     default_hint = Hint("remove the rest, then run again:", teardown())
 
 
 class NothingSuitable(ProvisioningError):
-    """No node type, image or network at this site meets the need."""
+    """The site has no suitable node type, image or network."""
 
     default_hint = Hint(
         "name one with", Option("node_type"), "or", Option("image"), ", or try another site with", Option("cloud")
@@ -151,61 +151,61 @@ class NothingSuitable(ProvisioningError):
 
 
 class CloudError(EnvagentError):
-    """The cloud answered what we cannot use."""
+    """The cloud returned something unusable."""
 
     exit_code = 7
     default_hint = Hint("check the site's status page, then:", resume())
 
 
 class CloudUnreachable(CloudError):
-    """No answer, or an answer that says try again; nothing was written."""
+    """The cloud did not respond, or said to try again; nothing was written."""
 
     retryable = True
 
 
 class OutcomeUnknown(CloudError):
-    """A write was sent and may or may not have happened; only looking can tell."""
+    """A write was sent and may or may not have happened; only a look can tell."""
 
 
 class BadRequest(CloudError):
-    """The service calls our request wrong."""
+    """The service calls the request invalid."""
 
 
 class NotFound(CloudError):
-    """The object asked for is not there (404 from the right project)."""
+    """The requested object does not exist (404 from the right project)."""
 
 
 class Conflict(CloudError):
-    """The object is busy or exists already."""
+    """The object is busy or already exists."""
 
 
 class AdviceUnavailable(EnvagentError):
-    """The AI was demanded and did not help."""
+    """The AI was required and did not help."""
 
     exit_code = 8
     default_hint = Hint("do not require the AI, or use only the built-in rules with", Option("no_ai"))
 
 
 class RepositoryRefused(EnvagentError):
-    """The repository cannot or must not be read."""
+    """The repository cannot, or must not, be read."""
 
     exit_code = 9
     default_hint = Hint("check the URL (https://host/owner/name), or give the local path of a git repository")
 
 
 class RunStateError(EnvagentError):
-    """The run cannot be worked on now."""
+    """The run cannot be used now."""
 
     exit_code = 10
     default_hint = Hint(command("status"))
 
 
 class RunNotFound(RunStateError):
-    """No run, or more than one, has that id or prefix."""
+    """No run has that id or prefix, or several have."""
 
 
 class RunLocked(RunStateError):
-    """Another process works on this run."""
+    """Another process is using this run."""
 
     default_hint = Hint("wait for it, or stop that process; then:", resume())
 
@@ -224,14 +224,14 @@ class JournalError(RunStateError):
 
 
 class LeftoversExist(EnvagentError):
-    """Teardown ended and something is still there."""
+    """Something is still there after a teardown."""
 
     exit_code = 11
     default_hint = Hint("try again:", teardown(), "; if it stays, give the help desk the ids above")
 
 
 class OutputLost(EnvagentError):
-    """The command did its work, but its result could not be written to stdout."""
+    """The command succeeded, but its result could not be written to stdout."""
 
     exit_code = 12
     default_hint = Hint(

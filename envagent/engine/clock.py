@@ -1,4 +1,4 @@
-"""The time: wall-clock UTC for what is stored, a steady clock for what is waited for in one process."""
+"""The time: wall-clock UTC for what is stored, a steady clock for waits within one process."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the engine asks of time; a simulation brings its own."""
+    """What the engine needs of a clock; a simulation has its own."""
 
     def now(self) -> datetime:
-        """Give the current time, aware, UTC."""
+        """Return the current time, aware, in UTC."""
 
     def steady(self) -> float:
-        """Give seconds of a clock that nobody sets."""
+        """Return seconds of a clock that nobody sets."""
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
-        """Return after `seconds`, or at once when `wake` is set."""
+        """Return after `seconds`, or as soon as `wake` is set."""
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Give the current time, aware, UTC."""
+        """Return the current time, aware, in UTC."""
         return datetime.now(UTC)
 
     def steady(self) -> float:
-        """Give seconds of a clock that nobody sets."""
+        """Return seconds of a clock that nobody sets."""
         return time.monotonic()
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
-        """Return after `seconds`, or at once when `wake` is set."""
+        """Return after `seconds`, or as soon as `wake` is set."""
         wake.wait(max(0.0, seconds))
 
 

@@ -1,4 +1,4 @@
-"""What a stage may do besides computing: report, decide, wait, create, remove.
+"""What a stage can do beyond computing: report, decide, wait, create, remove.
 
 A context lives for one entry of one stage. Reports and decisions are stored with the stage's next checkpoint.
 """
@@ -25,15 +25,15 @@ FIRST_LOOK = timedelta(seconds=1)
 _LABELLING = threading.Lock()
 
 APPROVED_AMOUNT = "approved_amount"
-"""The label that holds the amount that a person has agreed to."""
+"""The label that holds the amount that the user approved."""
 
 LOOKS_PER_WAIT = 0.1
-"""A wait is looked at again after a tenth of the time it has taken so far: little is lost when it ends."""
+"""A wait is checked again after a tenth of the time that it has taken so far, so that little is lost when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A wait of a stage, counted from its first start through all restarts."""
+    """A wait of a stage, timed from its first start through all restarts."""
 
     name: str
     since: datetime
@@ -53,7 +53,7 @@ class Wait:
         return (self.now - self.since).total_seconds()
 
     def not_yet(self, status: str) -> NotYet:
-        """Answer "not yet": look again soon at first, at most `every` apart, never beyond the deadline."""
+        """Return when to look again: soon at first, at most `every` apart, never beyond the deadline."""
         waited = self.now - max(self.since, min(self.counted_from, self.now))
         pause = min(self.every, max(waited * LOOKS_PER_WAIT, min(FIRST_LOOK, self.every)))
         if self.counted_from > self.now:
@@ -62,16 +62,15 @@ class Wait:
 
 
 class Context(Generic[Services]):
-    """Handed to a stage as its first argument.
+    """What a stage gets as its first argument.
 
     Attributes:
         ledger: the run's intents and resources, for stages that try several times.
         services: what the pipeline's steps work with (the cloud, the advisor, the settings).
-        attempt: 1, and one more for each time that the stage was begun again after a crash or failure.
-        approved: whether the user has agreed to the plan.
+        attempt: 1, plus one for each time that the stage was restarted after a crash or failure.
         now: returns the current time.
-        stopping: returns whether the user asked to stop; long work without cloud calls should ask it.
-        acting: False when the run is only looked at, so that nothing may be written to the cloud.
+        stopping: returns whether the user asked to stop; long work without cloud calls should check it.
+        acting: False when the run is only inspected, so that nothing may be written to the cloud.
     """
 
     def __init__(
@@ -96,34 +95,34 @@ class Context(Generic[Services]):
 
     @property
     def approved(self) -> bool:
-        """Whether the user has agreed to the plan."""
+        """Whether the user approved the plan."""
         return self._run.row.approved_at is not None
 
     def is_done(self, step: str) -> bool:
-        """Tell whether a step of the run has finished."""
+        """Return whether a step of the run has finished."""
         return self._run.pipeline.last_stage(step).key in self._run.outputs
 
     def reconcile(self, kinds: Iterable[ResourceKind]) -> NotYet | None:
-        """Correct the record of what the run made, and remove what was made twice; see `Ledger.reconcile`."""
+        """Correct the record of what the run created and remove surplus objects; see `Ledger.reconcile`."""
         return self.ledger.reconcile(kinds, act=self.acting)
 
     @property
     def approved_amount(self) -> float | None:
-        """The amount that a person has agreed to last; None while nobody was asked."""
+        """The amount that the user approved last; None if nobody was asked."""
         amount = json.loads(self._run.row.labels).get(APPROVED_AMOUNT)
         return None if amount is None else float(amount)
 
     def report(self, message: str, **detail: Any) -> None:
-        """Tell the user something."""
+        """Show the user a message."""
         self.ledger.note(EventKind.REPORT, message, detail)
 
     def warn(self, message: str, **detail: Any) -> None:
-        """Tell the user something that is not as expected."""
+        """Show the user a warning."""
         self.ledger.note(EventKind.WARNING, message, detail)
 
     def label(self, **labels: str | None) -> None:
-        """Set what a list of runs shows beside the run's id."""
-        with _LABELLING:  # stages of one run work in parallel
+        """Set what a list of runs shows next to the run's id."""
+        with _LABELLING:  # the stages of a run work in parallel
             self._run.row.labels = json.dumps({**json.loads(self._run.row.labels), **labels})
         self.ledger.pending.append(self._run.row)
 
@@ -139,17 +138,17 @@ class Context(Generic[Services]):
             detail=json.dumps(dict(detail)),
         )
         self.ledger.pending.append(record)
-        told = {"name": name, "source": source, "value": detail.get("value"), "reason": reason}
-        self.ledger.note(EventKind.DECISION, f"{name}: {reason}", told)
+        shown = {"name": name, "source": source, "value": detail.get("value"), "reason": reason}
+        self.ledger.note(EventKind.DECISION, f"{name}: {reason}", shown)
 
     def wait(self, name: str, *, every: float, timeout: float, counted_from: datetime | None = None) -> Wait:
-        """Take up a wait, or go on with it.
+        """Start a wait, or continue it.
 
         Args:
-            name: what is waited for; a stage's next wait has another name.
+            name: what is waited for; the stage's next wait has another name.
             every: the longest pause between two looks, in seconds.
             timeout: seconds from the first start of this wait (or from `counted_from`, if later) to its deadline.
-            counted_from: a known moment before which nothing can happen, such as a lease's start.
+            counted_from: a time before which nothing can happen, such as a lease's start.
         """
         now = self.now()
         since = now
@@ -170,13 +169,13 @@ class Context(Generic[Services]):
         request: RequestT,
         make: Callable[[], Found],
     ) -> Found | NotYet:
-        """Have exactly one object; see `Ledger.create`."""
+        """Return exactly one object; see `Ledger.create`."""
         return self.ledger.create(kind, number, name, request, make)
 
     def remove(self, kind: ResourceKind, cloud_id: str, why: str = "") -> NotYet | None:
-        """Remove one object and prove it gone; see `Ledger.remove`."""
+        """Remove one object and verify that it is gone; see `Ledger.remove`."""
         return self.ledger.remove(kind, cloud_id, why)
 
     def use(self, kind: str, cloud_id: str, name: str) -> None:
-        """Record an object that is used and was not made by the run."""
+        """Record an object that the run uses but did not create."""
         self.ledger.use(kind, cloud_id, name)

@@ -1,4 +1,4 @@
-"""A run under way in one process: what the runner knows of it beside the journal, and what an advance answers."""
+"""A run that this process works on: what the journal does not store of it, and what an advance came to."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from envagent.errors import EnvagentError
 Services = TypeVar("Services")
 
 SLACK = 0.001
-"""Seconds by which a look may be early: sums of times in floating point must not cost an idle round."""
+"""Seconds by which a look may be early, so that rounding errors do not cost an idle round."""
 
 
 class Outcome(Enum):
-    """How an advance left its run."""
+    """What an advance of a run came to."""
 
     WAITING = "waiting"
     BLOCKED = "blocked"
-    """Nothing goes on until somebody acts."""
+    """Nothing continues until somebody acts."""
     STOPPED = "stopped"
     FAILED = "failed"
     SUCCEEDED = "succeeded"
@@ -33,28 +33,28 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How an advance left its run, and when to look again (with WAITING)."""
+    """What an advance of a run came to, and when to look again (with WAITING)."""
 
     outcome: Outcome
     look_again: datetime | None = None
     question: Question | None = None
-    """What somebody has to agree to (with BLOCKED)."""
+    """What somebody has to approve (with BLOCKED)."""
 
 
 @dataclass(slots=True)
 class Schedule:
-    """What only the living process knows of a stage."""
+    """When to enter a stage again; not stored."""
 
     due: float | None = None
-    """When to enter it again, on the steady clock; None is at once."""
+    """On the steady clock; None for immediately."""
     blocked_on: NotYet | None = None
-    """Why it is not entered until somebody acts."""
+    """Why the stage is not entered until somebody acts."""
     failures: int = 0
 
 
 @dataclass(slots=True)
 class Entry:
-    """One entry of one stage: its context, and what came of it."""
+    """One entry of one stage: its context, its inputs and its result."""
 
     key: str
     context: Context[Any]
@@ -64,12 +64,12 @@ class Entry:
 
 @dataclass(slots=True)
 class Execution(Generic[Services]):
-    """A run under way in this process."""
+    """A run that this process works on."""
 
     run: Run
     services: Services
     schedules: dict[str, Schedule] = field(default_factory=dict)
     unconfirmed: list[Step] = field(default_factory=list)
-    """Finished steps whose outputs this process has not yet held against the world."""
+    """Finished steps whose outputs this process has not yet compared with the cloud."""
     acting: bool = True
-    """False when the run is only looked at: no stage is entered and nothing is written to the cloud."""
+    """False if the run is only inspected: no stage is entered and nothing is written to the cloud."""

@@ -1,4 +1,4 @@
-"""What kind of file system a folder is on: whether other hosts may write to it, too."""
+"""The kind of file system that a folder is on: whether other hosts may write to it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ NETWORK = {
     0x20030528: "OrangeFS",
     0x786F4256: "a VirtualBox share",
 }
-"""statfs(2)'s types; FUSE may be local (NTFS) as well as remote (sshfs, GlusterFS), and nobody can tell."""
+"""Types of statfs(2). FUSE counts as a network: it may be remote (sshfs) or local (NTFS), and nothing tells which."""
 
 
 def network_kind(folder: Path) -> str | None:
-    """Return the name of the network file system that the folder is on; None for a local one, or where nobody tells."""
+    """Return the name of the network file system that the folder is on; None for a local one or if unknown."""
     if sys.platform != "linux":
         return None
     status = ctypes.create_string_buffer(512)  # struct statfs, whose first word is the type

@@ -1,13 +1,15 @@
-"""Making and removing things in the outside world: exactly one per mark, through any crash.
+"""Creating and removing objects in the cloud: exactly one per tag, through any crash.
 
 The rules, in order:
 
-1. the intent is on disk before the call that makes the object (`sent`);
-2. what is made carries the run's id and the intent's number, inside the very request that makes it;
-3. whoever enters again looks first, and adopts what fits the request: a tag alone is no proof, anybody can copy it;
-4. none may still be on its way: only after the settle window is the request sent again, and not for ever;
-5. what fits and was made besides is surplus: it is removed, and the run waits until it is gone;
-6. what carries the tag and does not fit is foreign: reported, and never touched.
+1. The intent is on disk before the call that creates the object (`sent`).
+2. The object carries its tag, the run's id and the intent's number, from the very request that creates it.
+3. A stage that is entered again looks first and adopts what matches the request: a tag alone proves nothing, since
+   anybody can copy it.
+4. A request whose outcome is unknown may still take effect. It is sent again only after the settle window, and not
+   forever.
+5. Whatever else matches the request is surplus: it is removed, and the run waits until it is gone.
+6. Whatever has the tag and does not match is foreign: it is reported and never touched.
 """
 
 from __future__ import annotations
@@ -39,32 +41,31 @@ from envagent.errors import Conflict, EnvagentError, OutcomeUnknown, Provisionin
 from envagent.hints import Hint
 
 REPEAT_DELETE = timedelta(seconds=15)
-"""How long a delete is given before it is asked for again."""
+"""How long to wait before a delete is sent again."""
 
 LONGEST_CALL = timedelta(minutes=10)
-"""No process waits longer for one answer."""
+"""No process waits longer for one response."""
 
 MOST_LOST = 5
-"""How many requests for one object a process loses before it gives up: a service that answers none is not pestered."""
-
+"""How many requests for one object may go unanswered before a process gives up: do not flood a failing service."""
 
 _RECORDED = {
-    Ownership.OWNED: (EventKind.RESOURCE_OWNED, "made"),
+    Ownership.OWNED: (EventKind.RESOURCE_OWNED, "created"),
     Ownership.ADOPTED: (EventKind.RESOURCE_ADOPTED, "found and adopted"),
     Ownership.FOREIGN: (EventKind.RESOURCE_FOREIGN, "using"),
 }
-"""The event, and the verb of its message, with which a resource is put on record."""
+"""The event that records a resource, and the verb of its message."""
 
 
 class Ledger:
-    """The intents and resources of one run, for one stage that is being entered.
+    """The intents and resources of one run, for one entry of one stage.
 
-    What must be on disk before a call is written at once; what the call brought waits in `pending` for the stage's
-    next checkpoint, which follows at once or is replaced by adoption after a crash.
+    What must be on disk before a call is written immediately. What the call returned waits in `pending` for the
+    stage's next checkpoint; if a crash comes first, adoption recovers it.
 
     Args:
         attempt: which attempt of the stage this is; 0 for a teardown.
-        patience: how long a removal may take; None where the caller sets the deadline.
+        patience: how long a removal may take; None if the caller keeps the deadline.
     """
 
     def __init__(
@@ -112,14 +113,14 @@ class Ledger:
         request: RequestT,
         make: Callable[[], Found],
     ) -> Found | NotYet:
-        """Have exactly one object of (kind, number): known, adopted, or made now by `make`.
+        """Return the one object of (kind, number): already known, adopted, or created now by `make`.
 
         Returns:
-            The object, or NotYet while a lost request may still be on its way or a surplus object is still there.
+            The object, or NotYet while an unanswered request may still take effect or a surplus object still exists.
 
         Raises:
-            OutcomeUnknown: one request after the other was lost, and nothing has come of them.
-            EnvagentError: what `make` raised: nothing was made.
+            OutcomeUnknown: several requests in a row went unanswered and created nothing.
+            EnvagentError: raised by `make`; nothing was created.
         """
         intent = self._inventory.intents.get((kind.name, number))
         if intent is not None and intent.state == IntentState.DONE and not self._is_removed(intent):
@@ -138,13 +139,13 @@ class Ledger:
         return self._send(kind, number, name, request, make)
 
     def remove(self, kind: ResourceKind, cloud_id: str, why: str = "") -> NotYet | None:
-        """Remove one object of the run and prove that it is gone; None once it is.
+        """Remove one object of the run and verify that it is gone; return None once it is.
 
-        A delete that the service answers without doing it is asked for again, until the ledger's patience is at its
-        end. `why` is remembered for the stage that comes back when the object is gone.
+        A delete that has no effect is repeated until the ledger's patience ends. `why` is stored for the stage, which
+        may be entered again by another process before the object is gone.
 
         Raises:
-            ProvisioningError: the object does not go.
+            ProvisioningError: the object is still there.
         """
         row = self._inventory.resource(kind.name, cloud_id)
         if row is None or row.state == ResourceState.ABSENT:
@@ -159,7 +160,7 @@ class Ledger:
             self.note(EventKind.RESOURCE_REMOVING, f"removing {kind.name} {row.name}")
             self.pending.append(row)
             self.flush()
-            # Busy, being removed already, or an answer that never came: only looking tells.
+            # Busy, already being removed, or no response: only a look at the cloud can tell.
             with contextlib.suppress(Conflict, OutcomeUnknown):
                 kind.delete(cloud_id)
             self._inventory.asked[kind.name, cloud_id] = now
@@ -169,7 +170,7 @@ class Ledger:
                 del self._inventory.removing[kind.name, cloud_id]
                 raise ProvisioningError(
                     f"{kind.name} {row.name} ({cloud_id}) is still there {self._patience.total_seconds():.0f} s after "
-                    "its removal was asked for"
+                    "its removal was requested"
                 )
             return NotYet(f"removal of {kind.name} {row.name}", now + self._pause(), status="still there")
         row.state = ResourceState.ABSENT.value
@@ -179,17 +180,17 @@ class Ledger:
         return None
 
     def reconcile(self, kinds: Iterable[ResourceKind], *, act: bool = True) -> NotYet | None:
-        """Compare what the run has on record with what the cloud shows, and correct the record.
+        """Compare the run's record with what the cloud shows, and correct the record.
 
-        What is gone or renamed is noted, what is tagged and does not fit is disowned, and what a repeated request
-        made besides is removed. An object whose request is still unanswered is left to the stage that sent it.
+        Objects that are gone or renamed are noted, tagged ones that do not match are disowned, and the surplus of a
+        repeated request is removed. An object whose request is still unanswered is left to the stage that sent it.
 
         Args:
-            kinds: the kinds to look at; those that were never asked for cost no request.
-            act: whether to remove the surplus; without, it is only recorded.
+            kinds: the kinds to look at; one of which the run requested nothing costs no call.
+            act: whether to remove surplus objects or only record them.
 
         Returns:
-            None, or NotYet while a surplus object is still there.
+            None, or NotYet while a surplus object still exists.
         """
         asked = {name for name, _ in self._inventory.intents}
         for kind in kinds:
@@ -213,16 +214,17 @@ class Ledger:
                 continue
             if self.adopt(kind.name, found):
                 self.note(
-                    EventKind.WARNING, f"{kind.name} {found.name} ({found.id}) was made by a repeated request; unused"
+                    EventKind.WARNING,
+                    f"{kind.name} {found.name} ({found.id}) was created by a repeated request and is unused",
                 )
         return self._remove_surplus(kind) if act else None
 
     def _held(self, kind: str) -> list[ResourceRecord]:
-        """List what the run made of a kind, as far as it is on record."""
+        """List the recorded objects of a kind that the run created."""
         return [one for one in self._inventory.resources if one.kind == kind and one.ownership != Ownership.FOREIGN]
 
     def seen(self, kind: str, found: Found) -> None:
-        """Put on record how an object of the run is now."""
+        """Record the current name and details of an object of the run."""
         row = self._inventory.resource(kind, found.id)
         if row is not None:
             self._correct(row, found)
@@ -230,7 +232,7 @@ class Ledger:
     def _correct(self, row: ResourceRecord, found: Found) -> None:
         if row.state == ResourceState.ABSENT:
             row.state, row.removed_at = ResourceState.PRESENT.value, None
-            self.note(EventKind.WARNING, f"{row.kind} {found.name} ({row.cloud_id}) was believed gone and is there")
+            self.note(EventKind.WARNING, f"{row.kind} {found.name} ({row.cloud_id}) was recorded as gone but exists")
             self.pending.append(row)
         detail = {**json.loads(row.detail), **found.detail}
         if row.name != found.name:
@@ -240,16 +242,16 @@ class Ledger:
             self.pending.append(row)
 
     def owns(self, kind: str, found: Found) -> bool:
-        """Tell whether a tagged object is what one of this run's requests asked for."""
+        """Return whether a tagged object is what one of this run's requests asked for."""
         return self._mismatch(kind, found) is None
 
     def _mismatch(self, kind: str, found: Found) -> str | None:
-        """Say what an object shows that its request did not ask for; None for an object of this run."""
+        """Describe how an object differs from its request; None for an object of this run."""
         intent = self._inventory.intents.get((kind, found.number))
         if intent is None:
-            return f"try {found.number} was never sent"
+            return f"it never sent request {found.number}"
         if intent.cloud_id == found.id:
-            return None  # the cloud's own answer named it; what it was asked to be may have changed since
+            return None  # the cloud itself named it in a response; its traits may have been changed since
         asked = {"name": intent.name, **json.loads(intent.request)}
         for trait, shown in found.traits.items():
             wanted = asked.get(trait)
@@ -258,10 +260,10 @@ class Ledger:
         return None
 
     def adopt(self, kind: str, found: Found) -> bool:
-        """Record a tagged object that no intent knows by its id.
+        """Record a tagged object whose id is in no intent.
 
         Returns:
-            Whether it is the run's. One that does not fit its request is recorded as foreign, and reported once.
+            Whether it is the run's. One that does not match its request is recorded as foreign and reported once.
         """
         mismatch = self._mismatch(kind, found)
         if mismatch is None:
@@ -271,14 +273,14 @@ class Ledger:
         if self._inventory.resource(kind, found.id) is None:
             self.note(
                 EventKind.WARNING,
-                f"{kind} {found.name} ({found.id}) carries the tag of run {self._inventory.run_id}, "
-                f"but this run did not make it ({mismatch}); it is left alone",
+                f"{kind} {found.name} ({found.id}) has the tag of run {self._inventory.run_id}, "
+                f"but that run did not create it ({mismatch}); it is left alone",
             )
             self._record(kind, found, Ownership.FOREIGN)
         return False
 
     def gone(self, kind: str, cloud_id: str) -> None:
-        """Record that an object is no longer there and that this run did not remove it."""
+        """Record that an object no longer exists and that this run did not remove it."""
         row = self._inventory.resource(kind, cloud_id)
         if row is None or row.state == ResourceState.ABSENT:
             return
@@ -287,7 +289,7 @@ class Ledger:
         self.pending.append(row)
 
     def is_gone(self, kind: str, cloud_id: str) -> bool:
-        """Tell whether an object that the run made or used is known to be gone."""
+        """Return whether an object that the run created or used is recorded as gone."""
         row = self._inventory.resource(kind, cloud_id)
         return row is not None and row.state == ResourceState.ABSENT
 
@@ -296,19 +298,19 @@ class Ledger:
         return [one for one in self._inventory.intents.values() if one.kind == kind]
 
     def use(self, kind: str, cloud_id: str, name: str) -> None:
-        """Record an object that the run uses and did not make; teardown leaves it alone."""
+        """Record an object that the run uses but did not create; teardown leaves it alone."""
         if self._inventory.resource(kind, cloud_id) is None:
             self._record(kind, Found(cloud_id, name, self._inventory.run_id, 0), Ownership.FOREIGN)
 
     def current(self, kind: CreatableKind[RequestT]) -> Try[RequestT] | None:
-        """Give the try of a kind that may have, or has, an object: the one to go on with after a restart."""
+        """Return the try of a kind that has, or may have, an object: the one to continue after a restart."""
         for try_ in reversed(self._tries(kind)):
             if try_.state == IntentState.SENT or (try_.state == IntentState.DONE and not try_.removed):
                 return try_
         return None
 
     def failed(self, kind: CreatableKind[RequestT]) -> list[Try[RequestT]]:
-        """List this attempt's tries of a kind that were refused, or made and removed again."""
+        """List this attempt's tries of a kind that were refused, or whose object was removed again."""
         return [
             try_
             for try_ in self._tries(kind)
@@ -316,15 +318,15 @@ class Ledger:
         ]
 
     def next_number(self, kind: str) -> int:
-        """Give the number for the next try of a kind; none is used twice."""
+        """Return the number for the next try of a kind; no number is used twice."""
         return 1 + max((number for name, number in self._inventory.intents if name == kind), default=0)
 
     def why_removing(self, kind: str, cloud_id: str) -> str | None:
-        """Give the reason for which the run itself has asked for the removal of an object; None if it has not."""
+        """Return why the run itself requested the removal of an object; None if it did not."""
         row = self._inventory.resource(kind, cloud_id)
         if row is None or row.state == ResourceState.PRESENT:
             return None
-        why: str | None = json.loads(row.detail).get("why")  # not there where somebody else removed it
+        why: str | None = json.loads(row.detail).get("why")  # missing if somebody else removed it
         return why
 
     def _tries(self, kind: CreatableKind[RequestT]) -> list[Try[RequestT]]:
@@ -353,11 +355,10 @@ class Ledger:
 
     def _wait_for(self, intent: IntentRecord, left: timedelta) -> NotYet:
         now = self._clock.now()
-        wait = f"a lost request for {intent.kind} {intent.name} to show"
-        return NotYet(wait, now + min(self._pause(), left), now + left, "not seen")
+        return NotYet(_outcome_of(intent), now + min(self._pause(), left), now + left, "unknown")
 
     def _pause(self) -> timedelta:
-        """Give the time between two looks for what comes or goes: short beside the settle window."""
+        """Return the time between two looks at the cloud: short compared with the settle window."""
         return max(self.runtime.settle / 20, timedelta(milliseconds=50))
 
     def _send(
@@ -388,7 +389,7 @@ class Ledger:
         intent.state, intent.attempt, intent.sent_at = IntentState.SENT.value, self._attempt, now
         intent.sends += 1
         intent.error = None
-        self.note(EventKind.INTENT_SENT, f"asking for {kind.name} {name}")
+        self.note(EventKind.INTENT_SENT, f"requesting {kind.name} {name}")
         self.pending.append(intent)
         self.flush()
         self._inventory.intents[kind.name, number] = intent
@@ -400,26 +401,26 @@ class Ledger:
             self._inventory.lost[kind.name, number] += 1
             self.pending.append(intent)
             self.note(
-                EventKind.OUTCOME_UNKNOWN, f"no usable answer to the request for {kind.name} {name}: {error.message}"
+                EventKind.OUTCOME_UNKNOWN, f"outcome of the request for {kind.name} {name} unknown: {error.message}"
             )
-            return NotYet(f"a lost request for {kind.name} {name} to show", self._clock.now(), status="not seen")
+            return NotYet(_outcome_of(intent), self._clock.now(), status="unknown")
         except EnvagentError as error:
             late = self._made(kind, {number}) if lost else []
-            if late:  # an earlier request came through after all, which may be why this one was refused
+            if late:  # an earlier request took effect after all, which may be why this one was refused
                 return self._close(kind, intent, late[0], Ownership.ADOPTED, late)
             intent.state = IntentState.REFUSED.value
             if error.retryable:
-                intent.attempt = 0  # never reached the service: the next entry sends it again
+                intent.attempt = 0  # it never reached the service: the next entry sends it again
             intent.error = json.dumps(describe(error))
             self.note(EventKind.INTENT_REFUSED, f"{kind.name} {name} refused: {error.message}")
             self.pending.append(intent)
             raise
-        # A look that fails leaves the intent as sent: whoever enters again finds what there is.
+        # If this look fails, the intent stays as sent, and the next entry finds what exists.
         there = self._made(kind, self._repeated(kind)) if intent.sends > 1 else []
         return self._close(kind, intent, found, Ownership.OWNED, there)
 
     def _made(self, kind: ResourceKind, numbers: Collection[int]) -> list[Found]:
-        """List what there is of some numbers' requests; what is tagged and does not fit is disowned."""
+        """List what the requests with these numbers created; disown what is tagged and does not match."""
         tagged = [one for one in kind.find(self._inventory.run_id) if one.number in numbers]
         ours = [one for one in tagged if self.owns(kind.name, one)]
         for foreign in tagged:
@@ -428,14 +429,14 @@ class Ledger:
         return ours
 
     def _repeated(self, kind: ResourceKind) -> set[int]:
-        """List the numbers that were asked for more than once."""
+        """List the numbers that were requested more than once."""
         intents = self._inventory.intents
         return {number for (name, number), one in intents.items() if name == kind.name and one.sends > 1}
 
     def _close(
         self, kind: ResourceKind, intent: IntentRecord, found: Found, ownership: Ownership, there: Sequence[Found]
     ) -> Found | NotYet:
-        """Settle on an object; what else is there was asked for as well, and nobody uses it."""
+        """Settle on an object; the others that exist are surplus."""
         intent.state, intent.cloud_id = IntentState.DONE.value, found.id
         self.pending.append(intent)
         self._record(kind.name, found, ownership)
@@ -444,11 +445,11 @@ class Ledger:
         return self._alone(kind, intent)
 
     def _alone(self, kind: ResourceKind, intent: IntentRecord) -> Found | NotYet:
-        """Return an intent's object, once no surplus is left."""
+        """Return an intent's object once no surplus is left."""
         return self._remove_surplus(kind) or self._known(intent)
 
     def _remove_surplus(self, kind: ResourceKind) -> NotYet | None:
-        """Remove what no intent knows, however often that must be asked for."""
+        """Remove adopted objects that are in no intent."""
         known = {one.cloud_id for one in self._inventory.intents.values() if one.kind == kind.name}
         for row in self._held(kind.name):
             if row.ownership == Ownership.ADOPTED and row.cloud_id not in known:
@@ -472,7 +473,7 @@ class Ledger:
                 detail=json.dumps(dict(found.detail)),
             )
             self._inventory.resources.append(row)
-        elif row.state == ResourceState.ABSENT:  # a keypair that is made again keeps its name, and so its row
+        elif row.state == ResourceState.ABSENT:  # a keypair that is created again keeps its name, and so its row
             row.stage, row.ownership, row.state, row.removed_at = self._stage, ownership.value, "present", None
         self.pending.append(row)
         event, verb = _RECORDED[ownership]
@@ -485,8 +486,13 @@ class Ledger:
         return Found(row.cloud_id, row.name, row.run_id, intent.number, json.loads(row.detail))
 
 
+def _outcome_of(intent: IntentRecord) -> str:
+    """Name what is waited for when a request got no response."""
+    return f"the outcome of the request for {intent.kind} {intent.name}"
+
+
 def describe(error: EnvagentError) -> dict[str, Any]:
-    """Write an error as the journal stores it."""
+    """Return an error as the journal stores it."""
     return {
         "error": type(error).__name__,
         "message": error.message,
@@ -498,7 +504,7 @@ def describe(error: EnvagentError) -> dict[str, Any]:
 
 
 def revive(stored: Mapping[str, Any]) -> EnvagentError:
-    """Make an error again from what the journal stored."""
+    """Recreate an error from what the journal stored."""
     found: type[EnvagentError] = EnvagentError
     pending: list[type[EnvagentError]] = [EnvagentError]
     while pending:
@@ -515,13 +521,16 @@ def revive(stored: Mapping[str, Any]) -> EnvagentError:
 
 
 def unsettled(intent: IntentRecord, inventory: Inventory, settle: timedelta, now: datetime, steady: float) -> timedelta:
-    """Tell how long after a look a sent intent's object may still appear; at zero its absence may be believed.
+    """Return how long after a look a sent intent's object may still appear; at zero its absence can be relied on.
 
-    The window opens when the answer was given up. A process that died in the call cannot say when that was: for what
-    it had sent, the window opens at the first look of this process, unless that is very long after. From then on the
-    steady clock counts, so that setting the clock neither opens nor closes a window.
+    The settle window opens when the process stops waiting for the response. A process that died during the call left
+    no such time: the window then opens at this process's first look, or LONGEST_CALL after the request if that is
+    earlier. From then on the steady clock counts, so that setting the wall clock neither opens nor closes a window.
 
     Args:
+        intent: a sent one.
+        inventory: of the intent's run; it keeps when the window opened.
+        settle: the length of the window.
         now: when the look began.
         steady: the same moment on the steady clock.
     """

@@ -1,10 +1,10 @@
-"""The journal: one SQLite file that outlives every crash (WAL, synchronous=FULL).
+"""The journal: one SQLite file that survives every crash (WAL, synchronous=FULL).
 
-On a network file system it keeps a rollback journal instead: WAL is shared memory, which two hosts do not share.
+On a network file system it uses a rollback journal instead: WAL needs shared memory, which two hosts do not have.
 
-It owns how rows are written, read and upgraded; what they mean is the runner's. They are the records of
-`tables.py`. Writing goes through statements that are compiled from them once, on one connection: the object
-layer's bookkeeping per commit costs more than the commit itself (see bench/).
+This module writes, reads and upgrades the records of `tables.py`; what they mean is the runner's business. Statements
+are compiled once and run on one connection: the object layer's bookkeeping per commit costs more than the commit
+itself (see bench/).
 """
 
 from __future__ import annotations
@@ -38,20 +38,21 @@ from envagent.engine.tables import (
     StageRecord,
 )
 from envagent.errors import JournalError, RunNotFound
+from envagent.hints import Hint, command
 
 REVISION = "0001"
-"""The schema that this version reads and writes: the head of migrations/ (a test holds them together)."""
+"""The schema that this version reads and writes: the head of migrations/ (a test compares them)."""
 
 BUSY_SECONDS = 30.0
-"""How long a write waits for another process's transaction."""
+"""How long a write waits for a transaction of another process."""
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class Transaction:
-    """Records saved together or not at all; made by `Journal.transaction`.
+    """Records saved together or not at all; created by `Journal.transaction`.
 
-    When its block is left without an error, everything saved in it is on disk.
+    When its block ends without an error, everything saved in it is on disk.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -69,7 +70,7 @@ class Transaction:
         return self
 
     def save(self, *records: Record) -> None:
-        """Write each record, inserting or replacing by primary key; a fresh surrogate key is set on it."""
+        """Insert or replace each record by primary key; a new surrogate key is set on it."""
         for record in records:
             statement = _upsert(type(record))
             values = record.__dict__
@@ -112,16 +113,16 @@ class Journal:
     def __init__(self, path: Path, engine: Engine, connection: sqlite3.Connection, notice: str | None = None) -> None:
         self.path = path
         self.notice = notice
-        """What a user should know of this file; said when it was made or changed so, and not again."""
+        """What the user should know about this file; set only when it was created or converted."""
         self._engine = engine
         self.connection = connection
         self.lock = threading.RLock()
         self.before_commit: Callable[[], None] | None = None
-        """Called before each commit: the seam through which tests stop a process at every one of them."""
+        """Called before each commit; tests use it to stop a process at each of them."""
 
     @classmethod
     def open(cls, path: Path) -> Journal:
-        """Open the file, making it or upgrading it (after a copy) where needed."""
+        """Open the file; create or upgrade it (after a copy) if necessary."""
         with _explained(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # SQLite gives its -wal and -shm files the mode of the main file.
@@ -144,32 +145,32 @@ class Journal:
                 cached_statements=64,
             )
             _configure(connection, mode)
-            notice = f"the journal {path} is on a network file system ({network}): it works without WAL, a bit slower"
+            notice = f"the journal {path} is on a network file system ({network}): it runs without WAL, slightly slower"
             return cls(path, engine, connection, notice if news else None)
 
     def transaction(self) -> Transaction:
-        """Begin to save records atomically and durably; a context manager."""
+        """Return a context manager that saves records atomically and durably."""
         return Transaction(self)
 
     def run(self, prefix: str) -> RunRecord:
         """Find a run by its id, an unambiguous prefix of it, or `last`.
 
         Raises:
-            RunNotFound: none or several.
+            RunNotFound: no run matches, or several do.
         """
         runs = select(RunTable).order_by(col(RunTable.created_at).desc(), col(RunTable.run_id).desc())
         if prefix == "last":
             found = self._read(RunRecord, runs.limit(1))
         else:
-            # An empty prefix (a script's unset variable) would name the only run there is.
+            # An empty prefix (an unset variable in a script) would match the only run there is.
             named = col(RunTable.run_id).startswith(prefix, autoescape=True)
             found = self._read(RunRecord, runs.where(named)) if prefix else []
         if not found and prefix == "last":
-            raise RunNotFound("there is no run yet", hint="envagent run URL")
+            raise RunNotFound("there are no runs yet", hint=Hint(command("run", "URL")))
         if not found:
-            raise RunNotFound(f"no run has an id that begins with {prefix!r}")
+            raise RunNotFound(f"no run id starts with {prefix!r}")
         if len(found) > 1:
-            raise RunNotFound(f"{prefix!r} begins several run ids: {', '.join(row.run_id for row in found[:5])}")
+            raise RunNotFound(f"{prefix!r} is ambiguous; it matches {', '.join(row.run_id for row in found[:5])}")
         return found[0]
 
     def runs(self) -> list[RunRecord]:
@@ -239,13 +240,13 @@ def _configure(connection: sqlite3.Connection, mode: str) -> None:
 
 
 def _changes_to_delete(path: Path) -> bool:
-    """Return whether the file is new, or has used WAL so far."""
+    """Return whether the file is new or still uses WAL."""
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         return path.stat().st_size == 0 or connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def _revision(path: Path) -> str | None:
-    """Read which schema the file has, without the cost of importing Alembic; None for a new file."""
+    """Return the file's schema without the cost of importing Alembic; None for a new file."""
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
@@ -268,12 +269,12 @@ def _upgrade(path: Path, engine: Engine) -> None:
         if found is not None:
             if found not in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
                 raise JournalError(
-                    f"the journal {path} was made by a newer envagent (schema {found}; this one knows {REVISION})",
-                    hint="use that version; this one has changed nothing",
+                    f"the journal {path} was written by a newer envagent (schema {found}; this one reads {REVISION})",
+                    hint=Hint("use the newer version; nothing was changed"),
                 )
             _copy(path, path.with_name(f"{path.name}.before-{REVISION}"))
         with engine.begin() as connection:
-            # The driver begins nothing by itself (isolation_level=None), and a half-made schema could not be upgraded.
+            # With isolation_level=None the driver starts no transaction, and a half-created schema cannot be upgraded.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, REVISION)
@@ -290,7 +291,7 @@ def _copy(path: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite or the file system says into an error that a user can act on."""
+    """Turn errors of SQLite and the file system into one that a user can act on."""
     try:
         yield
     except DBAPIError as error:
@@ -301,4 +302,4 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _unusable(path: Path, error: BaseException) -> JournalError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return JournalError(f"the journal {path} cannot be used: {reason}")
+    return JournalError(f"cannot use the journal {path}: {reason}")

@@ -1,4 +1,4 @@
-"""What a kind of resource is to the engine: how its objects are asked for, found by their tag, and removed."""
+"""What a kind of resource is to the engine: how its objects are requested, found by their tag, and removed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Found:
     name: str
     run_id: str
     number: int
-    """The number of the intent that it was made for."""
+    """The number of the intent that it was created for."""
     detail: Mapping[str, Any] = field(default_factory=dict)
-    """What a user wants to see of it: end date, cost per hour, address (JSON values)."""
+    """What a user wants to know about it: end date, cost per hour, address (JSON values)."""
     traits: Mapping[str, str | None] = field(default_factory=dict)
-    """What the cloud shows of things that the request decided (user, name, image, ...); None is not shown."""
+    """What the cloud shows of what the request set (user, name, image, ...); None if it shows nothing."""
 
 
 class ObjectRequest(BaseModel):
-    """What an object is asked for with; each kind that a run creates has its own.
+    """What is requested of an object; each kind that a run creates has a model of its own.
 
-    It is stored as JSON of the fields that were set. Those named like a trait of `Found` must match it.
+    It is stored as JSON of the fields that were set. A field with the name of a trait of `Found` must match it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,7 +53,7 @@ class Try(Generic[RequestT]):
 
 
 class ResourceKind(Protocol):
-    """How objects of one kind are found by their mark, removed, and looked for."""
+    """How objects of one kind are found by their tag, removed, and looked up."""
 
     @property
     def name(self) -> str:
@@ -63,10 +63,10 @@ class ResourceKind(Protocol):
         """List the project's objects that are tagged with a run's id, or (None) with any run's."""
 
     def delete(self, cloud_id: str) -> None:
-        """Ask for removal; an object that is already gone is no error."""
+        """Request the removal; an object that is already gone is not an error."""
 
     def exists(self, cloud_id: str) -> bool:
-        """Look whether the object is still there; False only when the right project says so."""
+        """Return whether the object still exists; False only when the right project says so."""
 
 
 class CreatableKind(ResourceKind, Protocol[RequestT_co]):
@@ -74,4 +74,4 @@ class CreatableKind(ResourceKind, Protocol[RequestT_co]):
 
     @property
     def request(self) -> type[RequestT_co]:
-        """The model of what its objects are asked for with."""
+        """The model of its requests."""

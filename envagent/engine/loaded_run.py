@@ -1,6 +1,6 @@
 """One run in memory: its row, checkpoints, outputs, intents and resources, as the journal has them.
 
-It owns loading a run and judging what was stored; it writes nothing.
+This module loads runs and validates what was stored; it writes nothing.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ from envagent.engine.tables import (
     StageState,
 )
 from envagent.errors import RunMismatch
+from envagent.hints import Hint, teardown
 
 AnyOutput = TypeVar("AnyOutput", bound=Output)
 
+_OTHER_VERSION = Hint("resume it with the version that created it, or:", teardown())
+
 
 class Inventory:
-    """What one run has asked for and has in the outside world."""
+    """What one run has requested and has in the cloud."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -39,24 +42,24 @@ class Inventory:
         """By kind and number."""
         self.resources: list[ResourceRecord] = []
         self.given_up: dict[tuple[str, int], float] = {}
-        """By kind and number, on the steady clock: when the answer to a request was given up, as far as it is known."""
+        """By kind and number, on the steady clock: when waiting for the response to a request ended, if known."""
         self.asked: dict[tuple[str, str], datetime] = {}
-        """By kind and id: when this process asked for a removal. That another one recorded it proves no request."""
+        """By kind and id: when this process requested a removal. One that another process recorded proves nothing."""
         self.removing: dict[tuple[str, str], float] = {}
-        """By kind and id, on the steady clock: since when this process waits for an object to go."""
+        """By kind and id, on the steady clock: since when this process has waited for an object to go."""
         self.lost: Counter[tuple[str, int]] = Counter()
-        """By kind and number: how many requests of this process were given no answer."""
+        """By kind and number: how many requests of this process went unanswered."""
 
     @classmethod
     def load(cls, journal: Journal, run_id: str) -> Inventory:
-        """Read them."""
+        """Read the intents and resources of a run."""
         inventory = cls(run_id)
         inventory.intents = {(intent.kind, intent.number): intent for intent in journal.intents(run_id)}
         inventory.resources = list(journal.resources(run_id))
         return inventory
 
     def resource(self, kind: str, cloud_id: str) -> ResourceRecord | None:
-        """Find the record of one object."""
+        """Return the record of one object."""
         return next((one for one in self.resources if one.kind == kind and one.cloud_id == cloud_id), None)
 
 
@@ -79,10 +82,10 @@ class Run:
 
     @classmethod
     def load(cls, journal: Journal, pipeline: Pipeline, row: RunRecord) -> Run:
-        """Read a run and validate every stored output against the model that the pipeline has now.
+        """Read a run and validate every stored output against the pipeline's current model.
 
         Raises:
-            RunMismatch: the run is of another pipeline, or an output no longer fits its model.
+            RunMismatch: the run belongs to another pipeline, or an output does not match its model.
         """
         if row.pipeline != pipeline.name:
             raise RunMismatch(f"run {row.run_id} belongs to the pipeline {row.pipeline!r}, not {pipeline.name!r}")
@@ -93,7 +96,7 @@ class Run:
         rows = {f"{stored.step}.{stored.stage}": stored for stored in journal.stages(row.run_id)}
         if set(rows) != set(pipeline.stages):
             unknown = ", ".join(sorted(set(rows) ^ set(pipeline.stages)))
-            raise RunMismatch(f"run {row.run_id} was made with other steps than this version has: {unknown}")
+            raise RunMismatch(f"run {row.run_id} was created by a version with different steps: {unknown}")
         run = cls(pipeline, row, request, rows)
         for key, stored in rows.items():
             if stored.state == StageState.SUCCEEDED:
@@ -106,12 +109,12 @@ class Run:
         return cast("AnyOutput | None", self.outputs.get(self.pipeline.producer(model).key))
 
     def inputs(self, stage: Stage) -> dict[str, BaseModel]:
-        """Collect what a stage reads; every upstream stage must have finished."""
+        """Return what a stage reads; every upstream stage must have finished."""
         sources = self.pipeline.sources[stage.key]
         return {name: self.request if key is None else self.outputs[key] for name, key in sources.items()}
 
     def is_ready(self, key: str) -> bool:
-        """Tell whether a stage's inputs all exist."""
+        """Return whether all inputs of a stage exist."""
         return all(source in self.outputs for source in self.pipeline.upstream[key])
 
 
@@ -129,8 +132,8 @@ def _validated(run: RunRecord, stored: StageRecord, stage: Stage) -> Output:
     if stored.model != model.__name__ or stored.model_version != model.version or stored.output is None:
         raise RunMismatch(
             f"run {run.run_id}: the output of {stage.key} is {stored.model} version {stored.model_version}, "
-            f"this envagent reads {model.__name__} version {model.version}",
-            hint="resume it with the version that made it, or: envagent teardown RUN_ID",
+            f"but this envagent reads {model.__name__} version {model.version}",
+            hint=_OTHER_VERSION,
         )
     try:
         return model.model_validate_json(stored.output)
@@ -139,10 +142,10 @@ def _validated(run: RunRecord, stored: StageRecord, stage: Stage) -> Output:
 
 
 def no_longer_fits(run_id: str, what: str, error: ValidationError) -> RunMismatch:
-    """Return the error for something stored that its model, as it is now, does not accept."""
+    """Return the error for stored data that its current model rejects."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     return RunMismatch(
-        f"run {run_id}: the stored {what} no longer fits its model ({place}: {first['msg']})",
-        hint="resume it with the version that made it, or: envagent teardown RUN_ID",
+        f"run {run_id}: the stored {what} does not match its model ({place}: {first['msg']})",
+        hint=_OTHER_VERSION,
     )

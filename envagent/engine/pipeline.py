@@ -1,7 +1,7 @@
 """The DAG: steps registered in order, edges that follow from the types.
 
-Registration finds what is wrong before anything runs: two steps of one name, two producers of one output, an
-output nobody makes, a cycle.
+Registration finds errors before anything runs: two steps of one name, two producers of one output, an output
+that no stage makes, a cycle.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from envagent.engine.step import DefinitionError, Output, Stage, Step
 
 
 class Pipeline:
-    """Steps in the order in which a user reads them, and the graph of their stages.
+    """Steps in the order in which a user sees them, and the graph of their stages.
 
     Args:
         name: stored with every run; a run is resumed only by a pipeline of its name.
-        request: the model of what starts a run; stages may read it like any output.
-        steps: one instance of each step.
+        request: the model of what a run starts with; stages may read it like any output.
+        steps: an instance of each step.
 
     Raises:
         DefinitionError: the steps do not form a DAG with exactly one producer of each output.
@@ -31,7 +31,7 @@ class Pipeline:
         self.request = request
         self.steps = {step.name: step for step in steps}
         if len(self.steps) != len(steps):
-            raise DefinitionError(f"two steps of one name: {_twice(step.name for step in steps)}")
+            raise DefinitionError(f"several steps have the same name: {_twice(step.name for step in steps)}")
         self.stages = {stage.key: stage for step in steps for stage in step.describe()}
         self._producers = _producers(self.stages.values())
         self.sources = {stage.key: self._sources(stage) for stage in self.stages.values()}
@@ -43,21 +43,21 @@ class Pipeline:
         try:
             self.order = tuple(TopologicalSorter(self.upstream).static_order())
         except CycleError as error:
-            raise DefinitionError(f"a cycle: {' -> '.join(reversed(error.args[1]))}") from None
+            raise DefinitionError(f"the stages form a cycle: {' -> '.join(reversed(error.args[1]))}") from None
         self.downstream: dict[str, tuple[str, ...]] = {
             key: tuple(other for other in self.stages if key in self.upstream[other]) for key in self.stages
         }
 
     def producer(self, model: type[Output]) -> Stage:
-        """Find the stage that makes an output.
+        """Return the stage that makes an output.
 
         Raises:
-            KeyError: none does.
+            KeyError: no stage does.
         """
         return self.stages[self._producers[model]]
 
     def last_stage(self, step: str) -> Stage:
-        """Find the stage whose output is the step's."""
+        """Return the stage whose output is the step's."""
         return self.stages[f"{step}.{self.steps[step].stages[-1]}"]
 
     def _sources(self, stage: Stage) -> dict[str, str | None]:
@@ -68,7 +68,7 @@ class Pipeline:
             elif issubclass(model, Output) and model in self._producers:
                 sources[parameter] = self._producers[model]
             else:
-                raise DefinitionError(f"{stage.key}: nothing makes {model.__name__}, which `{parameter}` reads")
+                raise DefinitionError(f"{stage.key}: no stage makes {model.__name__}, which `{parameter}` reads")
         return sources
 
 

@@ -1,8 +1,8 @@
-"""Teardown: remove everything that a run made, and prove that none of it is left.
+"""Teardown: remove everything that a run created and verify that nothing is left.
 
-It believes the cloud, not the journal: what the journal names goes, and so does what the cloud shows with the run's
-tag, if it fits one of the run's requests. It can be killed and begun again at any point; a run whose teardown has
-begun is never resumed. One that is over is looked at again while a request of the run may have been carried out later.
+It trusts the cloud, not the journal: it removes what the journal names, and what the cloud shows with the run's tag if
+it matches one of the run's requests. It can be killed and restarted at any point. A run whose teardown has started is
+never resumed; one that is torn down is checked again while one of its requests may still take effect.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ STAGE = "teardown"
 
 
 class Teardown:
-    """Removes what one run made. The caller holds the run's lock.
+    """Removes what one run created. The caller holds the run's lock.
 
     Args:
-        kinds: in the order of removal: what depends on others first.
+        kinds: in the order of removal: dependent objects first.
     """
 
     def __init__(self, runtime: Runtime, kinds: Sequence[ResourceKind]) -> None:
@@ -49,10 +49,10 @@ class Teardown:
         """Remove everything of the run.
 
         Returns:
-            What was there and is removed now; what somebody else has removed before is not counted.
+            What this teardown removed; what somebody else had removed before is left out.
 
         Raises:
-            LeftoversExist: objects are still there at the deadline; they are named with their ids.
+            LeftoversExist: objects are still there at the deadline; the message names them with their ids.
             Stopped: the stop was asked for.
             EnvagentError: the cloud cannot be asked.
         """
@@ -78,7 +78,7 @@ class Teardown:
         ]
 
     def preview(self, row: RunRecord) -> list[ResourceRecord]:
-        """List what a removal would remove now, as the cloud shows it; nothing is removed or recorded.
+        """List what a teardown would remove now, as the cloud shows it; nothing is removed or recorded.
 
         Raises:
             EnvagentError: the cloud cannot be asked.
@@ -93,7 +93,7 @@ class Teardown:
         return listed
 
     def _remove_kind(self, kind: ResourceKind, inventory: Inventory, ledger: Ledger, *, wait: bool) -> None:
-        """Remove a kind's objects; `wait` is for those that a request without an answer may still make."""
+        """Remove a kind's objects; `wait` for those that an unanswered request may still create."""
         timeout = self._runtime.removal_timeout.total_seconds()
         deadline = self._clock.steady() + timeout
         pause, trouble = 0.0, None
@@ -115,12 +115,12 @@ class Teardown:
                 if left is None and trouble is not None:
                     raise trouble
                 named = ", ".join(f"{one.kind} {one.name} ({one.cloud_id})" for one in left or ())
-                raise LeftoversExist(f"still there {timeout:.0f} s after their removal was asked for: {named}")
+                raise LeftoversExist(f"still there {timeout:.0f} s after their removal was requested: {named}")
             pause = min(5.0, pause * 1.5 + 0.25)
             self._clock.sleep(pause, self._runtime.stop)
 
     def _remove_once(self, kind: ResourceKind, inventory: Inventory, ledger: Ledger) -> list[ResourceRecord]:
-        """Ask for the removal of all that is known or found; return what is still there."""
+        """Request the removal of all that is known or found; return what is still there."""
         left = []
         ours, shown = self._look(kind, inventory, ledger)
         for one in ours:
@@ -133,12 +133,12 @@ class Teardown:
     def _look(
         self, kind: ResourceKind, inventory: Inventory, ledger: Ledger
     ) -> tuple[list[ResourceRecord], frozenset[str]]:
-        """List the run's objects that may be there, and the ids of those that the cloud shows."""
+        """List the run's objects that may exist, and the ids of those that the cloud shows."""
         shown = [one for one in kind.find(inventory.run_id) if ledger.adopt(kind.name, one)]
         for found in shown:
             row = inventory.resource(kind.name, found.id)
             if row is not None and row.state == ResourceState.ABSENT:
-                row.state = ResourceState.PRESENT.value  # believed gone, and it is not
+                row.state = ResourceState.PRESENT.value  # recorded as gone, but it exists
         ours = [
             one
             for one in inventory.resources
@@ -147,7 +147,7 @@ class Teardown:
         return ours, frozenset(one.id for one in shown)
 
     def _is_settled(self, kind: ResourceKind, inventory: Inventory, now: datetime, steady: float) -> bool:
-        """Tell whether, as of a look, no lost request's object may still appear."""
+        """Return whether, as of a look, no unanswered request can still create an object."""
         sent = [
             intent
             for (name, _), intent in inventory.intents.items()
@@ -165,5 +165,5 @@ class Teardown:
 
 
 def in_doubt(journal: Journal, run_id: str) -> bool:
-    """Tell whether a request of the run may have been carried out unnoticed: sent twice, or never answered."""
+    """Return whether a request may have taken effect unnoticed: it was sent twice or never answered."""
     return any(one.sends > 1 or one.state == IntentState.SENT for one in journal.intents(run_id))

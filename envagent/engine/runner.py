@@ -1,8 +1,8 @@
-"""The runner: it begins a run, takes one up, and advances it.
+"""The runner: starts runs, resumes them and advances them.
 
-An advance does what is ready, records it, and says when to look again. Ready stages of a run work in parallel; every
-output is on disk before what depends on it begins. Who keeps the clock (the loop beside this file, or a queue of
-workers) calls `advance`.
+An advance enters the stages that are ready, records what they return and says when to look again. Ready stages of a
+run work in parallel; every output is on disk before a stage that depends on it starts. Whoever keeps the clock
+(`loop.py`, or a queue of workers) calls `advance`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ from envagent.engine.runtime import Runtime
 from envagent.engine.step import NotYet, Output, Question, Redo, RetryPolicy, Stopped
 from envagent.engine.tables import EventKind, EventRecord, Record, RunRecord, RunState, StageRecord, StageState
 from envagent.errors import EnvagentError, ProvisioningError, RunStateError
+from envagent.hints import Hint, teardown
 
 Services = TypeVar("Services")
 
-BEGUN = (StageState.RUNNING.value, StageState.WAITING.value)
-"""The states of stages that may be entered: what they read exists, and they have not ended."""
+STARTED_STATES = (StageState.RUNNING.value, StageState.WAITING.value)
+"""The states of stages that may be entered: their inputs exist and they have not ended."""
 
 ID_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
-"""Lower-case letters and digits that are not mistaken for one another; names of servers allow them all."""
+"""Lower-case letters and digits that are not mistaken for one another and that server names allow."""
 
 ID_LENGTH = 10
 
 
 def new_run_id() -> str:
-    """Make a run id of 10 characters (49 random bits)."""
+    """Return a new run id of 10 characters (49 random bits)."""
     return "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in os.urandom(ID_LENGTH))
 
 
 class Runner(Generic[Services]):
-    """Runs a pipeline's runs; the journal is the only memory between two processes.
+    """Runs a pipeline; processes share nothing but the journal.
 
     Args:
         retry: how stages are entered again after an error that may pass, unless their step has its own policy.
@@ -75,7 +76,7 @@ class Runner(Generic[Services]):
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> Execution[Services]:
-        """Store a new run and give it, ready to advance."""
+        """Store a new run and return it, ready to advance."""
         now = to_text(self.clock.now())
         row = RunRecord(
             run_id=run_id or new_run_id(),
@@ -100,24 +101,24 @@ class Runner(Generic[Services]):
         return execution
 
     def resume(self, row: RunRecord, services: Services) -> Execution[Services]:
-        """Load an unfinished run; what had failed gets a new attempt. The caller holds the run's lock.
+        """Load an unfinished run; a failed stage gets a new attempt. The caller holds the run's lock.
 
         Raises:
-            RunMismatch: the journal's run does not fit this pipeline.
-            RunStateError: its teardown was begun.
+            RunMismatch: the stored run does not match this pipeline.
+            RunStateError: its teardown has started.
         """
         if row.teardown_at is not None:
             raise RunStateError(
-                f"run {row.run_id} is being torn down, or is: it is not resumed",
-                hint="envagent teardown RUN_ID",
+                f"run {row.run_id} has been, or is being, torn down; it cannot be resumed",
+                hint=Hint(teardown()),
             )
         execution = self._loaded(row, services)
         run = execution.run
-        if row.state == RunState.SUCCEEDED:  # stays so unless the look at what it made finds otherwise
+        if row.state == RunState.SUCCEEDED:  # it stays so unless a look at what it created finds otherwise
             return execution
         row.state, row.error = RunState.RUNNING.value, None
         for stored in run.stages.values():
-            if stored.state == StageState.FAILED:  # a new attempt waits anew
+            if stored.state == StageState.FAILED:  # a new attempt starts a new wait
                 stored.wait = stored.wait_since = stored.deadline = stored.status = stored.error = None
             if stored.state in (StageState.RUNNING, StageState.WAITING, StageState.FAILED):
                 stored.state = StageState.PENDING.value
@@ -130,12 +131,12 @@ class Runner(Generic[Services]):
         return execution
 
     def refresh(self, row: RunRecord, services: Services) -> Execution[Services]:
-        """Look at what a run made and correct its record, without entering a stage or writing to the cloud.
+        """Look at what a run created and correct its record, without entering a stage or writing to the cloud.
 
-        A run that has lost something becomes failed, and says what. The caller holds the run's lock.
+        A run that has lost something becomes failed and says what. The caller holds the run's lock.
 
         Raises:
-            RunMismatch: the journal's run does not fit this pipeline.
+            RunMismatch: the stored run does not match this pipeline.
             EnvagentError: the cloud cannot be asked.
         """
         execution = self._loaded(row, services)
@@ -154,11 +155,12 @@ class Runner(Generic[Services]):
         return Execution(run, services, unconfirmed=finished)
 
     def approve(self, execution: Execution[Services], question: Question | None = None) -> None:
-        """Record that the user agrees; blocked stages go on.
+        """Record the user's approval; blocked stages continue.
 
         Args:
-            question: what a person was asked and said yes to; None for a yes in advance, which covers only what the
-                stages ask for without a question.
+            execution: the run.
+            question: what the user approved; None for an approval in advance, which covers only what the stages ask
+                for without a question.
         """
         row = execution.run.row
         row.approved_at = to_text(self.clock.now())
@@ -173,11 +175,11 @@ class Runner(Generic[Services]):
             schedule.blocked_on = None
 
     def advance(self, execution: Execution[Services]) -> Progress:
-        """Do what is ready, and what becomes ready by it, until all that is left must wait.
+        """Enter stages that are ready, and those that become ready, until all that remain must wait.
 
         Raises:
-            JournalError: what was done cannot be recorded; nothing further is begun.
-            EnvagentError: a run that has succeeded could not be looked at; it stays as it was.
+            JournalError: a result cannot be recorded; no further stage is entered.
+            EnvagentError: a run that has succeeded could not be checked; it stays as it was.
         """
         if not self.stop.is_set():
             unconfirmed = self._confirm(execution)
@@ -206,13 +208,13 @@ class Runner(Generic[Services]):
         return self._progress(execution)
 
     def close(self) -> None:
-        """End the threads; stages under way are waited for."""
+        """End the threads, waiting for stages that are still working."""
         self._pool.shutdown(wait=True)
 
     # --- one advance
 
     def _confirm(self, execution: Execution[Services]) -> Progress | None:
-        """Ask the finished steps of a resumed run whether their outputs still hold; None once all of them do."""
+        """Ask the finished steps of a resumed run whether their outputs are still true; None once all are."""
         run = execution.run
         if not execution.unconfirmed:
             return None
@@ -233,8 +235,8 @@ class Runner(Generic[Services]):
                     pause = policy.pause(schedule.failures, error.retry_after)
                     return Progress(Outcome.WAITING, self.clock.now() + timedelta(seconds=pause))
                 if run.row.state == RunState.SUCCEEDED and not isinstance(error, ProvisioningError):
-                    raise  # the look failed, not the run
-                if isinstance(error, ProvisioningError):  # the cloud's answer, not the lack of one
+                    raise  # the check failed, not the run
+                if isinstance(error, ProvisioningError):  # the cloud answered, so it has been looked at
                     self._looked_at(run)
                 self._fail(execution, error, entry)
                 return Progress(Outcome.FAILED)
@@ -262,7 +264,7 @@ class Runner(Generic[Services]):
         run.row.labels = json.dumps({**json.loads(run.row.labels), "looked_at": to_text(self.clock.now())})
 
     def _correct(self, execution: Execution[Services], entry: Entry, output: Output) -> None:
-        """Store what a finished step's output is now, and have those steps write again that wrote the old one down."""
+        """Store a finished step's corrected output, and redo derived steps, which have recorded the old one."""
         run, key = execution.run, entry.key
         row = run.stages[key]
         row.output = output.model_dump_json()
@@ -275,9 +277,9 @@ class Runner(Generic[Services]):
                 self._redo(execution, entry, reader)
 
     def _redo(self, execution: Execution[Services], entry: Entry, key: str, why: str = "") -> None:
-        """Have a finished stage entered again, and all that read what it made."""
+        """Have a finished stage entered again, with all that depend on it."""
         if why:
-            entry.context.warn(why if execution.acting else f"{why}; envagent resume {execution.run.run_id} does that")
+            entry.context.warn(why if execution.acting else f"{why} when the run is resumed")
         if not execution.acting:
             return
         run = execution.run
@@ -302,7 +304,7 @@ class Runner(Generic[Services]):
         now = self.clock.steady() + SLACK
         due = []
         for key in self.pipeline.order:
-            if execution.run.stages[key].state not in BEGUN:
+            if execution.run.stages[key].state not in STARTED_STATES:
                 continue
             schedule = execution.schedules.get(key)
             if schedule is None or (schedule.blocked_on is None and (schedule.due is None or schedule.due <= now)):
@@ -310,7 +312,7 @@ class Runner(Generic[Services]):
         return due
 
     def _patience(self, execution: Execution[Services], under_way: Iterable[str]) -> float | None:
-        """How long the loop may sleep on the stages under way before a waiting one is due."""
+        """Return the seconds until the next waiting stage is due; None if none waits."""
         waiting = [
             schedule.due
             for key, schedule in execution.schedules.items()
@@ -334,12 +336,12 @@ class Runner(Generic[Services]):
         stage = self.pipeline.stages[entry.key]
         try:
             entry.result = stage.enter(entry.context, **entry.inputs)
-        except BaseException as error:  # handed to the recording thread, which knows what to do with each
+        except BaseException as error:  # handled by the recording thread
             entry.result = error
         return entry
 
     def _record(self, execution: Execution[Services], entry: Entry) -> EnvagentError | None:
-        """Write what came of an entry, in one transaction with what it makes ready; give the failure, if any."""
+        """Store the result of an entry, in one transaction with what it makes ready; return the failure, if any."""
         run, key, result = execution.run, entry.key, entry.result
         schedule = execution.schedules.setdefault(key, Schedule())
         match result:
@@ -362,8 +364,8 @@ class Runner(Generic[Services]):
                     return result
                 pause = policy.pause(schedule.failures, result.retry_after)
                 schedule.due = self.clock.steady() + pause
-                told = f"{result.message}; again in {pause:.0f} s (try {schedule.failures + 1})"
-                self._write(entry.context, self._line(run, EventKind.STAGE_RETRYING, key, told))
+                message = f"{result.message}; retrying in {pause:.0f} s (try {schedule.failures + 1})"
+                self._write(entry.context, self._line(run, EventKind.STAGE_RETRYING, key, message))
             case BaseException():
                 raise result
             case _:
@@ -398,7 +400,7 @@ class Runner(Generic[Services]):
         self._announce_started(run, started)
 
     def _start_ready(self, execution: Execution[Services], keys: Iterable[str] | None = None) -> list[StageRecord]:
-        """Mark stages whose inputs exist as begun; stored in the transaction that made them ready."""
+        """Mark pending stages whose inputs exist as running; stored in the transaction that made them ready."""
         run = execution.run
         started = []
         for key in self.pipeline.order if keys is None else keys:
@@ -411,7 +413,7 @@ class Runner(Generic[Services]):
         return started
 
     def _note_wait(self, row: StageRecord, context: Context[Services], waiting: NotYet) -> None:
-        """Store a wait that begins or shows another status; looks that tell nothing new cost no write."""
+        """Store a wait that is new or has a new status; a look without news costs no write."""
         new = row.wait != waiting.wait
         if not new and row.state == StageState.WAITING and row.status == waiting.status:
             context.ledger.flush()
@@ -420,29 +422,29 @@ class Runner(Generic[Services]):
         row.state, row.wait, row.status = StageState.WAITING.value, waiting.wait, waiting.status
         row.wait_since = now if new else row.wait_since
         row.deadline = None if waiting.deadline is None else to_text(waiting.deadline)
-        told = {"status": waiting.status, "since": row.wait_since, "deadline": row.deadline}
+        detail = {"status": waiting.status, "since": row.wait_since, "deadline": row.deadline}
         line = EventRecord(
             run_id=row.run_id,
             at=now,
             kind=EventKind.STAGE_WAITING,
             stage=context.stage,
             message=waiting.wait,
-            detail=json.dumps(told),
+            detail=json.dumps(detail),
         )
         self._write(context, line, records=[row])
 
     def _fail(self, execution: Execution[Services], error: EnvagentError, entry: Entry) -> None:
         run = execution.run
-        told = json.dumps({**describe(error), "stage": entry.key})
+        stored = json.dumps({**describe(error), "stage": entry.key})
         row = run.stages[entry.key]
         if row.state != StageState.SUCCEEDED:
-            row.state, row.error, row.finished_at = StageState.FAILED.value, told, to_text(self.clock.now())
-        run.row.state, run.row.error = RunState.FAILED.value, told
+            row.state, row.error, row.finished_at = StageState.FAILED.value, stored, to_text(self.clock.now())
+        run.row.state, run.row.error = RunState.FAILED.value, stored
         line = self._line(run, EventKind.STAGE_FAILED, entry.key, error.message)
         self._write(entry.context, line, records=[self._touched(run.row), row])
 
     def _write(self, context: Context[Services], *lines: EventRecord, records: Sequence[Record] = ()) -> None:
-        """Store records, what the stage left pending, and event lines in one transaction; then tell the lines."""
+        """Store records, what the stage left pending, and events in one transaction; then announce the events."""
         context.ledger.pending += [*records, *lines]
         context.ledger.flush()
         self.runtime.announce(*lines)
@@ -469,8 +471,6 @@ class Runner(Generic[Services]):
             ]
             return Progress(Outcome.BLOCKED, question=next(iter(questions), None))
         return Progress(Outcome.WAITING, self.clock.now() + timedelta(seconds=pause))
-
-    # --- small things
 
     def _touched(self, row: RunRecord) -> RunRecord:
         row.updated_at = to_text(self.clock.now())

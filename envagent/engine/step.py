@@ -1,9 +1,9 @@
-"""What a step is: stages with typed signatures, and the answer "not yet".
+"""Steps: groups of stages with typed signatures.
 
-A step groups one or more stages; a stage is a method that reads upstream outputs named by type in its
-signature and returns one output, or `NotYet`. The stage is the unit of checkpoint: once its output is in the
-journal its function is never entered again. A stage must be safe to enter again after a crash at any line;
-what it creates in the outside world goes through `context.create`.
+A stage is a method that takes upstream outputs, named by type in its signature, and returns one output, or `NotYet`
+if it must wait. The stage is the unit of checkpoint: once its output is in the journal, its method is never entered
+again. A stage must be safe to enter again after a crash at any line; it creates objects in the cloud only through
+`context.create`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class DefinitionError(TypeError):
-    """A step or pipeline is declared wrongly; a programmer's error, raised at import."""
+    """A step or pipeline is declared incorrectly; a programming error, raised on import."""
 
 
 class Stopped(Exception):
-    """Not an error: the user asked to stop, and what was about to be sent was not."""
+    """The user asked to stop, and what was about to be sent was not; not an error."""
 
 
 class Output(BaseModel):
-    """What passes between stages and is stored: immutable, strict about its fields, with a version.
+    """What stages pass on and the journal stores: immutable, strict about its fields, with a version.
 
-    Raise `version` when a stored output of the old shape must not be read as the new one.
+    Increase `version` when a stored output of the old shape must not be read as the new one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +49,7 @@ class Output(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What somebody has to agree to, and the amount that a yes covers."""
+    """What somebody has to approve, and the amount that the approval covers."""
 
     text: str
     amount: float
@@ -57,14 +57,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """A stage's answer when it must wait: data, not sleep.
+    """What a stage returns when it must wait, instead of sleeping.
 
     Attributes:
         wait: what is waited for, such as "lease ACTIVE"; a new name starts a new deadline.
-        look_again: when to enter the stage again; None means when somebody acts (approval).
-        deadline: when the stage gives up, if it does; shown to the user, enforced by the stage.
-        status: the last status word seen, verbatim.
-        question: what to ask, when somebody has to act.
+        look_again: when to enter the stage again; None until somebody acts (approval).
+        deadline: when the stage gives up, if ever; shown to the user, enforced by the stage.
+        status: the last status seen, verbatim.
+        question: what to ask if somebody has to act.
     """
 
     wait: str
@@ -76,11 +76,11 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class Redo:
-    """What `Step.confirm` returns when a finished stage must be entered again, with all that follows from it.
+    """What `Step.confirm` returns if a finished stage must be entered again, with all that depends on it.
 
     Attributes:
         stage: the stage's name within its step.
-        why: what was found, for the user.
+        why: what was found and what is done about it, for the user.
     """
 
     stage: str
@@ -95,12 +95,12 @@ def stage(method: Method) -> Method:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage as the DAG sees it: its names, what it reads and what it makes."""
+    """A stage as the DAG sees it: its names, its inputs and its output."""
 
     step: str
     name: str
     reads: dict[str, type[BaseModel]]
-    """Parameter name to the model it takes."""
+    """Parameter name to the model that it takes."""
     makes: type[Output]
     enter: Callable[..., Output | NotYet]
 
@@ -134,7 +134,7 @@ class Step:
     """A named group of stages, one of a pipeline's rows for the user.
 
     Subclasses mark their stages with @stage, in order. The step's name is the class name in snake case; its
-    output is the last stage's. Its docstring says what it reads, what it creates, its owner mark and its undo.
+    output is the last stage's. Its docstring says what it reads and creates, how that is tagged and how it is undone.
     """
 
     name: ClassVar[str]
@@ -151,18 +151,18 @@ class Step:
     """How the step's stages are retried, where the runner's policy does not suit them."""
 
     derived: ClassVar[bool] = False
-    """Whether the step only writes down what others made: it is entered again when one of them is corrected."""
+    """Whether the step only records what others made: it is entered again when one of them is corrected."""
 
     def confirm(self, context: Any, output: Any) -> Output | Redo | NotYet | None:
-        """Check, when a run is resumed after this step, that its output still holds.
+        """Check, when a run is resumed after this step, whether its output is still true.
 
-        Called for each finished step in the pipeline's order, before any stage is entered. Reads only.
+        Called for each finished step in the pipeline's order, before any stage is entered. It only reads.
 
         Returns:
-            None when it holds; the corrected output; what to do again; NotYet to be asked again later.
+            None if it is; the corrected output; what to do again; NotYet to be called again later.
 
         Raises:
-            EnvagentError: what has changed under the run.
+            EnvagentError: what the run depends on has changed.
         """
         return None
 

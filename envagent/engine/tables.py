@@ -1,8 +1,8 @@
-"""What the journal holds. Times are ISO 8601 text in UTC, structured values are JSON text.
+"""The tables of the journal. Times are ISO 8601 text in UTC, structured values are JSON text.
 
-Each `...Record` is the plain model that the engine works with; the table beside it is the same fields as SQLModel
-maps them. (Table models track every assignment for the object layer, which costs more than the commit itself.)
-A change here needs a revision in migrations/; a test holds the two against each other.
+Each `...Record` is the plain model that the engine works with; the table below it has the same fields, mapped by
+SQLModel. (Table models track every assignment for the object layer, which costs more than the commit itself.)
+A change here needs a revision in migrations/; a test compares the two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlmodel import Field, SQLModel, UniqueConstraint
 
 
 class RunState(StrEnum):
-    """Where a run is. A stored `running` whose lock nobody holds is an interrupted run."""
+    """The state of a run. A stored `running` whose lock nobody holds means interrupted."""
 
     RUNNING = "running"
     INTERRUPTED = "interrupted"
@@ -24,7 +24,7 @@ class RunState(StrEnum):
 
 
 class StageState(StrEnum):
-    """Where a stage is."""
+    """The state of a stage."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -34,26 +34,26 @@ class StageState(StrEnum):
 
 
 class IntentState(StrEnum):
-    """What is known of one write to the outside world."""
+    """What is known about a request to create an object."""
 
     SENT = "sent"
-    """Perhaps it happened: only looking can tell."""
+    """It may have taken effect: only a look at the cloud can tell."""
     DONE = "done"
     REFUSED = "refused"
-    """The service said no; nothing was made."""
+    """The service refused; nothing was created."""
 
 
 class Ownership(StrEnum):
-    """Whose a resource is; teardown removes what is owned or adopted."""
+    """Whose a resource is; teardown removes owned and adopted ones."""
 
     OWNED = "owned"
     ADOPTED = "adopted"
-    """Made by this run, found again by its mark after a crash."""
+    """Created by this run, found again by its tag after a crash."""
     FOREIGN = "foreign"
 
 
 class ResourceState(StrEnum):
-    """What is known of a resource."""
+    """What is known about a resource."""
 
     PRESENT = "present"
     REMOVING = "removing"
@@ -92,7 +92,7 @@ class EventKind(StrEnum):
 
 
 class Record(SQLModel):
-    """A row in memory; assigning to a field costs no more than to an attribute."""
+    """A row in memory; fields are assigned without validation, as fast as attributes."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.__dict__[name] = value
@@ -108,11 +108,11 @@ class RunRecord(Record):
     updated_at: str
     request: str
     labels: str = "{}"
-    """JSON: what a list of runs shows beside the id (repository, node type, ...)."""
+    """JSON: what a list of runs shows next to the id (repository, node type, ...)."""
     error: str | None = None
     approved_at: str | None = None
     teardown_at: str | None = None
-    """When teardown began; from then on the run is never resumed."""
+    """When teardown started; from then on the run is never resumed."""
 
 
 class RunTable(RunRecord, table=True):
@@ -122,7 +122,7 @@ class RunTable(RunRecord, table=True):
 
 
 class StageRecord(Record):
-    """One stage of one run: the checkpoint once it succeeded."""
+    """One stage of one run; its checkpoint once it succeeded."""
 
     run_id: str = Field(primary_key=True, foreign_key="runs.run_id")
     step: str = Field(primary_key=True)
@@ -130,7 +130,7 @@ class StageRecord(Record):
     position: int
     state: str = StageState.PENDING.value
     attempts: int = 0
-    """How often it was begun: 1, plus one for each crash or failure that it was begun again after."""
+    """How often it was started: 1, plus one for each restart after a crash or failure."""
     started_at: str | None = None
     finished_at: str | None = None
     wait: str | None = None
@@ -150,14 +150,14 @@ class StageTable(StageRecord, table=True):
 
 
 class IntentRecord(Record):
-    """One thing to be made in the outside world, written before the call that makes it."""
+    """One object to create in the cloud, written before the call that creates it."""
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="runs.run_id")
     stage: str
     kind: str
     number: int
-    """1 for the first of its kind in the run, 2 for the next try, ...; part of the mark."""
+    """1 for the first of its kind in the run, 2 for the next try, ...; part of the tag."""
     name: str
     request: str
     state: str
@@ -165,10 +165,10 @@ class IntentRecord(Record):
     """The stage's attempt that last sent it."""
     sends: int = 0
     sent_at: str
-    """When it was last sent; once the answer was given up, when that was."""
+    """When it was last sent, or when waiting for its response ended."""
     cloud_id: str | None = None
     error: str | None = None
-    """Why it was refused, or why its answer was given up (JSON)."""
+    """Why it was refused, or why there was no response (JSON)."""
 
 
 class IntentTable(IntentRecord, table=True):
@@ -179,7 +179,7 @@ class IntentTable(IntentRecord, table=True):
 
 
 class ResourceRecord(Record):
-    """One object in the outside world that the run made or uses."""
+    """One object in the cloud that the run created or uses."""
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="runs.run_id")
@@ -201,7 +201,7 @@ class ResourceTable(ResourceRecord, table=True):
 
 
 class DecisionRecord(Record):
-    """One choice with its source and reason."""
+    """One decision with its source and reason."""
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="runs.run_id")
@@ -221,7 +221,7 @@ class DecisionTable(DecisionRecord, table=True):
 
 
 class EventRecord(Record):
-    """One line of what happened; never changed, never removed."""
+    """One event of the run's log; never changed, never removed."""
 
     seq: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="runs.run_id")

@@ -32,7 +32,7 @@ def test_a_node_that_a_middlebox_doubled_does_not_outlive_the_run(shell: Shell, 
     assert done.code == 0, done.told
     assert shell.live() == ONE_OF_EACH
     assert f"warning: {kind} " in done.told
-    assert "made by a repeated request" in done.told
+    assert "created by a repeated request" in done.told
 
 
 def test_an_address_that_a_middlebox_doubled_goes_with_the_next_resume(shell: Shell) -> None:
@@ -50,7 +50,7 @@ def test_a_lease_that_came_after_the_end_goes_with_the_next_resume(shell: Shell)
     assert done.code == 0, done.told
     late = carried_out_late(shell, done)
     seen = shell("status", "last", "--refresh")
-    assert "made by a repeated request" in seen.told
+    assert "created by a repeated request" in seen.told
     assert late in leases(shell)
     again = shell("resume", "last")
     assert again.code == 0, again.told

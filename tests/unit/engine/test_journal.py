@@ -246,7 +246,7 @@ def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
     Journal.open(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(JournalError, match="made by a newer envagent"):
+    with pytest.raises(JournalError, match="written by a newer envagent"):
         Journal.open(path)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
@@ -256,12 +256,12 @@ def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
 def test_a_broken_file_is_said(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(content)
-    with pytest.raises(JournalError, match=r"journal\.db cannot be used"):
+    with pytest.raises(JournalError, match=r"cannot use the journal .*journal\.db: "):
         Journal.open(path)
     assert path.read_bytes() == content
 
 
 def test_a_path_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalError, match="cannot be used"):
+    with pytest.raises(JournalError, match="cannot use the journal"):
         Journal.open(tmp_path / "file" / "journal.db")

@@ -54,12 +54,12 @@ def test_edges_follow_from_the_types() -> None:
 
 
 def test_cycle() -> None:
-    with pytest.raises(DefinitionError, match=r"a cycle: .*a_to_b\.run"):
+    with pytest.raises(DefinitionError, match=r"the stages form a cycle: .*a_to_b\.run"):
         Pipeline("p", Start, [AToB(), BToA()])
 
 
 def test_missing_producer() -> None:
-    with pytest.raises(DefinitionError, match=r"a_to_b\.run: nothing makes A, which `a` reads"):
+    with pytest.raises(DefinitionError, match=r"a_to_b\.run: no stage makes A, which `a` reads"):
         Pipeline("p", Start, [AToB()])
 
 
@@ -69,7 +69,7 @@ def test_two_producers() -> None:
 
 
 def test_two_steps_of_one_name() -> None:
-    with pytest.raises(DefinitionError, match="two steps of one name: make_a"):
+    with pytest.raises(DefinitionError, match="several steps have the same name: make_a"):
         Pipeline("p", Start, [MakeA(), MakeA()])
 
 
