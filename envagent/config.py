@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, P
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from envagent.errors import ConfigurationError
+from envagent.hints import Hint
 from envagent.provenance import NotOurs, own_file
 
 SETTINGS_FILE = "envagent.toml"
@@ -431,5 +432,7 @@ def _wrong(error: ValidationError) -> str:
     )
 
 
-def _files() -> str:
-    return f"see envagent.toml.example; files read: ./{SETTINGS_FILE}, {user_file()}, ./.env, ENVAGENT_* variables"
+def _files() -> Hint:
+    return Hint(
+        f"see envagent.toml.example; files read: ./{SETTINGS_FILE}, {user_file()}, ./.env and ENVAGENT_* variables"
+    )

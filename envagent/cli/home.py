@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from envagent.engine.journal import Journal
 from envagent.engine.lock import is_locked, run_lock
 from envagent.engine.tables import RunRecord
 from envagent.errors import ConfigurationError, EnvagentError, RunMismatch, RunNotFound
+from envagent.hints import Hint, Shell, command, teardown
 from envagent.provenance import others_can_write
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def read_settings(files: Iterable[Path] | None, *, repository: str | None = None, **flags: Any) -> Settings:
-    """Read the configuration, and say on stderr what of the current folder does not count.
+    """Read the configuration, and report on stderr which files of the current folder are ignored.
 
     Args:
-        files: those that --config names.
-        repository: the one under analysis.
-        flags: settings that the command line gives.
+        files: the files named by --config.
+        repository: the repository under analysis.
+        flags: settings from the command line.
 
     Raises:
         ConfigurationError: it cannot be read.
@@ -38,7 +38,7 @@ def read_settings(files: Iterable[Path] | None, *, repository: str | None = None
 
 
 class Home:
-    """The folder that holds all state: journal, run folders, private keys; 0700."""
+    """The folder with all state: journal, run folders, private keys; mode 0700."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -63,34 +63,35 @@ class Home:
         return self.runs / run_id
 
     def prepare(self) -> None:
-        """Make the folder, or see that only its owner can write to the one that is there.
+        """Create the folder, or check that only its owner can write to it.
 
         Raises:
-            ConfigurationError: it cannot be made, or others can write to it.
+            ConfigurationError: it cannot be created, or others can write to it.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = self.path.stat()
         except OSError as error:
             raise ConfigurationError(
-                f"the folder {self.path} cannot be made: {error.strerror}", hint="set ENVAGENT_HOME to one that can"
+                f"cannot create the folder {self.path}: {error.strerror}",
+                hint=Hint("set ENVAGENT_HOME to another one"),
             ) from None
         if others_can_write(status) or os.geteuid() not in (0, status.st_uid):
             raise ConfigurationError(
                 f"other users can write to the folder {self.path}, which holds the journal and private keys",
-                hint=f"chmod go-w {shlex.quote(str(self.path))}; or set ENVAGENT_HOME to a folder of your own",
+                hint=Hint(Shell("chmod", "go-w", str(self.path)), "; or set ENVAGENT_HOME to a folder of your own"),
             )
 
     def is_worked_on(self, run_id: str) -> bool:
-        """Tell whether a process works on the run now."""
+        """Return whether a process is working on the run."""
         return is_locked(self.run(run_id))
 
     @contextmanager
     def working_on(self, run_id: str) -> Iterator[None]:
-        """Hold the run's lock; hints of errors that are raised meanwhile name this run.
+        """Hold the run's lock; errors raised meanwhile belong to this run.
 
         Raises:
-            RunLocked: another process works on it.
+            RunLocked: another process is working on it.
         """
         try:
             with run_lock(self.run(run_id), run_id):
@@ -101,7 +102,7 @@ class Home:
 
     @contextmanager
     def starting(self, journal: Journal, run_id: str) -> Iterator[None]:
-        """Hold the lock of a run that is about to begin; a run that never does leaves nothing."""
+        """Hold the lock of a run that is about to start; if it never starts, nothing is left of it."""
         with self.working_on(run_id):
             try:
                 yield
@@ -117,14 +118,16 @@ class Home:
         """Open the journal.
 
         Args:
-            to_read: refuse to make one where there is none.
+            to_read: fail where there is none, instead of creating it.
 
         Raises:
             JournalError: it cannot be used.
             RunNotFound: `to_read`, and there is none.
         """
         if to_read and not self.journal.exists():
-            raise RunNotFound(f"there is no run yet in {self.path}", hint="envagent run URL --cloud sandbox")
+            raise RunNotFound(
+                f"there are no runs yet in {self.path}", hint=Hint(command("run", "URL", cloud="sandbox"))
+            )
         self.prepare()
         journal = Journal.open(self.journal)
         if journal.notice is not None:
@@ -136,10 +139,10 @@ class Home:
 
 
 def request_of(row: RunRecord) -> RunRequest:
-    """Read what a stored run is for.
+    """Read the request of a stored run.
 
     Raises:
-        RunMismatch: another version of envagent stored it in another form.
+        RunMismatch: another version of envagent stored it in another format.
     """
     from pydantic import ValidationError
 
@@ -150,5 +153,5 @@ def request_of(row: RunRecord) -> RunRequest:
     except ValidationError:
         raise RunMismatch(
             f"the request of run {row.run_id} was stored by another version of envagent",
-            hint="resume it with the version that made it, or: envagent teardown RUN_ID",
+            hint=Hint("resume it with the version that created it, or:", teardown()),
         ) from None

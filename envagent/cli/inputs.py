@@ -1,4 +1,4 @@
-"""What a user gives to a command, checked before anything begins: names, a repository, a start time, a folder."""
+"""What a user passes to a command, checked before anything starts: names, a repository, a start time, a folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from envagent.config import KEY_NAME
 from envagent.errors import RepositoryRefused, UsageError
+from envagent.hints import Hint, Option
 
 _SHORT = re.compile(r"(?:github\.com/)?([\w.-]+/[\w.-]+)/?")
 
@@ -17,39 +18,40 @@ LONGEST_NAME = 255
 
 
 def check_names(**flags: str | None) -> None:
-    """Refuse what no service takes as a name; None and an empty text mean that the flag was not given.
+    """Refuse names that no service accepts; None and an empty string mean that the option was not given.
 
     Raises:
-        UsageError: a name is too long, or has characters that cannot be seen.
+        UsageError: a name is too long, or has invisible characters.
     """
     for flag, name in flags.items():
         option = f"--{flag.replace('_', '-')}"
         if name and (not name.isprintable() or name != name.strip()):
             raise UsageError(
-                f"{option} {name!a} is no name: it begins or ends with a space, or has characters without a sign",
-                hint=f"give {option} a name of letters, digits, - and _",
+                f"{option} {name!a} is not a valid name: it starts or ends with a space, or has invisible characters",
+                hint=Hint("use letters, digits, - and _ in", Option(flag)),
             )
         if name and len(name) > LONGEST_NAME:
-            raise UsageError(f"{option} has {len(name)} characters, at most {LONGEST_NAME} are taken")
+            raise UsageError(f"{option} has {len(name)} characters; maximum length is {LONGEST_NAME}")
 
 
 def check_key_name(name: str | None) -> None:
-    """Refuse what is no name for a keypair, which is a file's name as well.
+    """Refuse an invalid name for a keypair, which names a file as well.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the name is not valid.
     """
     if name and not re.fullmatch(KEY_NAME, name):
         raise UsageError(
-            f"--key-name {name!r} is no name for a keypair", hint="use letters, digits, space, - and _ in --key-name"
+            f"--key-name {name!r} is not a valid name for a keypair",
+            hint=Hint("use letters, digits, space, - and _ in", Option("key_name")),
         )
 
 
 def stored_name(repository: str, ref: str | None) -> str:
-    """Give the repository as a run stores it: a URL as it is, a path absolute.
+    """Return the repository as a run stores it: a URL unchanged, a path absolute.
 
     Raises:
-        RepositoryRefused: it can be called no repository, or there is no such folder.
+        RepositoryRefused: it is neither a URL nor an existing folder.
     """
     from envagent.repository.source import Local, parse_source
 
@@ -60,17 +62,17 @@ def stored_name(repository: str, ref: str | None) -> str:
     if not path.exists():
         short = _SHORT.fullmatch(repository.strip())
         raise RepositoryRefused(
-            f"there is no repository at {path}",
-            hint=f"for the one on GitHub: https://github.com/{short[1]}" if short else None,
+            f"no such repository: {path}",
+            hint=Hint(f"for the one on GitHub: https://github.com/{short[1]}") if short else None,
         )
     return str(path)
 
 
 def find_repository(repository: str, ref: str | None) -> None:
-    """Look for the repository, and the branch or tag, before there is a run that could fail for want of it.
+    """Check that the repository and its branch or tag exist, before a run is created.
 
     Raises:
-        RepositoryRefused: it is not there, or git is not installed.
+        RepositoryRefused: it does not exist, or git is not installed.
     """
     from envagent.repository import fetch
 
@@ -78,7 +80,7 @@ def find_repository(repository: str, ref: str | None) -> None:
 
 
 def writable_folder() -> Path:
-    """Give the current folder, in which the run's file will be written.
+    """Return the current folder, where the run's info file will be written.
 
     Raises:
         UsageError: it was removed, or cannot be written to.
@@ -86,29 +88,29 @@ def writable_folder() -> Path:
     try:
         folder = Path.cwd()
     except OSError:
-        raise UsageError("the current folder was removed", hint="cd into one that exists") from None
+        raise UsageError("the current folder was removed", hint=Hint("cd into one that exists")) from None
     try:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         raise UsageError(
-            f"the current folder {folder} cannot be written to ({error.strerror}), and SERVER_info.json is to be there",
-            hint="cd into another one",
+            f"cannot write SERVER_info.json into the current folder {folder}: {error.strerror}",
+            hint=Hint("cd into another folder"),
         ) from None
 
 
 def start_time(text: str) -> datetime:
-    """Read --start; a time without offset is local.
+    """Parse --start; a time without an offset is local.
 
     Raises:
-        UsageError: it is no time, or has passed.
+        UsageError: it is not a valid time, or has passed.
     """
     try:
         moment = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--start {text!r} is no time", hint="write it like 2026-12-01T09:00, or with Z for UTC"
+            f"--start {text!r} is not a valid time", hint=Hint("write it like 2026-12-01T09:00, or with Z for UTC")
         ) from None
     if moment <= datetime.now(UTC):
-        raise UsageError(f"--start {text!r} has passed", hint="leave --start out to begin now")
+        raise UsageError(f"--start {text!r} has passed", hint=Hint("to start now, leave out", Option("start")))
     return moment

@@ -16,6 +16,7 @@ from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord
 from envagent.errors import AdviceUnavailable, EnvagentError
+from envagent.hints import Hint, Option
 
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
@@ -45,7 +46,7 @@ def make_services(
 
     Raises:
         ConfigurationError: no such cloud, or credentials that cannot be used.
-        AdviceUnavailable: the AI is demanded and not configured.
+        AdviceUnavailable: the AI is required and not configured.
     """
     from envagent.steps.services import Services
 
@@ -66,12 +67,12 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
     """Make the advisor: with the AI where one is configured and wanted, else the rules alone.
 
     Args:
-        settings: which AI, and whether it is demanded.
+        settings: which AI, and whether it is required.
         ai: whether the user wants one.
         stop: set when the user wants to stop; a question then ends with Stopped.
 
     Raises:
-        AdviceUnavailable: an AI is demanded and none is configured.
+        AdviceUnavailable: an AI is required and none is configured.
         ConfigurationError: its address or key cannot be used.
     """
     from pydantic import SecretStr
@@ -87,8 +88,11 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
     has_ai = settings.ai.api_key is not None or settings.ai.base_url is not None
     if ai and settings.ai.required and not has_ai:
         raise AdviceUnavailable(
-            "the AI is demanded (ai.required) and none is configured",
-            hint="set ENVAGENT_AI__API_KEY (and ENVAGENT_AI__BASE_URL), or use the rules alone with --no-ai",
+            "an AI is required (ai.required) and none is configured",
+            hint=Hint(
+                "set ENVAGENT_AI__API_KEY (and ENVAGENT_AI__BASE_URL), or use only the built-in rules with",
+                Option("no_ai"),
+            ),
         )
     if ai and has_ai:
         asked = Ai(
@@ -134,11 +138,11 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
 def opened_teardown(
     journal: Journal, access: CloudAccess, row: RunRecord, output: ProgressLines, stop: threading.Event
 ) -> Iterator[Teardown]:
-    """Open the teardown of one run, on the cloud that the run was begun on.
+    """Open the teardown of one run, on the cloud where the run was started.
 
     Raises:
         ConfigurationError: no such cloud, or credentials that cannot be used.
-        RunMismatch: the credentials are of another project, site or user: absence there would prove nothing.
+        RunMismatch: the credentials belong to another project, site or user: absence there would prove nothing.
     """
     from envagent.engine.removal import Teardown
     from envagent.steps.resources import registered_keys, removal_order
@@ -156,7 +160,7 @@ def opened_teardown(
 
 
 def _log_in(cloud: Cloud, retry: RetryPolicy, stop: threading.Event) -> Identity:
-    """Log in, again after what passes: a removal must not end because Keystone was restarted."""
+    """Log in, retrying: a removal must not fail because Keystone was restarted."""
     failures = 0
     while True:
         try:

@@ -59,7 +59,7 @@ def test_in_a_folder_that_cannot_be_written_to(
 ) -> None:
     monkeypatch.chdir("/proc")
     code, said = refused(cli, str(repository))
-    assert (code, said.startswith("the current folder /proc cannot be written to")) == (2, True)
+    assert (code, said.startswith("cannot write SERVER_info.json into the current folder /proc")) == (2, True)
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")

@@ -25,7 +25,7 @@ COMMANDS = [
     "sandbox reset",
 ]
 
-VERBS = {"Turn", "Take", "Show", "Remove", "Tell", "Serve", "Serve,", "List", "Stop", "Go"}
+VERBS = {"Reserve", "Continue", "Show", "Remove", "Serve", "Serve,", "List", "Stop", "Go"}
 
 
 def examples(text: str) -> list[str]:

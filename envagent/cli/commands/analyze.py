@@ -1,4 +1,4 @@
-"""envagent analyze: what a repository needs, with the evidence; touches no cloud."""
+"""envagent analyze: show what a repository needs, with the evidence; contacts no cloud."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ EPILOG = examples(
 
 
 def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF = None, config: CONFIG = None) -> int:
-    """Tell what hardware and system a repository needs, and why.
+    """Show which hardware and system a repository needs, and why.
 
-    Reads the files that tell and runs none of them; no cloud is asked and nothing is reserved.
+    Reads files of the repository and runs none of them; contacts no cloud and reserves nothing.
     """
     from envagent.cli.home import read_settings
     from envagent.cli.inputs import stored_name
@@ -49,11 +49,11 @@ def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF
 
 
 def _document(snapshot: Snapshot, analysis: Analysis, decision: Decision) -> AnalysisDocument:
-    """Make the document."""
+    """Return the JSON document."""
     from envagent.cli.documents.json_models import AnalysisDocument, DecisionPart, RepositoryPart
     from envagent.cli.render import times
 
-    told = decision.model_dump(mode="json")
+    decided = decision.model_dump(mode="json")
     return AnalysisDocument(
         repository=RepositoryPart(url=snapshot.url, commit=snapshot.commit),
         requirements=analysis.requirements.model_dump(mode="json"),
@@ -63,5 +63,5 @@ def _document(snapshot: Snapshot, analysis: Analysis, decision: Decision) -> Ana
         languages=analysis.languages,
         workload=analysis.workload,
         notes=list(snapshot.notes),
-        decision=DecisionPart(**told, step="analyze_repository.analyze", at=times.now().isoformat()),
+        decision=DecisionPart(**decided, step="analyze_repository.analyze", at=times.now().isoformat()),
     )

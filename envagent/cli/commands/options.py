@@ -1,4 +1,4 @@
-"""Options that several commands share, shell completion of run ids, and the examples below each help text."""
+"""Options that several commands share, shell completion of run ids, and the examples of each help text."""
 
 from __future__ import annotations
 
@@ -55,31 +55,33 @@ def _run_ids(incomplete: str) -> list[str]:
 REPO = Annotated[
     str,
     typer.Argument(
-        metavar="REPO", help="https://host/owner/name (also /tree/REF), or a local path.", show_default=False
+        metavar="REPO",
+        help="https://host/owner/name (also with /tree/REF), or a local path.",
+        show_default=False,
     ),
 ]
 RUN_ID = Annotated[
     str,
     typer.Argument(
-        metavar="RUN_ID", help="A run's id, its beginning, or `last`.", autocompletion=_run_ids, show_default=False
+        metavar="RUN_ID", help="A run id, its first characters, or `last`.", autocompletion=_run_ids, show_default=False
     ),
 ]
 SOME_RUN_ID = Annotated[
     str | None,
     typer.Argument(
-        metavar="RUN_ID", help="A run's id, its beginning, or `last`.", autocompletion=_run_ids, show_default=False
+        metavar="RUN_ID", help="A run id, its first characters, or `last`.", autocompletion=_run_ids, show_default=False
     ),
 ]
 CLOUD = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Name in clouds.yaml, or `sandbox` (no account needed). Default: OS_CLOUD or OS_*."
+        metavar="NAME", help="Cloud in clouds.yaml, or `sandbox` (no account needed). Default: OS_CLOUD or OS_*."
     ),
 ]
 YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not prompt.")]
 MAX_SU = Annotated[
     float | None,
-    typer.Option(metavar="SU", min=0.01, max=1e6, help="Take any suitable node type while the lease costs at most SU."),
+    typer.Option(metavar="SU", min=0.01, max=1e6, help="Accept any suitable node type if the lease costs at most SU."),
 ]
 AS_JSON = Annotated[
     bool, typer.Option("--json", is_eager=True, callback=_note_json, help="Print one JSON document on stdout.")
@@ -94,13 +96,13 @@ VERBOSE = Annotated[
         help="Show each request to the cloud, and warnings of libraries.",
     ),
 ]
-NO_AI = Annotated[bool, typer.Option("--no-ai", help="Decide by rules alone.")]
+NO_AI = Annotated[bool, typer.Option("--no-ai", help="Use only the built-in rules.")]
 CONFIG = Annotated[
     list[Path] | None,
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Read this envagent.toml, .env or clouds.yaml, and no such file in the current folder. Can be repeated.",
+        help="Read this envagent.toml, .env or clouds.yaml instead of those in the current folder. Can be repeated.",
     ),
 ]
 REF = Annotated[str | None, typer.Option(metavar="REF", help="Branch, tag or commit.")]

@@ -1,4 +1,4 @@
-"""envagent resume: go on with a run that was interrupted or has failed."""
+"""envagent resume: continue a run that was interrupted or failed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ EPILOG = examples("envagent resume last", "envagent resume k3j9 --json")
 def resume(
     run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False, max_su: MAX_SU = None, config: CONFIG = None
 ) -> int:
-    """Take up a run where it stopped.
+    """Continue a run where it stopped.
 
-    What is finished is not done again, what exists is found instead of made twice, and what failed gets another try.
-    What was done before is checked first, also when the run had succeeded: the result is shown as it is now.
+    Finished steps are not repeated, resources that exist are reused, and failed steps are tried again. The resources
+    of the run are checked first, even if it had succeeded: the result shows them as they are now.
     """
     from envagent.cli.clouds import reach
     from envagent.cli.home import Home, read_settings, request_of
@@ -21,15 +21,16 @@ def resume(
     from envagent.config import load
     from envagent.engine.tables import RunState
     from envagent.errors import RunStateError
+    from envagent.hints import Hint, command
 
     home = Home(load(files=config or ()).home)
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
         with home.working_on(found.run_id):
-            row = journal.run(found.run_id)  # as the process that held the lock before has left it
+            row = journal.run(found.run_id)  # as the process that held the lock left it
             if row.state == RunState.TORN_DOWN:
                 raise RunStateError(
-                    f"run {row.run_id} is torn down: there is nothing to take up", hint="envagent run URL"
+                    f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
                 )
             request = request_of(row)
             if max_su is not None:

@@ -1,4 +1,4 @@
-"""envagent run: from a repository to a server."""
+"""envagent run: reserve and launch a server for a repository."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, MAX_SU, NO_AI, REF, REPO, YES, examples
 from envagent.errors import UsageError
+from envagent.hints import Hint, Option
 
 EPILOG = examples(
     "envagent run https://github.com/karpathy/minGPT --cloud sandbox",
@@ -21,53 +22,50 @@ def run(
     cloud: CLOUD = None,
     yes: YES = False,
     as_json: AS_JSON = False,
-    node_type: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Reserve this node type instead of deciding.")
-    ] = None,
-    image: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Use this image (name or id) instead of deciding.")
-    ] = None,
+    node_type: Annotated[str | None, typer.Option(metavar="NAME", help="Reserve this node type.")] = None,
+    image: Annotated[str | None, typer.Option(metavar="NAME", help="Use this image (name or id).")] = None,
     hours: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease instead of deciding.")
+        int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease in hours.")
     ] = None,
     max_su: MAX_SU = None,
     key_name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Keypair in the cloud; made when it is not there.")
+        str | None, typer.Option(metavar="NAME", help="Keypair in the cloud; registered if it does not exist.")
     ] = None,
     public_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Public key file to register. Default: the run makes a key.")
+        Path | None, typer.Option(metavar="FILE", help="Public key file to register. Default: create a new key.")
     ] = None,
-    network: Annotated[str | None, typer.Option(metavar="NAME", help="Network (name or id) for the server.")] = None,
+    network: Annotated[str | None, typer.Option(metavar="NAME", help="Network of the server (name or id).")] = None,
     server_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the server.")] = None,
-    no_floating_ip: Annotated[bool, typer.Option("--no-floating-ip", help="Take no public address.")] = False,
+    no_floating_ip: Annotated[bool, typer.Option("--no-floating-ip", help="Do not allocate a floating IP.")] = False,
     no_ai: NO_AI = False,
     ref: REF = None,
     start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Begin the lease then: 2026-12-01T09:00 (local time), or with Z.")
+        str | None,
+        typer.Option(metavar="TIME", help="Start of the lease: 2026-12-01T09:00 (local time; with Z: UTC)."),
     ] = None,
     wait_for_capacity: Annotated[
-        bool, typer.Option("--wait-for-capacity", help="Reserve the earliest window when nothing is free now.")
+        bool, typer.Option("--wait-for-capacity", help="If nothing is free now, reserve the earliest window.")
     ] = False,
     site: Annotated[
         Literal["any"] | None,
-        typer.Option(metavar="any", help="Ask every site in clouds.yaml (or of the sandbox) and take the best."),
+        typer.Option(metavar="any", help="Compare all sites in clouds.yaml (or of the sandbox) and use the best."),
     ] = None,
     new: Annotated[
-        bool, typer.Option("--new", help="Make a second server, even if a run of this repository and commit has one.")
+        bool, typer.Option("--new", help="Launch another server, even if a run of this repository and commit has one.")
     ] = False,
     on_failure: Annotated[
-        Literal["keep", "teardown"], typer.Option(help="What becomes of what was made when the run fails.")
+        Literal["keep", "teardown"], typer.Option(help="Keep or remove resources if the run fails.")
     ] = "keep",
     speed: Annotated[
         float | None,
-        typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than reality the sandbox works."),
+        typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than real time the sandbox works."),
     ] = None,
     config: CONFIG = None,
 ) -> int:
-    """Turn a repository into a server that you can log in to.
+    """Reserve and launch a server on which a repository will run.
 
-    Reads what the repository needs, reserves hardware that has it, launches a server there, gives it an address and
-    proves the login. Killed at any moment, it is taken up again with `envagent resume`.
+    Reads what the repository needs, reserves matching hardware, launches a server, assigns it an address and verifies
+    the SSH login. If it is interrupted at any moment, `envagent resume` continues it.
     """
     from pydantic import ValidationError
 
@@ -98,7 +96,7 @@ def run(
     settings = read_settings(config, repository=repository, **flags)
     name = chosen_cloud(settings)
     if speed is not None and not is_sandbox(name):
-        raise UsageError("--speed is the sandbox's; no real cloud can be hurried", hint="leave out --speed")
+        raise UsageError("--speed only applies to the sandbox", hint=Hint("leave out", Option("speed")))
     if (public_file := key_file or settings.key.public_key) is not None:
         keys.pair_of(public_file)
     find_repository(repository, ref)
@@ -124,7 +122,7 @@ def run(
             output_folder=writable_folder(),
         )
     except ValidationError as error:
-        raise UsageError(f"a flag cannot be used: {error.errors(include_input=False)[0]['msg']}") from None
+        raise UsageError(f"invalid option: {error.errors(include_input=False)[0]['msg']}") from None
     if site == "any":
         access = choose_site(request, settings, err())
         request = request.model_copy(update={"cloud": access.name})

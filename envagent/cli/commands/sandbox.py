@@ -1,4 +1,4 @@
-"""envagent sandbox: the simulated Chameleon."""
+"""envagent sandbox: run the simulated Chameleon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(
 
 SPEED = Annotated[
     float | None,
-    typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than reality; kept for later runs."),
+    typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than real time; kept for later runs."),
 ]
 
 
@@ -46,7 +46,7 @@ def serve(
 ) -> int:
     """Serve the simulated cloud until Ctrl-C.
 
-    Writes a clouds.yaml for any OpenStack client, and says where.
+    Writes a clouds.yaml for any OpenStack client, and prints its path.
     """
     from envagent.cli.clouds import sandbox_errors, wanted_speed
     from envagent.cli.home import Home, read_settings
@@ -70,10 +70,7 @@ def serve(
 
 @app.command(epilog=examples("envagent sandbox log", "envagent sandbox log --json"))
 def log(as_json: AS_JSON = False, config: CONFIG = None) -> int:
-    """List the writes that the simulated cloud has committed.
-
-    The oldest comes first.
-    """
+    """List the writes that the simulated cloud has committed, oldest first."""
     from envagent.cli.documents.json_models import LogDocument
     from envagent.cli.home import Home, read_settings
     from envagent.cli.render import screens

@@ -1,4 +1,4 @@
-"""envagent status: what runs there are, and everything about one."""
+"""envagent status: list the runs, or show one in detail."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def status(
     run_id: SOME_RUN_ID = None,
     as_json: AS_JSON = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="First check in the cloud what a run made, and correct its record.")
+        bool, typer.Option("--refresh", help="Check the run's resources in the cloud first, and correct its record.")
     ] = False,
     config: CONFIG = None,
 ) -> int:
-    """Show all runs, or everything about one.
+    """List all runs, or show one in detail.
 
-    Shows what the journal on this machine knows; no cloud is asked unless you say --refresh.
+    Shows what the journal on this machine has recorded; only --refresh contacts the cloud.
     """
     from envagent.cli.documents.json_models import RunsDocument
     from envagent.cli.documents.run_list import run_lines
@@ -35,9 +35,10 @@ def status(
     from envagent.cli.render import screens
     from envagent.cli.render.terminal import out, print_document
     from envagent.errors import RunNotFound, UsageError
+    from envagent.hints import Hint, command
 
     if refresh and run_id is None:
-        raise UsageError("--refresh needs a run", hint="envagent status last --refresh")
+        raise UsageError("--refresh needs a run", hint=Hint(command("status", "last", refresh=True)))
     settings = read_settings(config)
     home = Home(settings.home)
     if run_id is None:
@@ -60,11 +61,11 @@ def status(
 
 
 def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord) -> RunRecord:
-    """Hold a run's record against the cloud and return it corrected; a run that is being torn down stays as it is.
+    """Compare a run's record with the cloud and return it corrected; a run that is being torn down stays as it is.
 
     Raises:
-        RunLocked: another process works on the run, and looks at it all the time.
-        EnvagentError: the cloud cannot be asked.
+        RunLocked: another process is working on the run, and checks it anyway.
+        EnvagentError: the cloud cannot be reached.
     """
     if row.teardown_at is not None:
         return row

@@ -1,4 +1,4 @@
-"""envagent teardown: remove what a run made, or everything that bears envagent's mark."""
+"""envagent teardown: remove the resources of a run, or all that are tagged by envagent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, SOME_RUN_ID, YES, examples
 from envagent.errors import UsageError
+from envagent.hints import Hint, Option, command
 
 EPILOG = examples("envagent teardown last", "envagent teardown --orphans --cloud chi_uc")
 
@@ -20,38 +21,40 @@ def teardown(
         bool,
         typer.Option(
             "--orphans",
-            help="Remove your envagent resources in the project that no run in the local journal holds.",
+            help="Remove your envagent resources in the project that belong to no run in the local journal.",
         ),
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="With --orphans: also what runs in the local journal hold.")
+        bool, typer.Option("--all", help="With --orphans: remove those of runs in the local journal, too.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List what would be removed, with ids, and remove nothing.")
+        bool, typer.Option("--dry-run", help="List what would be removed, with ids, without removing it.")
     ] = False,
     cloud: CLOUD = None,
     delete_key: Annotated[
-        bool, typer.Option("--delete-key", help="Also remove the local private key that envagent made for the run.")
+        bool,
+        typer.Option("--delete-key", help="Also delete the local private key that envagent created for the run."),
     ] = False,
     config: CONFIG = None,
 ) -> int:
-    """Remove everything that a run made, and prove that it is gone.
+    """Remove all resources of a run, and verify that they are gone.
 
-    Floating IP, server, lease and keypair, in that order; what the run did not make stays. Can be repeated and taken
-    up again; ends with exit code 11 and the ids if something stays.
+    Removes floating IP, server, lease and keypair, in that order, and nothing that the run did not create. Can be
+    repeated after an interruption; exits with code 11 and lists the ids if something remains.
     """
     from envagent.cli.home import Home, read_settings
 
     if orphans == (run_id is not None):
         raise UsageError(
-            "name one run, or give --orphans", hint="envagent teardown last; or: envagent teardown --orphans"
+            "name either one run or --orphans",
+            hint=Hint(command("teardown", "last"), "; or:", command("teardown", orphans=True)),
         )
     if cloud is not None and not orphans:
-        raise UsageError("a run is removed from the cloud that it was begun on", hint="leave out --cloud")
+        raise UsageError("a run is always removed from its own cloud", hint=Hint("leave out", Option("cloud")))
     if everything and not orphans:
-        raise UsageError("--all goes with --orphans", hint="envagent teardown --orphans --all")
+        raise UsageError("--all needs --orphans", hint=Hint(command("teardown", orphans=True, all=True)))
     if delete_key and orphans:
-        raise UsageError("--delete-key goes with one run", hint="envagent teardown RUN_ID --delete-key")
+        raise UsageError("--delete-key needs a run", hint=Hint(command("teardown", "last", delete_key=True)))
     settings = read_settings(config, **({} if cloud is None else {"cloud": cloud}))
     home = Home(settings.home)
     if run_id is None:
