@@ -11,37 +11,30 @@ from envagent.sandbox.keystone_tokens import application_credential_id
 HEADER = "# Written by the envagent sandbox at each start; the accounts exist in the simulation only.\n"
 
 
+def _entry(url: str, site: Site, auth_type: str, **auth: str) -> dict[str, Any]:
+    common = {"region_name": site.region, "interface": "public", "identity_api_version": "3"}
+    return {**common, "auth_type": auth_type, "auth": {"auth_url": f"{url}/{site.key}/identity/v3", **auth}}
+
+
 def _password_entry(url: str, site: Site, user: Account, password: str) -> dict[str, Any]:
     project = next(project for project in site.projects.values() if project.id == user.projects[0])
-    return {
-        **_common(site),
-        "auth_type": "password",
-        "auth": {
-            "auth_url": f"{url}/{site.key}/identity/v3",
-            "username": user.name,
-            "password": password,
-            "user_domain_name": "Default",
-            "project_id": project.id,
-            "project_name": project.name,
-            "project_domain_name": "Default",
-        },
-    }
+    return _entry(
+        url,
+        site,
+        "password",
+        username=user.name,
+        password=password,
+        user_domain_name="Default",
+        project_id=project.id,
+        project_name=project.name,
+        project_domain_name="Default",
+    )
 
 
 def _credential_entry(url: str, site: Site, kind: str, secret: str) -> dict[str, Any]:
-    return {
-        **_common(site),
-        "auth_type": "v3applicationcredential",
-        "auth": {
-            "auth_url": f"{url}/{site.key}/identity/v3",
-            "application_credential_id": application_credential_id(site.key, kind),
-            "application_credential_secret": secret,
-        },
-    }
-
-
-def _common(site: Site) -> dict[str, Any]:
-    return {"region_name": site.region, "interface": "public", "identity_api_version": "3"}
+    id = application_credential_id(site.key, kind)
+    named = {"application_credential_id": id, "application_credential_secret": secret}
+    return _entry(url, site, "v3applicationcredential", **named)
 
 
 def entries(sandbox: Sandbox, url: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from envagent.sandbox.faults import Faults
 from envagent.sandbox.inventory import sites
 from envagent.sandbox.keystone_tokens import authenticate
 from envagent.sandbox.profiles import PROFILES, Profile
-from envagent.sandbox.state import Due, State, Write
+from envagent.sandbox.state import Due, State
 from envagent.sandbox.world import World
 
 SERVICES: tuple[Service, ...] = (
@@ -154,20 +154,9 @@ class Sandbox:
             if not open and call.caller is None:
                 call.caller = self._caller(service, call)
             reply = handler(call)
-            for kind, id, name in call.changes:
-                self.state.log(
-                    Write(
-                        time=utc(call.world.at).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                        service=service.name,
-                        method=call.method,
-                        path=call.log_path,
-                        status=reply.status,
-                        request_id=call.request_id,
-                        kind=kind,
-                        id=id,
-                        name=name,
-                    )
-                )
+            time = utc(call.world.at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            for change in call.changes:
+                self.state.log(time, service.name, call.method, call.log_path, reply.status, call.request_id, *change)
         return reply
 
     def _caller(self, service: Service, call: Call) -> Identity:

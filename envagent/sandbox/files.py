@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from envagent.sandbox.sandbox_errors import SetupError
@@ -17,46 +16,29 @@ SECRET_HEADER = "X-Sandbox-Secret"  # noqa: S105 - a name
 """Carries the secret in `server.json` to the control endpoints."""
 
 
-@dataclass(frozen=True)
 class Paths:
-    """The sandbox's files below the home folder."""
+    """The sandbox's files below a home folder.
 
-    home: Path
+    Attributes:
+        home: the home folder.
+        folder: the folder of all files, 0700.
+        state: the state of the simulated cloud.
+        clouds: the clouds.yaml for OpenStack clients.
+        server: the server's URL, process id and secret.
+        server_lock: held by the server while it runs.
+        start_lock: held while a server is started or reset.
+        output: the errors of a background server.
+    """
 
-    @property
-    def folder(self) -> Path:
-        """The folder of all of them, 0700."""
-        return self.home / "sandbox"
-
-    @property
-    def state(self) -> Path:
-        """The state of the simulated cloud."""
-        return self.folder / "state.db"
-
-    @property
-    def clouds(self) -> Path:
-        """The clouds.yaml for OpenStack clients."""
-        return self.folder / "clouds.yaml"
-
-    @property
-    def server(self) -> Path:
-        """The server's URL, process id and secret."""
-        return self.folder / "server.json"
-
-    @property
-    def server_lock(self) -> Path:
-        """Held by the server while it runs."""
-        return self.folder / "server.lock"
-
-    @property
-    def start_lock(self) -> Path:
-        """Held while a server is started or reset."""
-        return self.folder / "start.lock"
-
-    @property
-    def output(self) -> Path:
-        """The output of a background server."""
-        return self.folder / "server.log"
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.folder = home / "sandbox"
+        self.state = self.folder / "state.db"
+        self.clouds = self.folder / "clouds.yaml"
+        self.server = self.folder / "server.json"
+        self.server_lock = self.folder / "server.lock"
+        self.start_lock = self.folder / "start.lock"
+        self.output = self.folder / "server.log"
 
     def create(self) -> None:
         """Create the folder. Raises SetupError."""

@@ -5,36 +5,18 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from envagent.sandbox.body_schemas import words
 from envagent.sandbox.exchange import ServiceError
 from envagent.sandbox.neutron_attributes import READ_ONLY, STANDARD, Attribute, Attributes, neutron_error, one_of, text
 
-PROTOCOLS = {
-    "ah": 51,
-    "dccp": 33,
-    "egp": 8,
-    "esp": 50,
-    "gre": 47,
-    "hopopt": 0,
-    "icmp": 1,
-    "igmp": 2,
-    "ip": 0,
-    "ipip": 4,
-    "ipv6-encap": 41,
-    "ipv6-frag": 44,
-    "ipv6-icmp": 58,
-    "icmpv6": 58,
-    "ipv6-nonxt": 59,
-    "ipv6-opts": 60,
-    "ipv6-route": 43,
-    "ospf": 89,
-    "pgm": 113,
-    "rsvp": 46,
-    "sctp": 132,
-    "tcp": 6,
-    "udp": 17,
-    "udplite": 136,
-    "vrrp": 112,
-}
+NUMBERS = words(
+    """
+    ah=51 dccp=33 egp=8 esp=50 gre=47 hopopt=0 icmp=1 igmp=2 ip=0 ipip=4 ipv6-encap=41 ipv6-frag=44
+    ipv6-icmp=58 icmpv6=58 ipv6-nonxt=59 ipv6-opts=60 ipv6-route=43 ospf=89 pgm=113 rsvp=46 sctp=132 tcp=6
+    udp=17 udplite=136 vrrp=112
+    """
+)
+PROTOCOLS = {name: int(number) for name, _, number in (word.partition("=") for word in NUMBERS)}
 WITH_PORTS = {"dccp", "sctp", "tcp", "udp", "udplite"}
 ICMP = (1, 58)
 IPV6_ONLY = {41, 44, 58, 59, 60, 43}

@@ -37,19 +37,11 @@ def list_metadata(call: Call) -> Reply:
     return Reply(200, {"metadata": get(call).metadata})
 
 
-def add_metadata(call: Call) -> Reply:
-    """Handle POST /servers/ID/metadata: add items."""
+def write_metadata(call: Call) -> Reply:
+    """Handle POST and PUT /servers/ID/metadata: POST adds items, PUT replaces all."""
     asked = body(call, "metadata", nova_schemas.METADATA)
     server = get(call)
-    _set_metadata(call, server, {**server.metadata, **asked})
-    return Reply(200, {"metadata": server.metadata})
-
-
-def replace_metadata(call: Call) -> Reply:
-    """Handle PUT /servers/ID/metadata: replace all items."""
-    asked = body(call, "metadata", nova_schemas.METADATA)
-    server = get(call)
-    _set_metadata(call, server, dict(asked))
+    _set_metadata(call, server, {**(server.metadata if call.method == "POST" else {}), **asked})
     return Reply(200, {"metadata": server.metadata})
 
 

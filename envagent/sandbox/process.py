@@ -247,7 +247,7 @@ def serve(
         if ready is not None:
             ready(_endpoint(paths))
 
-    server.run(paths, server.Options(_settings(speed, profile, settings), port, schedule, idle_seconds, listening))
+    server.run(paths, _settings(speed, profile, settings), schedule, port, idle_seconds, listening)
 
 
 def stop(home: Path) -> bool:

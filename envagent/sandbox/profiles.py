@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """The policies of a site.
+    """The policies of a site, by default those of upstream.
 
     Attributes:
         users_see_hosts: ordinary users may list os-hosts.
@@ -36,27 +36,28 @@ class Profile:
     """
 
     name: str
-    users_see_hosts: bool
-    users_see_properties: bool
-    users_see_allocations: bool
-    host_search_text: str
-    default_properties: str
-    reservation_types: frozenset[str]
-    before_end_actions: frozenset[str]
-    before_end_seconds: float
-    max_lease_seconds: float
-    extension_window_seconds: float | None
-    ended_leases_move: bool
-    flavor_leases_move: bool
-    enforces_budget: bool
-    lease_delete_waits: bool
-    restricted_credentials_lease: bool
-    lease_shows_hosts: bool
-    failed_server_keeps_host: bool
-    forces_config_drive: bool
-    compute_microversion: str
+    users_see_hosts: bool = False
+    users_see_properties: bool = False
+    users_see_allocations: bool = False
+    host_search_text: str = "Not enough hosts available"
+    default_properties: str = ""
+    reservation_types: frozenset[str] = frozenset({"physical:host"})
+    before_end_actions: frozenset[str] = frozenset({"", "default", "snapshot"})
+    before_end_seconds: float = 60 * 60.0
+    max_lease_seconds: float = 604800
+    extension_window_seconds: float | None = None
+    ended_leases_move: bool = True
+    flavor_leases_move: bool = False
+    enforces_budget: bool = False
+    lease_delete_waits: bool = True
+    restricted_credentials_lease: bool = True
+    lease_shows_hosts: bool = False
+    failed_server_keeps_host: bool = False
+    forces_config_drive: bool = False
+    compute_microversion: str = "2.100"
 
 
+UPSTREAM = Profile("upstream")
 CHAMELEON = Profile(
     name="chameleon",
     users_see_hosts=True,
@@ -67,7 +68,6 @@ CHAMELEON = Profile(
     reservation_types=frozenset({"physical:host", "virtual:floatingip"}),
     before_end_actions=frozenset({"", "default", "email", "snapshot"}),
     before_end_seconds=2880 * 60.0,
-    max_lease_seconds=604800,
     extension_window_seconds=172800,
     ended_leases_move=False,
     flavor_leases_move=True,
@@ -79,28 +79,4 @@ CHAMELEON = Profile(
     forces_config_drive=True,
     compute_microversion="2.95",
 )
-
-UPSTREAM = Profile(
-    name="upstream",
-    users_see_hosts=False,
-    users_see_properties=False,
-    users_see_allocations=False,
-    host_search_text="Not enough hosts available",
-    default_properties="",
-    reservation_types=frozenset({"physical:host"}),
-    before_end_actions=frozenset({"", "default", "snapshot"}),
-    before_end_seconds=60 * 60.0,
-    max_lease_seconds=604800,
-    extension_window_seconds=None,
-    ended_leases_move=True,
-    flavor_leases_move=False,
-    enforces_budget=False,
-    lease_delete_waits=True,
-    restricted_credentials_lease=True,
-    lease_shows_hosts=False,
-    failed_server_keeps_host=False,
-    forces_config_drive=False,
-    compute_microversion="2.100",
-)
-
 PROFILES = {profile.name: profile for profile in (CHAMELEON, UPSTREAM)}

@@ -114,30 +114,18 @@ async def _stop_when_idle(server: uvicorn.Server, activity: Activity, idle_secon
             server.should_exit = True
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to serve.
-
-    Attributes:
-        settings: to store and apply.
-        port: to listen on; None for the last one, or any other if that is taken.
-        faults: a schedule to activate.
-        idle_seconds: without a request, after which the server stops; None for never.
-        ready: called once it listens.
-    """
-
-    settings: dict[str, Any]
-    port: int | None = None
-    faults: Any = None
-    idle_seconds: float | None = None
-    ready: Callable[[], None] = lambda: None
-
-
-def run(paths: Paths, options: Options) -> None:
-    """Serve until stopped.
+def run(
+    paths: Paths,
+    settings: dict[str, Any],
+    faults: Any,
+    port: int | None,
+    idle_seconds: float | None,
+    ready: Callable[[], None],
+) -> None:
+    """Serve until stopped; the arguments are those of `process.serve`, with the schedule in `faults`.
 
     Raises:
-        SetupError: another server has this state, or the folder or an option cannot be used.
+        SetupError: another server has this state, or the folder or an argument cannot be used.
     """
     paths.create()
     with contextlib.ExitStack() as held:
@@ -148,16 +136,16 @@ def run(paths: Paths, options: Options) -> None:
             raise SetupError(message) from None
         state = held.enter_context(contextlib.closing(State(paths.state)))
         sandbox = Sandbox(state)
-        _prepare(sandbox, options)
-        wanted = options.port if options.port is not None else int(state.setting("port", 0))
-        _serve(sandbox, paths, _listen(wanted, exactly=options.port is not None), options)
+        _prepare(sandbox, settings, faults)
+        listener = _listen(int(state.setting("port", 0)) if port is None else port, exactly=port is not None)
+        _serve(sandbox, paths, listener, idle_seconds, ready)
 
 
-def _prepare(sandbox: Sandbox, options: Options) -> None:
+def _prepare(sandbox: Sandbox, settings: dict[str, Any], faults: Any) -> None:
     try:
-        sandbox.change(options.settings)
-        if options.faults is not None:
-            sandbox.faults.load(options.faults)
+        sandbox.change(settings)
+        if faults is not None:
+            sandbox.faults.load(faults)
     except BadSchedule as error:
         example = '{"faults": [{"action": "no_capacity"}]}'
         raise SetupError(f"the fault schedule cannot be used: {error}; an example: {example}") from None
@@ -165,7 +153,9 @@ def _prepare(sandbox: Sandbox, options: Options) -> None:
         raise SetupError(f"the settings cannot be used: {error}") from None
 
 
-def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, options: Options) -> None:
+def _serve(
+    sandbox: Sandbox, paths: Paths, listener: socket.socket, idle_seconds: float | None, ready: Callable[[], None]
+) -> None:
     port = listener.getsockname()[1]
     url = f"http://{HOST}:{port}"
     connections = Connections()
@@ -194,12 +184,12 @@ def _serve(sandbox: Sandbox, paths: Paths, listener: socket.socket, options: Opt
     write_private(
         paths.server, json.dumps({"url": url, "pid": os.getpid(), "id": sandbox.id, "secret": sandbox.secret})
     )
-    options.ready()
+    ready()
 
     async def main() -> None:
         watch = None
-        if options.idle_seconds is not None:
-            watch = asyncio.create_task(_stop_when_idle(server, activity, options.idle_seconds))
+        if idle_seconds is not None:
+            watch = asyncio.create_task(_stop_when_idle(server, activity, idle_seconds))
         await server.serve(sockets=[listener])
         if watch is not None:
             watch.cancel()

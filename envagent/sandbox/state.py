@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS writes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT, service TEXT, method TEXT, path TEXT, status INTEGER,
   request_id TEXT, kind TEXT, id TEXT, name TEXT);
 """
+WRITE_COLUMNS = ("time", "service", "method", "path", "status", "request_id", "kind", "id", "name")
 
 
 @dataclass(frozen=True)
@@ -63,21 +64,6 @@ class Allocation:
     start: float
     end: float
     user: str
-
-
-@dataclass(frozen=True)
-class Write:
-    """A committed change, as logged."""
-
-    time: str
-    service: str
-    method: str
-    path: str
-    status: int
-    request_id: str
-    kind: str
-    id: str
-    name: str
 
 
 class State:
@@ -188,18 +174,7 @@ class State:
 
     def allocate(self, site: str, allocation: Allocation) -> None:
         """Allocate a host (or an address, or a flavor) for a window."""
-        self._db.execute(
-            "INSERT INTO allocations VALUES (?,?,?,?,?,?,?)",
-            (
-                site,
-                allocation.resource,
-                allocation.reservation,
-                allocation.lease,
-                allocation.start,
-                allocation.end,
-                allocation.user,
-            ),
-        )
+        self._db.execute("INSERT INTO allocations VALUES (?,?,?,?,?,?,?)", (site, *astuple(allocation)))
 
     def release(self, reservation: str) -> None:
         """Remove the allocations of a reservation."""
@@ -257,13 +232,10 @@ class State:
 
     # The log of committed writes
 
-    def log(self, write: Write) -> None:
-        """Append to the log."""
-        self._db.execute(
-            "INSERT INTO writes (time, service, method, path, status, request_id, kind, id, name) "
-            "VALUES (:time, :service, :method, :path, :status, :request_id, :kind, :id, :name)",
-            asdict(write),
-        )
+    def log(self, *write: str | int) -> None:
+        """Append the values of WRITE_COLUMNS to the log."""
+        columns = ", ".join(WRITE_COLUMNS)
+        self._db.execute(f"INSERT INTO writes ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", write)  # noqa: S608
 
     def writes(self) -> list[dict[str, Any]]:
         """Return the log."""
@@ -271,7 +243,7 @@ class State:
 
 
 def _writes(db: sqlite3.Connection) -> list[dict[str, Any]]:
-    columns = ("seq", "time", "service", "method", "path", "status", "request_id", "kind", "id", "name")
+    columns = ("seq", *WRITE_COLUMNS)
     rows = db.execute(f"SELECT {', '.join(columns)} FROM writes ORDER BY seq")  # noqa: S608
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
