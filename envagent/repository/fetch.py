@@ -44,7 +44,7 @@ _TOO_NEW = re.compile(r"unknown repository extensions?", re.IGNORECASE)
 _REDIRECTED = re.compile(r"unable to update url base from redirection|returned error: 30[1278]|redirect", re.IGNORECASE)
 _COMMIT = re.compile(r"[0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{24})?")
 _LFS_POINTER = b"version https://git-lfs"
-_RETRY_AFTER = 1.0
+RETRY_AFTER_SECONDS = 1.0
 _MAX_HEADS = 4 << 20
 _NAMED = 5
 _FIND_SECONDS = 30.0
@@ -375,9 +375,9 @@ def _connect(
             git.stream(command, take, lines=lines, settings=settings, online=True)
             return
         except GitFailed as error:
-            if attempt == 2 or not _PASSING.search(error.said) or time.monotonic() + _RETRY_AFTER > git.deadline:
+            if attempt == 2 or not _PASSING.search(error.said) or time.monotonic() + RETRY_AFTER_SECONDS > git.deadline:
                 raise
-            time.sleep(_RETRY_AFTER)
+            time.sleep(RETRY_AFTER_SECONDS)
 
 
 def _snapshot(

@@ -71,10 +71,10 @@ def _request(url: str, secret: str, name: str, body: Any, timeout: float = 5.0) 
         connection.connect()
         with contextlib.closing(connection), _deadline(connection.sock, 3 * timeout):
             connection.request("GET" if data is None else "POST", f"/_sandbox/{name}", data, headers)
-            response = connection.getresponse()
-            if response.length is None or response.length > MAX_RESPONSE:
-                raise SandboxError(f"{where}: HTTP {response.status} without a usable Content-Length")
-            content = response.read()
+            with connection.getresponse() as response:
+                if response.length is None or response.length > MAX_RESPONSE:
+                    raise SandboxError(f"{where}: HTTP {response.status} without a usable Content-Length")
+                content = response.read()
         if response.status != http.HTTPStatus.OK:
             raise SandboxError(f"{where}: HTTP {response.status}: {content[:2000].decode(errors='replace')}")
         return json.loads(content)
@@ -122,11 +122,16 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | {"PYTHONPATH": path}
 
 
+_spawned: list[subprocess.Popen[bytes]] = []
+"""The servers that this process has started and that may still run; they outlive it."""
+
+
 def _spawn(paths: Paths, arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start a server in its own session; it inherits no open file."""
+    _spawned[:] = [server for server in _spawned if server.poll() is None]
     descriptor = os.open(paths.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        return subprocess.Popen(
+        server = subprocess.Popen(
             [sys.executable, "-m", "envagent.sandbox", "--home", str(paths.home), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -137,6 +142,8 @@ def _spawn(paths: Paths, arguments: list[str]) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(descriptor)
+    _spawned.append(server)
+    return server
 
 
 def _started(paths: Paths, arguments: list[str]) -> dict[str, Any]:

@@ -6,12 +6,10 @@ forked one.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +18,11 @@ import pytest
 from envagent.cli.main import main
 from envagent.sandbox import process
 from tests.cli.child import Child, OnTerminal, Piped
+from tests.kit.commands import Ended
 from tests.kit.git import git, make_repository
 
 SPEED = 1000
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What came of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The one JSON document on stdout."""
-        return json.loads(self.out)  # type: ignore[no-any-return]
 
 
 class Cli:

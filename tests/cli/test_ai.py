@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.unit.advice.chat_server import ChatServer, Reply, failed, said
+from tests.kit.chat import ChatServer, Reply, failed, said
 
 Start = Callable[[Callable[[dict[str, Any]], Reply]], ChatServer]
 
@@ -68,7 +68,7 @@ def test_a_run_ends_with_8_where_a_required_ai_names_nothing_that_is_there(
         told = rules if name == "RequirementsProposal" else {fields.get(name, "duration_hours"): rules}
         return said({**told, "reasoning": "As the files say."})
 
-    server._script = sensible
+    server.script = sensible
     ended = cli("run", str(repository), "--cloud", "sandbox", "--json")
     assert ended.code == 8
     assert "Windows 11" in ended.document["error"]["message"]

@@ -13,8 +13,8 @@ import pytest
 
 from envagent.sandbox import process
 from tests.cli.conftest import Cli, Sandbox
-from tests.unit.advice.chat_server import ChatServer, Reply, said
-from tests.unit.advice.hostile import _needs
+from tests.kit.chat import ChatServer, Reply, said
+from tests.unit.advice.hostile import needs
 
 CHEAP_ARE_GONE = {"action": "no_capacity", "node_types": ["gpu_rtx_6000", "gpu_v100"]}
 """What is left of the GPUs that the repository needs costs at least 96 SU a day, twice as much."""
@@ -155,7 +155,7 @@ def obedient(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
             {
                 "NodeTypeProposal": {"node_type": "gpu_a100_pcie", "reasoning": "The README says so."},
                 "DurationProposal": {"duration_hours": 168, "reasoning": "The README says so."},
-                "RequirementsProposal": _needs(gpu_required=True, gpu_vendor="nvidia", cuda_required=True),
+                "RequirementsProposal": needs(gpu_required=True, gpu_vendor="nvidia", cuda_required=True),
             }.get(schema, "no idea")
         )
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +11,10 @@ import pytest
 
 from envagent.sandbox import Endpoint, ensure_running, read_log
 from envagent.sandbox.process import stop
+from tests.kit.commands import Ended, Started, call
 from tests.kit.git import PLAIN, make_repository
 
 Fault = dict[str, Any]
-COMMAND = [sys.executable, "-m", "envagent.cli.main"]
-
-
-@dataclass
-class Done:
-    code: int
-    document: dict[str, Any]
-    told: str
 
 
 class Shell:
@@ -49,33 +38,17 @@ class Shell:
             **self.settings,
         }
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin a run and do not wait for it."""
-        return subprocess.Popen(
-            [*COMMAND, "run", str(self.repository), "--cloud", "sandbox", "--new", *arguments, "--json"],
-            cwd=self.home,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+    def start(self, *arguments: str) -> Started:
+        """Start a run and do not wait for it."""
+        given = ("run", str(self.repository), "--cloud", "sandbox", "--new", *arguments, "--json")
+        return Started(*given, folder=self.home, environment=self.environment)
 
-    def __call__(self, *arguments: str, **settings: str) -> Done:
-        done = subprocess.run(
-            [*COMMAND, *arguments, "--json"],
-            cwd=self.home,
-            env={**self.environment, **settings},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return Done(done.returncode, json.loads(done.stdout), done.stderr)
+    def __call__(self, *arguments: str, **settings: str) -> Ended:
+        ended = call(*arguments, "--json", folder=self.home, environment={**self.environment, **settings})
+        assert "Traceback" not in ended.err
+        return ended
 
-    def run(self, *arguments: str, **settings: str) -> Done:
+    def run(self, *arguments: str, **settings: str) -> Ended:
         return self("run", str(self.repository), "--cloud", "sandbox", "--new", *arguments, **settings)
 
     def faults(self, *faults: Fault) -> None:
@@ -128,7 +101,7 @@ def nothing_left(shell: Shell) -> Iterator[Callable[[], None]]:
     def check() -> None:
         shell.faults()
         done = shell("teardown", "last", "--yes")
-        assert done.code == 0, done.told
+        assert done.code == 0, done.err
         assert set(shell.live().values()) == {0}
 
     yield check

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable
@@ -36,12 +35,13 @@ def test_the_next_window_is_reserved_and_waited_for(shell: Shell, nothing_left: 
     run = shell.start("--node-type", "fpga", "--wait-for-capacity")
     deadline = time.monotonic() + 60
     while shell.live()["lease"] == 0:
-        assert run.poll() is None, "the run ended"
+        assert run.running, "the run ended"
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    run.send_signal(signal.SIGTERM)
-    assert run.wait(timeout=30) == 143
-    document = json.loads(run.stdout.read() if run.stdout else "")
+    run.send(signal.SIGTERM)
+    ended = run.wait(30)
+    assert ended.code == 143
+    document = ended.document
     end = datetime.fromisoformat(document["lease"]["end_date"])
     hours = document["plan"]["hours"]
     start = end - timedelta(hours=hours)
@@ -66,7 +66,7 @@ def test_when_others_are_faster_the_next_window_is_named(shell: Shell, nothing_l
     shell.faults(LATE_NEWS)
     done = shell.run("--node-type", "gpu_rtx_6000")
     assert done.code == 5
-    assert "requesting lease" in done.told
+    assert "requesting lease" in done.err
     assert "free again: gpu_rtx_6000 at" in done.document["error"]["message"]
     assert "--wait-for-capacity" in done.document["error"]["hint"]
     assert shell.live()["lease"] == 0
@@ -79,12 +79,13 @@ def test_when_others_are_faster_the_next_window_is_reserved(shell: Shell, nothin
     run = shell.start("--node-type", "fpga", "--wait-for-capacity")
     deadline = time.monotonic() + 60
     while shell.live()["lease"] == 0:
-        assert run.poll() is None, "the run ended"
+        assert run.running, "the run ended"
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    run.send_signal(signal.SIGTERM)
-    assert run.wait(timeout=30) == 143
-    document = json.loads(run.stdout.read() if run.stdout else "")
+    run.send(signal.SIGTERM)
+    ended = run.wait(30)
+    assert ended.code == 143
+    document = ended.document
     assert document["plan"]["start"] is None
     start = datetime.fromisoformat(document["lease"]["end_date"]) - timedelta(hours=document["plan"]["hours"])
     assert timedelta(0) <= start - datetime.now(UTC) - timedelta(hours=2.9) < timedelta(minutes=25)
@@ -100,7 +101,7 @@ def test_a_need_that_one_site_lacks_is_met_at_another(shell: Shell, tmp_path: Pa
     assert here.code == 6
     assert "AMD" in here.document["error"]["message"]
     done = shell.run("--site", "any")
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["node_type"] == "gpu_mi100"
     assert "ROCm" in done.document["image"]["name"]
     nothing_left()
@@ -110,10 +111,10 @@ def test_a_start_that_passed_while_the_run_was_stopped_is_now(shell: Shell, noth
     shell.faults({"action": "fail", "service": "blazar", "method": "POST", "status": 403})
     start = datetime.now(UTC) + timedelta(seconds=10)
     asked = shell.run("--start", f"{start:%Y-%m-%dT%H:%M:%SZ}", "--node-type", "fpga")
-    assert asked.code == 4, asked.told
+    assert asked.code == 4, asked.err
     time.sleep(max(0.0, (start - datetime.now(UTC)).total_seconds()) + 1)
     shell.faults()
     done = shell("resume", "last")
-    assert done.code == 0, done.told
-    assert "has passed: the lease begins now" in done.told
+    assert done.code == 0, done.err
+    assert "has passed: the lease begins now" in done.err
     nothing_left()

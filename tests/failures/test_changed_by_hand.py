@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.failures.conftest import Done, Shell
+from tests.failures.conftest import Shell
+from tests.kit.commands import Ended
 
 Check = Callable[[], None]
 
 
-def resources(done: Done) -> dict[str, str]:
+def resources(done: Ended) -> dict[str, str]:
     return {one["kind"]: one["state"] for one in done.document["resources"]}
 
 
@@ -32,7 +34,7 @@ def nothing_left(shell: Shell) -> Iterator[Check]:
 
     def check() -> None:
         done = shell("teardown", "last", "--yes")
-        assert done.code == 0, done.told
+        assert done.code == 0, done.err
         for service, path, key in (
             ("blazar", "/leases", "leases"),
             ("nova", "/servers", "servers"),
@@ -45,33 +47,33 @@ def nothing_left(shell: Shell) -> Iterator[Check]:
 
 
 @pytest.fixture
-def up(shell: Shell) -> Done:
+def up(shell: Shell) -> Ended:
     """A run that has succeeded."""
     done = shell.run()
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     return done
 
 
-def server_of(shell: Shell, done: Done) -> dict[str, Any]:
+def server_of(shell: Shell, done: Ended) -> dict[str, Any]:
     return dict(shell.act("nova", "GET", f"/servers/{done.document['server']['id']}")["server"])
 
 
 # What a resume repairs or corrects
 
 
-def test_what_was_moved_or_renamed_is_found_and_shown_as_it_is(shell: Shell, up: Done, nothing_left: Check) -> None:
+def test_what_was_moved_or_renamed_is_found_and_shown_as_it_is(shell: Shell, up: Ended, nothing_left: Check) -> None:
     ids = {one["kind"]: one["id"] for one in up.document["resources"]}
     shell.act("neutron", "PUT", f"/v2.0/floatingips/{ids['floating_ip']}", {"floatingip": {"port_id": None}})
     shell.act("nova", "PUT", f"/servers/{ids['server']}", {"server": {"name": "renamed"}})
     longer = datetime.fromisoformat(up.document["lease"]["end_date"]) + timedelta(hours=5)
     shell.act("blazar", "PUT", f"/leases/{ids['lease']}", {"end_date": longer.strftime("%Y-%m-%d %H:%M")})
     seen = shell("status", "last", "--refresh")
-    assert seen.code == 0, seen.told
-    assert "was detached" in seen.told
-    assert "was renamed to renamed" in seen.told
+    assert seen.code == 0, seen.err
+    assert "was detached" in seen.err
+    assert "was renamed to renamed" in seen.err
     assert datetime.fromisoformat(seen.document["lease"]["end_date"]) == longer.replace(second=0, microsecond=0)
     again = shell("resume", "last")
-    assert again.code == 0, again.told
+    assert again.code == 0, again.err
     assert again.document["floating_ip"] == up.document["floating_ip"]
     address = shell.act("neutron", "GET", f"/v2.0/floatingips/{ids['floating_ip']}")["floatingip"]
     assert address["port_id"] is not None
@@ -84,31 +86,31 @@ def test_a_keypair_that_was_deleted_before_the_server_is_registered_again(shell:
     fault = {"service": "nova", "method": "POST", "path": "/servers$", "action": "fail", "status": 400, "nth": 1}
     shell.faults({**fault, "message": "Invalid key_name provided."})
     done = shell.run()
-    assert done.code == 7, done.told
+    assert done.code == 7, done.err
     assert "envagent resume" in done.document["error"]["hint"]
     (name,) = [one["name"] for one in done.document["resources"] if one["kind"] == "keypair"]
     shell.act("nova", "DELETE", f"/os-keypairs/{name}")
     again = shell("resume", "last", "--yes")
-    assert again.code == 0, again.told
-    assert "was deleted; registering it again" in again.told
+    assert again.code == 0, again.err
+    assert "was deleted; registering it again" in again.err
     assert shell.live() == {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
     nothing_left()
 
 
-def test_a_keypair_that_was_deleted_after_the_server_is_not_missed(shell: Shell, up: Done) -> None:
+def test_a_keypair_that_was_deleted_after_the_server_is_not_missed(shell: Shell, up: Ended) -> None:
     (name,) = [one["name"] for one in up.document["resources"] if one["kind"] == "keypair"]
     shell.act("nova", "DELETE", f"/os-keypairs/{name}")
     again = shell("resume", "last")
-    assert again.code == 0, again.told
+    assert again.code == 0, again.err
     assert resources(again)["keypair"] == "absent"
 
 
-def test_an_address_that_was_released_is_replaced(shell: Shell, up: Done, nothing_left: Check) -> None:
+def test_an_address_that_was_released_is_replaced(shell: Shell, up: Ended, nothing_left: Check) -> None:
     (address,) = [one["id"] for one in up.document["resources"] if one["kind"] == "floating_ip"]
     shell.act("neutron", "DELETE", f"/v2.0/floatingips/{address}")
     again = shell("resume", "last")
-    assert again.code == 0, again.told
-    assert "was released; taking another" in again.told
+    assert again.code == 0, again.err
+    assert "was released; taking another" in again.err
     assert again.document["ssh"].endswith(f"cc@{again.document['floating_ip']}")
     assert shell.live() == {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
     nothing_left()
@@ -117,7 +119,7 @@ def test_an_address_that_was_released_is_replaced(shell: Shell, up: Done, nothin
 # What a resume can only report
 
 
-def test_a_deleted_server_is_on_record_and_its_login_gone(shell: Shell, up: Done, nothing_left: Check) -> None:
+def test_a_deleted_server_is_on_record_and_its_login_gone(shell: Shell, up: Ended, nothing_left: Check) -> None:
     shell.act("nova", "DELETE", f"/servers/{up.document['server']['id']}")
     until(lambda: shell.live()["server"] == 0)
     time.sleep(0.5)
@@ -132,7 +134,7 @@ def test_a_deleted_server_is_on_record_and_its_login_gone(shell: Shell, up: Done
 
 
 def test_a_deleted_lease_is_on_record_and_nothing_is_called_charged(
-    shell: Shell, up: Done, nothing_left: Check
+    shell: Shell, up: Ended, nothing_left: Check
 ) -> None:
     shell.act("blazar", "DELETE", f"/leases/{up.document['lease']['id']}")
     seen = until(lambda: (now := shell("status", "last", "--refresh")) and resources(now)["server"] == "absent" and now)
@@ -141,7 +143,7 @@ def test_a_deleted_lease_is_on_record_and_nothing_is_called_charged(
     again = shell("resume", "last")
     assert again.code == 6
     assert "was deleted, and not by this run" in again.document["error"]["message"]
-    assert "charged" not in again.told
+    assert "charged" not in again.err
     nothing_left()
 
 
@@ -164,7 +166,7 @@ def test_a_stopped_server_is_called_stopped(shell: Shell, during: str, nothing_l
     shell.act("nova", "POST", f"/servers/{server}/action", {"os-start": None})
     until(lambda: shell.act("nova", "GET", f"/servers/{server}")["server"]["status"] == "ACTIVE")
     again = shell("resume", "last", "--yes")
-    assert again.code == 0, again.told
+    assert again.code == 0, again.err
     assert again.document["state"] == "succeeded"
     nothing_left()
 
@@ -173,12 +175,12 @@ def test_a_run_whose_lease_is_lost_midway_reserves_again(shell: Shell, nothing_l
     shell.faults({"action": "server_stuck"})
     run = shell.start("--yes")
     lease = until(lambda: [one for one in _held(shell) if one["kind"] == "server"] and _lease(shell))
-    run.terminate()
-    run.communicate(timeout=60)
+    run.send(signal.SIGTERM)
+    run.wait(60)
     shell.act("blazar", "DELETE", f"/leases/{lease}")
     shell.faults()
     gone = shell("resume", "last", "--yes")
-    assert gone.code == 6, gone.told
+    assert gone.code == 6, gone.err
     assert resources(gone)["lease"] == "absent"
     nothing_left()
 
@@ -224,8 +226,8 @@ def test_a_colleagues_server_with_our_tag_is_neither_adopted_nor_removed(shell: 
     intents = until(lambda: [one for one in _held(shell) if one["kind"] == "server" and one["state"] == "unknown"])
     run_id = shell("status", "last").document["run_id"]
     theirs = colleagues_server(shell, run_id, intents[0]["name"])
-    out, _ = run.communicate(timeout=120)
-    assert run.returncode == 0, out
+    ended = run.wait(120)
+    assert ended.code == 0, ended.out
     done = shell("status", "last")
     assert done.document["server"]["id"] != theirs
     assert any(theirs in line and "left alone" in line for line in done.document["warnings"])

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.failures.conftest import Done, Shell
+from tests.failures.conftest import Shell
 from tests.failures.test_changed_by_hand import resources
+from tests.kit.commands import Ended
 
 ONE_OF_EACH = {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
 LOST = {"service": "blazar", "method": "POST", "path": "/leases$", "action": "drop", "nth": 1}
 
 
-def carried_out_late(shell: Shell, done: Done, who: str = "user", node_type: str | None = None) -> str:
+def carried_out_late(shell: Shell, done: Ended, who: str = "user", node_type: str | None = None) -> str:
     """Have the cloud carry out the run's lost request for a lease now, or one that somebody made like it."""
     name = next(one["name"] for one in done.document["resources"] if one["kind"] == "lease")
     end = str(done.document["lease"]["end_date"])[:16].replace("T", " ")
@@ -29,17 +30,17 @@ def test_a_node_that_a_middlebox_doubled_does_not_outlive_the_run(shell: Shell, 
     service, path = {"lease": ("blazar", "/leases$"), "server": ("nova", "/servers$")}[kind]
     shell.faults({"service": service, "method": "POST", "path": path, "action": "twice", "nth": 1})
     done = shell.run()
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert shell.live() == ONE_OF_EACH
-    assert f"warning: {kind} " in done.told
-    assert "created by a repeated request" in done.told
+    assert f"warning: {kind} " in done.err
+    assert "created by a repeated request" in done.err
 
 
 def test_an_address_that_a_middlebox_doubled_goes_with_the_next_resume(shell: Shell) -> None:
     shell.faults({"service": "neutron", "method": "POST", "path": "/floatingips$", "action": "twice", "nth": 1})
     done = shell.run()
     again = shell("resume", "last")
-    assert again.code == 0, again.told
+    assert again.code == 0, again.err
     assert again.document["floating_ip"] == done.document["floating_ip"]
     assert shell.live() == ONE_OF_EACH
 
@@ -47,13 +48,13 @@ def test_an_address_that_a_middlebox_doubled_goes_with_the_next_resume(shell: Sh
 def test_a_lease_that_came_after_the_end_goes_with_the_next_resume(shell: Shell) -> None:
     shell.faults(LOST)
     done = shell.run()
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     late = carried_out_late(shell, done)
     seen = shell("status", "last", "--refresh")
-    assert "created by a repeated request" in seen.told
+    assert "created by a repeated request" in seen.err
     assert late in leases(shell)
     again = shell("resume", "last")
-    assert again.code == 0, again.told
+    assert again.code == 0, again.err
     assert leases(shell) == {done.document["lease"]["id"]}
     assert resources(again)["server"] == "present"
 
@@ -64,8 +65,8 @@ def test_a_lease_that_came_after_the_teardown_goes_with_another(shell: Shell) ->
     assert shell("teardown", "last", "--yes").code == 0
     carried_out_late(shell, done)
     again = shell("teardown", "last", "--yes")
-    assert again.code == 0, again.told
-    assert "looking whether it was carried out later" in again.told
+    assert again.code == 0, again.err
+    assert "looking whether it was carried out later" in again.err
     assert leases(shell) == set()
 
 
@@ -74,7 +75,7 @@ def test_a_clean_run_that_is_torn_down_is_not_looked_at_again(shell: Shell) -> N
     shell("teardown", "last", "--yes")
     shell.faults({"service": "keystone", "action": "fail", "status": 500})
     again: Any = shell("teardown", "last", "--yes")
-    assert (again.code, "nothing to do" in again.told) == (0, True)
+    assert (again.code, "nothing to do" in again.err) == (0, True)
 
 
 @pytest.mark.parametrize(("who", "node_type"), [("mate", None), ("user", "gpu_v100")])
@@ -82,8 +83,8 @@ def test_a_lease_that_only_has_our_name_is_left_alone(shell: Shell, who: str, no
     done = shell.run()
     other = carried_out_late(shell, done, who, node_type)
     again = shell("resume", "last")
-    assert again.code == 0, again.told
-    assert other in again.told
-    assert "left alone" in again.told
+    assert again.code == 0, again.err
+    assert other in again.err
+    assert "left alone" in again.err
     assert shell("teardown", "last", "--yes").code == 0
     assert leases(shell) == {other}

@@ -19,7 +19,7 @@ Check = Callable[[], None]
 
 def test_the_happy_end(shell: Shell, nothing_left: Check) -> None:
     done = shell.run()
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["state"] == "succeeded"
     assert shell.live() == {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
     assert done.document["ssh"].endswith(f"cc@{done.document['floating_ip']}")
@@ -70,9 +70,9 @@ def test_a_dead_ai_leaves_the_decisions_to_the_rules(shell: Shell, nothing_left:
     done = shell.run(
         ENVAGENT_AI__BASE_URL="http://127.0.0.1:9/v1", ENVAGENT_AI__API_KEY="key", ENVAGENT_AI__TIMEOUT_SECONDS="2"
     )
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert {one["source"] for one in done.document["decisions"]} == {"rules"}
-    assert "AI" in done.told
+    assert "AI" in done.err
     nothing_left()
 
 
@@ -93,7 +93,7 @@ def test_an_ai_that_answers_errors_is_warned_of(shell: Shell, failing_port: int,
         ENVAGENT_AI__API_KEY="key",
         ENVAGENT_AI__RETRIES="0",
     )
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert {one["source"] for one in done.document["decisions"]} == {"rules"}
     nothing_left()
 
@@ -114,7 +114,7 @@ def test_no_node_of_the_named_type_is_free(shell: Shell, nothing_left: Check) ->
 def test_a_refused_node_type_is_followed_by_the_next(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "no_capacity", "node_types": ["compute_skylake"]})
     done = shell.run()
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["node_type"] not in (None, "compute_skylake")
     assert shell.live()["lease"] == 1
     nothing_left()
@@ -130,7 +130,7 @@ def test_a_lease_that_stays_pending_is_removed_and_said(shell: Shell, nothing_le
     assert "has been removed" in done.document["error"]["message"]
     assert shell.live()["lease"] == 0
     resumed = shell("resume", "last")
-    assert resumed.code == 0, resumed.told
+    assert resumed.code == 0, resumed.err
     assert shell.live() == {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
     nothing_left()
 
@@ -138,16 +138,16 @@ def test_a_lease_that_stays_pending_is_removed_and_said(shell: Shell, nothing_le
 def test_a_lease_in_error_is_asked_for_once_more(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "lease_error", "nth": 1})
     done = shell.run("--node-type", "compute_skylake")
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert shell.live()["lease"] == 1
-    assert "ERROR" in done.told
+    assert "ERROR" in done.err
     nothing_left()
 
 
 def test_a_second_lease_in_error_gives_way_to_the_next_node_type(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "lease_error", "nth": [1, 2]})
     done = shell.run()
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["node_type"] != done.document["plan"]["candidates"][0]["node_type"]
     assert shell.live()["lease"] == 1
     nothing_left()
@@ -156,7 +156,7 @@ def test_a_second_lease_in_error_gives_way_to_the_next_node_type(shell: Shell, n
 def test_where_there_is_no_other_type_it_is_asked_for_again(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "lease_error", "nth": [1, 2, 3]})
     done = shell.run("--node-type", "compute_skylake")
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert shell.live()["lease"] == 1
     nothing_left()
 
@@ -176,8 +176,8 @@ def test_leases_that_all_go_to_error_are_no_lack_of_capacity(shell: Shell, nothi
 def test_a_server_in_error_is_tried_once_more_in_the_same_lease(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "server_error", "nth": 1, "text": "Failed to provision instance"})
     done = shell.run()
-    assert done.code == 0, done.told
-    assert "Failed to provision instance" in done.told
+    assert done.code == 0, done.err
+    assert "Failed to provision instance" in done.err
     assert shell.live()["server"] == 1
     assert shell.live()["lease"] == 1
     nothing_left()
@@ -190,11 +190,11 @@ def test_a_server_that_keeps_failing_ends_the_run_with_novas_words(shell: Shell,
     assert "No valid host was found." in done.document["error"]["service_said"]
     kept = {one["kind"]: one["state"] for one in done.document["resources"]}
     assert kept["lease"] == "present"
-    assert "teardown" in done.told
-    assert "resume" in done.told
+    assert "teardown" in done.err
+    assert "resume" in done.err
     shell.faults()
     resumed = shell("resume", "last")
-    assert resumed.code == 0, resumed.told
+    assert resumed.code == 0, resumed.err
     assert shell.live()["server"] == 1
     nothing_left()
 
@@ -221,10 +221,10 @@ def test_a_server_that_stays_in_build_is_kept_and_waited_for_again(shell: Shell,
 def test_without_a_floating_ip_the_run_goes_on_and_warns(shell: Shell, nothing_left: Check, action: str) -> None:
     shell.faults({"action": action})
     done = shell.run()
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["floating_ip"] is None
     assert done.document["fixed_ip"] is not None
-    assert "no floating IP is left" in done.told
+    assert "no floating IP is left" in done.err
     assert shell.live()["floating_ip"] == 0
     nothing_left()
 
@@ -232,10 +232,10 @@ def test_without_a_floating_ip_the_run_goes_on_and_warns(shell: Shell, nothing_l
 def test_on_a_network_without_a_way_out_the_run_goes_on_and_warns(shell: Shell, nothing_left: Check) -> None:
     """At Chameleon the fabric networks are such."""
     done = shell.run("--network", "fabnetv4")
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["floating_ip"] is None
     assert done.document["fixed_ip"] is not None
-    assert "no floating IP can lead to network fabnetv4" in done.told
+    assert "no floating IP can lead to network fabnetv4" in done.err
     assert shell.live()["floating_ip"] == 0
     nothing_left()
 
@@ -243,7 +243,7 @@ def test_on_a_network_without_a_way_out_the_run_goes_on_and_warns(shell: Shell, 
 def test_a_passing_refusal_for_quota_is_asked_again(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "fip_quota", "nth": 1})
     done = shell.run()
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["floating_ip"] is not None
     assert shell.live()["floating_ip"] == 1
     nothing_left()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -57,12 +56,11 @@ def test_a_key_that_the_user_registers_while_the_plan_is_read_stays(shell: Shell
     run = shell.start("--key-name", NAME, "--public-key", str(public))
     time.sleep(0.5)
     deadline = time.monotonic() + 20
-    while run.poll() is None and time.monotonic() < deadline:
+    while run.running and time.monotonic() < deadline:
         if shell.live()["lease"] and not is_there(shell):  # approved: the registration is on its way
             register(shell, public.read_text())
         time.sleep(0.05)
-    run.communicate()
-    assert run.returncode == 0
+    assert run.wait(90).code == 0
     assert shell("teardown", "last", "--yes").code == 0
     assert is_there(shell)
 
@@ -80,16 +78,16 @@ def test_orphans_leave_the_key_of_a_run_under_way_alone_if_an_older_one_had_it(
     found = shell("teardown", "--orphans", "--cloud", "sandbox", "--yes")
     assert {one["outcome"] for one in found.document["orphans"]} == {"left_alone"}
     assert is_there(shell)
-    run.send_signal(signal.SIGTERM)
-    run.communicate()
+    run.send(signal.SIGTERM)
+    run.wait(60)
     nothing_left()
 
 
 def test_runs_that_begin_together_share_a_new_key(shell: Shell) -> None:
     runs = [shell.start("--key-name", NAME) for _ in range(4)]
     for run in runs:
-        said, _ = run.communicate(timeout=80)
-        assert run.returncode == 0, json.loads(said)["error"]
+        ended = run.wait(80)
+        assert ended.code == 0, ended.document["error"]
     assert shell.live()["keypair"] == 1
 
 
@@ -102,7 +100,7 @@ def test_a_refused_look_does_not_disown_the_key_that_was_made(shell: Shell, noth
     assert shell.run().code != 0
     shell.faults()
     done = shell("resume", "last")
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert {one["ownership"] for one in done.document["resources"] if one["kind"] == "keypair"} == {"adopted"}
     nothing_left()
 
@@ -124,12 +122,12 @@ def test_a_key_that_horizon_made_is_found_where_the_hint_says(shell: Shell) -> N
     path = horizon_key(shell)
     path.rename(shell.home / "away")
     refused = shell.run("--key-name", NAME)
-    assert refused.code == 2, refused.told
+    assert refused.code == 2, refused.err
     assert str(path) in refused.document["error"]["hint"]
     assert shell.live()["lease"] == 0
     (shell.home / "away").rename(path)
     done = shell("resume", refused.document["run_id"])
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["private_key"] == str(path)
     assert shell("teardown", "last", "--yes").code == 0
     assert is_there(shell)
@@ -139,7 +137,7 @@ def test_a_private_key_that_others_may_read_is_refused_before_anything_is_reserv
     path = horizon_key(shell)
     path.chmod(0o644)
     refused = shell.run("--key-name", NAME)
-    assert refused.code == 2, refused.told
+    assert refused.code == 2, refused.err
     assert "mode 0644" in refused.document["error"]["message"]
     assert refused.document["error"]["hint"] == f"chmod 600 {path}"
     assert {kind: count for kind, count in shell.live().items() if count} == {"keypair": 1}
@@ -149,7 +147,7 @@ def test_a_run_that_fails_before_its_plan_makes_no_private_key(shell: Shell) -> 
     """The AI is asked while the repository is analysed, and the key was once made at the same time."""
     ai = {"REQUIRED": "true", "BASE_URL": "http://127.0.0.1:9/v1", "RETRIES": "0"}
     failed = shell.run(**{f"ENVAGENT_AI__{name}": value for name, value in ai.items()})
-    assert failed.code == 8, failed.told
+    assert failed.code == 8, failed.err
     time.sleep(0.2)
     assert list(shell.home.glob("keys/*")) == []
     assert failed.document["private_key"] is None
@@ -167,7 +165,7 @@ def test_a_private_key_that_is_gone_is_not_replaced_by_another_one(shell: Shell,
     (key,) = shell.home.glob("keys/*")
     key.unlink()
     resumed = shell("resume", "last")
-    assert resumed.code == 6, resumed.told
+    assert resumed.code == 6, resumed.err
     assert f"the private key {key} is gone" in resumed.document["error"]["message"]
     assert shell.live()["server"] == 0
     assert not key.exists()
@@ -181,10 +179,10 @@ def test_a_key_with_a_passphrase_is_told_before_anything_is_reserved(shell: Shel
     made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-C", "josé@portátil", "-f", str(path)]
     subprocess.run(made, check=True)
     done = shell.run("--public-key", str(tmp_path / "laptop.pub"))
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["private_key"] == str(path)
     (warning,) = [one for one in done.document["warnings"] if "login will not be proved" in one]
     assert f"ssh-add {path}" in warning
-    told = done.told
+    told = done.err
     assert told.index("login will not be proved") < told.index("lease")
     assert shell("teardown", "last", "--yes").code == 0

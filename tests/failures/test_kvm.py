@@ -40,7 +40,7 @@ def groups(wire: Wire) -> list[dict[str, Any]]:
 
 def test_a_run_from_its_lease_to_its_end(shell: Shell, wire: Wire, nothing_left: Check) -> None:
     done = shell.run("--cloud", CLOUD)
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["site"] == "KVM@TACC"
     assert shell.live() == {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
 
@@ -71,8 +71,8 @@ def test_a_run_from_its_lease_to_its_end(shell: Shell, wire: Wire, nothing_left:
 def test_a_flavor_that_is_taken_gives_way_to_the_next(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "no_capacity", "site": "kvm", "nth": 1})
     done = shell.run("--cloud", CLOUD)
-    assert done.code == 0, done.told
-    assert "no such node is free" in done.told
+    assert done.code == 0, done.err
+    assert "no such node is free" in done.err
     first = done.document["plan"]["candidates"][0]["node_type"]
     assert done.document["node_type"] != first
     assert shell.live()["lease"] == 1
@@ -81,7 +81,7 @@ def test_a_flavor_that_is_taken_gives_way_to_the_next(shell: Shell, nothing_left
 
 def test_a_flavor_that_the_user_names_and_none_that_the_site_has_not(shell: Shell, nothing_left: Check) -> None:
     done = shell.run("--cloud", CLOUD, "--node-type", "m1.medium")
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["node_type"] == "m1.medium"
     nothing_left()
     refused = shell.run("--cloud", CLOUD, "--node-type", "gpu_rtx_6000")
@@ -100,8 +100,8 @@ def test_a_gpu_flavor_that_the_user_names_is_taken_with_a_warning(
     assert "40 GB of disk" in refused.document["error"]["message"]
     assert "gpu_a100_pcie at CHI@" in refused.document["error"]["hint"]
     done = shell.run("--cloud", CLOUD, "--node-type", "g1.h100.pci.1")
-    assert done.code == 0, done.told
-    assert "40 GB of disk" in done.told
+    assert done.code == 0, done.err
+    assert "40 GB of disk" in done.err
     nothing_left()
 
 
@@ -118,14 +118,14 @@ def test_a_run_that_is_killed_at_the_server_is_taken_up_again(shell: Shell, wire
     run = shell.start("--cloud", CLOUD)
     deadline = time.monotonic() + 60
     while shell.live()["lease"] == 0 or not groups(wire):
-        assert run.poll() is None
+        assert run.running
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    run.send_signal(signal.SIGKILL)
-    run.wait(timeout=30)
+    run.send(signal.SIGKILL)
+    run.wait(30)
     shell.faults()
     done = shell("resume", "last", ENVAGENT_SETTLE_SECONDS="5")
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert shell.live() == {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
     assert [one["name"] for one in server_of(wire, done.document)["security_groups"]] == [GROUP]
     assert len(groups(wire)) == 1
@@ -134,7 +134,7 @@ def test_a_run_that_is_killed_at_the_server_is_taken_up_again(shell: Shell, wire
 
 def test_two_runs_at_once_both_let_ssh_in(shell: Shell, wire: Wire) -> None:
     runs = [shell.start("--cloud", CLOUD) for _ in range(2)]
-    assert [run.wait(timeout=90) for run in runs] == [0, 0]
+    assert [run.wait(90).code for run in runs] == [0, 0]
     servers = wire.ask("compute", "GET", "/servers/detail").body["servers"]
     assert [[one["name"] for one in server["security_groups"]] for server in servers] == [[GROUP], [GROUP]]
     assert shell("teardown", "--orphans", "--all", "--cloud", CLOUD, "--yes").code == 0

@@ -27,6 +27,10 @@ from envagent.engine.runtime import Runtime
 from envagent.engine.step import NotYet
 from envagent.engine.tables import StageRecord
 from envagent.errors import ServerFailed
+from envagent.steps.assign_floating_ip import AssignedAddress
+from envagent.steps.ensure_keypair import EnsuredKeypair
+from envagent.steps.launch_server import LaunchedServer
+from envagent.steps.select_image import ImageCandidates
 from envagent.steps.services import Services
 from envagent.steps.verify import Verify
 from tests.failures.conftest import Shell
@@ -180,12 +184,31 @@ def own_address() -> str:
 def verifying(node: Node, folder: Path, warnings: list[str]) -> Context[Services]:
     """What the step `verify` works with, on a node that is not a simulated one."""
     settings = Settings(ssh=SshSettings(port=node.port))
-    services = Services(settings, run_folder=folder, key_folder=folder, connect=None, advise=None)  # type: ignore[arg-type]
+    cloud = SimpleNamespace(server=lambda _: SimpleNamespace(status="ACTIVE", fixed_ips=()))
+    services = Services(
+        settings,
+        run_folder=folder,
+        key_folder=folder,
+        connect=lambda: cloud,
+        advise=None,  # type: ignore[arg-type]
+    )
     row = StageRecord(run_id="r", step="verify", stage="check", position=0)
     run = SimpleNamespace(run_id="r", stages={"verify.check": row}, inventory=Inventory("r"))
     runtime = Runtime(None, listener=lambda line: warnings.append(line.message))  # type: ignore[arg-type]
     ledger = Ledger(runtime, run.inventory, "verify.check", attempt=1)
     return Context(services, run, "verify.check", ledger)  # type: ignore[arg-type]
+
+
+def log_in(context: Context[Services], key: Path) -> bool | str:
+    """Do the step's stage on a server at this machine's address; whether it logged in, or what it waits for."""
+    verified = Verify().check(
+        context,
+        LaunchedServer(server_id="s", server_name="n", image_id="i", image_name="CC-Ubuntu24.04", fixed_ips=()),
+        AssignedAddress(floating_ip_id="f", address=own_address()),
+        EnsuredKeypair(name="k", private_key=key),
+        ImageCandidates(images=()),
+    )
+    return (verified.status or "") if isinstance(verified, NotYet) else verified.logged_in
 
 
 def test_a_login_that_cannot_be_proved_here_does_not_fail_the_run(
@@ -194,35 +217,34 @@ def test_a_login_that_cannot_be_proved_here_does_not_fail_the_run(
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     warnings: list[str] = []
     context = verifying(node, tmp_path, warnings)
-    assert Verify()._log_in(context, own_address(), "cc", locked_key(tmp_path)) is False
+    assert log_in(context, locked_key(tmp_path)) is False
     assert "passphrase" in warnings[0]
 
 
 def test_a_pem_key_that_is_not_installed_yet_is_waited_for(node: Node, tmp_path: Path) -> None:
     key = tmp_path / "lab.pem"
     subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", str(key)], check=True)
-    context, address = verifying(node, tmp_path, []), own_address()
-    early = Verify()._log_in(context, address, "cc", key)
-    assert isinstance(early, NotYet) and "denied" in early.status.lower()
+    context = verifying(node, tmp_path, [])
+    assert "denied" in str(log_in(context, key)).lower()
     node.authorized.add(keys.public_key_of(key))
-    assert Verify()._log_in(context, address, "cc", key) is True
+    assert log_in(context, key) is True
 
 
 def test_a_host_key_that_is_made_anew_before_the_first_login_locks_nobody_out(node: Node, tmp_path: Path) -> None:
     keys.create_private_key(tmp_path / "key")
-    context, address = verifying(node, tmp_path, []), own_address()
+    context = verifying(node, tmp_path, [])
     for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-ed25519"):
-        assert isinstance(Verify()._log_in(context, address, "cc", tmp_path / "key"), NotYet)
+        assert isinstance(log_in(context, tmp_path / "key"), str)
         node.renew(kind)
     node.authorized.add(keys.public_key_of(tmp_path / "key"))
-    assert Verify()._log_in(context, address, "cc", tmp_path / "key") is True
+    assert log_in(context, tmp_path / "key") is True
     for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256"):
         node.renew(kind)
         with pytest.raises(ServerFailed, match="another host key than at the last login") as refused:
-            Verify()._log_in(context, address, "cc", tmp_path / "key")
+            log_in(context, tmp_path / "key")
     command = hint_text(refused.value.hint).partition(": ")[2].partition(", then")[0]
     subprocess.run(command, shell=True, check=True)
-    assert Verify()._log_in(context, address, "cc", tmp_path / "key") is True
+    assert log_in(context, tmp_path / "key") is True
 
 
 @pytest.mark.parametrize("folder", ["plain", 'with space "and" 100%'])
@@ -267,7 +289,7 @@ def test_a_key_file_is_private_whole_and_never_overwritten(tmp_path: Path) -> No
 def test_a_run_proves_the_login(shell: Shell, node: Node, nothing_left: Callable[[], None]) -> None:
     node.any_key = True
     done = shell.run(ENVAGENT_SSH__PORT=str(node.port))
-    assert done.code == 0, done.told
+    assert done.code == 0, done.err
     assert done.document["ssh_verified"] is True
     assert node.logins == ["cc"]
     again = shell("resume", "last", ENVAGENT_SSH__PORT=str(node.port))

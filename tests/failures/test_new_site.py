@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ import pytest
 
 import envagent
 from envagent.sandbox.process import ensure_running, stop
-from tests.kit.git import make_repository
+from tests.kit.commands import call
+from tests.kit.git import PLAIN, make_repository
 
 REGION = "Invented@Nowhere"
 
@@ -45,27 +44,20 @@ def test_an_invented_site(kind: str, alike: str, resource_type: str, tmp_path: P
     add(package / "catalog/data/sites.json", lambda document: document["sites"].append(entry))
     add(package / "sandbox/data/sites.json", lambda document: document[alike].update(region=REGION))
 
-    repository = make_repository(tmp_path / "thing", {"requirements.txt": "numpy\n"})
-    cloud = f"sandbox-{alike}"
-    command = [sys.executable, "-m", "envagent.cli.main", "run", str(repository), "--cloud", cloud, "--new", "--json"]
-    done = subprocess.run(
-        command,
-        cwd=home,
-        env={
+    repository = make_repository(tmp_path / "thing", PLAIN)
+    done = call(
+        *("run", str(repository), "--cloud", f"sandbox-{alike}", "--new", "--json"),
+        folder=home,
+        environment={
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "ENVAGENT_HOME": str(home),
             "ENVAGENT_SANDBOX__SPEED": "1000",
             "PYTHONPATH": str(package.parent),
         },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    document = done.document
     assert document["site"] == REGION
     assert document["server"]["status"] == "ACTIVE"
     asked = {"as": "user", "site": alike, "service": "blazar", "method": "GET", "body": None}

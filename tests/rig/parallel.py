@@ -20,9 +20,10 @@ from typing import Any
 
 from envagent.cloud.adapter import connect
 from envagent.errors import Forbidden
+from tests.kit.commands import Ended
 from tests.kit.git import PLAIN, make_repository
 from tests.rig.operator import Judge, Rig
-from tests.rig.shell import Done, Shell
+from tests.rig.shell import Shell
 
 MORE = 2
 """How many runs there are more than nodes."""
@@ -62,11 +63,11 @@ def main(arguments: Any) -> int:
             ]
             run_ids = [one.run_id() for one in started]
             late: list[str] = []
-            while arguments.wait_for_capacity and sum(one.process.poll() is None for one in started) > MORE:
+            while arguments.wait_for_capacity and sum(one.running for one in started) > MORE:
                 time.sleep(1)
             for run_id, one in zip(run_ids, started, strict=True):
-                if arguments.wait_for_capacity and one.process.poll() is None:
-                    one.await_words("waiting for lease ACTIVE (PENDING)")
+                if arguments.wait_for_capacity and one.running:
+                    one.wait_for("waiting for lease ACTIVE (PENDING)")
                     one.kill()
                     late.append(run_id)
             done = {run_id: one.wait() for run_id, one in zip(run_ids, started, strict=True) if run_id not in late}
@@ -100,14 +101,14 @@ def main(arguments: Any) -> int:
     return 1 if judge.violations else 0
 
 
-def _check_refusal(judge: Judge, run_id: str, one: Done, shown: bool) -> None:
+def _check_refusal(judge: Judge, run_id: str, one: Ended, shown: bool) -> None:
     error = one.document["error"]
     print(f"run {run_id} ended {one.code}: {error['message']}", flush=True)
-    judge.expect(one.code == 5, f"run {run_id} ended {one.code}: {one.told[-800:]}")
+    judge.expect(one.code == 5, f"run {run_id} ended {one.code}: {one.err[-800:]}")
     judge.expect("free again" in error["message"] or not shown, f"run {run_id} is not told when: {error['message']}")
 
 
-def _tear_down(shell: Shell, run_id: str) -> Done:
+def _tear_down(shell: Shell, run_id: str) -> Ended:
     return shell("teardown", run_id, "--yes")
 
 

@@ -20,15 +20,15 @@ def test_a_run_is_resumed_by_whom_it_belongs_to(rig: Rig, shell: Shell, judge: J
     changed.write_text(yaml.safe_dump({"clouds": clouds}), "utf-8")
     started = shell.start_run("--node-type", NODE_TYPE)
     run_id = started.run_id()
-    started.await_words("waiting for lease ACTIVE")
+    started.wait_for("waiting for lease ACTIVE")
     started.kill()
     for command in (["resume", run_id], ["teardown", run_id, "--yes"]):
         refused = shell(*command, OS_CLIENT_CONFIG_FILE=str(changed))
-        assert refused.code == 10, refused.told
+        assert refused.code == 10, refused.err
         assert "project" in refused.document["error"]["message"]
         assert set(judge.at_most_one([run_id])[run_id]) >= {"lease"}
     gone = shell("teardown", run_id, "--yes")
-    assert gone.code == 0, gone.told
+    assert gone.code == 0, gone.err
 
 
 def test_a_token_that_expires_during_a_wait_is_replaced_silently(rig: Rig, shell: Shell, judge: Judge) -> None:
@@ -38,9 +38,9 @@ def test_a_token_that_expires_during_a_wait_is_replaced_silently(rig: Rig, shell
         pytest.skip(f"tokens live {life} here; start the rig with RIG_TOKEN_SECONDS=180")
     begin = datetime.now(UTC) + life + timedelta(minutes=1)
     done = shell.run("--node-type", NODE_TYPE, "--start", f"{begin:%Y-%m-%dT%H:%MZ}")
-    assert done.code == 0, done.told
-    assert "waiting for lease ACTIVE (PENDING)" in done.told
+    assert done.code == 0, done.err
+    assert "waiting for lease ACTIVE (PENDING)" in done.err
     for word in ("401", "Unauthorized", "expired"):
-        assert word not in done.told
+        assert word not in done.err
     judge.complete([done.document["run_id"]])
     assert shell("teardown", done.document["run_id"], "--yes").code == 0

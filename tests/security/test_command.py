@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.kit.commands import Ended, call
 from tests.security.build import FILE, LINK
 from tests.security.conftest import README, SECRET, Bench
 
 ROOT = Path(__file__).parents[2]
 
 
-def envagent(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
+def envagent(bench: Bench, *arguments: str) -> Ended:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment = {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(bench.temporary)}
-    command = [sys.executable, "-m", "envagent", "analyze", "--no-ai", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=bench.root)
+    return call("analyze", "--no-ai", *arguments, folder=bench.root, environment=environment)
 
 
 def test_refused_with_exit_code_nine(bench: Bench) -> None:
     done = envagent(bench, f"ext::sh -c 'touch {bench.canary}'")
-    assert done.returncode == 9 and "Traceback" not in done.stderr
+    assert done.code == 9 and "Traceback" not in done.err
     assert not bench.canary.exists()
 
 
@@ -38,10 +35,10 @@ def test_safe_analysis_shows_neither_secrets_nor_escapes(bench: Bench) -> None:
     repository.configure(f'[core]\nfsmonitor="touch {bench.canary}"\n')
     for arguments in ((), ("--json",)):
         done = envagent(bench, str(repository.folder), *arguments)
-        assert done.returncode == 0, done.stderr
-        assert SECRET not in done.stdout + done.stderr
-        assert "\x1b" not in done.stdout and "\x07" not in done.stdout
+        assert done.code == 0, done.err
+        assert SECRET not in done.out + done.err
+        assert "\x1b" not in done.out and "\x07" not in done.out
         assert not bench.canary.exists() and list(bench.temporary.iterdir()) == []
-    document = json.loads(done.stdout)
+    document = done.document
     assert document["requirements"]["ram_gb"] == 16
     assert not document["requirements"]["gpu_required"]

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 
 from envagent import config
 from envagent.errors import ConfigurationError
+from tests.kit.commands import Ended, call
 from tests.kit.git import git, make_repository
 from tests.kit.servers import HttpServer, QuietHandler
 
@@ -71,16 +70,8 @@ class Desk:
         for name, text in files.items():
             (self.work / name.replace("_", ".")).write_text(text)
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "envagent.cli.main", *arguments],
-            cwd=self.work,
-            env=self.environment | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
+    def run(self, *arguments: str, **environment: str) -> Ended:
+        return call(*arguments, folder=self.work, environment=self.environment | environment)
 
 
 @pytest.fixture
@@ -160,7 +151,7 @@ def test_the_password_goes_nowhere_else(desk: Desk, listener: Listener, attack: 
     named = () if ours else ("--cloud", "chi")
     ended = desk.run("teardown", "--orphans", "--yes", *named, **ours)
     assert not [heard for heard in listener.heard if PASSWORD in heard]
-    assert ended.returncode != 0 and "Traceback" not in ended.stderr
+    assert ended.code != 0 and "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("committed", [False, True])
@@ -176,9 +167,9 @@ def test_no_code_of_theirs_runs(desk: Desk, committed: bool) -> None:
     del desk.environment["PYTHONPATH"]
     try:
         ended = desk.run("run", str(desk.repository), "--cloud", "sandbox", "--yes", "--speed", "1000")
-        assert ended.returncode == 0, ended.stderr
+        assert ended.code == 0, ended.err
         assert not canary.exists()
-        assert ("not reading ./.env: git tracks it" in ended.stderr) is committed
+        assert ("not reading ./.env: git tracks it" in ended.err) is committed
     finally:
         desk.run("sandbox", "reset")
 
@@ -189,16 +180,9 @@ def test_no_module_of_theirs_is_imported(desk: Desk) -> None:
     for name in ("dotenv", "platformdirs", "yaml", "pydantic_settings", "openstack"):
         (desk.work / f"{name}.py").write_text(f"open({str(canary)!r}, 'w')\n")
     desk.write(_env=ASKED)
-    ended = subprocess.run(
-        [sys.executable, "-m", "envagent", "status", "--json"],
-        cwd=desk.work,
-        env=desk.environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+    ended = desk.run("status", "--json")
     assert not canary.exists()
-    assert ended.returncode == 0 and json.loads(ended.stdout)["runs"] == []
+    assert ended.code == 0 and ended.document["runs"] == []
 
 
 def test_a_resumed_run_reads_nothing_inside_its_repository_either(desk: Desk) -> None:
@@ -208,8 +192,8 @@ def test_a_resumed_run_reads_nothing_inside_its_repository_either(desk: Desk) ->
     try:
         for command in (("run", ".", "--cloud", "sandbox", "--yes"), ("resume", "last", "--yes")):
             ended = desk.run(*command, **fast)
-            assert ended.returncode == 0, ended.stderr
-            assert ended.stderr.count("not reading ./.env: it lies inside the repository under analysis") == 1
+            assert ended.code == 0, ended.err
+            assert ended.err.count("not reading ./.env: it lies inside the repository under analysis") == 1
     finally:
         desk.run("sandbox", "reset")
 
@@ -218,10 +202,10 @@ def test_the_ai_key_goes_nowhere_else(desk: Desk, listener: Listener) -> None:
     desk.write(_env=f"OPENAI_BASE_URL={listener.url}/v1\n")
     ended = desk.run("analyze", str(desk.repository), OPENAI_API_KEY=KEY, https_proxy=OWN, ENVAGENT_AI__RETRIES="0")
     assert listener.heard == []
-    assert "not using ai.base_url from ./.env" in ended.stderr and "--config .env" in ended.stderr
+    assert "not using ai.base_url from ./.env" in ended.err and "--config .env" in ended.err
     named = desk.run("analyze", str(desk.repository), "--config", ".env", OPENAI_API_KEY=KEY, ENVAGENT_AI__RETRIES="0")
     assert len(listener.heard) == 1 and KEY in listener.heard[0]
-    assert named.returncode == 0 and "./.env" not in named.stderr
+    assert named.code == 0 and "./.env" not in named.err
 
 
 def test_credentials_of_the_users_own_file_are_used_as_a_whole(desk: Desk, listener: Listener) -> None:
@@ -230,25 +214,25 @@ def test_credentials_of_the_users_own_file_are_used_as_a_whole(desk: Desk, liste
     options |= {"PROJECT_ID": "p", "USER_DOMAIN_NAME": "Default"}
     desk.write(_env="".join(f"export OS_{name}='{value}'\n" for name, value in options.items()))
     ended = desk.run("teardown", "--orphans", "--yes")
-    assert ended.returncode == 4 and PASSWORD in listener.heard[0]
-    assert "./.env" not in ended.stderr
+    assert ended.code == 4 and PASSWORD in listener.heard[0]
+    assert "./.env" not in ended.err
     listener.heard.clear()
     make_repository(desk.work)
-    assert desk.run("teardown", "--orphans", "--yes").returncode == 2 and listener.heard == []
-    assert desk.run("teardown", "--orphans", "--yes", "--config", ".env").returncode == 4 and listener.heard
+    assert desk.run("teardown", "--orphans", "--yes").code == 2 and listener.heard == []
+    assert desk.run("teardown", "--orphans", "--yes", "--config", ".env").code == 4 and listener.heard
 
 
 def test_a_clouds_yaml_of_ones_own_is_read_with_its_secrets(desk: Desk, listener: Listener) -> None:
     desk.write(clouds_yaml=NO_PASSWORD % listener.url, secure_yaml=NO_ADDRESS % PASSWORD)
-    assert desk.run("teardown", "--orphans", "--yes", "--cloud", "chi").returncode == 4
+    assert desk.run("teardown", "--orphans", "--yes", "--cloud", "chi").code == 4
     assert PASSWORD in listener.heard[0]
     listener.heard.clear()
     make_repository(desk.work)
     refused = desk.run("teardown", "--orphans", "--yes", "--cloud", "chi")
-    assert refused.returncode == 2 and listener.heard == []
-    assert "not reading ./clouds.yaml: git tracks it" in refused.stderr
+    assert refused.code == 2 and listener.heard == []
+    assert "not reading ./clouds.yaml: git tracks it" in refused.err
     named = desk.run("teardown", "--orphans", "--yes", "--cloud", "chi", "--config", "clouds.yaml")
-    assert named.returncode == 4 and PASSWORD in listener.heard[0]
+    assert named.code == 4 and PASSWORD in listener.heard[0]
 
 
 # Which files count, each way in which a repository can bring one.
@@ -542,9 +526,9 @@ def test_a_home_that_others_can_write_to_is_refused(desk: Desk) -> None:
     ):
         (home / "journal.db").touch()
         ended = desk.run(*command, ENVAGENT_HOME=str(home))
-        assert ended.returncode == 2 and "other users can write to the folder" in ended.stderr
-        assert f"chmod go-w {home}" in ended.stderr
+        assert ended.code == 2 and "other users can write to the folder" in ended.err
+        assert f"chmod go-w {home}" in ended.err
         assert [one.name for one in home.iterdir()] == ["journal.db"]
     (home / "journal.db").unlink()
     home.chmod(0o755)
-    assert json.loads(desk.run("status", "--json", ENVAGENT_HOME=str(home)).stdout)["runs"] == []
+    assert json.loads(desk.run("status", "--json", ENVAGENT_HOME=str(home)).out)["runs"] == []

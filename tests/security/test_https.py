@@ -114,7 +114,7 @@ def forge(bench: Bench, trusted: tuple[Path, ssl.SSLContext], monkeypatch: pytes
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("GIT_SSL_CAINFO", str(trusted[0]))
-    monkeypatch.setattr("envagent.repository.fetch._RETRY_AFTER", 0.05)
+    monkeypatch.setattr("envagent.repository.fetch.RETRY_AFTER_SECONDS", 0.05)
     yield server
     server.close()
 

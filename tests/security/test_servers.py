@@ -236,7 +236,7 @@ def hosting(serve: Serve, repository: Repository) -> AbstractContextManager[int]
 
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS.keys())
 def test_hostile_server(bench: Bench, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
-    monkeypatch.setattr("envagent.repository.fetch._RETRY_AFTER", 0.05)
+    monkeypatch.setattr("envagent.repository.fetch.RETRY_AFTER_SECONDS", 0.05)
     repository = bench.repository()
     repository.commit_files({"README.md": README})
     with hosting(server.serve, repository) as port:
@@ -283,7 +283,7 @@ def test_server_that_sends_more_than_asked(bench: Bench) -> None:
 
 
 def test_passing_failure_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("envagent.repository.fetch._RETRY_AFTER", 0.05)
+    monkeypatch.setattr("envagent.repository.fetch.RETRY_AFTER_SECONDS", 0.05)
     repository = bench.repository()
     repository.commit_files({"README.md": README})
     seen: list[int] = []

@@ -7,8 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from envagent.advice.ai import Ai
-
-from .chat_server import ChatServer, Reply
+from tests.kit.chat import ChatServer, Reply
 
 KEY = "sk-canary-9f3b1c77d2e84a60"
 Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]

@@ -18,9 +18,9 @@ from envagent.catalog import refresh
 from envagent.cloud.port import Image
 from envagent.errors import AdviceUnavailable, NothingSuitable, UsageError
 from envagent.repository.results import Analysis
+from tests.kit.chat import ChatServer, Reply, failed, said, schema_of
 
-from .chat_server import ChatServer, Reply, failed, said, schema_of
-from .hostile import ANSWERS, _needs
+from .hostile import ANSWERS, needs
 from .samples import GPU, NOW, analysis, busy, evidence, hosts, image, images, one, snapshot, types
 
 ALL = images()
@@ -87,7 +87,7 @@ class Run:
 def good(request: dict[str, Any]) -> Reply:
     """A sensible model."""
     answers = {
-        "RequirementsProposal": _needs(reasoning="It trains a small model.", **GPU, ram_gb=16, gpu_memory_gb=16),
+        "RequirementsProposal": needs(reasoning="It trains a small model.", **GPU, ram_gb=16, gpu_memory_gb=16),
         "CandidatesProposal": {"candidates": ["CC-Ubuntu22.04-CUDA", "CC-Ubuntu24.04-CUDA"], "reasoning": "LTS."},
         "ImageProposal": {"selected_image": "CC-Ubuntu22.04-CUDA", "reasoning": "Best tested."},
         "NodeTypeProposal": {"node_type": "gpu_v100", "reasoning": "Four GPUs help."},

@@ -19,8 +19,9 @@ from pydantic import SecretStr
 from envagent.advice.ai import Ai, NoProposal
 from envagent.advice.proposals import DurationProposal, NodeTypeProposal
 from envagent.errors import ConfigurationError
+from tests.kit.chat import ChatServer, Reply, failed, said
+from tests.kit.servers import serving
 
-from .chat_server import ChatServer, Reply, failed, said
 from .conftest import KEY
 
 GOOD = {"duration_hours": 12, "reasoning": "a day is too much"}
@@ -72,9 +73,11 @@ class TestGood:
         assert not {"\u202e", "\u200b", "\x1b"} & set(user["content"])
         assert nonce not in server.requests[1]["messages"][1]["content"]
 
-    def test_nothing_is_imported_or_connected_before_the_first_question(self, connect: Connect) -> None:
-        ai = connect("http://127.0.0.1:9/v1")
-        assert ai._client is None and "test-model" in repr(ai)
+    def test_nothing_is_connected_before_the_first_question(self, connect: Connect) -> None:
+        heard: list[bytes] = []
+        with serving(lambda _: None, heard=heard) as port:
+            assert "test-model" in repr(connect(f"http://127.0.0.1:{port}/v1"))
+        assert heard == []
 
 
 class TestFallbacks:

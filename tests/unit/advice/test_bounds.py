@@ -9,12 +9,12 @@ import pytest
 from envagent.advice.bounds import merge, resized
 from envagent.advice.proposals import RequirementsProposal
 
-from .hostile import _needs
+from .hostile import needs
 from .samples import GPU, analysis, evidence
 
 
 def merged(ours: dict[str, Any], said: dict[str, Any], **more: Any) -> Any:
-    return merge(analysis(**ours, **more), RequirementsProposal.model_validate(_needs(**said)))
+    return merge(analysis(**ours, **more), RequirementsProposal.model_validate(needs(**said)))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.kit.servers import HttpServer, QuietHandler
@@ -50,7 +51,7 @@ class ChatServer:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.sent = 0
-        self._script = script if callable(script) else iter(script)
+        self.script = script if callable(script) else partial(_next, iter(script))
         chat = self
 
         class Handler(QuietHandler):
@@ -62,8 +63,7 @@ class ChatServer:
                 assert self.path == "/v1/chat/completions"
                 chat.requests.append(body)
                 chat.headers.append({name.lower(): value for name, value in self.headers.items()})
-                reply = chat._script(body) if callable(chat._script) else next(chat._script)
-                self._send(reply)
+                self._send(chat.script(body))
 
             def _send(self, reply: Reply) -> None:
                 time.sleep(reply.delay)
@@ -117,6 +117,10 @@ class ChatServer:
     def schemas(self) -> list[str | None]:
         """Which answer each request asked for, by the name of its schema."""
         return [schema_of(request) for request in self.requests]
+
+
+def _next(replies: Iterator[Reply], request: dict[str, Any]) -> Reply:
+    return next(replies)
 
 
 def schema_of(request: dict[str, Any]) -> str | None:
