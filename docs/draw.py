@@ -6,7 +6,6 @@ what data flows between steps. The exchanges are recorded from a run against the
 
 from __future__ import annotations
 
-import ast
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from envagent.engine.tables import IntentState, ResourceState, RunState, StageSt
 from envagent.steps import PROVISIONING  # noqa: E402
 from tests.simulation.cloud import CALM  # noqa: E402
 from tests.simulation.simulate import Story  # noqa: E402
+from tests.unit.test_house import ROOMS, imported, modules, room_of  # noqa: E402
 
 SERVICES = {
     "identity": "Keystone",
@@ -43,21 +43,31 @@ SERVICES = {
 
 
 def architecture() -> Iterator[str]:
+    """Draw the rooms in layers and their imports; every room may import errors and hints, so no arrows lead there."""
+    depths: dict[str, int] = {}
+
+    def depth(room: str) -> int:
+        if room not in depths:
+            depths[room] = 0  # ends the one cycle: the engine and its migrations import each other
+            depths[room] = 1 + max((depth(one) for one in ROOMS[room]), default=-1)
+        return depths[room]
+
+    layers: dict[int, list[str]] = {}
+    for room in ROOMS:
+        layers.setdefault(depth(room), []).append(room)
     yield "flowchart TD"
-    layers = [["cli"], ["steps"], ["advice"], ["engine", "repository", "cloud", "sandbox"], ["catalog", "errors"]]
-    for number, rooms in enumerate(layers):
+    for number, rooms in enumerate([["cli"], *(layers[one] for one in sorted(layers, reverse=True))]):
         yield f"  subgraph layer{number}[ ]"
         yield from (f"    {room}" for room in rooms)
         yield "  end"
-    folders = {room: ROOT / ("steps" if room == "steps" else f"envagent/{room}") for layer in layers for room in layer}
-    for room, folder in folders.items():
-        files = folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]
-        found: set[str] = set()
-        for path in files:
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("envagent."):
-                    found.add((node.module or "").split(".")[1])
-        yield from (f"  {room} --> {other}" for other in sorted(found & folders.keys() - {room}) if other != "errors")
+    arrows: dict[str, None] = {}
+    for path, tree in modules():
+        room = room_of(path)
+        for name in imported(tree):
+            other = name.split(".")[1] if name.startswith("envagent.") else room
+            if room in {*ROOMS, "cli"} and other in ROOMS.keys() - {room, "errors", "hints"}:
+                arrows[f"  {room} --> {other}"] = None
+    yield from sorted(arrows)
     yield '  cloud --> openstack["OpenStack and Blazar, over their SDKs"]'
     yield '  sandbox -.-> |"speaks the same protocols as"| openstack'
     yield '  advice --> ai["any OpenAI-compatible API"]'
