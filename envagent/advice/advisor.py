@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from envagent.advice import answers, bounds, duration, excerpts, images, proposals, tasks
 from envagent.advice.ai import Ai, NoProposal
-from envagent.advice.decisions import Decision, Placement, Usage
+from envagent.advice.decisions import Decision, Placement, Source, Usage
 from envagent.advice.needs import need_of
 from envagent.advice.untrusted import one_line
 from envagent.catalog import NodeType
@@ -103,14 +103,8 @@ class Advisor:
             excerpts.brief(snapshot, analysis, _EVIDENCE_TOKENS) if self._ai else "",
         )
         if reply.answer is None:
-            return analysis, Decision(
-                name="requirements",
-                value=ours,
-                source="rules",
-                reason=reason,
-                rules_value=ours,
-                warnings=reply.warnings,
-                usage=reply.usage,
+            return analysis, self._decision(
+                reply, "rules", name="requirements", value=ours, reason=reason, rules_value=ours
             )
         merged = bounds.merge(analysis, reply.answer)
         decided = bounds.resized(analysis, merged.requirements)
@@ -120,16 +114,14 @@ class Advisor:
             reason = f"{reply.reason} ({changes})"
         elif by_ai:
             reason = f"{reason}; the AI agrees: {reply.reason}"
-        return decided, self._given(
+        return decided, self._decision(
             reply,
+            "ai" if by_ai else "rules",
             name="requirements",
             value=decided.requirements.model_dump(mode="json"),
-            source="ai" if by_ai else "rules",
             reason=reason,
             rules_value=ours,
             rejected=tuple(merged.rejected),
-            warnings=reply.warnings,
-            usage=reply.usage,
         )
 
     def image_candidates(
@@ -180,17 +172,15 @@ class Advisor:
         if reply.answer is not None:
             chosen, rejected = answers.candidates(reply.answer, options, available, by_rules)
         by_ai = reply.answer is not None and chosen is not by_rules
-        return chosen, self._given(
+        return chosen, self._decision(
             reply,
+            "ai" if by_ai else "rules",
             name="image_candidates",
             value=answers.names(chosen),
-            source="ai" if by_ai else "rules",
             reason=reply.reason if by_ai else reason,
             rules_value=answers.names(by_rules),
             alternatives=tuple(i.name for i in found if i not in chosen),
             rejected=tuple(rejected),
-            warnings=reply.warnings,
-            usage=reply.usage,
         )
 
     def image(
@@ -241,17 +231,16 @@ class Advisor:
             by_ai = refusal is None
             rejected = (refusal,) if refusal else ()
         reason, warnings = images.explain(chosen, need)
-        return chosen, self._given(
+        return chosen, self._decision(
             reply,
+            "ai" if by_ai else "rules",
             name="image",
             value=answers.image_value(chosen),
-            source="ai" if by_ai else "rules",
             reason=reply.reason if by_ai else reason,
             rules_value=answers.image_value(best),
             alternatives=tuple(i.name for i in fitting.values() if i is not chosen),
             rejected=rejected,
-            warnings=(*warnings, *reply.warnings),
-            usage=reply.usage,
+            warnings=warnings,
         )
 
     def node_type(
@@ -284,17 +273,16 @@ class Advisor:
         rest = [c for c in placement.candidates if c is not chosen]
         ordered = placement.model_copy(update={"candidates": (chosen, *rest)})
         by_user = wish is not None
-        return ordered, self._given(
+        return ordered, self._decision(
             reply,
+            "user" if by_user else "ai" if by_ai else "rules",
             name="node_type",
             value=chosen.node_type.name,
-            source="user" if by_user else "ai" if by_ai else "rules",
             reason=f"{reply.reason} ({chosen.why})" if by_ai else chosen.why,
             rules_value=best.node_type.name,
             alternatives=tuple(c.node_type.name for c in rest),
             rejected=tuple(rejected),
-            warnings=(*chosen.warnings, *reply.warnings),
-            usage=reply.usage,
+            warnings=chosen.warnings,
         )
 
     def duration(
@@ -344,27 +332,25 @@ class Advisor:
                 rejected = (f"{said} hours: {cost:g} SU on {node_type.name}, limit {most_su:g} SU",)
             else:
                 hours, by_ai, reason = said, True, f"{reply.reason} (about {cost:g} SU)"
-        return hours, self._given(
+        return hours, self._decision(
             reply,
+            "ai" if by_ai else "rules",
             name="duration",
             value=hours,
-            source="ai" if by_ai else "rules",
             reason=reason,
             rules_value=ours,
             rejected=rejected,
-            warnings=reply.warnings,
-            usage=reply.usage,
         )
 
-    def _given(self, reply: _Reply[P], **parts: Any) -> Decision:
+    def _decision(self, reply: _Reply[P], source: Source, *, warnings: Sequence[str] = (), **parts: Any) -> Decision:
         """Create the decision after an AI was asked.
 
         Raises:
             AdviceUnavailable: the AI is required, and nothing in its answer is usable.
         """
-        made = Decision(**parts)
+        made = Decision(**parts, source=source, warnings=(*warnings, *reply.warnings), usage=reply.usage)
         rejected = tuple(self._hide(one) for one in made.rejected)
-        if self._required and reply.answer is not None and made.source == "rules":
+        if self._required and reply.answer is not None and source == "rules":
             why = rejected[0] if rejected else "it names none of the options"
             raise AdviceUnavailable(f"unusable answer of the AI about {made.name.replace('_', ' ')}: {why}")
         return made.model_copy(update={"reason": self._hide(made.reason), "rejected": rejected})
