@@ -1,10 +1,10 @@
-"""How often the analyser's rules are right, on labelled repositories.
+"""Measure how often the analyser's rules are right, on labelled repositories.
 
     python bench/accuracy.py CORPUS                    a folder of <slug>/{files/,listing.txt,label.json}
     python bench/accuracy.py CORPUS --write out.jsonl  also write the predictions, one object a line
     python bench/accuracy.py --own CLONES              the project's own labels, on clones named owner+name
 
-A label is never input of the analyser; it is read after the prediction is made. Scores are means of: F1 of
+The analyser never sees a label; it is read after the prediction. Scores are means of: F1 of
 gpu_required and cuda_required, share of acceptable python_version and os_version, share of ram_gb and gpu_memory_gb
 within [documented minimum, four times it].
 """
@@ -29,7 +29,7 @@ FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures" / "corpus"
 
 
 def load_case(case: Path) -> Snapshot:
-    """A stored case: its listing with sizes, and the files that were kept."""
+    """Load a stored case: its listing with sizes, and the files that were kept."""
     entries = []
     listing = case / "listing.txt"
     for line in listing.read_text(encoding="utf-8", errors="replace").splitlines() if listing.exists() else []:
@@ -89,7 +89,7 @@ class Score:
             self.misses.append(f"  {name:15} {slug:28} got {have!r:10} want {want}")
 
     def print(self, title: str) -> None:
-        """One line a metric, then what went wrong."""
+        """Print a line per metric, then the misses."""
         print(f"{title}: {self.cases} cases, slowest {self.slowest:.2f} s")
         parts = []
         for name, (both, extra, missed) in self.confusion.items():
@@ -123,7 +123,7 @@ def _cloned(clones: Path, turn: int) -> Iterator[tuple[str, Snapshot, dict[str, 
         if folder.exists():
             yield label["slug"], fetch(str(folder), ref=label["commit"]), label
         else:
-            print(f"  not here: {label['repo']} at {label['commit'][:12]}", file=sys.stderr)
+            print(f"  missing: {label['repo']} at {label['commit'][:12]}", file=sys.stderr)
 
 
 def main() -> None:

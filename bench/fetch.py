@@ -1,6 +1,6 @@
-"""What reading a large repository costs: bytes, connections, and time beyond the fetch.
+"""Measure what reading a large repository costs: bytes, connections, and time beyond the fetch.
 
-    python -m bench.fetch                 a made repository of 20,000 files
+    python -m bench.fetch                 a generated repository of 20,000 files
     python -m bench.fetch --repo PATH     a local one
 
 Both ways go through one counting TCP proxy to one git daemon on this machine: envagent's own fetch, and what git's
@@ -70,7 +70,7 @@ class Count:
 
 @contextmanager
 def counted(port: int, count: Count) -> Iterator[int]:
-    """Pass connections on to `port` and count what they carry; gives the port to use."""
+    """Forward connections to `port` and count the bytes; yield the port to connect to."""
 
     def add(way: str, size: int) -> None:
         setattr(count, way, getattr(count, way) + size)
@@ -84,7 +84,7 @@ def counted(port: int, count: Count) -> Iterator[int]:
 
 
 def make(folder: Path, files: int = FILES) -> Path:
-    """A repository of so many files in some hundred folders, with history, from a fixed seed."""
+    """Generate a repository with history, in some hundred folders, from a fixed seed."""
     dice = random.Random(7)
     lines: list[bytes] = []
 
@@ -109,7 +109,7 @@ def make(folder: Path, files: int = FILES) -> Path:
 
 
 def reference(url: str, snapshot: Snapshot, folder: Path) -> None:
-    """The same files by git's own means: a clone without blobs, then all wanted blobs in one request."""
+    """Get the same files with git alone: a clone without blobs, then all wanted blobs in one request."""
     git(folder.parent, "clone", "-q", "--bare", "--filter=blob:none", "--depth=1", "--no-tags", url, str(folder))
     oids = set()
     for record in git(folder, "ls-tree", "-r", "-z", "HEAD").split("\0"):

@@ -2,10 +2,10 @@
 
     python -m bench.replay [--data ../shared/data] [--at 2025-10-30T19:40] [--verbose]
 
-The sandbox is loaded with the real allocations of that day, moved to now; hosts and occupations come back over the
-real clients; every "at once" and every "earliest window" is then really reserved there. Twice: each on its own, its
-lease released at once; then all 60 one after the other, every lease kept, so that the site fills up. The brute force
-reads the raw files and shares no code with the product: it tries every minute on every node.
+The sandbox is loaded with the real allocations of that day, moved to now; hosts and occupations are read through the
+real clients; every answer, immediate or later, is then reserved there. There are two passes: each set alone, its lease
+released at once; then all 60 in a row, every lease kept, so that the site fills up. The brute force reads the raw files
+and shares no code with the product: it tries every minute on every node.
 
 DATA holds the Reference API's nodes, Blazar's allocations, and the map from host ids to node uids.
 """
@@ -40,7 +40,7 @@ FILES = (
 )
 MARGIN = 5 * 60.0
 
-# What the brute force knows of its own: data sheets, not the product's catalogue.
+# Facts of the brute force, from data sheets instead of the product's catalogue.
 CORES = {"6126": 12, "6240R": 24, "8380": 40, "7763": 64, "8276": 28, "6230": 20, "7352": 24}
 GPUS = {"RTX 6000": (24, 7.5), "V100": (32, 7.0), "A100": (80, 8.0)}
 TYPICAL = {
@@ -66,12 +66,12 @@ class Want:
     arch: str = "x86_64"
 
     def short(self) -> str:
-        """What it asks for beyond the defaults."""
+        """Describe what differs from the defaults."""
         plain = Want()
         return " ".join(f"{k}={v}" for k, v in asdict(self).items() if k == "hours" or v != getattr(plain, k))
 
     def analysis(self) -> Analysis:
-        """The same in the product's words."""
+        """Convert to the product's model."""
         needs: dict[str, Any] = {"architecture": self.arch}
         if self.gpus:
             needs |= {"gpu_required": True, "gpu_vendor": self.vendor, "gpu_count": self.gpus}
@@ -86,7 +86,7 @@ class Want:
 
 
 def wants() -> list[Want]:
-    """The mix: 24 CPU, 26 GPU, 7 special, 3 that no node of the site can serve."""
+    """Return the mix: 24 CPU, 26 GPU, 7 special, 3 that no node of the site can serve."""
     cpu = [Want(hours, cores, ram) for hours in (4, 24, 168) for cores, ram in ((4, 8), (24, 64), (48, 128), (80, 200))]
     cpu += [Want(hours, ram=ram) for hours in (4, 72) for ram in (150, 200, 400, 2000)]
     cpu += [Want(hours, disk=disk) for hours in (24, 168) for disk in (300, 900)]
@@ -103,19 +103,19 @@ def wants() -> list[Want]:
 
 @dataclass
 class Site:
-    """The raw files, and what brute force makes of them. Times are seconds since 1970, moved to now."""
+    """The raw files and the brute force over them. Times are seconds since 1970, moved to now."""
 
     nodes: dict[str, dict[str, Any]]
     busy: dict[str, list[tuple[float, float]]]
 
     def suitable(self, want: Want) -> dict[str, str]:
-        """Host id to node type, of the nodes that serve; the reluctant ones only where no other does."""
+        """Map the ids of suitable hosts to node types; reluctant ones only if there is no other."""
         serving = {host: node for host, node in self.nodes.items() if serves(node, want)}
         willing = {host: node for host, node in serving.items() if not reluctant(node, want)}
         return {host: node["node_type"] for host, node in (willing or serving).items()}
 
     def free(self, host: str, start: float, hours: int) -> bool:
-        """No reservation of the host touches the window or its margins."""
+        """Return whether no reservation of the host touches the window or its margins."""
         end = start + hours * 3600
         return all(not (s < end + MARGIN and e > start - MARGIN) for s, e in self.busy[host])
 
@@ -128,7 +128,7 @@ class Site:
 
 
 def serves(node: dict[str, Any], want: Want) -> bool:
-    """Whether a node of the Reference API satisfies a want, read from the raw record."""
+    """Return whether a node of the Reference API satisfies a want, from the raw record."""
     machine, gpu = node["architecture"], node.get("gpu") or {}
     per_socket = next(count for word, count in CORES.items() if word in node["processor"]["model"])
     if machine["platform_type"] != want.arch:
@@ -149,12 +149,12 @@ def serves(node: dict[str, Any], want: Want) -> bool:
 
 
 def facts(model: str) -> tuple[int, float]:
-    """Memory and compute capability of a GPU of the site."""
+    """Return memory and compute capability of a GPU of the site."""
     return next(found for word, found in GPUS.items() if word in model)
 
 
 def has_special(node: dict[str, Any], special: str | None) -> bool:
-    """Whether the record, or the name of the type, shows the special hardware."""
+    """Return whether the record, or the name of the type, shows the special hardware."""
     if special == "fpga":
         return "fpga" in node
     if special == "infiniband":
@@ -167,7 +167,7 @@ def has_special(node: dict[str, Any], special: str | None) -> bool:
 
 
 def reluctant(node: dict[str, Any], want: Want) -> bool:
-    """Whether a node is kept back while others serve: an idle GPU, or one newer than the CUDA release."""
+    """Return whether a node is avoided while others are suitable: an idle GPU, or one newer than the CUDA release."""
     gpu = node.get("gpu") or {}
     if not want.gpus:
         return bool(gpu.get("gpu"))
@@ -187,12 +187,12 @@ def read(data: Path, shift: timedelta) -> Site:
 
 
 def moment(text: str) -> datetime:
-    """A time as Blazar writes it."""
+    """Parse a time as Blazar writes it."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def reserve(cloud: Cloud, candidate: Candidate, hours: int) -> Lease | str:
-    """Really reserve; the lease, or what the site said instead."""
+    """Reserve; return the lease, or the error of the site."""
     kind = HostReservation(node_type=candidate.node_type.name, exclude_uids=candidate.exclude_uids)
     start = None if candidate.free_now else candidate.next_free
     begin = (start or datetime.now(UTC)).replace(second=0, microsecond=0)
@@ -204,7 +204,7 @@ def reserve(cloud: Cloud, candidate: Candidate, hours: int) -> Lease | str:
 
 @dataclass
 class Tally:
-    """What came of the 60."""
+    """The results of the 60."""
 
     at_once: int = 0
     possible_at_once: int = 0
@@ -225,7 +225,7 @@ class Replay:
         self.tally = Tally()
 
     def judge(self, want: Want) -> str:
-        """Place one want, compare with brute force, reserve; returns a line for the reader."""
+        """Place one want, compare with brute force, reserve; return a line to print."""
         tally, before = self.tally, self.cloud.occupations()
         now = datetime.now(UTC)
         suitable = self.site.suitable(want)
@@ -280,7 +280,7 @@ class Replay:
 
 
 def run(data: Path, at: str, *, keep: bool, verbose: bool) -> Tally:
-    """One pass on a sandbox of its own."""
+    """Run one pass on a fresh sandbox."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         endpoint = ensure_running(Path(folder), speed=1, settings={"service_units": 10**9})
@@ -298,7 +298,7 @@ def run(data: Path, at: str, *, keep: bool, verbose: bool) -> Tally:
             cloud.close()
         finally:
             stop(Path(folder))
-    title = "all 60 in a row, leases kept" if keep else "each on its own"
+    title = "all 60 in a row, leases kept" if keep else "each alone"
     seconds = time.perf_counter() - started
     print(f"{title}: {len(replay.site.nodes)} nodes, {taken} real reservations, {len(wants())} sets, {seconds:.1f} s")
     report(replay.tally)

@@ -1,10 +1,10 @@
-"""Whether the sizing of measured repositories covers what they took, and by how much.
+"""Compare the sizing of measured repositories with what they really used.
 
     python -m bench.sizing CLONES            clones named owner+name, as for bench.accuracy
     python -m bench.sizing CLONES --write    also renew what the fixture keeps of each analysis
 
 Reads the measurements in tests/fixtures/sizing/measured.json, analyses each clone at the measured commit, and prints
-one line each: the need, the sizing, and the sizing as a multiple of the need, which is to be from 1 to 8.
+one line each: the need, the sizing, and the sizing as a multiple of the need, which should be from 1 to 8.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ FIELDS = {"cores": "cpu_cores", "ram_gb": "ram_gb", "disk_gb": "disk_gb"}
 
 
 def kept(snapshot: Snapshot, analysis: Analysis) -> dict[str, Any]:
-    """What the sizing depends on, without the repository's own text."""
+    """Extract what the sizing depends on, without the repository's own text."""
     facts = Facts()
     for path, text in snapshot.files.items():
         read_file(path, text, facts)
     survey = languages.survey(snapshot.entries)
     packages = {(f"{p.name}+{p.local}" if p.local else p.name, p.scope) for p in facts.packages}
-    told = analysis.requirements.model_dump(mode="json", exclude_defaults=True)
+    documented = analysis.requirements.model_dump(mode="json", exclude_defaults=True)
     return {
         "languages": survey.languages,
         "bytes": survey.total_bytes,
@@ -42,7 +42,7 @@ def kept(snapshot: Snapshot, analysis: Analysis) -> dict[str, Any]:
         },
         "requirements": {
             name: value
-            for name, value in told.items()
+            for name, value in documented.items()
             if name in {*FIELDS.values(), "gpu_required", "gpu_memory_gb", "special_requirements"}
         },
     }
@@ -61,7 +61,7 @@ def main() -> None:
         folder = options.clones / case["repo"].replace("/", "+")
         folder = folder / "repo" if (folder / "repo").exists() else folder
         if not folder.exists():
-            print(f"  not here: {case['repo']} at {case['commit'][:12]}", file=sys.stderr)
+            print(f"  missing: {case['repo']} at {case['commit'][:12]}", file=sys.stderr)
             continue
         snapshot = fetch(str(folder), ref=case["commit"])
         analysis = analyze(snapshot)
@@ -70,7 +70,7 @@ def main() -> None:
         times = [size / needed for size, needed in zip(got, need, strict=True)]
         columns = [" ".join(f"{value:{form}}" for value in row) for row, form in ((need, "5g"), (got, "4g"))]
         print(f"{case['repo']:32} {columns[0]:>18} {columns[1]:>15} " + " ".join(f"{t:5.1f}" for t in times))
-        case["told"] = kept(snapshot, analysis)
+        case["facts"] = kept(snapshot, analysis)
     if options.write:
         FIXTURE.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 

@@ -47,7 +47,7 @@ def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:
     if gpu.guaranteed < 1:
         return "only some of its nodes have a GPU, and which is not shown"
     if gpu.guaranteed < need.count:
-        return f"{gpu.guaranteed} GPU a node, {need.count} needed"
+        return f"{gpu.guaranteed} GPUs per node, {need.count} needed"
     if need.memory_gb and gpu.memory_gb is None:
         return f"the memory of its {gpu.model} is unknown"
     if gpu.memory_gb is not None and gpu.memory_gb < need.memory_gb:

@@ -82,4 +82,4 @@ def _unknown(requirements: Requirements, snapshot: Snapshot) -> list[str]:
         "GPU memory": requirements.gpu_memory_gb or not requirements.gpu_required,
     }
     missing = [name for name, value in fields.items() if not value]
-    return [f"Using defaults for what is not documented: {', '.join(missing)}."] if missing else []
+    return [f"Defaults for what is not documented: {', '.join(missing)}."] if missing else []

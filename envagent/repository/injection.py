@@ -44,8 +44,8 @@ _ORDERS = re.compile(
     r"|忽略.{0,8}(?:指令|指示|提示)|以前の指示を無視",
     re.IGNORECASE,
 )
-# Smells: only that sentence is skipped, because people write like this too.
-_SMELLS = re.compile(
+# Suspect: only that sentence is skipped, because people write like this too.
+_SUSPECT = re.compile(
     rf"\b(?:{_FIELDS})\b|\bnode[_ ]type\b|\b(?:gpu|compute|storage)_[a-z0-9]+(?:_[a-z0-9]+)+\b"
     r"|\b(?:reserve|lease|allocate|book|provision)\b.{0,40}\b(?:nodes?|hosts?|bare.?metal|hours|days)\b"
     r"|\b(?:do not|don't|never) (?:mention|reveal|tell|disclose)\b|\boverrides? (?:every|all|any|the) other\b"
@@ -62,4 +62,4 @@ def gives_orders(text: str) -> bool:
 
 def is_suspect(text: str) -> bool:
     """Return whether this sentence must not count as evidence, although its surroundings may."""
-    return _SMELLS.search(text) is not None or gives_orders(text)
+    return _SUSPECT.search(text) is not None or gives_orders(text)

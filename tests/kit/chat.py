@@ -1,4 +1,4 @@
-"""A loopback server that speaks just enough of the chat completions API, and misbehaves as told."""
+"""A loopback server that speaks just enough of the chat completions API, and misbehaves on request."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Reply:
 def said(content: Any, *, finish: str = "stop", refusal: str | None = None, **usage: Any) -> Reply:
     """A completion whose message is `content` (text as it is, anything else as JSON)."""
     text = content if isinstance(content, str) or content is None else json.dumps(content)
-    told = {"prompt_tokens": 120, "completion_tokens": 30, "total_tokens": 150, **usage}
+    body = {"prompt_tokens": 120, "completion_tokens": 30, "total_tokens": 150, **usage}
     message = {"role": "assistant", "content": text, "refusal": refusal}
     choice = {"index": 0, "message": message, "finish_reason": finish}
-    answer = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": told}
+    answer = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": body}
     return Reply(body=json.dumps(answer).encode())
 
 
 def failed(status: int, message: str, **headers: str) -> Reply:
     """An error in the usual envelope."""
-    told = {"error": {"message": message, "type": "error", "code": None}}
-    return Reply(status, json.dumps(told).encode(), {k.replace("_", "-"): v for k, v in headers.items()})
+    body = {"error": {"message": message, "type": "error", "code": None}}
+    return Reply(status, json.dumps(body).encode(), {k.replace("_", "-"): v for k, v in headers.items()})
 
 
 class ChatServer:

@@ -65,14 +65,14 @@ class Bench:
         snapshot, refusal = None, None
         try:
             snapshot = fetch(str(source), ref=ref, limits=limits)
-            told = snapshot.model_dump_json() + analyze(snapshot).model_dump_json()
+            shown = snapshot.model_dump_json() + analyze(snapshot).model_dump_json()
         except RepositoryRefused as error:
             assert error.exit_code == 9
             refusal = error
-            told = f"{error.message} {hint_text(error.hint)} {error.service_said}"
+            shown = f"{error.message} {hint_text(error.hint)} {error.service_said}"
         seconds = time.monotonic() - started
         assert not self.canary.exists(), "a command of the repository ran"
-        assert SECRET not in told, "a file outside of the repository was read"
+        assert SECRET not in shown, "a file outside of the repository was read"
         assert list(self.temporary.iterdir()) == [], "the temporary folder stayed"
         assert seconds < (limits or Limits()).seconds + 10
         return Reading(snapshot, refusal, seconds)

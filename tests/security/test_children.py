@@ -133,12 +133,12 @@ def test_of_a_stopped_parent_git_does_not_fill_the_disk(bench: Bench) -> None:
 def test_the_limits_hold_from_the_first_instruction(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     program = bench.root / "bin" / "git"
     program.parent.mkdir()
-    told = bench.root / "limits"
-    program.write_text(f"#!/bin/sh\ncat /proc/self/limits >{told}\n")
+    limits_file = bench.root / "limits"
+    program.write_text(f"#!/bin/sh\ncat /proc/self/limits >{limits_file}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     bench.read(harmless(bench).folder, limits=Limits(seconds=30, transfer_bytes=1 << 20))
-    rows = {row[:26].strip(): row[26:47].strip() for row in told.read_text().splitlines()}
+    rows = {row[:26].strip(): row[26:47].strip() for row in limits_file.read_text().splitlines()}
     assert 0 < int(rows["Max cpu time"]) <= 40
     assert 1 << 20 < int(rows["Max file size"]) <= (1 << 20) + GUARDED
     assert 0 < int(rows["Max data size"]) <= 1 << 30

@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - tables read best one trap a line
 """Folders of this machine whose git directory wants commands to run or other folders to be read.
 
-Each trap that names a command is first sprung with plain git, which proves that the canary would have told.
+Each trap that names a command is first sprung with plain git, which proves that the canary would have shown it.
 """
 
 from __future__ import annotations
@@ -367,6 +367,6 @@ def test_child_sees_no_credentials(bench: Bench, monkeypatch: pytest.MonkeyPatch
     repository = bench.repository()
     repository.commit_files({"README.md": README})
     assert bench.read(repository.folder).refusal is not None
-    told = seen.read_text()
-    assert "GIT_CONFIG_GLOBAL=/dev/null" in told
-    assert SECRET not in told and str(bench.secret.parents[1]) not in told.replace(str(bench.temporary), "")
+    seen_text = seen.read_text()
+    assert "GIT_CONFIG_GLOBAL=/dev/null" in seen_text
+    assert SECRET not in seen_text and str(bench.secret.parents[1]) not in seen_text.replace(str(bench.temporary), "")

@@ -304,7 +304,7 @@ def test_many_large_files_share_a_limit(bench: Bench) -> None:
     reading = bench.read(repository.folder, limits=limits)
     assert reading.snapshot is not None
     assert 0 < sum(map(len, reading.snapshot.files.values())) <= limits.total_bytes
-    assert any("fill the limit" in note for note in reading.snapshot.notes)
+    assert any("reached the limit" in note for note in reading.snapshot.notes)
 
 
 def test_nothing_of_a_slow_command_survives(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

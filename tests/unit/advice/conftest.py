@@ -41,8 +41,8 @@ def connect(waits: list[float]) -> Iterator[Callable[..., Ai]]:
     def make(server: ChatServer | str, **settings: Any) -> Ai:
         url = server if isinstance(server, str) else server.url
         key = SecretStr(settings.pop("key", KEY))
-        told: dict[str, Any] = {"timeout": 5.0, "sleep": waits.append, **settings}
-        made.append(Ai(base_url=url, api_key=key, model="test-model", **told))
+        arguments: dict[str, Any] = {"timeout": 5.0, "sleep": waits.append, **settings}
+        made.append(Ai(base_url=url, api_key=key, model="test-model", **arguments))
         return made[-1]
 
     yield make

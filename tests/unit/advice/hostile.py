@@ -1,4 +1,4 @@
-"""Fifty answers of a model that obeys what strangers wrote: recorded shapes, one per line of attack.
+"""Fifty answers of a model that obeys untrusted text: recorded shapes, one per line of attack.
 
 Each entry: the decision it answers, whether the project needs a GPU, and the answer as the server sends it.
 """

@@ -38,7 +38,7 @@ GPU: dict[str, Any] = {"gpu_required": True, "gpu_vendor": "nvidia", "cuda_requi
 
 
 def image(name: str, number: int = 0, **changes: Any) -> Image:
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": f"id-{name}-{number}",
         "name": name,
         "status": "active",
@@ -46,7 +46,7 @@ def image(name: str, number: int = 0, **changes: Any) -> Image:
         "created_at": NOW - timedelta(days=30 + number),
         "properties": {"build-repo": REPO} if name.startswith("CC-") else {},
     }
-    return Image(**{**told, **changes})
+    return Image(**{**values, **changes})
 
 
 def images(names: Iterable[str] = UC_NAMES) -> list[Image]:
@@ -76,13 +76,13 @@ def evidence(field: str, value: str, quote: str = "a quote", confidence: Any = "
 
 
 def snapshot(**files: str) -> Snapshot:
-    told = files or {"README.md": "A project."}
-    return Snapshot(url="https://github.com/o/r", commit="c" * 40, entries=(), files=told)
+    values = files or {"README.md": "A project."}
+    return Snapshot(url="https://github.com/o/r", commit="c" * 40, entries=(), files=values)
 
 
 def hosts(kind: str, count: int, **properties: str) -> list[Host]:
-    told = {key.replace("__", "."): value for key, value in properties.items()}
-    return [Host(id=f"{kind}-{n}", uid=f"uid-{kind}-{n}", node_type=kind, properties=told) for n in range(count)]
+    values = {key.replace("__", "."): value for key, value in properties.items()}
+    return [Host(id=f"{kind}-{n}", uid=f"uid-{kind}-{n}", node_type=kind, properties=values) for n in range(count)]
 
 
 def busy(host_id: str, start: float, end: float) -> Occupation:

@@ -300,8 +300,8 @@ def test_a_key_that_the_ai_echoes_is_in_no_decision(chat: Chat, connect: Connect
 
     run = Run(Advisor(connect(chat(answer), key=SECRET)), analysis(**GPU))
     run.assert_sane()
-    told = json.dumps([one.model_dump(mode="json") for one in run.decisions])
-    assert SECRET not in told and "[redacted]" in told
+    stored = json.dumps([one.model_dump(mode="json") for one in run.decisions])
+    assert SECRET not in stored and "[redacted]" in stored
 
 
 SECRET = "not-of-any-known-form-4711"

@@ -56,8 +56,8 @@ class TestGood:
         assert server.headers[0]["authorization"] == f"Bearer {KEY}"
 
     def test_costs_come_from_the_server(self, chat: Chat, connect: Connect) -> None:
-        told = ask(connect(chat([said(GOOD, cost=0.0123)])))
-        assert told.usage.cost_usd == 0.0123
+        reported = ask(connect(chat([said(GOOD, cost=0.0123)])))
+        assert reported.usage.cost_usd == 0.0123
 
     def test_instructions_and_strangers_text_are_kept_apart(self, chat: Chat, connect: Connect) -> None:
         server = chat([said(GOOD), said(GOOD)])
@@ -216,8 +216,8 @@ class TestShortKeys:
 
     @pytest.mark.parametrize("key", ["1", "x", "a", "e", "none", '"'])
     def test_they_change_no_answer(self, key: str, chat: Chat, connect: Connect) -> None:
-        told = {"node_type": "gpu_rtx_6000", "reasoning": "x and 1 and none"}
-        ai = connect(chat([said(told)]), key=key)
+        reported = {"node_type": "gpu_rtx_6000", "reasoning": "x and 1 and none"}
+        ai = connect(chat([said(reported)]), key=key)
         value = ai.ask("Choose.", NodeTypeProposal, {}).value
         assert (value.node_type, value.reasoning) == ("gpu_rtx_6000", "x and 1 and none")
 
@@ -332,8 +332,8 @@ class TestUnavailable:
         assert all(wait <= 20 for wait in waits) and len(server.requests) <= 3
 
     def test_an_empty_purse_is_not_tried_again(self, chat: Chat, connect: Connect) -> None:
-        told = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
-        server = chat(lambda _: Reply(429, json.dumps(told).encode()))
+        reported = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
+        server = chat(lambda _: Reply(429, json.dumps(reported).encode()))
         with pytest.raises(NoProposal, match="exceeded your quota"):
             ask(connect(server))
         assert len(server.requests) == 1

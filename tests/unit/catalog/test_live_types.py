@@ -138,21 +138,21 @@ def test_numbers_that_are_none_are_left_to_the_package(junk: str) -> None:
 def test_adapters_tell_of_the_network(
     adapters: dict[str, str], infiniband: bool, rdma: bool, gbps: float | None
 ) -> None:
-    told = {f"network_adapters.{key}": value for key, value in adapters.items()}
-    one = describe(host("new", told), None)
+    properties = {f"network_adapters.{key}": value for key, value in adapters.items()}
+    one = describe(host("new", properties), None)
     assert (one.infiniband, one.rdma, one.nic_gbps) == (infiniband, rdma, gbps)
 
 
 def test_what_a_type_is_known_for_is_not_lost_by_a_short_list_of_adapters() -> None:
-    told = {"network_adapters.0.interface": "Ethernet", "network_adapters.0.model": "X710"}
-    one = describe(host("compute_haswell_ib", told), TACC["compute_haswell_ib"])
+    properties = {"network_adapters.0.interface": "Ethernet", "network_adapters.0.model": "X710"}
+    one = describe(host("compute_haswell_ib", properties), TACC["compute_haswell_ib"])
     assert one.infiniband and one.rdma
     plain = describe(host("compute_cascadelake_r"), UC["compute_cascadelake_r"])
     assert (plain.infiniband, plain.rdma, plain.nic_gbps) == (False, True, 25)
 
 
 @pytest.mark.parametrize(
-    ("told", "count"),
+    ("properties", "count"),
     [
         ({"gpu.gpu": "True"}, 1),
         ({"gpu.gpu": "True", "gpu.gpu_count": "4"}, 4),
@@ -161,8 +161,8 @@ def test_what_a_type_is_known_for_is_not_lost_by_a_short_list_of_adapters() -> N
         ({"gpu.gpu": "true", "gpu.gpu_model": "Unheard of"}, 1),
     ],
 )
-def test_what_a_host_says_of_its_gpus_counts(told: dict[str, str], count: int | None) -> None:
-    gpu = describe(host("gpu_rtx_6000", told), UC["gpu_rtx_6000"]).gpu
+def test_what_a_host_says_of_its_gpus_counts(properties: dict[str, str], count: int | None) -> None:
+    gpu = describe(host("gpu_rtx_6000", properties), UC["gpu_rtx_6000"]).gpu
     assert (gpu.count if gpu else None) == count
     assert gpu is None or gpu.memory_gb == 24
 

@@ -96,7 +96,7 @@ def test_cuda_of_the_strongest_place_and_never_for_amd() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "memory"),
+    ("found", "memory"),
     [
         ([], None),
         ([amount("vram", 24)], 24),
@@ -112,12 +112,12 @@ def test_cuda_of_the_strongest_place_and_never_for_amd() -> None:
         ([amount("vram", 24), amount("vram", 10, weight=0.1)], 24),
     ],
 )
-def test_gpu_memory(told: list[Amount], memory: float | None) -> None:
-    assert gpu.conclude(Facts(gpu=[NEEDS], amounts=told)).memory_gb == memory
+def test_gpu_memory(found: list[Amount], memory: float | None) -> None:
+    assert gpu.conclude(Facts(gpu=[NEEDS], amounts=found)).memory_gb == memory
 
 
 @pytest.mark.parametrize(
-    ("told", "value"),
+    ("found", "value"),
     [
         ([], None),
         ([amount("ram", 16)], 16),
@@ -130,8 +130,8 @@ def test_gpu_memory(told: list[Amount], memory: float | None) -> None:
         ([amount("ram", 64, weight=0.2)], None),
     ],
 )
-def test_amounts(told: list[Amount], value: float | None) -> None:
-    concluded, evidence = amounts.conclude(Facts(amounts=told), "ram", "ram_gb")
+def test_amounts(found: list[Amount], value: float | None) -> None:
+    concluded, evidence = amounts.conclude(Facts(amounts=found), "ram", "ram_gb")
     assert concluded == value and len(evidence) == (value is not None)
 
 
@@ -141,11 +141,11 @@ def python(allowed: str, authority: int = 4, path: str = "pyproject.toml") -> Py
 
 def test_memory_that_is_elsewhere_a_gpus_is_no_ram() -> None:
     def concluded(words: str, gb: float = 24) -> float | None:
-        told = [
+        found = [
             Amount("vram", 24, "minimum", 1.0, SPOT),
             Amount("ram", gb, "minimum", 1.0, Spot("README.md", 9, words)),
         ]
-        return amounts.conclude(Facts(amounts=told), "ram", "ram_gb")[0]
+        return amounts.conclude(Facts(amounts=found), "ram", "ram_gb")[0]
 
     assert concluded("Other data sets require 24 GB of memory.") is None
     assert concluded("Other data sets require 24 GB of RAM.") == 24
@@ -153,8 +153,8 @@ def test_memory_that_is_elsewhere_a_gpus_is_no_ram() -> None:
 
 
 def test_of_a_list_by_jobs_the_smaller_ones_count() -> None:
-    def concluded(*told: tuple[int, float]) -> float | None:
-        listed = [Amount("ram", gb, "minimum", 1.0, Spot("README.md", line, "words")) for line, gb in told]
+    def concluded(*found: tuple[int, float]) -> float | None:
+        listed = [Amount("ram", gb, "minimum", 1.0, Spot("README.md", line, "words")) for line, gb in found]
         return amounts.conclude(Facts(amounts=listed), "ram", "ram_gb")[0]
 
     assert concluded((1, 16), (3, 32), (5, 128), (7, 2000)) == 32
@@ -264,8 +264,8 @@ def test_sizing_follows_content_and_model() -> None:
 
 def test_which_of_several_memories_was_taken_is_told() -> None:
     concluded = gpu.conclude(Facts(gpu=[NEEDS], amounts=[amount("vram", 8), amount("vram", 30)]))
-    (told,) = [e for e in concluded.evidence if e.field == "gpu_memory_gb"]
-    assert (told.value, told.note) == ("30", "minimum, the most that is told within 4 times the least, 8 GB")
+    (found,) = [e for e in concluded.evidence if e.field == "gpu_memory_gb"]
+    assert (found.value, found.note) == ("30", "minimum, the most that is told within 4 times the least, 8 GB")
 
 
 def test_a_plain_figure_of_gpu_memory_nearly_says_that_a_gpu_is_needed() -> None:

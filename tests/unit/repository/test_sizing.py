@@ -32,13 +32,13 @@ def sized(languages: dict[str, int], *packages: Package, **requirements: Any) ->
 
 @pytest.mark.parametrize("case", MEASURED["cases"], ids=lambda case: str(case["repo"]))
 def test_covers_what_was_measured_and_not_eight_times_more(case: dict[str, Any]) -> None:
-    told = case["told"]
-    packages = [package(name, scope) for scope, names in told["packages"].items() for name in names]
-    listing = Survey(told["languages"], told["bytes"])
-    sizing = size(Requirements(**told["requirements"]), Facts(packages=packages), listing)
+    found = case["facts"]
+    packages = [package(name, scope) for scope, names in found["packages"].items() for name in names]
+    listing = Survey(found["languages"], found["bytes"])
+    sizing = size(Requirements(**found["requirements"]), Facts(packages=packages), listing)
     for name, got in (("cores", sizing.cpu_cores), ("ram_gb", sizing.ram_gb), ("disk_gb", sizing.disk_gb)):
         need = max(case["need"][name], MEASURED["least"][name])
-        documented = told["requirements"].get("cpu_cores" if name == "cores" else name)
+        documented = found["requirements"].get("cpu_cores" if name == "cores" else name)
         assert need <= got, name
         # What an unfinished build had written says nothing about the whole, and documented needs are not ours to judge.
         if name not in case["at_least"] and not documented:
