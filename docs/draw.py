@@ -19,7 +19,7 @@ from envagent.engine.pipeline import Pipeline  # noqa: E402
 from envagent.engine.tables import IntentState, ResourceState, RunState, StageState  # noqa: E402
 from envagent.steps import PROVISIONING  # noqa: E402
 from tests.simulation.cloud import CALM  # noqa: E402
-from tests.simulation.simulate import Story  # noqa: E402
+from tests.simulation.story import Story  # noqa: E402
 from tests.unit.test_house import ROOMS, imported, modules, room_of  # noqa: E402
 
 SERVICES = {

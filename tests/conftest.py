@@ -6,6 +6,8 @@ A shell's background job, nohup and some CI systems ignore SIGINT or SIGHUP, and
 import signal
 import threading
 
+pytest_plugins = ["tests.sweeps"]
+
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

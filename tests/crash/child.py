@@ -1,40 +1,37 @@
-"""Commands in forked children: the parent has imported everything, so that a command costs what it does.
+"""Commands in forked children: the parent has imported everything, so that a command costs only what it does.
 
-It owns the fork, the child's surroundings and what came of it. The parent must have no threads when it forks.
+It owns the fork, the child's environment and the result. The parent must have no threads when it forks.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib
 import json
+import logging
 import os
 import select
 import shutil
 import signal
 import sqlite3
 import sys
-import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TextIO
 
 from tests.crash.hooks import Exchange, Strike, Watch
 from tests.crash.world import CLOUD, SERVER_NAME, World
 
 HUNG_SECONDS = 60.0
 
-EMPTY_JOURNAL = Path(tempfile.gettempdir()) / f"envagent-crash-journal-{os.getpid()}.db"
-"""A journal without runs, made by `preload`."""
-
 
 def invoke(argv: Sequence[str]) -> int:
-    """Run one command line as the installed script does; give its exit code."""
+    """Run one command line as the installed script does; return its exit code."""
     from envagent.cli.main import main
 
     sys.argv = ["envagent", *argv]
@@ -47,7 +44,7 @@ def invoke(argv: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of a command."""
+    """A command that has ended."""
 
     argv: tuple[str, ...]
     code: int | None
@@ -85,6 +82,12 @@ class Ended:
         """Writes that were not in the journal when they were sent."""
         return [one["what"] for one in self.trace if one["event"] == "unrecorded"]
 
+    def check(self) -> Self:
+        """Require exit code 0."""
+        if self.code != 0:
+            raise AssertionError(f"expected success: {self}")
+        return self
+
     def __str__(self) -> str:
         end = f"signal {self.signal}" if self.code is None else f"exit {self.code}"
         return f"{' '.join(self.argv)}: {end}\n{self.out[-1500:]}{self.err[-3000:]}"
@@ -101,14 +104,14 @@ class Home:
 
     @classmethod
     def make(cls, world: World, name: str, environment: Mapping[str, str] | None = None, *, used: bool = True) -> Home:
-        """Make one; `used` puts a journal without runs into it, as any command before would have."""
+        """Make one; `used` puts a journal without runs into it, as an earlier command would have."""
         folder = world.folder / "homes" / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         home = cls(world, folder, dict(environment or {}))
-        if used and EMPTY_JOURNAL.exists():
+        if used:
             home.home.mkdir(mode=0o700)
-            shutil.copy(EMPTY_JOURNAL, home.journal)
+            shutil.copy(world.empty_journal, home.journal)
         return home
 
     @property
@@ -122,7 +125,7 @@ class Home:
         return self.home / "journal.db"
 
     def run_arguments(self, *more: str) -> tuple[str, ...]:
-        """A command line that begins a run."""
+        """Return a command line that starts a run."""
         return (
             "run",
             str(self.world.repository),
@@ -136,7 +139,7 @@ class Home:
         )
 
     def run_id(self) -> str | None:
-        """The newest run of the journal; None before there is one, or when nothing can be read."""
+        """Return the newest run of the journal; None before there is one, or when nothing can be read."""
         if not self.journal.exists():
             return None
         with contextlib.closing(sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True)) as connection:
@@ -168,7 +171,7 @@ class Home:
         before: Callable[[], None] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Child:
-        """Begin a command; `before` runs in the child first."""
+        """Start a command; `before` runs in the child first."""
         self._count += 1
         stem = self.folder / f"command-{self._count}"
         settings = {**self._environment(), **self.environment, **(environment or {})}
@@ -202,7 +205,7 @@ class Home:
 
 @dataclass
 class Child:
-    """A command under way."""
+    """A running command."""
 
     pid: int
     stem: Path
@@ -229,7 +232,7 @@ class Child:
         os.kill(self.pid, number)
 
     def trace(self) -> list[dict[str, Any]]:
-        """What it has done so far."""
+        """Read what it has done so far."""
         path = self.stem.with_suffix(".trace")
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
@@ -268,6 +271,7 @@ def _become(
         sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+        _forget_pytest()
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
@@ -284,50 +288,44 @@ def _become(
         os._exit(code)
 
 
-def preload(world: World) -> None:
-    """Import here what a command imports, found by running one; then every child starts warm. Done once."""
-    if EMPTY_JOURNAL.exists():
-        return
-    home = Home.make(world, "preload")
-    names = home.folder / "modules"
+def _forget_pytest() -> None:
+    """Let errors, warnings and log lines go where they go in an interpreter of its own."""
+    logging.root.handlers.clear()
+    threading.excepthook = threading.__excepthook__
+    sys.unraisablehook = sys.__unraisablehook__
+    warnings.resetwarnings()
+    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", category)
 
-    def tell_modules() -> None:
-        original = os._exit
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
-        def leave(code: int) -> None:
-            names.write_text("\n".join(sorted(sys.modules)), "utf-8")
-            original(code)
-
-        os._exit = leave  # type: ignore[assignment]
-
-    done = home.start(*home.run_arguments(), before=tell_modules).wait(120)
-    if done.code != 0:
-        raise AssertionError(f"the first run does not succeed: {done}")
-    done = home.call("teardown", home.run_id() or "", "--yes")
-    if done.code != 0:
-        raise AssertionError(f"the first teardown does not succeed: {done}")
-    for name in names.read_text("utf-8").splitlines():
-        if name not in sys.modules:
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
-    _warm_up(home.folder / "warm.db")
-    home.remove()
+    warnings.showwarning = show
 
 
-def _warm_up(path: Path) -> None:
-    """Do here what a process does once: scan the login plugins, map the tables, compile the statements."""
+def warm_up(modules: Sequence[str], journal: Path) -> None:
+    """Import here what a command imports, scan the login plugins, map the tables and compile the statements."""
     from keystoneauth1 import loading
 
     from envagent.engine.journal import Journal
 
+    for name in modules:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
     for name in ("v3password", "v3applicationcredential", "password"):
         loading.get_plugin_loader(name)
-    journal = Journal.open(path)
+    opened = Journal.open(journal)
     try:
-        for read in (journal.stages, journal.intents, journal.resources, journal.decisions, journal.events):
+        for read in (opened.stages, opened.intents, opened.resources, opened.decisions, opened.events):
             read("")
-        journal.runs()
+        opened.runs()
     finally:
-        journal.close()
-    shutil.copy(path, EMPTY_JOURNAL)
-    atexit.register(EMPTY_JOURNAL.unlink, missing_ok=True)
+        opened.close()

@@ -20,21 +20,24 @@ from pathlib import Path
 from envagent.engine.clock import to_text
 from envagent.engine.journal import REVISION, Journal
 from envagent.engine.tables import EventKind, EventRecord, RunRecord, RunState
-from tests.crash.sweep import Outcome
+from tests.crash.oracle import Outcome
 
 LONGEST_LIFE = 0.02
 LONGEST_OPENING = 0.15
 
 
-def kill_committing(folder: Path, kills: int, seed: int) -> list[Outcome]:
-    """Kill a committing child so often, on one journal that grows."""
+def kill_committing(folder: Path, kills: int, seed: int) -> Outcome:
+    """Kill a committing child this many times, on one journal that grows."""
     dice = random.Random(seed)
     path = folder / "durability.db"
     Journal.open(path).close()
-    return [_kill_one(path, number, dice) for number in range(kills)]
+    outcome = Outcome()
+    for number in range(kills):
+        _kill_one(path, number, dice, outcome)
+    return outcome
 
 
-def _kill_one(path: Path, number: int, dice: random.Random) -> Outcome:
+def _kill_one(path: Path, number: int, dice: random.Random, outcome: Outcome) -> None:
     reader, writer = os.pipe()
     run_id = f"kill{number:06}"
     pid = os.fork()
@@ -46,18 +49,17 @@ def _kill_one(path: Path, number: int, dice: random.Random) -> Outcome:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     acknowledged = {int(word) for word in _drain(reader).split()}
-    outcome = Outcome(f"kill {number}", tags=["commits"] * len(acknowledged))
+    outcome.counts.update(kills=1, commits=len(acknowledged))
     with closing(sqlite3.connect(path)) as connection:
         (whole,) = connection.execute("PRAGMA quick_check").fetchone()
         rows = connection.execute("SELECT message FROM events WHERE run_id = ?", (run_id,)).fetchall()
     if whole != "ok":
-        outcome.violations.append(f"corrupt: {whole}")
+        outcome.violations.append(f"kill {number}: corrupt: {whole}")
     kept = {int(message) for (message,) in rows}
     if not acknowledged:
-        outcome.violations.append("nothing was committed in 10 s")
+        outcome.violations.append(f"kill {number}: nothing was committed in 10 s")
     if acknowledged - kept:
-        outcome.violations.append(f"lost: {sorted(acknowledged - kept)}")
-    return outcome
+        outcome.violations.append(f"kill {number}: lost: {sorted(acknowledged - kept)}")
 
 
 def _commit_for_ever(path: Path, run_id: str, writer: int) -> None:
@@ -98,10 +100,10 @@ def _drain(reader: int) -> str:
     return b"".join(parts).decode()
 
 
-def kill_opening(folder: Path, kills: int, seed: int) -> list[Outcome]:
+def kill_opening(folder: Path, kills: int, seed: int) -> Outcome:
     """Kill children that make a journal; whatever they leave opens."""
     dice = random.Random(seed)
-    outcomes = []
+    outcome = Outcome()
     for number in range(kills):
         path = folder / "opening.db"
         for each in folder.glob("opening.*"):
@@ -116,17 +118,16 @@ def kill_opening(folder: Path, kills: int, seed: int) -> list[Outcome]:
         time.sleep(dice.uniform(0, LONGEST_OPENING))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        outcome = Outcome(f"kill {number} of an opening")
+        outcome.counts["kills while it is made"] += 1
         try:
             journal = Journal.open(path)
             journal.runs()
             journal.close()
         except Exception as error:
-            outcome.violations.append(f"does not open: {error}")
+            outcome.violations.append(f"kill {number}: it does not open: {error}")
         else:
             with closing(sqlite3.connect(path)) as connection:
                 found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
             if found != [(REVISION,)]:
-                outcome.violations.append(f"revision {found}")
-        outcomes.append(outcome)
-    return outcomes
+                outcome.violations.append(f"kill {number}: revision {found}")
+    return outcome

@@ -59,6 +59,11 @@ class Exchange:
         """The sandbox's name of the service."""
         return MOUNTS.get(self.path.split("/")[2], "?")
 
+    @property
+    def collection(self) -> str:
+        """The last part of its path."""
+        return self.path.rsplit("/", 1)[-1]
+
     def __str__(self) -> str:
         return f"{self.method} {self.path} #{self.occurrence}"
 

@@ -2,6 +2,8 @@
 
     python -m tests.crash.mutants [--only "adoption"] [--sample 40 --seed 1] [--workers 2]
 
+A program of its own, not a sweep of pytest: its verdict is a share of all mutants, and its judges are pytest runs.
+
 The first mutations are chosen by hand (mutations.toml): each takes out one rule that keeps runs single and nothing
 left behind. The others are made from the code: comparisons turned, conditions and statements dropped, numbers moved by
 one. A mutant is killed by the first of: the engine's unit tests, the simulation, the bounded crash sweeps. At least
@@ -10,9 +12,11 @@ one. A mutant is killed by the first of: the engine's unit tests, the simulation
 
 from __future__ import annotations
 
+import argparse
 import ast
 import copy
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -26,19 +30,17 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from tests.crash.sweep import Options
-
 ROOT = Path(__file__).parents[2]
 ENGINE = "envagent/engine"
 FILES = tuple(f"{ENGINE}/{name}.py" for name in ("intents", "runner", "loop", "removal", "journal"))
 GENERATED = 80
 WANTED = 0.9
 
-FAST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout", "30")
+PYTEST = (sys.executable, "-m", "pytest", "-x", "-q")
+SWEEPS = ("kills", "late_creations", "lost_resources", "journal_damage")
 JUDGES: tuple[tuple[str, ...], ...] = (
-    (*FAST, "tests/unit/engine"),
-    (*FAST, "tests/simulation"),
-    *((sys.executable, "-m", "tests.crash.bounded", "--only", name) for name in ("crash", "late", "lost", "journal")),
+    *((*PYTEST, "--timeout", "30", folder) for folder in ("tests/unit/engine", "tests/simulation")),
+    *((*PYTEST, "-m", "sweep", "--bounded", f"tests/crash/test_{name}.py") for name in SWEEPS),
 )
 LONGEST = 200.0
 """Seconds for one judge; a mutant that hangs is noticed."""
@@ -62,7 +64,7 @@ class Mutant:
 
 @dataclass
 class Verdicts:
-    """What became of the mutants."""
+    """Which mutants were killed."""
 
     killed: dict[str, str] = field(default_factory=dict)
     survived: list[str] = field(default_factory=list)
@@ -126,7 +128,7 @@ def _is_overload(node: ast.FunctionDef) -> bool:
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
-    """Give the changes that a node allows, each with its name."""
+    """List the changes that a node allows, each with its name."""
     match node:
         case ast.Compare(ops=[operator]) if type(operator) in TURNED:
             turned = TURNED[type(operator)]
@@ -151,7 +153,7 @@ def _name(called: ast.expr) -> str:
 
 
 def judge(mutant: Mutant, folder: Path) -> str | None:
-    """Put the mutant into the copy and let the tests speak; which judge killed it, None when none did."""
+    """Put the mutant into the copy and run the tests; return which judge killed it, None when none did."""
     target = folder / mutant.file
     target.write_text(mutant.text, "utf-8")
     try:
@@ -184,12 +186,18 @@ def copy_project(folder: Path) -> None:
             shutil.copy(source, folder / name)
 
 
-def main(options: Options) -> int:
+def main() -> int:
     """Try the chosen mutants and a sample of the generated ones; print which were killed by what."""
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.mutants")
+    parser.add_argument("--only", default="", help="try the mutants whose name contains this")
+    parser.add_argument("--sample", type=int, default=GENERATED, help="how many of the generated mutants to try")
+    parser.add_argument("--seed", type=int, default=1, help="draws the sample")
+    parser.add_argument("--workers", type=int, default=1, help="copies of the project side by side")
+    options = parser.parse_args()
     began = time.monotonic()
     mutants = [one for one in by_hand() if options.only in str(one)]
-    sampled = Options(seed=options.seed, only=options.only, sample=options.sample or GENERATED)
-    mutants += sampled.choose(list(generated())) if options.rounds != 0 else []
+    others = [one for one in generated() if options.only in str(one)]
+    mutants += random.Random(options.seed).sample(others, min(options.sample, len(others)))
     verdicts = Verdicts()
     with tempfile.TemporaryDirectory(prefix="envagent-mutants-") as name:
         folders: SimpleQueue[Path] = SimpleQueue()
@@ -227,4 +235,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Options.read("mutants")))
+    sys.exit(main())

@@ -1,18 +1,18 @@
 """The judge: what is in the project, what the cloud's log says was written, and what strangers still have.
 
-It never asks envagent's journal what exists. (It does ask the journal how often a write was intended, to hold against
+It never asks envagent's journal what exists. (It does ask the journal how often a write was intended, to compare with
 how often it was sent.)
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.child import Ended, Home
 from tests.crash.hooks import KIND_OF_POST
-from tests.crash.sweep import Outcome
 from tests.crash.world import Json, World
 
 OURS = ("lease", "server", "floating_ip", "keypair")
@@ -21,13 +21,41 @@ OURS = ("lease", "server", "floating_ip", "keypair")
 Ids = dict[str, set[str]]
 
 
+TRIES = 3
+"""How often a point is tried that a run happens not to reach.
+
+How often a wait is looked at varies, and of two stages that work at the same time either may come first."""
+
+
+@dataclass
+class Outcome:
+    """What happened at one point."""
+
+    reached: bool = True
+    """Whether the strike or fault really happened."""
+    optional: bool = False
+    """Whether another outcome of a race may rightly leave it out of reach."""
+    violations: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """What is counted besides, such as how a case ended."""
+
+
+def again(attempt: Callable[[], Outcome]) -> Outcome:
+    """Try a point until it is reached, at most TRIES times."""
+    for _ in range(TRIES):
+        outcome = attempt()
+        if outcome.reached:
+            break
+    return outcome
+
+
 def key(kind: str, one: Json) -> str:
-    """What tells objects of a kind apart."""
+    """Return what tells objects of a kind apart."""
     return str(one["name"] if kind == "keypair" else one["id"])
 
 
 class Judge:
-    """Looks at one project from before a run on. Violations are collected in words; none means innocent."""
+    """Watches one project from before a run on. Violations are collected in words; none means innocent."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -42,24 +70,15 @@ class Judge:
         self.violations.append(violation)
 
     def expect(self, truth: bool, violation: str) -> None:
-        """Note a violation unless something is so."""
+        """Note a violation unless something is true."""
         if not truth:
             self.blame(violation)
 
-    def verdict(
-        self, point: str, resumed: int = 0, *tags: str, reached: bool = True, optional: bool = False
-    ) -> Outcome:
-        """Sum up."""
-        return Outcome(
-            point,
-            reached=reached,
-            optional=optional,
-            resumed=resumed,
-            doubles=self.doubles,
-            leftovers=self.leftovers,
-            violations=list(dict.fromkeys(self.violations)),
-            tags=list(tags),
-        )
+    def verdict(self, *tags: str, resumed: int = 0, reached: bool = True, optional: bool = False) -> Outcome:
+        """Sum up; each tag is counted."""
+        counts = Counter(tags)
+        counts.update(resumed=resumed, doubles=self.doubles, leftovers=self.leftovers)
+        return Outcome(reached, optional, list(dict.fromkeys(self.violations)), counts)
 
     # What is in the project
 
@@ -81,14 +100,14 @@ class Judge:
         return found
 
     def at_most_one(self, run_id: str | None) -> Ids:
-        """Check that no kind exists twice and that all bears the run's mark; give the ids."""
+        """Check that no kind exists twice and that everything is tagged with the run; return the ids."""
         new = self.new()
         for kind in OURS:
             if len(new[kind]) > 1:
                 self.doubles += 1
                 self.blame(f"{len(new[kind])} of kind {kind}: {[key(kind, one) for one in new[kind]]}")
             for one in new[kind]:
-                self.expect(run_id is not None and _bears(kind, one, run_id), f"{kind} without the run's mark: {one}")
+                self.expect(run_id is not None and _is_tagged(kind, one, run_id), f"{kind} not tagged: {one}")
         servers = {one["id"] for one in new["server"]}
         for port in new["port"]:
             self.expect(port["device_id"] in servers, f"a port of nothing: {port}")
@@ -121,14 +140,14 @@ class Judge:
             self.blame(f"left behind: {left}")
 
     def settle_strangers(self) -> None:
-        """Take what strangers have now as what they had before."""
+        """Accept what strangers have now as what they had before."""
         now = self.world.everything()
         self._before["mate"], self._before["other"] = now["mate"], now["other"]
 
     # What was written
 
     def written(self) -> list[Json]:
-        """Give the log of what was committed since the beginning, but for what strangers did."""
+        """Return the log of what was committed since the start, except for what strangers did."""
         return [one for one in self.world.log()[self._cursor :] if not one["path"].startswith("/_sandbox/")]
 
     def log_is_clean(self, *, most: int = 1) -> None:
@@ -178,7 +197,7 @@ def _creations(trace: Iterable[dict[str, Any]]) -> Counter[str]:
     return counted
 
 
-def _bears(kind: str, one: Json, run_id: str) -> bool:
+def _is_tagged(kind: str, one: Json, run_id: str) -> bool:
     match kind:
         case "lease":
             return str(one["name"]).startswith(f"envagent-{run_id}-")

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from envagent.engine.journal import Journal
 from envagent.sandbox import process
 from tests.kit.git import make_repository
 
@@ -140,6 +141,13 @@ class World:
     def repository(self) -> Path:
         """A repository for runs to read."""
         return self.folder / "minigpt"
+
+    @cached_property
+    def empty_journal(self) -> Path:
+        """A journal without runs."""
+        path = self.folder / "empty-journal.db"
+        Journal.open(path).close()
+        return path
 
     @cached_property
     def user(self) -> Eye:

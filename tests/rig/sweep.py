@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -25,9 +25,9 @@ from typing import Any
 import yaml
 
 from tests.crash.child import Child, Ended, Home
-from tests.crash.crash import PLACES
 from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
-from tests.crash.sweep import Outcome, report
+from tests.crash.oracle import Outcome
+from tests.crash.test_kills import PLACES
 from tests.crash.world import CLOUD, SERVER_NAME
 from tests.kit.git import PLAIN, make_repository
 from tests.rig.operator import Judge, Rig
@@ -62,7 +62,7 @@ class Ground:
 
     def home(self, name: str) -> Home:
         """A user's machine."""
-        return Home.make(self, name, SETTINGS)  # type: ignore[arg-type]
+        return Home.make(self, name, SETTINGS, used=False)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -113,7 +113,7 @@ def _strikes(exchanges: Sequence[Exchange]) -> list[Strike]:
     return [Strike(place, one) for one in exchanges if one.writes for place in PLACES]
 
 
-def try_wave(judge: Judge, wave: Sequence[Attempt]) -> list[Outcome]:
+def try_wave(judge: Judge, wave: Sequence[Attempt]) -> dict[str, Outcome]:
     """Take several runs through their kills, side by side; the operator counts between."""
     _together(wave, [one.run() for one in wave])
     for one in wave:
@@ -133,7 +133,7 @@ def try_wave(judge: Judge, wave: Sequence[Attempt]) -> list[Outcome]:
     again = [one for one in wave if one.in_teardown]
     _together(again, [one.start("teardown", one.run_id, "--yes") for one in again])
     judge.gone()
-    outcomes = []
+    outcomes = {}
     for one, well in zip(wave, resumed, strict=True):
         for command in one.commands:
             for what in command.unrecorded:
@@ -143,9 +143,11 @@ def try_wave(judge: Judge, wave: Sequence[Attempt]) -> list[Outcome]:
         for phase, strike in (("run", one.in_run), ("teardown", one.in_teardown)):
             if strike is not None:
                 reached = any(command.struck for command in one.commands if command.argv[0] == phase)
-                outcomes.append(Outcome(f"{phase}: {strike}", reached, resumed=int(well and phase == "run")))
-    outcomes[0].violations, outcomes[0].doubles = judge.violations, judge.doubles
-    outcomes[0].leftovers = judge.leftovers
+                counts = Counter(resumed=int(well and phase == "run"))
+                outcomes[f"{phase}: {strike}"] = Outcome(reached, counts=counts)
+    first = next(iter(outcomes.values()))
+    first.violations = judge.violations
+    first.counts.update(doubles=judge.doubles, leftovers=judge.leftovers)
     return outcomes
 
 
@@ -159,8 +161,8 @@ def _wait(attempt: Attempt, child: Child) -> Ended:
     return attempt.commands[-1]
 
 
-def _tell(number: int, outcomes: Sequence[Outcome], began: float) -> None:
-    wrong = [violation for one in outcomes for violation in one.violations]
+def _print_wave(number: int, outcomes: Mapping[str, Outcome], began: float) -> None:
+    wrong = [violation for one in outcomes.values() for violation in one.violations]
     print(
         f"wave {number}: {len(outcomes)} points, {len(wrong)} violations, {time.monotonic() - began:.0f} s", flush=True
     )
@@ -176,7 +178,7 @@ def main(arguments: Any) -> int:
     plenty = max(hosts, key=lambda name: (hosts[name], name))
     slots = sorted(hosts.keys() - {plenty})  # two at once on one type may be given the same host by Blazar
     rig.remove_all()
-    outcomes: list[Outcome] = []
+    outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory(prefix="envagent-rig-") as folder:
         ground = Ground.make(rig, Path(folder))
         try:
@@ -195,11 +197,16 @@ def main(arguments: Any) -> int:
                     for slot, pair in enumerate(pairs[start : start + at_once])
                 ]
                 found = try_wave(Judge(rig), wave)
-                _tell(number, found, began)
-                outcomes += found
+                _print_wave(number, found, began)
+                outcomes |= found
         finally:
             rig.remove_all()
-    return report("rig sweep", outcomes, began)
+    missed = [name for name, one in outcomes.items() if not one.reached]
+    guilty = [name for name, one in outcomes.items() if one.violations]
+    counts: Counter[str] = sum((one.counts for one in outcomes.values()), Counter())
+    print(f"rig sweep: {len(outcomes)} points in {time.monotonic() - began:.0f} s, {dict(counts)}")
+    print("\n".join([*(f"not reached: {name}" for name in missed), *(f"VIOLATION at {name}" for name in guilty)]))
+    return 1 if missed or guilty or not outcomes else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Every exchange meets every fault: the run succeeds, or ends with a clear exit code and its resume succeeds.
 
-    python -m tests.crash.faults [--workers 2] [--sample 40 --seed 7] [--only "lost"]
-
 Reads and logins must survive a passing fault without a resume, and so must the four creations: their outcome is
 looked up. No write is sent more often than it was intended, and none is created twice.
 """
@@ -9,18 +7,18 @@ looked up. No write is sent more often than it was intended, and none is created
 from __future__ import annotations
 
 import re
-import sys
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.crash import sweep
+import pytest
+
 from tests.crash.child import Ended, Home
-from tests.crash.crash import succeed
 from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
-from tests.crash.oracle import Judge
-from tests.crash.sweep import Options, Outcome
+from tests.crash.oracle import Judge, Outcome
+from tests.crash.recording import LISTS, recorded
 from tests.crash.world import Json, World
+from tests.sweeps import Plan
 
 SPEED = 2000.0
 TIMEOUT = 0.4
@@ -51,12 +49,6 @@ ENVIRONMENT = {
     "ENVAGENT_WRITE_TIMEOUT_SECONDS": str(TIMEOUT),
     "ENVAGENT_SETTLE_SECONDS": "0.6",
 }
-LISTS = {
-    "leases": "/uc/reservation/v1/leases",
-    "servers": "/uc/compute/v2.1/servers/detail",
-    "floatingips": "/uc/network/v2.0/floatingips",
-    "os-keypairs": "/uc/compute/v2.1/os-keypairs",
-}
 
 
 @dataclass(frozen=True)
@@ -77,35 +69,19 @@ class Case:
         at = {"service": self.exchange.service, "method": self.exchange.method, "nth": self.exchange.occurrence}
         path = re.escape(self.exchange.path).replace(r"\*", "[^/]+")
         entries = [{**FAULTS[self.fault], **at, "path": f"^{path}$"}]
-        collection = self.exchange.path.rsplit("/", 1)[-1]
-        if self.fault == "lost" and self.exchange.method == "POST" and collection in LISTS:
-            entries.append({**FAULTS["stale"], "path": f"^{LISTS[collection]}$"})
+        if self.fault == "lost" and self.exchange.method == "POST" and self.exchange.collection in LISTS:
+            entries.append({**FAULTS["stale"], "path": f"^{LISTS[self.exchange.collection]}$"})
         return entries
 
 
-def discover(world: World) -> list[Case]:
-    """Count the exchanges of a run, of the resumes after each creation that was killed, and of a teardown."""
-    home = Home.make(world, "counting")
-    ran = succeed(home.call(*home.run_arguments()))
-    removed = succeed(home.call("teardown", home.run_id() or "", "--yes"))
-    cases = [Case("run", fault, one) for one in ran.exchanges for fault in _fitting(one)]
-    for creation in ran.exchanges:
-        if creation.path.rsplit("/", 1)[-1] in KIND_OF_POST and creation.method == "POST":
-            strike = Strike("committed", creation)
-            cases += [Case("resume", fault, one, strike) for one in _looks(world, strike) for fault in _fitting(one)]
-    cases += [Case("teardown", fault, one) for one in removed.exchanges for fault in _fitting(one)]
-    home.remove()
-    return cases
-
-
-def _looks(world: World, strike: Strike) -> list[Exchange]:
-    """The lists that a resume reads to find what the killed run had made."""
-    home = Home.make(world, "counting-resume")
-    home.call(*home.run_arguments(), strikes=[strike])
-    resumed = succeed(home.call("resume", home.run_id() or "", "--yes"))
-    succeed(home.call("teardown", home.run_id() or "", "--yes"))
-    home.remove()
-    return [one for one in resumed.exchanges if one.method == "GET" and one.path in LISTS.values()]
+def cases(plan: Plan) -> list[Case]:
+    """List the exchanges of a run, of the resumes after each creation that was killed, and of a teardown."""
+    clean = recorded(plan.config)
+    found = [Case("run", fault, one) for one in clean.run for fault in _fitting(one)]
+    for creation, lists in clean.resumes:
+        strike = Strike("committed", creation)
+        found += [Case("resume", fault, one, strike) for one in lists for fault in _fitting(one)]
+    return found + [Case("teardown", fault, one) for one in clean.teardown for fault in _fitting(one)]
 
 
 def _fitting(exchange: Exchange) -> list[str]:
@@ -118,15 +94,18 @@ def _fitting(exchange: Exchange) -> list[str]:
     return [fault for fault in FAULTS if fault not in unfit]
 
 
-def try_case(world: World, case: Case) -> list[Outcome]:
-    """Try one fault at one exchange."""
+@pytest.mark.sweep(points=cases, bounded=14)
+def test_a_fault_is_survived_or_ends_clearly_and_is_resumed(
+    world: World, point: Case, check: Callable[[Outcome], None]
+) -> None:
+    case = point
     home = Home.make(world, "case", ENVIRONMENT)
     judge = Judge(world)
     commands: list[Ended] = []
     if case.killed is not None:
         commands.append(home.call(*home.run_arguments(), strikes=[case.killed]))
     if case.phase == "teardown":
-        commands.append(succeed(home.call(*home.run_arguments())))
+        commands.append(home.call(*home.run_arguments()).check())
     struck, reached = _under_fault(world, case, home, judge)
     commands.append(struck)
     run_id = home.run_id() or ""
@@ -147,11 +126,11 @@ def try_case(world: World, case: Case) -> list[Outcome]:
     judge.sends_are_intended(home, commands)
     home.remove()
     ended = "resumed" if resumed else "went on"
-    return [judge.verdict(str(case), resumed, f"{case.phase}: {ended}", reached=reached, optional=True)]
+    check(judge.verdict(f"{case.phase} {ended}", resumed=resumed, reached=reached, optional=True))
 
 
 def _under_fault(world: World, case: Case, home: Home, judge: Judge) -> tuple[Ended, bool]:
-    """Run the phase's command under the fault; tell whether the fault's request came. Then the cloud is well again."""
+    """Run the phase's command under the fault; return whether its request came. Then the cloud is well again."""
     argv = home.run_arguments() if case.phase == "run" else (case.phase, home.run_id() or "", "--yes")
     world.faults(*case.schedule())
     struck = home.call(*argv)
@@ -166,21 +145,5 @@ def _under_fault(world: World, case: Case, home: Home, judge: Judge) -> tuple[En
 
 def _must_survive(case: Case) -> bool:
     """Reads, logins and creations survive what passes."""
-    creates = case.exchange.method == "POST" and case.exchange.path.rsplit("/", 1)[-1] in KIND_OF_POST
+    creates = case.exchange.method == "POST" and case.exchange.collection in KIND_OF_POST
     return case.fault in PASSING and (not case.exchange.writes or creates)
-
-
-def attempt(options: Options) -> list[Outcome]:
-    """Try the points that the options choose."""
-    cases = options.choose(sweep.in_world(discover, speed=SPEED))
-    return sweep.run(cases, try_case, options, speed=SPEED)
-
-
-def main(options: Options) -> int:
-    """Sweep."""
-    began = time.monotonic()
-    return sweep.report("faults", attempt(options), began)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Options.read("faults")))

@@ -1,25 +1,22 @@
-"""Ctrl-C once and twice, SIGTERM and SIGHUP at every exchange: the process ends in time, with its code, resumable.
-
-python -m tests.crash.stops [--workers 2] [--sample 40 --seed 7]
-"""
+"""Ctrl-C once and twice, SIGTERM and SIGHUP at every exchange: the process ends in time, with its code, resumable."""
 
 from __future__ import annotations
 
 import signal
-import sys
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.crash import sweep
-from tests.crash.child import Ended, Home
-from tests.crash.crash import succeed
-from tests.crash.hooks import Exchange, Place, Strike
-from tests.crash.oracle import Judge
-from tests.crash.sweep import Options, Outcome
-from tests.crash.world import World
+import pytest
 
+from tests.crash.child import Ended, Home
+from tests.crash.hooks import Exchange, Place, Strike
+from tests.crash.oracle import Judge, Outcome, again
+from tests.crash.recording import recorded
+from tests.crash.world import World
+from tests.sweeps import Plan
+
+SPEED = 2000.0
 SIGNALS: dict[str, tuple[int, ...]] = {
     "Ctrl-C": (signal.SIGINT,),
     "Ctrl-C twice": (signal.SIGINT, signal.SIGINT),
@@ -45,15 +42,11 @@ class Stop:
         return f"{self.phase}: {self.name} {self.strike.place} {self.strike.exchange or self.strike.commit}"
 
 
-def discover(world: World) -> list[Stop]:
-    """Count the exchanges of a run and of a teardown."""
-    home = Home.make(world, "counting")
-    ran = succeed(home.call(*home.run_arguments()))
-    removed = succeed(home.call("teardown", home.run_id() or "", "--yes"))
-    home.remove()
-    first = Strike("after-commit", commit=1)
-    stops = [Stop("run", name, Strike(first.place, None, 1, signals)) for name, signals in SIGNALS.items()]
-    return [*stops, *_stops("run", ran.exchanges), *_stops("teardown", removed.exchanges)]
+def stops(plan: Plan) -> list[Stop]:
+    """List the exchanges of a run and of a teardown, each with each signal."""
+    clean = recorded(plan.config)
+    first = [Stop("run", name, Strike("after-commit", None, 1, signals)) for name, signals in SIGNALS.items()]
+    return [*first, *_stops("run", clean.run), *_stops("teardown", clean.teardown)]
 
 
 def _stops(phase: Literal["run", "teardown"], exchanges: Iterable[Exchange]) -> list[Stop]:
@@ -65,11 +58,14 @@ def _stops(phase: Literal["run", "teardown"], exchanges: Iterable[Exchange]) -> 
     ]
 
 
-def try_stop(world: World, stop: Stop) -> list[Outcome]:
-    """Try one stop; a wait need not be looked at a second time."""
-    outcome = sweep.again(lambda: _try_stop(world, stop))
-    outcome.optional = not stop.strike.certain
-    return [outcome]
+@pytest.mark.sweep(points=stops, bounded=6)
+def test_a_stopped_process_ends_in_time_and_is_resumed(
+    world: World, point: Stop, check: Callable[[Outcome], None]
+) -> None:
+    """A wait need not be looked at a second time."""
+    outcome = again(lambda: _try_stop(world, point))
+    outcome.optional = not point.strike.certain
+    check(outcome)
 
 
 def _try_stop(world: World, stop: Stop) -> Outcome:
@@ -78,14 +74,14 @@ def _try_stop(world: World, stop: Stop) -> Outcome:
     judge = Judge(world)
     commands: list[Ended] = []
     if stop.phase == "teardown":
-        commands.append(succeed(home.call(*home.run_arguments())))
+        commands.append(home.call(*home.run_arguments()).check())
     argv = home.run_arguments() if stop.phase == "run" else ("teardown", home.run_id() or "", "--yes")
     stopped = home.call(*argv, strikes=[stop.strike])
     commands.append(stopped)
     run_id = home.run_id() or ""
     if not stopped.struck:
-        succeed(home.call("teardown", run_id, "--yes"))
-        return Outcome(str(stop), reached=False)
+        home.call("teardown", run_id, "--yes").check()
+        return Outcome(reached=False)
     _judge_end(judge, stop, stopped, run_id)
     kept = judge.at_most_one(run_id)
     if stop.phase == "run":
@@ -98,12 +94,11 @@ def _try_stop(world: World, stop: Stop) -> Outcome:
     judge.log_is_clean()
     judge.sends_are_intended(home, commands)
     home.remove()
-    ended = f"exit {stopped.code}"
-    return judge.verdict(str(stop), 1, ended)
+    return judge.verdict(f"exit {stopped.code}", resumed=1)
 
 
 def _judge_end(judge: Judge, stop: Stop, stopped: Ended, run_id: str) -> None:
-    """The code is the signal's (a run that had nothing left to do may end well); the way on is told."""
+    """The code is the signal's (a run that had nothing left to do may end well); the way to go on is shown."""
     struck_at = next(one["at"] for one in stopped.trace if one["event"] == "strike")
     judge.expect(stopped.ended - struck_at < PATIENCE, f"it took {stopped.ended - struck_at:.1f} s to stop")
     expected = 128 + stop.strike.signals[0]
@@ -115,25 +110,10 @@ def _judge_end(judge: Judge, stop: Stop, stopped: Ended, run_id: str) -> None:
         judge.gone()
     if stopped.code != 0 and len(stop.strike.signals) == 1:
         way = f"envagent {'resume' if stop.phase == 'run' else 'teardown'} {run_id}"
-        judge.expect(way in stopped.err, f"the way on is not told: {stopped}")
+        judge.expect(way in stopped.err, f"the way to go on is not shown: {stopped}")
         late = [
             one
             for one in stopped.trace
             if one["event"] == "send" and one["method"] != "GET" and one["at"] > struck_at + CURRENT
         ]
         judge.expect(not late, f"after the signal it still sent {late}")
-
-
-def attempt(options: Options) -> list[Outcome]:
-    """Try the points that the options choose."""
-    return sweep.run(options.choose(sweep.in_world(discover)), try_stop, options)
-
-
-def main(options: Options) -> int:
-    """Sweep."""
-    began = time.monotonic()
-    return sweep.report("stops", attempt(options), began)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Options.read("stops")))

@@ -1,9 +1,7 @@
-"""Many hands: several processes take up one run, and many runs go on at once.
-
-    python -m tests.crash.hands [--rounds 200] [--seed 1] [--workers 2]
+"""Several processes resume one run, and many runs go on at once.
 
 In a round a run is killed somewhere, then 2 or 8 processes resume it in the same instant: one goes on, the others
-end with exit code 10. Every tenth round 20 runs begin at once in one home, a third of them is killed and resumed, all
+end with exit code 10. Every tenth round 20 runs start at once in one home, a third of them is killed and resumed, all
 at once; each has its own lease, server and floating IP.
 """
 
@@ -12,16 +10,17 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.crash import sweep
+import pytest
+
 from tests.crash.child import Child, Ended, Home
 from tests.crash.hooks import Exchange, Strike
-from tests.crash.oracle import OURS, Judge, key
-from tests.crash.sweep import Options, Outcome
+from tests.crash.oracle import OURS, Judge, Outcome, key
 from tests.crash.world import SERVER_NAME, World
+from tests.sweeps import Plan
 
 SPEED = 500.0
 """Slow enough that a run is still under way when the last of eight processes asks for it."""
@@ -36,7 +35,7 @@ MOMENTS = (
     Strike("committed", Exchange("POST", "/uc/compute/v2.1/servers", 1)),
     Strike("checkpoint", Exchange("GET", "/uc/compute/v2.1/servers/*", 1)),
 )
-"""Where the runs are killed: what is left after each takes long enough for all hands to meet."""
+"""Where the runs are killed: what is left after each takes long enough for all processes to meet."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,13 @@ class Round:
     """One round."""
 
     seed: int
-    hands: int = 0
-    """So many on one run,"""
+    processes: int = 0
+    """How many processes on one run,"""
     runs: int = 0
-    """or so many runs at once."""
+    """or how many runs at once."""
 
     def __str__(self) -> str:
-        return f"round {self.seed}: {self.hands or self.runs} {'hands' if self.hands else 'runs'}"
+        return f"round {self.seed}: {self.processes or self.runs} {'processes' if self.processes else 'runs'}"
 
 
 @dataclass
@@ -71,28 +70,39 @@ class Gate:
         os.close(self.reader)
 
     def open(self, seconds: float = 60.0) -> list[Ended]:
-        """Let them go; give what came of each."""
+        """Let them go; return how each ended."""
         time.sleep(0.05)  # until the last has come to the gate
         os.close(self.writer)
         os.close(self.reader)
         return [child.wait(seconds) for child in self.held]
 
 
-def try_round(world: World, one: Round) -> list[Outcome]:
-    """Try a round."""
-    return [_hands(world, one) if one.hands else _crowd(world, one)]
+def rounds(plan: Plan) -> list[Round]:
+    """Draw the rounds: 2 and 8 processes by turns, every tenth a crowd; a bounded sweep has one small one of each."""
+    if plan.bounded:
+        return [Round(plan.seed, processes=2), Round(plan.seed + 1, processes=8), Round(plan.seed + 2, runs=5)]
+    seeds = [(number, plan.seed * 100_000 + number) for number in range(1, (plan.rounds or ROUNDS) + 1)]
+    return [
+        Round(seed, runs=CROWD) if number % 10 == 0 else Round(seed, processes=8 if number % 2 == 0 else 2)
+        for number, seed in seeds
+    ]
 
 
-def _hands(world: World, one: Round) -> Outcome:
+@pytest.mark.sweep(points=rounds, bounded=3)
+def test_one_process_per_run_goes_on(world: World, point: Round, check: Callable[[Outcome], None]) -> None:
+    check(_together(world, point) if point.processes else _crowd(world, point))
+
+
+def _together(world: World, one: Round) -> Outcome:
     dice = random.Random(one.seed)
-    home = Home.make(world, "hands")
+    home = Home.make(world, "together")
     judge = Judge(world)
     commands = [home.call(*home.run_arguments(), strikes=[dice.choice(MOMENTS)])]
     judge.expect(commands[0].struck, f"not killed: {commands[0]}")
     run_id = home.run_id() or ""
     kept = judge.at_most_one(run_id)
     gate = Gate()
-    for _ in range(one.hands):
+    for _ in range(one.processes):
         gate.held.append(home.start("resume", run_id, "--yes", before=gate.hold))
     together = gate.open()
     going = [each for each in together if each.commits or each.exchanges]
@@ -100,15 +110,15 @@ def _hands(world: World, one: Round) -> Outcome:
     judge.expect(all(each.code == 0 for each in going), f"the one that went on: {[str(each) for each in going]}")
     for each in together:
         if each not in going:
-            judge.expect(each.code == 10, f"a process beside: {each}")
+            judge.expect(each.code == 10, f"another process: {each}")
     judge.complete(run_id, kept=kept)
     commands += together
-    if dice.random() < 0.5:  # the end, too, is asked for by all
+    if dice.random() < 0.5:  # all of them tear it down, too
         gate = Gate()
-        for _ in range(one.hands):
+        for _ in range(one.processes):
             gate.held.append(home.start("teardown", run_id, "--yes", before=gate.hold))
         commands += gate.open()
-        codes = sorted(each.code or 0 for each in commands[-one.hands :])
+        codes = sorted(each.code or 0 for each in commands[-one.processes :])
         judge.expect(set(codes) <= {0, 10} and 0 in codes, f"teardowns together ended {codes}")
     else:
         commands.append(home.call("teardown", run_id, "--yes"))
@@ -117,7 +127,7 @@ def _hands(world: World, one: Round) -> Outcome:
     judge.log_is_clean()
     judge.sends_are_intended(home, commands)
     home.remove()
-    return judge.verdict(str(one), len(going), f"{one.hands} hands")
+    return judge.verdict(f"rounds of {one.processes} processes", resumed=len(going))
 
 
 def _crowd(world: World, one: Round) -> Outcome:
@@ -145,7 +155,7 @@ def _crowd(world: World, one: Round) -> Outcome:
     judge.log_is_clean(most=len(ids))
     judge.sends_are_intended(home, [*ended, *removed])
     home.remove()
-    return judge.verdict(str(one), len(ids), f"{one.runs} runs")
+    return judge.verdict(f"rounds of {one.runs} runs", resumed=len(ids))
 
 
 def _all_at_once(home: Home, verb: str, ids: list[str]) -> list[Ended]:
@@ -172,28 +182,3 @@ def _each_has_its_own(world: World, judge: Judge, ids: list[str]) -> None:
             port = next((one for one in new["port"] if one["id"] == address["port_id"]), None)
             device = None if port is None else port["device_id"]
             judge.expect(device in {key("server", one) for one in servers}, f"run {run_id}'s address leads to {device}")
-
-
-def rounds(options: Options) -> list[Round]:
-    """Draw the rounds: 2 and 8 hands by turns, every tenth a crowd."""
-    found = []
-    for number in range(1, (options.rounds or ROUNDS) + 1):
-        seed = options.seed * 100_000 + number
-        found.append(Round(seed, runs=CROWD) if number % 10 == 0 else Round(seed, hands=8 if number % 2 == 0 else 2))
-    return found
-
-
-def attempt(options: Options) -> list[Outcome]:
-    """Try the points that the options choose."""
-    sweep.in_world(lambda world: [], speed=SPEED)
-    return sweep.run(options.choose(rounds(options)), try_round, options, speed=SPEED)
-
-
-def main(options: Options) -> int:
-    """Sweep."""
-    began = time.monotonic()
-    return sweep.report("hands", attempt(options), began)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Options.read("hands")))

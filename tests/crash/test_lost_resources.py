@@ -1,6 +1,4 @@
-"""What a cloud and its people do to leases, servers, addresses and deletes: each is found, said and got over.
-
-    python -m tests.crash.lost [--only "server"]
+"""What a cloud and its people do to leases, servers, addresses and deletes: each is found, reported and survived.
 
 Each scenario is a function; what it promises is its name. All end with a teardown that leaves the project as it was.
 """
@@ -9,19 +7,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.crash import sweep
 from tests.crash.child import Ended, Home
 from tests.crash.hooks import Exchange, Strike
-from tests.crash.oracle import Judge
-from tests.crash.sweep import Options, Outcome
+from tests.crash.oracle import Judge, Outcome
 from tests.crash.world import CLOUD, World
 
 SPEED = 2000.0
@@ -59,7 +55,7 @@ class Stage:
     """How many of a kind may be made in all, one after the other."""
 
     def run(self, *more: str, strike: Strike | None = None, **environment: str) -> Ended:
-        """Begin a run; it must be killed where a strike says so."""
+        """Start a run; it must be killed where a strike says so."""
         strikes = () if strike is None else (strike,)
         ended = self.home.call(*self.home.run_arguments(*more), strikes=strikes, environment=environment)
         self.commands.append(ended)
@@ -69,7 +65,7 @@ class Stage:
 
     @property
     def run_id(self) -> str:
-        """The run."""
+        """The run's id."""
         return self.home.run_id() or ""
 
     def go_on(self, verb: str = "resume", **environment: str) -> Ended:
@@ -79,7 +75,7 @@ class Stage:
         return ended
 
     def ends(self, ended: Ended, code: int, *words: str) -> None:
-        """Demand an exit code and what is said."""
+        """Require an exit code and what is said."""
         self.judge.expect(ended.code == code, f"not exit {code}: {ended}")
         said = " ".join(ended.err.split())
         for word in words:
@@ -87,7 +83,7 @@ class Stage:
         self.judge.expect("Traceback" not in ended.err, f"a traceback: {ended}")
 
     def fails(self, ended: Ended, code: int, *words: str) -> None:
-        """Demand a failure with its fixed block: what exists, how to go on and how to remove it."""
+        """Require a failure with its fixed block: what exists, how to go on and how to remove it."""
         ways = (f"envagent resume {self.run_id}", f"envagent teardown {self.run_id}")
         self.ends(ended, code, *words, *ways)
         for kind, ids in self.judge.at_most_one(self.run_id).items():
@@ -95,7 +91,7 @@ class Stage:
                 self.judge.expect(one in ended.err, f"{kind} {one} exists and is not named: {ended}")
 
     def theirs(self, kind: str) -> dict[str, Any]:
-        """The run's object of a kind."""
+        """Return the run's object of a kind."""
         return self.judge.new()[kind][0]
 
     def colleague_deletes(self, kind: str) -> None:
@@ -111,7 +107,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(play: Scenario) -> Scenario:
-    """Enter a scenario under its name in words."""
+    """Register a scenario under its name in words."""
     SCENARIOS[play.__name__.strip("_").replace("_", " ")] = play
     return play
 
@@ -378,11 +374,12 @@ def a_run_killed_in_the_lost_creation_of_a_lease_leaves_no_orphan(stage: Stage) 
     stage.ends(ended, 0)
 
 
-def play(world: World, name: str) -> list[Outcome]:
-    """Play one scenario, then tear down and judge."""
+@pytest.mark.sweep(points=lambda plan: list(SCENARIOS), bounded=8)
+def test_what_is_lost_is_found(world: World, point: str, check: Callable[[Outcome], None]) -> None:
+    """Play a scenario, then tear down and judge."""
     home = Home.make(world, "scenario")
     stage = Stage(world, home, Judge(world), [])
-    SCENARIOS[name](stage)
+    SCENARIOS[point](stage)
     world.faults()
     if home.journal.exists() and home.run_id() is not None:
         stage.ends(stage.go_on("teardown"), 0)
@@ -395,20 +392,4 @@ def play(world: World, name: str) -> list[Outcome]:
     world.mate.list("lease")
     home.remove()
     resumed = sum(one.argv[0] == "resume" and one.code == 0 for one in stage.commands)
-    return [judge.verdict(name, resumed)]
-
-
-def attempt(options: Options) -> list[Outcome]:
-    """Try the points that the options choose."""
-    sweep.in_world(lambda world: [], speed=SPEED)
-    return sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
-
-
-def main(options: Options) -> int:
-    """Sweep."""
-    began = time.monotonic()
-    return sweep.report("lost", attempt(options), began)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Options.read("lost")))
+    check(judge.verdict(resumed=resumed))

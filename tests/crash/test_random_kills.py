@@ -1,7 +1,5 @@
 """kill -9 at random moments: in the lease wait, in the server wait, and elsewhere; then resume, then teardown.
 
-    python -m tests.crash.moments [--each 20] [--at-once 4] [--seed 1]
-
 Each run is the installed command in a process of its own, as a user starts it. The cloud's log judges: exactly one
 lease, one server and one floating IP per run; no finished stage entered again; nothing left, and a second teardown
 that does nothing.
@@ -9,36 +7,52 @@ that does nothing.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from envagent.sandbox import ensure_running, read_log
 from envagent.sandbox.process import stop
+from tests.crash.oracle import Outcome
 from tests.kit.git import PLAIN, make_repository
+from tests.sweeps import Plan
 
 MOMENTS = {"lease": "waiting for lease ACTIVE", "server": "waiting for server ACTIVE", "elsewhere": ""}
 COMMAND = [sys.executable, "-m", "envagent.cli.main"]
+ROUNDS = 20
+"""For each kind of moment."""
 
 
+@dataclass(frozen=True)
 class Moment:
-    """One run that is killed once at a random moment of a kind."""
+    """A random moment of a kind."""
 
-    def __init__(self, home: Path, repository: Path, kind: str, seed: int) -> None:
+    kind: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}: seed {self.seed}"
+
+
+class KilledRun:
+    """One run that is killed once at such a moment."""
+
+    def __init__(self, home: Path, repository: Path, moment: Moment) -> None:
         self.home = home
         self.repository = repository
-        self.kind = kind
-        self.random = random.Random(seed)
+        self.kind = moment.kind
+        self.random = random.Random(moment.seed)
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "ENVAGENT_HOME": str(home)}
         self.problems: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -78,15 +92,15 @@ class Moment:
             bufsize=0,
         )
         assert process.stderr is not None
-        told = process.stderr
+        stderr = process.stderr
         wanted = MOMENTS[self.kind]
         run_id, delay = None, self.random.uniform(0, {"lease": 0.5, "server": 3.0, "elsewhere": 8.0}[self.kind])
-        begun = time.monotonic()
-        os.set_blocking(told.fileno(), False)
+        started = time.monotonic()
+        os.set_blocking(stderr.fileno(), False)
         text = ""
-        seen = begun if not wanted else None
+        seen = started if not wanted else None
         while process.poll() is None:
-            text += (told.read() or b"").decode()
+            text += (stderr.read() or b"").decode()
             if run_id is None and text.startswith("run ") and "\n" in text:
                 run_id = text.split()[1].rstrip(":")
             if seen is None and wanted in text:
@@ -99,7 +113,7 @@ class Moment:
             time.sleep(0.005)
         else:
             self.counts["ended before the kill"] += 1
-        text += (told.read() or b"").decode()
+        text += (stderr.read() or b"").decode()
         if run_id is None and text.startswith("run ") and "\n" in text:
             run_id = text.split()[1].rstrip(":")
         return run_id
@@ -140,34 +154,26 @@ class Moment:
         return [{"cloud_id": one["id"]} for one in self._call("status", run_id)["resources"]]
 
 
-def main() -> int:
-    """Kill many runs and print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--each", type=int, default=20)
-    parser.add_argument("--at-once", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="envagent-moments-") as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        repository = make_repository(Path(folder) / "thing", PLAIN)
-        ensure_running(home, speed=100)
-        kinds = [kind for kind in MOMENTS for _ in range(chosen.each)]
-        moments = [Moment(home, repository, kind, chosen.seed * 1000 + n) for n, kind in enumerate(kinds)]
-        with ThreadPoolExecutor(chosen.at_once) as pool:
-            list(pool.map(Moment.play, moments))
-        stop(home)
-    for kind in MOMENTS:
-        total: Counter[str] = Counter()
-        for one in moments:
-            if one.kind == kind:
-                total.update(one.counts)
-        print(f"{kind}: {dict(total)}")
-    problems = [problem for one in moments for problem in one.problems]
-    print("\n".join(problems))
-    print(f"{len(moments)} runs, {len(problems)} violations")
-    return 1 if problems else 0
+def moments(plan: Plan) -> list[Moment]:
+    """Draw the moments of each kind."""
+    rounds = range(plan.rounds or ROUNDS)
+    return [Moment(kind, plan.seed * 1000 + number) for kind in MOMENTS for number in rounds]
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with a running sandbox and a repository."""
+    home = tmp_path_factory.mktemp("home")
+    make_repository(home / "thing", PLAIN)
+    ensure_running(home, speed=100)
+    yield home
+    stop(home)
+
+
+@pytest.mark.sweep(points=moments, bounded=0)
+def test_a_run_killed_at_a_random_moment_is_resumed(
+    home: Path, point: Moment, check: Callable[[Outcome], None]
+) -> None:
+    run = KilledRun(home, home / "thing", point)
+    run.play()
+    check(Outcome(violations=run.problems, counts=run.counts))

@@ -1,27 +1,26 @@
 """Creations that give no answer and come true later: never a double within the settle window, none that stays beyond.
 
-    python -m tests.crash.late [--rounds 500] [--seed 1] [--workers 2]
-
 A minute of the settle window is scaled to SETTLE seconds here, and the lateness with it. A schedule draws what is
 late, how late, how the client learns nothing (time limit, cut connection, 500, 504), whether the process is killed at
-that moment and taken up at once, and whether the end is a resume or a teardown. Every third is later than the window:
+that moment and resumed at once, and whether the end is a resume or a teardown. Every third is later than the window:
 then the request is sent again, both come true, and the next resume or teardown removes the one that is not used.
 """
 
 from __future__ import annotations
 
 import random
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.crash import sweep
+import pytest
+
 from tests.crash.child import Ended, Home
 from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
-from tests.crash.oracle import Judge
-from tests.crash.sweep import Options, Outcome
+from tests.crash.oracle import Judge, Outcome
 from tests.crash.world import Json, World
+from tests.sweeps import Plan
 
 SPEED = 2000.0
 SETTLE = 1.5
@@ -94,15 +93,20 @@ class Drawn:
         return late if self.silence == "cut" else {**late, "status": int(self.silence)}
 
 
-def try_schedule(world: World, schedule: Schedule) -> list[Outcome]:
-    """Try a schedule; one whose commit came later than drawn, because the machine was busy, is tried again."""
+def schedules(plan: Plan) -> list[Schedule]:
+    """List the rounds of the seed."""
+    return [Schedule(plan.seed * 100_000 + number) for number in range(plan.rounds or ROUNDS)]
+
+
+@pytest.mark.sweep(points=schedules, bounded=5)
+def test_a_late_creation_is_found_or_removed(world: World, point: Schedule, check: Callable[[Outcome], None]) -> None:
+    """One whose commit came later than drawn, because the machine was busy, is tried again."""
+    beyond = point.draw().beyond
     for _ in range(TRIES):
-        outcome, lateness = _beyond(world, schedule) if schedule.draw().beyond else _once(world, schedule)
-        if schedule.draw().beyond and lateness is not None:
-            return [outcome]
-        if lateness is not None and lateness <= LATEST:
-            return [outcome]
-    return [Outcome(str(schedule), reached=False)]
+        outcome, lateness = _beyond(world, point) if beyond else _once(world, point)
+        if lateness is not None and (beyond or lateness <= LATEST):
+            return check(outcome)
+    return check(Outcome(reached=False))
 
 
 def _run(world: World, drawn: Drawn) -> tuple[Home, Judge, Ended]:
@@ -137,8 +141,7 @@ def _once(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
     home.remove()
     if lateness is None:
         judge.expect(bool(judge.violations), "the late creation never came")
-    outcome = judge.verdict(str(schedule), int(drawn.killed), drawn.silence)
-    return outcome, lateness
+    return judge.verdict(drawn.silence, resumed=int(drawn.killed)), lateness
 
 
 def _beyond(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
@@ -163,7 +166,7 @@ def _beyond(world: World, schedule: Schedule) -> tuple[Outcome, float | None]:
     world.faults()
     lateness = _lateness(judge, drawn.kind, ended)
     home.remove()
-    return judge.verdict(str(schedule), len(commands) - 1, "beyond the window"), lateness
+    return judge.verdict("beyond the window", resumed=len(commands) - 1), lateness
 
 
 def _until_committed(world: World) -> None:
@@ -183,20 +186,3 @@ def _lateness(judge: Judge, kind: str, run: Ended) -> float | None:
 
 def _collection(what: str) -> str:
     return what.split()[1].rsplit("/", 1)[-1]
-
-
-def attempt(options: Options) -> list[Outcome]:
-    """Try the points that the options choose."""
-    schedules = [Schedule(options.seed * 100_000 + number) for number in range(options.rounds or ROUNDS)]
-    sweep.in_world(lambda world: [], speed=SPEED)
-    return sweep.run(options.choose(schedules), try_schedule, options, speed=SPEED)
-
-
-def main(options: Options) -> int:
-    """Sweep."""
-    began = time.monotonic()
-    return sweep.report("late", attempt(options), began)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Options.read("late")))

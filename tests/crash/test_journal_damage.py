@@ -1,7 +1,4 @@
-"""The journal and what happens to files: kills, full disks, closed folders, locks, losses, strangers' versions, clocks.
-
-    python -m tests.crash.journal [--rounds 1000] [--only "disk"]
-    python -m tests.crash.journal --store        (makes tests/fixtures/journals/REVISION.db anew)
+"""The journal and what happens to files: kills, full disks, closed folders, locks, losses, other versions, clocks.
 
 In every case nothing is written to the cloud that is not in the journal before, the message is clear, and there is a
 way out: the resume, or a teardown that finds its objects without the journal.
@@ -15,24 +12,26 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.crash import sweep
+import pytest
+
 from tests.crash.child import Child, Ended, Home
 from tests.crash.durability import kill_committing, kill_opening
 from tests.crash.hooks import Exchange, Strike
-from tests.crash.oracle import Judge
-from tests.crash.sweep import Options, Outcome
+from tests.crash.oracle import Judge, Outcome
+from tests.crash.stored_journal import FOLDER
 from tests.crash.world import World
+from tests.sweeps import Plan
 
 SPEED = 2000.0
 KILLS = 1000
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "journals"
+BATCH = 100
 
 RESERVED = Exchange("POST", "/uc/reservation/v1/leases", 1)
 LAUNCHED = Exchange("POST", "/uc/compute/v2.1/servers", 1)
@@ -45,7 +44,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(play: Scenario) -> Scenario:
-    """Enter a scenario under its name in words."""
+    """Register a scenario under its name in words."""
     SCENARIOS[play.__name__.replace("_", " ")] = play
     return play
 
@@ -69,7 +68,7 @@ def _full_while_running(size: int) -> Scenario:
         if full.code == 0:
             return [full]
         _refused(judge, full)
-        return [full, *_taken_up(home, judge)]
+        return [full, *_resumed(home, judge)]
 
     return play
 
@@ -105,7 +104,7 @@ def disk_full_on_a_real_file_system(world: World, home: Home, judge: Judge) -> l
         judge.expect(full.code != 0, "a run fits in 120 KiB: no test")
         _refused(judge, full)
         subprocess.run(["mount", "-o", "remount,size=50m", str(home.home)], check=True)
-        taken = _taken_up(home, judge)
+        taken = _resumed(home, judge)
         removed = home.call("teardown", home.run_id() or "", "--yes") if home.run_id() else None
         judge.expect(removed is None or removed.code == 0, f"the teardown: {removed}")
         judge.sends_are_intended(home, [full, *taken])
@@ -167,13 +166,13 @@ def _locked_for(seconds: float, *, ends_well: bool) -> Scenario:
             judge.expect(locked.code == 0, f"a short lock ends it: {locked}")
             return [locked]
         _refused(judge, locked)
-        return [locked, *_taken_up(home, judge)]
+        return [locked, *_resumed(home, judge)]
 
     return play
 
 
 SCENARIOS["locked for a moment: waited for"] = _locked_for(0.2, ends_well=True)
-SCENARIOS["locked for a minute: refused, and taken up later"] = _locked_for(1.5, ends_well=False)
+SCENARIOS["locked for a minute: refused, and resumed later"] = _locked_for(1.5, ends_well=False)
 
 
 def _until(child: Child, exchange: Exchange, seconds: float = 20.0) -> None:
@@ -263,7 +262,7 @@ def made_by_a_newer_version(world: World, home: Home, judge: Judge) -> list[Ende
     judge.expect(home.journal.read_bytes() == before, "the journal was changed")
     with closing(sqlite3.connect(home.journal)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
-    return [killed, *_taken_up(home, judge)]
+    return [killed, *_resumed(home, judge)]
 
 
 # Clocks
@@ -321,7 +320,7 @@ for _strike in (
 
 @scenario
 def stored_journals_of_every_revision_open(world: World, home: Home, judge: Judge) -> list[Ended]:
-    stored = sorted(FIXTURES.glob("*.db"))
+    stored = sorted(FOLDER.glob("*.db"))
     judge.expect(bool(stored), "no journal is stored")
     for path in stored:
         home.home.mkdir(mode=0o700, exist_ok=True)
@@ -341,22 +340,6 @@ def stored_journals_of_every_revision_open(world: World, home: Home, judge: Judg
     return []
 
 
-def store(world: World) -> list[Path]:
-    """Write a journal with a finished and an interrupted run for the tests of later versions."""
-    from envagent.engine.journal import REVISION
-
-    home = Home.make(world, "fixture")
-    strike = Strike("before", Exchange("POST", "/uc/network/v2.0/floatingips", 1))
-    for strikes in ([], [strike]):
-        home.call(*home.run_arguments(), strikes=strikes)
-    FIXTURES.mkdir(parents=True, exist_ok=True)
-    target = FIXTURES / f"{REVISION}.db"
-    target.unlink(missing_ok=True)
-    with closing(sqlite3.connect(home.journal)) as connection:
-        connection.execute("VACUUM INTO ?", (str(target),))
-    return [target]
-
-
 # Common
 
 
@@ -367,7 +350,7 @@ def _refused(judge: Judge, ended: Ended) -> None:
     judge.expect(clear and "Traceback" not in ended.err, f"not clear: {ended}")
 
 
-def _taken_up(home: Home, judge: Judge) -> list[Ended]:
+def _resumed(home: Home, judge: Judge) -> list[Ended]:
     """Resume with the disk free again; a run that was never stored has made nothing."""
     run_id = home.run_id()
     kept = judge.at_most_one(run_id)
@@ -380,11 +363,45 @@ def _taken_up(home: Home, judge: Judge) -> list[Ended]:
     return [resumed]
 
 
-def play(world: World, name: str) -> list[Outcome]:
-    """Play one scenario, tear down what is left of it, judge."""
+@dataclass(frozen=True)
+class Batch:
+    """So many kills, each at a moment that the seed draws."""
+
+    seed: int
+    kills: int
+
+    def __str__(self) -> str:
+        return f"seed {self.seed}: {self.kills} kills"
+
+
+def batches(plan: Plan) -> list[Batch]:
+    """Divide the kills into tests; a bounded sweep has one."""
+    if plan.bounded:
+        return [Batch(plan.seed * 100_000, plan.rounds or 40)]
+    kills = plan.rounds or KILLS
+    return [Batch(plan.seed * 100_000 + at, min(BATCH, kills - at)) for at in range(0, kills, BATCH)]
+
+
+@pytest.mark.sweep(points=batches, bounded=1)
+def test_what_is_acknowledged_survives_a_kill(
+    warm: None, point: Batch, tmp_path: Path, check: Callable[[Outcome], None]
+) -> None:
+    check(kill_committing(tmp_path, point.kills, point.seed))
+
+
+@pytest.mark.sweep(points=batches, bounded=1)
+def test_a_journal_killed_in_the_making_opens(
+    warm: None, point: Batch, tmp_path: Path, check: Callable[[Outcome], None]
+) -> None:
+    check(kill_opening(tmp_path, point.kills // 10, point.seed))
+
+
+@pytest.mark.sweep(points=lambda plan: list(SCENARIOS), bounded=6)
+def test_a_damaged_journal_is_refused_or_survived(world: World, point: str, check: Callable[[Outcome], None]) -> None:
+    """Play a scenario, tear down what is left of it, judge."""
     home = Home.make(world, "scenario")
     judge = Judge(world)
-    commands = SCENARIOS[name](world, home, judge)
+    commands = SCENARIOS[point](world, home, judge)
     readable = home.journal.exists() and bool(commands)
     run_id = home.run_id() if readable else None
     if run_id is not None:
@@ -397,31 +414,4 @@ def play(world: World, name: str) -> list[Outcome]:
     home.remove()
     resumed = sum(one.argv[0] == "resume" and one.code == 0 for one in commands)
     refused = sum(one.code == 10 for one in commands)
-    tags = ["exit 10"] * refused or ["no harm"]
-    return [judge.verdict(name, resumed, *tags)]
-
-
-def attempt(options: Options) -> list[Outcome]:
-    """Kill so many children as there are rounds, then play the scenarios that the options choose."""
-    kills = options.rounds if options.rounds is not None else KILLS
-    outcomes = sweep.in_world(
-        lambda world: [
-            *kill_committing(world.folder, kills, options.seed),
-            *kill_opening(world.folder, kills // 10, options.seed),
-        ],
-        speed=SPEED,
-    )
-    return outcomes + sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
-
-
-def main(options: Options) -> int:
-    """Sweep: the kills, then the scenarios."""
-    began = time.monotonic()
-    if options.store:
-        sys.stdout.write("\n".join(str(path) for path in sweep.in_world(store, speed=SPEED)) + "\n")
-        return 0
-    return sweep.report("journal", attempt(options), began)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Options.read("journal")))
+    check(judge.verdict(*(["exit 10"] * refused or ["no harm"]), resumed=resumed))

@@ -1,19 +1,14 @@
 """The seeded simulation: faults, kills and user commands mixed, on a virtual clock.
 
-    python -m tests.simulation.simulate --seeds 10000 [--first 0] [--verbose]
-
 The real steps and the real engine run on a real journal against `SimulatedCloud`. Each seed is one story of one
-run; after every call the cloud's own books are checked. A failing seed is printed and replays alone, the same.
+run; after every call the cloud's own books are checked. A failing seed replays the same.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from concurrent.futures import Executor, Future
 from datetime import timedelta
@@ -221,32 +216,3 @@ def play(seed: int) -> Story:
         trail = "\n".join(story.cloud.trail)
         raise AssertionError(f"seed {seed}: {story.cloud.violations[0]}\n{trail}")
     return story
-
-
-def main() -> int:
-    """Tell many stories and print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=10_000)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--verbose", action="store_true")
-    chosen = parser.parse_args()
-    total: Counter[str] = Counter()
-    failed = 0
-    begun = time.monotonic()
-    for seed in range(chosen.first, chosen.first + chosen.seeds):
-        try:
-            story = play(seed)
-        except AssertionError as error:
-            failed += 1
-            print(str(error) if chosen.verbose else str(error).splitlines()[0])
-        else:
-            total.update(story.counts)
-            if chosen.verbose and chosen.seeds == 1:
-                print("\n".join(story.cloud.trail))
-    told = ", ".join(f"{count} {what}" for what, count in sorted(total.items()))
-    print(f"{chosen.seeds} seeds in {time.monotonic() - begun:.0f} s: {told}; violations: {failed}")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

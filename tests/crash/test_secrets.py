@@ -1,7 +1,5 @@
 """Secrets, file modes, escape sequences: what must not leave, be readable by others, or reach a terminal.
 
-    python -m tests.crash.secrets [--only "modes"]
-
 Secrets: the password, the secret of an application credential, tokens, the AI's key and the private key are searched
 in everything that a command leaves and shows while it fails in every way, with all logging at its loudest.
 """
@@ -19,14 +17,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.crash import escapes, sweep
+from tests.crash import escapes
 from tests.crash.chat import chat_server
 from tests.crash.child import Ended, Home
 from tests.crash.hooks import Exchange, Strike
-from tests.crash.oracle import Judge
-from tests.crash.sweep import Options, Outcome
+from tests.crash.oracle import Judge, Outcome
 from tests.crash.world import CLOUD, World
 
 SPEED = 2000.0
@@ -43,7 +41,7 @@ LOUD = {
 }
 
 Scenario = Callable[[World, Home, Judge], list[Ended]]
-"""One way in which a run goes well or wrong; gives its commands."""
+"""One way in which a run goes well or wrong; returns its commands."""
 
 Play = Callable[[World, Home, Judge], None]
 
@@ -68,7 +66,7 @@ def _with_a_bug() -> None:
 
 
 def _ways() -> dict[str, Scenario]:
-    """The ways in which a run goes well or wrong."""
+    """List the ways in which a run goes well or wrong."""
 
     def plain(*faults: dict[str, Any]) -> Scenario:
         def play(world: World, home: Home, judge: Judge) -> list[Ended]:
@@ -176,7 +174,7 @@ def _watched(judge: Judge, world: World, home: Home, *argv: str) -> Ended:
 
 
 def _secrets(world: World, home: Home) -> dict[str, str]:
-    """Everything that must stay where it is."""
+    """Collect everything that must stay where it is."""
     found = {"the AI's key": AI_KEY, "the wrong password": WRONG_PASSWORD}
     for name, cloud in world.entries.items():
         for option in ("password", "application_credential_secret"):
@@ -242,28 +240,13 @@ SCENARIOS: dict[str, Play] = {
 }
 
 
-def play(world: World, name: str) -> list[Outcome]:
-    """Play one scenario and judge."""
+@pytest.mark.sweep(points=lambda plan: list(SCENARIOS), bounded=5)
+def test_nothing_secret_or_harmful_gets_out(world: World, point: str, check: Callable[[Outcome], None]) -> None:
+    """Play a scenario and judge."""
     home = Home.make(world, "secrets")
     judge = Judge(world)
-    SCENARIOS[name](world, home, judge)
+    SCENARIOS[point](world, home, judge)
     time.sleep(0.05)
     judge.gone()
     home.remove()
-    return [judge.verdict(name)]
-
-
-def attempt(options: Options) -> list[Outcome]:
-    """Try the points that the options choose."""
-    sweep.in_world(lambda world: [], speed=SPEED)
-    return sweep.run(options.choose(list(SCENARIOS)), play, options, speed=SPEED)
-
-
-def main(options: Options) -> int:
-    """Sweep."""
-    began = time.monotonic()
-    return sweep.report("secrets", attempt(options), began)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Options.read("secrets")))
+    check(judge.verdict())
