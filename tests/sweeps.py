@@ -112,4 +112,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if counts:
         terminalreporter.section(f"sweeps, seed {config.getoption('seed')}")
     for sweep, counted in sorted(counts.items()):
-        terminalreporter.line(f"{sweep}: " + ", ".join(f"{number} {what}" for what, number in counted.items() if number))
+        texts = [f"{number} {what}" for what, number in counted.items() if number]
+        terminalreporter.line(f"{sweep}: {', '.join(texts)}")
