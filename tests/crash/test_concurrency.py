@@ -89,7 +89,7 @@ def rounds(plan: Plan) -> list[Round]:
 
 
 @pytest.mark.sweep(points=rounds, bounded=3)
-def test_one_process_per_run_goes_on(world: World, point: Round, check: Callable[[Outcome], None]) -> None:
+def test_one_process_goes_on(world: World, point: Round, check: Callable[[Outcome], None]) -> None:
     check(_together(world, point) if point.processes else _crowd(world, point))
 
 

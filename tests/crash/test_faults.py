@@ -95,9 +95,7 @@ def _fitting(exchange: Exchange) -> list[str]:
 
 
 @pytest.mark.sweep(points=cases, bounded=14)
-def test_a_fault_is_survived_or_ends_clearly_and_is_resumed(
-    world: World, point: Case, check: Callable[[Outcome], None]
-) -> None:
+def test_survived_or_resumed(world: World, point: Case, check: Callable[[Outcome], None]) -> None:
     case = point
     home = Home.make(world, "case", ENVIRONMENT)
     judge = Judge(world)

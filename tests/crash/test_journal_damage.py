@@ -383,21 +383,19 @@ def batches(plan: Plan) -> list[Batch]:
 
 
 @pytest.mark.sweep(points=batches, bounded=1)
-def test_what_is_acknowledged_survives_a_kill(
+def test_acknowledged_commits_survive(
     warm: None, point: Batch, tmp_path: Path, check: Callable[[Outcome], None]
 ) -> None:
     check(kill_committing(tmp_path, point.kills, point.seed))
 
 
 @pytest.mark.sweep(points=batches, bounded=1)
-def test_a_journal_killed_in_the_making_opens(
-    warm: None, point: Batch, tmp_path: Path, check: Callable[[Outcome], None]
-) -> None:
+def test_killed_while_it_is_made(warm: None, point: Batch, tmp_path: Path, check: Callable[[Outcome], None]) -> None:
     check(kill_opening(tmp_path, point.kills // 10, point.seed))
 
 
 @pytest.mark.sweep(points=lambda plan: list(SCENARIOS), bounded=6)
-def test_a_damaged_journal_is_refused_or_survived(world: World, point: str, check: Callable[[Outcome], None]) -> None:
+def test_refused_or_survived(world: World, point: str, check: Callable[[Outcome], None]) -> None:
     """Play a scenario, tear down what is left of it, judge."""
     home = Home.make(world, "scenario")
     judge = Judge(world)

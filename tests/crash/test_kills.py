@@ -53,9 +53,7 @@ def strikes(exchanges: Iterable[Exchange], commits: int) -> list[Strike]:
 
 
 @pytest.mark.sweep(points=kills, bounded=12)
-def test_a_killed_run_or_teardown_leaves_one_of_each_or_nothing(
-    world: World, point: Kill, check: Callable[[Outcome], None]
-) -> None:
+def test_killed_once(world: World, point: Kill, check: Callable[[Outcome], None]) -> None:
     if point.phase == "teardown":
         outcome = again(lambda: _kill_teardown(world, point))
     else:
@@ -65,7 +63,7 @@ def test_a_killed_run_or_teardown_leaves_one_of_each_or_nothing(
 
 
 @pytest.mark.sweep(points=pairs, bounded=2)
-def test_a_run_killed_again_in_its_resume_has_one_of_each(
+def test_killed_twice(
     world: World, point: Kill, check: Callable[[Outcome], None], request: pytest.FixtureRequest
 ) -> None:
     """The first kill decides which second ones there are; a bounded sweep tries one of them."""

@@ -99,7 +99,7 @@ def schedules(plan: Plan) -> list[Schedule]:
 
 
 @pytest.mark.sweep(points=schedules, bounded=5)
-def test_a_late_creation_is_found_or_removed(world: World, point: Schedule, check: Callable[[Outcome], None]) -> None:
+def test_found_or_removed(world: World, point: Schedule, check: Callable[[Outcome], None]) -> None:
     """One whose commit came later than drawn, because the machine was busy, is tried again."""
     beyond = point.draw().beyond
     for _ in range(TRIES):

@@ -375,7 +375,7 @@ def a_run_killed_in_the_lost_creation_of_a_lease_leaves_no_orphan(stage: Stage) 
 
 
 @pytest.mark.sweep(points=lambda plan: list(SCENARIOS), bounded=8)
-def test_what_is_lost_is_found(world: World, point: str, check: Callable[[Outcome], None]) -> None:
+def test_found_and_survived(world: World, point: str, check: Callable[[Outcome], None]) -> None:
     """Play a scenario, then tear down and judge."""
     home = Home.make(world, "scenario")
     stage = Stage(world, home, Judge(world), [])

@@ -171,9 +171,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.sweep(points=moments, bounded=0)
-def test_a_run_killed_at_a_random_moment_is_resumed(
-    home: Path, point: Moment, check: Callable[[Outcome], None]
-) -> None:
+def test_killed_and_resumed(home: Path, point: Moment, check: Callable[[Outcome], None]) -> None:
     run = KilledRun(home, home / "thing", point)
     run.play()
     check(Outcome(violations=run.problems, counts=run.counts))

@@ -241,7 +241,7 @@ SCENARIOS: dict[str, Play] = {
 
 
 @pytest.mark.sweep(points=lambda plan: list(SCENARIOS), bounded=5)
-def test_nothing_secret_or_harmful_gets_out(world: World, point: str, check: Callable[[Outcome], None]) -> None:
+def test_nothing_gets_out(world: World, point: str, check: Callable[[Outcome], None]) -> None:
     """Play a scenario and judge."""
     home = Home.make(world, "secrets")
     judge = Judge(world)

@@ -59,9 +59,7 @@ def _stops(phase: Literal["run", "teardown"], exchanges: Iterable[Exchange]) -> 
 
 
 @pytest.mark.sweep(points=stops, bounded=6)
-def test_a_stopped_process_ends_in_time_and_is_resumed(
-    world: World, point: Stop, check: Callable[[Outcome], None]
-) -> None:
+def test_stops_in_time_and_is_resumed(world: World, point: Stop, check: Callable[[Outcome], None]) -> None:
     """A wait need not be looked at a second time."""
     outcome = again(lambda: _try_stop(world, point))
     outcome.optional = not point.strike.certain
