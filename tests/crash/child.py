@@ -175,6 +175,8 @@ class Home:
         self._count += 1
         stem = self.folder / f"command-{self._count}"
         settings = {**self._environment(), **self.environment, **(environment or {})}
+        for thread in set(threading.enumerate()) - {threading.main_thread()}:
+            thread.join(1)  # a cancelled timer of the sandbox's client ends a moment later
         if threading.active_count() != 1:
             raise AssertionError(f"the parent has threads: {threading.enumerate()}")
         sys.stdout.flush()

@@ -11,11 +11,13 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,9 @@ from tests.crash.oracle import Outcome
 from tests.kit.git import PLAIN, make_repository
 from tests.sweeps import Plan
 
-MOMENTS = {"lease": "waiting for lease ACTIVE", "server": "waiting for server ACTIVE", "elsewhere": ""}
+MOMENTS = {"lease": "reserve_hardware", "server": "launch_server", "elsewhere": ""}
+"""The step in whose wait the run is killed."""
+WAITING = "SELECT run_id FROM steps WHERE step = ? AND state = 'waiting'"
 COMMAND = [sys.executable, "-m", "envagent.cli.main"]
 ROUNDS = 20
 """For each kind of moment."""
@@ -82,41 +86,42 @@ class KilledRun:
             self.problems.append(f"{run_id}: left behind {dict(left)}")
 
     def _killed_run(self) -> str | None:
+        """Start a run and kill it; return its id, None if none was stored."""
+        before = self._look("SELECT run_id FROM runs")
         process = subprocess.Popen(
             [*COMMAND, "run", str(self.repository), "--cloud", "sandbox", "--yes", "--new"],
             cwd=self.home,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            bufsize=0,
+            stderr=subprocess.DEVNULL,
         )
-        assert process.stderr is not None
-        stderr = process.stderr
-        wanted = MOMENTS[self.kind]
-        run_id, delay = None, self.random.uniform(0, {"lease": 0.5, "server": 3.0, "elsewhere": 8.0}[self.kind])
-        started = time.monotonic()
-        os.set_blocking(stderr.fileno(), False)
-        text = ""
-        seen = started if not wanted else None
+        delay = self.random.uniform(0, {"lease": 0.5, "server": 3.0, "elsewhere": 8.0}[self.kind])
+        run_id, seen = None, None if MOMENTS[self.kind] else time.monotonic()
         while process.poll() is None:
-            text += (stderr.read() or b"").decode()
-            if run_id is None and text.startswith("run ") and "\n" in text:
-                run_id = text.split()[1].rstrip(":")
-            if seen is None and wanted in text:
+            run_id = run_id or next(iter(self._look("SELECT run_id FROM runs") - before), None)
+            if seen is None and run_id in self._look(WAITING, MOMENTS[self.kind]):
                 seen = time.monotonic()
             if seen is not None and time.monotonic() >= seen + delay:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 self.counts["killed"] += 1
                 break
-            time.sleep(0.005)
+            time.sleep(0.02)
         else:
             self.counts["ended before the kill"] += 1
-        text += (stderr.read() or b"").decode()
-        if run_id is None and text.startswith("run ") and "\n" in text:
-            run_id = text.split()[1].rstrip(":")
-        return run_id
+            if seen is None:
+                self.problems.append(f"{run_id}: {MOMENTS[self.kind]} was never seen waiting")
+        return run_id or next(iter(self._look("SELECT run_id FROM runs") - before), None)
+
+    def _look(self, question: str, *parameters: str) -> set[str]:
+        """Ask the journal for run ids; none while there is no journal."""
+        journal = self.home / "journal.db"
+        try:
+            with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
+                return {row[0] for row in connection.execute(question, parameters)}
+        except sqlite3.OperationalError:
+            return set()
 
     def _call(self, *arguments: str) -> Any:
         done = subprocess.run(
