@@ -1,7 +1,7 @@
-"""The environment of child processes: composed here, never inherited whole.
+"""The environment of child processes: composed, never inherited whole.
 
-Each child names what it needs of the user's environment on top of what every program needs; everything else stays
-here: credentials, and what makes a program load code or run another one (LD_PRELOAD, GIT_*, SSH_ASKPASS).
+Each child names the variables that it needs on top of those of every program; it gets no others: no credentials, and
+nothing that makes a program load code or run another one (LD_PRELOAD, GIT_*, SSH_ASKPASS).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def environment(*further: str, **own: str) -> dict[str, str]:
     """Compose a child's environment.
 
     Args:
-        further: names of the user's variables that this child needs beside BASICS.
-        own: variables that we set; they win.
+        further: names of the user's variables that this child needs on top of BASICS.
+        own: variables to set; they take precedence.
     """
     return {name: os.environ[name] for name in (*BASICS, *further) if name in os.environ} | own

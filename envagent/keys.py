@@ -1,6 +1,6 @@
-"""SSH key files: make a private key, read both halves as people have them, and refuse what ssh or a server would.
+"""SSH key files: create a private key, read both halves in all usual formats, refuse what ssh or a server would refuse.
 
-Private keys are written once, for their owner alone, and are never overwritten, printed or sent anywhere.
+Private keys are written once, readable by their owner only, and never overwritten, printed or sent anywhere.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import shlex
 import shutil
 import struct
 import subprocess
@@ -19,23 +18,23 @@ from pathlib import Path
 
 from envagent import children
 from envagent.errors import ConfigurationError
+from envagent.hints import Hint, Option, Shell
 
 LARGEST = 64 << 10
-"""Bytes; no key file is larger."""
+"""Bytes of a key file."""
 SHORTEST_RSA = 2048
-"""Bits; what current servers accept."""
+"""Bits that current servers accept."""
 TOOL_SECONDS = 10
 
 _OPENSSH = re.compile(rb"-----BEGIN OPENSSH PRIVATE KEY-----(.+?)-----END OPENSSH PRIVATE KEY-----", re.DOTALL)
 _MAGIC = b"openssh-key-v1\0"
 _PEM = re.compile(rb"-----BEGIN (?:(?:RSA|EC|DSA|ENCRYPTED) )?PRIVATE KEY-----")
 _TYPE = re.compile(r"(?:ssh-|ecdsa-sha2-|sk-ssh-|sk-ecdsa-)[a-z0-9-]+(?:@openssh\.com)?")
-_NEW_KEY = "make another one: ssh-keygen -t ed25519 -f ~/.ssh/chameleon, then --public-key ~/.ssh/chameleon.pub"
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """What can be told of a private key without its passphrase."""
+    """What a private key shows without its passphrase."""
 
     public_key: str | None
     """The public half, `TYPE BODY`; None when only the passphrase reveals it."""
@@ -44,10 +43,10 @@ class PrivateKey:
 
 
 def create_private_key(path: Path) -> bool:
-    """Make an ed25519 private key; the file appears whole or not at all, mode 0600.
+    """Create an ed25519 private key; the file appears whole or not at all, with mode 0600.
 
     Returns:
-        Whether it was made; False when the file is there already.
+        False when the file exists already.
 
     Raises:
         ConfigurationError: the file cannot be written.
@@ -67,13 +66,13 @@ def create_private_key(path: Path) -> bool:
                 file.write(private)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(draft, path)  # fails when the name exists: nothing is ever overwritten
+            os.link(draft, path)  # fails when the name exists: nothing is overwritten
         finally:
             Path(draft).unlink()
     except FileExistsError:
         return False
     except OSError as error:
-        raise ConfigurationError(f"the private key {path} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(f"cannot write the private key {path}: {error.strerror}") from None
     return True
 
 
@@ -81,13 +80,13 @@ def public_key_of(path: Path) -> str:
     """Read the public half of a private key file, `TYPE BODY`.
 
     Raises:
-        ConfigurationError: it cannot be told without a passphrase, or the file is not a private key.
+        ConfigurationError: a passphrase hides it, or the file is not a private key.
     """
     public = read_private_key(path).public_key
     if public is None:
         raise ConfigurationError(
-            f"the private key {path} has a passphrase, and its public half is not beside it",
-            hint=f"ssh-keygen -y -f {_quoted(path)} > {_quoted(_beside(path))}",
+            f"the private key {path} has a passphrase, and there is no {_public(path).name} next to it",
+            hint=_export(path),
         )
     return public
 
@@ -101,28 +100,28 @@ def read_private_key(path: Path) -> PrivateKey:
     data = _contents(path, "private")
     key = _from_openssh(data) or _from_pem(data)
     if key is None:
-        raise ConfigurationError(f"{path} is not a private key that ssh reads", hint=_hint_for_private(path, data))
+        raise ConfigurationError(f"{path} is not a private key that ssh can read", hint=_repair(path, data))
     if key.public_key is None:
-        for beside in (_beside(path), path.with_suffix(".pub")):
+        for public in (_public(path), path.with_suffix(".pub")):
             try:
-                return PrivateKey(read_public_key(beside), key.locked)
+                return PrivateKey(read_public_key(public), key.locked)
             except ConfigurationError:
                 continue
     return key
 
 
 def check_private_key(path: Path) -> PrivateKey:
-    """Read a private key file that ssh is to use, and refuse what ssh would refuse.
+    """Read a private key file for ssh, and refuse what ssh would refuse.
 
     Raises:
-        ConfigurationError: it is not a private key, others may read it, or ssh cannot use it.
+        ConfigurationError: it is not a private key, other users can read it, or ssh cannot use it.
     """
     key = read_private_key(path)
     status = path.stat()
     if status.st_uid == os.getuid() and status.st_mode & 0o077:
         raise ConfigurationError(
-            f"others may read the private key {path} (mode {status.st_mode & 0o7777:04o}): ssh refuses to use it",
-            hint=f"chmod 600 {_quoted(path)}",
+            f"other users can read the private key {path} (mode {status.st_mode & 0o7777:04o}): ssh refuses to use it",
+            hint=Hint(Shell("chmod", "600", str(path))),
         )
     if key.locked or shutil.which("ssh-keygen") is None:
         return key
@@ -141,13 +140,13 @@ def check_private_key(path: Path) -> PrivateKey:
         raise ConfigurationError(
             f"ssh cannot read the private key {path}",
             service_said=done.stderr.decode(errors="replace").strip()[-300:],
-            hint=_hint_for_private(path, _contents(path, "private")),
+            hint=_repair(path, _contents(path, "private")),
         )
     return key
 
 
 def read_public_key(path: Path) -> str:
-    """Read a public key file: one OpenSSH line, with a comment that every service accepts.
+    """Read a public key file: one OpenSSH line; its comment is reduced to what every service accepts.
 
     Raises:
         ConfigurationError: it cannot be read, is not an OpenSSH public key, or no server would accept it.
@@ -158,29 +157,29 @@ def read_public_key(path: Path) -> str:
     _refuse_other_formats(path, text)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
-        raise ConfigurationError(f"{path} holds no public key", hint=_NEW_KEY)
+        raise ConfigurationError(f"{path} contains no public key", hint=_new_key())
     kind, body, comment = (*lines[0].split(None, 2), "", "")[:3]
     if not _TYPE.fullmatch(kind):
         raise _not_a_key(path, lines[0])
     if kind == "ssh-dss":
-        raise ConfigurationError(f"{path} is a DSA key, which servers no longer accept", hint=_NEW_KEY)
+        raise ConfigurationError(f"{path} is a DSA key, which servers no longer accept", hint=_new_key())
     if "-cert-" in kind:
         raise ConfigurationError(
-            f"{path} is a certificate, not a public key", hint="give the .pub file that it was signed for"
+            f"{path} is a certificate, not a public key", hint=Hint("use the .pub file that it was issued for")
         )
     if len(lines) > 1:
         if any(_TYPE.fullmatch(word) for line in lines[1:] for word in line.split()):
             raise ConfigurationError(
-                f"{path} holds {len(lines)} keys, and a server is launched with one",
-                hint=f"keep one in a file of its own: grep -m1 {kind} {_quoted(path)} > one.pub",
+                f"{path} contains {len(lines)} keys, but a server is launched with one",
+                hint=Hint("put one in a file of its own:", Shell("grep", "-m1", kind, str(path)), "> one.pub"),
             )
         raise ConfigurationError(
-            f"the public key in {path} is broken over {len(lines)} lines", hint="join them: a public key is one line"
+            f"the public key in {path} is split over {len(lines)} lines", hint=Hint("join them into one line")
         )
     bits = _rsa_bits(f"{kind} {body}", path)
     if bits is not None and bits < SHORTEST_RSA:
         raise ConfigurationError(
-            f"{path} is an RSA key of {bits} bits, and servers want at least {SHORTEST_RSA}", hint=_NEW_KEY
+            f"{path} is an RSA key of {bits} bits; servers require at least {SHORTEST_RSA}", hint=_new_key()
         )
     return f"{kind} {body} {_plain(comment)}".rstrip()
 
@@ -199,10 +198,10 @@ def find_private_key(public_key: str, candidates: Iterable[Path]) -> Path | None
 
 
 def pair_of(public_file: Path) -> tuple[str, Path | None]:
-    """Read a public key file and find the private half, beside it or in ~/.ssh.
+    """Read a public key file and find the private half, in the same folder or in ~/.ssh.
 
     Returns:
-        The public key, and the file of the private one; None where it is not on this machine.
+        The public key, and the path of the private one; None if it is not on this machine.
 
     Raises:
         ConfigurationError: a half cannot be used.
@@ -228,7 +227,7 @@ def keys_in(folder: Path) -> list[Path]:
 
 
 def names_of(path: Path) -> list[Path]:
-    """List where the private half of a key lies by custom: NAME, or NAME.pem as Horizon and clouds call it."""
+    """List the usual names of a key's private half: NAME, or NAME.pem as Horizon and other clouds call it."""
     plain = path.with_suffix("") if path.suffix == ".pub" else path
     return [plain, plain.with_name(plain.name + ".pem")]
 
@@ -254,17 +253,18 @@ def held_by_agent(public_key: str | None) -> bool:
 
 def _contents(path: Path, half: str) -> bytes:
     try:
-        if not path.is_file():  # a pipe or a device would be read for ever
+        if not path.is_file():  # reading a pipe or a device might never end
             what = "is not a file" if path.exists() else "does not exist"
-            raise ConfigurationError(f"the {half} key {path} {what}", hint="check the path of the key")
+            raise ConfigurationError(f"the {half} key {path} {what}", hint=Hint("check the path of the key"))
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise ConfigurationError(
-            f"the {half} key {path} cannot be read: {error.strerror}", hint=f"ls -l {_quoted(path)}"
+            f"cannot read the {half} key {path}: {error.strerror}",
+            hint=Hint("check its permissions:", Shell("ls", "-l", str(path))),
         ) from None
     if len(data) > LARGEST:
-        raise ConfigurationError(f"{path} is larger than any {half} key", hint="check the path of the key")
+        raise ConfigurationError(f"{path} is larger than any {half} key", hint=Hint("check the path of the key"))
     return data
 
 
@@ -281,9 +281,9 @@ def _from_openssh(data: bytes) -> PrivateKey | None:
         if not blob.startswith(_MAGIC):
             return None
         cipher, rest = _field(blob[len(_MAGIC) :])
-        _, rest = _field(rest)  # how the passphrase becomes a key
+        _, rest = _field(rest)  # the key derivation function
         _, rest = _field(rest)
-        public, _ = _field(rest[4:])  # behind the number of keys, always one
+        public, _ = _field(rest[4:])  # after the number of keys, which is always one
         kind = _field(public)[0].decode("ascii")
         if cipher == b"none" and not kind.startswith("sk-"):
             serialization.load_ssh_private_key(data, password=None)
@@ -302,7 +302,7 @@ def _from_pem(data: bytes) -> PrivateKey | None:
     try:
         key = serialization.load_pem_private_key(data[match.start() :], password=None)
         public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    except TypeError:  # a passphrase is asked for
+    except TypeError:  # it has a passphrase
         return PrivateKey(None, locked=True)
     except (ValueError, UnsupportedAlgorithm):
         return None
@@ -314,39 +314,57 @@ def _field(data: bytes) -> tuple[bytes, bytes]:
     return data[4 : 4 + length], data[4 + length :]
 
 
-def _hint_for_private(path: Path, data: bytes) -> str:
-    name = _quoted(path)
+def _new_key() -> Hint:
+    path = Path.home() / ".ssh" / "chameleon"
+    return Hint(
+        "create another key:",
+        Shell("ssh-keygen", "-t", "ed25519", "-f", str(path)),
+        ", then use",
+        Option("public_key", str(_public(path))),
+    )
+
+
+def _repair(path: Path, data: bytes) -> Hint:
+    """Say how to turn a file into a private key that ssh reads."""
     if data.startswith(b"PuTTY-User-Key-File"):
         return _from_putty(path)
     if b"\r\n" in data:
-        return f"give it Unix line endings: perl -pi -e 's/\\r//' {name}"
+        return Hint("change its line endings to Unix ones:", Shell("perl", "-pi", "-e", "s/\\r//", str(path)))
     if b"PRIVATE KEY-----" in data and not data.endswith(b"\n"):
-        return f"end its last line: echo >> {name}"
-    return _NEW_KEY
+        return Hint("terminate its last line:", "echo >>", Shell(str(path)))
+    return _new_key()
 
 
-def _from_putty(path: Path) -> str:
-    private = _quoted(path.with_suffix(""))
-    public = _quoted(_beside(path.with_suffix("")))
-    return (
-        f"convert it: puttygen {_quoted(path)} -O private-openssh -o {private} && "
-        f"ssh-keygen -y -f {private} > {public}, then --public-key {public}"
+def _export(private: Path) -> Hint:
+    """Return the command that writes the public half of a private key to a file."""
+    return Hint(Shell("ssh-keygen", "-y", "-f", str(private)), ">", Shell(str(_public(private))))
+
+
+def _from_putty(path: Path) -> Hint:
+    private = path.with_suffix("")
+    return Hint(
+        "convert it:",
+        Shell("puttygen", str(path), "-O", "private-openssh", "-o", str(private)),
+        "&&",
+        _export(private),
+        ", then use",
+        Option("public_key", str(_public(private))),
     )
 
 
 def _refuse_other_formats(path: Path, text: str) -> None:
-    """Refuse, with the command that converts it, what is a key in another format."""
-    name, start = _quoted(path), text.lstrip()
+    """Refuse a key in another format, with the command that converts it."""
+    start = text.lstrip()
     if start.startswith("PuTTY-User-Key-File"):
         raise ConfigurationError(f"{path} is PuTTY's private key, not an OpenSSH public key", hint=_from_putty(path))
     if "PRIVATE KEY-----" in text:
-        public = _beside(path)
-        made = f"--public-key {_quoted(public)}"
+        public = _public(path)
+        use = Option("public_key", str(public))
         raise ConfigurationError(
-            f"{path} is a private key; the public half is wanted",
-            hint=made if public.is_file() else f"ssh-keygen -y -f {name} > {_quoted(public)}, then {made}",
+            f"{path} is a private key; the public half is needed",
+            hint=Hint(use) if public.is_file() else Hint(_export(path), ", then use", use),
         )
-    imported = f"{_quoted(path.with_suffix('.openssh.pub'))}"
+    converted = str(path.with_suffix(".openssh.pub"))
     for begin, format_ in (
         ("---- BEGIN SSH2 PUBLIC KEY", "RFC4716"),
         ("-----BEGIN PUBLIC KEY-----", "PKCS8"),
@@ -354,21 +372,29 @@ def _refuse_other_formats(path: Path, text: str) -> None:
     ):
         if start.startswith(begin):
             raise ConfigurationError(
-                f"{path} is a public key in another format ({format_}), not OpenSSH's",
-                hint=f"ssh-keygen -i -m {format_} -f {name} > {imported}, then --public-key {imported}",
+                f"{path} is a public key in {format_} format, not in OpenSSH's",
+                hint=Hint(
+                    Shell("ssh-keygen", "-i", "-m", format_, "-f", str(path)),
+                    ">",
+                    Shell(converted),
+                    ", then use",
+                    Option("public_key", converted),
+                ),
             )
 
 
 def _not_a_key(path: Path, line: str) -> ConfigurationError:
-    """Say why a line is not a key: authorized_keys puts options before one."""
+    """Return the error for a line that is not a key; in authorized_keys, options come before one."""
     words = line.split()
     found = next((word for word in words if _TYPE.fullmatch(word)), None)
     if found is not None:
         return ConfigurationError(
             f"{path} begins with options of authorized_keys, not with the key",
-            hint=f"leave them out: grep -o '{found} .*' {_quoted(path)} > one.pub",
+            hint=Hint("remove them:", Shell("grep", "-o", f"{found} .*", str(path)), "> one.pub"),
         )
-    return ConfigurationError(f"{path} is not an OpenSSH public key", hint="give the .pub file: ~/.ssh/id_ed25519.pub")
+    return ConfigurationError(
+        f"{path} is not an OpenSSH public key", hint=Hint("use the .pub file, such as ~/.ssh/id_ed25519.pub")
+    )
 
 
 def _rsa_bits(key: str, path: Path) -> int | None:
@@ -381,20 +407,16 @@ def _rsa_bits(key: str, path: Path) -> int | None:
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigurationError(
             f"the public key in {path} is damaged or of an unknown type",
-            hint="copy the whole line of the .pub file: type, body and comment",
+            hint=Hint("copy the whole line of the .pub file: type, body and comment"),
         ) from None
     return loaded.key_size if isinstance(loaded, RSAPublicKey) else None
 
 
 def _plain(comment: str) -> str:
-    """Make a comment that every service accepts: Nova and its clients want ASCII."""
+    """Reduce a comment to ASCII, which Nova and its clients require."""
     return "".join(one if one.isascii() and one.isprintable() else "?" for one in comment.strip())
 
 
-def _beside(path: Path) -> Path:
+def _public(path: Path) -> Path:
     """Name the public half as ssh-keygen does."""
     return path.with_name(path.name + ".pub")
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))

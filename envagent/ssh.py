@@ -1,7 +1,7 @@
-"""Logins by SSH: see whether a server lets its user in, and the command with which the user does the same.
+"""Logins by SSH: whether a server lets its user in, and the command with which the user logs in.
 
-A host key is taken on trust until the first login has succeeded, because a machine may make its keys anew while it is
-set up; from then on the run's own `known_hosts` holds, and another key is refused.
+A host key is trusted until the first login succeeds, because a machine may regenerate its keys while it is set up;
+from then on the run's own `known_hosts` counts, and another key is refused.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ CONNECT_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What came of one try to log in."""
+    """The result of one attempt to log in."""
 
     reached: bool
-    """Whether something that speaks SSH answered."""
+    """Whether something that speaks SSH responded."""
     logged_in: bool
     said: str
-    """The client's or the network's own words, for the user (untrusted text)."""
-    provable: bool = True
-    """Whether another try could end better here: not without a client, or with a key that only its owner opens."""
+    """The message of the client or the network, for the user (untrusted)."""
+    repeatable: bool = True
+    """Whether another attempt may succeed: not without a client, or with a key whose passphrase is needed."""
     changed: bool = False
     """Whether the server shows another host key than at an earlier login."""
 
 
 def no_client() -> str | None:
-    """Say so where there is no ssh client to prove a login with."""
+    """Say that there is no ssh client to log in with; None when there is one."""
     return None if shutil.which("ssh") else "there is no ssh client on this machine"
 
 
 def obstacle(private_key: Path | None) -> str | None:
-    """Say why no login can be proved from here, whatever the server does; None when one can."""
+    """Say why this machine cannot log in, whatever the server does; None when it can."""
     if private_key is None:
         return "its private key is not on this machine"
     missing = no_client()
@@ -53,36 +53,36 @@ def obstacle(private_key: Path | None) -> str | None:
     except ConfigurationError as error:
         return error.message
     if key.locked and not keys.held_by_agent(key.public_key):
-        return f"the private key has a passphrase, and no SSH agent holds it (ssh-add {shlex.quote(str(private_key))})"
+        return f"the private key has a passphrase and is in no SSH agent (ssh-add {shlex.quote(str(private_key))})"
     return None
 
 
 def try_login(address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = PORT) -> Login:
-    """Try once, in at most some seconds, to reach a server by SSH and log in.
+    """Try once to log in to a server, for at most half a minute.
 
     Args:
-        address: of the server.
-        user: to log in as.
+        address: the server's.
+        user: the user to log in as.
         private_key: the key to log in with.
-        known_hosts: the run's own file; it comes to be with the first login that succeeds.
-        port: of the SSH server.
+        known_hosts: the run's own file, which is created at the first successful login.
+        port: the SSH server's.
     """
     banner = _banner(address, port)
     if banner is None:
-        return Login(reached=False, logged_in=False, said="no answer")
+        return Login(reached=False, logged_in=False, said="no response")
     if not banner.startswith("SSH-"):
-        return Login(reached=False, logged_in=False, said="something other than SSH answers")
+        return Login(reached=False, logged_in=False, said="something other than SSH responds")
     reason = obstacle(private_key)
     if private_key is None or reason is not None:
-        return Login(reached=True, logged_in=False, said=reason or "", provable=False)
-    proved = known_hosts.exists()
-    hosts = known_hosts if proved else known_hosts.with_name(f"{known_hosts.name}.unproved")
-    if not proved:
+        return Login(reached=True, logged_in=False, said=reason or "", repeatable=False)
+    verified = known_hosts.exists()
+    hosts = known_hosts if verified else known_hosts.with_name(f"{known_hosts.name}.unverified")
+    if not verified:
         hosts.unlink(missing_ok=True)
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(CONNECT_SECONDS),
-        "StrictHostKeyChecking": "yes" if proved else "accept-new",
+        "StrictHostKeyChecking": "yes" if verified else "accept-new",
         "ForwardAgent": "no",
         "LogLevel": "ERROR",
     }
@@ -101,20 +101,20 @@ def try_login(address: str, user: str, private_key: Path | None, known_hosts: Pa
         return Login(reached=True, logged_in=False, said="the login took too long")
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode == 0:
-        if not proved and hosts.exists():  # not where ssh could not write it: then the key stays unproved
+        if not verified and hosts.exists():  # ssh may have failed to write it: then the key stays unverified
             hosts.replace(known_hosts)
         return Login(reached=True, logged_in=True, said=said[-300:] or "logged in")
-    changed = proved and "Host key verification failed" in said
+    changed = verified and "Host key verification failed" in said
     return Login(reached=True, logged_in=False, said=said[-300:], changed=changed)
 
 
 def command_line(address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = PORT) -> str:
-    """Give the command that a user pastes: what `try_login` proves, for a shell."""
+    """Return the command that a user pastes into a shell: it logs in as `try_login` does."""
     return shlex.join(["ssh", *_identity(private_key, known_hosts, port), f"{user}@{address}"])
 
 
 def _identity(private_key: Path | None, known_hosts: Path, port: int) -> list[str]:
-    """List the options that decide who logs in, and whom the server may be."""
+    """List the options for the user's key and the server's."""
     options = []
     if private_key is not None:
         named = ["-o", f"IdentityFile={_value(private_key)}"] if "%" in str(private_key) else ["-i", str(private_key)]
@@ -124,7 +124,7 @@ def _identity(private_key: Path | None, known_hosts: Path, port: int) -> list[st
 
 
 def _value(path: Path) -> str:
-    """Write a path as the value of an ssh option: a list of words in which % begins a token."""
+    """Write a path as the value of an ssh option: a list of words in which % starts a token."""
     text = str(path).replace("%", "%%")
     if not any(one in text for one in " \t\"'\\"):
         return text

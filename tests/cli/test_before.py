@@ -81,11 +81,11 @@ def test_a_key_file_that_cannot_be_used(
         return said
 
     assert told(cli.work / "nowhere.pub") == f"the public key {cli.work}/nowhere.pub does not exist"
-    assert told(key) == f"{key} is a private key; the public half is wanted"
+    assert told(key) == f"{key} is a private key; the public half is needed"
     public = cli.work / "key.pub"
     public.write_text(f"{keys.public_key_of(key)} me\n")
     key.chmod(0o644)
-    assert told(public) == f"others may read the private key {key} (mode 0644): ssh refuses to use it"
+    assert told(public) == f"other users can read the private key {key} (mode 0644): ssh refuses to use it"
 
 
 def test_a_cloud_that_is_not_configured_or_an_ai_that_is_demanded(

@@ -20,9 +20,10 @@ SAMPLES: dict[str, str | float] = {"max_su": 100000.0}
 """What stands for a value that is known only when the error is raised."""
 
 ON_A_RUN = ("resume", "teardown", "status")
-PROGRAMS = {"cd", "chmod", "git", "openstack", "rm", "ssh-keygen", "mv", "cp", "puttygen"}
-
-
+PROGRAMS = {
+    *("cd", "chmod", "cp", "git", "grep", "ls", "mv", "openstack"),
+    *("perl", "pip", "puttygen", "rm", "ssh-keygen", "unset"),
+}
 PRODUCT = list(modules())
 
 

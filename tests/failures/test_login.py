@@ -134,7 +134,7 @@ def test_a_key_with_a_passphrase_proves_nothing_and_is_not_tried_for_ever(
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     node.any_key = True
     login = ssh.try_login("127.0.0.1", "cc", locked_key(tmp_path), tmp_path / "known_hosts", node.port)
-    assert (login.reached, login.logged_in, login.provable) == (True, False, False)
+    assert (login.reached, login.logged_in, login.repeatable) == (True, False, False)
     assert "passphrase" in login.said
 
 
@@ -161,14 +161,14 @@ def test_an_agent_opens_a_key_with_a_passphrase(node: Node, tmp_path: Path, monk
         node.authorized.clear()
         refused = ssh.try_login("127.0.0.1", "cc", key, tmp_path / "known_hosts", node.port)
     assert login.logged_in, login.said
-    assert not refused.logged_in and refused.provable, "the node may not have the key yet"
+    assert not refused.logged_in and refused.repeatable, "the node may not have the key yet"
 
 
 def test_without_an_ssh_client_nothing_is_proved(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys.create_private_key(tmp_path / "key")
     monkeypatch.setenv("PATH", str(tmp_path))
     login = ssh.try_login("127.0.0.1", "cc", tmp_path / "key", tmp_path / "known_hosts", node.port)
-    assert (login.reached, login.logged_in, login.provable) == (True, False, False)
+    assert (login.reached, login.logged_in, login.repeatable) == (True, False, False)
 
 
 def own_address() -> str:

@@ -110,10 +110,10 @@ def test_a_private_key_in_place_of_the_public_one(tmp_path: Path) -> None:
         ("ssh-dss AAAAB3NzaC1kc3MAAACBAJ me\n", "DSA"),
         ("ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5 me\n", "certificate"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB me\n", "damaged"),
-        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\nAAAAIByyyyy me\n", "broken over 2 lines"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\nAAAAIByyyyy me\n", "split over 2 lines"),
         ("ssh-ed25519\n", "damaged"),
-        ("", "holds no public key"),
-        ("# nothing\n", "holds no public key"),
+        ("", "contains no public key"),
+        ("# nothing\n", "contains no public key"),
         ("hello\n", "not an OpenSSH public key"),
     ],
 )
@@ -180,7 +180,7 @@ def test_the_private_key_counts_and_not_a_stale_half_beside_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda key: key.chmod(0o644), "others may read"),
+        (lambda key: key.chmod(0o644), "other users can read"),
         (lambda key: key.write_bytes(key.read_bytes().replace(b"\n", b"\r\n")), "ssh cannot read"),
         (lambda key: key.write_bytes(key.read_bytes().rstrip()), "ssh cannot read"),
     ],
@@ -203,5 +203,5 @@ def test_a_private_key_that_ssh_would_refuse_comes_with_the_command_that_mends_i
 @pytest.mark.parametrize("kind", ["OPENSSH ", "RSA ", ""])
 def test_what_is_no_private_key(tmp_path: Path, kind: str, body: str) -> None:
     (tmp_path / "key").write_text(f"-----BEGIN {kind}PRIVATE KEY-----\n{body}-----END {kind}PRIVATE KEY-----\n")
-    with pytest.raises(ConfigurationError, match="not a private key that ssh reads"):
+    with pytest.raises(ConfigurationError, match="not a private key that ssh can read"):
         keys.read_private_key(tmp_path / "key")
