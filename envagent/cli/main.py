@@ -1,18 +1,7 @@
 """The application: its commands, and the one place that maps errors to exit codes.
 
-0    done
-1    a bug; a report is written to ENVAGENT_HOME/crash
-2    usage or configuration
-4    authentication
-5    no capacity or quota
-6    provisioning failed
-7    cloud unreachable, or an unknown outcome
-8    the AI was required and is unavailable
-9    repository refused
-10   run state: locked, not found, ambiguous, journal
-11   leftovers exist after a teardown
-12   done, but the result could not be written to stdout
-129, 130, 143   stopped by SIGHUP, Ctrl-C (or declined), SIGTERM
+An error's exit code is that of its class (see the tree in `envagent.errors`), 0 is success, and 129, 130 and 143 are
+SIGHUP, Ctrl-C (or a declined question) and SIGTERM. After a bug (1) a report is written to ENVAGENT_HOME/crash.
 """
 
 from __future__ import annotations
