@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -282,7 +283,10 @@ def reset(home: Path) -> None:
 
 
 def read_log(home: Path) -> list[dict[str, Any]]:
-    """Return the log of committed writes, oldest first; works with and without a running server."""
+    """Return the log of committed writes, oldest first, with or without a running server. Raises SandboxError."""
     from envagent.sandbox.state import read_writes
 
-    return read_writes(Paths(home.resolve()).state)
+    try:
+        return read_writes(Paths(home.resolve()).state)
+    except sqlite3.Error as error:
+        raise SandboxError(f"cannot read the log of the sandbox in {home}: {error}") from None

@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -134,7 +135,10 @@ def run(
         except BlockingIOError:
             message = f"a sandbox is already running in {paths.folder}; its URL is in server.json there"
             raise SetupError(message) from None
-        state = held.enter_context(contextlib.closing(State(paths.state)))
+        try:
+            state = held.enter_context(contextlib.closing(State(paths.state)))
+        except sqlite3.Error as error:
+            raise SetupError(f"the state {paths.state} cannot be used: {error}") from None
         sandbox = Sandbox(state)
         _prepare(sandbox, settings, faults)
         listener = _listen(int(state.setting("port", 0)) if port is None else port, exactly=port is not None)

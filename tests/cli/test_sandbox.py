@@ -64,6 +64,22 @@ def test_a_port_that_was_asked_for_and_is_taken_is_2(cli: Cli, tmp_path: Path, m
     assert str(port) in ended.err
 
 
+def test_a_sandbox_that_does_not_start_is_7_and_reset_helps(
+    cli: Cli, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path / "home"))
+    assert cli("sandbox", "reset").code == 0
+    Paths(tmp_path / "home").state.write_text("not a database " * 100)
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    error = json.loads(ended.out)["error"]
+    assert (ended.code, error["exit_code"], error["type"]) == (7, 7, "SandboxError")
+    assert "not a database" in error["service_said"]
+    assert "envagent sandbox reset" in error["hint"]
+    assert cli("sandbox", "log", "--json").code == 7
+    assert cli("sandbox", "reset").code == 0
+    assert cli("sandbox", "log", "--json").code == 0
+
+
 def test_a_fault_schedule_that_cannot_be_used_is_2(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path / "home"))
     faults = tmp_path / "faults.json"

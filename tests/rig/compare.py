@@ -53,7 +53,7 @@ MASKS = [
 
 @dataclass
 class Answer:
-    """What a command gave: its exit code, its output (parsed where it is JSON), its error text."""
+    """The result of a command: its exit code, its output (parsed if it is JSON), its error text."""
 
     code: int
     out: Any
@@ -61,7 +61,7 @@ class Answer:
 
     @property
     def claimed(self) -> bool:
-        """Whether the cloud says anything about this at all."""
+        """Whether the cloud simulates or provides this at all."""
         return NOT_SIMULATED not in self.err
 
 
@@ -125,7 +125,7 @@ class Side:
 
 
 def _parsed(text: str) -> Any:
-    """Return what a JSON text says, or the text."""
+    """Parse a text as JSON; return the text itself if it is not."""
     try:
         return json.loads(text)
     except ValueError:
@@ -137,14 +137,14 @@ def _field(answer: Answer, name: str) -> Any:
 
 
 def moments() -> dict[str, str]:
-    """Dates that commands name, the same on both sides within a run."""
+    """Return the dates in commands, the same on both sides within a run."""
     base = datetime.now(UTC) + timedelta(days=300)
     days = {f"day{n}": (base + timedelta(days=n)).strftime("%Y-%m-%d 12:00") for n in range(9)}
     return {**days, "soon": (datetime.now(UTC) + timedelta(hours=3)).strftime("%Y-%m-%d %H:%M")}
 
 
 def key_files(folder: Path) -> dict[str, str]:
-    """Write what commands name as public keys: one that is, and one that is not."""
+    """Write the files that commands use as public keys: a valid one and an invalid one."""
     files = {"public_key": f"{public_key()} somebody\n", "not_a_key": "nothing\n"}
     for name, text in files.items():
         (folder / name).write_text(text, "ascii")
@@ -152,14 +152,14 @@ def key_files(folder: Path) -> dict[str, str]:
 
 
 def masked(text: str) -> str:
-    """Return a text without what two clouds cannot share."""
+    """Mask what two clouds cannot share: ids, dates, addresses."""
     for pattern, word in MASKS:
         text = re.sub(pattern, word, text)
     return text.strip()
 
 
 def seen(value: Any, *, exact: bool) -> Any:
-    """Return what is compared of an answer: masked values, or keys and kinds."""
+    """Return the compared part of an answer: masked values, or keys and kinds."""
     if isinstance(value, dict):
         return {key: seen(item, exact=exact and key not in UNSHARED) for key, item in sorted(value.items())}
     if isinstance(value, list):
@@ -174,7 +174,7 @@ def seen(value: Any, *, exact: bool) -> Any:
 
 
 def differences(line: str, left: Answer, right: Answer) -> list[str]:
-    """Return in what two answers differ, empty when they are the same."""
+    """List the differences of two answers."""
     found = []
     if left.code != right.code:
         found.append(f"exit {left.code} / {right.code}")
@@ -192,7 +192,7 @@ def differences(line: str, left: Answer, right: Answer) -> list[str]:
 
 
 def _kinds_agree(one: Any, other: Any) -> bool:
-    """Say whether two shapes are one: an empty list and a null say nothing of what would be there."""
+    """Return whether two shapes agree; an empty list and a null agree with any."""
     if "NoneType" in (one, other):
         return "absent" not in (one, other)
     if isinstance(one, list) and isinstance(other, list):
@@ -203,12 +203,12 @@ def _kinds_agree(one: Any, other: Any) -> bool:
 
 
 def _row(rows: list[str]) -> Any:
-    """Return the shape of a list's items, of several the one that says most."""
+    """Return the shape of a list's items, of several the most complete one."""
     shapes = [json.loads(row) for row in rows]
     if not all(isinstance(shape, dict) for shape in shapes):
         return shapes[0]
-    told = [{key: value for key, value in shape.items() if value != "NoneType"} for shape in shapes]
-    return {key: value for shape in [*shapes, *told] for key, value in shape.items()}
+    known = [{key: value for key, value in shape.items() if value != "NoneType"} for shape in shapes]
+    return {key: value for shape in [*shapes, *known] for key, value in shape.items()}
 
 
 def commands(only: str) -> list[str]:

@@ -71,13 +71,15 @@ def serve(
 @app.command(epilog=examples("envagent sandbox log", "envagent sandbox log --json"))
 def log(as_json: AS_JSON = False, config: CONFIG = None) -> int:
     """List the writes that the simulated cloud has committed, oldest first."""
+    from envagent.cli.clouds import sandbox_errors
     from envagent.cli.documents.json_models import LogDocument
     from envagent.cli.home import Home, read_settings
     from envagent.cli.render import screens
     from envagent.cli.render.terminal import out, print_document
     from envagent.sandbox import process
 
-    lines = LogDocument.model_validate(process.read_log(Home(read_settings(config).home).path))
+    with sandbox_errors():
+        lines = LogDocument.model_validate(process.read_log(Home(read_settings(config).home).path))
     print_document(lines) if as_json else screens.show_log(out(), lines)
     return 0
 

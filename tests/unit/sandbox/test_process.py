@@ -250,6 +250,21 @@ def test_as_a_module_bad_input_is_one_error_and_2(arguments: list[str], said: st
     assert errors.count("error: ") == 1 and "Traceback" not in errors
 
 
+def test_a_state_that_is_no_database_is_one_error(home: Path) -> None:
+    Paths(home).create()
+    Paths(home).state.write_text("not a database " * 100)
+    with module(home) as child:
+        output, errors = child.communicate(timeout=30)
+    assert (child.returncode, output) == (2, "") and errors.startswith("error: the state ")
+    with pytest.raises(SandboxError, match="did not start") as caught:
+        ensure_running(home)
+    assert caught.value.output == errors.strip()
+    with pytest.raises(SandboxError, match="cannot read the log"):
+        read_log(home)
+    reset(home)
+    assert read_log(home) == []
+
+
 def test_what_cannot_be_used_is_said(home: Path, tmp_path: Path) -> None:
     with pytest.raises(SandboxError) as caught:
         ensure_running(home, profile="nope")
