@@ -1,4 +1,4 @@
-"""Step 1: what the repository needs, with evidence."""
+"""What the repository needs, with evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 7: an address that can be reached from outside."""
+"""An address that can be reached from outside."""
 
 from __future__ import annotations
 

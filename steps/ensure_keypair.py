@@ -1,4 +1,4 @@
-"""Step 3: an SSH key whose private half is here and whose public half the cloud has."""
+"""An SSH key whose private half is here and whose public half the cloud has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 4: the network that the server is put on."""
+"""The network that the server is put on."""
 
 from __future__ import annotations
 

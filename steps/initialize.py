@@ -1,4 +1,4 @@
-"""Step 0: configuration, credentials, clients; and what a resumed run must still match."""
+"""Configuration, credentials, clients; and what a resumed run must still match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 6: the server, on the reserved node."""
+"""The server, on the reserved node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 5: find hardware that is really free, and reserve it."""
+"""Find hardware that is really free, and reserve it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 9: one file that says everything about the server."""
+"""One file that says everything about the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 2: the image, in two stages: a few candidates, then one with a look at its details."""
+"""The image, in two stages: a few candidates, then one with a look at its details."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 8: look at what was made, and log in to prove it."""
+"""Look at what was made, and log in to prove it."""
 
 from __future__ import annotations
 
