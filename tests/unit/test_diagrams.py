@@ -24,10 +24,10 @@ def test_the_table_of_rooms_is_complete() -> None:
     assert sorted(rooms) == sorted([*ROOMS, "cli"])
 
 
-@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_the_files_that_a_document_names_exist(name: str) -> None:
     """A path is written from the top of the checkout, or from the package or its command line."""
-    named = re.findall(r"`([\w.]+/[\w./]*|\w+\.(?:py|toml|json|md))`", (ROOT / name).read_text("utf-8"))
+    named = re.findall(r"`([a-z.][\w.]*/[\w./]*|\w+\.(?:py|md))`", (ROOT / name).read_text("utf-8"))
     assert named
     places = (ROOT, ROOT / "envagent", ROOT / "envagent" / "cli")
     assert [one for one in named if not any((place / one).exists() for place in places)] == []

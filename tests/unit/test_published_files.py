@@ -34,13 +34,25 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
         yield from job["steps"]
 
 
+def commands(path: Path) -> Iterator[str]:
+    """Yield what a workflow runs, once for each command that a matrix names."""
+    for job in loaded(path)["jobs"].values():
+        named = job.get("strategy", {}).get("matrix", {}).get("command", [])
+        for step in job["steps"]:
+            command = step.get("run", "").strip()
+            if "${{ matrix.command }}" in command:
+                yield from (command.replace("${{ matrix.command }}", one) for one in named)
+            elif command:
+                yield command
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_a_workflow_runs_the_commands_that_the_documents_name(path: Path) -> None:
     texts = [(ROOT / name).read_text("utf-8") for name in SOURCES]
-    commands = [step["run"].strip() for step in steps(path) if "run" in step]
-    assert commands
-    assert [one for one in commands if not any(one.removeprefix(".venv/bin/") in text for text in texts)] == []
-    scripts = [word for one in commands for word in shlex.split(one) if word.startswith("scripts/")]
+    run = list(commands(path))
+    assert run
+    assert [one for one in run if not any(one.removeprefix(".venv/bin/") in text for text in texts)] == []
+    scripts = [word for one in run for word in shlex.split(one) if word.startswith("scripts/")]
     assert [one for one in scripts if not (ROOT / one).is_file()] == []
 
 
