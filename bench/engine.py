@@ -1,4 +1,4 @@
-"""The engine beside plain sqlite3: ten steps with four intents, and 1,000 runs that wait in one process.
+"""The engine compared with plain sqlite3: ten steps with four intents, and 1,000 runs that wait in one process.
 
     python -m bench.engine [--rounds 3] [--runs 200] [--waiting 1000]
 

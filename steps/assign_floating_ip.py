@@ -167,7 +167,7 @@ def _read(context: StepContext, known: AllocatedAddress | AssignedAddress) -> Fl
     try:
         return context.services.cloud.floating_ip(known.floating_ip_id or "")
     except NotFound:
-        context.ledger.gone("floating_ip", known.floating_ip_id or "")
+        context.ledger.record_gone("floating_ip", known.floating_ip_id or "")
         return None
 
 

@@ -132,7 +132,7 @@ class EnsureKeypair(Step):
         registered = registered_keys(context.ledger.intents("keypair"))
         known = context.services.cloud.keypair(output.name)
         if known is None:
-            context.ledger.gone("keypair", output.name)
+            context.ledger.record_gone("keypair", output.name)
             return Redo("register", f"keypair {output.name} was deleted; registering it again")
         if output.name in registered and not same_key(known.public_key, registered[output.name][1]):
             raise ConfigurationError(

@@ -205,7 +205,7 @@ def _read(context: StepContext, server_id: str, name: str, *, hint: str | None =
         server = context.services.cloud.server(server_id)
         if server.status not in ("DELETED", "SOFT_DELETED"):
             return server
-    context.ledger.gone("server", server_id)
+    context.ledger.record_gone("server", server_id)
     raise ResourceLost(f"server {name} ({server_id}) was deleted, and not by this run", hint=hint)
 
 

@@ -174,7 +174,7 @@ class ReserveHardware(Step):
     def confirm(self, context: StepContext, output: ReservedHardware) -> ReservedHardware | None:
         """Check that the lease is still there and still holds a node; its end may have been moved."""
         lease = _read(context, output.lease_id, output.lease_name)
-        context.ledger.seen("lease", LeaseKind(context.services.cloud).found(lease))
+        context.ledger.record_found("lease", LeaseKind(context.services.cloud).found(lease))
         if lease.ending:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended, at {lease.end:%Y-%m-%d %H:%M} UTC")
         if lease.status == "ERROR":
@@ -234,7 +234,7 @@ def _read(context: StepContext, lease_id: str, name: str, *, hint: str | None = 
     try:
         return context.services.cloud.lease(lease_id)
     except NotFound:
-        context.ledger.gone("lease", lease_id)
+        context.ledger.record_gone("lease", lease_id)
         raise ResourceLost(f"lease {name} ({lease_id}) was deleted, and not by this run", hint=hint) from None
 
 

@@ -124,18 +124,18 @@ class Ledger:
         """
         intent = self._inventory.intents.get((kind.name, number))
         if intent is not None and intent.state == IntentState.DONE and not self._is_removed(intent):
-            return self._alone(kind, intent)
+            return self._without_surplus(kind, intent)
         if intent is not None and intent.state == IntentState.SENT:
             now, steady = self._clock.now(), self._clock.steady()
-            found = self._made(kind, {number})
+            found = self._created(kind, {number})
             if found:
                 return self._close(kind, intent, found[0], Ownership.ADOPTED, found)
-            left = unsettled(intent, self._inventory, self.runtime.settle, now, steady)
+            left = time_to_settle(intent, self._inventory, self.runtime.settle, now, steady)
             if left > timedelta():
                 return self._wait_for(intent, left)
             if self._inventory.lost[kind.name, number] >= MOST_LOST and intent.error is not None:
                 self._inventory.lost[kind.name, number] = 0
-                raise revive(json.loads(intent.error))
+                raise load_error(json.loads(intent.error))
         return self._send(kind, number, name, request, make)
 
     def remove(self, kind: ResourceKind, cloud_id: str, why: str = "") -> NotYet | None:
@@ -202,12 +202,12 @@ class Ledger:
 
     def _reconcile(self, kind: ResourceKind, *, act: bool) -> NotYet | None:
         tagged = {one.id: one for one in kind.find(self._inventory.run_id)}
-        for row in self._held(kind.name):
+        for row in self._recorded(kind.name):
             found = tagged.pop(row.cloud_id, None)
             if found is not None:
                 self._correct(row, found)
             elif row.state != ResourceState.ABSENT and not kind.exists(row.cloud_id):
-                self.gone(kind.name, row.cloud_id)
+                self.record_gone(kind.name, row.cloud_id)
         for found in tagged.values():
             intent = self._inventory.intents.get((kind.name, found.number))
             if intent is not None and intent.state == IntentState.SENT and self.owns(kind.name, found):
@@ -219,11 +219,11 @@ class Ledger:
                 )
         return self._remove_surplus(kind) if act else None
 
-    def _held(self, kind: str) -> list[ResourceRecord]:
+    def _recorded(self, kind: str) -> list[ResourceRecord]:
         """List the recorded objects of a kind that the run created."""
         return [one for one in self._inventory.resources if one.kind == kind and one.ownership != Ownership.FOREIGN]
 
-    def seen(self, kind: str, found: Found) -> None:
+    def record_found(self, kind: str, found: Found) -> None:
         """Record the current name and details of an object of the run."""
         row = self._inventory.resource(kind, found.id)
         if row is not None:
@@ -279,7 +279,7 @@ class Ledger:
             self._record(kind, found, Ownership.FOREIGN)
         return False
 
-    def gone(self, kind: str, cloud_id: str) -> None:
+    def record_gone(self, kind: str, cloud_id: str) -> None:
         """Record that an object no longer exists and that this run did not remove it."""
         row = self._inventory.resource(kind, cloud_id)
         if row is None or row.state == ResourceState.ABSENT:
@@ -396,7 +396,7 @@ class Ledger:
         try:
             found = make()
         except OutcomeUnknown as error:
-            intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(describe(error))
+            intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(dump_error(error))
             self._inventory.given_up[kind.name, number] = self._clock.steady()
             self._inventory.lost[kind.name, number] += 1
             self.pending.append(intent)
@@ -405,21 +405,21 @@ class Ledger:
             )
             return NotYet(_outcome_of(intent), self._clock.now(), status="unknown")
         except EnvagentError as error:
-            late = self._made(kind, {number}) if lost else []
+            late = self._created(kind, {number}) if lost else []
             if late:  # an earlier request took effect after all, which may be why this one was refused
                 return self._close(kind, intent, late[0], Ownership.ADOPTED, late)
             intent.state = IntentState.REFUSED.value
             if error.retryable:
                 intent.attempt = 0  # it never reached the service: the next entry sends it again
-            intent.error = json.dumps(describe(error))
+            intent.error = json.dumps(dump_error(error))
             self.note(EventKind.INTENT_REFUSED, f"{kind.name} {name} refused: {error.message}")
             self.pending.append(intent)
             raise
         # If this look fails, the intent stays as sent, and the next entry finds what exists.
-        there = self._made(kind, self._repeated(kind)) if intent.sends > 1 else []
+        there = self._created(kind, self._sent_twice(kind)) if intent.sends > 1 else []
         return self._close(kind, intent, found, Ownership.OWNED, there)
 
-    def _made(self, kind: ResourceKind, numbers: Collection[int]) -> list[Found]:
+    def _created(self, kind: ResourceKind, numbers: Collection[int]) -> list[Found]:
         """List what the requests with these numbers created; disown what is tagged and does not match."""
         tagged = [one for one in kind.find(self._inventory.run_id) if one.number in numbers]
         ours = [one for one in tagged if self.owns(kind.name, one)]
@@ -428,7 +428,7 @@ class Ledger:
                 self.adopt(kind.name, foreign)
         return ours
 
-    def _repeated(self, kind: ResourceKind) -> set[int]:
+    def _sent_twice(self, kind: ResourceKind) -> set[int]:
         """List the numbers that were requested more than once."""
         intents = self._inventory.intents
         return {number for (name, number), one in intents.items() if name == kind.name and one.sends > 1}
@@ -442,16 +442,16 @@ class Ledger:
         self._record(kind.name, found, ownership)
         for surplus in there:
             self.adopt(kind.name, surplus)
-        return self._alone(kind, intent)
+        return self._without_surplus(kind, intent)
 
-    def _alone(self, kind: ResourceKind, intent: IntentRecord) -> Found | NotYet:
+    def _without_surplus(self, kind: ResourceKind, intent: IntentRecord) -> Found | NotYet:
         """Return an intent's object once no surplus is left."""
         return self._remove_surplus(kind) or self._known(intent)
 
     def _remove_surplus(self, kind: ResourceKind) -> NotYet | None:
         """Remove adopted objects that are in no intent."""
         known = {one.cloud_id for one in self._inventory.intents.values() if one.kind == kind.name}
-        for row in self._held(kind.name):
+        for row in self._recorded(kind.name):
             if row.ownership == Ownership.ADOPTED and row.cloud_id not in known:
                 left = self.remove(kind, row.cloud_id)
                 if left is not None:
@@ -491,7 +491,7 @@ def _outcome_of(intent: IntentRecord) -> str:
     return f"the outcome of the request for {intent.kind} {intent.name}"
 
 
-def describe(error: EnvagentError) -> dict[str, Any]:
+def dump_error(error: EnvagentError) -> dict[str, Any]:
     """Return an error as the journal stores it."""
     return {
         "error": type(error).__name__,
@@ -503,7 +503,7 @@ def describe(error: EnvagentError) -> dict[str, Any]:
     }
 
 
-def revive(stored: Mapping[str, Any]) -> EnvagentError:
+def load_error(stored: Mapping[str, Any]) -> EnvagentError:
     """Recreate an error from what the journal stored."""
     found: type[EnvagentError] = EnvagentError
     pending: list[type[EnvagentError]] = [EnvagentError]
@@ -520,7 +520,9 @@ def revive(stored: Mapping[str, Any]) -> EnvagentError:
     )
 
 
-def unsettled(intent: IntentRecord, inventory: Inventory, settle: timedelta, now: datetime, steady: float) -> timedelta:
+def time_to_settle(
+    intent: IntentRecord, inventory: Inventory, settle: timedelta, now: datetime, steady: float
+) -> timedelta:
     """Return how long after a look a sent intent's object may still appear; at zero its absence can be relied on.
 
     The settle window opens when the process stops waiting for the response. A process that died during the call left

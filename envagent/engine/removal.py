@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from envagent.engine.clock import to_text
-from envagent.engine.intents import Ledger, unsettled
+from envagent.engine.intents import Ledger, time_to_settle
 from envagent.engine.journal import Journal
 from envagent.engine.kinds import ResourceKind
 from envagent.engine.loaded_run import Inventory
@@ -125,7 +125,7 @@ class Teardown:
         ours, shown = self._look(kind, inventory, ledger)
         for one in ours:
             if one.state == ResourceState.PRESENT and one.cloud_id not in shown and not kind.exists(one.cloud_id):
-                ledger.gone(kind.name, one.cloud_id)
+                ledger.record_gone(kind.name, one.cloud_id)
             elif ledger.remove(kind, one.cloud_id) is not None:
                 left.append(one)
         return left
@@ -153,7 +153,7 @@ class Teardown:
             for (name, _), intent in inventory.intents.items()
             if name == kind.name and intent.state == IntentState.SENT
         ]
-        return all(unsettled(one, inventory, self._runtime.settle, now, steady) <= timedelta() for one in sent)
+        return all(time_to_settle(one, inventory, self._runtime.settle, now, steady) <= timedelta() for one in sent)
 
     def _save(self, row: RunRecord, event: EventKind) -> None:
         now = to_text(self._clock.now())

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from envagent.engine.clock import to_text
 from envagent.engine.context import APPROVED_AMOUNT, Context
 from envagent.engine.execution import SLACK, Entry, Execution, Outcome, Progress, Schedule
-from envagent.engine.intents import Ledger, describe
+from envagent.engine.intents import Ledger, dump_error
 from envagent.engine.loaded_run import Run
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runtime import Runtime
@@ -385,10 +385,13 @@ class Runner(Generic[Services]):
         run.outputs[key] = output
         execution.schedules.pop(key, None)
         changed: list[Record] = [row]
-        done = self._line(run, EventKind.STAGE_SUCCEEDED, key)
-        if summary := output.summary():
-            done.detail = json.dumps({"summary": summary})
-            changed.append(done)
+        done: list[EventRecord] = []
+        summary = output.summary()
+        if summary or self.runtime.listener is not None:  # a record costs more than the rest of this method
+            done = [self._line(run, EventKind.STAGE_SUCCEEDED, key)]
+        if summary:
+            done[0].detail = json.dumps({"summary": summary})
+            changed += done
         lines = []
         if len(run.outputs) == len(self.pipeline.stages):
             run.row.state = RunState.SUCCEEDED.value
@@ -396,7 +399,7 @@ class Runner(Generic[Services]):
             lines.append(self._line(run, EventKind.RUN_SUCCEEDED))
         started = self._start_ready(execution, self.pipeline.downstream[key])
         self._write(entry.context, *lines, records=[*changed, *started])
-        self.runtime.announce(done)
+        self.runtime.announce(*done)
         self._announce_started(run, started)
 
     def _start_ready(self, execution: Execution[Services], keys: Iterable[str] | None = None) -> list[StageRecord]:
@@ -435,7 +438,7 @@ class Runner(Generic[Services]):
 
     def _fail(self, execution: Execution[Services], error: EnvagentError, entry: Entry) -> None:
         run = execution.run
-        stored = json.dumps({**describe(error), "stage": entry.key})
+        stored = json.dumps({**dump_error(error), "stage": entry.key})
         row = run.stages[entry.key]
         if row.state != StageState.SUCCEEDED:
             row.state, row.error, row.finished_at = StageState.FAILED.value, stored, to_text(self.clock.now())

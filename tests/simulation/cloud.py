@@ -2,7 +2,7 @@
 
 It implements the port `envagent.cloud.port.Cloud`. Before every call it may lose the call, make it fail, or kill the
 calling process, before or after the call took effect. Its own books are the oracle: `violations` collects every
-moment at which two live objects of one kind bore one run's mark, and every touch of a foreign object.
+moment at which two live objects of one kind had one run's tag, and every touch of a foreign object.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class SimulatedCloud:
         if self._chance(self.mischief.kill):
             self._die(f"before {what}")
         if self._chance(self.mischief.stop):
-            self.trail.append("stop asked for")
+            self.trail.append("stop requested")
             self.on_stop()
         if self._chance(self.mischief.somebody):
             self._somebody()

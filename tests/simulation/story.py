@@ -82,7 +82,7 @@ class Story:
         settings = Settings(home=folder)
         self.settings = settings.model_copy(update={"ssh": settings.ssh.model_copy(update={"enabled": False})})
 
-    def tell(self) -> None:
+    def run(self) -> None:
         ended = self._life(begin=True)
         lives = 1
         while ended not in (Outcome.SUCCEEDED, None) and lives < 12:
@@ -209,7 +209,7 @@ def play(seed: int) -> Story:
     with tempfile.TemporaryDirectory(prefix="envagent-simulation-", dir=base) as folder:
         story = Story(seed, Path(folder))
         try:
-            story.tell()
+            story.run()
         except (EnvagentError, AssertionError, KeyError, ValueError) as error:
             story.cloud.violations.append(f"{type(error).__name__}: {error}")
     if story.cloud.violations:

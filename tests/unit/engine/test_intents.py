@@ -1,4 +1,4 @@
-"""Exactly one object per mark, through lost requests, lost answers and kills."""
+"""Exactly one object per tag, through lost requests, lost responses and kills."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.execution import Outcome
-from envagent.engine.intents import LONGEST_CALL, describe, revive
+from envagent.engine.intents import LONGEST_CALL, dump_error, load_error
 from envagent.engine.kinds import Found
 from envagent.engine.loop import run_until_idle
 from envagent.engine.tables import EventKind, IntentState
@@ -78,9 +78,9 @@ def test_the_event_log_tells_what_was_asked_for_and_made(process: Start, service
 @pytest.mark.parametrize("kind", [NoCapacity, Conflict, EnvagentError])
 def test_an_error_comes_back_from_the_journal_as_it_was(kind: type[EnvagentError]) -> None:
     error = kind("refused", hint="try later", service_said="no", request_id="req-1")
-    back = revive(json.loads(json.dumps(describe(error))))
+    back = load_error(json.loads(json.dumps(dump_error(error))))
     assert type(back) is kind
-    assert describe(back) == describe(error)
+    assert dump_error(back) == dump_error(error)
 
 
 def test_a_fresh_intent_needs_no_look(process: Start, services: Services) -> None:
@@ -91,10 +91,10 @@ def test_a_fresh_intent_needs_no_look(process: Start, services: Services) -> Non
 def test_what_a_lost_answer_made_is_adopted_at_once(process: Start, services: Services, clock: TestClock) -> None:
     services.outside.next_create = [lost_answer]
     one = process()
-    begun = clock.now()
+    started = clock.now()
     assert run(one, services) is Outcome.SUCCEEDED
     assert services.outside.creates == 1
-    assert clock.now() - begun < timedelta(seconds=1)
+    assert clock.now() - started < timedelta(seconds=1)
     (resource,) = one.journal.resources(one.journal.run("last").run_id)
     assert resource.ownership == "adopted"
 
@@ -103,12 +103,12 @@ def test_a_lost_request_is_sent_again_only_after_the_settle_window(
     process: Start, services: Services, clock: TestClock
 ) -> None:
     services.outside.next_create = [lost_request]
-    begun = clock.now()
+    started = clock.now()
     one = process()
     assert run(one, services) is Outcome.SUCCEEDED
     assert services.outside.creates == 2
     assert len(services.outside.objects) == 1
-    assert SETTLE <= clock.now() - begun <= SETTLE + timedelta(seconds=5)
+    assert SETTLE <= clock.now() - started <= SETTLE + timedelta(seconds=5)
     (intent,) = one.journal.intents(one.journal.run("last").run_id)
     assert intent.sends == 2
 

@@ -1,4 +1,4 @@
-"""The journal's file: made, upgraded, protected, and its troubles told."""
+"""The journal's file is created, upgraded and protected, and its errors are explained."""
 
 from __future__ import annotations
 

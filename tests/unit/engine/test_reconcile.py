@@ -1,4 +1,4 @@
-"""What the cloud shows is held against what was asked for: tags prove nothing, and what changed is put on record."""
+"""The record is compared with what the cloud shows: tags prove nothing, and every change is recorded."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def summaries(one: Process) -> dict[str, str]:
 
 
 def impostor(one: Process, number: int = 1) -> Found:
-    """Something that carries the run's tag and that this run never asked for."""
+    """Something that carries the run's tag and that this run never requested."""
     run_id = one.journal.run("last").run_id
     return Found("impostor", "theirs", run_id, number, traits={"name": "theirs"})
 

@@ -85,7 +85,7 @@ def test_a_wait_keeps_its_deadline_through_a_restart(process: Start, services: S
     services.think = think
     one = process()
     execution = one.runner.begin(Request(), services)
-    begun = clock.now()
+    started = clock.now()
     assert one.runner.advance(execution).outcome is Outcome.WAITING
     clock.at += timedelta(seconds=100)
     two = process()
@@ -93,18 +93,18 @@ def test_a_wait_keeps_its_deadline_through_a_restart(process: Start, services: S
     assert two.runner.advance(again).outcome is Outcome.WAITING
     clock.at += timedelta(seconds=250)
     assert two.runner.advance(again).outcome is Outcome.SUCCEEDED
-    assert set(deadlines) == {begun + timedelta(seconds=300)}
+    assert set(deadlines) == {started + timedelta(seconds=300)}
 
 
 def test_looks_are_frequent_at_first_and_never_beyond_the_deadline(
     process: Start, services: Services, clock: TestClock
 ) -> None:
     looks: list[float] = []
-    begun = clock.now()
+    started = clock.now()
 
     def think(context: Context[Services]) -> Thought | NotYet:
         wait = context.wait("the moon", every=30, timeout=400)
-        looks.append((clock.now() - begun).total_seconds())
+        looks.append((clock.now() - started).total_seconds())
         return Thought(words=0) if wait.over else wait.not_yet("rising")
 
     services.think = think
@@ -487,7 +487,7 @@ class GoOn(Step):
 
 
 def test_a_failed_run_begins_nothing_more(tmp_path: Path, services: Services, clock: TestClock) -> None:
-    """What was under way beside the failing stage ends and is kept; what it makes ready waits for a resume."""
+    """A stage that works in parallel with a failing one ends and is kept; the next waits for a resume."""
     go = Go()
     journal = Journal.open(tmp_path / "journal.db")
 

@@ -48,11 +48,11 @@ def test_the_window_opens_when_the_answer_is_given_up(process: Start, services: 
 
 
 def test_a_second_loss_opens_a_second_window(process: Start, services: Services, clock: TestClock) -> None:
-    begun = clock.now()
+    started = clock.now()
     services.outside.next_create = [lost_request, lost_request]
     assert run(process(), services) is Outcome.SUCCEEDED
     assert services.outside.creates == 3
-    assert 2 * SETTLE <= clock.now() - begun <= 2 * SETTLE + timedelta(seconds=10)
+    assert 2 * SETTLE <= clock.now() - started <= 2 * SETTLE + timedelta(seconds=10)
 
 
 @pytest.mark.parametrize("verb", [resume, teardown])
@@ -98,11 +98,11 @@ def test_a_clock_that_is_set_neither_opens_nor_holds_a_window(
         one = process()
         execution = one.runner.begin(Request(), services)
         one.runner.advance(execution)
-        creates, begun = services.outside.creates, clock.steady()
+        creates, started = services.outside.creates, clock.steady()
         clock.set_back(by)
         run_until_idle(one.runner, [execution])
         assert services.outside.creates == creates + 1
-        assert SETTLE.total_seconds() <= clock.steady() - begun <= SETTLE.total_seconds() + 5
+        assert SETTLE.total_seconds() <= clock.steady() - started <= SETTLE.total_seconds() + 5
 
 
 def test_the_look_that_believes_an_absence_begins_after_the_window(

@@ -135,9 +135,9 @@ def test_one_that_never_goes_does_not_hold_the_run_for_ever(
     services.outside.deaf = True
     Twice(services, lambda commit: commit())
     one = process()
-    begun = clock.now()
+    started = clock.now()
     assert run(one, services) is Outcome.FAILED
-    assert clock.now() - begun < timedelta(minutes=10)
+    assert clock.now() - started < timedelta(minutes=10)
     error = json.loads(one.journal.run("last").error or "")
     assert (error["exit_code"], "still there" in error["message"]) == (6, True)
     services.outside.deaf = False

@@ -1,4 +1,4 @@
-"""Teardown removes what bears the mark, proves it, and touches nothing else."""
+"""Teardown removes what has the tag, verifies that, and touches nothing else."""
 
 from __future__ import annotations
 
@@ -166,10 +166,10 @@ def test_a_refused_login_ends_at_once(process: Start, services: Services, clock:
         raise AuthenticationError("wrong password")
 
     services.outside.find = refused  # type: ignore[method-assign]
-    begun = clock.now()
+    started = clock.now()
     with pytest.raises(AuthenticationError):
         teardown(one, services, clock)
-    assert clock.now() == begun
+    assert clock.now() == started
 
 
 def test_a_stop_leaves_a_teardown_that_can_be_begun_again(process: Start, services: Services, clock: TestClock) -> None:
