@@ -26,8 +26,9 @@ def test_the_table_of_rooms_is_complete() -> None:
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_the_files_that_a_document_names_exist(name: str) -> None:
-    """A path is written from the top of the checkout, or from the package or its command line."""
+    """A path is written from the top of the checkout, or from the package or its command line; a test by its name."""
     named = re.findall(r"`([a-z.][\w.]*/[\w./]*|\w+\.(?:py|md))`", (ROOT / name).read_text("utf-8"))
     assert named
     places = (ROOT, ROOT / "envagent", ROOT / "envagent" / "cli")
-    assert [one for one in named if not any((place / one).exists() for place in places)] == []
+    tests = {path.name for path in ROOT.glob("tests/**/test_*.py")}
+    assert [one for one in named if one not in tests and not any((place / one).exists() for place in places)] == []
