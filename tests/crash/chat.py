@@ -1,4 +1,4 @@
-"""An AI server in a forked process: it answers every question with the texts that it is given, or echoes the key."""
+"""An AI server in a forked process: it answers every question with a given text, or echoes the key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def chat_server(text: str, *, refuses: bool = False) -> Iterator[str]:
-    """Serve; gives the base URL.
+    """Serve; yield the base URL.
 
     Args:
         text: put into every string of every answer.

@@ -1,4 +1,4 @@
-"""What each sweep of this folder runs in: a world for each of its workers, and the verdict on each point."""
+"""What every sweep in this folder needs: a world per worker, and the verdict on each point."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def warm(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
 
 
 class Worlds:
-    """The world of one sweep, replaced after a failure: what that left must not be blamed on the next point."""
+    """The world of one sweep, replaced after a failure so that its remains are not blamed on the next point."""
 
     def __init__(self, speed: float, failures: int) -> None:
         self._speed = speed
@@ -54,7 +54,7 @@ class Worlds:
 
 @pytest.fixture(scope="module")
 def worlds(request: pytest.FixtureRequest, warm: None) -> Iterator[Worlds]:
-    """The worlds of a sweep, at the speed that its module names."""
+    """Keep the worlds of a sweep, at the speed that its module names."""
     worlds = Worlds(request.module.SPEED, request.session.testsfailed)
     yield worlds
     worlds.stop()
@@ -62,7 +62,7 @@ def worlds(request: pytest.FixtureRequest, warm: None) -> Iterator[Worlds]:
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, worlds: Worlds) -> World:
-    """A simulated cloud in which other people have things."""
+    """Return a simulated cloud in which other people have things."""
     return worlds.after(request.session.testsfailed)
 
 

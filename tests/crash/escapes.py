@@ -1,4 +1,4 @@
-"""Texts of strangers that would act on a terminal: nothing of them arrives there as it is.
+"""Untrusted texts that would act on a terminal: nothing of them arrives there unchanged.
 
 The same texts come from the repository, the AI, the services' messages, a server's fault and a lease's name, to a
 pipe, to --json and to a terminal.
@@ -53,7 +53,7 @@ def hostile_repository(world: World) -> Path:
 
 
 def on_terminal(home: Home, *argv: str, **environment: str) -> tuple[Ended, str]:
-    """Run a command with a terminal as its stdout and stderr; give what the terminal got, too."""
+    """Run a command with a terminal as its stdout and stderr; return what the terminal got, too."""
     ours, theirs = pty.openpty()
 
     def become_terminal() -> None:
@@ -113,10 +113,10 @@ def from_source(name: str) -> Callable[[World, Home, Judge], None]:
 
     def play(world: World, home: Home, judge: Judge) -> None:
         argv = SOURCES[name](world, home)
-        told = name != "a repository"  # nothing of a repository's text is repeated
-        _show_everywhere(home, judge, argv, said=told)
+        shown = name != "a repository"  # nothing of a repository's text is repeated
+        _show_everywhere(home, judge, argv, said=shown)
         world.faults()
-        _show_everywhere(home, judge, ("status", "last"), said=told)
+        _show_everywhere(home, judge, ("status", "last"), said=shown)
         for (run_id,) in home.rows("SELECT run_id FROM runs"):
             removed = home.call("teardown", run_id, "--yes")
             _plain(judge, removed)

@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 from dataclasses import astuple, dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def _exchanges(rows: list[list[Any]]) -> list[Exchange]:
     return [Exchange(*row) for row in rows]
 
 
+@cache
 def recorded(config: pytest.Config) -> Recording:
     """Return the recording, made by the first worker that needs it."""
     folder = config.cache.mkdir("envagent-sweeps")

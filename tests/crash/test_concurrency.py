@@ -139,13 +139,13 @@ def _crowd(world: World, one: Round) -> Outcome:
         strikes = [dice.choice(MOMENTS)] if number % 3 == 0 else []
         argv = ("run", str(world.repository), "--yes", "--new", "--server-name", SERVER_NAME)
         gate.held.append(home.start(*argv, strikes=strikes, before=gate.hold))
-    begun = gate.open(CROWD_SECONDS)
-    for number, each in enumerate(begun):
+    started = gate.open(CROWD_SECONDS)
+    for number, each in enumerate(started):
         expected = each.signal == signal.SIGKILL if number % 3 == 0 else each.code == 0
         judge.expect(expected, f"a run among {one.runs}: {each}")
     ids = [row[0] for row in home.rows("SELECT run_id FROM runs")]
-    ended = [*begun, *_all_at_once(home, "resume", ids), *_all_at_once(home, "resume", ids)]
-    for each in ended[len(begun) :]:
+    ended = [*started, *_all_at_once(home, "resume", ids), *_all_at_once(home, "resume", ids)]
+    for each in ended[len(started) :]:
         judge.expect(each.code == 0, f"a resume among {one.runs}: {each}")
     _each_has_its_own(world, judge, ids)
     removed = _all_at_once(home, "teardown", ids)

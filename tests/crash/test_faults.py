@@ -22,7 +22,7 @@ from tests.sweeps import Plan
 
 SPEED = 2000.0
 TIMEOUT = 0.4
-"""Seconds after which the client gives up; `timeout` and `slow` lie on its two sides."""
+"""Seconds after which the client gives up; `timeout` takes longer, `slow` does not."""
 
 FAULTS: dict[str, Json] = {
     "timeout": {"action": "delay", "seconds": (TIMEOUT + 0.25) * SPEED},
@@ -142,6 +142,6 @@ def _under_fault(world: World, case: Case, home: Home, judge: Judge) -> tuple[En
 
 
 def _must_survive(case: Case) -> bool:
-    """Reads, logins and creations survive what passes."""
+    """Say whether the fault passes and the exchange is a read, a login or a creation."""
     creates = case.exchange.method == "POST" and case.exchange.collection in KIND_OF_POST
     return case.fault in PASSING and (not case.exchange.writes or creates)

@@ -344,7 +344,7 @@ def stored_journals_of_every_revision_open(world: World, home: Home, judge: Judg
 
 
 def _refused(judge: Judge, ended: Ended) -> None:
-    """The message says that it is the journal; no traceback, no bug."""
+    """Check that the message says that it is the journal; no traceback, no bug."""
     judge.expect(ended.code == 10, f"not exit 10: {ended}")
     clear = any(word in ended.err for word in ("journal", "the lock"))
     judge.expect(clear and "Traceback" not in ended.err, f"not clear: {ended}")

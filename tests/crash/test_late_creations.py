@@ -176,8 +176,8 @@ def _until_committed(world: World) -> None:
 
 def _lateness(judge: Judge, kind: str, run: Ended) -> float | None:
     """Measure how long after the client's giving up the first creation was committed."""
-    told = [one for one in run.trace if one["event"] in ("silence", "answer") and one["what"].startswith("POST")]
-    gave_up = next((one["at"] for one in told if KIND_OF_POST.get(_collection(one["what"])) == kind), None)
+    ends = [one for one in run.trace if one["event"] in ("silence", "answer") and one["what"].startswith("POST")]
+    gave_up = next((one["at"] for one in ends if KIND_OF_POST.get(_collection(one["what"])) == kind), None)
     made = [one for one in judge.written() if one["kind"] == kind and one["method"] == "POST"]
     if gave_up is None or not made:
         return None

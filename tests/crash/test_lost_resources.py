@@ -45,7 +45,7 @@ AFTER_ADDRESS = Strike("committed", Exchange("PUT", "/uc/network/v2.0/floatingip
 
 @dataclass
 class Stage:
-    """What a scenario plays on: the world, a home, the judge, and the commands so far."""
+    """Where a scenario plays: the world, a home, the judge, and the commands so far."""
 
     world: World
     home: Home
@@ -318,7 +318,7 @@ def _refused_delete(kind: str, status: int) -> Scenario:
 for _kind in DELETES:
     SCENARIOS[f"a delete of a {_kind} that does nothing ends with 11 and the id"] = _empty_delete(_kind)
     for _status in (409, 500):
-        SCENARIOS[f"a delete of a {_kind} that answers {_status} is no success"] = _refused_delete(_kind, _status)
+        SCENARIOS[f"a delete of a {_kind} that returns {_status} is not a success"] = _refused_delete(_kind, _status)
 
 
 @scenario

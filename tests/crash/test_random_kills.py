@@ -167,7 +167,7 @@ def moments(plan: Plan) -> list[Moment]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with a running sandbox and a repository."""
+    """Make a home with a running sandbox and a repository."""
     home = tmp_path_factory.mktemp("home")
     make_repository(home / "thing", PLAIN)
     ensure_running(home, speed=100)

@@ -60,7 +60,7 @@ def _stops(phase: Literal["run", "teardown"], exchanges: Iterable[Exchange]) -> 
 
 @pytest.mark.sweep(points=stops, bounded=6)
 def test_stops_in_time_and_is_resumed(world: World, point: Stop, check: Callable[[Outcome], None]) -> None:
-    """A wait need not be looked at a second time."""
+    """A poll of a wait need not happen a second time."""
     outcome = again(lambda: _try_stop(world, point))
     outcome.optional = not point.strike.certain
     check(outcome)
@@ -96,7 +96,7 @@ def _try_stop(world: World, stop: Stop) -> Outcome:
 
 
 def _judge_end(judge: Judge, stop: Stop, stopped: Ended, run_id: str) -> None:
-    """The code is the signal's (a run that had nothing left to do may end well); the way to go on is shown."""
+    """Check that the code is the signal's (0 when nothing was left to do) and that the message says how to go on."""
     struck_at = next(one["at"] for one in stopped.trace if one["event"] == "strike")
     judge.expect(stopped.ended - struck_at < PATIENCE, f"it took {stopped.ended - struck_at:.1f} s to stop")
     expected = 128 + stop.strike.signals[0]

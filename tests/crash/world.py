@@ -24,7 +24,7 @@ from tests.kit.git import make_repository
 Json = dict[str, Any]
 
 CLOUD = "chi"
-"""The name under which the sandbox is met: nothing in it says that it is one."""
+"""The sandbox's name in clouds.yaml; nothing in it says that it is a sandbox."""
 
 SERVER_NAME = "crash-server"
 STRANGER = "zzzzzzzzzz"
@@ -151,7 +151,7 @@ class World:
 
     @cached_property
     def user(self) -> Eye:
-        """The user's own eye."""
+        """The user's own view."""
         return Eye(self.entries["sandbox"])
 
     @cached_property
@@ -175,7 +175,7 @@ class World:
         self.control("faults", {"faults": list(schedule)})
 
     def log(self) -> list[Json]:
-        """The log of committed writes."""
+        """Read the log of committed writes."""
         return process.read_log(self.folder)
 
     def act(self, who: str, service: str, method: str, path: str, body: Json | None = None) -> Json:
@@ -186,7 +186,7 @@ class World:
         return dict(answer["body"] or {})
 
     def everything(self) -> dict[str, dict[str, list[Json]]]:
-        """What all persons see."""
+        """List what everybody sees."""
         return {"user": self.user.see(), "mate": {"keypair": self.mate.list("keypair")}, "other": self.other.see()}
 
     # What was there before
@@ -207,7 +207,7 @@ class World:
         make_repository(self.repository, {"README.md": readme, "requirements.txt": "numpy>=1.21\nflask\n"})
 
     def _let_others_live(self) -> None:
-        """A lease with our prefix, a server of our server's name, addresses, keys: nothing of it is ours."""
+        """Make a lease with our prefix, a server with our server's name, addresses, keys: none of them ours."""
         for who in ("mate", "other"):
             start = time.time()
             lease = self.act(

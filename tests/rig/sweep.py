@@ -3,7 +3,7 @@
     ENVAGENT_TEST_CLOUD=rig python -m tests.rig.sweep [--at-once 4] [--only leases]
 
 Before it is sent; after the service did it and before the process knows; at the checkpoint that follows. Then the run
-is taken up again: the operator must see exactly one lease, server, address and keypair of it, and none after the
+is resumed: the operator must see exactly one lease, server, address and keypair of it, and none after the
 teardown, which is killed as well. Several runs at a time, each on a node type of its own; beside them live strangers:
 a server in another project, and of the same user a server of the same name, a lease of our prefix, a free address and
 a keypair. A lost write settles within `SETTLE_SECONDS` here instead of a minute: the services are on loopback.
@@ -67,7 +67,7 @@ class Ground:
 
 @dataclass
 class Attempt:
-    """One run that is killed, taken up again, torn down, killed in that, and torn down to the end."""
+    """One run that is killed, resumed, torn down, killed in that, and torn down to the end."""
 
     home: Home
     node_type: str
@@ -77,11 +77,11 @@ class Attempt:
     run_id: str = ""
 
     def start(self, *argv: str, strike: Strike | None = None) -> Child:
-        """Begin a command."""
+        """Start a command."""
         return self.home.start(*argv, strikes=() if strike is None else [strike])
 
     def run(self) -> Child:
-        """Begin the run."""
+        """Start the run."""
         words = self.home.run_arguments()
         words = (*words[:-1], self.node_type)
         return self.start(*words, strike=self.in_run)
