@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from envagent.sandbox.body_schemas import DIGITS, TEXT, Schema, Violation, closed, violation
+from jsonschema import ValidationError
+
+from envagent.sandbox.body_schemas import DIGITS, TEXT, Schema, closed, violation
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.list_selection import page
 from envagent.sandbox.nova_versions import microversion
@@ -77,10 +79,10 @@ def body(call: Call, name: str, schema: Schema, **others: Schema) -> Any:
     return call.body[name]
 
 
-def _message(found: Violation) -> str:
-    if found.is_name or not found.path:
-        return found.message
-    return f"Invalid input for field/attribute {found.path[-1]}. Value: {found.value}. {found.message}"
+def _message(found: ValidationError) -> str:
+    if found.validator == "name" or not found.path:
+        return str(found.message)
+    return f"Invalid input for field/attribute {found.path[-1]}. Value: {found.instance}. {found.message}"
 
 
 def query(call: Call, known: Mapping[str, Schema], hidden: tuple[str, ...] = ()) -> dict[str, str]:
