@@ -50,7 +50,7 @@ def make_step(number: int) -> Step:
 
     def work(self: Step, context: Context[None], before: BaseModel) -> Output | NotYet:
         if kind is not None:
-            made = context.create(
+            made = context.ledger.create(
                 kind,
                 1,
                 f"name-{context.run_id}",

@@ -91,7 +91,7 @@ class AssignFloatingIp(Step):
         cloud = context.services.cloud
         kind = FloatingIpKind(cloud)
         if context.ledger.why_removing(kind.name, allocated.floating_ip_id) is not None:
-            return context.remove(kind, allocated.floating_ip_id) or none
+            return context.ledger.remove(kind, allocated.floating_ip_id) or none
         if context.ledger.is_gone(kind.name, allocated.floating_ip_id) and network.external_id is not None:
             again = _allocate(context, network.external_id, launched)
             if isinstance(again, NotYet):
@@ -132,7 +132,7 @@ class AssignFloatingIp(Step):
                 "the server is reached from inside only",
                 service_said=inside[0].service_said,
             )
-            return context.remove(kind, address.id, "no way to the outside") or none
+            return context.ledger.remove(kind, address.id, "no way to the outside") or none
         if wait.over:
             raise refusal or CloudError(f"server {launched.server_name} has no port to point an address at")
         return wait.not_yet(f"{len(ports)} ports, none has taken it")
@@ -182,7 +182,7 @@ def _allocate(context: StepContext, external: str, launched: LaunchedServer) -> 
     wanted = FloatingIpRequest(network_id=external, port_id="")  # one that leads somewhere was not made by this request
     wait = context.wait("a floating IP", every=5, timeout=ALLOCATE_SECONDS)
     try:
-        found = context.create(kind, 1, f"floating IP of {launched.server_name}", wanted, make)
+        found = context.ledger.create(kind, 1, f"floating IP of {launched.server_name}", wanted, make)
     except QuotaExceeded as refusal:
         return _go_without(context, refusal) if wait.over else wait.not_yet(refusal.message)
     except CapacityError as refusal:

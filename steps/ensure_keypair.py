@@ -87,7 +87,7 @@ class EnsureKeypair(Step):
     def register(self, context: StepContext, chosen: ChosenKey, approved: Approved) -> EnsuredKeypair | NotYet:
         """Give the public half to the cloud, where it does not have it."""
         if chosen.origin == "existing" and not context.ledger.is_gone("keypair", chosen.name):
-            context.use("keypair", chosen.name, chosen.name)
+            context.ledger.use("keypair", chosen.name, chosen.name)
             return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)
         cloud = context.services.cloud
         private_key, public_key = _halves(context, chosen)
@@ -114,12 +114,12 @@ class EnsureKeypair(Step):
             return Found(made.name, made.name, context.run_id, 1)
 
         try:
-            found = context.create(kind, 1, chosen.name, KeypairRequest(public_key=public_key), make)
+            found = context.ledger.create(kind, 1, chosen.name, KeypairRequest(public_key=public_key), make)
         except Conflict:
             if not registered:
                 raise
             # Since the look for it somebody else has given the cloud this key, perhaps another run.
-            context.use(kind.name, chosen.name, chosen.name)
+            context.ledger.use(kind.name, chosen.name, chosen.name)
             return EnsuredKeypair(name=chosen.name, private_key=private_key)
         if isinstance(found, NotYet):
             return found

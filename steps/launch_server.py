@@ -101,7 +101,7 @@ class LaunchServer(Step):
                 )
                 return kind.found(cloud.create_server(wanted))
 
-            found = context.create(kind, current.number, current.name, asked, make)
+            found = context.ledger.create(kind, current.number, current.name, asked, make)
             if isinstance(found, NotYet):
                 return found
             answer = self._await_active(context, kind, current, found)
@@ -127,7 +127,7 @@ class LaunchServer(Step):
             f"server ACTIVE (try {current.number})", every=settings.poll_seconds, timeout=settings.timeout_seconds
         )
         if context.ledger.why_removing(kind.name, found.id) is not None:
-            return context.remove(kind, found.id)
+            return context.ledger.remove(kind, found.id)
         server = _read(context, found.id, found.name, hint=_LAUNCH_AGAIN)
         if server.status == "ACTIVE":
             return LaunchedServer(
@@ -154,7 +154,7 @@ class LaunchServer(Step):
             raise server_failed(server)
         said = _fault(server) or "nothing"
         context.warn(f"{server_failed(server).message}; Nova says: {said}; removing it to try again")
-        return context.remove(kind, found.id, "went to ERROR")
+        return context.ledger.remove(kind, found.id, "went to ERROR")
 
 
 def _next_try(context: StepContext, request: RunRequest, image: Image, flavor_id: str) -> Try[LaunchRequest]:

@@ -161,7 +161,7 @@ class ReserveHardware(Step):
 
             try:
                 asked = current.request.model_copy(update={"user_id": initialized.identity.user_id})
-                found = context.create(kind, current.number, current.name, asked, make)
+                found = context.ledger.create(kind, current.number, current.name, asked, make)
             except CapacityError as refusal:
                 context.warn(f"{candidate.node_type.name}: {_reason(current.name, refusal.message)}")
                 continue
@@ -244,7 +244,7 @@ def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> No
     Raises:
         LeaseFailed: it is gone, and it never started: the site does not start leases now, the next would not either.
     """
-    gone = context.remove(kind, found.id, why)
+    gone = context.ledger.remove(kind, found.id, why)
     if gone is None and why == NEVER_STARTED:
         raise LeaseFailed(
             f"lease {found.name} did not become ACTIVE in time; it has been removed",

@@ -1,4 +1,4 @@
-"""What a stage can do beyond computing: report, decide, wait, create, remove.
+"""What a stage can do beyond computing: report, decide, wait and, with its ledger, create and remove objects.
 
 A context lives for one entry of one stage. Reports and decisions are stored with the stage's next checkpoint.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from envagent.engine.clock import from_text, to_text
 from envagent.engine.intents import Ledger
-from envagent.engine.kinds import CreatableKind, Found, RequestT, ResourceKind
+from envagent.engine.kinds import ResourceKind
 from envagent.engine.loaded_run import Run
 from envagent.engine.step import NotYet
 from envagent.engine.tables import DecisionRecord, EventKind
@@ -65,7 +65,7 @@ class Context(Generic[Services]):
     """What a stage gets as its first argument.
 
     Attributes:
-        ledger: the run's intents and resources, for stages that try several times.
+        ledger: creates and removes objects in the cloud, exactly one per tag.
         services: what the pipeline's steps work with (the cloud, the advisor, the settings).
         attempt: 1, plus one for each time that the stage was restarted after a crash or failure.
         now: returns the current time.
@@ -73,15 +73,7 @@ class Context(Generic[Services]):
         acting: False when the run is only inspected, so that nothing may be written to the cloud.
     """
 
-    def __init__(
-        self,
-        services: Services,
-        run: Run,
-        stage: str,
-        ledger: Ledger,
-        *,
-        acting: bool = True,
-    ) -> None:
+    def __init__(self, services: Services, run: Run, stage: str, ledger: Ledger, *, acting: bool = True) -> None:
         self.services = services
         self.run_id = run.run_id
         self.stage = stage
@@ -160,22 +152,3 @@ class Context(Generic[Services]):
         counted_from = counted_from or since
         deadline = max(since, counted_from) + timedelta(seconds=timeout)
         return Wait(name, since, now, deadline, timedelta(seconds=every), counted_from)
-
-    def create(
-        self,
-        kind: CreatableKind[RequestT],
-        number: int,
-        name: str,
-        request: RequestT,
-        make: Callable[[], Found],
-    ) -> Found | NotYet:
-        """Return exactly one object; see `Ledger.create`."""
-        return self.ledger.create(kind, number, name, request, make)
-
-    def remove(self, kind: ResourceKind, cloud_id: str, why: str = "") -> NotYet | None:
-        """Remove one object and verify that it is gone; see `Ledger.remove`."""
-        return self.ledger.remove(kind, cloud_id, why)
-
-    def use(self, kind: str, cloud_id: str, name: str) -> None:
-        """Record an object that the run uses but did not create."""
-        self.ledger.use(kind, cloud_id, name)

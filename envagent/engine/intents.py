@@ -88,8 +88,7 @@ class Ledger:
     def flush(self) -> None:
         """Write what is pending."""
         if self.pending:
-            with self.runtime.journal.transaction() as transaction:
-                transaction.save(*self.pending)
+            self.runtime.store(*self.pending)
             self.pending.clear()
 
     def note(self, kind: EventKind, message: str, detail: Mapping[str, Any] | None = None) -> None:

@@ -159,9 +159,7 @@ class Teardown:
         now = to_text(self._clock.now())
         row.updated_at = now
         line = EventRecord(run_id=row.run_id, at=now, kind=event, stage=STAGE)
-        with self._journal.transaction() as transaction:
-            transaction.save(row, line)
-        self._runtime.announce(line)
+        self._runtime.store(row, events=[line])
 
 
 def in_doubt(journal: Journal, run_id: str) -> bool:

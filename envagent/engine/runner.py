@@ -94,9 +94,7 @@ class Runner(Generic[Services]):
         execution = Execution(Run(self.pipeline, row, request, stages), services)
         line = EventRecord(run_id=row.run_id, at=now, kind=EventKind.RUN_STARTED)
         started = self._start_ready(execution)
-        with self.journal.transaction() as transaction:
-            transaction.save(row, *stages.values(), line)
-        self.runtime.announce(line)
+        self.runtime.store(row, *stages.values(), events=[line])
         self._announce_started(execution.run, started)
         return execution
 
@@ -124,9 +122,7 @@ class Runner(Generic[Services]):
                 stored.state = StageState.PENDING.value
         line = EventRecord(run_id=row.run_id, at=to_text(self.clock.now()), kind=EventKind.RUN_RESUMED)
         started = self._start_ready(execution)
-        with self.journal.transaction() as transaction:
-            transaction.save(self._touched(row), *run.stages.values(), line)
-        self.runtime.announce(line)
+        self.runtime.store(self._touched(row), *run.stages.values(), events=[line])
         self._announce_started(run, started)
         return execution
 
@@ -168,9 +164,7 @@ class Runner(Generic[Services]):
         if question is not None:
             row.labels = json.dumps({**json.loads(row.labels), APPROVED_AMOUNT: question.amount})
             line.message = question.text
-        with self.journal.transaction() as transaction:
-            transaction.save(self._touched(row), line)
-        self.runtime.announce(line)
+        self.runtime.store(self._touched(row), events=[line])
         for schedule in execution.schedules.values():
             schedule.blocked_on = None
 
@@ -255,9 +249,7 @@ class Runner(Generic[Services]):
         if len(run.outputs) == len(self.pipeline.stages) and run.row.state != RunState.SUCCEEDED:
             run.row.state, run.row.error = RunState.SUCCEEDED.value, None
             lines.append(self._line(run, EventKind.RUN_SUCCEEDED))
-        with self.journal.transaction() as transaction:
-            transaction.save(self._touched(run.row), *lines)
-        self.runtime.announce(*lines)
+        self.runtime.store(self._touched(run.row), events=lines)
         return None
 
     def _looked_at(self, run: Run) -> None:
@@ -461,18 +453,12 @@ class Runner(Generic[Services]):
         if self.stop.is_set():
             run.row.state = RunState.INTERRUPTED.value
             line = self._line(run, EventKind.RUN_INTERRUPTED)
-            with self.journal.transaction() as transaction:
-                transaction.save(self._touched(run.row), line)
-            self.runtime.announce(line)
+            self.runtime.store(self._touched(run.row), events=[line])
             return Progress(Outcome.STOPPED)
         pause = self._patience(execution, ())
         if pause is None:
-            questions = [
-                schedule.blocked_on.question
-                for schedule in execution.schedules.values()
-                if schedule.blocked_on is not None
-            ]
-            return Progress(Outcome.BLOCKED, question=next(iter(questions), None))
+            blocked = [one.blocked_on for one in execution.schedules.values() if one.blocked_on is not None]
+            return Progress(Outcome.BLOCKED, question=blocked[0].question if blocked else None)
         return Progress(Outcome.WAITING, self.clock.now() + timedelta(seconds=pause))
 
     def _touched(self, row: RunRecord) -> RunRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from typing import TypeAlias
 from envagent.engine.clock import Clock, SystemClock
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
-from envagent.engine.tables import EventRecord
+from envagent.engine.tables import EventRecord, Record
 
 Listener: TypeAlias = Callable[[EventRecord], None]
 
@@ -39,6 +39,12 @@ class Runtime:
         if self.listener is not None:
             for event in events:
                 self.listener(event)
+
+    def store(self, *records: Record, events: Sequence[EventRecord] = ()) -> None:
+        """Store records and events in one transaction, then announce the events."""
+        with self.journal.transaction() as transaction:
+            transaction.save(*records, *events)
+        self.announce(*events)
 
     def check_stop(self) -> None:
         """Raise Stopped if the user asked to stop."""

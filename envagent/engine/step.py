@@ -3,7 +3,7 @@
 A stage is a method that takes upstream outputs, named by type in its signature, and returns one output, or `NotYet`
 if it must wait. The stage is the unit of checkpoint: once its output is in the journal, its method is never entered
 again. A stage must be safe to enter again after a crash at any line; it creates objects in the cloud only through
-`context.create`.
+`context.ledger.create`.
 """
 
 from __future__ import annotations

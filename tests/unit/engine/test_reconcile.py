@@ -53,7 +53,7 @@ class Make(Step):
     def make(self, context: Context[Services], thought: Thought) -> Thing | NotYet:
         context.services.entered.append("make")
         outside = context.services.outside
-        found = context.create(
+        found = context.ledger.create(
             outside, 1, f"thing-{context.run_id}-1", ThingRequest(), lambda: outside.make(context.run_id, 1)
         )
         return found if isinstance(found, NotYet) else Thing(id=found.id)

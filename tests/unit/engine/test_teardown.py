@@ -58,7 +58,7 @@ def test_everything_goes_and_a_second_teardown_does_nothing(
 def test_what_the_run_only_used_stays(process: Start, services: Services, clock: TestClock) -> None:
     def think(context: Context[Services]) -> Thought:
         for _ in range(2):  # as a stage that is entered again does
-            context.use("thing", "shared", "everybody's")
+            context.ledger.use("thing", "shared", "everybody's")
         return Thought(words=1)
 
     services.think = think

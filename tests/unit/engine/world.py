@@ -180,7 +180,7 @@ class MakeThing(Step):
         context.services.entered.append("make")
         outside = context.services.outside
         name = f"thing-{context.run_id}"
-        found = context.create(
+        found = context.ledger.create(
             outside, 1, name, ThingRequest(words=thought.words), lambda: outside.make(context.run_id, 1)
         )
         return found if isinstance(found, NotYet) else Thing(id=found.id)
