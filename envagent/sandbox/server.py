@@ -135,6 +135,7 @@ def run(
         except BlockingIOError:
             message = f"a sandbox is already running in {paths.folder}; its URL is in server.json there"
             raise SetupError(message) from None
+        paths.server.unlink(missing_ok=True)  # it appears again when this server listens
         try:
             state = held.enter_context(contextlib.closing(State(paths.state)))
         except sqlite3.Error as error:

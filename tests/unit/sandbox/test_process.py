@@ -103,7 +103,7 @@ def test_a_taken_port_is_replaced(home: Path) -> None:
 
 
 def test_it_stops_when_idle(home: Path) -> None:
-    ensure_running(home, idle_seconds=0.4)
+    ensure_running(home, idle_seconds=2)
     pid = known(home)["pid"]
 
     def alive() -> bool:
@@ -223,6 +223,14 @@ def test_as_a_module_it_continues_with_the_state_of_a_home(home: Path) -> None:
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=10) == 0
     assert len(read_log(home)) == 1
+
+
+def test_a_server_that_cannot_listen_leaves_no_old_address(home: Path) -> None:
+    ensure_running(home, idle_seconds=60)
+    kill(home)
+    with socket.create_server(("127.0.0.1", 0)) as taken, module(home, "--port", str(taken.getsockname()[1])) as child:
+        assert "cannot listen on port" in child.communicate(timeout=30)[1]
+    assert not Paths(home).server.exists()
 
 
 @pytest.mark.parametrize(
