@@ -86,7 +86,7 @@ def workflow(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _implied(pipeline: Pipeline, key: str) -> set[str]:
-    """Find the sources that another source depends on anyway: their arrows would only hide the others."""
+    """Find the sources that another source depends on: their arrows would only hide the others."""
 
     def above(one: str) -> set[str]:
         return set(pipeline.upstream[one]).union(*(above(source) for source in pipeline.upstream[one]))
@@ -134,14 +134,14 @@ def states() -> Iterator[str]:
     yield "  }"
     yield "  state intent {"
     yield f"    [*] --> {IntentState.SENT}: on disk before the request"
-    yield f"    {IntentState.SENT} --> {IntentState.DONE}: answered, or adopted"
-    yield f"    {IntentState.SENT} --> {IntentState.REFUSED}: the service said no"
-    yield f"    {IntentState.SENT} --> {IntentState.SENT}: none after the settle window, sent again"
+    yield f"    {IntentState.SENT} --> {IntentState.DONE}: confirmed, or adopted"
+    yield f"    {IntentState.SENT} --> {IntentState.REFUSED}: the service refused"
+    yield f"    {IntentState.SENT} --> {IntentState.SENT}: nothing found after the settle window, sent again"
     yield "  }"
     yield "  state resource {"
     yield f"    [*] --> {ResourceState.PRESENT}"
-    yield f"    {ResourceState.PRESENT} --> {ResourceState.REMOVING}: asked for"
-    yield f"    {ResourceState.REMOVING} --> {ResourceState.ABSENT}: read again and gone"
+    yield f"    {ResourceState.PRESENT} --> {ResourceState.REMOVING}: removal requested"
+    yield f"    {ResourceState.REMOVING} --> {ResourceState.ABSENT}: no longer found"
     yield "  }"
     yield "  state lease {"
     yield "    [*] --> PENDING"
@@ -155,7 +155,7 @@ def states() -> Iterator[str]:
     yield "    [*] --> BUILD"
     yield "    BUILD --> ACTIVE"
     yield "    BUILD --> ERROR: fault"
-    yield "    ERROR --> DELETED: removed, then one more try"
+    yield "    ERROR --> DELETED: removed, then retried once"
     yield "    ACTIVE --> DELETED"
     yield "  }"
 

@@ -26,7 +26,7 @@ COMMANDS: dict[str, type[BaseModel]] = {
 
 
 def document() -> str:
-    """Give the file's text."""
+    """Return the file's text."""
     modes: dict[str, tuple[type[BaseModel], JsonSchemaMode]] = {
         name: (model, "serialization") for name, model in COMMANDS.items()
     }
