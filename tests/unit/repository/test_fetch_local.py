@@ -104,6 +104,10 @@ def test_a_head_that_names_no_branch_is_asked_for_where_none_is_likely(make: Mak
         fetch(str(folder))
     assert "--ref one" in hint_text(refused.value.hint)
     assert fetch(str(folder), ref="two").ref == "two"
+    git(folder, "branch", "-m", "one", "a;$(reboot)")
+    with pytest.raises(RepositoryRefused) as refused:
+        fetch(str(folder))
+    assert "--ref 'a;$(reboot)'" in hint_text(refused.value.hint)
 
 
 def as_reftable(folder: Path) -> str:
