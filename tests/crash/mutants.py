@@ -177,7 +177,7 @@ def _passes(command: tuple[str, ...], folder: Path) -> bool:
 def copy_project(folder: Path) -> None:
     """Copy what the tests need."""
     folder.mkdir()
-    for name in ("envagent", "steps", "migrations", "tests", "pyproject.toml"):
+    for name in ("envagent", "steps", "migrations", "tests", "pyproject.toml", "requirements-dev.lock"):
         source = ROOT / name
         if source.is_dir():
             ignored = shutil.ignore_patterns("__pycache__", "corpus")

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash.child import Home
+from tests.crash.child import Home, warm_up
 from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
 from tests.crash.world import World
 
@@ -97,7 +97,8 @@ def _digest() -> str:
 def _record() -> Recording:
     world = World.start(Path(tempfile.mkdtemp(prefix="envagent-crash-")))
     try:
-        modules = _imported(world)  # by a cold run; the recorded one is as warm as those of the sweeps
+        modules = _imported(world)
+        warm_up(modules, world.folder / "warm.db")  # the recorded run is to be as warm as those of the sweeps
         home = Home.make(world, "recorded")
         ran = home.call(*home.run_arguments()).check()
         removed = home.call("teardown", home.run_id() or "", "--yes").check()
