@@ -17,7 +17,7 @@ class AnalyzedRepository(Output):
     commit: str | None
     analysis: Analysis
     by_rules: Analysis | None = None
-    """What the rules alone conclude, where the AI has changed it."""
+    """What the rules alone conclude, if the AI changed it."""
     notes: tuple[str, ...] = ()
     """What was not read, and why."""
 
@@ -27,17 +27,17 @@ class AnalyzedRepository(Output):
 
 
 class AnalyzeRepository(Step):
-    """Fetch the repository, read the files that tell, decide the requirements.
+    """Fetch the repository, read the relevant files, decide the requirements.
 
-    Reads: the repository, untrusted; the AI where there is one.
-    Creates: nothing (a temporary folder that is gone afterwards).
+    Reads: the repository, untrusted; the AI, if there is one.
+    Creates: nothing (a temporary folder that is removed afterwards).
     Owner mark: none.
     Undo: nothing to undo.
     """
 
     @stage
     def analyze(self, context: StepContext, request: RunRequest, initialized: Initialized) -> AnalyzedRepository:
-        """Read and conclude."""
+        """Read the repository and conclude what it needs."""
         from envagent.repository.analyzer import analyze
         from envagent.repository.fetch import fetch
         from envagent.repository.git import Cancelled

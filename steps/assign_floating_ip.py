@@ -1,4 +1,4 @@
-"""An address that can be reached from outside."""
+"""An address that is reachable from outside."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from envagent.errors import (
     QuotaExceeded,
     ResourceLost,
 )
+from envagent.hints import Hint, Shell, resume
 from envagent.steps import mark
 from envagent.steps.find_network import FoundNetwork
 from envagent.steps.launch_server import LaunchedServer
@@ -22,15 +23,15 @@ from envagent.steps.resources import FloatingIpKind, FloatingIpRequest
 from envagent.steps.services import StepContext
 
 ALLOCATE_SECONDS = 10.0
-"""How long a refusal for quota is asked again: Neutron counts requests under way on top of what they have made, so
-that several at once may be refused some way below the limit."""
+"""How long an address is requested again after a refusal for quota: Neutron counts requests in progress as well as what
+they have made, so that several at once may be refused somewhat below the limit."""
 
 ATTACH_SECONDS = 60.0
 """How long a port may take to appear, or an address to be routed to it."""
 
 
 class AllocatedAddress(Output):
-    """A floating IP of the run's own; None where there is to be none, or none is left."""
+    """A floating IP for the run; None where none is wanted, or none is left."""
 
     floating_ip_id: str | None
     address: str | None
@@ -41,7 +42,7 @@ class AllocatedAddress(Output):
 
 
 class AssignedAddress(Output):
-    """The address at which the server is reached from outside, if any."""
+    """The address at which the server is reachable from outside, if any."""
 
     floating_ip_id: str | None
     address: str | None
@@ -54,12 +55,12 @@ class AssignedAddress(Output):
 
 
 class AssignFloatingIp(Step):
-    """Allocate an address that carries the run's mark and point it at the server's port.
+    """Allocate an address tagged with the run's id, and attach it to the server's port.
 
-    An unattached address of the project may be a colleague's: only one with this run's mark is ever used.
+    An unattached address of the project may be a colleague's: only one with this run's tag is used.
 
     Reads: Neutron's floating IPs and the server's ports.
-    Creates: one floating IP; the run goes on without, warned, when none is left.
+    Creates: one floating IP; if none is left, the run continues without, with a warning.
     Owner mark: the floating IP's description.
     Undo: release the floating IP.
     """
@@ -73,7 +74,7 @@ class AssignFloatingIp(Step):
         if not request.floating_ip:
             return none
         if network.external_id is None:
-            context.warn("this site has no external network: the server is reached from inside only")
+            context.warn("this site has no external network: the server is reachable from inside only")
             return none
         return _allocate(context, network.external_id, launched)
 
@@ -81,9 +82,9 @@ class AssignFloatingIp(Step):
     def attach(
         self, context: StepContext, allocated: AllocatedAddress, launched: LaunchedServer, network: FoundNetwork
     ) -> AssignedAddress | NotYet:
-        """Stage 7B: a port update at Neutron, sent again only after a look that it is still needed.
+        """Stage 7B: a port update at Neutron, sent again only after checking that it is still needed.
 
-        Where no port has a way to the outside the address is given back, and the run goes on without.
+        If no port has a way to the outside, the address is released, and the run continues without.
         """
         none = AssignedAddress(floating_ip_id=None, address=None)
         if allocated.floating_ip_id is None:
@@ -99,13 +100,13 @@ class AssignFloatingIp(Step):
             if again.floating_ip_id is None:
                 return none
             allocated = again
-            context.ledger.flush()  # on record before it is used
+            context.ledger.flush()  # recorded before it is used
         wait = context.wait("a port that takes the address", every=5, timeout=ATTACH_SECONDS)
         address = _read(context, allocated)
         if address is None:
             raise ResourceLost(
-                f"floating IP {allocated.address} ({allocated.floating_ip_id}) was released, and not by this run",
-                hint="envagent resume RUN_ID takes another",
+                f"floating IP {allocated.address} ({allocated.floating_ip_id}) was released, but not by this run",
+                hint=Hint("allocate another one:", resume()),
             )
         ports = cloud.ports(launched.server_id)
         if address.port_id in {port.id for port in ports}:
@@ -129,41 +130,41 @@ class AssignFloatingIp(Step):
         if ports and len(inside) == len(ports):
             context.warn(
                 f"no floating IP can lead to network {network.network_name} ({inside[0].message}); "
-                "the server is reached from inside only",
+                "the server is reachable from inside only",
                 service_said=inside[0].service_said,
             )
             return context.ledger.remove(kind, address.id, "no way to the outside") or none
         if wait.over:
-            raise refusal or CloudError(f"server {launched.server_name} has no port to point an address at")
-        return wait.not_yet(f"{len(ports)} ports, none has taken it")
+            raise refusal or CloudError(f"server {launched.server_name} has no port to attach an address to")
+        return wait.not_yet("not attached to a port yet")
 
     def confirm(self, context: StepContext, output: AssignedAddress) -> Redo | None:
-        """Check that the address still leads to the server: the login that is shown must not be somebody else's."""
+        """Check that the address still leads to the server, and not to somebody else's."""
         if output.floating_ip_id is None:
             return None
         address = _read(context, output)
         if address is None:
             return Redo("attach", f"floating IP {output.address} was released; taking another")
         if address.port_id is None:
-            return Redo("attach", f"floating IP {output.address} was detached; pointing it at the server again")
+            return Redo("attach", f"floating IP {output.address} was detached; attaching it to the server again")
         if output.port_id is not None and address.port_id != output.port_id:
             raise ResourceLost(
-                f"floating IP {output.address} ({address.id}) was pointed at another server",
-                hint=f"openstack floating ip unset --port {address.id}; then: envagent resume RUN_ID",
+                f"floating IP {output.address} ({address.id}) was attached to another server",
+                hint=Hint(Shell("openstack", "floating", "ip", "unset", "--port", address.id), "; then:", resume()),
             )
         return None
 
 
 def _go_without(context: StepContext, refusal: CapacityError) -> AllocatedAddress:
     context.warn(
-        f"no floating IP is left ({refusal.message}); the server is reached from inside only",
+        f"no floating IP is left ({refusal.message}); the server is reachable from inside only",
         service_said=refusal.service_said,
     )
     return AllocatedAddress(floating_ip_id=None, address=None)
 
 
 def _read(context: StepContext, known: AllocatedAddress | AssignedAddress) -> FloatingIp | None:
-    """Read the run's address; one that was released is on record then, and None."""
+    """Read the run's address; None, also for the ledger, if it was released."""
     try:
         return context.services.cloud.floating_ip(known.floating_ip_id or "")
     except NotFound:
@@ -172,7 +173,7 @@ def _read(context: StepContext, known: AllocatedAddress | AssignedAddress) -> Fl
 
 
 def _allocate(context: StepContext, external: str, launched: LaunchedServer) -> AllocatedAddress | NotYet:
-    """Take an address of the external network; go without, warned, when none is left."""
+    """Allocate an address of the external network; continue without, with a warning, if none is left."""
     cloud = context.services.cloud
     kind = FloatingIpKind(cloud)
 

@@ -1,7 +1,7 @@
-"""Which hardware for how long: decided by the advisor, within a price.
+"""Which hardware for how long: the advisor's decision, within a price.
 
-It owns the bounds of the price: what a user's `--max-su` leaves, and how much dearer the AI may make a lease than the
-rules alone would. It asks no cloud.
+The bounds of the price are set here: what a user's `--max-su` allows, and how much dearer than the rules' choice the
+AI may make a lease. It asks no cloud.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from envagent.advice.decisions import Decision, Placement
 from envagent.config import LeaseSettings
 from envagent.errors import QuotaExceeded
+from envagent.hints import Hint, Option, resume
 from envagent.repository.results import Analysis
 from envagent.steps.plan import ByRules
 from envagent.steps.request import RunRequest
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """Node types in the order in which they are asked for, the hours, and the decisions that led there."""
+    """The node types in the order in which they are requested, the hours, and the decisions behind them."""
 
     placement: Placement
     hours: int
@@ -48,8 +49,8 @@ class Chooser:
 
     Attributes:
         place: ranks one site's node types for an analysis and a number of hours.
-        request: the user's wishes.
-        lease: the settings of leases.
+        request: the user's request.
+        lease: the settings for leases.
     """
 
     place: Callable[[Analysis, int], Placement]
@@ -57,7 +58,7 @@ class Chooser:
     lease: LeaseSettings
 
     def choose(self, advisor: Advisor, analysis: Analysis, most_su: float = math.inf) -> Choice:
-        """Decide node type and hours; the AI's own may cost `most_su` at most.
+        """Decide node type and hours; the AI's choice may cost at most `most_su`.
 
         Raises:
             QuotaExceeded: everything suitable costs more than the user's `--max-su`.
@@ -76,7 +77,7 @@ class Chooser:
         return Choice(placement, hours, kind, lasting)
 
     def _affordable(self, analysis: Analysis, hours: int) -> Placement:
-        """Rank the node types, those within the user's `--max-su` first."""
+        """Rank the node types; those within the user's `--max-su` come first."""
         found = self.place(analysis, hours)
         within = found.within(self.request.max_su)
         if within is None:
@@ -87,30 +88,30 @@ class Chooser:
 
 
 def set_aside(choice: Choice, by_rules: Choice, most_su: float) -> Choice:
-    """Take the rules' choice instead of one that the AI has made too dear, and record why."""
-    told = (
-        f"{choice.price.node_type} for {choice.hours} h costs {choice.cost:g} SU: more than {most_su:g} SU, "
-        "which the AI's choices may cost without a person's yes or --max-su"
+    """Return the rules' choice instead of one that the AI has made too dear, with the reason."""
+    reason = (
+        f"{choice.price.node_type} for {choice.hours} h costs {choice.cost:g} SU, and the AI's choices may cost at "
+        f"most {most_su:g} SU without a person's approval or a limit for the run"
     )
     taken = by_rules.node_type.model_copy(
         update={
-            "rejected": (told, *by_rules.node_type.rejected),
-            "warnings": (*by_rules.node_type.warnings, f"the AI's choice was set aside: {told}"),
+            "rejected": (reason, *by_rules.node_type.rejected),
+            "warnings": (*by_rules.node_type.warnings, f"the AI's choice was set aside: {reason}"),
         }
     )
     return replace(by_rules, node_type=taken)
 
 
 def too_dear(request: RunRequest, what: str, cost: float) -> QuotaExceeded:
-    """Make the error for a plan of which nothing is within the user's `--max-su`."""
+    """Return the error for a plan of which nothing is within the user's `--max-su`."""
     return QuotaExceeded(
-        f"{what} costs {cost:g} SU, and --max-su allows {request.max_su:g}",
-        hint=f"envagent resume RUN_ID --max-su {cost:g}, or run again with fewer --hours",
+        f"{what} costs {cost:g} SU, more than the limit of {request.max_su:g} SU",
+        hint=Hint("allow it:", resume(max_su=cost), ", or run again with fewer", Option("hours")),
     )
 
 
 def _keep_first(placement: Placement, name: str) -> Placement:
-    """Keep the decided node type first where the placement for the decided hours still has it free."""
+    """Keep the decided node type first, if it is free for the decided hours."""
     first = [one for one in placement.candidates if one.node_type.name == name and one.free_now != 0]
     rest = [one for one in placement.candidates if one not in first]
     return placement.model_copy(update={"candidates": (*first, *rest)})

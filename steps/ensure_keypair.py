@@ -1,4 +1,4 @@
-"""An SSH key whose private half is here and whose public half the cloud has."""
+"""An SSH key whose private half is on this machine and whose public half the cloud has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from envagent.cloud.port import Keypair
 from envagent.engine.kinds import Found
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import ConfigurationError, Conflict, ResourceLost
+from envagent.hints import Hint, Option, resume
 from envagent.steps import mark
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved
@@ -19,13 +20,13 @@ from envagent.steps.services import StepContext
 
 
 class ChosenKey(Output):
-    """Which key it will be, and whether the cloud has it already."""
+    """The key to use, and whether the cloud has it already."""
 
     name: str
     public_key: str | None
-    """None for a key that is made once the plan is approved."""
+    """None for a key that is created once the plan is approved."""
     private_key: Path | None
-    """None until it is made, and where only the public half is known here: the login is then the user's to try."""
+    """None until it is created, and where only the public half is on this machine: then only the user can log in."""
     origin: Literal["existing", "imported", "created"]
 
     def summary(self) -> str:
@@ -39,7 +40,7 @@ class ChosenKey(Output):
 
 
 class EnsuredKeypair(Output):
-    """A key that the cloud has."""
+    """A key that is registered in the cloud."""
 
     name: str
     private_key: Path | None
@@ -50,7 +51,7 @@ class EnsuredKeypair(Output):
 
 
 class EnsureKeypair(Step):
-    """Use the key that is there if its private half is here, import one, or make one.
+    """Use a registered key if its private half is on this machine, import one, or create one.
 
     Reads: Nova's keypairs, the private keys of ~/.ssh and of ENVAGENT_HOME.
     Creates: once the plan is approved, a private key file (0600) where none is given, and a keypair where the cloud
@@ -61,7 +62,7 @@ class EnsureKeypair(Step):
 
     @stage
     def choose(self, context: StepContext, request: RunRequest, initialized: Initialized) -> ChosenKey:
-        """Find the key on this machine, or name the one that is to be made; nothing is written anywhere."""
+        """Find the key on this machine, or name the one to create; nothing is written anywhere."""
         settings = context.services.settings
         wished = request.key_name or settings.key.name
         public_file = request.public_key or settings.key.public_key
@@ -74,18 +75,18 @@ class EnsureKeypair(Step):
             public_key, private = keys.pair_of(public_file)
             chosen = ChosenKey(name=name, public_key=public_key, private_key=private, origin="imported")
         else:
-            if (folder / name).exists():  # made for this name by another run
+            if (folder / name).exists():  # created for this name by another run
                 keys.check_private_key(folder / name)
             chosen = ChosenKey(name=name, public_key=None, private_key=None, origin="created")
         if settings.ssh.enabled:
             obstacle = ssh.no_client() if chosen.origin == "created" else ssh.obstacle(chosen.private_key)
             if obstacle is not None:
-                context.warn(f"the login will not be proved: {obstacle}")
+                context.warn(f"the SSH login will not be verified: {obstacle}")
         return chosen
 
     @stage
     def register(self, context: StepContext, chosen: ChosenKey, approved: Approved) -> EnsuredKeypair | NotYet:
-        """Give the public half to the cloud, where it does not have it."""
+        """Register the public half in the cloud, if it is not there."""
         if chosen.origin == "existing" and not context.ledger.is_gone("keypair", chosen.name):
             context.ledger.use("keypair", chosen.name, chosen.name)
             return EnsuredKeypair(name=chosen.name, private_key=chosen.private_key)
@@ -93,7 +94,7 @@ class EnsureKeypair(Step):
         private_key, public_key = _halves(context, chosen)
         kind = KeypairKind(cloud, {chosen.name: (context.run_id, public_key)})
 
-        # An earlier request of this run's may have come through, and nobody else takes a name with its mark.
+        # An earlier request of this run may have been carried out, and nobody else uses a name with its tag.
         ours = context.ledger.next_number(kind.name) > 1 or mark.read_keypair_name(chosen.name) is not None
         registered = False
 
@@ -118,7 +119,7 @@ class EnsureKeypair(Step):
         except Conflict:
             if not registered:
                 raise
-            # Since the look for it somebody else has given the cloud this key, perhaps another run.
+            # Somebody else has just registered this key, perhaps another run.
             context.ledger.use(kind.name, chosen.name, chosen.name)
             return EnsuredKeypair(name=chosen.name, private_key=private_key)
         if isinstance(found, NotYet):
@@ -126,7 +127,7 @@ class EnsureKeypair(Step):
         return EnsuredKeypair(name=chosen.name, private_key=private_key)
 
     def confirm(self, context: StepContext, output: EnsuredKeypair) -> Redo | None:
-        """Check, until a server has been launched with it, that the cloud still has the keypair."""
+        """Check that the cloud still has the keypair, until a server has been launched with it."""
         if context.is_done("launch_server"):
             return None
         registered = registered_keys(context.ledger.intents("keypair"))
@@ -136,26 +137,26 @@ class EnsureKeypair(Step):
             return Redo("register", f"keypair {output.name} was deleted; registering it again")
         if output.name in registered and not same_key(known.public_key, registered[output.name][1]):
             raise ConfigurationError(
-                f"the cloud has another key now under the name {output.name!r}",
-                hint="delete or rename that one, then: envagent resume RUN_ID",
+                f"keypair {output.name!r} now has another key in the cloud",
+                hint=Hint("delete that one, then:", resume()),
             )
         return None
 
 
 def _halves(context: StepContext, chosen: ChosenKey) -> tuple[Path | None, str]:
-    """Give both halves of the key to register; make the key, where none was given and no other run made it."""
+    """Return both halves of the key to register; create the key if none was given and no other run created it."""
     if chosen.public_key is not None:
         return chosen.private_key, chosen.public_key
     path = context.services.key_folder / chosen.name
     if context.ledger.next_number("keypair") > 1 and not path.exists():
-        raise ResourceLost(f"the private key {path} is gone, and its public half was given to the cloud")
+        raise ResourceLost(f"the private key {path} is gone, and its public half is already in the cloud")
     if keys.create_private_key(path):
-        context.report(f"made the private key {path}")
+        context.report(f"created the private key {path}")
     return path, f"{keys.public_key_of(path)} {chosen.name}"
 
 
 def _existing(known: Keypair, folder: Path, public_file: Path | None) -> ChosenKey:
-    """Use a keypair of the cloud's; its private half must be here, or the server could not be reached."""
+    """Use a keypair of the cloud; without its private half on this machine, the server would be unreachable."""
     likely = keys.names_of(Path.home() / ".ssh" / known.name)
     if public_file is not None:
         if not same_key(keys.read_public_key(public_file), known.public_key):
@@ -164,9 +165,11 @@ def _existing(known: Keypair, folder: Path, public_file: Path | None) -> ChosenK
     private = keys.find_private_key(known.public_key, [folder / known.name, *likely, *keys.own_keys()])
     if private is None and public_file is None:
         raise ConfigurationError(
-            f"the cloud has a keypair {known.name!r} and no private key here belongs to it: "
-            "a server with it could not be reached",
-            hint=f"put its private key at {likely[0]} or {likely[1]}, or take another name with --key-name",
+            f"the cloud has a keypair {known.name!r}, but its private key is not on this machine: "
+            "a server with it would be unreachable",
+            hint=Hint(
+                f"put its private key at {likely[0]} or {likely[1]}, or choose another name with", Option("key_name")
+            ),
         )
     if private is not None:
         keys.check_private_key(private)
@@ -175,5 +178,5 @@ def _existing(known: Keypair, folder: Path, public_file: Path | None) -> ChosenK
 
 def _taken(name: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the cloud has another key under the name {name!r}", hint="take another name with --key-name"
+        f"the cloud has another key under the name {name!r}", hint=Hint("choose another name with", Option("key_name"))
     )

@@ -1,10 +1,11 @@
-"""The network that the server is put on."""
+"""The server's network."""
 
 from __future__ import annotations
 
 from envagent.cloud.port import Network
 from envagent.engine.step import Output, Step, stage
 from envagent.errors import NothingSuitable, UsageError
+from envagent.hints import Hint, Option
 from envagent.steps.initialize import Initialized
 from envagent.steps.request import RunRequest
 from envagent.steps.services import StepContext
@@ -24,7 +25,7 @@ class FoundNetwork(Output):
 
 
 class FindNetwork(Step):
-    """Find the network by name and check that a server can be put on it.
+    """Find the network by name and check that a server can be attached to it.
 
     Reads: Neutron's networks.
     Creates: nothing.
@@ -42,17 +43,20 @@ class FindNetwork(Step):
         if not found:
             error = UsageError if request.network else NothingSuitable
             raise error(
-                f"there is no network {wanted!r} here; there are: {_names(networks)}",
-                hint="name one with --network",
+                f"there is no network {wanted!r} at this site; it has: {_names(networks)}",
+                hint=Hint("choose one with", Option("network")),
             )
         if len(found) > 1:
             listed = ", ".join(one.id for one in found)
-            raise UsageError(f"{len(found)} networks are named {wanted!r}: {listed}", hint="give --network an id")
+            raise UsageError(
+                f"{len(found)} networks are named {wanted!r}: {listed}",
+                hint=Hint("choose one by its id with", Option("network")),
+            )
         network = found[0]
         if network.external:
             raise UsageError(
-                f"network {network.name} is external: addresses come from it, servers are not put on it",
-                hint="choose another with --network, such as sharednet1",
+                f"network {network.name} is external: it provides addresses, and takes no servers",
+                hint=Hint("choose another one, such as sharednet1, with", Option("network")),
             )
         if network.status != "ACTIVE" or not network.subnet_ids:
             raise NothingSuitable(f"network {network.name} ({network.id}) is {network.status} or has no subnet")

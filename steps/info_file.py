@@ -1,6 +1,6 @@
-"""The file {server_name}_info.json: its name, whose it is, and that it ends with its server.
+"""The file {server_name}_info.json: its name, its owner, and its end with the server.
 
-A file is a run's by the run_id in it. Only one that is this run's, or that says that its server is gone, is replaced.
+A file belongs to the run whose run_id is in it. Only the run's own file, or one whose server is gone, is replaced.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 ENDING = "_info.json"
 UP, TORN_DOWN = "up", "torn_down"
 LONGEST_FILE_NAME = 255
-"""Bytes, on all usual file systems."""
+"""Bytes, on all common file systems."""
 LARGEST = 1 << 20
 
 
 def save(folder: Path, info: Mapping[str, Any]) -> Path:
-    """Write the file; where another run's has the name, the run id joins it.
+    """Write the file; if another run's has the name, the run id is added to it.
 
     Raises:
         OSError: it cannot be written.
@@ -36,9 +36,9 @@ def save(folder: Path, info: Mapping[str, Any]) -> Path:
 
 
 def mark_torn_down(path: Path, run_id: str, at: str) -> None:
-    """Take out of a run's file what is gone: the login, and the private key if it was removed.
+    """Remove from a run's file what is gone: the login, and the private key if it was removed.
 
-    A file that is not there, or is not this run's any more, is left alone.
+    A file that does not exist, or is no longer this run's, is left alone.
 
     Raises:
         OSError: it cannot be written.
@@ -56,7 +56,7 @@ def mark_torn_down(path: Path, run_id: str, at: str) -> None:
 
 
 def _file_name(server_name: str, ending: str) -> str:
-    """A server may be called anything; its file stays in its folder, and within the length of a file's name."""
+    """Turn a server's name, which may be anything, into a file name of a valid length."""
     name = server_name.replace("/", "_").replace("\0", "_").lstrip(".") or "server"
     return os.fsencode(name)[: LONGEST_FILE_NAME - len(ending)].decode(errors="ignore") + ending
 
@@ -73,7 +73,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, info: Mapping[str, Any], *, replace: bool) -> bool:
-    """Write the file, whole or not at all; False where the name is taken and may not be replaced."""
+    """Write the file, whole or not at all; False if the name is taken and may not be replaced."""
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".info-")  # created 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,16 +1,17 @@
-"""Configuration, credentials, clients; and what a resumed run must still match."""
+"""Log in; and what a resumed run must still match."""
 
 from __future__ import annotations
 
 from envagent.cloud.port import Identity
 from envagent.engine.step import NotYet, Output, Step, stage
 from envagent.errors import RunMismatch
+from envagent.hints import Hint
 from envagent.steps.resources import registered_keys, removal_order
 from envagent.steps.services import StepContext
 
 
 class Initialized(Output):
-    """Who the run is, where."""
+    """Who runs it, and where."""
 
     identity: Identity
 
@@ -30,20 +31,20 @@ class Initialize(Step):
 
     @stage
     def log_in(self, context: StepContext) -> Initialized:
-        """Authenticate and note project, user and site."""
+        """Log in and record project, user and site."""
         identity = context.services.cloud.identity()
         context.label(site=identity.site, project=identity.project_name or identity.project_id)
         return Initialized(identity=identity)
 
     def confirm(self, context: StepContext, output: Initialized) -> NotYet | None:
-        """Refuse to go on in another project or at another site; then correct the record of what the run made."""
+        """Refuse to continue in another project or at another site; then reconcile what the run made with the cloud."""
         cloud = context.services.cloud
         must_match(context.run_id, cloud.identity(), output.identity)
         return context.reconcile(removal_order(cloud, registered_keys(context.ledger.intents("keypair"))))
 
 
 def must_match(run_id: str, now: Identity, then: Identity) -> None:
-    """Check that we are who the run was begun as, where it was: elsewhere an empty list would mean nothing.
+    """Check user, project and site: anywhere else, an empty list would prove nothing.
 
     Raises:
         RunMismatch: the project, the site or the user is another.
@@ -55,8 +56,10 @@ def must_match(run_id: str, now: Identity, then: Identity) -> None:
     ):
         if ours != stored:
             raise RunMismatch(
-                f"run {run_id} belongs to {what} {stored}, the credentials now are of {what} {ours}",
-                hint=f"restore the credentials that it was started with ({_where(then)}), then repeat the command",
+                f"run {run_id} belongs to {what} {stored}, but these credentials are for {what} {ours}",
+                hint=Hint(
+                    f"restore the credentials with which it was started ({_where(then)}), then repeat the command"
+                ),
             )
 
 

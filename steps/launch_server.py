@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 
 from envagent.catalog import NodeType
 from envagent.cloud.failures import server_failed
@@ -12,6 +11,7 @@ from envagent.cloud.site_kinds import resource_type_of
 from envagent.engine.kinds import Found, Try
 from envagent.engine.step import NotYet, Output, Step, stage
 from envagent.errors import NotFound, ResourceLost, ServerFailed
+from envagent.hints import Hint, Shell, resume, teardown
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.ensure_keypair import EnsuredKeypair
@@ -33,9 +33,9 @@ WAKE = {
     "SHELVED_OFFLOADED": "unshelve",
     "RESCUE": "unrescue",
 }
-"""States that a server does not leave by itself, and the command of the openstack client that ends each."""
+"""The states that a server does not leave by itself, with the openstack client's command that ends each."""
 
-_LAUNCH_AGAIN = "envagent resume RUN_ID launches another on the same lease; envagent teardown RUN_ID removes everything"
+_LAUNCH_AGAIN = Hint("launch another one on the same lease:", resume(), "; or remove everything:", teardown())
 
 
 class LaunchedServer(Output):
@@ -53,7 +53,7 @@ class LaunchedServer(Output):
 
 
 class LaunchServer(Step):
-    """Launch one server into the reservation; one that ends in ERROR is removed, and another is tried.
+    """Launch one server on the reservation; one that goes to ERROR is removed, and another is tried.
 
     Reads: Nova's flavors.
     Creates: one server.
@@ -78,12 +78,12 @@ class LaunchServer(Step):
         """Create the server and wait until it is ACTIVE."""
         cloud = context.services.cloud
         kind = ServerKind(cloud)
-        sold_as = resource_type_of(_reserved_type(plan, reserved))
+        reserved_as = resource_type_of(_reserved_type(plan, reserved))
         while True:
             current = context.ledger.current(kind)
             if current is None:
                 image = _image_for(context, analyzed, plan, candidates, selected.image, reserved)
-                current = _next_try(context, request, image, sold_as.server_flavor(cloud, reserved.reservation_id))
+                current = _next_try(context, request, image, reserved_as.server_flavor(cloud, reserved.reservation_id))
             asked = current.request.model_copy(
                 update={"key_name": keypair.name, "user_id": initialized.identity.user_id}
             )
@@ -92,36 +92,36 @@ class LaunchServer(Step):
                 wanted = ServerRequest(
                     name=current.name,
                     image_id=current.request.image_id,
-                    flavor_id=current.request.flavor_id or sold_as.server_flavor(cloud, reserved.reservation_id),
+                    flavor_id=current.request.flavor_id or reserved_as.server_flavor(cloud, reserved.reservation_id),
                     network_id=network.network_id,
                     key_name=keypair.name,
-                    reservation_id=sold_as.scheduler_hint(reserved.reservation_id),
+                    reservation_id=reserved_as.scheduler_hint(reserved.reservation_id),
                     metadata=mark.server_metadata(context.run_id, current.number),
-                    security_groups=(cloud.ensure_ssh_security_group(),) if sold_as.filters_traffic else (),
+                    security_groups=(cloud.ensure_ssh_security_group(),) if reserved_as.filters_traffic else (),
                 )
                 return kind.found(cloud.create_server(wanted))
 
             found = context.ledger.create(kind, current.number, current.name, asked, make)
             if isinstance(found, NotYet):
                 return found
-            answer = self._await_active(context, kind, current, found)
-            if answer is not None:
-                return answer
+            launched = self._await_active(context, kind, current, found)
+            if launched is not None:
+                return launched
 
     def confirm(self, context: StepContext, output: LaunchedServer) -> None:
-        """Check that the server is still there, and on."""
+        """Check that the server still exists and is running."""
         server = _read(context, output.server_id, output.server_name)
         if server.status == "ERROR":
             raise ResourceLost(server_failed(server).message, service_said=_fault(server))
         if server.status in WAKE:
             raise _asleep(context, server)
         if mark.read_metadata(server.metadata) is None:
-            context.warn(f"server {server.name} ({server.id}) has lost its tag; this run still knows it by its id")
+            context.warn(f"server {server.name} ({server.id}) has lost its tag; this run still finds it by its id")
 
     def _await_active(
         self, context: StepContext, kind: ServerKind, current: Try[LaunchRequest], found: Found
     ) -> LaunchedServer | NotYet | None:
-        """Look at the server: ACTIVE, not yet, or (None) in ERROR and removed."""
+        """Read the server; None when it went to ERROR and has been removed."""
         settings = context.services.settings.server
         wait = context.wait(
             f"server ACTIVE (try {current.number})", every=settings.poll_seconds, timeout=settings.timeout_seconds
@@ -143,17 +143,18 @@ class LaunchServer(Step):
             if wait.over:
                 raise ServerFailed(
                     f"server {server.name} ({server.id}) is still {server.status} after {wait.seconds / 60:.0f} min",
-                    hint="envagent resume RUN_ID waits on; if it stays, give the help desk the server's id",
+                    hint=Hint("continue to wait:", resume(), "; if it stays so, give the help desk the server's id"),
                 )
             status = server.status if server.task_state is None else f"{server.status}/{server.task_state}"
             return wait.not_yet(status)
-        surplus = context.reconcile((kind,))  # a request that was carried out twice has taken the node itself
+        surplus = context.reconcile((kind,))  # a request that was carried out twice has taken the node
         if surplus is not None:
             return surplus
         if len(context.ledger.failed(kind)) + 1 >= settings.tries and not _from_earlier(context, current):
             raise server_failed(server)
-        said = _fault(server) or "nothing"
-        context.warn(f"{server_failed(server).message}; Nova says: {said}; removing it to try again")
+        said = _fault(server)
+        because = f" (Nova says: {said})" if said else ""
+        context.warn(f"{server_failed(server).message}{because}; removing it to try again")
         return context.ledger.remove(kind, found.id, "went to ERROR")
 
 
@@ -164,7 +165,7 @@ def _next_try(context: StepContext, request: RunRequest, image: Image, flavor_id
 
 
 def _from_earlier(context: StepContext, current: Try[LaunchRequest]) -> bool:
-    """Tell whether the try was sent in an earlier attempt: a resumed run may replace what had failed before it."""
+    """Tell whether a previous attempt of the run sent it: a resumed run may replace what failed before."""
     return current.attempt not in (0, context.attempt)
 
 
@@ -176,7 +177,7 @@ def _image_for(
     selected: Image,
     reserved: ReservedHardware,
 ) -> Image:
-    """Keep the selected image unless another node type was reserved than planned and it does not suit that one."""
+    """Keep the selected image, unless another node type than planned was reserved and the image does not suit it."""
     best = plan.placement.best.node_type
     if reserved.node_type == best.name or context.ledger.failed(ServerKind(context.services.cloud)):
         return selected
@@ -195,24 +196,24 @@ def _fault(server: Server) -> str | None:
     return server.fault.message if server.fault else None
 
 
-def _read(context: StepContext, server_id: str, name: str, *, hint: str | None = None) -> Server:
+def _read(context: StepContext, server_id: str, name: str, *, hint: Hint | None = None) -> Server:
     """Read the server.
 
     Raises:
-        ResourceLost: it was deleted; that is on record then.
+        ResourceLost: it was deleted; the ledger then says so.
     """
     with contextlib.suppress(NotFound):
         server = context.services.cloud.server(server_id)
         if server.status not in ("DELETED", "SOFT_DELETED"):
             return server
     context.ledger.record_gone("server", server_id)
-    raise ResourceLost(f"server {name} ({server_id}) was deleted, and not by this run", hint=hint)
+    raise ResourceLost(f"server {name} ({server_id}) was deleted, but not by this run", hint=hint)
 
 
 def _asleep(context: StepContext, server: Server) -> ServerFailed:
     cloud = context.services.cloud.identity().cloud
-    client = "openstack" if cloud is None else f"openstack --os-cloud {shlex.quote(cloud)}"
+    chosen = () if cloud is None else ("--os-cloud", cloud)
     return ServerFailed(
         f"server {server.name} ({server.id}) is {server.status}: somebody stopped it",
-        hint=f"{client} server {WAKE[server.status]} {server.id}; then: envagent resume RUN_ID",
+        hint=Hint(Shell("openstack", *chosen, "server", WAKE[server.status], server.id), "; then:", resume()),
     )

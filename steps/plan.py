@@ -1,4 +1,4 @@
-"""The plan that a user sees before anything is made: where, for how long, at what price."""
+"""The plan that a user sees before anything is created: where, for how long, at what price."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from envagent.steps.analyze_repository import AnalyzedRepository
 
 
 class ByRules(BaseModel):
-    """What the rules alone would take, without the AI."""
+    """The choice of the rules alone, without the AI."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class ByRules(BaseModel):
 
 
 class Plan(Output):
-    """Node types in the order in which they will be asked for, and the lease's length."""
+    """The node types in the order in which they are requested, and the length of the lease."""
 
     placement: Placement
     hours: int
@@ -31,36 +31,36 @@ class Plan(Output):
     start: datetime | None
     """None means now."""
     service_units: float
-    """What the lease will be charged at most, on the first node type."""
+    """The most that the lease is charged on the first node type."""
     ceiling: float | None = None
-    """The most that it may be charged, on whichever node type is taken without asking again; None: of an older plan,
-    which is held to its first node type."""
+    """The most that it may be charged on any node type without another approval; None in older plans, where the first
+    node type's price counts."""
     by_rules: ByRules | None = None
-    """None where the rules decided alone, or would take the same."""
+    """None if the rules decided alone, or would choose the same."""
     without_ai: bool = False
-    """It stands on what the rules alone conclude: what the AI asked for would cost too much."""
+    """Whether it follows the rules' analysis because the AI's would cost too much."""
     needs_person: bool = False
-    """The AI makes it so much dearer that a yes given in advance does not cover it."""
+    """Whether the AI makes it so much dearer that an approval in advance does not cover it."""
 
     def summary(self) -> str:
         """Say what will be reserved, and for how many service units."""
         return f"{self.placement.best.node_type.name} for {self.hours} h, {self.service_units:g} SU"
 
     def analysis(self, analyzed: AnalyzedRepository) -> Analysis:
-        """Give the analysis that the plan stands on."""
+        """Return the analysis that the plan is based on."""
         return (self.without_ai and analyzed.by_rules) or analyzed.analysis
 
     @property
     def most(self) -> float:
-        """The most that an agreement to this plan covers."""
+        """The most that an approval of this plan covers."""
         return self.service_units if self.ceiling is None else self.ceiling
 
 
 class Approved(Output):
-    """The user agreed to the plan."""
+    """The user approved the plan."""
 
     at: datetime
 
     def summary(self) -> str:
-        """Say so."""
+        """Return a fixed text."""
         return "approved"

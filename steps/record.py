@@ -1,4 +1,4 @@
-"""Recording a decision: the advisor's models in, the journal's row and the user's lines out."""
+"""Storing a decision of the advisor, and showing its warnings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from envagent.steps.services import StepContext
 
 
 def record(context: StepContext, decision: Decision) -> None:
-    """Store a decision with its stage, and tell what it warns of."""
+    """Store a decision with its stage, and show its warnings."""
     context.decide(decision.name, decision.source, decision.reason, decision.model_dump(mode="json"))
     for warning in decision.warnings:
         context.warn(warning)

@@ -1,4 +1,4 @@
-"""What starts a run: the repository and what the user wants of the machine."""
+"""The request that starts a run: the repository, and what the user wants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class RunRequest(BaseModel):
-    """The user's wishes, as stored with the run; None leaves the choice to the decisions."""
+    """The user's request, as stored with the run; None leaves the choice to envagent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,9 +23,9 @@ class RunRequest(BaseModel):
     image: str | None = None
     hours: int | None = Field(default=None, ge=1, le=168)
     max_su: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """The most that the lease may cost, whatever is decided or refused; None: what the plan says."""
+    """The most that the lease may cost, whatever is decided or refused; None for what the plan says."""
     start: datetime | None = None
-    """When the lease begins; None means now."""
+    """When the lease starts; None means now."""
     wait_for_capacity: bool = False
     """Reserve the earliest window when nothing is free now."""
     key_name: str | None = None
@@ -35,6 +35,6 @@ class RunRequest(BaseModel):
     floating_ip: bool = True
     ai: bool = True
     on_failure: Literal["keep", "teardown"] = "keep"
-    """What happens to the resources when the run fails, also after it was resumed."""
+    """Whether resources are kept or removed when the run fails, also after it was resumed."""
     output_folder: Path
     """Where `{server_name}_info.json` is written."""

@@ -1,4 +1,4 @@
-"""Find hardware that is really free, and reserve it."""
+"""Find hardware that is free, and reserve it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from envagent.cloud.site_kinds import read_hardware, resource_type_of
 from envagent.engine.kinds import Found, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
 from envagent.errors import CapacityError, LeaseFailed, NotFound, ResourceLost
+from envagent.hints import Hint, resume, teardown
 from envagent.repository.results import Analysis
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
@@ -27,11 +28,11 @@ from envagent.steps.services import StepContext
 
 NEVER_STARTED = "never became ACTIVE"
 
-_RESERVE_AGAIN = "envagent resume RUN_ID reserves again; envagent teardown RUN_ID removes what is left"
+_RESERVE_AGAIN = Hint("reserve again:", resume(), "; or remove what is left:", teardown())
 
 
 class ReservedHardware(Output):
-    """An ACTIVE lease and the reservation in it that servers are launched into."""
+    """An ACTIVE lease, and its reservation that servers are launched on."""
 
     lease_id: str
     lease_name: str
@@ -118,10 +119,10 @@ class ReserveHardware(Step):
 
     @stage
     def approve(self, context: StepContext, request: RunRequest, plan: Plan) -> Approved | NotYet:
-        """Wait until the user agrees to the plan; nothing is made in the cloud before.
+        """Wait until the user approves the plan; nothing is created in the cloud before.
 
         Raises:
-            QuotaExceeded: a `--max-su` that was given since leaves nothing of it.
+            QuotaExceeded: nothing of the plan is within a `--max-su` given since.
         """
         best, most = plan.placement.best.node_type.name, highest_cost(plan.placement, request.max_su or plan.most)
         if most is None:
@@ -139,10 +140,7 @@ class ReserveHardware(Step):
     def reserve(
         self, context: StepContext, request: RunRequest, plan: Plan, approved: Approved, initialized: Initialized
     ) -> ReservedHardware | NotYet:
-        """Create the lease and wait until it is ACTIVE; a refusal or a second ERROR leads to the next candidate.
-
-        A candidate that costs more than what was agreed to is asked for first.
-        """
+        """Create the lease and wait until it is ACTIVE; `attempts` decides what follows a failure."""
         cloud = context.services.cloud
         kind = LeaseKind(cloud)
         ledger = context.ledger
@@ -167,16 +165,16 @@ class ReserveHardware(Step):
                 continue
             if isinstance(found, NotYet):
                 return found
-            answer = self._await_active(context, kind, plan, current, candidate, found)
-            if answer is not None:
-                return answer
+            reserved = self._await_active(context, kind, plan, current, candidate, found)
+            if reserved is not None:
+                return reserved
 
     def confirm(self, context: StepContext, output: ReservedHardware) -> ReservedHardware | None:
-        """Check that the lease is still there and still holds a node; its end may have been moved."""
+        """Check that the lease still exists and holds a node; its end may have been moved."""
         lease = _read(context, output.lease_id, output.lease_name)
         context.ledger.record_found("lease", LeaseKind(context.services.cloud).found(lease))
         if lease.ending:
-            raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended, at {lease.end:%Y-%m-%d %H:%M} UTC")
+            raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended at {lease.end:%Y-%m-%d %H:%M} UTC")
         if lease.status == "ERROR":
             raise ResourceLost(
                 f"lease {lease.name} ({lease.id}) is in ERROR; it is charged until {lease.end:%Y-%m-%d %H:%M} UTC"
@@ -201,13 +199,13 @@ class ReserveHardware(Step):
         candidate: Candidate,
         found: Found,
     ) -> ReservedHardware | NotYet | None:
-        """Look at the lease: ACTIVE, not yet, or (None) in ERROR and removed."""
+        """Read the lease; None when it went to ERROR and has been removed."""
         why = context.ledger.why_removing(kind.name, found.id)
         if why is not None:
             return _remove(context, kind, found, why)
         lease = _read(context, found.id, found.name, hint=_RESERVE_AGAIN)
         settings = context.services.settings.lease
-        # What begins now is waited for from now on, whatever this machine's clock thinks of Blazar's start time.
+        # A lease that starts now is waited for from now on, whatever this machine's clock makes of Blazar's start time.
         begins = None if _start(plan, current) is None else lease.start
         wait = context.wait(
             "lease ACTIVE", every=settings.poll_seconds, timeout=settings.timeout_seconds, counted_from=begins
@@ -219,36 +217,36 @@ class ReserveHardware(Step):
             return wait.not_yet(lease.status)
         if lease.ending:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) is {lease.status}", hint=_RESERVE_AGAIN)
-        # A lease that does not start holds its node and is charged until its end: Blazar removes nothing by itself.
+        # A lease that does not start keeps its node and is charged until its end: Blazar does not remove it.
         late = f"lease {lease.name} is still {lease.status} {wait.seconds:.0f} s after it was asked for"
         context.warn(f"{late if wait.over else lease_failed(lease).message}; removing it")
         return _remove(context, kind, found, NEVER_STARTED if wait.over else f"went to {lease.status}")
 
 
-def _read(context: StepContext, lease_id: str, name: str, *, hint: str | None = None) -> Lease:
+def _read(context: StepContext, lease_id: str, name: str, *, hint: Hint | None = None) -> Lease:
     """Read the lease.
 
     Raises:
-        ResourceLost: it was deleted; that is on record then.
+        ResourceLost: it was deleted; the ledger then says so.
     """
     try:
         return context.services.cloud.lease(lease_id)
     except NotFound:
         context.ledger.record_gone("lease", lease_id)
-        raise ResourceLost(f"lease {name} ({lease_id}) was deleted, and not by this run", hint=hint) from None
+        raise ResourceLost(f"lease {name} ({lease_id}) was deleted, but not by this run", hint=hint) from None
 
 
 def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> NotYet | None:
-    """Remove a lease that came to nothing; None when it is gone and the next candidate may be asked for.
+    """Remove a lease that failed; None when it is gone and the next candidate may be asked for.
 
     Raises:
-        LeaseFailed: it is gone, and it never started: the site does not start leases now, the next would not either.
+        LeaseFailed: it is gone, and it never started: the site does not start leases now, nor would it the next one.
     """
     gone = context.ledger.remove(kind, found.id, why)
     if gone is None and why == NEVER_STARTED:
         raise LeaseFailed(
             f"lease {found.name} did not become ACTIVE in time; it has been removed",
-            hint="envagent resume RUN_ID reserves anew; see the site's status page if it happens again",
+            hint=Hint("reserve again:", resume(), "; if it happens again, check the site's status page"),
         )
     return gone
 
@@ -293,7 +291,7 @@ def _next_try(
 
 
 def _reason(lease_name: str, message: str) -> str:
-    """Give what a refusal says beyond which lease it was."""
+    """Return a refusal's message without the name of the lease."""
     return message.partition(f"{lease_name}: ")[2] or message
 
 
@@ -302,15 +300,15 @@ def _start(plan: Plan, current: Try[LeaseRequest]) -> datetime | None:
 
 
 def _begin(context: StepContext, planned: datetime | None) -> datetime | None:
-    """Give the time for which a lease is asked; None is now, as Blazar refuses a start that has passed meanwhile."""
+    """Return the start to ask for; None, which is now, for one that has passed, because Blazar refuses it."""
     if planned is None or planned > context.now():
         return planned
-    context.warn(f"the start at {planned:%Y-%m-%d %H:%M} UTC has passed: the lease begins now")
+    context.warn(f"the planned start ({planned:%Y-%m-%d %H:%M} UTC) has passed: the lease starts now")
     return None
 
 
 def _look_again(context: StepContext, plan: Plan, initialized: Initialized) -> Placement:
-    """Give the plan's candidates as they are occupied now: since the plan was made others have reserved, too."""
+    """Return the plan's candidates as they are occupied now: others may have reserved since."""
     from envagent.advice import placement
 
     site = read_hardware(context.services.cloud, initialized.identity)
@@ -322,7 +320,7 @@ def _look_again(context: StepContext, plan: Plan, initialized: Initialized) -> P
 def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardware:
     reservation = resource_type_of(candidate.node_type).reserved(lease)
     if reservation is None:
-        raise LeaseFailed(f"lease {lease.name} ({lease.id}) is ACTIVE and holds no host")
+        raise LeaseFailed(f"lease {lease.name} ({lease.id}) is ACTIVE but holds no host")
     return ReservedHardware(
         lease_id=lease.id,
         lease_name=lease.name,
@@ -336,6 +334,6 @@ def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardwar
 
 
 def _end(context: StepContext, plan: Plan, start: datetime | None) -> datetime:
-    """Give the lease's end: whole minutes, never beyond the asked hours as Blazar counts them."""
+    """Return the lease's end: whole minutes, never beyond the planned hours as Blazar counts them."""
     begin = start or context.now()
     return begin.replace(second=0, microsecond=0) + timedelta(hours=plan.hours)

@@ -1,7 +1,7 @@
 """The four kinds of objects that a run makes: how each is found by its tag, removed and looked for.
 
-Each says what the cloud shows of the request that made an object (its traits), so that what merely carries the tag is
-told from what the run made. The traits bear the names of the keys under which the steps store their requests.
+An object's traits are what the cloud shows of the request that made it. They distinguish what the run made from what
+merely carries its tag, and are named like the fields of the stored requests.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LeaseRequest(ObjectRequest):
 
 
 class LaunchRequest(ObjectRequest):
-    """A server; fields without a value are not in the journals of 0.1."""
+    """A server; the optional fields are not in journals of 0.1."""
 
     image_id: str
     image_name: str
@@ -45,7 +45,7 @@ class LaunchRequest(ObjectRequest):
 
 
 class FloatingIpRequest(ObjectRequest):
-    """An address that leads nowhere yet."""
+    """An address that is not attached yet."""
 
     network_id: str
     port_id: str
@@ -59,14 +59,14 @@ class KeypairRequest(ObjectRequest):
 
 @dataclass(frozen=True, slots=True)
 class LeaseKind:
-    """Leases: the mark is in the name. A TERMINATED lease occupies and costs nothing and counts as none."""
+    """Leases, tagged in their names; one that is over occupies and costs nothing, and is not listed."""
 
     cloud: Cloud
     name: str = "lease"
     request: ClassVar[type[LeaseRequest]] = LeaseRequest
 
     def found(self, lease: Lease) -> Found:
-        """Describe a lease of ours."""
+        """Describe one of our leases."""
         run_id, number = mark.read_lease_name(lease.name) or ("", 0)
         node_type = next((one.node_type for one in lease.reservations), None)
         traits = {"name": lease.name, "user_id": lease.user_id, "node_type": node_type}
@@ -74,7 +74,7 @@ class LeaseKind:
         return Found(lease.id, lease.name, run_id, number, detail, traits)
 
     def find(self, run_id: str | None) -> list[Found]:
-        """List the project's live leases with the mark."""
+        """List the project's tagged leases that are not over."""
         return [
             self.found(lease)
             for lease in self.cloud.leases()
@@ -86,7 +86,7 @@ class LeaseKind:
         self.cloud.delete_lease(cloud_id)
 
     def exists(self, cloud_id: str) -> bool:
-        """Look for the lease; teardown removes the record of an ended one, too."""
+        """Tell whether the lease exists; teardown removes the record of one that is over, too."""
         try:
             self.cloud.lease(cloud_id)
         except NotFound:
@@ -96,14 +96,14 @@ class LeaseKind:
 
 @dataclass(frozen=True, slots=True)
 class ServerKind:
-    """Servers: the mark is in the metadata."""
+    """Servers, tagged in their metadata."""
 
     cloud: Cloud
     name: str = "server"
     request: ClassVar[type[LaunchRequest]] = LaunchRequest
 
     def found(self, server: Server) -> Found:
-        """Describe a server of ours."""
+        """Describe one of our servers."""
         run_id, number = mark.read_metadata(server.metadata) or ("", 0)
         traits = {
             "name": server.name,
@@ -115,7 +115,7 @@ class ServerKind:
         return Found(server.id, server.name, run_id, number, traits=traits)
 
     def find(self, run_id: str | None) -> list[Found]:
-        """List the project's servers with the mark."""
+        """List the project's tagged servers."""
         return [self.found(one) for one in self.cloud.servers() if _of(run_id, mark.read_metadata(one.metadata))]
 
     def delete(self, cloud_id: str) -> None:
@@ -123,7 +123,7 @@ class ServerKind:
         self.cloud.delete_server(cloud_id)
 
     def exists(self, cloud_id: str) -> bool:
-        """Look for the server; Nova may show one that is gone as DELETED for a while."""
+        """Tell whether the server exists; Nova may show a removed one as DELETED for a while."""
         try:
             return self.cloud.server(cloud_id).status not in ("DELETED", "SOFT_DELETED")
         except NotFound:
@@ -132,20 +132,20 @@ class ServerKind:
 
 @dataclass(frozen=True, slots=True)
 class FloatingIpKind:
-    """Floating IPs: the mark is in the description."""
+    """Floating IPs, tagged in their descriptions."""
 
     cloud: Cloud
     name: str = "floating_ip"
     request: ClassVar[type[FloatingIpRequest]] = FloatingIpRequest
 
     def found(self, address: FloatingIp) -> Found:
-        """Describe a floating IP of ours."""
+        """Describe one of our floating IPs."""
         run_id, number = mark.read_description(address.description) or ("", 0)
         traits = {"network_id": address.network_id, "port_id": address.port_id or ""}
         return Found(address.id, address.address, run_id, number, traits=traits)
 
     def find(self, run_id: str | None) -> list[Found]:
-        """List the project's floating IPs with the mark."""
+        """List the project's tagged floating IPs."""
         return [
             self.found(one) for one in self.cloud.floating_ips() if _of(run_id, mark.read_description(one.description))
         ]
@@ -155,7 +155,7 @@ class FloatingIpKind:
         self.cloud.delete_floating_ip(cloud_id)
 
     def exists(self, cloud_id: str) -> bool:
-        """Look for the address."""
+        """Tell whether the address exists."""
         try:
             self.cloud.floating_ip(cloud_id)
         except NotFound:
@@ -165,12 +165,12 @@ class FloatingIpKind:
 
 @dataclass(frozen=True, slots=True)
 class KeypairKind:
-    """Keypairs: the mark is the name, or (for a name that the user gave) the public key that only this run has.
+    """Keypairs, tagged in their names, or (under a name given by the user) known by their public key.
 
-    A keypair has no id: what bears the name now may be another key than the one that was registered.
+    A keypair has no id: another key than the registered one may have its name now.
 
     Attributes:
-        named: public keys that runs registered under names of the user's: name to (run id, public key).
+        named: public keys that runs registered under names given by the user: name to (run id, public key).
     """
 
     cloud: Cloud
@@ -179,7 +179,7 @@ class KeypairKind:
     request: ClassVar[type[KeypairRequest]] = KeypairRequest
 
     def find(self, run_id: str | None) -> list[Found]:
-        """List the user's keypairs with the mark, and those that were put in the place of one."""
+        """List the user's tagged keypairs, and those that replaced one."""
         found = []
         for keypair in self.cloud.keypairs():
             owner = self._owner(keypair)
@@ -192,12 +192,12 @@ class KeypairKind:
         return [one for one in found if run_id in (None, one.run_id)]
 
     def delete(self, cloud_id: str) -> None:
-        """Remove the keypair, if it is still the one with the mark."""
+        """Remove the keypair, if it is still the run's."""
         if self.exists(cloud_id):
             self.cloud.delete_keypair(cloud_id)
 
     def exists(self, cloud_id: str) -> bool:
-        """Look for the keypair with the mark."""
+        """Tell whether the run's keypair exists."""
         keypair = self.cloud.keypair(cloud_id)
         return keypair is not None and self._owner(keypair) is not None
 
@@ -212,7 +212,7 @@ def registered_keys(intents: Iterable[IntentRecord]) -> dict[str, tuple[str, str
     """Return the public keys that runs registered, or may have: name to (run id, public key).
 
     Args:
-        intents: oldest run first; a name that several have used is the newest one's.
+        intents: oldest run first; a name that several runs have used belongs to the newest.
     """
     return {
         one.name: (one.run_id, KeypairRequest.model_validate_json(one.request).public_key)
@@ -222,19 +222,19 @@ def registered_keys(intents: Iterable[IntentRecord]) -> dict[str, tuple[str, str
 
 
 def same_key(one: str, other: str) -> bool:
-    """Compare two OpenSSH public keys, whatever their comments."""
+    """Compare two OpenSSH public keys without their comments."""
     return one.split()[:2] == other.split()[:2]
 
 
 def removal_order(
     cloud: Cloud, named: Mapping[str, tuple[str, str]]
 ) -> Iterable[FloatingIpKind | ServerKind | LeaseKind | KeypairKind]:
-    """Give the kinds in the order in which teardown removes them: what depends on others first."""
+    """Return the kinds in the order of removal: what depends on others first."""
     return FloatingIpKind(cloud), ServerKind(cloud), LeaseKind(cloud), KeypairKind(cloud, named)
 
 
 def runs_of_others(cloud: Cloud) -> frozenset[str]:
-    """List the runs that other users of the project made, by their leases: a floating IP does not tell its user."""
+    """List the runs of the project's other users, by their leases: a floating IP does not show its user."""
     own = cloud.identity().user_id
     others = [mark.read_lease_name(lease.name) for lease in cloud.leases() if lease.user_id not in (None, own)]
     return frozenset(owner[0] for owner in others if owner is not None)

@@ -1,4 +1,4 @@
-"""One file that says everything about the server."""
+"""One file with everything about the server."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from envagent.engine.step import NotYet, Output, Step, stage
 from envagent.errors import ConfigurationError
+from envagent.hints import Hint, resume
 from envagent.steps import info_file
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.assign_floating_ip import AssignedAddress
@@ -21,7 +22,7 @@ from envagent.steps.verify import Verified
 
 
 class SavedState(Output):
-    """Where the file is."""
+    """The file."""
 
     path: Path
 
@@ -31,14 +32,14 @@ class SavedState(Output):
 
 
 class SaveState(Step):
-    """Look once more at what there is, then write {server_name}_info.json, whole or not at all.
+    """Check for surplus leases once more, then write {server_name}_info.json, whole or not at all.
 
-    The run's id is part of the name where another run's file has it.
+    If another run's file has that name, the run's id becomes part of it.
 
     Reads: Blazar's leases; what the steps before it found.
-    Creates: the file (0600), in the folder in which the run was begun.
+    Creates: the file (0600), in the folder where the run was started.
     Owner mark: the file's run_id.
-    Undo: the file is the user's; teardown takes the login out of it and leaves it.
+    Undo: the file is the user's; teardown removes the login from it and keeps it.
     """
 
     derived = True
@@ -57,7 +58,7 @@ class SaveState(Step):
         assigned: AssignedAddress,
         verified: Verified,
     ) -> SavedState | NotYet:
-        """Write the file, once it is certain that no request for a lease, which costs, was carried out twice."""
+        """Write the file, once it is certain that no lease, which costs, was created twice."""
         surplus = context.reconcile((LeaseKind(context.services.cloud),))
         if surplus is not None:
             return surplus
@@ -93,7 +94,7 @@ class SaveState(Step):
             path = info_file.save(request.output_folder, info)
         except OSError as error:
             raise ConfigurationError(
-                f"the server's file cannot be written in {request.output_folder}: {error.strerror}",
-                hint="make the folder writable, then: envagent resume RUN_ID (the server is up and recorded)",
+                f"cannot write the server's file in {request.output_folder}: {error.strerror}",
+                hint=Hint("the server is up; make the folder writable, then:", resume()),
             ) from None
         return SavedState(path=path)

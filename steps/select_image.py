@@ -1,4 +1,4 @@
-"""The image, in two stages: a few candidates, then one with a look at its details."""
+"""The image, in two stages: a few candidates, then the best of them by their details."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from envagent.steps.services import StepContext
 
 
 class AvailableImages(Output):
-    """The images that a server can be made of: public ones, and the one that the user names."""
+    """The images that a server can boot from: public ones, and the one that the user names."""
 
     images: tuple[Image, ...]
 
@@ -23,7 +23,7 @@ class AvailableImages(Output):
 
 
 class ImageCandidates(Output):
-    """Up to five images, best first; one alone where the user names it."""
+    """Up to five images, best first; only one if the user names it."""
 
     images: tuple[Image, ...]
 
@@ -43,9 +43,9 @@ class SelectedImage(Output):
 
 
 class SelectImage(Step):
-    """List the images beside the analysis; choose beside the reservation.
+    """List the images during the analysis; choose during the reservation.
 
-    Reads: Glance; the AI where there is one.
+    Reads: Glance; the AI, if there is one.
     Creates: nothing.
     Owner mark: none.
     Undo: nothing to undo.
@@ -53,7 +53,7 @@ class SelectImage(Step):
 
     @stage
     def list_images(self, context: StepContext, request: RunRequest, initialized: Initialized) -> AvailableImages:
-        """List what the site has."""
+        """List the site's images."""
         usable = [
             image
             for image in context.services.cloud.images()
@@ -86,7 +86,7 @@ class SelectImage(Step):
         analyzed: AnalyzedRepository,
         plan: Plan,
     ) -> SelectedImage:
-        """Stage 2B: look at the candidates once more and choose."""
+        """Stage 2B: read the candidates' details and choose."""
         detailed = [context.services.cloud.image(image.id) for image in candidates.images]
         image, decision = context.services.advisor.image(
             detailed, plan.analysis(analyzed), plan.placement.best.node_type, wish=request.image

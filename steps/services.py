@@ -1,4 +1,4 @@
-"""What the steps work with: settings, the cloud, the advisor. Each is made at its first use."""
+"""What the steps work with: settings, the cloud, the advisor. The last two are created at their first use."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """One run's view of the world; safe to use from several threads.
+    """The services of one run; safe to use from several threads.
 
     Args:
         run_folder: the run's own folder under ENVAGENT_HOME (0700).
-        key_folder: where private keys that envagent made are kept (0700).
+        key_folder: where the private keys that envagent creates are kept (0700).
         connect: opens the cloud.
-        advise: makes the advisor.
+        advise: creates the advisor.
         dearer: what happens to an alternative that costs more than the plan's first choice: a person is asked, it
-            is refused, or (where nothing is charged) it is taken.
+            is refused, or (where nothing is charged) it is used.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Several sites as candidates together: a node type is a site, so choosing one is choosing the other.
+"""The choice among several sites: their node types are ranked together, and the best one's site is chosen.
 
-It runs before a run begins and only reads; the run then belongs to the chosen site alone.
+This happens before a run starts, and only reads; the run then belongs to the chosen site.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from envagent.advice.decisions import Placement
 from envagent.cloud.port import Cloud
 from envagent.cloud.site_kinds import read_hardware
 from envagent.errors import EnvagentError, NothingSuitable, UsageError
+from envagent.hints import Hint, Option
 from envagent.repository.results import Analysis
 from envagent.steps.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What one site has for an analysis; `refusal` says why it has nothing."""
+    """What one site offers for an analysis; `refusal` says why it offers nothing."""
 
     cloud: str
     region: str | None
@@ -29,7 +30,7 @@ class Offer:
 
 
 def ask(name: str, cloud: Cloud, analysis: Analysis, request: RunRequest, now: datetime, hours: int) -> Offer:
-    """Ask one site; a site that cannot be asked offers nothing."""
+    """Ask one site; a site that fails offers nothing."""
     region = None
     try:
         identity = cloud.identity()
@@ -62,14 +63,14 @@ def ask_all(
 
     Raises:
         UsageError: no site is configured.
-        NothingSuitable: no site has what is needed; says why, site by site.
+        NothingSuitable: no site has suitable hardware; says why, site by site.
     """
     offers = [ask(name, cloud, analysis, request, now, hours) for name, cloud in clouds.items()]
     if not offers:
-        raise UsageError("no site is configured", hint="write clouds.yaml, or use --cloud sandbox")
+        raise UsageError("no site is configured", hint=Hint("create clouds.yaml, or use", Option("cloud", "sandbox")))
     placements = [offer.placement for offer in offers if offer.placement is not None]
     if not placements:
-        told = "; ".join(f"{offer.region or offer.cloud}: {offer.refusal}" for offer in offers)
-        raise NothingSuitable(f"no site has what is needed: {told}")
+        reasons = "; ".join(f"{offer.region or offer.cloud}: {offer.refusal}" for offer in offers)
+        raise NothingSuitable(f"no site has suitable hardware: {reasons}")
     best = placement.combine(placements).best
     return next(offer for offer in offers if offer.placement and best in offer.placement.candidates), offers

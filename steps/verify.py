@@ -1,14 +1,14 @@
-"""Look at what was made, and log in to prove it."""
+"""Read the server once more, and log in."""
 
 from __future__ import annotations
 
 import ipaddress
-import shlex
 from pathlib import Path
 
 from envagent import ssh
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import ServerFailed
+from envagent.hints import Hint, Shell, resume
 from envagent.steps.assign_floating_ip import AssignedAddress
 from envagent.steps.ensure_keypair import EnsuredKeypair
 from envagent.steps.launch_server import LaunchedServer
@@ -17,14 +17,14 @@ from envagent.steps.services import StepContext
 
 
 class Verified(Output):
-    """The server as a user meets it."""
+    """The server as the user sees it."""
 
     server_status: str
     fixed_ip: str | None
     floating_ip: str | None
     ssh_user: str
     ssh_command: str | None
-    """None when the server has no address at all."""
+    """None when the server has no address."""
     logged_in: bool
     """Whether a login succeeded."""
 
@@ -40,10 +40,10 @@ class Verified(Output):
 
 
 class Verify(Step):
-    """Read the server once more, and try SSH until it answers.
+    """Read the server once more, and try to log in by SSH until it works.
 
     Reads: Nova; the server itself.
-    Creates: a known_hosts file in the run's own folder, with the first login that succeeds.
+    Creates: a known_hosts file in the run's own folder, at the first successful login.
     Owner mark: none.
     Undo: nothing to undo.
     """
@@ -65,20 +65,20 @@ class Verify(Step):
         user = "cc" if image is None else ssh_user(image)
         fixed = next(iter(server.fixed_ips), None)
         address = assigned.address or fixed
-        answer = self._log_in(context, assigned.address, user, keypair.private_key)
-        if isinstance(answer, NotYet):
-            return answer
+        logged_in = self._log_in(context, assigned.address, user, keypair.private_key)
+        if isinstance(logged_in, NotYet):
+            return logged_in
         return Verified(
             server_status=server.status,
             fixed_ip=fixed,
             floating_ip=assigned.address,
             ssh_user=user,
             ssh_command=None if address is None else self._command(context, address, user, keypair.private_key),
-            logged_in=answer,
+            logged_in=logged_in,
         )
 
     def confirm(self, context: StepContext, output: Verified) -> Redo | None:
-        """Log in again where a login was proved before; without one there is nothing to confirm."""
+        """Log in again if a login succeeded before; otherwise there is nothing to confirm."""
         return Redo("check", "") if output.logged_in else None
 
     def _command(self, context: StepContext, address: str, user: str, key: Path | None) -> str:
@@ -92,24 +92,29 @@ class Verify(Step):
         login = ssh.try_login(address, user, key, _known_hosts(context), settings.port)
         if login.logged_in:
             return True
-        if ipaddress.ip_address(address).is_loopback:  # a simulated or test cloud: no machine is behind it
-            context.report(f"SSH at {address}: {login.said}; a loopback address is not waited for")
+        if ipaddress.ip_address(address).is_loopback:  # a simulated cloud: there is no machine
+            context.report(f"SSH login skipped: {address} is simulated")
             return False
         if login.reached and not login.repeatable:
-            context.warn(f"SSH answers at {address}, and no login could be proved: {login.said}")
+            context.warn(f"SSH responds at {address}, but the login could not be verified: {login.said}")
             return False
         if login.changed:
             raise ServerFailed(
-                f"the server at {address} shows another host key than at the last login",
+                f"the server at {address} has another host key than at the last login",
                 service_said=login.said,
-                hint=f"if it was installed anew: rm {shlex.quote(str(_known_hosts(context)))}, then envagent resume "
-                "RUN_ID; if not, another machine answers there: do not log in",
+                hint=Hint(
+                    "if it was reinstalled:",
+                    Shell("rm", str(_known_hosts(context))),
+                    ", then",
+                    resume(),
+                    "; if not, another machine responds there: do not log in",
+                ),
             )
         if wait.over:
             raise ServerFailed(
                 f"no SSH login at {user}@{address} within {settings.timeout_seconds / 60:.0f} min of ACTIVE",
                 service_said=login.said,
-                hint="envagent resume RUN_ID tries again; a node that never answers is a case for the help desk",
+                hint=Hint("try again:", resume(), "; if the node never responds, ask the help desk"),
             )
         return wait.not_yet(login.said)
 

@@ -127,7 +127,7 @@ def test_what_can_never_be_is_not_to_be_resumed(cli: Cli, repository: Path, sand
     """What was asked for stays with the run: it would fail in the same way."""
     ended = cli("run", str(repository), "--cloud", "sandbox", "--json", "--network", "nowhere")
     assert ended.code == 2, ended.err
-    assert "there is no network 'nowhere' here" in ended.document["error"]["message"]
+    assert "there is no network 'nowhere' at this site" in ended.document["error"]["message"]
     assert ended.document["next"] == [f"envagent {verb} {ended.document['run_id']}" for verb in ("teardown", "status")]
     assert cli("teardown", ended.document["run_id"]).code == 0
 

@@ -148,14 +148,14 @@ def no_node_free_makes_no_lease(stage: Stage) -> None:
 def a_lease_deleted_by_a_colleague_is_found_on_resume(stage: Stage) -> None:
     stage.run(strike=AFTER_LAUNCH)
     stage.colleague_deletes("lease")
-    stage.ends(stage.go_on(), 6, "was deleted, and not by this run", f"envagent teardown {stage.run_id}")
+    stage.ends(stage.go_on(), 6, "was deleted, but not by this run", f"envagent teardown {stage.run_id}")
 
 
 @scenario
 def a_lease_deleted_while_a_server_builds_is_found(stage: Stage) -> None:
     stage.run(strike=IN_BUILD)
     stage.colleague_deletes("lease")
-    stage.ends(stage.go_on(), 6, "was deleted, and not by this run")
+    stage.ends(stage.go_on(), 6, "was deleted, but not by this run")
 
 
 @scenario
@@ -217,7 +217,7 @@ def a_server_that_never_builds_stays_and_is_removed_by_teardown(stage: Stage) ->
 def a_server_deleted_by_a_colleague_is_found_on_resume(stage: Stage) -> None:
     stage.run(strike=AFTER_LAUNCH)
     stage.colleague_deletes("server")
-    stage.ends(stage.go_on(), 6, "was deleted, and not by this run", f"envagent teardown {stage.run_id}")
+    stage.ends(stage.go_on(), 6, "was deleted, but not by this run", f"envagent teardown {stage.run_id}")
 
 
 @scenario

@@ -125,7 +125,7 @@ def test_a_deleted_server_is_on_record_and_its_login_gone(shell: Shell, up: Ende
     time.sleep(0.5)
     again = shell("resume", "last")
     assert again.code == 6
-    assert "was deleted, and not by this run" in again.document["error"]["message"]
+    assert "was deleted, but not by this run" in again.document["error"]["message"]
     assert "envagent teardown" in again.document["error"]["hint"]
     assert again.document["ssh"] is None
     assert resources(again) == {"lease": "present", "server": "absent", "floating_ip": "present", "keypair": "present"}
@@ -142,7 +142,7 @@ def test_a_deleted_lease_is_on_record_and_nothing_is_called_charged(
     assert seen.document["state"] == "failed"
     again = shell("resume", "last")
     assert again.code == 6
-    assert "was deleted, and not by this run" in again.document["error"]["message"]
+    assert "was deleted, but not by this run" in again.document["error"]["message"]
     assert "charged" not in again.err
     nothing_left()
 

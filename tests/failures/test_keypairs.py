@@ -181,8 +181,8 @@ def test_a_key_with_a_passphrase_is_told_before_anything_is_reserved(shell: Shel
     done = shell.run("--public-key", str(tmp_path / "laptop.pub"))
     assert done.code == 0, done.err
     assert done.document["private_key"] == str(path)
-    (warning,) = [one for one in done.document["warnings"] if "login will not be proved" in one]
+    (warning,) = [one for one in done.document["warnings"] if "login will not be verified" in one]
     assert f"ssh-add {path}" in warning
     told = done.err
-    assert told.index("login will not be proved") < told.index("lease")
+    assert told.index("login will not be verified") < told.index("lease")
     assert shell("teardown", "last", "--yes").code == 0
