@@ -134,9 +134,9 @@ def test_threads_share_an_adapter(target: Target) -> None:
     [
         ({"application_credential_secret": "wrong"}, "secret is wrong, or it has expired"),
         ({"application_credential_id": "0" * 32}, "does not exist at this site"),
-        ({"project_name": "envagent", "project_domain_name": "Default"}, "has its project already"),
+        ({"project_name": "envagent", "project_domain_name": "Default"}, "belongs to one project"),
     ],
-    ids=["secret", "id", "project beside"],
+    ids=["secret", "id", "project named too"],
 )
 def test_a_wrong_application_credential_says_what_is_wrong(
     wrong: dict[str, str], says: str, target: Target, tmp_path: Path

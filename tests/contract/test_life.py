@@ -168,7 +168,7 @@ def test_a_refused_server_through_the_adapter(target: Target, cloud: Cloud, life
         reservation_id=life.reservation,
         metadata={},
     )
-    with pytest.raises(BadRequest, match="does not find the keypair"):
+    with pytest.raises(BadRequest, match="cannot find the keypair"):
         cloud.create_server(request)
 
 
