@@ -18,7 +18,7 @@ import pytest
 
 from envagent.sandbox import ensure_running
 from envagent.sandbox.process import stop
-from tests.contract.target import public_key
+from tests.kit.by_hand import public_key
 
 SCENARIO = Path(__file__).with_name("python_chi.py")
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,8 +17,6 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 from openstack.config import OpenStackConfig
@@ -27,6 +24,7 @@ from openstack.config.cloud_region import CloudRegion
 
 from envagent.cloud.adapter import connect
 from envagent.cloud.port import Cloud, Lease
+from tests.kit.by_hand import date, host_reservation
 
 NOBODY = "00000000-0000-0000-0000-000000000001"
 _VERSIONS = {"image": "/v2", "network": "/v2.0", "compute": "", "reservation": "", "identity": ""}
@@ -159,8 +157,7 @@ class Target:
 
     def reservation(self, node_type: str, **more: Any) -> dict[str, Any]:
         """A reservation of one host, as it goes over the wire."""
-        asked = {"resource_type": "physical:host", "min": 1, "max": 1, "hypervisor_properties": ""}
-        return {**asked, "resource_properties": json.dumps(["=", "$node_type", node_type]), **more}
+        return host_reservation(node_type, **more)
 
     def lease_body(self, what: str, **more: Any) -> dict[str, Any]:
         """A lease in a window that nobody else is likely to use."""
@@ -245,20 +242,9 @@ def _over(lease: Lease) -> bool:
     return lease.status == "TERMINATED"
 
 
-def date(hours: float = 0.0) -> str:
-    """A Blazar date so many hours from now."""
-    return (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%d %H:%M")
-
-
 def moment(hours: float = 0.0) -> datetime:
     """An aware moment so many hours from now, on the minute."""
     return (datetime.now(UTC) + timedelta(hours=hours)).replace(second=0, microsecond=0)
-
-
-def public_key() -> str:
-    """A fresh key as an OpenSSH line."""
-    key = Ed25519PrivateKey.generate().public_key()
-    return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
 def find(name: str, config: OpenStackConfig, clouds_yaml: Path | None, **known: Any) -> Target:

@@ -20,8 +20,9 @@ from envagent.errors import (
     NothingSuitable,
     QuotaExceeded,
 )
+from tests.kit.by_hand import date
 
-from .target import NOBODY, Target, Wire, date, moment
+from .target import NOBODY, Target, Wire, moment
 
 
 @pytest.fixture(scope="module")

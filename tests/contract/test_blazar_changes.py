@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from .target import NOBODY, Exchange, Target, Wire, date
+from tests.kit.by_hand import date
+
+from .target import NOBODY, Exchange, Target, Wire
 
 Body = dict[str, Any]
 BROKEN = (500, "Internal Server Error")

@@ -10,8 +10,9 @@ import pytest
 
 from envagent.cloud.port import Cloud, Keypair
 from envagent.errors import BadRequest, Conflict, QuotaExceeded
+from tests.kit.by_hand import public_key
 
-from .target import Target, Wire, public_key
+from .target import Target, Wire
 
 
 @pytest.fixture(scope="module")

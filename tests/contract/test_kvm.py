@@ -13,8 +13,9 @@ import pytest
 from envagent.cloud import ssh_group
 from envagent.cloud.port import Cloud, FlavorReservation, HostReservation, ServerRequest
 from envagent.errors import NothingSuitable
+from tests.kit.by_hand import public_key
 
-from .target import Target, Wire, moment, public_key
+from .target import Target, Wire, moment
 
 
 @dataclass

@@ -15,8 +15,9 @@ import pytest
 from envagent.cloud.failures import server_failed
 from envagent.cloud.port import Cloud, FloatingIp, HostReservation, Lease, Server, ServerRequest
 from envagent.errors import BadRequest, Conflict, NotFound, NothingSuitable, QuotaExceeded, ServerFailed
+from tests.kit.by_hand import public_key
 
-from .target import NOBODY, Target, Wire, moment, public_key
+from .target import NOBODY, Target, Wire, moment
 
 
 @dataclass

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .target import NOBODY, Target, Wire, public_key
+from tests.kit.by_hand import public_key
+
+from .target import NOBODY, Target, Wire
 
 AT = "X-OpenStack-Nova-API-Version"
 

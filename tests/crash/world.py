@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 import urllib.request
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,9 @@ import yaml
 
 from envagent.engine.journal import Journal
 from envagent.sandbox import process
+from tests.kit.by_hand import date, host_lease, public_key
 from tests.kit.git import make_repository
+from tests.kit.waiting import until
 
 Json = dict[str, Any]
 
@@ -209,30 +210,10 @@ class World:
     def _let_others_live(self) -> None:
         """Make a lease with our prefix, a server with our server's name, addresses, keys: none of them ours."""
         for who in ("mate", "other"):
-            start = time.time()
-            lease = self.act(
-                who,
-                "blazar",
-                "POST",
-                "/leases",
-                {
-                    "name": f"envagent-{STRANGER}-1-minigpt",
-                    "start_date": "now",
-                    "end_date": time.strftime("%Y-%m-%d %H:%M", time.gmtime(start + 86400)),
-                    "reservations": [
-                        {
-                            "resource_type": "physical:host",
-                            "min": 1,
-                            "max": 1,
-                            "resource_properties": "",
-                            "hypervisor_properties": "",
-                        }
-                    ],
-                    "events": [],
-                },
-            )["lease"]
+            body = host_lease(f"envagent-{STRANGER}-1-minigpt", date(24))
+            lease = self.act(who, "blazar", "POST", "/leases", body)["lease"]
             eye = self.mate if who == "mate" else self.other
-            _until(lambda eye=eye: all(one["status"] == "ACTIVE" for one in eye.list("lease")), "a stranger's lease")
+            until(lambda: _all_active(eye, "lease"), "a stranger's lease")  # noqa: B023 - called at once
             self._launch(who, eye, lease["reservations"][0]["id"])
             public = next(
                 one["id"] for one in eye.ask("network", "GET", "/v2.0/networks")["networks"] if _external(one)
@@ -257,33 +238,20 @@ class World:
             "os:scheduler_hints": {"reservation": reservation},
         }
         self.act(who, "nova", "POST", "/servers", body)
-        _until(lambda: all(one["status"] == "ACTIVE" for one in eye.list("server")), "a stranger's server")
+        until(lambda: _all_active(eye, "server"), "a stranger's server")
 
     def user_keypair(self, name: str) -> None:
         """Let the user register a key outside envagent."""
-        self.act("user", "nova", "POST", "/os-keypairs", {"keypair": {"name": name, "public_key": new_public_key()}})
+        self.act("user", "nova", "POST", "/os-keypairs", {"keypair": {"name": name, "public_key": public_key()}})
 
     def mate_keypair(self, name: str) -> None:
         """Let the colleague have a key of the same name as one of ours."""
-        self.act("mate", "nova", "POST", "/os-keypairs", {"keypair": {"name": name, "public_key": new_public_key()}})
+        self.act("mate", "nova", "POST", "/os-keypairs", {"keypair": {"name": name, "public_key": public_key()}})
 
 
-def new_public_key() -> str:
-    """Make a public key whose private half nobody keeps."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    public = Ed25519PrivateKey.generate().public_key()
-    return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+def _all_active(eye: Eye, kind: str) -> bool:
+    return all(one["status"] == "ACTIVE" for one in eye.list(kind))
 
 
 def _external(network: Json) -> bool:
     return bool(network["router:external"])
-
-
-def _until(seen: Any, what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not seen():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.02)

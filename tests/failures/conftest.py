@@ -11,6 +11,7 @@ import pytest
 
 from envagent.sandbox import Endpoint, ensure_running, read_log
 from envagent.sandbox.process import stop
+from tests.kit.by_hand import host_lease
 from tests.kit.commands import Ended, Started, call
 from tests.kit.git import PLAIN, make_repository
 
@@ -63,14 +64,7 @@ class Shell:
 
     def reserve(self, name: str, end: str, *, who: str = "user", node_type: str | None = None) -> dict[str, Any]:
         """Reserve one host outside envagent, from now until a time as Blazar writes it; return the lease."""
-        reservation = {
-            "resource_type": "physical:host",
-            "min": 1,
-            "max": 1,
-            "resource_properties": "" if node_type is None else f'["=", "$node_type", "{node_type}"]',
-            "hypervisor_properties": "",
-        }
-        body = {"name": name, "start_date": "now", "end_date": end, "reservations": [reservation], "events": []}
+        body = host_lease(name, end, node_type=node_type)
         return dict(self.act("blazar", "POST", "/leases", body, who)["lease"])
 
     def live(self) -> dict[str, int]:

@@ -12,20 +12,13 @@ import pytest
 
 from tests.failures.conftest import Shell
 from tests.kit.commands import Ended
+from tests.kit.waiting import until
 
 Check = Callable[[], None]
 
 
 def resources(done: Ended) -> dict[str, str]:
     return {one["kind"]: one["state"] for one in done.document["resources"]}
-
-
-def until(met: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := met()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-    return found
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.failures.conftest import Shell
+from tests.kit.by_hand import public_key
 
 Check = Callable[[], None]
 NAME = "lab"
@@ -27,14 +27,9 @@ def by_hand(shell: Shell, method: str, path: str, body: object = None) -> dict[s
     return dict(shell.endpoint.control("act", asked))
 
 
-def register(shell: Shell, public_key: str) -> None:
-    made = by_hand(shell, "POST", "/os-keypairs", {"keypair": {"name": NAME, "public_key": public_key}})
+def register(shell: Shell, key: str) -> None:
+    made = by_hand(shell, "POST", "/os-keypairs", {"keypair": {"name": NAME, "public_key": key}})
     assert made["status"] < 300
-
-
-def new_public_key() -> str:
-    public = Ed25519PrivateKey.generate().public_key()
-    return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
 def is_there(shell: Shell) -> bool:
@@ -44,14 +39,14 @@ def is_there(shell: Shell) -> bool:
 def test_a_key_that_the_user_put_in_place_of_ours_stays(shell: Shell) -> None:
     assert shell.run("--key-name", NAME).code == 0
     by_hand(shell, "DELETE", f"/os-keypairs/{NAME}")
-    register(shell, new_public_key())
+    register(shell, public_key())
     assert shell("teardown", "last", "--yes").code == 0
     assert is_there(shell)
 
 
 def test_a_key_that_the_user_registers_while_the_plan_is_read_stays(shell: Shell, tmp_path: Path) -> None:
     public = tmp_path / "key.pub"
-    public.write_text(new_public_key())
+    public.write_text(public_key())
     shell.faults({"action": "delay", "service": "nova", "method": "POST", "path": "os-keypairs", "seconds": 2000})
     run = shell.start("--key-name", NAME, "--public-key", str(public))
     time.sleep(0.5)

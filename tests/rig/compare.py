@@ -28,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from tests.contract.target import public_key
+from tests.kit.by_hand import public_key
 
 COMMANDS = Path(__file__).with_name("commands.txt")
 OWN = "cmp-"

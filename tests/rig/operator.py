@@ -6,10 +6,8 @@ It speaks plain HTTP and never asks envagent what exists.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,12 @@ from typing import Any
 from openstack.config import OpenStackConfig
 
 from envagent.steps import mark
-from tests.contract.target import Wire, public_key
+from tests.contract.target import Wire
+from tests.kit import judge
+from tests.kit.by_hand import date, host_lease, public_key
+from tests.kit.waiting import until
 
 Json = dict[str, Any]
-
-KINDS = ("lease", "server", "floating_ip", "keypair")
-"""What a run makes: one of each."""
 
 STEADY = ("id", "name", "status", "description", "metadata", "port_id", "fingerprint", "device_id")
 """The fields that tell whether a thing was touched."""
@@ -78,12 +76,11 @@ class Rig:
 
     # What is there
 
-    def everything(self) -> dict[str, dict[str, Json]]:
-        """What the operator sees in both projects: by "user lease" and the like, then by id."""
+    def everything(self) -> judge.Seen:
+        """What the operator sees in both projects."""
         return {
-            f"{whose} {kind}": {_key(kind, one): one for one in self._list(kind, wire)}
+            whose: {kind: self._list(kind, wire) for kind in (*judge.OURS, "port")}
             for whose, wire in (("user", self.user), ("other", self.other))
-            for kind in (*KINDS, "port")
         }
 
     def _list(self, kind: str, whose: Wire) -> list[Json]:
@@ -134,7 +131,7 @@ class Rig:
         for wire, lease_name in ((self.other, mark.lease_name(STRANGER, 2, "thing")), (self.user, "by hand")):
             lease = _lease(wire, lease_name, node_type, hours=0)
             path = f"/leases/{lease['id']}"
-            _until(lambda: _status(wire, "reservation", path, "lease") == "ACTIVE")  # noqa: B023 - called at once
+            _await_active(wire, "reservation", path, "lease")
             _server(wire, name, lease["reservations"][0]["id"])
 
     def remove_all(self) -> None:
@@ -147,114 +144,28 @@ class Rig:
                 ("compute", "/os-keypairs/", "keypair"),
             ):
                 for one in self._list(kind, wire):
-                    wire.ask(service, "DELETE", path + _key(kind, one))
-            _until(lambda: not self._list("server", wire))  # noqa: B023 - called at once
+                    wire.ask(service, "DELETE", path + judge.key(kind, one))
+            until(lambda: not self._list("server", wire), seconds=PATIENCE, pause=0.5)  # noqa: B023 - called at once
 
 
-class Judge:
-    """Looks at both projects from before some runs on. Violations are collected in words; none means innocent."""
+class Judge(judge.Judge):
+    """Looks at both projects from before some runs on."""
 
     def __init__(self, rig: Rig) -> None:
-        self.rig = rig
-        self.violations: list[str] = []
-        self.doubles = 0
-        self.leftovers = 0
-        self._before = rig.everything()
-
-    def expect(self, truth: object, violation: str) -> None:
-        """Note a violation unless something is so."""
-        if not truth:
-            self.violations.append(violation)
-
-    def at_most_one(self, run_ids: Iterable[str]) -> dict[str, dict[str, Json]]:
-        """Check that each run has at most one of a kind, nothing is unmarked and strangers' things are as they were.
-
-        Returns:
-            The runs' objects: by run id, then by kind.
-        """
-        found: dict[str, dict[str, Json]] = {run_id: {} for run_id in run_ids}
-        now = self.rig.everything()
-        for where, before in self._before.items():
-            whose, kind = where.split()
-            for name, one in before.items():
-                self.expect(_steady(now[where].get(name)) == _steady(one), f"{where} {name} was touched")
-            for name in now[where].keys() - before.keys():
-                one = now[where][name]
-                owner = _owner(kind, one, now["user server"])
-                if whose != "user" or owner not in found:
-                    self.expect(False, f"{where} {name} bears the mark {owner}")
-                elif kind in found[owner]:
-                    self.doubles += 1
-                    self.expect(False, f"run {owner} has two of kind {kind}: {name} and {found[owner][kind]['name']}")
-                else:
-                    found[owner][kind] = one
-        return found
+        super().__init__(rig.everything, lambda one: {name: one[name] for name in STEADY if name in one})
 
     def complete(self, run_ids: Sequence[str], *, among: Sequence[str] = ()) -> None:
         """Check that each run has exactly one of each kind, ACTIVE and connected; others `among` them may have less."""
-        found = self.at_most_one([*run_ids, *among])
+        held = self.held_by([*run_ids, *among])
         for run_id in run_ids:
-            has = found[run_id]
-            self.expect(set(has) == {*KINDS, "port"}, f"run {run_id} has {sorted(has)}")
-            if set(has) >= {*KINDS, "port"}:
-                for kind in ("lease", "server"):
-                    self.expect(has[kind]["status"] == "ACTIVE", f"run {run_id}: {kind} {has[kind]['status']}")
-                self.expect(has["port"]["device_id"] == has["server"]["id"], f"run {run_id}: a port of nothing")
-                self.expect(
-                    has["floating_ip"]["port_id"] == has["port"]["id"], f"run {run_id}: address leads elsewhere"
-                )
-
-    def gone(self) -> None:
-        """Check that both projects are as they were."""
-        left = [f"{where} {name}" for where, found in self.rig.everything().items() for name in found]
-        was = [f"{where} {name}" for where, found in self._before.items() for name in found]
-        more = sorted(set(left) - set(was))
-        self.leftovers += len(more)
-        self.expect(not more, f"left behind: {more}")
-        self.at_most_one(())
-
-
-def _key(kind: str, one: Json) -> str:
-    return str(one["name"] if kind == "keypair" else one["id"])
-
-
-def _steady(one: Json | None) -> Json | None:
-    return None if one is None else {key: one[key] for key in STEADY if key in one}
-
-
-def _owner(kind: str, one: Json, servers: dict[str, Json]) -> str | None:
-    match kind:
-        case "lease":
-            owner = mark.read_lease_name(one["name"])
-        case "server":
-            owner = mark.read_metadata(one["metadata"])
-        case "floating_ip":
-            owner = mark.read_description(one["description"])
-        case "port":
-            server = servers.get(one["device_id"])
-            owner = None if server is None else mark.read_metadata(server["metadata"])
-        case _:
-            owner = mark.read_keypair_name(one["name"])
-    return None if owner is None else owner[0]
+            self.works(run_id, held[run_id])
 
 
 def _lease(who: Wire, name: str, node_type: str, hours: float) -> Json:
-    start = datetime.now(UTC) + timedelta(hours=hours)
-    reservation = {
-        "resource_type": "physical:host",
-        "min": 1,
-        "max": 1,
-        "hypervisor_properties": "",
-        "resource_properties": f'["=", "$node_type", "{node_type}"]',
-    }
-    body = {
-        "name": name,
-        "start_date": f"{start:%Y-%m-%d %H:%M}" if hours else "now",
-        "end_date": f"{start + timedelta(hours=20):%Y-%m-%d %H:%M}",
-        "reservations": [reservation],
-        "events": [],
-    }
-    answer = who.ask("reservation", "POST", "/leases", body)
+    start = date(hours) if hours else "now"
+    answer = who.ask(
+        "reservation", "POST", "/leases", host_lease(name, date(hours + 20), start=start, node_type=node_type)
+    )
     assert answer.status == 201, answer.body
     made: Json = answer.body["lease"]
     return made
@@ -276,7 +187,7 @@ def _server(who: Wire, name: str, reservation: str) -> None:
     answer = who.ask("compute", "POST", "/servers", body)
     assert answer.status == 202, answer.body
     made = answer.body["server"]["id"]
-    _until(lambda: _status(who, "compute", f"/servers/{made}", "server") == "ACTIVE")
+    _await_active(who, "compute", f"/servers/{made}", "server")
 
 
 def _address(who: Wire, description: str) -> None:
@@ -286,12 +197,5 @@ def _address(who: Wire, description: str) -> None:
     assert who.ask("network", "POST", "/floatingips", body).status == 201
 
 
-def _status(who: Wire, service: str, path: str, key: str) -> str:
-    return str(who.ask(service, "GET", path).body[key]["status"])
-
-
-def _until(seen: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not seen():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.5)
+def _await_active(who: Wire, service: str, path: str, key: str) -> None:
+    until(lambda: who.ask(service, "GET", path).body[key]["status"] == "ACTIVE", path, seconds=PATIENCE, pause=0.5)

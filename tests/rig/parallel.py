@@ -76,7 +76,7 @@ def main(arguments: Any) -> int:
             judge.expect(len(up) == total, f"{len(up)} of {total} got a server")
             for run_id, ended in refused.items():
                 _check_refusal(judge, run_id, ended, shown)
-            found = judge.at_most_one(run_ids)
+            found = judge.held_by(run_ids)
             for run_id in refused:
                 judge.expect(set(found[run_id]) <= {"keypair"}, f"refused run {run_id} has {sorted(found[run_id])}")
             for run_id in late:

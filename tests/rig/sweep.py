@@ -120,16 +120,16 @@ def try_wave(judge: Judge, wave: Sequence[Attempt]) -> dict[str, Outcome]:
         one.run_id = one.home.run_id() or ""
         judge.expect(one.run_id, f"no run was stored: {one.commands[-1]}")
     run_ids = [one.run_id for one in wave]
-    killed = judge.at_most_one(run_ids)
+    killed = judge.held_by(run_ids)
     _together(wave, [one.start("resume", one.run_id, "--yes") for one in wave])
     resumed = [one.commands[-1].code == 0 for one in wave]
     judge.complete(run_ids)
-    now = judge.at_most_one(run_ids)
+    now = judge.held_by(run_ids)
     for run_id in run_ids:
         for kind, made in killed[run_id].items():
             judge.expect(now[run_id].get(kind, {}).get("id") == made.get("id"), f"{kind} of {run_id} was made anew")
     _together(wave, [one.start("teardown", one.run_id, "--yes", strike=one.in_teardown) for one in wave])
-    judge.at_most_one(run_ids)
+    judge.held_by(run_ids)
     again = [one for one in wave if one.in_teardown]
     _together(again, [one.start("teardown", one.run_id, "--yes") for one in again])
     judge.gone()

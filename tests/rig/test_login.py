@@ -26,7 +26,7 @@ def test_a_run_is_resumed_by_whom_it_belongs_to(rig: Rig, shell: Shell, judge: J
         refused = shell(*command, OS_CLIENT_CONFIG_FILE=str(changed))
         assert refused.code == 10, refused.err
         assert "project" in refused.document["error"]["message"]
-        assert set(judge.at_most_one([run_id])[run_id]) >= {"lease"}
+        assert set(judge.held_by([run_id])[run_id]) >= {"lease"}
     gone = shell("teardown", run_id, "--yes")
     assert gone.code == 0, gone.err
 

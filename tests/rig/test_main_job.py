@@ -74,11 +74,11 @@ def test_kill_in_a_wait_and_resume(shell: Shell, judge: Judge, wait: str) -> Non
     run_id = started.run_id()
     started.wait_for(f"waiting for {wait}")
     started.kill()
-    made = judge.at_most_one([run_id])[run_id]
+    made = judge.held_by([run_id])[run_id]
     done = shell("resume", run_id)
     assert done.code == 0, done.err
     judge.complete([run_id])
-    now = judge.at_most_one([run_id])[run_id]
+    now = judge.held_by([run_id])[run_id]
     assert {kind: one.get("id") for kind, one in made.items()}.items() <= {
         kind: one.get("id") for kind, one in now.items()
     }.items()

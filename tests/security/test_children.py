@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from envagent.repository.fetch import Limits
+from tests.kit.waiting import until
 from tests.security.build import Repository
 from tests.security.conftest import README, Bench
 from tests.security.test_servers import endless_pack, hosting, says
@@ -59,13 +60,6 @@ def gits(bench: Bench) -> list[str]:
     return found
 
 
-def until(met: Callable[[], bool], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 def packed(bench: Bench) -> int:
     return sum(path.stat().st_size for path in bench.temporary.rglob("*pack_*"))
 
@@ -81,7 +75,7 @@ def test_git_and_its_children_die_with_a_killed_parent(bench: Bench) -> None:
         hosting(endless_pack, harmless(bench)) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=300) as parent,
     ):
-        until(lambda: packed(bench) > 1 << 20)
+        until(lambda: packed(bench) > 1 << 20, seconds=30)
         assert any("index-pack" in command for command in gits(bench))
         parent.kill()
         parent.wait()
@@ -97,7 +91,7 @@ def test_the_next_reading_removes_what_a_killed_one_left(bench: Bench) -> None:
         hosting(endless_pack, repository) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=300) as parent,
     ):
-        until(lambda: packed(bench) > 1 << 20)
+        until(lambda: packed(bench) > 1 << 20, seconds=30)
         parent.kill()
         parent.wait()
         until(lambda: not gits(bench), seconds=10)
@@ -113,7 +107,7 @@ def test_of_a_stopped_parent_git_ends_by_itself(bench: Bench) -> None:
         hosting(SILENT, harmless(bench)) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=3) as parent,
     ):
-        until(lambda: bool(gits(bench)))
+        until(lambda: bool(gits(bench)), seconds=30)
         parent.send_signal(signal.SIGSTOP)
         until(lambda: not gits(bench), seconds=20)
 
@@ -124,7 +118,7 @@ def test_of_a_stopped_parent_git_does_not_fill_the_disk(bench: Bench) -> None:
         hosting(endless_pack, harmless(bench)) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=60, most=most) as parent,
     ):
-        until(lambda: packed(bench) > 0)
+        until(lambda: packed(bench) > 0, seconds=30)
         parent.send_signal(signal.SIGSTOP)
         until(lambda: not any("index-pack" in command for command in gits(bench)), seconds=40)
         assert packed(bench) <= most + GUARDED
@@ -171,7 +165,7 @@ def test_only_what_is_ours_and_ownerless_is_removed(bench: Bench) -> None:
         hosting(SILENT, repository) as port,
         reading(bench, f"git://127.0.0.1:{port}/x", seconds=300) as other,
     ):
-        until(lambda: bool(gits(bench)))
+        until(lambda: bool(gits(bench)), seconds=30)
         with reading(bench, str(repository.folder), seconds=30) as one:
             assert one.wait() == 0
         assert before - names(temporary) == {"envagent-repository-old", "envagent-repository-dead"}

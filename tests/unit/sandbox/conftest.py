@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from openstack.config import OpenStackConfig
 from envagent.sandbox import Endpoint, ensure_running, read_log
 from envagent.sandbox.files import Paths
 from envagent.sandbox.process import stop
+from tests.kit.by_hand import date, host_reservation
 
 SPEED = 2000
 NODE_TYPE = "gpu_rtx_6000"
@@ -37,11 +36,6 @@ def until(look: Callable[[], Any], wanted: Any, seconds: float = 10.0) -> list[A
             return seen
         time.sleep(0.005)
     raise AssertionError(f"{wanted!r} never seen, but {seen}")
-
-
-def date(hours: float = 0.0) -> str:
-    """Return a Blazar date so many hours from now."""
-    return (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%d %H:%M")
 
 
 class Person:
@@ -65,8 +59,7 @@ class Person:
 
     def reservation(self, node_type: str = NODE_TYPE, **more: Any) -> dict[str, Any]:
         """Return a request for one host of a type."""
-        asked = {"resource_type": "physical:host", "min": 1, "max": 1, "hypervisor_properties": ""}
-        return {**asked, "resource_properties": json.dumps(["=", "$node_type", node_type]), **more}
+        return host_reservation(node_type, **more)
 
     def lease(self, name: str = "a lease", node_type: str = NODE_TYPE, hours: float = 4) -> dict[str, Any]:
         """Make a lease that starts now."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import Person, Sandbox, date, until
+from tests.kit.by_hand import date
+
+from .conftest import Person, Sandbox, until
 
 
 def test_capacity_is_the_sites_hosts(me: Person) -> None:

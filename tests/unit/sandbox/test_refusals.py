@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import PUBLIC_KEY, Person, Sandbox, date
+from tests.kit.by_hand import date
+
+from .conftest import PUBLIC_KEY, Person, Sandbox
 
 NOBODY = "00000000-0000-0000-0000-000000000001"
 UNAUTHORIZED = {

@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from .conftest import PUBLIC_KEY, SPEED, Person, Sandbox, date, until
+from tests.kit.by_hand import date
+
+from .conftest import PUBLIC_KEY, SPEED, Person, Sandbox, until
 
 NO_VALID_HOST = "No valid host was found. There are not enough hosts available."
 
