@@ -14,9 +14,8 @@ from typing import Any
 from tests.crash.child import Ended, Home
 from tests.crash.hooks import KIND_OF_POST
 from tests.crash.world import Json, World
-
-OURS = ("lease", "server", "floating_ip", "keypair")
-"""What a run makes: one of each."""
+from tests.kit import judge
+from tests.kit.judge import OURS, key
 
 Ids = dict[str, set[str]]
 
@@ -49,30 +48,13 @@ def again(attempt: Callable[[], Outcome]) -> Outcome:
     return outcome
 
 
-def key(kind: str, one: Json) -> str:
-    """Return what tells objects of a kind apart."""
-    return str(one["name"] if kind == "keypair" else one["id"])
-
-
-class Judge:
-    """Watches one project from before a run on. Violations are collected in words; none means innocent."""
+class Judge(judge.Judge):
+    """Watches one project from before a run on."""
 
     def __init__(self, world: World) -> None:
+        super().__init__(world.everything)
         self.world = world
-        self.violations: list[str] = []
-        self.doubles = 0
-        self.leftovers = 0
-        self._before = world.everything()
         self._cursor = len(world.log())
-
-    def blame(self, violation: str) -> None:
-        """Note a violation."""
-        self.violations.append(violation)
-
-    def expect(self, truth: bool, violation: str) -> None:
-        """Note a violation unless something is true."""
-        if not truth:
-            self.blame(violation)
 
     def verdict(self, *tags: str, resumed: int = 0, reached: bool = True, optional: bool = False) -> Outcome:
         """Sum up; each tag is counted."""
@@ -82,67 +64,18 @@ class Judge:
 
     # What is in the project
 
-    def new(self) -> dict[str, list[Json]]:
-        """List what the user's project has more than before; strangers' things must be as they were."""
-        now = self.world.everything()
-        found: dict[str, list[Json]] = {}
-        for person, kinds in now.items():
-            for kind, objects in kinds.items():
-                before = {key(kind, one): one for one in self._before[person][kind]}
-                after = {key(kind, one): one for one in objects}
-                for name, one in before.items():
-                    self.expect(after.get(name) == one, f"{person}'s {kind} {name} was touched: {after.get(name)}")
-                added = [one for name, one in after.items() if name not in before]
-                if person == "user":
-                    found[kind] = added
-                else:
-                    self.expect(not added, f"{person} got a {kind}: {added}")
-        return found
-
     def at_most_one(self, run_id: str | None) -> Ids:
         """Check that no kind exists twice and that everything is tagged with the run; return the ids."""
-        new = self.new()
-        for kind in OURS:
-            if len(new[kind]) > 1:
-                self.doubles += 1
-                self.blame(f"{len(new[kind])} of kind {kind}: {[key(kind, one) for one in new[kind]]}")
-            for one in new[kind]:
-                self.expect(run_id is not None and _is_tagged(kind, one, run_id), f"{kind} not tagged: {one}")
-        servers = {one["id"] for one in new["server"]}
-        for port in new["port"]:
-            self.expect(port["device_id"] in servers, f"a port of nothing: {port}")
-        self.expect(not new["security_group"], f"security groups: {new['security_group']}")
-        return {kind: {key(kind, one) for one in new[kind]} for kind in OURS}
+        held = self.held_by([] if run_id is None else [run_id]).get(run_id or "", {})
+        return {kind: {key(kind, held[kind])} if kind in held else set() for kind in OURS}
 
-    def complete(self, run_id: str, *, kinds: Iterable[str] = OURS, kept: Ids | None = None) -> Ids:
+    def complete(self, run_id: str, *, kinds: Iterable[str] = OURS, kept: Ids | None = None) -> None:
         """Check that exactly one of each exists and works, and that nothing of `kept` was made anew."""
-        ids = self.at_most_one(run_id)
-        new = self.new()
-        for kind in OURS:
-            wanted = 1 if kind in kinds else 0
-            self.expect(len(ids[kind]) == wanted, f"after success there are {len(ids[kind])} of kind {kind}")
-            lost = (kept or {}).get(kind, set()) - ids[kind]
+        held = self.held_by([run_id])[run_id]
+        self.works(run_id, held, kinds)
+        for kind, ids in (kept or {}).items():
+            lost = ids - ({key(kind, held[kind])} if kind in held else set())
             self.expect(not lost, f"{kind} {lost} was made before the kill and is gone")
-        for kind in ("lease", "server"):
-            for one in new[kind]:
-                self.expect(one["status"] == "ACTIVE", f"after success {kind} is {one['status']}")
-        for address in new["floating_ip"]:
-            port = next((one for one in new["port"] if one["id"] == address["port_id"]), None)
-            device = None if port is None else port["device_id"]
-            self.expect(device in ids["server"], f"the address leads to {device}")
-        return ids
-
-    def gone(self) -> None:
-        """Check that the project is as it was."""
-        left = {kind: [key(kind, one) for one in objects] for kind, objects in self.new().items() if objects}
-        if left:
-            self.leftovers += sum(len(one) for one in left.values())
-            self.blame(f"left behind: {left}")
-
-    def settle_strangers(self) -> None:
-        """Accept what strangers have now as what they had before."""
-        now = self.world.everything()
-        self._before["mate"], self._before["other"] = now["mate"], now["other"]
 
     # What was written
 
@@ -195,15 +128,3 @@ def _creations(trace: Iterable[dict[str, Any]]) -> Counter[str]:
             if kind is not None:
                 counted[kind] -= 1
     return counted
-
-
-def _is_tagged(kind: str, one: Json, run_id: str) -> bool:
-    match kind:
-        case "lease":
-            return str(one["name"]).startswith(f"envagent-{run_id}-")
-        case "server":
-            return bool(one["metadata"].get("envagent_run") == run_id)
-        case "floating_ip":
-            return str(one["description"]).startswith(f"envagent run {run_id} ")
-        case _:
-            return bool(one["name"] == f"envagent-{run_id}")

@@ -18,7 +18,7 @@ import pytest
 
 from tests.crash.child import Child, Ended, Home
 from tests.crash.hooks import Exchange, Strike
-from tests.crash.oracle import OURS, Judge, Outcome, key
+from tests.crash.oracle import Judge, Outcome
 from tests.crash.world import SERVER_NAME, World
 from tests.sweeps import Plan
 
@@ -147,7 +147,9 @@ def _crowd(world: World, one: Round) -> Outcome:
     ended = [*started, *_all_at_once(home, "resume", ids), *_all_at_once(home, "resume", ids)]
     for each in ended[len(started) :]:
         judge.expect(each.code == 0, f"a resume among {one.runs}: {each}")
-    _each_has_its_own(world, judge, ids)
+    held = judge.held_by(ids)
+    for run_id in ids:
+        judge.works(run_id, held[run_id])
     removed = _all_at_once(home, "teardown", ids)
     for each in removed:
         judge.expect(each.code == 0, f"a teardown among {one.runs}: {each}")
@@ -163,22 +165,3 @@ def _all_at_once(home: Home, verb: str, ids: list[str]) -> list[Ended]:
     for run_id in ids:
         gate.held.append(home.start(verb, run_id, "--yes", before=gate.hold))
     return gate.open(CROWD_SECONDS)
-
-
-def _each_has_its_own(world: World, judge: Judge, ids: list[str]) -> None:
-    """Check that the new objects are one of each kind for each run, and that each address leads to its own server."""
-    new = judge.new()
-    for kind in OURS:
-        if len(new[kind]) != len(ids):
-            judge.doubles += len(new[kind]) > len(ids)
-            judge.blame(f"{len(ids)} runs have {len(new[kind])} of kind {kind}")
-    for run_id in ids:
-        leases = [one for one in new["lease"] if one["name"].startswith(f"envagent-{run_id}-")]
-        servers = [one for one in new["server"] if one["metadata"].get("envagent_run") == run_id]
-        addresses = [one for one in new["floating_ip"] if f" {run_id} " in one["description"]]
-        found = (len(leases), len(servers), len(addresses))
-        judge.expect(found == (1, 1, 1), f"run {run_id} has {found} leases, servers, addresses")
-        for address in addresses:
-            port = next((one for one in new["port"] if one["id"] == address["port_id"]), None)
-            device = None if port is None else port["device_id"]
-            judge.expect(device in {key("server", one) for one in servers}, f"run {run_id}'s address leads to {device}")

@@ -108,7 +108,7 @@ def _kill_run(world: World, kill: Kill, second: Strike | None = None) -> tuple[O
             return Outcome(reached=False), None
         kept = _merged(kept, judge.at_most_one(run_id), judge)
     world.mate_keypair(f"envagent-{run_id}")
-    judge.settle_strangers()
+    judge.accept("mate", "other")
     resumed = home.call("resume", run_id, "--yes")
     judge.expect(resumed.code == 0, f"the resume does not succeed: {resumed}")
     if resumed.code == 0:

@@ -61,9 +61,12 @@ class Node:
 def node() -> Iterator[Node]:
     node = Node()
     loop = asyncio.new_event_loop()
-    ready = threading.Event()
+    connections: list[asyncssh.SSHServerConnection] = []
 
     class Server(asyncssh.SSHServer):
+        def connection_made(self, connection: asyncssh.SSHServerConnection) -> None:
+            connections.append(connection)
+
         def begin_auth(self, username: str) -> bool:
             self.user = username
             return True
@@ -78,7 +81,7 @@ def node() -> Iterator[Node]:
         node.logins.append(process.get_extra_info("username"))
         process.exit(0 if process.command == "true" else 1)
 
-    async def serve() -> None:
+    async def serve() -> asyncssh.SSHAcceptor:
         key = asyncssh.generate_private_key("ssh-ed25519")
         acceptor = await asyncssh.create_server(
             Server, "0.0.0.0", 0, server_host_keys=[key], process_factory=work, allow_scp=False
@@ -89,15 +92,23 @@ def node() -> Iterator[Node]:
             acceptor.update(server_host_keys=[asyncssh.generate_private_key(kind)])
 
         node.renew = lambda kind: asyncio.run_coroutine_threadsafe(change(kind), loop).result(10)
-        ready.set()
+        return acceptor
+
+    async def close(acceptor: asyncssh.SSHAcceptor) -> None:
+        acceptor.close()
+        await acceptor.wait_closed()
+        for connection in connections:
+            connection.abort()
+            await connection.wait_closed()
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
-    assert ready.is_set()
+    acceptor = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
     yield node
+    asyncio.run_coroutine_threadsafe(close(acceptor), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(5)
+    loop.close()
 
 
 def test_a_key_that_fits_logs_in(node: Node, tmp_path: Path) -> None:

@@ -50,6 +50,10 @@ class Forge(QuietHandler):
         self.connection = inner
         self.rfile, self.wfile = inner.makefile("rb"), inner.makefile("wb", buffering=0)  # type: ignore[assignment]
 
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
+
     def do_GET(self) -> None:
         self.server.wanted.append(self.path)
         self.server.answer(self)
