@@ -1,19 +1,18 @@
 """Configuration: flag > environment > .env > envagent.toml > the user's file > default.
 
-It owns the settings and where they come from, and what may be read from the current folder, which is often a clone
-of somebody else's repository. The rule has two halves:
+The current folder is often a clone of somebody else's repository, so what is read from it is limited:
 
-1. A file that was only found there (.env, envagent.toml, clouds.yaml with its siblings) counts if it is the user's:
-   nothing says that it came with a repository or that others can write to it (`envagent.provenance`).
-2. Nobody can tell that of an unpacked archive. So a file that was found may direct only what it brings itself: the
-   AI's address only for its own key, OS_* and clouds.yaml only as a whole, never mixed with credentials from
-   elsewhere; and it never says which SSH key is let in or where the journal is.
+1. A file found there (.env, envagent.toml, clouds.yaml with its siblings) is used if it is the user's: nothing
+   indicates that it came with a repository or that others can write to it (`envagent.provenance`).
+2. For an unpacked archive that cannot be known. So a file that was found controls only what it brings itself: the AI's
+   address only together with its own key, OS_* and clouds.yaml only as a whole, never mixed with credentials from
+   elsewhere; and it never sets which SSH key is let in or where the journal is.
 
-What is left out is reported in one line. --config names a file on purpose: it counts in full, and then nothing is
-searched for in the current folder. Of a .env only ENVAGENT_*, OPENAI_* and OS_* count; they never reach the
-process's environment, and so no library and no child.
+What is ignored is reported in one line. A file named with --config is used in full, and then nothing is searched for in
+the current folder. Of a .env only ENVAGENT_*, OPENAI_* and OS_* are used; they never reach the process's environment,
+and so no library and no child process.
 
-Cloud credentials are not settings of ours: openstacksdk reads clouds.yaml and OS_*, from where `LoginSources` says.
+Cloud credentials are not settings: openstacksdk reads clouds.yaml and OS_* from where `LoginSources` says.
 """
 
 from __future__ import annotations
@@ -46,17 +45,17 @@ _NAME_FILES = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
 _LAYERS: ContextVar[tuple[dict[str, Any], ...]] = ContextVar("layers", default=())
 
 KEY_NAME = r"[A-Za-z0-9_-](?:[A-Za-z0-9 @._-]{0,253}[A-Za-z0-9@._-])?"
-"""What Nova takes as a keypair's name (@ and . from 2022 on), but for what is no file name."""
+"""What Nova accepts as a keypair's name (@ and . since 2022), if it is also a file name."""
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=30 * 86400)]
-"""A duration: longer ones than thirty days are slips, and no clock can count to infinity."""
+"""A duration of at most thirty days."""
 
 AnswerSeconds: TypeAlias = Annotated[float, Field(gt=0, le=600)]
-"""The engine relies on this limit: no process waits longer for one answer (`engine.intents.LONGEST_CALL`)."""
+"""The engine relies on this limit: no process waits longer for one response (`engine.intents.LONGEST_CALL`)."""
 
 
 def user_file() -> Path:
-    """Give the path of the user's own configuration file."""
+    """Return the path of the user's own configuration file."""
     return user_config_path("envagent") / "envagent.toml"
 
 
@@ -67,7 +66,7 @@ class Section(BaseModel):
 
 
 class AiSettings(Section):
-    """The OpenAI-compatible service that proposes; without a key the rules decide alone."""
+    """The OpenAI-compatible service that proposes; without a key, only the built-in rules decide."""
 
     base_url: str | None = None
     api_key: SecretStr | None = None
@@ -75,16 +74,16 @@ class AiSettings(Section):
     timeout_seconds: Seconds = 60
     retries: int = Field(default=2, ge=0, le=10)
     max_cost_factor: float = Field(default=4, ge=1, allow_inf_nan=False)
-    """The AI's choices may cost this many times what the rules alone would take, unless a person agrees."""
+    """The AI's choices may cost this many times what the built-in rules alone would, unless a person agrees."""
     required: bool = False
-    """End with exit code 8 when the AI does not help, instead of deciding by rules."""
+    """Exit with code 8 if the AI fails, instead of using the built-in rules."""
 
 
 class LeaseSettings(Section):
     """Reserving hardware."""
 
     hours: int | None = Field(default=None, ge=1, le=168)
-    """The duration, where the user wants no advice on it."""
+    """A fixed duration, instead of advice on it."""
     max_hours: int = Field(default=168, ge=1, le=168)
     """The longest lease that advice may propose."""
     poll_seconds: Seconds = 10
@@ -98,11 +97,11 @@ class ServerSettings(Section):
     poll_seconds: Seconds = 30
     timeout_seconds: Seconds = 1800
     tries: PositiveInt = 2
-    """How many servers are tried in one lease when deployment fails."""
+    """How many servers are tried in one lease if deployment fails."""
 
 
 class SshSettings(Section):
-    """Proving that the server lets its user in."""
+    """Verifying the login."""
 
     enabled: bool = True
     port: int = Field(default=22, ge=1, le=65535)
@@ -122,13 +121,13 @@ class KeySettings(Section):
     """The SSH key."""
 
     name: str | None = Field(default=None, pattern=f"^{KEY_NAME}$")
-    """A keypair's name in the cloud; without one, each run makes its own key."""
+    """A keypair's name in the cloud; without one, each run creates its own key."""
     public_key: Path | None = None
-    """A public key to register under that name when the cloud does not have it."""
+    """A public key to register under that name if the cloud does not have it."""
 
 
 class RetrySettings(Section):
-    """Entering a step again after an error that says "try again"."""
+    """Retrying a step after a passing error."""
 
     tries: int = Field(default=8, ge=0)
     first_seconds: Seconds = 1
@@ -139,7 +138,7 @@ class SandboxSettings(Section):
     """The simulated Chameleon of `--cloud sandbox`."""
 
     speed: PositiveFloat = 200
-    """How many times faster than reality the simulated cloud works."""
+    """How many times faster than reality the simulated cloud runs."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +146,8 @@ class LoginSources:
     """Where openstacksdk may look for credentials.
 
     Attributes:
-        variables: the OS_* variables that count.
-        folder: the current folder, where its clouds.yaml counts; else those elsewhere do.
+        variables: the OS_* variables to use.
+        folder: the current folder, if its clouds.yaml is used.
     """
 
     variables: Mapping[str, str] = field(default_factory=lambda: _openstack(os.environ))
@@ -166,12 +165,12 @@ class Settings(BaseSettings):
     cloud: str | None = None
     """The clouds.yaml name to use; also OS_CLOUD."""
     timeout_seconds: AnswerSeconds = 30
-    """How long a service may be silent before a read or a login is given up; an exchange may take three times as long
-    in all, a call with its login and all pages of its list six times, and none more than ten minutes."""
+    """How long a service may be silent before a read or a login fails; an exchange may take three times as long in all,
+    a call with its login and all pages of a list six times, and none more than ten minutes."""
     write_timeout_seconds: AnswerSeconds = 120
     """The same for a write; Blazar deletes an active lease while the client waits."""
     settle_seconds: Seconds = 60
-    """How long a write whose answer was lost may still be on its way."""
+    """How long a write whose response was lost may still take effect."""
     removal_timeout_seconds: Seconds = 300
     ai: AiSettings = AiSettings()
     lease: LeaseSettings = LeaseSettings()
@@ -204,13 +203,13 @@ class Settings(BaseSettings):
 
 @dataclass
 class _Files:
-    """What the files beside the user's own say.
+    """The content of the files other than the user's own.
 
     Attributes:
         settings: the content of envagent.toml.
-        variables: what counts of .env.
-        clouds: a clouds.yaml that was named, or the current folder where its own counts.
-        found: they were found in the current folder, nobody named them.
+        variables: the variables of .env that are used.
+        clouds: a clouds.yaml that was named, or the current folder if its own is used.
+        found: whether they were found in the current folder, not named.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -225,13 +224,13 @@ class _Files:
 
     @property
     def ai_key(self) -> str | None:
-        """The AI's key that they bring."""
+        """The AI's key in these files."""
         sections = [layer.get("ai") for layer in self.layers]
         keys = [one.get("api_key") for one in sections if isinstance(one, dict)]
         return next((str(key) for key in (*keys, self.variables.get("OPENAI_API_KEY")) if key), None)
 
     def leave_out(self, section: str, key: str, *variables: str) -> str | None:
-        """Drop a setting; return the name of a file that it was in."""
+        """Drop a setting, and return the name of the file that it was in."""
         there = [self.variables.pop(name, None) for name in variables]
         table = self.settings.get(section) if section else self.settings
         if isinstance(table, dict) and table.pop(key, None) is not None:
@@ -249,13 +248,13 @@ def load(
     """Read the configuration.
 
     Args:
-        files: read these, named on purpose, and none of the current folder.
-        repository: the repository under analysis; a file inside it does not count.
-        report: takes a line about each thing in the current folder that does not count.
-        flags: what the command line says (nested dictionaries, None left out).
+        files: read these, and none in the current folder.
+        repository: the repository under analysis; files inside it are ignored.
+        report: called with a line about each thing in the current folder that is ignored.
+        **flags: settings from the command line, as nested dictionaries.
 
     Raises:
-        ConfigurationError: a file cannot be read, or a key or value is not one of ours.
+        ConfigurationError: a file cannot be read, or a key or value is not valid.
     """
     import tomllib
 
@@ -276,7 +275,7 @@ def load(
 
 
 def _named(paths: Iterable[Path]) -> _Files:
-    """Read the files that were named; a name's ending tells its kind."""
+    """Read the files that were named; the extension decides the kind."""
     read = _Files()
     for path in (one.expanduser().absolute() for one in paths):
         content = path.read_bytes()
@@ -303,7 +302,7 @@ def _found(repository: str | None, report: Callable[[str], None]) -> _Files:
             return own_file(here / name, repository) or b""
         except NotOurs as doubt:
             refused.append(name)
-            report(f"not reading ./{name}: {doubt} (to use it all the same: --config {name})")
+            report(f"ignoring ./{name}: {doubt} (to use it anyway: --config {name})")
             return b""
 
     if here != user_file().parent:
@@ -313,7 +312,7 @@ def _found(repository: str | None, report: Callable[[str], None]) -> _Files:
     if clouds and not {*CLOUDS, *SECURE} & set(refused):
         read.clouds = here
     for name in (*(() if clouds else secrets), *public):
-        report(f"not reading ./{name}: it could change the clouds of another file (its place is ~/.config/openstack)")
+        report(f"ignoring ./{name}: it could change the clouds of another file (move it to ~/.config/openstack)")
     return read
 
 
@@ -324,7 +323,7 @@ def _parsed(content: bytes) -> dict[str, Any]:
 
 
 def _variables(content: bytes) -> dict[str, str]:
-    """Read a .env; ${NAME} stays as it is, for it could carry what is in our environment into an address."""
+    """Read a .env; ${NAME} is not expanded: it could put a secret of our environment into an address."""
     from dotenv import dotenv_values
 
     values = dotenv_values(stream=io.StringIO(content.decode("utf-8-sig")), interpolate=False)
@@ -332,7 +331,7 @@ def _variables(content: bytes) -> dict[str, str]:
 
 
 def _nested(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Turn ENVAGENT_<SECTION>__<KEY> into a layer of settings; unknown names are not ours to judge."""
+    """Turn ENVAGENT_<SECTION>__<KEY> into a layer of settings; unknown names are ignored."""
     layer: dict[str, Any] = {}
     for name, value in variables.items():
         section, _, key = name.removeprefix("ENVAGENT_").lower().partition("__")
@@ -350,16 +349,16 @@ def _openstack(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _composed(flags: dict[str, Any], read: _Files, report: Callable[[str], None]) -> Settings:
-    """Put all sources together, but for what files that were only found must not decide."""
+    """Combine all sources, except for what files that were only found must not set."""
     if not read.found:
         return _settings(flags, read)
     for section, key, variable, what in (
         ("", "home", "ENVAGENT_HOME", "where the journal and the keys are"),
-        ("key", "public_key", "ENVAGENT_KEY__PUBLIC_KEY", "whom the server lets in"),
+        ("key", "public_key", "ENVAGENT_KEY__PUBLIC_KEY", "which key the server lets in"),
     ):
         if file := read.leave_out(section, key, variable):
             name = f"{section}.{key}".lstrip(".")
-            report(f"not using {name} from ./{file}: a file must be named to say {what} (--config {file})")
+            report(f"ignoring {name} in ./{file}: only a named file may set {what} (--config {file})")
     settings = _settings(flags, read)
     key_in_use = settings.ai.api_key
     if key_in_use is not None and key_in_use.get_secret_value() != read.ai_key:
@@ -368,8 +367,8 @@ def _composed(flags: dict[str, Any], read: _Files, report: Callable[[str], None]
         settings = _settings(flags, read) if file else settings
         if asked != settings.ai.base_url:
             report(
-                f"not using ai.base_url from ./{file}: the AI's key comes from elsewhere, and a file must be named "
-                f"to say where it goes (--config {file})"
+                f"ignoring ai.base_url in ./{file}: the AI's key comes from elsewhere, and only a named file may set "
+                f"where it is sent (--config {file})"
             )
     return settings
 
@@ -385,7 +384,7 @@ def _settings(flags: dict[str, Any], read: _Files) -> Settings:
 
 
 def _with_openai_variables(settings: Settings, variables: Mapping[str, str]) -> Settings:
-    """Take the key and the address from the variables of the openai client where ours say nothing."""
+    """Use the openai client's variables for a key or address that is not set otherwise."""
     found: dict[str, Any] = {}
     if settings.ai.api_key is None and variables.get("OPENAI_API_KEY"):
         found["api_key"] = SecretStr(variables["OPENAI_API_KEY"])
@@ -395,7 +394,7 @@ def _with_openai_variables(settings: Settings, variables: Mapping[str, str]) -> 
 
 
 def _login_sources(read: _Files, report: Callable[[str], None]) -> LoginSources:
-    """Choose where credentials come from; those of a found file are never mixed with others."""
+    """Choose where credentials come from; those in a file that was found are never mixed with others."""
     variables, brought = _openstack(os.environ), _openstack(read.variables)
     if not read.found:
         variables = {**brought, **variables}
@@ -406,16 +405,16 @@ def _login_sources(read: _Files, report: Callable[[str], None]) -> LoginSources:
                 variables["OS_CLIENT_SECURE_FILE"] = str(secure)
         return LoginSources(variables)
     if brought and variables:
-        report("not using OS_* from ./.env: the environment has OS_* of its own (--config .env uses both)")
+        report("ignoring OS_* in ./.env: the environment has OS_* as well (to use both: --config .env)")
     elif brought:
         for name in [one for one in _NAME_FILES if brought.pop(one, None)]:
-            report(f"not using {name} from ./.env: a file must be named to say so (--config .env)")
+            report(f"ignoring {name} in ./.env: only a named file may set it (--config .env)")
         variables = brought
     return LoginSources(variables, None if "OS_CLIENT_CONFIG_FILE" in variables else read.clouds)
 
 
 def _wrong(error: ValidationError) -> str:
-    """Say the first thing that is wrong; of an unknown key, which one may be meant."""
+    """Describe the first problem; for an unknown key, suggest a similar one."""
     import difflib
 
     first = error.errors(include_input=False)[0]
@@ -427,12 +426,10 @@ def _wrong(error: ValidationError) -> str:
     if len(path) > 1:
         known = getattr(Settings.model_fields[path[0]].annotation, "model_fields", {})
     meant = difflib.get_close_matches(path[-1], known, n=1)
-    return f"there is no configuration key {key}" + (
-        f"; did you mean {'.'.join([*path[:-1], *meant])}?" if meant else ""
-    )
+    return f"unknown configuration key {key}" + (f"; did you mean {'.'.join([*path[:-1], *meant])}?" if meant else "")
 
 
 def _files() -> Hint:
     return Hint(
-        f"see envagent.toml.example; files read: ./{SETTINGS_FILE}, {user_file()}, ./.env and ENVAGENT_* variables"
+        f"see envagent.toml.example; read are ./{SETTINGS_FILE}, {user_file()}, ./.env and ENVAGENT_* variables"
     )

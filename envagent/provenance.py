@@ -1,8 +1,8 @@
-"""Whose file it is: tell what the user wrote from what came with a repository.
+"""Whose file it is: distinguish what the user wrote from what came with a repository.
 
-It owns the question whether a file that was only found, not named, may be obeyed, and whether other users can write
-to something. Git's index is read here and git is never run: a stranger's `.git` may hold configuration that runs
-commands. Where the answer is not certain, the file counts as somebody else's.
+It decides whether a file that was found, not named, may be used, and whether other users can write to something. Git's
+index is read here, and git is never run: a foreign `.git` may hold configuration that runs commands. If in doubt, the
+file counts as somebody else's.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ LARGEST_FILE = 1 << 20
 LARGEST_INDEX = 256 << 20
 
 _OTHER_SYSTEMS = (".hg", ".svn", ".bzr", ".jj", "_darcs")
-"""Working copies whose list of files is not read here: everything in them may have come with them."""
+"""Working copies whose list of files is not read here: any file in them may have come with them."""
 
 
 class NotOurs(Exception):
-    """The file may be somebody else's; the text says why, and continues "not reading FILE: "."""
+    """The file may be somebody else's; the text says why, and completes "ignoring FILE: "."""
 
 
 def own_file(path: Path, repository: str | None = None) -> bytes | None:
-    """Read a file that was found in the current folder, if nothing says that somebody else wrote it.
+    """Read a file in the current folder, unless somebody else may have written it.
 
     Args:
         path: the file, absolute, in a folder without symbolic links.
         repository: the repository under analysis; only a local path matters.
 
     Returns:
-        The content; None where there is no such file.
+        The content; None if there is no such file.
 
     Raises:
         NotOurs: it may be somebody else's.
@@ -63,13 +63,13 @@ def own_file(path: Path, repository: str | None = None) -> bytes | None:
 
 
 def others_can_write(status: os.stat_result) -> bool:
-    """Return whether users other than this one (and root) may write; a group of this user alone is no other."""
+    """Return whether users other than this one (and root) may write; a group with only this user does not count."""
     mode = status.st_mode
     return bool(mode & stat.S_IWOTH) or (bool(mode & stat.S_IWGRP) and not _is_private_group(status.st_gid))
 
 
 def _is_private_group(gid: int) -> bool:
-    """Many systems give each user a group of their own, and a umask that lets it write."""
+    """Return whether a group is the user's own, as many systems create one with a umask that lets it write."""
     try:
         user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
     except KeyError:
@@ -122,7 +122,7 @@ def _tracked(top: Path, name: str) -> bool:
 
 
 def _small(path: Path, limit: int) -> bytes:
-    """Read a regular file up to a limit, whatever a stranger put in its place."""
+    """Read a regular file up to a limit, whatever else may be in its place."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -1,6 +1,6 @@
-"""Which cloud a command works on, and how it is reached: the user's own, the simulated one, or the best of several.
+"""Which cloud a command works on, and how to connect to it: the user's own, the simulated one, or the best of several.
 
-It owns the rule that names beginning with `sandbox` mean the simulation, and the client's pace there.
+A name that starts with `sandbox` means the simulation, where polling is as fast as the simulated clock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from envagent.cli.render.terminal import Terminal
 from envagent.config import Section, Settings
 from envagent.errors import CloudError, ConfigurationError, UsageError
-from envagent.hints import Hint, command
+from envagent.hints import Hint, Option, command
 
 if TYPE_CHECKING:
     from envagent.cloud.port import Cloud
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 SANDBOX = "sandbox"
 SANDBOX_SITES = ("sandbox-uc", "sandbox-tacc")
 SHORTEST_PAUSE = 0.05
-"""Seconds: the sandbox may be fast, our looks at it stay bounded."""
+"""Seconds between two polls, however fast the sandbox is."""
 
 
 @dataclass(frozen=True)
 class CloudAccess:
-    """How to reach a cloud.
+    """How to connect to a cloud.
 
     Attributes:
         name: clouds.yaml name; None means OS_*.
-        settings: the settings to work with there.
-        clouds_yaml: the only file to read, None for where openstacksdk looks.
+        settings: the settings to use there.
+        clouds_yaml: the only file to read; None means openstacksdk's usual places.
     """
 
     name: str | None
@@ -47,10 +47,10 @@ class CloudAccess:
         return self.clouds_yaml is not None
 
     def connect(self) -> Cloud:
-        """Open the cloud; nothing is sent yet.
+        """Connect to the cloud; nothing is sent yet.
 
         Raises:
-            ConfigurationError: no such cloud, or credentials that cannot be used.
+            ConfigurationError: no such cloud, or its credentials are unusable.
         """
         from envagent.cloud.adapter import connect
 
@@ -65,20 +65,20 @@ class CloudAccess:
 
 
 def is_sandbox(name: str | None) -> bool:
-    """Tell whether a cloud's name means the simulated Chameleon."""
+    """Return whether a cloud's name means the simulated Chameleon."""
     return name is not None and (name == SANDBOX or name.startswith(f"{SANDBOX}-"))
 
 
 def chosen_cloud(settings: Settings) -> str | None:
-    """Give the name to work with and to remember: the user's, or OS_CLOUD; None means OS_* variables."""
+    """Return the cloud's name: the user's choice, or OS_CLOUD; None means OS_* variables."""
     return settings.cloud or settings.login.variables.get("OS_CLOUD") or None
 
 
 def reach(name: str | None, settings: Settings) -> CloudAccess:
-    """Find out how a cloud is reached; starts the simulated one if it is meant.
+    """Return how to connect to a cloud; start the sandbox if the name means it.
 
     Raises:
-        ConfigurationError: the sandbox has no such entry.
+        ConfigurationError: the sandbox has no cloud of this name.
         CloudError: the sandbox cannot be started.
     """
     if name is None or not is_sandbox(name):
@@ -92,7 +92,9 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
         pace = float(endpoint.control("health")["speed"])
     if name not in endpoint.clouds:
         known = ", ".join(sorted(endpoint.clouds))
-        raise ConfigurationError(f"the sandbox has no cloud {name!r}; it has: {known}", hint="--cloud sandbox")
+        raise ConfigurationError(
+            f"the sandbox has no cloud {name!r}; it has: {known}", hint=Hint("try", Option("cloud", "sandbox"))
+        )
     return CloudAccess(name, paced(settings, pace), endpoint.clouds_file)
 
 
@@ -116,7 +118,7 @@ def sandbox_errors() -> Iterator[None]:
 
 
 def wanted_speed(settings: Settings) -> float | None:
-    """Give the speed that the sandbox is to have; None: it keeps the one that somebody gave it."""
+    """Return the speed to set in the sandbox; None keeps the speed that it has."""
     from envagent.sandbox.files import Paths
 
     if "speed" in settings.sandbox.model_fields_set or not Paths(settings.home).state.exists():
@@ -125,7 +127,7 @@ def wanted_speed(settings: Settings) -> float | None:
 
 
 def paced(settings: Settings, speed: float) -> Settings:
-    """Divide the pauses between looks by the sandbox's speed, where the user has not set them."""
+    """Divide the polling intervals that the user has not set by the sandbox's speed."""
     changed: dict[str, object] = {}
     if "settle_seconds" not in settings.model_fields_set:
         changed["settle_seconds"] = _shorter(settings.settle_seconds, speed)
@@ -142,11 +144,11 @@ def _shorter(seconds: float, speed: float) -> float:
 
 
 def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> CloudAccess:
-    """Ask every configured site for the repository's needs, by rules, and give the access to the best.
+    """Compare all configured sites by the built-in rules, and return the access to the best.
 
     Raises:
         RepositoryRefused: the repository cannot be read.
-        NothingSuitable: no site has what is needed.
+        NothingSuitable: no site meets the needs.
     """
     from envagent.advice.duration import DEFAULT_HOURS
     from envagent.repository.analyzer import analyze
@@ -159,8 +161,8 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
     for name, access in accesses.items():
         try:
             clouds[name] = access.connect()
-        except ConfigurationError as error:  # one entry that cannot be used is no reason not to ask the others
-            terminal.line(f"site {name} (not asked): {error.message}")
+        except ConfigurationError as error:  # one unusable entry must not hide the others
+            terminal.line(f"site {name} (skipped): {error.message}")
     try:
         hours = request.hours or settings.lease.hours or DEFAULT_HOURS
         chosen, offers = ask_all(clouds, analysis, request, datetime.now(UTC), hours)
@@ -168,16 +170,16 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
         for cloud in clouds.values():
             cloud.close()
     for offer in offers:
-        has = offer.refusal or (
+        result = offer.refusal or (
             offer.placement and f"{offer.placement.best.node_type.name}: {offer.placement.best.why}"
         )
-        mark = "chosen" if offer is chosen else "asked"
-        terminal.line(f"site {offer.region or offer.cloud} ({mark}): {has}")
+        verdict = "chosen" if offer is chosen else "not chosen"
+        terminal.line(f"site {offer.region or offer.cloud} ({verdict}): {result}")
     return accesses[chosen.cloud]
 
 
 def _names(cloud: str | None, settings: Settings) -> tuple[str, ...]:
-    """List the sites to ask: of the sandbox, or of clouds.yaml."""
+    """List the sites to compare: the sandbox's, or those in clouds.yaml."""
     if is_sandbox(cloud):
         return SANDBOX_SITES
     from envagent.cloud.login import cloud_names

@@ -1,7 +1,7 @@
-"""A second run of one repository, commit and site: never begun without a word, for it costs a second node.
+"""A second run of the same repository, commit and cloud: never started unasked, because it costs a second node.
 
-It looks into this machine's journal and, only where a run there may hold something, for the commit that is meant now.
-Forks and clones are repositories of their own. A run that is torn down, or whose lease has ended, is in nobody's way.
+It reads this machine's journal and, only where a run there may have a lease, resolves the commit that is meant now.
+Forks and clones count as other repositories; runs that are torn down or whose lease has ended do not count.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from envagent.cli.render.terminal import Terminal, out, print_document
 from envagent.engine.journal import Journal
 from envagent.engine.tables import IntentState, ResourceState, RunRecord, RunState
 from envagent.errors import EnvagentError, RunStateError
+from envagent.hints import Command, Hint, Option
 from envagent.steps.analyze_repository import AnalyzedRepository
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from envagent.steps.request import RunRequest
 
 _ANY_CASE = ("https://github.com/", "https://gitlab.com/", "https://bitbucket.org/", "https://codeberg.org/")
-"""Hosts that take owner and name in any case."""
+"""Hosts that ignore the case of owner and name."""
 
 
 def offer_existing(
@@ -43,22 +44,22 @@ def offer_existing(
     yes: bool,
     as_json: bool,
 ) -> int | None:
-    """Offer the run that there is already for what is asked for.
+    """Offer the existing run of what is requested.
 
     Args:
         home: where the runs are kept.
-        journal: what is known of them.
-        request: what is asked for.
+        journal: their journal.
+        request: what is requested.
         terminal: where to ask.
         config: the user's `--config`, for a resume.
         yes: whether to ask nothing.
         as_json: whether to print a document.
 
     Returns:
-        None to begin a new run, else the exit code: the user takes the run that there is.
+        None to start a new run, else the exit code: the user chose the existing one.
 
     Raises:
-        RunStateError: there is one, and nobody is there to be asked.
+        RunStateError: there is one, and nobody can be asked.
         RepositoryRefused: a run of this repository is live, and the commit that is meant now cannot be read.
     """
     found = _live_duplicate(home, journal, request, terminal)
@@ -66,11 +67,13 @@ def offer_existing(
         return None
     working = home.is_worked_on(found.run_id)
     document = run_document(StoredRun.load(journal, found, working=working))
-    told = _told(document, working=working)
+    existing = _in_words(document, working=working)
     if yes or working or not interaction.can_ask():
-        verb = "status" if working or document.state == "succeeded" else "resume"
-        raise RunStateError(told, hint=f"envagent {verb} {found.run_id}; for a second server, add --new to the command")
-    terminal.line(told)
+        use_it = Command("status" if working or document.state == "succeeded" else "resume", (found.run_id,))
+        raise RunStateError(
+            existing, hint=Hint(use_it, "; for a second server, repeat the command with", Option("new"))
+        )
+    terminal.line(existing)
     with StopSignals(lambda: None, lambda: None) as stop:
         if document.state != "succeeded" and interaction.agreed(terminal, f"Resume run {found.run_id}?", stop.event):
             resumes = True
@@ -90,13 +93,13 @@ def offer_existing(
 
 
 def _live_duplicate(home: Home, journal: Journal, request: RunRequest, terminal: Terminal) -> RunRecord | None:
-    """Find the newest run of the same repository, commit and site that holds something, or is about to."""
+    """Return the newest run of the same repository, commit and cloud that has a lease, or may get one."""
     ours: list[str | None] = []
     for row, theirs in _of_this_repository(journal, request):
         if not (_holds_lease(journal, row) or home.is_worked_on(row.run_id)):
             continue
         commit = _commit_of(journal, row)
-        if commit is None:  # it has not got that far
+        if commit is None:  # not analyzed yet
             if theirs.ref == request.ref:
                 return row
             continue
@@ -109,7 +112,7 @@ def _live_duplicate(home: Home, journal: Journal, request: RunRequest, terminal:
 
 
 def _of_this_repository(journal: Journal, request: RunRequest) -> Iterator[tuple[RunRecord, StoredRequest]]:
-    """Give the runs that are not torn down, and what was asked for, newest first."""
+    """List the runs that are not torn down, with their requests, newest first."""
     identity = _identity(request.repository)
     for row in journal.runs():
         theirs = StoredRequest.of(row)
@@ -120,7 +123,7 @@ def _of_this_repository(journal: Journal, request: RunRequest) -> Iterator[tuple
 
 
 def _identity(repository: str) -> str:
-    """Name a repository in one way, however it was written."""
+    """Return one name for a repository, however it was written."""
     from envagent.repository.source import Local, parse_source
 
     try:
@@ -144,7 +147,7 @@ def _commit_now(request: RunRequest) -> str | None:
 
 
 def _holds_lease(journal: Journal, row: RunRecord) -> bool:
-    """Tell whether the run has a lease that has not ended, or has asked for one and nobody knows what came of it."""
+    """Return whether the run has a lease that has not ended, or has requested one with unknown outcome."""
     now = times.now()
     for lease in journal.resources(row.run_id):
         if lease.kind == "lease" and lease.state != ResourceState.ABSENT:
@@ -154,14 +157,14 @@ def _holds_lease(journal: Journal, row: RunRecord) -> bool:
     for intent in journal.intents(row.run_id):
         if intent.kind == "lease" and intent.state == IntentState.SENT:
             asked = json.loads(intent.request)
-            begin = datetime.fromisoformat(asked.get("start") or intent.sent_at)
-            if begin + timedelta(hours=asked.get("hours", 0)) > now:
+            start = datetime.fromisoformat(asked.get("start") or intent.sent_at)
+            if start + timedelta(hours=asked.get("hours", 0)) > now:
                 return True
     return False
 
 
-def _told(document: RunDocument, *, working: bool) -> str:
-    """Say what there is."""
+def _in_words(document: RunDocument, *, working: bool) -> str:
+    """Describe a run in a sentence."""
     what = "is being worked on" if working else "is up" if document.state == "succeeded" else "is unfinished"
     where = " at ".join(filter(None, (document.node_type, document.site)))
     end = None if document.cost is None else times.both(datetime.fromisoformat(document.cost.lease_end))

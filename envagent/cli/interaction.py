@@ -3,8 +3,8 @@
 Stopping has two stages: the first signal asks, the second ends at once.
 
 SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal was closed) all stop the run after the current exchange with the
-cloud; the run stays resumable. The signals arrive through a pipe that a thread of its own reads, so the answer comes
-at once even while the main thread waits for the network, and no lock of the main thread's is touched in a handler.
+cloud; the run stays resumable. A separate thread reads the signals from a pipe: it reacts at once even while the main
+thread waits for the network, and no signal handler touches a lock of the main thread.
 """
 
 from __future__ import annotations
@@ -22,11 +22,17 @@ from typing import Any
 
 from envagent.cli.render.terminal import Terminal, answerable
 from envagent.errors import UsageError
+from envagent.hints import Command, Hint
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-ONE_STROKE = 0.1
-"""Seconds within which a repeated signal is the same stroke: wrappers forward what their whole group gets anyway."""
+SAME_SIGNAL_SECONDS = 0.1
+"""A signal repeated within this time is the same one: wrappers forward what their whole group gets anyway."""
+
+DECLINED = 130
+"""The exit code when the user says no: as if the command had been stopped by Ctrl-C."""
+
+POLL_SECONDS = 0.1
 
 
 class StopSignals:
@@ -37,8 +43,8 @@ class StopSignals:
         restore: called before the process ends at the second signal, to leave the terminal usable.
 
     Attributes:
-        event: set when the stop is asked for.
-        signal: the first signal, None while none came.
+        event: set when a stop is requested.
+        signal: the first signal that arrived, if any.
     """
 
     def __init__(self, announce: Callable[[], None], restore: Callable[[], None]) -> None:
@@ -59,7 +65,7 @@ class StopSignals:
         self._writer.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for one in SIGNALS:
-            if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup and `&` in scripts want it
+            if signal.getsignal(one) is not signal.SIG_IGN:  # nohup and `&` in scripts rely on this
                 self._before[one] = signal.signal(one, _arrives_through_the_pipe)
         self._thread = threading.Thread(target=self._watch, name="signals", daemon=True)
         self._thread.start()
@@ -69,7 +75,7 @@ class StopSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for one, handler in self._before.items():
-            # A stopped command is about to end: what a wrapper forwards late must not end it with another code.
+            # A stopped command is about to end: a signal forwarded late must not end it with another code.
             signal.signal(one, handler if self.signal is None else signal.SIG_IGN)
         signal.set_wakeup_fd(self._wakeup)
         self._writer.close()
@@ -85,12 +91,12 @@ class StopSignals:
                 self.signal = signal.Signals(number)
                 self._first = time.monotonic()
                 self.event.set()
-                # On a thread of its own: a terminal that takes no more text must not keep the second signal waiting.
+                # In a separate thread: a terminal that takes no more text must not delay the second signal.
                 threading.Thread(target=self._announce, name="announce", daemon=True).start()
             elif (
-                number != signal.SIGHUP and time.monotonic() - self._first > ONE_STROKE
-            ):  # a hang-up comes several times
-                end = threading.Timer(ONE_STROKE, os._exit, [128 + number])
+                number != signal.SIGHUP and time.monotonic() - self._first > SAME_SIGNAL_SECONDS
+            ):  # a hang-up arrives several times
+                end = threading.Timer(SAME_SIGNAL_SECONDS, os._exit, [128 + number])
                 end.daemon = True
                 end.start()
                 self._restore()
@@ -98,47 +104,40 @@ class StopSignals:
 
 
 def _arrives_through_the_pipe(number: int, frame: FrameType | None) -> None:
-    """Do nothing here: the interpreter has written the number to the pipe already."""
-
-
-DECLINED = 130
-"""The exit code when the user says no: as if the command had been stopped by Ctrl-C."""
-
-LOOK_SECONDS = 0.1
+    """Do nothing: the interpreter has already written the number to the pipe."""
 
 
 def can_ask() -> bool:
-    """Tell whether somebody is there to answer: stdin and stderr are terminals."""
+    """Return whether a person can answer: stdin and stderr are terminals."""
     return answerable(sys.stdin, sys.stderr)
 
 
 def agreed(terminal: Terminal, question: str, stop: threading.Event) -> bool:
-    """Ask; anything but yes, a closed input and a stop request mean no."""
+    """Ask a question; anything but yes, a closed input and a stop request mean no."""
     terminal.prompt(f"{question} [y/N] ")
     while not stop.is_set():
-        readable, _, _ = select.select([sys.stdin], [], [], LOOK_SECONDS)
+        readable, _, _ = select.select([sys.stdin], [], [], POLL_SECONDS)
         if readable:
             return sys.stdin.readline().strip().lower() in ("y", "yes")
     return False
 
 
-def removal_agreed(terminal: Terminal, question: str, stop: threading.Event, *, command: str) -> bool:
-    """Ask before a removal; a no is told.
+def removal_agreed(terminal: Terminal, question: str, stop: threading.Event, *, again: Command) -> bool:
+    """Ask before a removal; report a no.
 
     Args:
         terminal: where to ask.
         question: what is to be removed.
         stop: set by a stop request.
-        command: the command that asks, as it can be pasted.
+        again: the command that asks.
 
     Raises:
-        UsageError: nobody is there to answer.
+        UsageError: nobody can answer.
     """
     if not can_ask():
-        raise UsageError(
-            "teardown asks before it removes anything, and nobody is there to answer", hint=f"{command} --yes"
-        )
+        yes = Command(again.name, again.arguments, (*again.options, ("yes", True)))
+        raise UsageError("teardown asks before it removes anything, and this is not a terminal", hint=Hint(yes))
     if agreed(terminal, question, stop):
         return True
-    terminal.line("declined: nothing was removed")
+    terminal.line("Nothing was removed.")
     return False

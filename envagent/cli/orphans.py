@@ -1,15 +1,14 @@
-"""Removing what bears envagent's mark in a project, found without any journal.
+"""Removal of tagged resources in a project that no run in the journal has: `teardown --orphans`.
 
-The way out when a journal is lost or broken. What a run in this journal holds is no orphan: it is listed, and only
-removed where all is asked for; such runs are torn down as runs, so that their record stays true. A run that a process
-works on now is left alone. What other users of the project made is not ours to list, and nothing is removed that was
-not listed when the user agreed.
+This is the way out when a journal is lost or broken. What a run in this journal has is not an orphan: it is listed, and
+removed only with --all; such runs are torn down as runs, so that their record stays true. A run that a process works on
+now is left alone. What other users of the project created is not listed, and nothing is removed that was not listed
+when the user agreed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from envagent.cli.documents.run_list import state_of
 from envagent.cli.home import Home
 from envagent.cli.interaction import StopSignals
 from envagent.cli.render import screens, times
+from envagent.cli.render.hint_text import command_text, hint_text
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import Terminal, err, print_document
 from envagent.cli.wiring import opened_teardown
@@ -40,24 +40,25 @@ from envagent.errors import (
     RunLocked,
     RunMismatch,
 )
+from envagent.hints import Command, Hint
 
 PAUSE = 0.5
-"""Seconds between two looks at what is being removed."""
+"""Seconds between two checks of what is being removed."""
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """One object with the mark."""
+    """One tagged object."""
 
     kind: ResourceKind
     found: Found
 
 
 class Orphans:
-    """Everything of the user's with the mark in one project, and what is done with it.
+    """All tagged objects of the user in one project, and their removal.
 
     Args:
-        everything: also offer what runs in the journal hold.
+        everything: whether to remove also what runs in the journal have.
     """
 
     def __init__(
@@ -87,10 +88,10 @@ class Orphans:
         self.busy = {one.found.run_id for one in self.found if home.is_worked_on(one.found.run_id)}
         self._states = {
             run_id: state_of(row, working=run_id in self.busy) for run_id, row in self.known.items()
-        }  # as they are found, not as the removal leaves them
+        }  # before the removal
 
     def offers(self, run_id: str) -> bool:
-        """Tell whether what bears a run's mark is removed."""
+        """Return whether a run's objects are removed."""
         row = self.known.get(run_id)
         held = row is not None and row.state != RunState.TORN_DOWN
         return run_id not in self.busy and (self._everything or not held)
@@ -104,8 +105,8 @@ class Orphans:
         """Remove what is offered.
 
         Raises:
-            Stopped: the stop was asked for.
-            EnvagentError: the cloud cannot be asked any more.
+            Stopped: a stop was requested.
+            EnvagentError: the cloud cannot be reached any more.
         """
         for run_id in dict.fromkeys(one.found.run_id for one in self.offered):
             row = self.known.get(run_id)
@@ -115,7 +116,7 @@ class Orphans:
             self._remove_kind(kind)
 
     def document(self, *, after: bool) -> OrphansDocument:
-        """Tell what there is; `after` the removal, look again and tell what has become of it."""
+        """Return what was found; `after` the removal, check what is left of it."""
         there = {(one.kind.name, one.found.id) for one in self._find()} if after else set()
         parts = [
             OrphanPart(
@@ -154,17 +155,17 @@ class Orphans:
             ):
                 now = self._journal.run(row.run_id)
                 if now.state != RunState.TORN_DOWN and now.updated_at != row.updated_at:
-                    self._terminal.line(f"run {row.run_id} was worked on since it was listed: it is left alone")
+                    self._terminal.line(f"run {row.run_id} was worked on since it was listed; it is skipped")
                     self.busy.add(row.run_id)
                 else:
                     teardown.run(now)
-        except RunLocked:  # somebody took it up just now
+        except RunLocked:  # another process has just resumed it
             self.busy.add(row.run_id)
-        except (LeftoversExist, RunMismatch) as error:  # what is still there then, goes without its record
+        except (LeftoversExist, RunMismatch) as error:  # what is left is removed without its record
             self._terminal.line(error.message)
 
     def _remove_kind(self, kind: ResourceKind) -> None:
-        """Remove what is left of a kind, and wait until it is gone or the time is over."""
+        """Remove what is left of a kind, and wait until it is gone or the time is up."""
         started = asked = times.now()
         listed = {one.found.id for one in self.offered if one.kind is kind}
         left = [one for one in kind.find(None) if one.id in listed]
@@ -185,7 +186,7 @@ class Orphans:
             raise Stopped
         try:
             kind.delete(one.id)
-        except (Conflict, OutcomeUnknown):  # busy, being removed already, or without an answer: only looking tells
+        except (Conflict, OutcomeUnknown):  # busy, already being removed, or outcome unknown: checked below
             pass
         except EnvagentError as error:
             if not error.retryable:
@@ -205,32 +206,37 @@ class Orphans:
 def remove_orphans(
     home: Home, settings: Settings, *, yes: bool, as_json: bool, everything: bool = False, dry_run: bool = False
 ) -> int:
-    """Find, list, ask, remove, look again; give the exit code.
+    """Find, list, ask, remove and check; return the exit code.
 
     Args:
-        everything: also remove what runs in the journal hold.
-        dry_run: only find and list.
+        home: where the journal is.
+        settings: which cloud.
+        yes: whether to remove without asking.
+        as_json: whether to print the document.
+        everything: whether to remove also what runs in the journal have.
+        dry_run: whether to list only.
 
     Raises:
-        UsageError: somebody would have to be asked, and nobody is there.
-        LeftoversExist: something is still there; it is named with its id.
+        UsageError: nobody can be asked.
+        LeftoversExist: something is left; it is named with its id.
     """
     access = reach(chosen_cloud(settings), settings)
-    again = "envagent teardown --orphans" + ("" if access.name is None else f" --cloud {shlex.quote(access.name)}")
-    again += " --all" if everything else ""
+    flags: dict[str, str | float | bool] = {"orphans": True}
+    flags |= {} if access.name is None else {"cloud": access.name}
+    again = Command("teardown", (), tuple((flags | ({"all": True} if everything else {})).items()))
     terminal = err()
     try:
         with contextlib.ExitStack() as stack:
             journal = _journal(home, stack, terminal)
             stop = stack.enter_context(
-                StopSignals(lambda: terminal.line("stopping after the current call"), lambda: None)
+                StopSignals(lambda: terminal.line("Stopping after the current request."), lambda: None)
             )
             orphans = Orphans(home, journal, access, terminal, stop.event, everything=everything)
             stack.callback(orphans.close)
             document = orphans.document(after=False)
-            screens.show_orphans(terminal, document, again)
+            screens.show_orphans(terminal, document, command_text(again))
             if dry_run:
-                terminal.line("dry run: nothing was removed")
+                terminal.line("Dry run: nothing was removed.")
                 code = 0
             elif orphans.offered:
                 free = yes or access.simulated
@@ -241,41 +247,41 @@ def remove_orphans(
                 print_document(document)
             return code
     except EnvagentError as error:
-        # A hint of the cloud's may speak of resuming a run: there is none here, or its teardown has begun.
+        # The cloud's hints may name a command on a run: what helps here is this command.
         error.run_id = None
         raise
 
 
 def _carry_out(
-    orphans: Orphans, listed: OrphansDocument, terminal: Terminal, stop: StopSignals, again: str, *, free: bool
+    orphans: Orphans, listed: OrphansDocument, terminal: Terminal, stop: StopSignals, again: Command, *, free: bool
 ) -> tuple[int, OrphansDocument]:
-    """Ask unless it is free to go on, remove, look again; `again` is the command that does it once more."""
-    question = f"Remove these {len(orphans.offered)}?"
-    if not (free or interaction.removal_agreed(terminal, question, stop.event, command=again)):
+    """Ask unless `free`, remove and check; `again` is the command that is being carried out."""
+    question = f"Remove these {len(orphans.offered)} resources?"
+    if not (free or interaction.removal_agreed(terminal, question, stop.event, again=again)):
         return stop.exit_code if stop.signal is not None else interaction.DECLINED, listed
     try:
         orphans.remove()
     except Stopped:
-        terminal.line(f"stopped; go on with: {again}")
+        terminal.line(hint_text(Hint("Stopped. To continue:", again)))
         return stop.exit_code, orphans.document(after=True)
     document = orphans.document(after=True)
     left = [one for one in document.orphans if one.outcome == "still_there"]
     if left:
         named = ", ".join(f"{one.kind} {one.name} ({one.id})" for one in left)
         raise LeftoversExist(
-            f"still there: {named}", hint=f"{again} once more; if it stays, give the help desk the ids above"
+            f"not removed: {named}", hint=Hint("try again:", again, "; if that fails, give the help desk the ids above")
         )
     removed = sum(1 for one in document.orphans if one.outcome == "removed")
-    terminal.line(f"{removed} removed, nothing of them is left")
+    terminal.line(f"{removed} removed, nothing is left.")
     return 0, document
 
 
 def _journal(home: Home, stack: contextlib.ExitStack, terminal: Terminal) -> Journal | None:
-    """Open the journal if there is one that can be read; this command must work without."""
+    """Open the journal if there is a readable one; this command must work without."""
     if not home.journal.exists():
         return None
     try:
         return stack.enter_context(home.opened_journal())
     except JournalError as error:
-        terminal.line(("warning: ", "yellow"), f"{error.message}; going on without it")
+        terminal.line(("warning: ", "yellow"), f"{error.message}; continuing without it")
         return None

@@ -1,6 +1,6 @@
 """One run from where it is to its last line: what `run` and `resume` share.
 
-It asks for the approval of the plan, renders what happens, and ends with the result, the failure or the way to go on.
+It asks for the approval of the plan, shows the progress, and ends with the result, the failure or what to do next.
 It holds the run's lock all the while.
 """
 
@@ -20,6 +20,7 @@ from envagent.cli.documents.run_list import StoredRequest, state_of
 from envagent.cli.home import Home
 from envagent.cli.interaction import StopSignals
 from envagent.cli.render import screens
+from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import Terminal, err, out, print_document
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
@@ -31,19 +32,20 @@ from envagent.engine.runner import Runner
 from envagent.engine.step import Question, Stopped
 from envagent.engine.tables import RunState
 from envagent.errors import EnvagentError, UsageError
+from envagent.hints import Hint, resume, teardown
 
 if TYPE_CHECKING:
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Services
 
 UNFINISHED = {"interrupted": "was interrupted", "failed": "has failed"}
-"""The states of runs that could be taken up, in words."""
+"""The states of runs that can be resumed, in words."""
 
 Start: TypeAlias = "Callable[[Runner[Services], Services], Execution[Services]]"
 
 
 class RunSession:
-    """Works on one run. The caller has opened the journal and holds the run's lock."""
+    """Work on one run. The caller has opened the journal and holds the run's lock."""
 
     def __init__(self, home: Home, journal: Journal, access: CloudAccess, *, yes: bool, as_json: bool) -> None:
         self._home = home
@@ -57,12 +59,12 @@ class RunSession:
         self._unanswered: UsageError | None = None
 
     def go(self, run_id: str, request: RunRequest, start: Start) -> int:
-        """Carry the run through; give the exit code.
+        """Execute the run to its end, and return the exit code.
 
         Args:
             run_id: the run's id.
-            request: what the run is for.
-            start: begins or resumes the run.
+            request: the run's request.
+            start: starts or resumes the run.
         """
         self._asks = not self._yes and interaction.can_ask()
         output = make_progress(self._terminal)
@@ -83,13 +85,13 @@ class RunSession:
                 outcome = self._execute(runner, execution, output, stop)
             except EnvagentError as error:
                 if execution.run.row.state == RunState.SUCCEEDED:
-                    raise  # it could not be looked at, and is as it was
-                # The journal failed: what is known in memory is all there is.
-                runner.close()  # what other threads are about may still make something
-                told = {"state": "interrupted", "error": ErrorPart.of(error, run_id)}
-                self._close(run_document(StoredRun.in_memory(execution.run)).model_copy(update=told))
+                    raise  # it could not be checked, and is unchanged
+                # The journal failed: only what is in memory is known.
+                runner.close()  # another thread's call may still create something
+                interrupted = {"state": "interrupted", "error": ErrorPart.of(error, run_id)}
+                self._close(run_document(StoredRun.in_memory(execution.run)).model_copy(update=interrupted))
                 return error.exit_code
-            except Exception:  # a bug: main tells it; what exists must be known all the same
+            except Exception:  # a bug: main reports it; what exists must be shown all the same
                 runner.close()
                 document = run_document(StoredRun.in_memory(execution.run))
                 screens.show_existing(self._terminal, document)
@@ -100,7 +102,7 @@ class RunSession:
     def _execute(
         self, runner: Runner[Services], execution: Execution[Services], output: ProgressLines, stop: StopSignals
     ) -> Outcome:
-        """Advance the run until it ends, asking whatever it has to ask. BLOCKED: a no, or nobody is there to ask."""
+        """Advance the run until it ends, and ask its questions. BLOCKED: a no, or nobody can be asked."""
         unseen = self._yes or (self._access.simulated and not self._asks)
         if unseen and execution.run.row.approved_at is None:
             runner.approve(execution)
@@ -126,7 +128,7 @@ class RunSession:
             self._plan_shown = True
 
     def _agreed(self, question: Question | None, stop: StopSignals) -> bool:
-        """Ask what a run asks; in the sandbox, which charges nothing, the answer is yes."""
+        """Ask a run's question; in the sandbox, which charges nothing, the answer is yes."""
         if self._access.simulated:
             return True
         if question is None or not self._asks:
@@ -141,7 +143,7 @@ class RunSession:
         stop: StopSignals,
         on_failure: Literal["keep", "teardown"],
     ) -> int:
-        """Say how the run ended and give the exit code."""
+        """Report how the run ended, and return the exit code."""
         if outcome is Outcome.FAILED and on_failure == "teardown":
             self._tear_down(execution, output, stop)
         document = self._document(execution)
@@ -150,7 +152,7 @@ class RunSession:
             return self._unanswered.exit_code
         declined = outcome is Outcome.BLOCKED and stop.signal is None
         if outcome in (Outcome.STOPPED, Outcome.BLOCKED):
-            self._terminal.line("declined: nothing was reserved" if declined else "stopped; nothing was deleted")
+            self._terminal.line("Nothing was reserved." if declined else "Stopped. Nothing was deleted.")
         self._close(document)
         match outcome:
             case Outcome.SUCCEEDED:
@@ -159,16 +161,16 @@ class RunSession:
                 return _error(document).exit_code
             case Outcome.STOPPED | Outcome.BLOCKED:
                 return interaction.DECLINED if declined else stop.exit_code
-        raise AssertionError(f"run {document.run_id} ended {outcome}")
+        raise AssertionError(f"run {document.run_id} ended with {outcome}")
 
     def _tear_down(self, execution: Execution[Services], output: ProgressLines, stop: StopSignals) -> None:
-        """Remove what the failed run made; what goes wrong is told, the failure stays the result."""
+        """Remove what the failed run created; problems are reported, and the failure stays the result."""
         row = execution.run.row
         try:
-            with opened_teardown(self._journal, self._access, row, output, stop.event) as teardown:
-                teardown.run(row)
+            with opened_teardown(self._journal, self._access, row, output, stop.event) as removal:
+                removal.run(row)
         except Stopped:
-            self._terminal.line(f"the teardown was stopped; go on with: envagent teardown {row.run_id}")
+            self._terminal.line(hint_text(Hint("The teardown was stopped. To continue:", teardown()), row.run_id))
         except EnvagentError as error:
             screens.show_error(self._terminal, ErrorPart.of(error, row.run_id, removing=True))
 
@@ -189,16 +191,16 @@ class RunSession:
         return run_document(StoredRun.load(self._journal, execution.run.row, working=False))
 
     def _mention_unfinished(self, execution: Execution[Services]) -> None:
-        """Point to the newest run of the same repository on the same cloud that could be taken up instead."""
+        """Point to the newest run of the same repository and cloud that can be resumed instead."""
         mine = StoredRequest.of(execution.run.row)
         for row in self._journal.runs():
             other, state = StoredRequest.of(row), state_of(row, working=self._home.is_worked_on(row.run_id))
             same = (other.repository, other.cloud) == (mine.repository, mine.cloud)
             if same and state in UNFINISHED and row.teardown_at is None:
-                self._terminal.line(
-                    f"note: run {row.run_id} of this repository {UNFINISHED[state]}; "
-                    f"to take it up instead: envagent resume {row.run_id}"
+                note = Hint(
+                    f"note: run {row.run_id} of this repository {UNFINISHED[state]}; to resume it instead:", resume()
                 )
+                self._terminal.line(hint_text(note, row.run_id))
                 return
 
 
@@ -214,24 +216,22 @@ def make_progress(terminal: Terminal) -> ProgressLines:
 
 def _announce_stop(output: ProgressLines) -> None:
     output.say(
-        ("stopping after the current call; nothing is deleted and the run can be resumed. ", "yellow"),
-        "Once more to end at once.",
+        ("Stopping after the current request; nothing is deleted, and the run can be resumed. ", "yellow"),
+        "Press Ctrl-C again to quit immediately.",
     )
 
 
 def _unanswered(question: Question | None, *, by_yes: bool) -> UsageError:
-    """Make the error for a question that nobody is there to answer."""
-    if by_yes and question is not None:  # a yes given in advance does not cover it
+    """Return the error for a question that nobody can answer."""
+    if by_yes and question is not None:  # --yes does not cover it
         return UsageError(
-            f"the AI has made this plan much dearer than the rules alone would: {question.amount:g} SU",
-            hint=f"envagent resume RUN_ID --yes --max-su {question.amount:g}, or answer on a terminal",
+            f"the AI's plan costs much more than the built-in rules alone would: {question.amount:g} SU",
+            hint=Hint(resume(yes=True, max_su=question.amount), ", or answer on a terminal"),
         )
-    return UsageError(
-        "run asks before it reserves anything, and nobody is there to answer", hint="envagent resume RUN_ID --yes"
-    )
+    return UsageError("run asks before it reserves anything, and this is not a terminal", hint=Hint(resume(yes=True)))
 
 
 def _error(document: RunDocument) -> ErrorPart:
     if document.error is None:
-        raise AssertionError(f"run {document.run_id} failed and says no error")
+        raise AssertionError(f"run {document.run_id} failed without an error")
     return document.error

@@ -1,4 +1,7 @@
-"""Tearing one run down, from the question to the last line. The caller has opened the journal and holds the lock."""
+"""The teardown of one run, from the question to the last line.
+
+The caller has opened the journal and holds the run's lock.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from envagent.cli.documents.run_document import StoredRun, resource_part, run_do
 from envagent.cli.home import Home
 from envagent.cli.interaction import StopSignals
 from envagent.cli.render import screens
+from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import err, print_document
 from envagent.cli.wiring import opened_teardown
@@ -20,12 +24,13 @@ from envagent.engine.removal import in_doubt
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import EnvagentError, UsageError
+from envagent.hints import Command, Hint, Shell, teardown
 from envagent.steps.ensure_keypair import ChosenKey
 from envagent.steps.info_file import mark_torn_down
 
 
 class TeardownSession:
-    """Removes what one run made."""
+    """Remove what one run created."""
 
     def __init__(self, home: Home, journal: Journal, settings: Settings) -> None:
         self._home = home
@@ -34,20 +39,22 @@ class TeardownSession:
         self._terminal = err()
 
     def remove(self, row: RunRecord, *, yes: bool, as_json: bool, delete_key: bool) -> int:
-        """Ask, remove, tell; give the exit code.
+        """Ask, remove and report; return the exit code.
 
         Raises:
-            UsageError: somebody would have to be asked, and nobody is there.
-            EnvagentError: the cloud cannot be asked, or the credentials are of another project.
+            UsageError: nobody can be asked.
+            EnvagentError: the cloud cannot be reached, or the credentials are for another project.
         """
         document = self._document(row)
         over = row.state == RunState.TORN_DOWN
         if over and not in_doubt(self._journal, row.run_id):
-            self._terminal.line(f"run {row.run_id} is torn down: nothing to do")
+            self._terminal.line(f"run {row.run_id} is already torn down")
         else:
             if over:
-                told = "one of its requests got no answer; looking whether it was carried out later"
-                self._terminal.line(f"run {row.run_id} is torn down, but {told}")
+                self._terminal.line(
+                    f"run {row.run_id} is torn down, but one of its requests got no response; "
+                    "checking whether it was carried out later"
+                )
             access = reach(document.cloud, self._settings)
             output = ProgressLines(self._terminal)
             with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
@@ -71,22 +78,22 @@ class TeardownSession:
         """Show what would be removed, as the cloud has it now; nothing is removed or recorded.
 
         Raises:
-            EnvagentError: the cloud cannot be asked, or the credentials are of another project.
+            EnvagentError: the cloud cannot be reached, or the credentials are for another project.
         """
         document = self._document(row)
         access = reach(document.cloud, self._settings)
         output = ProgressLines(self._terminal)
         with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
             try:
-                with opened_teardown(self._journal, access, row, output, stop.event) as teardown:
-                    listed = [resource_part(one) for one in teardown.preview(row)]
+                with opened_teardown(self._journal, access, row, output, stop.event) as removal:
+                    listed = [resource_part(one) for one in removal.preview(row)]
             except Stopped:
                 return stop.exit_code
         screens.show_removable(self._terminal, listed)
         key = self._made_key(row) if delete_key else None
         if key is not None and key.exists() and self._other_user(row, key) is None:
-            self._terminal.line(f"would be removed as well: the private key {key}")
-        self._terminal.line("dry run: nothing was removed")
+            self._terminal.line(f"the private key {key} would be removed as well")
+        self._terminal.line("Dry run: nothing was removed.")
         if as_json:
             print_document(document.model_copy(update={"would_remove": listed}))
         return 0
@@ -97,20 +104,20 @@ class TeardownSession:
             return True
         return interaction.removal_agreed(
             self._terminal,
-            f"Remove everything of run {document.run_id}?",
+            f"Remove everything that run {document.run_id} created?",
             stop.event,
-            command=f"envagent teardown {document.run_id}",
+            again=Command("teardown", (document.run_id,)),
         )
 
     def _carry_out(
         self, row: RunRecord, access: CloudAccess, output: ProgressLines, stop: StopSignals, *, as_json: bool
     ) -> int | None:
-        """Remove; None when all is gone, else the exit code."""
+        """Remove everything; return None once all is gone, else the exit code."""
         try:
-            with opened_teardown(self._journal, access, row, output, stop.event) as teardown:
-                removed = teardown.run(row)
+            with opened_teardown(self._journal, access, row, output, stop.event) as removal:
+                removed = removal.run(row)
         except Stopped:
-            self._terminal.line(f"stopped; go on with: envagent teardown {row.run_id}")
+            self._terminal.line(hint_text(Hint("Stopped. To continue:", teardown()), row.run_id))
             code = stop.exit_code
         except EnvagentError as error:
             part = ErrorPart.of(error, row.run_id, removing=True)
@@ -119,15 +126,14 @@ class TeardownSession:
                 print_document(self._document(row).model_copy(update={"error": part}))
             return error.exit_code
         else:
-            count = len(removed)
-            self._terminal.line(f"torn down: {count} removed, nothing of run {row.run_id} is left")
+            self._terminal.line(f"Run {row.run_id} is torn down: {len(removed)} removed, nothing is left.")
             return None
         if as_json:
             print_document(self._document(row))
         return code
 
     def _mark_file(self, document: RunDocument) -> None:
-        """Take the dead login out of the file that the run wrote."""
+        """Remove the login from the file that the run wrote."""
         from envagent.engine.clock import SystemClock, to_text
 
         if document.info_file is None:
@@ -135,38 +141,40 @@ class TeardownSession:
         try:
             mark_torn_down(Path(document.info_file), document.run_id, to_text(SystemClock().now()))
         except OSError as error:
-            self._terminal.line(f"{document.info_file} still shows the login: it cannot be written ({error.strerror})")
+            self._terminal.line(f"{document.info_file} cannot be written ({error.strerror}): it still shows the login")
 
     def _settle_key(self, row: RunRecord, document: RunDocument, *, delete: bool, ask: bool) -> None:
-        """Remove the private key that envagent made for the run, or say how; never one that another run needs."""
+        """Remove the private key that was created for the run, or say how; never one that another run uses."""
         path = self._made_key(row)
         if path is None or not path.exists():
             if delete:
-                self._terminal.line("there is no private key that envagent made for this run: none was removed")
+                self._terminal.line("No private key was removed: none was created for this run.")
             return
         other = self._other_user(row, path)
         if other is not None:
-            self._terminal.line(f"the private key {path} stays: run {other} uses it as well")
+            self._terminal.line(f"The private key {path} was kept: run {other} uses it as well.")
             return
         if not delete and ask and not is_sandbox(document.cloud) and interaction.can_ask():
             with StopSignals(lambda: None, lambda: None) as stop:
-                delete = interaction.agreed(self._terminal, f"Remove its private key {path} as well?", stop.event)
+                delete = interaction.agreed(self._terminal, f"Remove the private key {path} as well?", stop.event)
         if not delete:
-            command = f"envagent teardown {row.run_id} --delete-key"
-            self._terminal.line(f"its private key stays at {path}; to remove it: {command}")
+            kept = Hint(f"The private key {path} was kept. To remove it:", teardown(delete_key=True))
+            self._terminal.line(hint_text(kept, row.run_id))
             return
         try:
             path.unlink()
         except OSError as error:
-            raise UsageError(f"the private key {path} cannot be removed: {error.strerror}", hint=f"rm {path}") from None
-        self._terminal.line(f"removed the private key {path}")
+            raise UsageError(
+                f"the private key {path} cannot be removed: {error.strerror}", hint=Hint(Shell("rm", str(path)))
+            ) from None
+        self._terminal.line(f"Removed the private key {path}.")
 
     def _made_key(self, row: RunRecord) -> Path | None:
         chosen = stored_output(self._journal.stages(row.run_id), ChosenKey)
         return self._home.keys / chosen.name if chosen is not None and chosen.origin == "created" else None
 
     def _other_user(self, row: RunRecord, path: Path) -> str | None:
-        """Find another run that is not torn down and logs in with the key."""
+        """Return another run that is not torn down and logs in with the key."""
         for other in self._journal.runs():
             if other.run_id != row.run_id and other.state != RunState.TORN_DOWN:
                 used = self._document(other).private_key
@@ -179,4 +187,4 @@ class TeardownSession:
 
 
 def _announce_stop(output: ProgressLines) -> None:
-    output.say(("stopping after the current call. ", "yellow"), "Once more to end at once.")
+    output.say(("Stopping after the current request. ", "yellow"), "Press Ctrl-C again to quit immediately.")

@@ -51,7 +51,7 @@ def test_while_the_lease_runs_its_end_and_the_login_are_shown(stored: Cli, at: A
     assert LOGIN in shown
     assert "lease ends   Tue 24 Nov 2026 02:28 UTC, in 9 h 00 min" in shown
     assert "12 SU for the whole lease (1 SU/h), 3 SU so far" in shown
-    assert f"last checked 2 h ago; check again with: envagent status {RUN} --refresh" in shown
+    assert f"last checked 2 h ago; to check again: envagent status {RUN} --refresh" in shown
     document = stored("status", RUN, "--json").document
     assert (document["cost"]["phase"], document["cost"]["charged_now"]) == ("running", True)
     assert (document["cost"]["su_per_hour_now"], document["cost"]["hours_so_far"]) == (1.0, 3.0)
@@ -117,7 +117,7 @@ def test_a_lease_that_is_removed_is_not_charged_while_the_rest_is_still_there(
     assert "ends" not in listed
     assert "ended" not in listed
     again = cli("teardown", run_id)
-    assert "exists now:" in again.err
+    assert "Still there:" in again.err
     assert "charged" not in again.err
     sandbox.faults()
     assert cli("teardown", run_id).code == 0
@@ -131,16 +131,16 @@ def test_before_the_lease_begins_nothing_is_charged(cli: Cli, repository: Path, 
     run_id = next(line.split()[1].rstrip(":") for line in said.splitlines() if line.startswith("run "))
     running.send(signal.SIGINT)
     assert running.wait() == 130
-    assert "exists now:" in running.err
+    assert "Still there:" in running.err
     assert "charged" not in running.err
     shown = cli("status", run_id).out
-    assert "lease begins " in shown
+    assert "lease starts " in shown
     assert "lease ends" not in shown
     document = cli("status", run_id, "--json").document
     assert (document["cost"]["phase"], document["cost"]["su_so_far"]) == ("not_begun", 0)
     assert document["cost"]["charged_now"] is False
     listed = next(one for one in cli("status").out.splitlines() if one.startswith(run_id))
-    assert "begins in 2 h" in listed
+    assert "starts in 2 h" in listed
     assert "used         0 SU in 0 h" in cli("teardown", run_id).err
 
 
@@ -215,10 +215,10 @@ def test_a_teardown_asks_about_what_was_there_when_it_was_last_looked_at(stored:
     at(BEGIN + timedelta(hours=3))
     ended = stored("teardown", RUN)
     assert ended.code == 2
-    assert "existed when last checked, 2 h ago, charged 1 SU/h:" in ended.err
+    assert "Running when last checked, 2 h ago, 1 SU/h:" in ended.err
     at(END + timedelta(hours=3))
     later = stored("teardown", RUN).err
-    assert "existed when last checked, 14 h ago:" in later
+    assert "There when last checked, 14 h ago:" in later
     assert "charged" not in later
     assert "crash-server" not in later
     assert "127.21.0.14" in later

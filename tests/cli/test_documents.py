@@ -71,7 +71,7 @@ def test_an_analysis_tells_its_evidence_and_touches_no_cloud(cli: Cli, repositor
     assert document["decision"]["source"] == "rules"
     text = cli("analyze", str(repository)).out
     assert "README.md:3" in text
-    assert "gpu_memory_gb" in text
+    assert "GPU memory" in text
     assert cli("analyze", "ext::sh", "--json").code == 9
 
 

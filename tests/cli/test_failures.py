@@ -32,7 +32,7 @@ def test_the_block_after_a_failure(cli: Cli, repository: Path, sandbox: Sandbox)
     assert block.startswith("launch_server failed: server ")
     assert f"the service said: {SHOWN}" in block
     assert f"hint: envagent resume {run_id}" in block
-    assert "exists now, charged 2 SU/h:" in block
+    assert "Still running, 2 SU/h:" in block
     for kind in ("lease", "server", "keypair"):
         [one] = [one for one in document["resources"] if one["kind"] == kind and one["state"] == "present"]
         assert one["id"] in block
@@ -58,7 +58,7 @@ def test_on_failure_teardown_removes_and_keeps_the_code(cli: Cli, repository: Pa
     assert {one["state"] for one in document["resources"]} == {"absent"}
     assert document["cost"]["charged_now"] is False
     assert "removed lease" in ended.err
-    assert "nothing of this run exists in the cloud" in ended.err
+    assert "This run has no resources in the cloud" in ended.err
     made = sandbox.writes(document["run_id"])
     assert sorted(kind for method, kind in made if method == "POST") == sorted(
         kind for method, kind in made if method == "DELETE"

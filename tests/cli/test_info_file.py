@@ -75,7 +75,7 @@ def test_the_private_key_is_asked_for_on_a_terminal(cli: Cli, repository: Path, 
         screen = cli.on_terminal("teardown", run["run_id"])
         screen.until("[y/N]")
         screen.type("y\n")
-        screen.until("Remove its private key")
+        screen.until("Remove the private key")
         screen.type(answer)
         assert screen.end() == 0
         assert key.exists() is stays
@@ -85,7 +85,7 @@ def test_without_a_terminal_the_command_is_told_and_works(cli: Cli, repository: 
     run = cli.run(repository)
     ended = cli("teardown", run["run_id"])
     command = f"envagent teardown {run['run_id']} --delete-key"
-    assert f"its private key stays at {run['private_key']}; to remove it: {command}\n" in ended.err
+    assert f"The private key {run['private_key']} was kept. To remove it: {command}\n" in ended.err
     assert Path(run["private_key"]).exists()
     assert read(run["info_file"])["private_key"] == run["private_key"]
     assert cli("status", run["run_id"], "--json").document["private_key"] == run["private_key"]

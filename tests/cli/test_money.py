@@ -88,7 +88,7 @@ def test_a_dearer_alternative_is_asked_for(cli: Cli, repository: Path, sandbox: 
     assert "lease" not in made(sandbox, since)
     screen.type("n\n")
     assert screen.end() == 130
-    assert "declined: nothing was reserved" in screen.plain
+    assert "Nothing was reserved." in screen.plain
     assert "lease" not in made(sandbox, since)
     [run_id] = re.findall(r"envagent resume (\w+)", screen.plain)
 

@@ -71,7 +71,7 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
 
     nothing = cli("teardown", run_id)
     assert (nothing.code, nothing.out) == (0, "")
-    assert "nothing to do" in nothing.err
+    assert "already torn down" in nothing.err
 
     over = cli("resume", run_id, "--json")
     assert over.code == 10
@@ -155,7 +155,7 @@ def test_what_is_not_known_yet_is_null(cli: Cli, broken_repository: Path) -> Non
         assert document[key] is None
     assert [one["state"] for one in document["steps"]][:2] == ["succeeded", "failed"]
     assert document["steps"][1]["error"]["exit_code"] == 9
-    assert "nothing of this run exists in the cloud" in ended.err
+    assert "This run has no resources in the cloud" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_an_earlier_unfinished_run_is_mentioned(cli: Cli, repository: Path, sand
 def test_status_shows_a_home_that_is_new(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path / "new"))
     assert cli("status", "--json").document == {"schema_version": 1, "runs": []}
-    assert "no runs yet" in cli("status").out
+    assert "No runs yet" in cli("status").out
     assert cli("status", "last").code == 10
     assert not (tmp_path / "new").exists()
 

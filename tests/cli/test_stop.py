@@ -38,8 +38,8 @@ def test_the_first_signal_stops_and_the_run_goes_on_later(
     assert running.wait() == code
     assert time.monotonic() - asked < 10
     err = running.err
-    assert "stopping after the current call; nothing is deleted" in err
-    assert "exists now, charged 2 SU/h" in err
+    assert "Stopping after the current request; nothing is deleted" in err
+    assert "Still running, 2 SU/h" in err
     assert f"envagent resume {run_id}" in err
     assert f"envagent teardown {run_id}" in err
     document = json.loads(running.out)

@@ -237,7 +237,7 @@ def test_what_a_run_in_the_journal_holds_is_no_orphan(cli: Cli, repository: Path
     assert ended.code == 0, ended.err
     told = {(one["run_id"], one["offered"], one["outcome"]) for one in ended.document["orphans"]}
     assert told == {(lost, True, "removed"), (held["run_id"], False, "left_alone")}
-    assert f"kept: 4 of run {held['run_id']} (succeeded); remove them with: envagent teardown" in ended.err
+    assert f"Kept: 4 of run {held['run_id']} (succeeded); to remove them: envagent teardown" in ended.err
     assert f"envagent teardown {held['run_id']}\n" in ended.err
     assert "envagent teardown --orphans --cloud sandbox --all" in ended.err
     assert len(there - marked(sandbox)) == 4
@@ -277,19 +277,19 @@ def test_a_dry_run_lists_with_ids_what_a_teardown_would_remove(
     assert listed["lease"] == run["lease"]["id"]
     assert len(listed) == 4
     assert all(one in ended.err for one in listed.values())
-    assert "dry run: nothing was removed" in ended.err
+    assert "Dry run: nothing was removed" in ended.err
     assert marked(sandbox) == there
     assert {**cli("status", run_id, "--json").document, "cost": row["cost"]} == row  # it goes on costing meanwhile
     with by_hand(cli.home) as cloud:
         cloud.delete_floating_ip(listed["floating_ip"])
     fewer = cli("teardown", run_id, "--dry-run", "--json", "--delete-key")
-    assert f"would be removed as well: the private key {run['private_key']}" in fewer.err
+    assert f"the private key {run['private_key']} would be removed as well" in fewer.err
     assert Path(run["private_key"]).exists()
     assert {one["kind"] for one in fewer.document["would_remove"]} == {"server", "lease", "keypair"}
     assert cli("teardown", run_id, "--yes").code == 0
     nothing = cli("teardown", run_id, "--dry-run", "--json")
     assert (nothing.code, nothing.document["would_remove"]) == (0, [])
-    assert "there is nothing to remove" in nothing.err
+    assert "There is nothing to remove" in nothing.err
 
 
 def test_a_dry_run_for_orphans_removes_nothing(cli: Cli, repository: Path, sandbox: Sandbox, real_cloud: str) -> None:
@@ -304,7 +304,7 @@ def test_a_dry_run_for_orphans_removes_nothing(cli: Cli, repository: Path, sandb
     assert {held["server"]["id"], held["lease"]["id"]} <= offered
     assert {one["outcome"] for one in everything.document["orphans"]} == {"left_alone"}
     assert held["server"]["id"] in everything.err
-    assert "dry run: nothing was removed" in everything.err
+    assert "Dry run: nothing was removed" in everything.err
     assert marked(sandbox) == there
     assert cli("teardown", held["run_id"], "--yes").code == 0
 
@@ -319,7 +319,7 @@ def test_what_was_already_gone_is_not_counted_as_removed(cli: Cli, repository: P
             pass
     ended = cli("teardown", run["run_id"], "--json")
     assert ended.code == 0, ended.err
-    assert "torn down: 2 removed, nothing of run" in ended.err
+    assert "is torn down: 2 removed, nothing is left" in ended.err
     for kind in ("floating_ip", "server"):
         assert f"removed {kind}" not in ended.err
         assert f"({ids[kind]}) is gone" in ended.err

@@ -39,7 +39,7 @@ def test_a_token_that_expires_during_a_wait_is_replaced_silently(rig: Rig, shell
     begin = datetime.now(UTC) + life + timedelta(minutes=1)
     done = shell.run("--node-type", NODE_TYPE, "--start", f"{begin:%Y-%m-%dT%H:%MZ}")
     assert done.code == 0, done.err
-    assert "waiting for lease ACTIVE (PENDING)" in done.err
+    assert "waiting for lease ACTIVE: PENDING" in done.err
     for word in ("401", "Unauthorized", "expired"):
         assert word not in done.err
     judge.complete([done.document["run_id"]])

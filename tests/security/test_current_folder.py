@@ -169,7 +169,7 @@ def test_no_code_of_theirs_runs(desk: Desk, committed: bool) -> None:
         ended = desk.run("run", str(desk.repository), "--cloud", "sandbox", "--yes", "--speed", "1000")
         assert ended.code == 0, ended.err
         assert not canary.exists()
-        assert ("not reading ./.env: git tracks it" in ended.err) is committed
+        assert ("ignoring ./.env: git tracks it" in ended.err) is committed
     finally:
         desk.run("sandbox", "reset")
 
@@ -193,7 +193,7 @@ def test_a_resumed_run_reads_nothing_inside_its_repository_either(desk: Desk) ->
         for command in (("run", ".", "--cloud", "sandbox", "--yes"), ("resume", "last", "--yes")):
             ended = desk.run(*command, **fast)
             assert ended.code == 0, ended.err
-            assert ended.err.count("not reading ./.env: it lies inside the repository under analysis") == 1
+            assert ended.err.count("ignoring ./.env: it lies inside the repository under analysis") == 1
     finally:
         desk.run("sandbox", "reset")
 
@@ -202,7 +202,7 @@ def test_the_ai_key_goes_nowhere_else(desk: Desk, listener: Listener) -> None:
     desk.write(_env=f"OPENAI_BASE_URL={listener.url}/v1\n")
     ended = desk.run("analyze", str(desk.repository), OPENAI_API_KEY=KEY, https_proxy=OWN, ENVAGENT_AI__RETRIES="0")
     assert listener.heard == []
-    assert "not using ai.base_url from ./.env" in ended.err and "--config .env" in ended.err
+    assert "ignoring ai.base_url in ./.env" in ended.err and "--config .env" in ended.err
     named = desk.run("analyze", str(desk.repository), "--config", ".env", OPENAI_API_KEY=KEY, ENVAGENT_AI__RETRIES="0")
     assert len(listener.heard) == 1 and KEY in listener.heard[0]
     assert named.code == 0 and "./.env" not in named.err
@@ -230,7 +230,7 @@ def test_a_clouds_yaml_of_ones_own_is_read_with_its_secrets(desk: Desk, listener
     make_repository(desk.work)
     refused = desk.run("teardown", "--orphans", "--yes", "--cloud", "chi")
     assert refused.code == 2 and listener.heard == []
-    assert "not reading ./clouds.yaml: git tracks it" in refused.err
+    assert "ignoring ./clouds.yaml: git tracks it" in refused.err
     named = desk.run("teardown", "--orphans", "--yes", "--cloud", "chi", "--config", "clouds.yaml")
     assert named.code == 4 and PASSWORD in listener.heard[0]
 
@@ -373,7 +373,7 @@ def test_what_may_have_come_with_a_repository_is_not_read(here: Desk, build: Cal
     build(here)
     cloud, lines = read()
     assert cloud is None
-    assert len(lines) == 1 and lines[0].startswith("not reading ./.env: ") and "--config .env" in lines[0]
+    assert len(lines) == 1 and lines[0].startswith("ignoring ./.env: ") and "--config .env" in lines[0]
 
 
 def test_the_same_holds_for_envagent_toml(here: Desk) -> None:
@@ -381,7 +381,7 @@ def test_the_same_holds_for_envagent_toml(here: Desk) -> None:
     assert read() == ("theirs", [])
     make_repository(here.work)
     cloud, [line] = read()
-    assert cloud is None and line.startswith("not reading ./envagent.toml: git tracks it")
+    assert cloud is None and line.startswith("ignoring ./envagent.toml: git tracks it")
 
 
 def test_nothing_inside_the_repository_under_analysis_is_read(here: Desk) -> None:

@@ -1,7 +1,6 @@
 """How long a step has worked, and how long it usually takes: neither pauses nor a person's time to answer count.
 
-What a run that was resumed had waited for somebody to resume it does not count either: a stage that was begun again
-is timed from there.
+Neither does the time until a run was resumed: a stage that was started again is timed from there.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from envagent.engine.journal import Journal
 from envagent.engine.tables import EventKind, EventRecord, RunState, StageRecord
 
 PERSON = "approval of "
-"""How every wait for a person's answer begins."""
+"""The prefix of every wait for a person's answer."""
 
 Interval = tuple[datetime, datetime]
 
 
 class History:
-    """What a run's events tell of the times at which nothing was worked on.
+    """The times at which nothing was worked on, from a run's events.
 
     Args:
-        events: oldest first; without them, a stage's row tells of its last wait only.
+        events: oldest first; without them, only a stage's last wait is known.
     """
 
     def __init__(self, events: Iterable[EventRecord] = ()) -> None:
@@ -46,31 +45,31 @@ class History:
                 pending.clear()
 
     def seconds(self, row: StageRecord, until: datetime | None = None) -> float | None:
-        """Give how long a stage has worked; None before it begins, and while it is at it unless `until` is given."""
+        """Return how long a stage worked; None before it starts, and before it ends unless `until` is given."""
         started, finished = times.parsed(row.started_at), times.parsed(row.finished_at) or until
         if started is None or finished is None:
             return None
-        begun = max([started, *(one for one in self._resumed if row.attempts > 1 and started < one <= finished)])
+        restarted = max([started, *(one for one in self._resumed if row.attempts > 1 and started < one <= finished)])
         asked = self._asked.get(f"{row.step}.{row.stage}", [])
         since = times.parsed(row.wait_since)
         if not asked and row.wait is not None and row.wait.startswith(PERSON) and since is not None:
             asked = [(since, finished)]
-        idle = sum(max(0.0, (min(end, finished) - max(since, begun)).total_seconds()) for since, end in asked)
-        return max(0.0, (finished - begun).total_seconds() - idle)
+        idle = sum(max(0.0, (min(end, finished) - max(since, restarted)).total_seconds()) for since, end in asked)
+        return max(0.0, (finished - restarted).total_seconds() - idle)
 
     def step_seconds(self, rows: Iterable[StageRecord], until: datetime | None = None) -> float | None:
-        """Sum up a step's stages; None before any of them is done."""
+        """Return the sum over a step's stages; None before any of them is done."""
         known = [one for one in (self.seconds(row, until) for row in rows) if one is not None]
         return sum(known) if known else None
 
 
 MOST_RUNS = 10
 SHORTEST = 5.0
-"""Seconds below which nobody wonders how long it will take."""
+"""Seconds; a quicker step needs no estimate."""
 
 
 def typical_seconds(journal: Journal, cloud: str | None) -> dict[str, float]:
-    """Give the usual seconds by step, for steps long enough to wait for."""
+    """Return the usual seconds by step, from the last successful runs on a cloud; only for longer steps."""
     same = [
         run
         for run in journal.runs()

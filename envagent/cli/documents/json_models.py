@@ -1,4 +1,4 @@
-"""The JSON documents: what `--json` prints on stdout, one document a command.
+"""The JSON documents: what `--json` prints on stdout, one document per command.
 
 Fields are only ever added; what does not exist (yet) is null. Times are ISO 8601 in UTC. Texts that come from a
 repository, a server or a model are untrusted data.
@@ -36,7 +36,7 @@ class ErrorPart(Document):
     """The error's class, see envagent/errors.py."""
     message: str
     hint: str
-    """What to do next; commands in it work when pasted."""
+    """What to do next; its commands can be pasted."""
     service_said: str | None = None
     """The service's own words."""
     request_id: str | None = None
@@ -82,7 +82,7 @@ class ErrorPart(Document):
 
 
 class RepositoryPart(Document):
-    """What was read."""
+    """The repository that was read."""
 
     url: str
     commit: str | None
@@ -114,7 +114,7 @@ class ServerPart(Document):
 
 
 class DecisionPart(Document):
-    """One choice: by whom, why, and what else there was."""
+    """One choice: by whom, why, and the alternatives."""
 
     name: str
     source: str
@@ -140,7 +140,7 @@ class StagePart(Document):
     started_at: str | None
     finished_at: str | None
     wait: str | None
-    """What was waited for last."""
+    """The last wait."""
     wait_since: str | None
     deadline: str | None
     status: str | None
@@ -156,10 +156,10 @@ class StepPart(Document):
     started_at: str | None
     finished_at: str | None
     seconds: float | None
-    """How long it has worked, in its last attempt: without pauses, and without a person's time to answer."""
+    """How long it worked in its last attempt, without pauses and without the time for a person's answer."""
     error: ErrorPart | None
     summary: str
-    """What came of it, in a few words."""
+    """The result, in a few words."""
     stages: list[StagePart]
 
 
@@ -168,21 +168,21 @@ class ResourcePart(Document):
 
     kind: str
     id: str | None
-    """None where a request was sent and its outcome is unknown."""
+    """Null where a request was sent and its outcome is unknown."""
     name: str
     state: ResourceStateName
     ownership: Literal["owned", "adopted", "foreign"]
-    """foreign: used, not made by the run; teardown leaves it."""
+    """foreign: used but not created by the run; teardown leaves it alone."""
     created_at: str | None
     removed_at: str | None
     end_date: str | None = None
     """When a lease ends by itself."""
     ended_at: str | None = None
-    """When the lease, and with it its server, ended without having been removed by the run; null while it has not."""
+    """When the lease, and its server with it, ended without being removed by the run."""
 
 
 class CandidatePart(Document):
-    """A node type that suits, in the order in which it is asked for."""
+    """A suitable node type, in the order in which they are requested."""
 
     node_type: str
     site: str
@@ -192,13 +192,13 @@ class CandidatePart(Document):
     next_free: str | None
     su_per_hour: float
     service_units: float = 0.0
-    """What the whole lease would be charged on it."""
+    """The charge for the whole lease."""
     taken_unasked: bool = True
-    """Whether it may be reserved without asking again, when those before it are refused."""
+    """Whether it may be reserved without asking again, if those before it are refused."""
 
 
 class RulesPart(Document):
-    """What the rules alone would reserve, without the AI."""
+    """What the built-in rules alone would reserve."""
 
     node_type: str
     hours: int
@@ -206,7 +206,7 @@ class RulesPart(Document):
 
 
 class PlanPart(Document):
-    """What a user agrees to before anything is made."""
+    """What a user agrees to before anything is created."""
 
     hours: int
     hours_reason: str
@@ -215,16 +215,16 @@ class PlanPart(Document):
     service_units: float
     """The estimate for the whole lease on the first node type."""
     ceiling: float = 0.0
-    """The most that the lease may be charged, on whichever node type is taken without asking again."""
+    """The most that the lease may cost on any node type that is reserved without asking again."""
     by_rules: RulesPart | None = None
-    """Null where the rules would reserve the same."""
+    """Null if the rules would reserve the same."""
     candidates: list[CandidatePart]
     excluded: dict[str, str]
     approved_at: str | None
 
 
 class CostPart(Document):
-    """Service units; releasing early refunds what was not used."""
+    """Service units; removing the lease early refunds what was not used."""
 
     su_per_hour: float
     su_estimate: float
@@ -238,7 +238,7 @@ class CostPart(Document):
     hours_so_far: float
     """The hours that su_so_far is for."""
     su_per_hour_now: float
-    """What is charged now; 0 before the lease begins and after its end or removal."""
+    """What is charged now; 0 before the lease starts and after its end or removal."""
     lease_removed_at: str | None
     phase: LeasePhase
 
@@ -252,9 +252,9 @@ class RunDocument(Document):
     created_at: str
     updated_at: str
     looked_at: str
-    """When the cloud was last known to be as told here."""
+    """When the cloud was last known to be in this state."""
     cloud: str | None
-    """The clouds.yaml name; None means OS_*."""
+    """The name in clouds.yaml; null means OS_*."""
     site: str | None
     project: str | None
     repository: RepositoryPart
@@ -265,14 +265,14 @@ class RunDocument(Document):
     server: ServerPart | None
     key_name: str | None
     private_key: str | None
-    """The file that holds the private key, where envagent knows it."""
+    """The file that holds the private key, if envagent knows it."""
     network_id: str | None
     fixed_ip: str | None
     floating_ip: str | None
     ssh: str | None
     """The command that logs in; null without a server, and after its lease's end."""
     ssh_verified: bool | None
-    """Whether a login succeeded; None before the step verify."""
+    """Whether a login succeeded; null before the step verify."""
     info_file: str | None
     plan: PlanPart | None
     cost: CostPart | None
@@ -300,11 +300,11 @@ class RunLine(Document):
     image: str | None
     lease_start: str | None
     lease_end: str | None
-    """Of the lease that there is; null without one."""
+    """Of the current lease; null without one."""
     created_at: str
     updated_at: str
     looked_at: str
-    """When the cloud was last known to be as told here."""
+    """When the cloud was last known to be in this state."""
     error: str | None
 
 
@@ -327,21 +327,21 @@ class AnalysisDocument(Document):
     languages: dict[str, int]
     workload: str
     notes: list[str]
-    """What was not read, and why."""
+    """Files that were not read, and why."""
     decision: DecisionPart
 
 
 class OrphanPart(Document):
-    """An object in the project that bears envagent's mark."""
+    """A tagged object in the project."""
 
     kind: str
     id: str
     name: str
     run_id: str
     known_as: str | None
-    """The run's state in this journal; None where the journal does not know it."""
+    """The run's state in this journal; null if the journal does not know it."""
     offered: bool
-    """Whether the command removes it; False for what is held by a run, unless --all is given, or worked on now."""
+    """Whether the command removes it; false for a run in the journal (without --all), and while it is worked on."""
     outcome: Literal["left_alone", "removed", "still_there"]
 
 

@@ -31,6 +31,7 @@ from envagent.cli.documents.json_models import (
 )
 from envagent.cli.documents.run_list import Labels, StoredRequest, looked_at, state_of
 from envagent.cli.render import times
+from envagent.cli.render.hint_text import command_text
 from envagent.engine.journal import Journal
 from envagent.engine.loaded_run import Run, stored_summaries
 from envagent.engine.step import Output
@@ -49,6 +50,7 @@ from envagent.engine.tables import (
     StageState,
 )
 from envagent.errors import UsageError
+from envagent.hints import resume, status, teardown
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.ensure_keypair import ChosenKey, EnsuredKeypair
 from envagent.steps.find_network import FoundNetwork
@@ -179,7 +181,7 @@ def run_document(run: StoredRun) -> RunDocument:
 
 def next_commands(run: RunRecord, *, working: bool) -> list[str]:
     """List the commands that make sense now, likeliest first."""
-    look, remove = f"envagent status {run.run_id}", f"envagent teardown {run.run_id}"
+    look, remove = command_text(status(), run.run_id), command_text(teardown(), run.run_id)
     if run.state == RunState.TORN_DOWN or working:
         return [look]
     error = _stored_error(run.error, run.run_id)
@@ -187,7 +189,7 @@ def next_commands(run: RunRecord, *, working: bool) -> list[str]:
     refused = run.state == RunState.FAILED and error is not None and error.type == UsageError.__name__
     if run.teardown_at is not None or run.state == RunState.SUCCEEDED or refused:
         return [remove, look]
-    return [f"envagent resume {run.run_id}", remove, look]
+    return [command_text(resume(), run.run_id), remove, look]
 
 
 def resource_parts(run: StoredRun, ended_at: str | None) -> list[ResourcePart]:

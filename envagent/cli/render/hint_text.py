@@ -26,6 +26,11 @@ def hint_text(hint: Hint, run_id: str | None = None, *, again: str = "", removin
     return line
 
 
+def command_text(command: Command, run_id: str = "") -> str:
+    """Return a command as it can be pasted."""
+    return hint_text(Hint(command), run_id)
+
+
 def _shown(part: Part, run_id: str | None, again: str, *, removing: bool) -> str:
     match part:
         case str():

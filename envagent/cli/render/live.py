@@ -16,7 +16,7 @@ from envagent.engine.tables import EventKind, EventRecord, StageState
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PER_SECOND = 8
 ROWS_NEEDED = 14
-"""Lines that the table and some of what happened want; a smaller terminal gets plain lines."""
+"""Rows for the table and some events; a smaller terminal gets plain lines."""
 
 STYLES = {
     StageState.SUCCEEDED: "green",
@@ -27,7 +27,7 @@ STYLES = {
 
 
 class LiveProgress(ProgressLines):
-    """Draws the steps; warnings and what is made are printed above them."""
+    """Draws the steps; warnings and created resources are printed above them."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
@@ -47,7 +47,7 @@ class LiveProgress(ProgressLines):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        live, self._live = self._live, None  # from now on nothing turns: what is drawn last, stays
+        live, self._live = self._live, None  # the spinner stops: the last drawing stays
         if live is not None:
             live.stop()
 
@@ -55,8 +55,8 @@ class LiveProgress(ProgressLines):
         """Show the cursor again."""
         self.terminal.raw("\x1b[?25h\n")
 
-    def _told(self, event: EventRecord, step: StepProgress | None, before: object) -> Parts | None:
-        """Leave to the table what it shows: states, waits, decisions."""
+    def _described(self, event: EventRecord, step: StepProgress | None, before: object) -> Parts | None:
+        """Omit what the table shows: states, waits, decisions."""
         if event.kind in (
             EventKind.STAGE_SUCCEEDED,
             EventKind.STAGE_WAITING,
@@ -65,7 +65,7 @@ class LiveProgress(ProgressLines):
             EventKind.INTENT_SENT,
         ):
             return None
-        return super()._told(event, step, None)
+        return super()._described(event, step, None)
 
     def _draw(self) -> Table:
         with self._lock:
@@ -74,12 +74,12 @@ class LiveProgress(ProgressLines):
             table.add_column(width=1)
             table.add_column(no_wrap=True)
             table.add_column(justify="right", no_wrap=True)
-            table.add_column()  # the only one that gives way; its cells do not wrap
-            for step in self.board.steps.values():
+            table.add_column()  # the only column that shrinks; its cells do not wrap
+            for step in self.progress.steps.values():
                 state = step.state
                 seconds = step.seconds(now)
                 took = "" if seconds is None or state == StageState.PENDING else times.duration(seconds)
-                style = STYLES.get(StageState(state), "") if state != "begun" else "cyan"
+                style = STYLES.get(StageState(state), "") if state != "started" else "cyan"
                 name = styled((step.name, "dim" if state == StageState.PENDING else ""))
                 table.add_row(
                     styled((self._sign(state, now), style)), name, styled((took, "dim")), styled(self._about(step, now))
@@ -105,9 +105,11 @@ class LiveProgress(ProgressLines):
         if not step.waiting or step.state == StageState.SUCCEEDED:
             return step.note if step.state != StageState.PENDING else ""
         wait = list(step.waiting.values())[-1]
-        parts = [f"{wait.what}: {wait.status}" if wait.status else wait.what]
-        if wait.deadline is not None:
-            parts.append(f"gives up {times.until(wait.deadline, now)}")
+        parts = [f"{wait.what}: {wait.status_words}" if wait.status else wait.what]
+        if wait.since is not None:
+            parts.append(times.duration((now - wait.since).total_seconds()))
         if step.name in self.typical:
-            parts.append(f"usually {times.duration(self.typical[step.name])} in all")
+            parts.append(f"usually {times.duration(self.typical[step.name])}")
+        if wait.deadline is not None:
+            parts.append(f"timeout {times.until(wait.deadline, now)}")
         return ", ".join(parts)

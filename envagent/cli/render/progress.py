@@ -27,10 +27,16 @@ class Wait:
     since: datetime | None
     deadline: datetime | None
 
+    @property
+    def status_words(self) -> str:
+        """The service's status, such as `BUILD (spawning)`."""
+        state, _, task = self.status.partition("/")
+        return f"{state} ({task})" if task else state
+
 
 @dataclass(slots=True)
 class StepProgress:
-    """One step as a person sees it."""
+    """One step as it is shown."""
 
     name: str
     stages: dict[str, str] = field(default_factory=dict)
@@ -38,45 +44,45 @@ class StepProgress:
     worked: dict[str, float] = field(default_factory=dict)
     """Stage name to the seconds that it took."""
     since: dict[str, datetime] = field(default_factory=dict)
-    """Stage name to when it began, later by the time that a person took to answer."""
+    """Stage name to when it was started, moved on by the time that a person took to answer."""
     asked: dict[str, datetime] = field(default_factory=dict)
-    """Stage name to since when it waits for a person's answer."""
+    """Stage name to since when it waits for an answer."""
     waiting: dict[str, Wait] = field(default_factory=dict)
     note: str = ""
-    """The last thing that was said about it; once it is done, what came of it."""
+    """The last report; once the step is done, its summary."""
     failure: str = ""
 
     @property
     def state(self) -> str:
-        """The step's state, summed up over its stages."""
+        """The step's state: a StageState, or "started" between two stages."""
         states = set(self.stages.values())
         if states == {StageState.SUCCEEDED} or states == {StageState.PENDING}:
             return states.pop()
         for state in (StageState.FAILED, StageState.RUNNING, StageState.WAITING):
             if state in states:
                 return state
-        return "begun"
+        return "started"
 
     def seconds(self, now: datetime) -> float | None:
-        """Give how long the step has worked, None before it begins; a person's time to answer does not count."""
+        """Return how long the step has worked, without the time for a person's answers; None before it starts."""
         if not self.worked and not self.since:
             return None
         return sum(self.worked.values()) + sum(self._so_far(stage, now) for stage in self.since)
 
     def begin(self, stage: str, at: datetime) -> None:
-        """Begin a stage, perhaps once more."""
+        """Start a stage, perhaps again."""
         self.worked.pop(stage, None)
         self.since[stage] = at
 
     def end(self, stage: str, at: datetime) -> None:
-        """End a stage, done or failed."""
+        """End a stage, succeeded or failed."""
         if stage in self.since:
             self.worked[stage] = self._so_far(stage, at)
         for one in (self.since, self.asked, self.waiting):
             one.pop(stage, None)
 
     def answered(self, at: datetime) -> None:
-        """Go on after a person has answered."""
+        """Continue after an answer."""
         for stage, asked in self.asked.items():
             self.since[stage] = self.since.get(stage, asked) + (at - asked)
         self.asked.clear()
@@ -103,7 +109,7 @@ class Progress:
                     step.worked[row.stage] = seconds
 
     def take(self, event: EventRecord) -> StepProgress | None:
-        """Note an event; give the step that it is about."""
+        """Apply an event, and return the step that it is about."""
         at = datetime.fromisoformat(event.at)
         if event.kind == EventKind.RUN_APPROVED:
             for one in self.steps.values():
@@ -125,10 +131,10 @@ class Progress:
                 step.failure = event.message
                 step.end(stage, at)
             case EventKind.STAGE_WAITING:
-                told = json.loads(event.detail)
+                detail = json.loads(event.detail)
                 step.stages[stage] = StageState.WAITING
                 step.waiting[stage] = Wait(
-                    event.message, told["status"], times.parsed(told["since"]), times.parsed(told["deadline"])
+                    event.message, detail["status"], times.parsed(detail["since"]), times.parsed(detail["deadline"])
                 )
                 if event.message.startswith(PERSON):
                     step.asked.setdefault(stage, at)
@@ -141,21 +147,22 @@ class Progress:
         return step
 
     def place(self, step: StepProgress) -> str:
-        """Say which of how many a step is, such as ` 3/10`."""
+        """Return the position of a step, such as ` 3/10`."""
         number = list(self.steps).index(step.name) + 1
         return f"{number:2}/{len(self.steps)}"
 
 
 def decided(event: EventRecord) -> str:
-    """Say a decision: what, by whom, why."""
-    told = json.loads(event.detail)
-    value = told["value"]
+    """Describe a decision: what, by whom, why."""
+    decision = json.loads(event.detail)
+    value = decision["value"]
     if isinstance(value, dict):
         value = value.get("name")
     if isinstance(value, list):
         value = ", ".join(str(one) for one in value)
-    by = "" if told["source"] == "rules" else f" (by {told['source']})"
-    return f"{told['name']}{'' if value is None else f' {value}'}{by}: {told['reason']}"
+    by = "" if decision["source"] == "rules" else f" (by {decision['source']})"
+    name = decision["name"].replace("_", " ")
+    return f"{name}{'' if value is None else f' {value}'}{by}: {decision['reason']}"
 
 
 Parts = tuple[str | tuple[str, str], ...]
@@ -176,29 +183,28 @@ SHOWN_AS_SENT = {
 
 
 class ProgressLines:
-    """Prints events as lines; a context manager around each stretch of work that sends them.
+    """Prints events as lines, one for each event that is worth reading.
 
-    Events that come before `watch` tells the run's steps, or belong to none of them, are told without a step.
+    It is a context manager around the work that sends them. An event of no known step is printed without one.
     """
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
-        self.board = Progress(())
+        self.progress = Progress(())
         self.typical: Mapping[str, float] = {}
-        # Guards the board and is never held while something is printed: rich draws under a lock of its own, and
-        # what it draws is the board.
+        # Guards the progress, and is never held while printing: rich has a lock of its own while it draws the progress.
         self._lock = threading.Lock()
 
     def watch(self, rows: Iterable[StageRecord], typical: Mapping[str, float], summaries: Mapping[str, str]) -> None:
-        """Take up a run.
+        """Show a run from now on.
 
         Args:
-            rows: its stages, for the steps' names and what is done already.
+            rows: its stages.
             typical: step name to the seconds that it took in past runs.
             summaries: stage key to what the stage came to when it finished.
         """
         with self._lock:
-            self.board, self.typical = Progress(rows, summaries), typical
+            self.progress, self.typical = Progress(rows, summaries), typical
 
     def __enter__(self) -> ProgressLines:
         return self
@@ -209,7 +215,7 @@ class ProgressLines:
         pass
 
     def __call__(self, event: EventRecord) -> None:
-        """Take an event; called from several threads. Never raises: the run goes on even if this cannot be shown."""
+        """Show an event; called from several threads. Never raises, even if the event cannot be shown."""
         try:
             self._show(event)
         except Exception:
@@ -218,8 +224,8 @@ class ProgressLines:
     def _show(self, event: EventRecord) -> None:
         with self._lock:
             before = self._waits(event)
-            step = self.board.take(event)
-            parts = self._told(event, step, before)
+            step = self.progress.take(event)
+            parts = self._described(event, step, before)
         if parts is not None:
             at = times.clock(datetime.fromisoformat(event.at))
             self.say((f"{at}  ", "dim"), *parts)
@@ -229,16 +235,16 @@ class ProgressLines:
         self.terminal.line(*parts)
 
     def restore(self) -> None:
-        """Leave the terminal usable, as the process is about to end at once."""
+        """Leave the terminal usable, because the process is about to exit."""
 
     def _waits(self, event: EventRecord) -> Wait | None:
         step, _, stage = (event.stage or "").partition(".")
-        view = self.board.steps.get(step)
+        view = self.progress.steps.get(step)
         return None if view is None else view.waiting.get(stage)
 
-    def _told(self, event: EventRecord, step: StepProgress | None, before: Wait | None) -> Parts | None:
-        """Say an event in one line, None where it is not worth one."""
-        where = "" if step is None else f"{self.board.place(step)} {step.name}: "
+    def _described(self, event: EventRecord, step: StepProgress | None, before: Wait | None) -> Parts | None:
+        """Describe an event in one line; None where it is not worth one."""
+        where = "" if step is None else f"{self.progress.place(step)} {step.name}: "
         match event.kind:
             case EventKind.WARNING:
                 return (where, (f"warning: {event.message}", "yellow"))
@@ -254,14 +260,14 @@ class ProgressLines:
             case kind if kind in SHOWN_AS_SENT:
                 return (where, event.message)
             case EventKind.TEARDOWN_STARTED:
-                return ("teardown begins",)
+                return ("tearing down",)
             case _:
                 return None
 
     def _waiting(self, where: str, wait: Wait, before: Wait | None, step: str) -> Parts | None:
-        status = f" ({wait.status})" if wait.status else ""
+        status = f": {wait.status_words}" if wait.status else ""
         if before is not None and before.what == wait.what:
-            return None if before.status == wait.status else (where, f"{wait.what}: now {wait.status}")
-        until = "" if wait.deadline is None else f", until {times.clock(wait.deadline)} at most"
-        usual = f"; the step usually takes {times.duration(self.typical[step])}" if step in self.typical else ""
-        return (where, f"waiting for {wait.what}{status}{until}{usual}")
+            return None if before.status == wait.status else (where, f"{wait.what}{status}")
+        typical = f", the step usually takes {times.duration(self.typical[step])}" if step in self.typical else ""
+        timeout = "" if wait.deadline is None else f", timeout at {times.clock(wait.deadline)}"
+        return (where, f"waiting for {wait.what}{status}{typical}{timeout}")

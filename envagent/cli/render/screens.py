@@ -1,4 +1,4 @@
-"""What a person reads of a run: its result, its plan, its details, and the list of runs."""
+"""The screens: a run's result, plan and details, the list of runs, an analysis, and what teardown finds."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ from envagent.cli.documents.json_models import (
     StepPart,
 )
 from envagent.cli.render import times
+from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
+from envagent.hints import command, status, teardown
 
 MOST_ALTERNATIVES = 5
 
 RECENT = timedelta(minutes=2)
-"""What was seen so lately is said to be so."""
+"""What was checked so recently is shown as current."""
 
 PURPOSES = {
-    "resume": "goes on where it stopped",
-    "teardown": "removes everything that it made",
-    "status": "shows every step, decision and resource",
+    "resume": "continue where it stopped",
+    "teardown": "remove everything that it created",
+    "status": "show every step, decision and resource",
 }
-"""What each of the commands that follow a run is for."""
+"""What each of the commands that follow a run does."""
 
 
 def show_result(terminal: Terminal, run: RunDocument) -> None:
-    """Print what a finished run gives: how to log in, what it costs, how to end it."""
+    """Print the result of a finished run: how to log in, what it costs, how to remove it."""
     where = f" at {run.site}" if run.site else ""
     image = "" if run.image is None else f" with {run.image.name}"
     server = "the server" if run.server is None else run.server.name
@@ -47,73 +49,65 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
     state = (f"{server} is gone", "bold yellow") if gone else (f"{server} is up", "bold green")
     terminal.line(state, f": {run.node_type}{where}{image}")
     if gone:
-        terminal.line("  no login     its lease has ended")
+        terminal.field("log in", "not possible: the lease has ended")
     elif run.ssh is None:
-        terminal.line("  it has no address")
+        terminal.field("log in", "not possible: the server has no address")
     else:
         terminal.line("  log in       ", (run.ssh, "bold"))
         if not run.ssh_verified:
             simulated = run.floating_ip is not None and ipaddress.ip_address(run.floating_ip).is_loopback
-            why = "simulated: no machine is behind this address" if simulated else "no login has been proved"
-            terminal.line(f"               ({why})")
+            terminal.field("", "SSH login skipped (simulated server)" if simulated else "SSH login not verified")
     if run.cost is not None:
         show_cost(terminal, run.cost)
     if run.info_file is not None:
-        terminal.line(f"  all details  {run.info_file}")
-    terminal.line(f"  remove it    envagent teardown {run.run_id}")
+        terminal.line(f"  details      {run.info_file}")
+    terminal.line(f"  remove it    {command_text(teardown(), run.run_id)}")
 
 
 def show_cost(terminal: Terminal, cost: CostPart) -> None:
-    """Print from when until when the lease is, and what it costs or has cost."""
+    """Print start and end of the lease, and what it costs or has cost."""
     now = times.now()
-    begin, end = datetime.fromisoformat(cost.lease_start), datetime.fromisoformat(cost.lease_end)
+    start, end = datetime.fromisoformat(cost.lease_start), datetime.fromisoformat(cost.lease_end)
     removed = times.parsed(cost.lease_removed_at)
     whole = f"{cost.su_estimate:g} SU for the whole lease ({cost.su_per_hour:g} SU/h)"
     match cost.phase:
         case "not_begun":
-            terminal.line(f"  lease begins {times.both(begin)}, {times.until(begin, now)}; until {times.both(end)}")
-            terminal.line(
-                f"  will cost    {whole}, nothing so far" if not cost.su_so_far else f"  will cost    {whole}"
-            )
+            terminal.field("lease starts", f"{times.both(start)}, {times.until(start, now)}; ends {times.both(end)}")
+            terminal.field("will cost", whole if cost.su_so_far else f"{whole}, nothing so far")
         case "running":
-            terminal.line(f"  lease ends   {times.both(end)}, {times.until(end, now)}")
-            terminal.line(f"  costs        {whole}, {cost.su_so_far:g} SU so far")
+            terminal.field("lease ends", f"{times.both(end)}, {times.until(end, now)}")
+            terminal.field("costs", f"{whole}, {cost.su_so_far:g} SU so far")
         case "ended":
-            terminal.line(f"  lease ended  {times.both(end)}, {times.until(end, now)}")
+            terminal.field("lease ended", f"{times.both(end)}, {times.until(end, now)}")
             show_used(terminal, cost)
         case "removed":
             at = end if removed is None else removed
-            terminal.line(f"  lease        removed {times.both(at)}, {times.until(at, now)}")
+            terminal.field("lease", f"removed {times.both(at)}, {times.until(at, now)}")
             show_used(terminal, cost)
 
 
 def show_used(terminal: Terminal, cost: CostPart) -> None:
-    """Print what a run has used, now that nothing is charged any more."""
-    terminal.line(f"  used         {_used(cost)}")
-
-
-def _used(cost: CostPart) -> str:
-    return f"{cost.su_so_far:g} SU in {cost.hours_so_far:g} h"
+    """Print what a run has used, once nothing is charged any more."""
+    terminal.field("used", f"{cost.su_so_far:g} SU in {cost.hours_so_far:g} h")
 
 
 def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPart]) -> None:
-    """Print what will be reserved, why, for how long, at what price, and what else there is."""
+    """Print what will be reserved, why, for how long, at what price, and the alternatives."""
     from envagent.repository.results import Requirements
     from envagent.steps.analyze_repository import describe
 
     first, *others = plan.candidates
-    terminal.line(("plan", "bold"))
+    terminal.line(("Plan", "bold"))
     for one in decisions:
         if one.name == "requirements" and isinstance(one.value, dict):
             terminal.field("needs", describe(Requirements.model_validate(one.value)))
             terminal.field("", one.reason)
     terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
     terminal.field("", first.why)
-    begin = times.parsed(plan.start) or times.now()
+    start = times.parsed(plan.start) or times.now()
     terminal.field("lease", f"{plan.hours} h ({plan.hours_reason})")
-    starts = "now" if plan.start is None else times.both(begin)
-    terminal.line(f"  from         {starts}")
-    terminal.line(f"  until        {times.both(times.after_hours(begin, plan.hours))}")
+    terminal.field("from", "now" if plan.start is None else times.both(start))
+    terminal.field("until", times.both(times.after_hours(start, plan.hours)))
     terminal.field("costs", _costs(plan))
     images = [
         str(name)
@@ -126,19 +120,19 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
     if taken := [one for one in others if one.taken_unasked]:
         terminal.field("if refused", _alternatives(taken))
     if dearer := [one for one in others if not one.taken_unasked]:
-        terminal.field("dearer", f"{_alternatives(dearer)}: not without another yes, or --max-su")
+        terminal.field("costs more", f"{_alternatives(dearer)}: only if you agree, or with --max-su")
 
 
 def _costs(plan: PlanPart) -> str:
-    """Say what the lease costs, and what it would cost by the rules alone."""
+    """Describe what the lease costs, and what it would cost by the built-in rules alone."""
     rate = f"{plan.candidates[0].su_per_hour:g} SU/h"
-    told = f"{plan.service_units:g} SU at most ({rate})"
+    costs = f"at most {plan.service_units:g} SU ({rate})"
     if plan.ceiling > plan.service_units:
-        told = f"{plan.service_units:g} SU ({rate}), {plan.ceiling:g} SU at most if it is refused"
+        costs = f"{plan.service_units:g} SU ({rate}), at most {plan.ceiling:g} SU if it is refused"
     rules = plan.by_rules
     if rules is not None:
-        told += f"; the rules alone: {rules.service_units:g} SU ({rules.node_type} for {rules.hours} h)"
-    return f"{told}; less when removed early"
+        costs += f"; by the built-in rules: {rules.service_units:g} SU ({rules.node_type} for {rules.hours} h)"
+    return f"{costs}; less if removed early"
 
 
 def _alternatives(candidates: Sequence[CandidatePart]) -> str:
@@ -149,7 +143,7 @@ def _alternatives(candidates: Sequence[CandidatePart]) -> str:
 
 
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
-    """Print what failed, the service's own words, and (unless it is too late for that) what to do."""
+    """Print what failed, the service's own words and, unless it is too late, what to do."""
     where = "" if error.step is None else f"{error.step.partition('.')[0]} failed: "
     terminal.line(("error: ", "bold red"), f"{where}{error.message}")
     if error.service_said:
@@ -168,17 +162,17 @@ def show_existing(terminal: Terminal, run: RunDocument) -> None:
     if there:
         looked = datetime.fromisoformat(run.looked_at)
         recent = times.now() - looked < RECENT
-        exists = "exists now" if recent else f"existed when last checked, {times.ago(looked, times.now())}"
-        charged = (
-            f", charged {run.cost.su_per_hour_now:g} SU/h" if run.cost is not None and run.cost.charged_now else ""
-        )
-        terminal.line((f"{exists}{charged}:", "bold"))
+        when = "" if recent else f" when last checked, {times.ago(looked, times.now())}"
+        charged = run.cost is not None and run.cost.charged_now
+        rate = f", {run.cost.su_per_hour_now:g} SU/h" if run.cost is not None and charged else ""
+        state = ("Still running" if recent else "Running") if charged else ("Still there" if recent else "There")
+        terminal.line((f"{state}{when}{rate}:", "bold"))
         terminal.table([_resource_row(one) for one in there])
     if perhaps:
-        terminal.line(("may exist as well:" if there else "may exist:", "bold"))
+        terminal.line(("May also exist:" if there else "May exist:", "bold"))
         terminal.table([_resource_row(one) for one in perhaps])
     if not there and not perhaps:
-        terminal.line("nothing of this run exists in the cloud; nothing is charged")
+        terminal.line("This run has no resources in the cloud; nothing is charged.")
     if run.cost is not None and not run.cost.charged_now and run.cost.su_so_far:
         show_used(terminal, run.cost)
 
@@ -192,12 +186,13 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     where = " at ".join(filter(None, (run.cloud or "OS_*", run.site)))
     terminal.line((f"run {run.run_id}", "bold"), "  ", (run.state, STATE_STYLES.get(run.state, "")))
     commit = "" if run.repository.commit is None else f" at {run.repository.commit[:12]}"
-    terminal.line(f"  repository   {run.repository.url}{commit}")
-    terminal.line(f"  cloud        {where}")
-    terminal.line(f"  begun        {times.both(datetime.fromisoformat(run.created_at))}")
+    terminal.field("repository", f"{run.repository.url}{commit}")
+    terminal.field("cloud", where)
+    terminal.field("started", times.both(datetime.fromisoformat(run.created_at)))
     if run.state not in ("running", "torn_down"):
-        again = f"; check again with: envagent status {run.run_id} --refresh" if run.resources else ""
-        terminal.line(f"  last checked {times.ago(datetime.fromisoformat(run.looked_at), times.now())}{again}")
+        again = command_text(status(refresh=True), run.run_id)
+        checked = times.ago(datetime.fromisoformat(run.looked_at), times.now())
+        terminal.line(f"  last checked {checked}{f'; to check again: {again}' if run.resources else ''}")
     if run.ssh is not None:
         terminal.line("  log in       ", (run.ssh, "bold"))
     if run.cost is not None:
@@ -221,19 +216,19 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
 
 
 def show_next(terminal: Terminal, run: RunDocument, *, but: str = "") -> None:
-    """Print the commands that make sense now, and what each is for; `but` is the one being carried out."""
+    """Print the commands that make sense now, except for `but`, which is being carried out."""
     commands = [(one, PURPOSES[one.split()[1]]) for one in run.next if one.split()[1] != but]
     if commands:
-        if but == "status":  # its blocks stand apart
+        if but == "status":  # its blocks are separated
             terminal.line()
-        terminal.line(("next:", "bold"))
+        terminal.line(("Next:", "bold"))
         terminal.table(commands)
 
 
 def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:
     """Print the list of runs."""
     if not runs:
-        terminal.line("no runs yet; begin one: envagent run URL --cloud sandbox")
+        terminal.line(f"No runs yet. To start one: {command_text(command('run', 'URL', cloud='sandbox'))}")
         return
     now = times.now()
     rows = [
@@ -249,21 +244,21 @@ def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:
         )
         for one in runs
     ]
-    head = ("run", "state", "begun", "cloud", "node type", "lease", "last checked", "repository")
+    head = ("run", "state", "started", "cloud", "node type", "lease", "last checked", "repository")
     terminal.table(rows, head=head, indent=0)
 
 
 def _lease(run: RunLine, now: datetime) -> str:
-    begin, end = times.parsed(run.lease_start), times.parsed(run.lease_end)
-    if begin is None or end is None:
+    start, end = times.parsed(run.lease_start), times.parsed(run.lease_end)
+    if start is None or end is None:
         return ""
-    if now < begin:
-        return f"begins {times.until(begin, now)}"
+    if now < start:
+        return f"starts {times.until(start, now)}"
     return f"{'ends' if now < end else 'ended'} {times.until(end, now)}"
 
 
 def _checked(run: RunLine, now: datetime) -> str:
-    """Say how old the word is; of a run that is worked on or torn down, it is not."""
+    """Return when the cloud was last checked; nothing for a run that is worked on or torn down."""
     return "" if run.state in ("running", "torn_down") else times.ago(datetime.fromisoformat(run.looked_at), now)
 
 
@@ -276,10 +271,10 @@ def _free(free: int | None, total: int) -> str:
 def _step_row(step: StepPart) -> tuple[str, ...]:
     took = "" if step.seconds is None else times.duration(step.seconds)
     waits = [one for one in step.stages if one.wait is not None and one.state != "succeeded"]
-    word = step.summary if step.error is None else step.error.message
-    if not word and waits:
-        word = f"{waits[-1].wait}: {waits[-1].status}" if waits[-1].status else waits[-1].wait or ""
-    return step.name, step.state, str(step.attempts or ""), took, word
+    note = step.summary if step.error is None else step.error.message
+    if not note and waits:
+        note = f"{waits[-1].wait}: {waits[-1].status}" if waits[-1].status else waits[-1].wait or ""
+    return step.name, step.state, str(step.attempts or ""), took, note
 
 
 def _resource_row(one: ResourcePart) -> tuple[str, ...]:
@@ -288,9 +283,9 @@ def _resource_row(one: ResourcePart) -> tuple[str, ...]:
     if one.ended_at is not None:
         until = "ended with its lease" if one.kind == "server" else "ended by itself"
     if one.state == "unknown":
-        until = "asked for, and no answer came: only the cloud knows"
+        until = "requested, outcome unknown"
     if one.ownership == "foreign":
-        until = "not made by this run"
+        until = "not created by this run"
     state = one.state if one.ended_at is None else "ended"
     return one.kind, one.id or "?", one.name, state, until
 
@@ -308,17 +303,18 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
     """Print what a repository needs, and the evidence."""
     commit = "" if analysis.repository.commit is None else f" at {analysis.repository.commit[:12]}"
     terminal.line((analysis.repository.url, "bold"), commit)
-    known = [(name, _plain(value)) for name, value in analysis.requirements.items() if value not in (None, [], False)]
-    terminal.line(("needs", "bold"), "" if known else ": nothing that its files tell")
+    known = [_named(name, value) for name, value in analysis.requirements.items() if value not in (None, [], False)]
+    terminal.line(("Needs", "bold"), "" if known else ": its files state no requirements")
     if known:
         terminal.table(known)
-    sizes = [(name, _plain(value)) for name, value in analysis.sizing.items() if value and name != "reasons"]
-    terminal.line(("looks for", "bold"))
+    sizes = [_named(name, value) for name, value in analysis.sizing.items() if value and name != "reasons"]
+    terminal.line(("Sized as", "bold"))
     terminal.table(sizes)
     if analysis.evidence:
-        terminal.line(("evidence", "bold"))
+        terminal.line(("Evidence", "bold"))
         rows = [
-            (_plain(one["field"]), _plain(one["value"]), _place(one), _plain(one["quote"])) for one in analysis.evidence
+            (*_named(str(one["field"]), one["value"]), f'{_place(one)} "{_plain(one["quote"])}"')
+            for one in analysis.evidence
         ]
         terminal.table(dict.fromkeys(rows))  # a line may be evidence for one thing twice
     for assumption in analysis.assumptions:
@@ -342,10 +338,18 @@ def _place(evidence: Mapping[str, JsonValue]) -> str:
     return f"{evidence['path']}" if line is None else f"{evidence['path']}:{line}"
 
 
+def _named(field: str, value: JsonValue) -> tuple[str, str]:
+    """Return a requirement's name and value as they are shown, such as `GPU memory` and `24 GB`."""
+    name, unit = (field[:-3], " GB") if field.endswith("_gb") else (field, "")
+    words = [word.upper() if word in ("gpu", "cpu", "ram", "os", "cuda") else word for word in name.split("_")]
+    shown = " ".join(words)
+    return shown[:1].upper() + shown[1:], f"{_plain(value)}{unit}"
+
+
 def _plain(value: JsonValue) -> str:
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)
-    if value is True or value == "True":  # evidence tells values as texts
+    if value is True or value == "True":  # evidence has values as texts
         return "yes"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -353,34 +357,35 @@ def _plain(value: JsonValue) -> str:
 def show_removable(terminal: Terminal, listed: Sequence[ResourcePart]) -> None:
     """Print what a teardown would remove."""
     if listed:
-        terminal.line(("would be removed:", "bold"))
+        terminal.line(("Would be removed:", "bold"))
         terminal.table([_resource_row(one) for one in listed])
     else:
-        terminal.line("there is nothing to remove")
+        terminal.line("There is nothing to remove.")
 
 
-def show_orphans(terminal: Terminal, document: OrphansDocument, command: str) -> None:
-    """Print what bears the mark, and whose it is as far as this journal knows.
+def show_orphans(terminal: Terminal, document: OrphansDocument, again: str) -> None:
+    """Print the tagged resources, and their runs as far as this journal knows them.
 
     Args:
-        command: the command that lists them.
+        terminal: where to print.
+        document: what was found.
+        again: the command that lists them.
     """
     offered = [one for one in document.orphans if one.offered]
     others = [one for one in document.orphans if not one.offered]
     if offered:
-        rows = [
-            (one.kind, one.id, one.name, one.run_id, one.known_as or "not in this journal: perhaps a colleague's")
-            for one in offered
-        ]
+        rows = [(one.kind, one.id, one.name, one.run_id, one.known_as or "not in this journal") for one in offered]
         terminal.table(rows, head=("resource", "id", "name", "run", "the run is"), indent=0)
     elif others:
-        terminal.line("all envagent resources in this project belong to runs in the local journal")
+        terminal.line("All your envagent resources in this project belong to runs in the local journal.")
     else:
-        terminal.line("nothing in this project bears envagent's mark")
-    runs = {one.run_id: one.known_as or "running" for one in others}  # of an unknown run: only what is worked on
+        terminal.line("You have no envagent resources in this project.")
+    runs = {
+        one.run_id: one.known_as or "running" for one in others
+    }  # an unknown run is listed here only if it is being worked on
     for run_id, state in runs.items():
         count = sum(1 for one in others if one.run_id == run_id)
-        how = "" if state == "running" else f"; remove them with: envagent teardown {run_id}"
-        terminal.line(f"kept: {count} of run {run_id} ({state}){how}")
+        how = "" if state == "running" else f"; to remove them: {command_text(teardown(), run_id)}"
+        terminal.line(f"Kept: {count} of run {run_id} ({state}){how}")
     if any(state != "running" for state in runs.values()):
-        terminal.line(f"remove everything with: {command} --all")
+        terminal.line(f"To remove everything: {again} --all")

@@ -1,8 +1,8 @@
-"""The only way to stdout and stderr: harmless text, lines and tables, colour, and no error when nobody listens.
+r"""The only way to stdout and stderr: harmless text, lines and tables, colour, and no error when nobody listens.
 
 Servers, repositories and models choose names and messages; an escape sequence among them could retitle the window,
 hide a line or fake one, and a bidirectional override could swap what is read. `printable` shows such characters as
-their escape, such as `\\x1b`; everything printed passes through it.
+their escape, such as `\x1b`; everything printed passes through it.
 
 A closed terminal or pipe never ends a run: what cannot be written is dropped, and the work goes on. The loss is
 remembered: a result that has not arrived is not a success.
@@ -47,7 +47,7 @@ STATE_STYLES = {
 }
 
 LONGEST_TEXT = 2000
-"""Characters of one text that are shown; a server's page of HTML is no message."""
+"""Characters of one text that are shown; a server may send a page of HTML as its message."""
 
 
 def printable(text: object, *, limit: int = LONGEST_TEXT) -> str:
@@ -86,7 +86,7 @@ class SafeStream(io.TextIOBase):
 
     @property
     def gone(self) -> bool:
-        """Whether what is written is dropped."""
+        """Whether everything written is dropped."""
         return self.trouble is not None
 
     @property
@@ -95,14 +95,14 @@ class SafeStream(io.TextIOBase):
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Tell whether a terminal is behind it."""
+        """Return whether the stream is a terminal."""
         try:
             return self._stream.isatty()
         except ValueError:
             return False
 
     def fileno(self) -> int:
-        """Give the descriptor."""
+        """Return the file descriptor."""
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
@@ -134,9 +134,9 @@ class SafeStream(io.TextIOBase):
 
 
 class Terminal:
-    """One stream with rich behind it; every string that is handed in is made harmless.
+    """One stream, written through rich; every string is made harmless first.
 
-    Rich heeds NO_COLOR, FORCE_COLOR and TERM=dumb.
+    Rich respects NO_COLOR, FORCE_COLOR and TERM=dumb.
     """
 
     def __init__(self, stream: TextIO | SafeStream) -> None:
@@ -145,17 +145,17 @@ class Terminal:
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody watches who can be shown moving things."""
+        """Whether the stream is a terminal that can redraw."""
         return self.stream.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
 
     @property
     def width(self) -> int | None:
-        """How many columns somebody sees; None where nobody watches, and lines are for a file or a program."""
+        """The terminal's width in columns; None for a file, a pipe or a dumb terminal."""
         return self.console.width if self.interactive else None
 
     @property
     def console(self) -> Console:
-        """Rich's console, made at its first use. Hand it strings only through `printable`."""
+        """Rich's console, created at its first use; pass it strings only through `printable`."""
         if self._console is None:
             self._console = self._make_console()
         return self._console
@@ -167,7 +167,7 @@ class Terminal:
         return Console(file=file, width=width, markup=False, emoji=False, highlight=False, legacy_windows=False)
 
     def sign(self, sign: str, plain: str) -> str:
-        """Choose a sign that the stream's encoding has."""
+        """Return a sign, or its plain form if the stream's encoding lacks it."""
         try:
             sign.encode(self.stream.encoding)
         except (UnicodeEncodeError, LookupError):
@@ -175,8 +175,8 @@ class Terminal:
         return sign
 
     def line(self, *parts: str | tuple[str, str]) -> None:
-        """Print one line of parts, each plain or (text, style)."""
-        self.console.print(styled(*parts), soft_wrap=True)  # a pasted line must not hold line breaks of ours
+        """Print one line of parts, each a text or (text, style)."""
+        self.console.print(styled(*parts), soft_wrap=True)  # copied commands must have no line breaks of ours
         self.stream.flush()
 
     def table(self, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
@@ -216,13 +216,13 @@ class Terminal:
         self.stream.flush()
 
     def raw(self, text: str) -> None:
-        """Write text that is made of harmless characters already, such as a JSON document."""
+        """Write text that is already harmless, such as a JSON document."""
         self.stream.write(text)
         self.stream.flush()
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """Make a harmless line of parts, each plain or (text, style)."""
+    """Return a harmless line of parts, each a text or (text, style)."""
     from rich.text import Text
 
     made = Text(no_wrap=True, overflow="ellipsis")
@@ -234,7 +234,7 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 
 @contextlib.contextmanager
 def safe_streams() -> Iterator[SafeStream]:
-    """Make writing to stdout and stderr harmless for everybody in this process; yields stdout."""
+    """Make writes to stdout and stderr never fail, for everything in this process; yields stdout."""
     before = sys.stdin, sys.stdout, sys.stderr
     _occupy_closed_descriptors()
     stdout: Any = SafeStream(_opened(sys.stdout, 1, "w"))
@@ -261,10 +261,10 @@ def _occupy_closed_descriptors() -> None:
 
 
 def _opened(stream: TextIO | None, number: int, mode: str) -> TextIO:
-    """Give a standard stream, buffered.
+    """Return a standard stream, buffered.
 
-    The interpreter has none where the descriptor was closed, and one that loses the rest of a short write without a
-    word where PYTHONUNBUFFERED is set.
+    The interpreter has none if the descriptor was closed; with PYTHONUNBUFFERED, its stream silently loses the rest of
+    a short write.
     """
     if stream is not None and not (isinstance(getattr(stream, "buffer", None), io.RawIOBase) and mode == "w"):
         return stream
@@ -275,17 +275,17 @@ def _opened(stream: TextIO | None, number: int, mode: str) -> TextIO:
 
 
 def out() -> Terminal:
-    """The result's stream."""
+    """Return the terminal for the result."""
     return Terminal(sys.stdout)
 
 
 def err() -> Terminal:
-    """The stream of progress and errors."""
+    """Return the terminal for progress and errors."""
     return Terminal(sys.stderr)
 
 
 def answerable(*streams: IO[str]) -> bool:
-    """Tell whether a question can be asked: a person at both ends, and prompts not forbidden (ENVAGENT_NO_PROMPT)."""
+    """Return whether a question can be asked: all are terminals, and ENVAGENT_NO_PROMPT is not set."""
     if os.environ.get("ENVAGENT_NO_PROMPT"):
         return False
     try:
@@ -295,7 +295,7 @@ def answerable(*streams: IO[str]) -> bool:
 
 
 def print_document(document: BaseModel) -> None:
-    """Print a JSON document on stdout; whatever is not ASCII is escaped, so nothing in it acts on a terminal."""
+    """Print a JSON document on stdout, in ASCII: nothing in it can act on a terminal."""
     import json
 
     out().raw(json.dumps(document.model_dump(mode="json"), indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Times and durations in words: local beside UTC, minutes and hours instead of seconds."""
+"""Times and durations in words: local time alongside UTC, minutes and hours instead of seconds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 
 def now() -> datetime:
-    """Give the current time, aware, UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def duration(seconds: float) -> str:
-    """Write a duration.
+    """Format a duration.
 
     >>> [duration(one) for one in (0.04, 7.25, 65, 3600 * 5 + 60, 86400 * 2 + 3600)]
     ['0.0 s', '7.2 s', '1 min 05 s', '5 h 01 min', '2 d 1 h']
@@ -27,12 +27,12 @@ def duration(seconds: float) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """Write a moment of today: local hours, minutes, seconds."""
+    """Format a moment of today: local hours, minutes, seconds."""
     return moment.astimezone().strftime("%H:%M:%S")
 
 
 def both(moment: datetime) -> str:
-    """Write a moment in local time and in UTC, such as `Tue 24 Nov 14:10 CET (2026-11-24 13:10 UTC)`."""
+    """Format a moment in local time and in UTC, such as `Tue 24 Nov 14:10 CET (2026-11-24 13:10 UTC)`."""
     local = moment.astimezone()
     if not local.utcoffset():
         return f"{local:%a %d %b %Y %H:%M} UTC"
@@ -40,7 +40,7 @@ def both(moment: datetime) -> str:
 
 
 def until(moment: datetime, since: datetime) -> str:
-    """Write how far ahead (or past) a moment is."""
+    """Format the time until (or since) a moment."""
     left = moment - since
     if left < timedelta(0):
         return f"{duration(-left.total_seconds())} ago"
@@ -48,7 +48,7 @@ def until(moment: datetime, since: datetime) -> str:
 
 
 def ago(moment: datetime, since: datetime) -> str:
-    """Write how long ago a moment was, in its largest unit.
+    """Format the time since a moment, in its largest unit.
 
     >>> [ago(datetime(2026, 1, 1), datetime(2026, 1, 1) + timedelta(minutes=one)) for one in (0, 5, 59.9, 150, 4000)]
     ['just now', '5 min ago', '59 min ago', '2 h ago', '2 d ago']
@@ -62,10 +62,10 @@ def ago(moment: datetime, since: datetime) -> str:
 
 
 def parsed(text: str | None) -> datetime | None:
-    """Read a time as the journal stores it."""
+    """Parse a time as the journal stores it."""
     return None if text is None else datetime.fromisoformat(text)
 
 
 def after_hours(moment: datetime, hours: int) -> datetime:
-    """Give the moment some hours later."""
+    """Return the moment some hours later."""
     return moment + timedelta(hours=hours)
