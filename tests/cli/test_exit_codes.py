@@ -115,7 +115,7 @@ def test_wrong_use_is_2(cli: Cli, arguments: list[str], said: str) -> None:
 def test_the_codes_are_documented(cli: Cli) -> None:
     import envagent.cli.main as module
 
-    text = module.__doc__ or ""
+    text = f"{module.__doc__} {errors.__doc__}"
     for code in {kind.exit_code for kind in ALL} | {0, 129, 130, 143}:
         assert str(code) in text
 

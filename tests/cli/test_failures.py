@@ -31,13 +31,14 @@ def test_the_block_after_a_failure(cli: Cli, repository: Path, sandbox: Sandbox)
     _, _, block = ended.err.partition("error: ")
     assert block.startswith("launch_server failed: server ")
     assert f"the service said: {SHOWN}" in block
-    assert f"hint: envagent resume {run_id}" in block
+    [hint] = [line for line in block.splitlines() if line.startswith("hint: ")]
+    assert f"envagent resume {run_id}" in hint
     assert "Still running, 2 SU/h:" in block
     for kind in ("lease", "server", "keypair"):
         [one] = [one for one in document["resources"] if one["kind"] == kind and one["state"] == "present"]
         assert one["id"] in block
     assert document["cost"]["lease_end"][:10] in block or " UTC" in block
-    commands = [line.split("  ")[1] for line in block.partition("next:\n")[2].splitlines()]
+    commands = [line.split("  ")[1] for line in block.partition("Next:\n")[2].splitlines()]
     assert commands == [f"envagent {verb} {run_id}" for verb in ("resume", "teardown", "status")]
     for text in (ended.err, cli("status", run_id).out):
         assert not set(text) & {"\x1b", "\x07", "\u202e"}

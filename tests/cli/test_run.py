@@ -225,5 +225,5 @@ def test_any_site_is_asked_but_the_one_that_cannot_be_used(cli: Cli, repository:
     clouds.write_text(clouds.read_text().replace("clouds:\n", f"clouds:\n{half}\n", 1))
     ended = cli("run", str(repository), "--site", "any", "--yes", "--json")
     assert ended.code == 0, ended.err
-    assert "site half (not asked): the credentials are incomplete" in ended.err
+    assert "site half (skipped): the credentials are incomplete" in ended.err
     assert cli("teardown", ended.document["run_id"], "--yes").code == 0

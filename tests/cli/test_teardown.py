@@ -160,7 +160,7 @@ def test_a_run_that_was_taken_up_while_the_user_was_asked_is_left_alone(
     there = marked(sandbox)
     screen.type("y\n")
     assert screen.end() == 0, screen.plain
-    assert "left alone" in screen.plain
+    assert "it is skipped" in screen.plain
     assert marked(sandbox) == there
     assert cli("status", run_id, "--json").document["state"] == "succeeded"
     assert cli("teardown", run_id, "--yes").code == 0
@@ -185,7 +185,7 @@ def test_orphans_are_found_beside_a_journal_that_cannot_be_read(cli: Cli, reposi
         assert cli("status").code == 10
         ended = cli("teardown", "--orphans", "--cloud", "sandbox")
         assert ended.code == 0
-        assert "going on without it" in ended.err
+        assert "continuing without it" in ended.err
         assert marked(sandbox) == before
     finally:
         (cli.home / "journal.db").write_bytes(whole)
@@ -214,7 +214,7 @@ def test_what_keeps_orphans_from_being_found_sends_nobody_to_a_run(
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
     ended = cli("teardown", "--orphans", "--cloud", "away", "--json")
     assert ended.code == 7
-    assert ended.document["error"]["hint"].endswith("envagent teardown --orphans --cloud away")
+    assert ended.document["error"]["hint"].endswith("envagent teardown --orphans --cloud away --json")
 
 
 def test_orphans_on_a_real_cloud_ask(cli: Cli, repository: Path, real_cloud: str) -> None:
