@@ -45,7 +45,7 @@ JUDGES: tuple[tuple[str, ...], ...] = (
 LONGEST = 200.0
 """Seconds for one judge; a mutant that hangs is noticed."""
 
-REPORTING = {"note", "_announce", "_tell", "_listener", "report", "warn", "announce"}
+REPORTING = {"note", "announce", "_announce_started", "report", "warn"}
 """Calls that tell the user something: what happens in the cloud does not depend on them."""
 
 
