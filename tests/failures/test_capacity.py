@@ -116,5 +116,5 @@ def test_a_start_that_passed_while_the_run_was_stopped_is_now(shell: Shell, noth
     shell.faults()
     done = shell("resume", "last")
     assert done.code == 0, done.err
-    assert "has passed: the lease begins now" in done.err
+    assert "has passed: the lease starts now" in done.err
     nothing_left()
