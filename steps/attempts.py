@@ -1,4 +1,4 @@
-"""Which lease to ask for next: a policy over the plan's node types and what has become of earlier attempts.
+"""Which lease to ask for next: a policy over the plan's node types and the outcome of earlier attempts.
 
 It asks no cloud and writes nothing: the same history always leads to the same next attempt.
 """

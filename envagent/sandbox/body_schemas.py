@@ -53,7 +53,7 @@ def is_uuid(text: str) -> bool:
 
 
 def _parses(text: Any, parse: Callable[[str], Any]) -> bool:
-    """Return whether a text parses; what is no text passes, its type is another rule's matter."""
+    """Return whether a text parses; other values pass, because another rule checks their type."""
     return not isinstance(text, str) or (bool(text) and bool(parse(text)))
 
 

@@ -85,7 +85,7 @@ def _request(url: str, secret: str, name: str, body: Any, timeout: float = 5.0) 
 
 @contextlib.contextmanager
 def _deadline(connected: socket.socket, seconds: float) -> Iterator[None]:
-    """Break the connection after so many seconds: a socket's timeout starts anew with every byte."""
+    """Break the connection after so many seconds: a socket's timeout starts again with every byte."""
     expired = threading.Event()
 
     def give_up() -> None:
