@@ -123,13 +123,14 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | {"PYTHONPATH": path}
 
 
-_spawned: list[subprocess.Popen[bytes]] = []
-"""The servers that this process has started and that may still run; they outlive it."""
+_spawned: dict[Path, subprocess.Popen[bytes]] = {}
+"""The servers that this process has started last, by folder; they outlive it."""
 
 
 def _spawn(paths: Paths, arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start a server in its own session; it inherits no open file."""
-    _spawned[:] = [server for server in _spawned if server.poll() is None]
+    if paths.folder in _spawned:
+        _spawned[paths.folder].poll()
     descriptor = os.open(paths.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         server = subprocess.Popen(
@@ -143,7 +144,7 @@ def _spawn(paths: Paths, arguments: list[str]) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(descriptor)
-    _spawned.append(server)
+    _spawned[paths.folder] = server
     return server
 
 
@@ -268,7 +269,10 @@ def stop(home: Path) -> bool:
         raise SandboxError(f"the sandbox server of {paths.folder} is running and does not respond")
     control(paths.home, "stop", {})
     with locked(paths.server_lock):
-        return True
+        pass
+    if (server := _spawned.pop(paths.folder, None)) is not None:
+        server.wait(START_SECONDS)
+    return True
 
 
 def reset(home: Path) -> None:

@@ -8,14 +8,11 @@ import pty
 import re
 import select
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from envagent.cli.main import main
+from tests.kit.forked import fork, redirect
 
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07)")
 PATIENCE = 60.0
@@ -67,15 +64,12 @@ class Piped(Child):
 
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
         self._out, self._err = folder / "stdout", folder / "stderr"
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid == 0:
-            files = [os.open(os.devnull, os.O_RDONLY)]
-            files += [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for path in (self._out, self._err)]
-            for number, file in enumerate(files):
-                os.dup2(file, number)
-            _become(arguments)
-        super().__init__(pid)
+
+        def prepare() -> None:
+            redirect(self._out, self._err)
+            _let_go()
+
+        super().__init__(fork(arguments, prepare))
 
     @property
     def out(self) -> str:
@@ -102,12 +96,15 @@ class OnTerminal(Child):
     """A command with a terminal of its own, 120 columns wide."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        sys.stdout.flush()
-        pid, self._leader = pty.fork()
-        if pid == 0:
+        self._leader, follower = pty.openpty()
+
+        def prepare() -> None:
+            os.login_tty(follower)
             os.environ.update(COLUMNS="120", LINES="40")
-            _become(arguments)
-        super().__init__(pid)
+            _let_go()
+
+        super().__init__(fork(arguments, prepare))
+        os.close(follower)
         self.shown = ""
 
     @property
@@ -161,20 +158,3 @@ def _let_go() -> None:
             with contextlib.suppress(OSError):
                 os.fstat(number)
                 os.dup2(nothing, number, inheritable=False)
-
-
-def _become(arguments: Sequence[str]) -> NoReturn:
-    """Be the command, in the child; never return into the test."""
-    code = 70
-    try:
-        _let_go()
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.argv = ["envagent", *arguments]
-        main()
-    except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else 70
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import logging
 import os
 import select
 import shutil
@@ -17,29 +16,16 @@ import sqlite3
 import sys
 import threading
 import time
-import traceback
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from tests.crash.hooks import Exchange, Strike, Watch
 from tests.crash.world import CLOUD, SERVER_NAME, World
+from tests.kit.forked import fork, redirect
 
 HUNG_SECONDS = 60.0
-
-
-def invoke(argv: Sequence[str]) -> int:
-    """Run one command line as the installed script does; return its exit code."""
-    from envagent.cli.main import main
-
-    sys.argv = ["envagent", *argv]
-    try:
-        main()
-    except SystemExit as left:
-        return left.code if isinstance(left.code, int) else int(left.code is not None)
-    return 0
 
 
 @dataclass(frozen=True)
@@ -179,12 +165,18 @@ class Home:
             thread.join(1)  # a cancelled timer of the sandbox's client ends a moment later
         if threading.active_count() != 1:
             raise AssertionError(f"the parent has threads: {threading.enumerate()}")
-        sys.stdout.flush()
-        sys.stderr.flush()
+
+        def prepare() -> None:
+            redirect(stem.with_suffix(".out"), stem.with_suffix(".err"))
+            os.environ.clear()
+            os.environ.update(settings)
+            os.chdir(self.folder)
+            Watch(stem.with_suffix(".trace"), self.journal, tuple(strikes)).install()
+            if before is not None:
+                before()
+
         began = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            _become(stem, settings, self.folder, self.journal, argv, tuple(strikes), before)
+        pid = fork(argv, prepare)
         return Child(pid, stem, tuple(argv), began)
 
     def _environment(self) -> dict[str, str]:
@@ -250,66 +242,6 @@ class Child:
             seconds=taken,
             ended=time.time(),
         )
-
-
-def _become(
-    stem: Path,
-    environment: Mapping[str, str],
-    folder: Path,
-    journal: Path,
-    argv: Sequence[str],
-    strikes: tuple[Strike, ...],
-    before: Callable[[], None] | None,
-) -> None:
-    """Be the child; never returns."""
-    code = 1
-    try:
-        for number, path in ((0, "/dev/null"), (1, f"{stem}.out"), (2, f"{stem}.err")):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - lives as long as the process
-        sys.stdout = open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
-        sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
-        _forget_pytest()
-        os.environ.clear()
-        os.environ.update(environment)
-        os.chdir(folder)
-        watch = Watch(stem.with_suffix(".trace"), journal, strikes)
-        watch.install()
-        if before is not None:
-            before()
-        code = invoke(argv)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _forget_pytest() -> None:
-    """Let errors, warnings and log lines go where they go in an interpreter of its own."""
-    logging.root.handlers.clear()
-    threading.excepthook = threading.__excepthook__
-    sys.unraisablehook = sys.__unraisablehook__
-    warnings.resetwarnings()
-    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
-        warnings.simplefilter("ignore", category)
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
-
-    warnings.showwarning = show
 
 
 def warm_up(modules: Sequence[str], journal: Path) -> None:
