@@ -59,7 +59,7 @@ class Home:
         return self.path / "keys"
 
     def run(self, run_id: str) -> Path:
-        """A run's own folder."""
+        """Return a run's own folder."""
         return self.runs / run_id
 
     def prepare(self) -> None:

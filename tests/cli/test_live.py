@@ -105,7 +105,7 @@ def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Termina
         output._live.refresh()
         output(event(EventKind.STAGE_SUCCEEDED, "first.b", summary="what came of it \x1b[2J"))
     shown = arrived(seen)
-    assert "server ACTIVE: BUILD\\x1b[31m, 0.0 s, usually 11 min 40 s, timeout in 30 min 00 s" in shown
+    assert "server ACTIVE: BUILD\\x1b[31m, usually 11 min 40 s, timeout in 30 min 00 s" in shown
     assert "what came of it \\x1b[2J" in shown
     assert "\x1b[31mBUILD" not in shown
     assert "\x1b[2J" not in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 
 import pytest
 
@@ -82,3 +83,19 @@ def test_a_document_is_ascii_whatever_is_in_it(capsys: pytest.CaptureFixture[str
     assert printed.isascii()
     assert "\x1b" not in printed
     assert '"a\\u001b[31m\\u009b\\u202e\\u6771"' in printed
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_table_keeps_ids_whole_and_wraps_prose_at_any_width(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    known, prose = "8d2c1f5e-0f0a-4b1c-9a52-3a1f3c3f9e11", "one two three four five six seven eight nine ten " * 3
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as stream:
+        Terminal(stream).table([("lease", known, prose.strip()), ("server", "x", "")], head=("kind", "id", "note"))
+        lines = re.sub(r"\x1b\[\d*m", "", os.read(leader, 65536).decode()).split("\r\n")
+    os.close(leader)
+    assert any(known in line for line in lines)
+    assert max(map(len, lines)) <= columns
+    words = " ".join(lines).split()
+    assert [word for word in words if word in prose.split()] == prose.split()

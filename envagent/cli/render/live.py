@@ -106,8 +106,6 @@ class LiveProgress(ProgressLines):
             return step.note if step.state != StageState.PENDING else ""
         wait = list(step.waiting.values())[-1]
         parts = [f"{wait.what}: {wait.status_words}" if wait.status else wait.what]
-        if wait.since is not None:
-            parts.append(times.duration((now - wait.since).total_seconds()))
         if step.name in self.typical:
             parts.append(f"usually {times.duration(self.typical[step.name])}")
         if wait.deadline is not None:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _ACTING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANKS = str.maketrans({"\n": " ", "\r": " ", "\t": " "})
 
-MIN_PROSE_COLUMNS = 12
-"""A narrower column of prose cannot be read, so it is not wrapped."""
+MIN_PROSE_COLUMNS = 28
+"""A narrower column of prose is hard to read."""
 
 STATE_STYLES = {
     "succeeded": "green",
@@ -182,29 +182,37 @@ class Terminal:
     def table(self, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
         """Print cells in columns; on a terminal, prose in the last column is wrapped between words.
 
-        A line may still be longer than the terminal: ids and commands are copied, so they are never cut.
+        Where little room is left for it, it goes below its row. A line may still be longer than the terminal: ids and
+        commands are copied, so they are never cut.
         """
-        import textwrap
-
         from rich.cells import cell_len
         from rich.table import Table
         from rich.text import Text
 
         headings, cells = list(head), [[printable(cell) for cell in row] for row in rows]
         columns = list(zip_longest(headings, *cells, fillvalue=""))
-        prose_at = indent + sum(max(map(cell_len, column)) + 2 for column in columns[:-1])
-        room = None if self.width is None else self.width - prose_at
-        wide = self._make_console(width=100_000)  # the table's own width: nothing is cropped
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=bool(headings))
-        for heading in headings or [""] * len(columns):
+        below: dict[int, str] = {}
+        if self.width is not None:
+            room = self.width - indent - sum(max(map(cell_len, column)) + 2 for column in columns[:-1])
+            if room < min(MIN_PROSE_COLUMNS, max(map(cell_len, columns[-1]), default=0)):
+                inset = 2 * indent + 2
+                wrapped = (_wrapped(row[-1], self.width - inset, " " * inset) for row in cells)
+                below = dict(enumerate(wrapped, start=bool(headings)))
+                headings, cells = headings[:-1], [row[:-1] for row in cells]
+            else:
+                cells = [[*row[:-1], _wrapped(row[-1], room)] for row in cells]
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=bool(headings), header_style="")
+        for heading in headings or [""] * max(map(len, cells), default=0):
             table.add_column(Text(heading, "dim"), no_wrap=True)
         for row in cells:
-            if room is not None and room >= MIN_PROSE_COLUMNS:
-                row[-1] = textwrap.fill(row[-1], room, break_long_words=False, break_on_hyphens=False)
             table.add_row(*(Text(cell, STATE_STYLES.get(cell, "")) for cell in row))
+        wide = self._make_console(width=100_000)  # the table's own width: nothing is cropped
         with wide.capture() as captured:
             wide.print(table)
-        self.raw("".join(f"{' ' * indent}{line}".rstrip() + "\n" for line in captured.get().splitlines()))
+        for number, line in enumerate(captured.get().splitlines()):
+            self.raw(f"{' ' * indent}{line}".rstrip() + "\n")
+            if text := below.get(number):
+                self.raw(f"{text}\n")
 
     def field(self, name: str, prose: str) -> None:
         """Print a named text."""
@@ -219,6 +227,14 @@ class Terminal:
         """Write text that is already harmless, such as a JSON document."""
         self.stream.write(text)
         self.stream.flush()
+
+
+def _wrapped(prose: str, width: int, inset: str = "") -> str:
+    """Break prose between words; an id or a command stays whole."""
+    import textwrap
+
+    lines = textwrap.wrap(prose, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"{inset}{line}" for line in lines)
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
