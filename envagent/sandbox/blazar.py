@@ -6,15 +6,7 @@ from typing import Any
 
 from envagent.sandbox import blazar_leases, blazar_updates
 from envagent.sandbox.cloud_time import iso_micro
-from envagent.sandbox.exchange import (
-    Call,
-    Handler,
-    Reply,
-    Route,
-    Service,
-    ServiceError,
-    request_id_header,
-)
+from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, refuse, request_id_header, routes
 from envagent.sandbox.inventory import Host
 
 REGISTERED = "2019-08-22 16:04:11"
@@ -89,15 +81,6 @@ def show_lease_hosts(call: Call) -> Reply:
     return blazar_leases.show_hosts(call) if call.world.profile.lease_shows_hosts else refuse_path(call)
 
 
-def _refuse(action: str) -> Handler:
-    """Return a handler that refuses what only administrators may do."""
-
-    def handle(call: Call) -> Reply:
-        raise _forbidden(action)
-
-    return handle
-
-
 def list_hosts(call: Call) -> Reply:
     """Handle GET /os-hosts."""
     _allow(call.world.profile.users_see_hosts, "get")
@@ -115,12 +98,6 @@ def show_host(call: Call) -> Reply:
     """Handle GET /os-hosts/ID."""
     _allow(call.world.profile.users_see_hosts, "get")
     return Reply(200, {"host": view(_get(call))})
-
-
-def change_host(call: Call) -> Reply:
-    """Refuse PUT and DELETE /os-hosts/ID, for administrators only, after a 404 where it does not exist."""
-    show_host(call)
-    raise _forbidden("delete" if call.method == "DELETE" else "put")
 
 
 def list_properties(call: Call) -> Reply:
@@ -177,22 +154,21 @@ SERVICE = Service(
     catalog_path="/reservation/v1",
     routes=(
         Route("GET", "/", list_versions, open=True),
-        Route("GET", "/v1", refuse_path),
-        Route("GET", "/v1/leases", blazar_leases.list_all),
-        Route("POST", "/v1/leases", blazar_leases.create),
-        Route("GET", "/v1/leases/{id}", blazar_leases.show),
-        Route("PUT", "/v1/leases/{id}", blazar_updates.update),
-        Route("DELETE", "/v1/leases/{id}", blazar_leases.delete),
-        Route("GET", "/v1/leases/{id}/hosts", show_lease_hosts),
-        Route("GET", "/v1/os-hosts", list_hosts),
-        Route("POST", "/v1/os-hosts", _refuse("post")),
-        Route("GET", "/v1/os-hosts/properties", list_properties),
-        Route("PATCH", "/v1/os-hosts/properties/{name}", _refuse("update_resource_properties")),
-        Route("GET", "/v1/os-hosts/allocations", list_allocations),
-        Route("GET", "/v1/os-hosts/{id}", show_host),
-        Route("PUT", "/v1/os-hosts/{id}", change_host),
-        Route("DELETE", "/v1/os-hosts/{id}", change_host),
-        Route("GET", "/v1/os-hosts/{id}/allocation", show_allocation),
+        *routes("/v1", GET=refuse_path),
+        *routes("/v1/leases", GET=blazar_leases.list_all, POST=blazar_leases.create),
+        *routes("/v1/leases/{id}", GET=blazar_leases.show, PUT=blazar_updates.update, DELETE=blazar_leases.delete),
+        *routes("/v1/leases/{id}/hosts", GET=show_lease_hosts),
+        *routes("/v1/os-hosts", GET=list_hosts, POST=refuse(_forbidden, "post")),
+        *routes("/v1/os-hosts/properties", GET=list_properties),
+        *routes("/v1/os-hosts/properties/{name}", PATCH=refuse(_forbidden, "update_resource_properties")),
+        *routes("/v1/os-hosts/allocations", GET=list_allocations),
+        *routes(
+            "/v1/os-hosts/{id}",
+            GET=show_host,
+            PUT=refuse(_forbidden, "put", show_host),
+            DELETE=refuse(_forbidden, "delete", show_host),
+        ),
+        *routes("/v1/os-hosts/{id}/allocation", GET=show_allocation),
     ),
     error_body=error_body,
     headers=_headers,

@@ -121,6 +121,27 @@ class Route:
     open: bool = False
 
 
+def routes(path: str, **handlers: Handler) -> tuple[Route, ...]:
+    """Return the routes of a path, given the handlers by method."""
+    return tuple(Route(method, path, handler) for method, handler in handlers.items())
+
+
+def respond(body: dict[str, Any]) -> Handler:
+    """Return a handler that responds with the same body to everybody."""
+    return lambda call: Reply(200, body)
+
+
+def refuse(error: Callable[[str], ServiceError], what: str, after: Callable[[Call], object] | None = None) -> Handler:
+    """Return a handler that refuses what only administrators may do, `after` the refusals of another check."""
+
+    def handle(call: Call) -> Reply:
+        if after is not None:
+            after(call)
+        raise error(what)
+
+    return handle
+
+
 def keystone_unauthorized() -> ServiceError:
     """Return the 401 of Keystone and of keystonemiddleware in front of Nova, Neutron and Blazar."""
     return ServiceError(401, "The request you have made requires authentication.", "keystone")

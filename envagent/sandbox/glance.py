@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from envagent.sandbox import glance_lists
-from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError
+from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, refuse, routes
 from envagent.sandbox.inventory import Image, data
 from envagent.sandbox.list_selection import page
 
@@ -100,10 +100,8 @@ def show_image(call: Call) -> Reply:
     return Reply(200, view(_get(call)))
 
 
-def delete_image(call: Call) -> Reply:
-    """Refuse DELETE /v2/images/ID: the images are fixed."""
-    _get(call)
-    raise ServiceError(403, "You are not authorized to complete delete_image action.")
+def _forbidden(action: str) -> ServiceError:
+    return ServiceError(403, f"You are not authorized to complete {action} action.")
 
 
 def list_members(call: Call) -> Reply:
@@ -154,12 +152,11 @@ SERVICE = Service(
     routes=(
         Route("GET", "/", list_versions, open=True),
         Route("GET", "/versions", list_versions, open=True),
-        Route("GET", "/v2/images", list_images),
-        Route("GET", "/v2/images/{id}", show_image),
-        Route("DELETE", "/v2/images/{id}", delete_image),
-        Route("GET", "/v2/images/{id}/members", list_members),
-        Route("GET", "/v2/images/{id}/members/{member}", show_member),
-        Route("GET", "/v2/schemas/{name}", show_schema),
+        *routes("/v2/images", GET=list_images),
+        *routes("/v2/images/{id}", GET=show_image, DELETE=refuse(_forbidden, "delete_image", after=_get)),
+        *routes("/v2/images/{id}/members", GET=list_members),
+        *routes("/v2/images/{id}/members/{member}", GET=show_member),
+        *routes("/v2/schemas/{name}", GET=show_schema),
     ),
     error_body=error_body,
     unauthorized=lambda: ServiceError(401, UNAUTHORIZED),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox import keystone_credentials, keystone_people, keystone_tokens
-from envagent.sandbox.exchange import (
-    Call,
-    Reply,
-    Route,
-    Service,
-    ServiceError,
-    keystone_error_body,
-)
+from envagent.sandbox import keystone_credentials as credentials
+from envagent.sandbox import keystone_people as people
+from envagent.sandbox import keystone_tokens as tokens
+from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, keystone_error_body, respond, routes
 from envagent.sandbox.keystone_people import nothing_in, nothing_of_mine, operators_only
+
+LIMIT_MODEL = {
+    "model": {
+        "name": "flat",
+        "description": "Limit enforcement and validation does not take project hierarchy into consideration.",
+    }
+}
 
 
 def _version(call: Call) -> dict[str, Any]:
@@ -50,12 +52,6 @@ def create_trust(call: Call) -> Reply:
     raise ServiceError(404, f"Could not find user: {trustee}.")
 
 
-def show_limit_model(call: Call) -> Reply:
-    """Handle GET /v3/limits/model."""
-    text = "Limit enforcement and validation does not take project hierarchy into consideration."
-    return Reply(200, {"model": {"name": "flat", "description": text}})
-
-
 SERVICE = Service(
     name="keystone",
     type="identity",
@@ -64,38 +60,33 @@ SERVICE = Service(
     routes=(
         Route("GET", "/", list_versions, open=True),
         Route("GET", "/v3", show_version, open=True),
-        Route("POST", "/v3/auth/tokens", keystone_tokens.issue_token, open=True),
-        Route("GET", "/v3/auth/tokens", keystone_tokens.validate_token),
-        Route("DELETE", "/v3/auth/tokens", keystone_tokens.revoke_token),
-        Route("GET", "/v3/auth/catalog", keystone_tokens.show_catalog),
-        Route("GET", "/v3/auth/projects", keystone_people.list_projects),
-        Route("GET", "/v3/auth/domains", nothing_in("domains")),
-        Route("GET", "/v3/auth/system", keystone_people.list_systems),
-        Route("GET", "/v3/OS-TRUST/trusts", operators_only("list_trusts")),
-        Route("POST", "/v3/OS-TRUST/trusts", create_trust),
-        Route("GET", "/v3/projects", operators_only("list_projects")),
-        Route("GET", "/v3/projects/{id}", keystone_people.show_project),
-        Route("DELETE", "/v3/projects/{id}", operators_only("delete_project")),
-        Route("GET", "/v3/domains", operators_only("list_domains")),
-        Route("GET", "/v3/domains/{id}", keystone_people.show_domain),
-        Route("GET", "/v3/regions", keystone_people.list_regions),
-        Route("GET", "/v3/services", operators_only("list_services")),
-        Route("GET", "/v3/endpoints", operators_only("list_endpoints")),
-        Route("GET", "/v3/groups", operators_only("list_groups")),
-        Route("GET", "/v3/roles", operators_only("list_roles")),
-        Route("GET", "/v3/role_assignments", operators_only("list_role_assignments")),
-        Route("GET", "/v3/credentials", nothing_in("credentials")),
-        Route("GET", "/v3/limits", nothing_in("limits")),
-        Route("GET", "/v3/limits/model", show_limit_model),
-        Route("GET", "/v3/users", operators_only("list_users")),
-        Route("GET", "/v3/users/{user}", keystone_people.show_user),
-        Route("GET", "/v3/users/{user}/projects", keystone_people.list_own_projects),
-        Route("GET", "/v3/users/{user}/groups", nothing_of_mine("groups", "list_groups_for_user")),
-        Route("GET", "/v3/users/{user}/access_rules", nothing_of_mine("access_rules", "list_access_rules")),
-        Route("GET", "/v3/users/{user}/application_credentials", keystone_credentials.list_credentials),
-        Route("POST", "/v3/users/{user}/application_credentials", keystone_credentials.create_credential),
-        Route("GET", "/v3/users/{user}/application_credentials/{id}", keystone_credentials.show_credential),
-        Route("DELETE", "/v3/users/{user}/application_credentials/{id}", keystone_credentials.delete_credential),
+        Route("POST", "/v3/auth/tokens", tokens.issue_token, open=True),
+        *routes("/v3/auth/tokens", GET=tokens.validate_token, DELETE=tokens.revoke_token),
+        *routes("/v3/auth/catalog", GET=tokens.show_catalog),
+        *routes("/v3/auth/projects", GET=people.list_projects),
+        *routes("/v3/auth/domains", GET=nothing_in("domains")),
+        *routes("/v3/auth/system", GET=people.list_systems),
+        *routes("/v3/OS-TRUST/trusts", GET=operators_only("list_trusts"), POST=create_trust),
+        *routes("/v3/projects", GET=operators_only("list_projects")),
+        *routes("/v3/projects/{id}", GET=people.show_project, DELETE=operators_only("delete_project")),
+        *routes("/v3/domains", GET=operators_only("list_domains")),
+        *routes("/v3/domains/{id}", GET=people.show_domain),
+        *routes("/v3/regions", GET=people.list_regions),
+        *routes("/v3/services", GET=operators_only("list_services")),
+        *routes("/v3/endpoints", GET=operators_only("list_endpoints")),
+        *routes("/v3/groups", GET=operators_only("list_groups")),
+        *routes("/v3/roles", GET=operators_only("list_roles")),
+        *routes("/v3/role_assignments", GET=operators_only("list_role_assignments")),
+        *routes("/v3/credentials", GET=nothing_in("credentials")),
+        *routes("/v3/limits", GET=nothing_in("limits")),
+        *routes("/v3/limits/model", GET=respond(LIMIT_MODEL)),
+        *routes("/v3/users", GET=operators_only("list_users")),
+        *routes("/v3/users/{user}", GET=people.show_user),
+        *routes("/v3/users/{user}/projects", GET=people.list_own_projects),
+        *routes("/v3/users/{user}/groups", GET=nothing_of_mine("groups", "list_groups_for_user")),
+        *routes("/v3/users/{user}/access_rules", GET=nothing_of_mine("access_rules", "list_access_rules")),
+        *routes("/v3/users/{user}/application_credentials", GET=credentials.list_all, POST=credentials.create),
+        *routes("/v3/users/{user}/application_credentials/{id}", GET=credentials.show, DELETE=credentials.delete),
     ),
     error_body=keystone_error_body,
 )

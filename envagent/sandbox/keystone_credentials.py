@@ -34,7 +34,7 @@ def _view(call: Call, credential: ApplicationCredential) -> dict[str, Any]:
     }
 
 
-def list_credentials(call: Call) -> Reply:
+def list_all(call: Call) -> Reply:
     """Handle GET /v3/users/ID/application_credentials."""
     found = application_credentials(call, own_user(call, "list_application_credentials"))
     name = call.argument("name")
@@ -49,7 +49,7 @@ def _get(call: Call, action: str) -> ApplicationCredential:
     raise ServiceError(404, f"Could not find Application Credential: {call.params['id']}.")
 
 
-def show_credential(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Handle GET /v3/users/ID/application_credentials/ID."""
     return Reply(200, {"application_credential": _view(call, _get(call, "get_application_credential"))})
 
@@ -101,7 +101,7 @@ def _check_roles(roles: list[dict[str, Any]]) -> None:
             raise bad_request(f"Invalid application credential: {message}")
 
 
-def create_credential(call: Call) -> Reply:
+def create(call: Call) -> Reply:
     """Handle POST /v3/users/ID/application_credentials; the secret is only shown now."""
     user = own_user(call, "create_application_credential")
     if "application_credential" not in call.body:
@@ -132,7 +132,7 @@ def create_credential(call: Call) -> Reply:
     return Reply(201, {"application_credential": {**_view(call, credential), "secret": secret}})
 
 
-def delete_credential(call: Call) -> Reply:
+def delete(call: Call) -> Reply:
     """Handle DELETE /v3/users/ID/application_credentials/ID."""
     credential = _get(call, "delete_application_credential")
     _check_caller(call)

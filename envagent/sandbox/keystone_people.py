@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from envagent.sandbox.exchange import Call, Handler, Reply
+from envagent.sandbox.exchange import Call, Handler, Reply, refuse
 from envagent.sandbox.inventory import Account
 from envagent.sandbox.keystone_tokens import forbidden, user_of
 
@@ -26,11 +26,7 @@ def own_user(call: Call, action: str) -> Account:
 
 def nothing_in(name: str) -> Handler:
     """Return a handler that responds with an empty list."""
-
-    def handle(call: Call) -> Reply:
-        return collection(call, name, [])
-
-    return handle
+    return lambda call: collection(call, name, [])
 
 
 def nothing_of_mine(name: str, action: str) -> Handler:
@@ -45,11 +41,7 @@ def nothing_of_mine(name: str, action: str) -> Handler:
 
 def operators_only(action: str) -> Handler:
     """Return a handler that refuses what ordinary users may not do."""
-
-    def handle(call: Call) -> Reply:
-        raise forbidden(f"identity:{action}")
-
-    return handle
+    return refuse(forbidden, f"identity:{action}")
 
 
 def _project(call: Call, account: Account) -> dict[str, Any]:

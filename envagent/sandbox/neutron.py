@@ -5,15 +5,11 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from envagent.sandbox import neutron_addresses, neutron_groups, neutron_ports, neutron_tags
-from envagent.sandbox.exchange import (
-    Call,
-    Handler,
-    Reply,
-    Route,
-    Service,
-    ServiceError,
-)
+from envagent.sandbox import neutron_addresses as addresses
+from envagent.sandbox import neutron_groups as groups
+from envagent.sandbox import neutron_ports as ports
+from envagent.sandbox import neutron_tags as tags
+from envagent.sandbox.exchange import Call, Handler, Reply, Route, Service, ServiceError, refuse, respond, routes
 from envagent.sandbox.inventory import Network
 from envagent.sandbox.neutron_attributes import forbidden, neutron_error, not_found
 from envagent.sandbox.neutron_lists import listing, shown
@@ -41,7 +37,7 @@ QUOTAS = {
     "network": 100,
     "subnet": 100,
     "subnetpool": -1,
-    "port": neutron_ports.PORT_QUOTA,
+    "port": ports.PORT_QUOTA,
     "router": 10,
     "floatingip": 50,
     "rbac_policy": 10,
@@ -59,11 +55,6 @@ def list_versions(call: Call) -> Reply:
     """Handle GET /."""
     links = [{"rel": "self", "href": f"{call.root}/v2.0/"}]
     return Reply(200, {"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]})
-
-
-def show_version(call: Call) -> Reply:
-    """Handle GET /v2.0/."""
-    return Reply(200, {"resources": []})
 
 
 def _extension(alias: str) -> dict[str, Any]:
@@ -162,33 +153,18 @@ def show_subnet(call: Call) -> Reply:
     raise not_found("Subnet", call.params["id"])
 
 
-def list_routers(call: Call) -> Reply:
-    """Handle GET /v2.0/routers; the site's router belongs to another project."""
-    return Reply(200, {"routers": []})
-
-
 def show_router(call: Call) -> Reply:
     """Handle GET /v2.0/routers/ID."""
     raise neutron_error(404, "RouterNotFound", f"Router {call.params['id']} could not be found")
 
 
-def list_agents(call: Call) -> Reply:
-    """Handle GET /v2.0/agents; ordinary users see none."""
-    return Reply(200, {"agents": []})
-
-
-def list_zones(call: Call) -> Reply:
-    """Handle GET /v2.0/availability_zones."""
-    return Reply(200, {"availability_zones": []})
-
-
 def _used(call: Call) -> dict[str, int]:
-    groups = neutron_groups.groups(call)
+    mine = groups.groups(call)
     counts = {
         "floatingip": len(call.world.find(FloatingIp, call.identity.project)),
         "port": len(call.world.find(Port, call.identity.project)),
-        "security_group": len(groups),
-        "security_group_rule": sum(len(group.rules) for group in groups),
+        "security_group": len(mine),
+        "security_group_rule": sum(len(group.rules) for group in mine),
     }
     return {name: counts.get(name, 0) for name in QUOTAS}
 
@@ -214,19 +190,10 @@ def show_quota_details(call: Call) -> Reply:
     return Reply(200, {"quota": details})
 
 
-def refuse_quota(call: Call) -> Reply:
-    """Refuse PUT and DELETE /v2.0/quotas/PROJECT, for administrators only."""
-    raise forbidden(f"rule:{'delete' if call.method == 'DELETE' else 'update'}_quota")
-
-
-def _administrators_only(kind: str, show: Handler) -> Handler:
-    """Return a handler that refuses to change what only administrators may change, after a 404 if it does not exist."""
-
-    def refuse(call: Call) -> Reply:
-        show(call)
-        raise forbidden(f"rule:{'delete' if call.method == 'DELETE' else 'update'}_{kind}")
-
-    return refuse
+def _fixed(kind: str, show: Handler | None = None) -> dict[str, Handler]:
+    """Return the handlers of changes that only administrators may make, after a 404 if `show` finds nothing."""
+    verbs = {"PUT": "update", "DELETE": "delete"}
+    return {method: refuse(forbidden, f"rule:{verb}_{kind}", show) for method, verb in verbs.items()}
 
 
 SERVICE = Service(
@@ -236,47 +203,32 @@ SERVICE = Service(
     catalog_path="/network",
     routes=(
         Route("GET", "/", list_versions, open=True),
-        Route("GET", "/v2.0", show_version),
-        Route("GET", "/v2.0/", show_version),
-        Route("GET", "/v2.0/extensions", list_extensions),
-        Route("GET", "/v2.0/extensions/{alias}", show_extension),
-        Route("GET", "/v2.0/networks", list_networks),
-        Route("GET", "/v2.0/networks/{id}", show_network),
-        Route("GET", "/v2.0/subnets", list_subnets),
-        Route("GET", "/v2.0/subnets/{id}", show_subnet),
-        Route("PUT", "/v2.0/networks/{id}", _administrators_only("network", show_network)),
-        Route("DELETE", "/v2.0/networks/{id}", _administrators_only("network", show_network)),
-        Route("PUT", "/v2.0/subnets/{id}", _administrators_only("subnet", show_subnet)),
-        Route("DELETE", "/v2.0/subnets/{id}", _administrators_only("subnet", show_subnet)),
-        Route("GET", "/v2.0/ports", neutron_ports.list_ports),
-        Route("POST", "/v2.0/ports", neutron_ports.create_port),
-        Route("GET", "/v2.0/ports/{id}", neutron_ports.show_port),
-        Route("PUT", "/v2.0/ports/{id}", neutron_ports.update_port),
-        Route("DELETE", "/v2.0/ports/{id}", neutron_ports.delete_port),
-        Route("GET", "/v2.0/routers", list_routers),
-        Route("GET", "/v2.0/routers/{id}", show_router),
-        Route("GET", "/v2.0/agents", list_agents),
-        Route("GET", "/v2.0/availability_zones", list_zones),
-        Route("GET", "/v2.0/quotas/{project}", show_quota),
-        Route("PUT", "/v2.0/quotas/{project}", refuse_quota),
-        Route("DELETE", "/v2.0/quotas/{project}", refuse_quota),
-        Route("GET", "/v2.0/quotas/{project}/details", show_quota_details),
-        Route("GET", "/v2.0/quotas/{project}/details.json", show_quota_details),
-        Route("GET", "/v2.0/floatingips", neutron_addresses.list_all),
-        Route("POST", "/v2.0/floatingips", neutron_addresses.create),
-        Route("GET", "/v2.0/floatingips/{id}", neutron_addresses.show),
-        Route("PUT", "/v2.0/floatingips/{id}", neutron_addresses.update),
-        Route("DELETE", "/v2.0/floatingips/{id}", neutron_addresses.delete),
-        Route("GET", "/v2.0/security-groups", neutron_groups.list_groups),
-        Route("POST", "/v2.0/security-groups", neutron_groups.create_group),
-        Route("GET", "/v2.0/security-groups/{id}", neutron_groups.show_group),
-        Route("PUT", "/v2.0/security-groups/{id}", neutron_groups.update_group),
-        Route("DELETE", "/v2.0/security-groups/{id}", neutron_groups.delete_group),
-        Route("GET", "/v2.0/security-group-rules", neutron_groups.list_rules),
-        Route("POST", "/v2.0/security-group-rules", neutron_groups.create_rule),
-        Route("GET", "/v2.0/security-group-rules/{id}", neutron_groups.show_rule),
-        Route("DELETE", "/v2.0/security-group-rules/{id}", neutron_groups.delete_rule),
-        *neutron_tags.routes(),
+        *routes("/v2.0", GET=respond({"resources": []})),
+        *routes("/v2.0/", GET=respond({"resources": []})),
+        *routes("/v2.0/extensions", GET=list_extensions),
+        *routes("/v2.0/extensions/{alias}", GET=show_extension),
+        *routes("/v2.0/networks", GET=list_networks),
+        *routes("/v2.0/networks/{id}", GET=show_network, **_fixed("network", show_network)),
+        *routes("/v2.0/subnets", GET=list_subnets),
+        *routes("/v2.0/subnets/{id}", GET=show_subnet, **_fixed("subnet", show_subnet)),
+        *routes("/v2.0/ports", GET=ports.list_ports, POST=ports.create_port),
+        *routes("/v2.0/ports/{id}", GET=ports.show_port, PUT=ports.update_port, DELETE=ports.delete_port),
+        *routes("/v2.0/routers", GET=respond({"routers": []})),
+        *routes("/v2.0/routers/{id}", GET=show_router),
+        *routes("/v2.0/agents", GET=respond({"agents": []})),
+        *routes("/v2.0/availability_zones", GET=respond({"availability_zones": []})),
+        *routes("/v2.0/quotas/{project}", GET=show_quota, **_fixed("quota")),
+        *routes("/v2.0/quotas/{project}/details", GET=show_quota_details),
+        *routes("/v2.0/quotas/{project}/details.json", GET=show_quota_details),
+        *routes("/v2.0/floatingips", GET=addresses.list_all, POST=addresses.create),
+        *routes("/v2.0/floatingips/{id}", GET=addresses.show, PUT=addresses.update, DELETE=addresses.delete),
+        *routes("/v2.0/security-groups", GET=groups.list_groups, POST=groups.create_group),
+        *routes(
+            "/v2.0/security-groups/{id}", GET=groups.show_group, PUT=groups.update_group, DELETE=groups.delete_group
+        ),
+        *routes("/v2.0/security-group-rules", GET=groups.list_rules, POST=groups.create_rule),
+        *routes("/v2.0/security-group-rules/{id}", GET=groups.show_rule, DELETE=groups.delete_rule),
+        *tags.tag_routes(),
     ),
     error_body=error_body,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox.exchange import Call, Reply, Route
+from envagent.sandbox.exchange import Call, Reply, Route, routes
 from envagent.sandbox.neutron_attributes import invalid_input, neutron_error
 from envagent.sandbox.records import FloatingIp, Port, SecurityGroup
 
@@ -94,17 +94,13 @@ def remove_tag(call: Call) -> Reply:
     return Reply(204)
 
 
-def routes() -> list[Route]:
+def tag_routes() -> list[Route]:
     """Return the routes of all collections whose objects have tags."""
     made = []
     for collection in COLLECTIONS:
         base = f"/v2.0/{collection}/{{id}}/tags"
         made += [
-            Route("GET", base, list_tags),
-            Route("PUT", base, set_tags),
-            Route("DELETE", base, clear_tags),
-            Route("GET", base + "/{tag}", check_tag),
-            Route("PUT", base + "/{tag}", add_tag),
-            Route("DELETE", base + "/{tag}", remove_tag),
+            *routes(base, GET=list_tags, PUT=set_tags, DELETE=clear_tags),
+            *routes(base + "/{tag}", GET=check_tag, PUT=add_tag, DELETE=remove_tag),
         ]
     return made

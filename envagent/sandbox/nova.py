@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox import (
-    nova_actions,
-    nova_details,
-    nova_flavors,
-    nova_keypairs,
-    nova_limits,
-    nova_lists,
-    nova_servers,
-)
-from envagent.sandbox.exchange import (
-    Call,
-    Handler,
-    Reply,
-    Route,
-    Service,
-    ServiceError,
-)
+from envagent.sandbox import nova_actions as actions
+from envagent.sandbox import nova_details as details
+from envagent.sandbox import nova_flavors as flavors
+from envagent.sandbox import nova_keypairs as keypairs
+from envagent.sandbox import nova_limits as limits
+from envagent.sandbox import nova_lists as lists
+from envagent.sandbox import nova_servers as servers
+from envagent.sandbox.exchange import Call, Handler, Reply, Route, Service, ServiceError, refuse, respond, routes
 from envagent.sandbox.nova_requests import not_allowed
 from envagent.sandbox.nova_versions import list_versions, microversion, response_headers, show_version
 
@@ -52,69 +43,43 @@ def _versioned(handler: Handler) -> Handler:
     return handle
 
 
-def refuse_hypervisors(call: Call) -> Reply:
-    """Refuse GET /os-hypervisors, for administrators only."""
-    raise not_allowed(f"os-hypervisors:list{'-detail' if call.path.endswith('/detail') else ''}")
-
-
-def refuse_services(call: Call) -> Reply:
-    """Refuse GET /os-services, for administrators only."""
-    raise not_allowed("os-services:list")
-
-
 VERSIONED = (
-    Route("GET", "/v2.1/flavors", nova_flavors.list_brief),
-    Route("GET", "/v2.1/flavors/detail", nova_flavors.list_detailed),
-    Route("GET", "/v2.1/flavors/{id}", nova_flavors.show),
-    Route("GET", "/v2.1/flavors/{id}/os-extra_specs", nova_flavors.show_extra_specs),
-    Route("GET", "/v2.1/flavors/{id}/os-extra_specs/{key}", nova_flavors.show_extra_spec),
-    Route("GET", "/v2.1/flavors/{id}/os-flavor-access", nova_flavors.refuse_access),
-    Route("POST", "/v2.1/flavors", nova_flavors.refuse_change),
-    Route("DELETE", "/v2.1/flavors/{id}", nova_flavors.refuse_change),
-    Route("GET", "/v2.1/limits", nova_limits.show_limits),
-    Route("GET", "/v2.1/os-quota-sets/{project}", nova_limits.show_quotas),
-    Route("PUT", "/v2.1/os-quota-sets/{project}", nova_limits.refuse_change),
-    Route("DELETE", "/v2.1/os-quota-sets/{project}", nova_limits.refuse_change),
-    Route("GET", "/v2.1/os-quota-sets/{project}/detail", nova_limits.show_quota_details),
-    Route("GET", "/v2.1/os-quota-sets/{project}/defaults", nova_limits.show_default_quotas),
-    Route("GET", "/v2.1/os-availability-zone", nova_limits.list_zones),
-    Route("GET", "/v2.1/os-availability-zone/detail", nova_limits.refuse_zone_details),
-    Route("GET", "/v2.1/os-server-groups", nova_limits.list_server_groups),
-    Route("GET", "/v2.1/os-hypervisors", refuse_hypervisors),
-    Route("GET", "/v2.1/os-hypervisors/detail", refuse_hypervisors),
-    Route("GET", "/v2.1/os-services", refuse_services),
-    Route("POST", "/v2.1/os-keypairs", nova_keypairs.create),
-    Route("GET", "/v2.1/os-keypairs", nova_keypairs.list_all),
-    Route("GET", "/v2.1/os-keypairs/{name}", nova_keypairs.show),
-    Route("DELETE", "/v2.1/os-keypairs/{name}", nova_keypairs.delete),
-    Route("POST", "/v2.1/servers", nova_servers.create),
-    Route("GET", "/v2.1/servers", nova_lists.list_brief),
-    Route("GET", "/v2.1/servers/detail", nova_lists.list_detailed),
-    Route("GET", "/v2.1/servers/{id}", nova_servers.show),
-    Route("PUT", "/v2.1/servers/{id}", nova_servers.update),
-    Route("DELETE", "/v2.1/servers/{id}", nova_servers.delete),
-    Route("POST", "/v2.1/servers/{id}/action", nova_actions.act),
-    Route("GET", "/v2.1/servers/{id}/os-instance-actions", nova_actions.list_actions),
-    Route("GET", "/v2.1/servers/{id}/os-instance-actions/{request}", nova_actions.show_action),
-    Route("GET", "/v2.1/servers/{id}/metadata", nova_details.list_metadata),
-    Route("POST", "/v2.1/servers/{id}/metadata", nova_details.write_metadata),
-    Route("PUT", "/v2.1/servers/{id}/metadata", nova_details.write_metadata),
-    Route("GET", "/v2.1/servers/{id}/metadata/{key}", nova_details.show_metadata_item),
-    Route("PUT", "/v2.1/servers/{id}/metadata/{key}", nova_details.set_metadata_item),
-    Route("DELETE", "/v2.1/servers/{id}/metadata/{key}", nova_details.delete_metadata_item),
-    Route("GET", "/v2.1/servers/{id}/tags", nova_details.list_tags),
-    Route("PUT", "/v2.1/servers/{id}/tags", nova_details.replace_tags),
-    Route("DELETE", "/v2.1/servers/{id}/tags", nova_details.delete_tags),
-    Route("GET", "/v2.1/servers/{id}/tags/{tag}", nova_details.show_tag),
-    Route("PUT", "/v2.1/servers/{id}/tags/{tag}", nova_details.add_tag),
-    Route("DELETE", "/v2.1/servers/{id}/tags/{tag}", nova_details.delete_tag),
-    Route("GET", "/v2.1/servers/{id}/ips", nova_details.list_addresses),
-    Route("GET", "/v2.1/servers/{id}/ips/{network}", nova_details.show_addresses),
-    Route("GET", "/v2.1/servers/{id}/os-interface", nova_details.list_interfaces),
-    Route("GET", "/v2.1/servers/{id}/os-interface/{port}", nova_details.show_interface),
-    Route("GET", "/v2.1/servers/{id}/os-security-groups", nova_details.list_groups),
-    Route("GET", "/v2.1/servers/{id}/os-volume_attachments", nova_details.list_volumes),
-    Route("GET", "/v2.1/servers/{id}/diagnostics", nova_details.refuse_diagnostics),
+    *routes("/flavors", GET=flavors.list_brief, POST=refuse(not_allowed, "os-flavor-manage:create")),
+    *routes("/flavors/detail", GET=flavors.list_detailed),
+    *routes("/flavors/{id}", GET=flavors.show, DELETE=refuse(not_allowed, "os-flavor-manage:delete")),
+    *routes("/flavors/{id}/os-extra_specs", GET=flavors.show_extra_specs),
+    *routes("/flavors/{id}/os-extra_specs/{key}", GET=flavors.show_extra_spec),
+    *routes("/flavors/{id}/os-flavor-access", GET=refuse(not_allowed, "os-flavor-access")),
+    *routes("/limits", GET=limits.show_limits),
+    *routes("/os-quota-sets/{project}", GET=limits.show_quotas, PUT=refuse(not_allowed, "os-quota-sets:update")),
+    *routes("/os-quota-sets/{project}", DELETE=refuse(not_allowed, "os-quota-sets:delete")),
+    *routes("/os-quota-sets/{project}/detail", GET=limits.show_quota_details),
+    *routes("/os-quota-sets/{project}/defaults", GET=limits.show_default_quotas),
+    *routes("/os-availability-zone", GET=limits.list_zones),
+    *routes("/os-availability-zone/detail", GET=refuse(not_allowed, "os-availability-zone:detail")),
+    *routes("/os-server-groups", GET=respond({"server_groups": []})),
+    *routes("/os-hypervisors", GET=refuse(not_allowed, "os-hypervisors:list")),
+    *routes("/os-hypervisors/detail", GET=refuse(not_allowed, "os-hypervisors:list-detail")),
+    *routes("/os-services", GET=refuse(not_allowed, "os-services:list")),
+    *routes("/os-keypairs", POST=keypairs.create, GET=keypairs.list_all),
+    *routes("/os-keypairs/{name}", GET=keypairs.show, DELETE=keypairs.delete),
+    *routes("/servers", POST=servers.create, GET=lists.list_brief),
+    *routes("/servers/detail", GET=lists.list_detailed),
+    *routes("/servers/{id}", GET=servers.show, PUT=servers.update, DELETE=servers.delete),
+    *routes("/servers/{id}/action", POST=actions.act),
+    *routes("/servers/{id}/os-instance-actions", GET=actions.list_actions),
+    *routes("/servers/{id}/os-instance-actions/{request}", GET=actions.show_action),
+    *routes("/servers/{id}/metadata", GET=details.list_items, POST=details.write_items, PUT=details.write_items),
+    *routes("/servers/{id}/metadata/{key}", GET=details.show_item, PUT=details.set_item, DELETE=details.delete_item),
+    *routes("/servers/{id}/tags", GET=details.list_tags, PUT=details.replace_tags, DELETE=details.delete_tags),
+    *routes("/servers/{id}/tags/{tag}", GET=details.show_tag, PUT=details.add_tag, DELETE=details.delete_tag),
+    *routes("/servers/{id}/ips", GET=details.list_addresses),
+    *routes("/servers/{id}/ips/{network}", GET=details.show_addresses),
+    *routes("/servers/{id}/os-interface", GET=details.list_interfaces),
+    *routes("/servers/{id}/os-interface/{port}", GET=details.show_interface),
+    *routes("/servers/{id}/os-security-groups", GET=details.list_groups),
+    *routes("/servers/{id}/os-volume_attachments", GET=details.list_volumes),
+    *routes("/servers/{id}/diagnostics", GET=refuse(not_allowed, "os-server-diagnostics", after=servers.get)),
 )
 
 SERVICE = Service(
@@ -126,7 +91,7 @@ SERVICE = Service(
         Route("GET", "/", list_versions, open=True),
         Route("GET", "/v2.1", show_version, open=True),
         Route("GET", "/v2.1/", show_version, open=True),
-        *(Route(route.method, route.path, _versioned(route.handler)) for route in VERSIONED),
+        *(Route(route.method, f"/v2.1{route.path}", _versioned(route.handler)) for route in VERSIONED),
     ),
     error_body=error_body,
     headers=response_headers,

@@ -9,7 +9,7 @@ from envagent.sandbox.body_schemas import violation
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.neutron_groups import groups
 from envagent.sandbox.nova_actions import LIVING, expect
-from envagent.sandbox.nova_requests import bad_request, body, not_allowed, not_found, only_from
+from envagent.sandbox.nova_requests import bad_request, body, not_found, only_from
 from envagent.sandbox.nova_servers import check_metadata, get, refuse_locked, save
 from envagent.sandbox.nova_views import addresses, plain_addresses
 from envagent.sandbox.records import Port, SecurityGroup, Server
@@ -32,12 +32,12 @@ def _set_metadata(call: Call, server: Server, metadata: dict[str, str]) -> None:
     save(call, server)
 
 
-def list_metadata(call: Call) -> Reply:
+def list_items(call: Call) -> Reply:
     """Handle GET /servers/ID/metadata."""
     return Reply(200, {"metadata": get(call).metadata})
 
 
-def write_metadata(call: Call) -> Reply:
+def write_items(call: Call) -> Reply:
     """Handle POST and PUT /servers/ID/metadata: POST adds items, PUT replaces all."""
     asked = body(call, "metadata", nova_schemas.METADATA)
     server = get(call)
@@ -45,13 +45,13 @@ def write_metadata(call: Call) -> Reply:
     return Reply(200, {"metadata": server.metadata})
 
 
-def show_metadata_item(call: Call) -> Reply:
+def show_item(call: Call) -> Reply:
     """Handle GET /servers/ID/metadata/KEY."""
     server, key = _item(call)
     return Reply(200, {"meta": {key: server.metadata[key]}})
 
 
-def set_metadata_item(call: Call) -> Reply:
+def set_item(call: Call) -> Reply:
     """Handle PUT /servers/ID/metadata/KEY."""
     asked = body(call, "meta", nova_schemas.META)
     server = get(call)
@@ -61,7 +61,7 @@ def set_metadata_item(call: Call) -> Reply:
     return Reply(200, {"meta": asked})
 
 
-def delete_metadata_item(call: Call) -> Reply:
+def delete_item(call: Call) -> Reply:
     """Handle DELETE /servers/ID/metadata/KEY."""
     server, key = _item(call)
     refuse_locked(server)
@@ -212,9 +212,3 @@ def list_volumes(call: Call) -> Reply:
     """Handle GET /servers/ID/os-volume_attachments: no server has any."""
     get(call)
     return Reply(200, {"volumeAttachments": []})
-
-
-def refuse_diagnostics(call: Call) -> Reply:
-    """Refuse GET /servers/ID/diagnostics, for administrators only."""
-    get(call)
-    raise not_allowed("os-server-diagnostics")

@@ -9,7 +9,7 @@ from envagent.sandbox.body_schemas import TEXT, Schema
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.inventory import FlavorSpec
 from envagent.sandbox.list_selection import order
-from envagent.sandbox.nova_requests import PAGING, bad_request, next_link, not_allowed, not_found, paged, query
+from envagent.sandbox.nova_requests import PAGING, bad_request, next_link, not_found, paged, query
 from envagent.sandbox.nova_views import flavor_view, flavors, links
 
 SORTED_BY: dict[str, Callable[[FlavorSpec], Any]] = {
@@ -91,13 +91,3 @@ def show_extra_spec(call: Call) -> Reply:
     if key not in flavor.extra_specs:
         raise not_found(f"Flavor {flavor.id} has no extra specs with key {key}.")
     return Reply(200, {key: flavor.extra_specs[key]})
-
-
-def refuse_access(call: Call) -> Reply:
-    """Refuse GET /flavors/ID/os-flavor-access, for administrators only."""
-    raise not_allowed("os-flavor-access")
-
-
-def refuse_change(call: Call) -> Reply:
-    """Refuse to create or delete a flavor, for administrators only."""
-    raise not_allowed(f"os-flavor-manage:{'create' if call.method == 'POST' else 'delete'}")

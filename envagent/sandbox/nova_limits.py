@@ -96,11 +96,6 @@ def show_default_quotas(call: Call) -> Reply:
     return Reply(200, {"quota_set": {"id": call.params["project"], **_quotas(call)}})
 
 
-def refuse_change(call: Call) -> Reply:
-    """Refuse PUT and DELETE /os-quota-sets/PROJECT, for administrators only."""
-    raise not_allowed(f"os-quota-sets:{'update' if call.method == 'PUT' else 'delete'}")
-
-
 def list_zones(call: Call) -> Reply:
     """Handle GET /os-availability-zone: the site's zone, and one per active reservation."""
     active = [
@@ -111,13 +106,3 @@ def list_zones(call: Call) -> Reply:
     ]
     zones = [{"zoneName": name, "zoneState": {"available": True}, "hosts": None} for name in [*sorted(active), "nova"]]
     return Reply(200, {"availabilityZoneInfo": zones})
-
-
-def refuse_zone_details(call: Call) -> Reply:
-    """Refuse GET /os-availability-zone/detail, for administrators only."""
-    raise not_allowed("os-availability-zone:detail")
-
-
-def list_server_groups(call: Call) -> Reply:
-    """Handle GET /os-server-groups: there are none."""
-    return Reply(200, {"server_groups": []})
