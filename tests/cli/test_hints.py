@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,20 @@ def test_each_option_exists() -> None:
 def test_each_other_program_is_one_that_users_have() -> None:
     named = {call.args[0].value: where for where, call in calls("Shell") if isinstance(call.args[0], ast.Constant)}
     assert named.keys() <= PROGRAMS, named
+
+
+def test_no_hint_spells_a_command_itself() -> None:
+    """Words are words: only the command line knows how its commands and options are written."""
+    wrong = []
+    for where, call in calls("Hint"):
+        words = [part for part in call.args if isinstance(part, (ast.Constant, ast.JoinedStr))]
+        texts = [str(part.value) for word in words for part in ast.walk(word) if isinstance(part, ast.Constant)]
+        wrong += [f"{where}: {text}" for text in texts if re.search(r"envagent |RUN_ID|--[a-z]", text)]
+    for path, tree in PRODUCT:
+        given = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "hint"]
+        bare = [one for one in given if isinstance(one, (ast.Constant, ast.JoinedStr)) and ast.unparse(one) != "None"]
+        wrong += [f"{path}:{one.lineno}: {ast.unparse(one)}" for one in bare]
+    assert wrong == []
 
 
 def test_each_command_runs(cli: Cli, repository: Path) -> None:
