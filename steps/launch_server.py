@@ -123,9 +123,8 @@ class LaunchServer(Step):
     ) -> LaunchedServer | NotYet | None:
         """Read the server; None when it went to ERROR and has been removed."""
         settings = context.services.settings.server
-        wait = context.wait(
-            f"server ACTIVE (try {current.number})", every=settings.poll_seconds, timeout=settings.timeout_seconds
-        )
+        what = "the server to boot" if current.number == 1 else f"the server to boot (try {current.number})"
+        wait = context.wait(what, every=settings.poll_seconds, timeout=settings.timeout_seconds)
         if context.ledger.why_removing(kind.name, found.id) is not None:
             return context.ledger.remove(kind, found.id)
         server = _read(context, found.id, found.name, hint=_LAUNCH_AGAIN)

@@ -208,7 +208,7 @@ class ReserveHardware(Step):
         # A lease that starts now is waited for from now on, whatever this machine's clock makes of Blazar's start time.
         begins = None if _start(plan, current) is None else lease.start
         wait = context.wait(
-            "lease ACTIVE", every=settings.poll_seconds, timeout=settings.timeout_seconds, counted_from=begins
+            "the lease to start", every=settings.poll_seconds, timeout=settings.timeout_seconds, counted_from=begins
         )
         if lease.status == "ACTIVE":
             context.label(node_type=candidate.node_type.name, lease_end=lease.end.isoformat())

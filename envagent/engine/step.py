@@ -60,7 +60,7 @@ class NotYet:
     """What a stage returns when it must wait, instead of sleeping.
 
     Attributes:
-        wait: what is waited for, such as "lease ACTIVE"; a new name starts a new deadline.
+        wait: what is waited for, such as "the lease to start"; a new name starts a new deadline.
         look_again: when to enter the stage again; None until somebody acts (approval).
         deadline: when the stage gives up, if ever; shown to the user, enforced by the stage.
         status: the last status seen, verbatim.

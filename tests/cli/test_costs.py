@@ -127,7 +127,7 @@ def test_before_the_lease_begins_nothing_is_charged(cli: Cli, repository: Path, 
     sandbox.speed(1)
     begin = (datetime.now(UTC) + timedelta(hours=3)).replace(microsecond=0)
     running = cli.start("run", str(repository), "--cloud", "sandbox", "--start", begin.isoformat())
-    said = running.until("waiting for lease ACTIVE")
+    said = running.until("waiting for the lease to start")
     run_id = next(line.split()[1].rstrip(":") for line in said.splitlines() if line.startswith("run "))
     running.send(signal.SIGINT)
     assert running.wait() == 130

@@ -55,13 +55,13 @@ def test_the_time_of_a_persons_answer_is_no_work() -> None:
             event(EventKind.RUN_APPROVED, 62),
             event(EventKind.STAGE_WAITING, 63, "reserve_hardware.reserve", f"{PERSON}gpu_v100: 24 SU"),
             event(EventKind.RUN_APPROVED, 93),
-            event(EventKind.STAGE_WAITING, 93, "reserve_hardware.reserve", "lease ACTIVE"),
+            event(EventKind.STAGE_WAITING, 93, "reserve_hardware.reserve", "the lease to start"),
         ]
     )
     rows = [
         stage("reserve_hardware.plan", 0, 2),
         stage("reserve_hardware.approve", 2, 62, wait=PLAN, since=2),
-        stage("reserve_hardware.reserve", 62, 95, wait="lease ACTIVE", since=93),
+        stage("reserve_hardware.reserve", 62, 95, wait="the lease to start", since=93),
     ]
     assert history.step_seconds(rows) == (2 + 3) * 60
 

@@ -69,7 +69,7 @@ def test_on_failure_teardown_removes_and_keeps_the_code(cli: Cli, repository: Pa
 def test_on_failure_teardown_holds_for_the_resumed_run(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     sandbox.speed(10)
     running = cli.start("run", str(repository), "--cloud", "sandbox", "--on-failure", "teardown")
-    running.until("waiting for lease ACTIVE")
+    running.until("waiting for the lease to start")
     running.send(signal.SIGKILL)
     running.wait()
     sandbox.speed(1000)

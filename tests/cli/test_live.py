@@ -100,12 +100,12 @@ def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Termina
         output(event(EventKind.STAGE_STARTED, "first.a"))
         output(event(EventKind.STAGE_SUCCEEDED, "first.a"))
         output(event(EventKind.STAGE_STARTED, "first.b"))
-        output(waiting("first.b", "server ACTIVE", "BUILD\x1b[31m"))
+        output(waiting("first.b", "the server to boot", "BUILD\x1b[31m"))
         assert output._live is not None
         output._live.refresh()
         output(event(EventKind.STAGE_SUCCEEDED, "first.b", summary="what came of it \x1b[2J"))
     shown = arrived(seen)
-    assert "server ACTIVE: BUILD\\x1b[31m, usually 11 min 40 s, timeout in 30 min 00 s" in shown
+    assert "the server to boot: BUILD\\x1b[31m, usually 11 min 40 s, timeout in 30 min 00 s" in shown
     assert "what came of it \\x1b[2J" in shown
     assert "\x1b[31mBUILD" not in shown
     assert "\x1b[2J" not in shown
@@ -119,7 +119,7 @@ def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
     output.watch(STAGES, {}, {})
     with output:
         output(event(EventKind.STAGE_STARTED, "first.a"))
-        output(waiting("first.b", "lease ACTIVE", "PENDING"))
+        output(waiting("first.b", "the lease to start", "PENDING"))
         output(event(EventKind.STAGE_FAILED, "first.a", "no node is free"))
         output(event(EventKind.REPORT, "first.b", "another stage is still at it"))
     table = arrived(seen).rpartition("\x1b[2K")[2]  # as it was drawn last
@@ -141,9 +141,9 @@ def test_a_wait_is_told_when_it_begins_and_when_its_status_changes(capsys: pytes
     output = ProgressLines(Terminal(sys.stdout))
     output.watch(STAGES, {}, {})
     for status in ("BUILD", "BUILD", "BUILD/spawning", "BUILD/spawning"):
-        output(waiting("second.c", "server ACTIVE", status))
+        output(waiting("second.c", "the server to boot", status))
     lines = [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
     assert [line.partition(", timeout")[0] for line in lines] == [
-        " 2/2 second: waiting for server ACTIVE: BUILD",
-        " 2/2 second: server ACTIVE: BUILD (spawning)",
+        " 2/2 second: waiting for the server to boot: BUILD",
+        " 2/2 second: the server to boot: BUILD (spawning)",
     ]

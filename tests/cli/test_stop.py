@@ -23,7 +23,7 @@ SLOW = 10
 def started(cli: Cli, repository: Path) -> tuple[Piped, str]:
     """Start a run and wait until its server is being built; give the process and the run's id."""
     running = cli.start("run", str(repository), "--cloud", "sandbox", "--json")
-    said = running.until("waiting for server ACTIVE")
+    said = running.until("waiting for the server to boot")
     return running, next(line.split()[1].rstrip(":") for line in said.splitlines() if line.startswith("run "))
 
 

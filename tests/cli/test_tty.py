@@ -117,7 +117,7 @@ def test_yes_and_the_sandbox_ask_nothing(cli: Cli, repository: Path, real_cloud:
 def test_ctrl_c_in_the_live_view(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     sandbox.speed(10)
     screen = cli.on_terminal("run", str(repository), "--cloud", "sandbox")
-    shown = screen.until("server ACTIVE (try 1)")
+    shown = screen.until("the server to boot")
     assert "timeout in" in shown
     screen.type("\x03")
     assert screen.end() == 130
@@ -130,7 +130,7 @@ def test_ctrl_c_in_the_live_view(cli: Cli, repository: Path, sandbox: Sandbox) -
 def test_a_lost_terminal_does_not_lose_the_run(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     sandbox.speed(10)
     screen = cli.on_terminal("run", str(repository), "--cloud", "sandbox")
-    screen.until("server ACTIVE (try 1)")
+    screen.until("the server to boot")
     screen.close()
     assert screen.wait() == 129
     document = cli("status", "last", "--json").document

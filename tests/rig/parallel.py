@@ -67,7 +67,7 @@ def main(arguments: Any) -> int:
                 time.sleep(1)
             for run_id, one in zip(run_ids, started, strict=True):
                 if arguments.wait_for_capacity and one.running:
-                    one.wait_for("waiting for lease ACTIVE: PENDING")
+                    one.wait_for("waiting for the lease to start: PENDING")
                     one.kill()
                     late.append(run_id)
             done = {run_id: one.wait() for run_id, one in zip(run_ids, started, strict=True) if run_id not in late}

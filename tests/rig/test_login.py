@@ -20,7 +20,7 @@ def test_a_run_is_resumed_by_whom_it_belongs_to(rig: Rig, shell: Shell, judge: J
     changed.write_text(yaml.safe_dump({"clouds": clouds}), "utf-8")
     started = shell.start_run("--node-type", NODE_TYPE)
     run_id = started.run_id()
-    started.wait_for("waiting for lease ACTIVE")
+    started.wait_for("waiting for the lease to start")
     started.kill()
     for command in (["resume", run_id], ["teardown", run_id, "--yes"]):
         refused = shell(*command, OS_CLIENT_CONFIG_FILE=str(changed))
@@ -39,7 +39,7 @@ def test_a_token_that_expires_during_a_wait_is_replaced_silently(rig: Rig, shell
     begin = datetime.now(UTC) + life + timedelta(minutes=1)
     done = shell.run("--node-type", NODE_TYPE, "--start", f"{begin:%Y-%m-%dT%H:%MZ}")
     assert done.code == 0, done.err
-    assert "waiting for lease ACTIVE: PENDING" in done.err
+    assert "waiting for the lease to start: PENDING" in done.err
     for word in ("401", "Unauthorized", "expired"):
         assert word not in done.err
     judge.complete([done.document["run_id"]])

@@ -68,7 +68,7 @@ def test_what_is_shown_of_the_hosts_decides_how_the_plan_is_made(rig: Rig, shell
         assert shell("teardown", run_id, "--yes").code == 0
 
 
-@pytest.mark.parametrize("wait", ["lease ACTIVE", "server ACTIVE"])
+@pytest.mark.parametrize("wait", ["the lease to start", "the server to boot"])
 def test_kill_in_a_wait_and_resume(shell: Shell, judge: Judge, wait: str) -> None:
     started = shell.start_run("--node-type", NODE_TYPE)
     run_id = started.run_id()
