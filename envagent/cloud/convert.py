@@ -34,49 +34,17 @@ Body = Mapping[str, Any]
 
 _IMAGE_FIELDS = frozenset(
     [
-        "id",
-        "name",
-        "status",
-        "visibility",
-        "owner",
-        "size",
-        "virtual_size",
-        "min_disk",
-        "min_ram",
-        "created_at",
-        "updated_at",
-        "protected",
-        "checksum",
-        "container_format",
-        "disk_format",
-        "file",
-        "schema",
-        "self",
-        "tags",
-        "locations",
-        "direct_url",
-        "os_hidden",
-        "stores",
+        *("id", "name", "status", "visibility", "owner", "size", "virtual_size", "min_disk", "min_ram"),
+        *("created_at", "updated_at", "protected", "checksum", "container_format", "disk_format", "file"),
+        *("schema", "self", "tags", "locations", "direct_url", "os_hidden", "stores"),
     ]
 )
 _NODE_TYPE = re.compile(r'"\$node_type", *"([^"]+)"')
 _HOST_FIELDS = frozenset(
     [
-        "id",
-        "reservable",
-        "disabled",
-        "trust_id",
-        "created_at",
-        "updated_at",
-        "cpu_info",
-        "service_name",
-        "vcpus",
-        "memory_mb",
-        "local_gb",
-        "status",
-        "hypervisor_type",
-        "hypervisor_version",
-        "hypervisor_hostname",
+        *("id", "reservable", "disabled", "trust_id", "created_at", "updated_at", "cpu_info"),
+        *("service_name", "vcpus", "memory_mb", "local_gb", "status", "hypervisor_type"),
+        *("hypervisor_version", "hypervisor_hostname"),
     ]
 )
 

@@ -290,13 +290,7 @@ RULES: tuple[Rule, ...] = (
         _NEUTRON,
         kind="IpAddressGenerationFailure",
     ),
-    Rule(
-        r"no more ip addresses available",
-        NoCapacity,
-        "the site has no free floating IP",
-        _WITHOUT_ADDRESS,
-        _NEUTRON,
-    ),
+    Rule(r"no more ip addresses available", NoCapacity, "the site has no free floating IP", _WITHOUT_ADDRESS, _NEUTRON),
     Rule(
         r"",
         NothingSuitable,
