@@ -159,6 +159,11 @@ class Facts:
     toolchains: list[Toolchain] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def add(self, package: Package | None) -> None:
+        """Append a package, if parsing it gave one."""
+        if package is not None:
+            self.packages.append(package)
+
 
 def minors(allowed: SpecifierSet) -> frozenset[str]:
     """Return the known CPython minors that have a release satisfying the specifier."""
@@ -190,3 +195,8 @@ def line_of(text: str, needles: Iterable[str]) -> tuple[int | None, str]:
         if all(needle in low for needle in wanted):
             return number, quote(text.split("\n", number)[number - 1])
     return None, quote(" ".join(wanted))
+
+
+def spot_of(path: str, text: str, *needles: str) -> Spot:
+    """Return the place of the first line that contains all needles; see `line_of`."""
+    return Spot(path, *line_of(text, needles))

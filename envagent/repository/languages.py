@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envagent.repository.facts import Facts, GpuSign, SpecialSign, Spot
+from envagent.repository.facts import Facts, GpuSign, SpecialSign, Spot, Vendor
 from envagent.repository.results import Entry
 
 _ENDINGS = {
@@ -65,7 +65,8 @@ def read(entries: Sequence[Entry], survey: Survey, facts: Facts) -> None:
     """Add the signs found in file names."""
     languages = survey.languages
     native = sum(languages.get(name, 0) for name in _NATIVE)
-    for language, vendor in (("CUDA", "nvidia"), ("HIP", "amd")):
+    vendors: dict[str, Vendor] = {"CUDA": "nvidia", "HIP": "amd"}
+    for language, vendor in vendors.items():
         count = languages.get(language, 0)
         if not count:
             continue
@@ -76,11 +77,7 @@ def read(entries: Sequence[Entry], survey: Survey, facts: Facts) -> None:
             (2.0 if native >= 0.3 * sum(languages.values()) else 1.2) if share >= 0.3 else 0.8 if share >= 0.1 else 0.3
         )
         spot = Spot(first, None, f"{count} {language} files of {native} native ones")
-        facts.gpu.append(
-            GpuSign(
-                "sources", weight, "amd" if vendor == "amd" else "nvidia", spot, "its sources are compiled for GPUs"
-            )
-        )
+        facts.gpu.append(GpuSign("sources", weight, vendor, spot, "its sources are compiled for GPUs"))
     hardware = sum(languages.get(name, 0) for name in _HARDWARE)
     if hardware >= 5 and hardware >= 0.2 * sum(languages.values()):
         first = next(e.path for e in entries if _LANGUAGE_OF.get(_ending(e.path)) in _HARDWARE)

@@ -12,6 +12,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Scope, Spot, quote
+from envagent.repository.readers.parsing import items, table
 from envagent.repository.readers.scopes import scope_of
 from envagent.repository.readers.shell_commands import python_specifier, read_command
 
@@ -37,23 +38,17 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
         return
     if not isinstance(loaded, dict):
         return
-    found = loaded.get("metadata")
-    metadata: dict[str, Any] = found if isinstance(found, dict) else {}
+    metadata = table(loaded, "metadata")
     if metadata.get("accelerator") == "GPU":
         facts.gpu.append(
             GpuSign("command", 0.8, None, Spot(path, None, '"accelerator": "GPU"'), "its notebook was saved with a GPU")
         )
-    language = metadata.get("language_info")
-    if (
-        isinstance(language, dict)
-        and language.get("name") == "python"
-        and (named := python_specifier(str(language.get("version"))))
-    ):
-        facts.pythons.append(
-            PythonSign(named, 0, Spot(path, None, f"kernel: Python {language.get('version')}"), "its notebook's kernel")
-        )
-    cells = loaded.get("cells")
-    for cell in cells if isinstance(cells, list) else []:
+    language = table(metadata, "language_info")
+    version = str(language.get("version"))
+    if language.get("name") == "python" and (named := python_specifier(version)):
+        spot = Spot(path, None, f"kernel: Python {version}")
+        facts.pythons.append(PythonSign(named, 0, spot, "its notebook's kernel"))
+    for cell in items(loaded, "cells"):
         source = cell.get("source") if isinstance(cell, dict) and cell.get("cell_type") == "code" else None
         code = "".join(s for s in source if isinstance(s, str)) if isinstance(source, list) else source
         if isinstance(code, str):

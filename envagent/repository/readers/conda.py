@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors
+from envagent.repository.facts import Facts, PythonSign, Scope, line_of, minors, spot_of
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, conda_package, pip_package
 from envagent.repository.readers.parsing import table, toml_table, yaml_table
 from envagent.repository.readers.scopes import scope_of
@@ -60,23 +60,18 @@ def _rapids(groups: dict[object, object]) -> list[object]:
 def _one(item: object, scope: Scope, path: str, text: str, facts: Facts) -> None:
     if isinstance(item, dict):
         for nested in (item.get("pip") or [])[:MOST_OF_A_FILE]:
-            if isinstance(nested, str) and (
-                package := pip_package(nested.partition("#")[0], scope, path, line_of(text, [nested])[0])
-            ):
-                facts.packages.append(package)
+            if isinstance(nested, str):
+                facts.add(pip_package(nested.partition("#")[0], scope, path, line_of(text, [nested])[0]))
         return
     if not isinstance(item, str):
         return
-    line, words = line_of(text, [item])
-    package = conda_package(item, scope, path, line)
-    if package is None:
-        return
-    if package.name == "python":
+    spot = spot_of(path, text, item)
+    package = conda_package(item, scope, path, spot.line)
+    if package is not None and package.name == "python":
         allowed = minors(package.specifier)
         if allowed and str(package.specifier):
             # What the main readme documents outranks the environment of a nested part.
             own = scope == "main" or (scope == "component" and path.count("/") == 1)
-            authority = 3 if own else 1
-            facts.pythons.append(PythonSign(allowed, authority, Spot(path, line, words), "the environment's pin"))
+            facts.pythons.append(PythonSign(allowed, 3 if own else 1, spot, "the environment's pin"))
     else:
-        facts.packages.append(package)
+        facts.add(package)

@@ -10,7 +10,7 @@ import io
 import re
 from typing import Any
 
-from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, PythonSign, Scope, Spot, Vendor, line_of, quote
+from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, PythonSign, Scope, Spot, Vendor, quote, spot_of
 from envagent.repository.quantities import gigabytes
 from envagent.repository.readers.parsing import items, json_table, table, yaml_table
 from envagent.repository.readers.scopes import scope_of
@@ -80,9 +80,8 @@ def _service(service: dict[str, Any], path: str, text: str, factor: float, facts
     reserved = table(service, "deploy", "resources", "reservations")
     drivers = [d.get("driver") for d in items(reserved, "devices") if isinstance(d, dict) and _wants_gpu(d)]
     if drivers or service.get("runtime") == "nvidia" or service.get("gpus"):
-        line, words = line_of(text, ["runtime", "nvidia"] if service.get("runtime") == "nvidia" else ["gpu"])
+        spot = spot_of(path, text, *(["runtime", "nvidia"] if service.get("runtime") == "nvidia" else ["gpu"]))
         vendor: Vendor | None = "nvidia" if "nvidia" in (*drivers, service.get("runtime")) else None
-        spot = Spot(path, line, words)
         if service.get("profiles"):
             # Services of a profile start only on request.
             facts.gpu.append(GpuSign("optional", -0.3, vendor, spot, "a service of an optional profile reserves a GPU"))
@@ -90,7 +89,7 @@ def _service(service: dict[str, Any], path: str, text: str, factor: float, facts
             facts.gpu.append(GpuSign("container", 2.0 * factor, vendor, spot, "its service reserves a GPU"))
     memory = reserved.get("memory")
     if isinstance(memory, str) and (size := gigabytes(memory)):
-        facts.amounts.append(Amount("ram", size, "recommended", factor, Spot(path, *line_of(text, [memory]))))
+        facts.amounts.append(Amount("ram", size, "recommended", factor, spot_of(path, text, memory)))
 
 
 def _wants_gpu(device: dict[str, Any]) -> bool:
@@ -101,18 +100,14 @@ def read_devcontainer(path: str, text: str, facts: Facts) -> None:
     """Read hostRequirements, which state exactly what this asks for."""
     plain = _TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text))
     wanted = table(json_table(path, plain, facts), "hostRequirements")
-
-    def spot(word: str) -> Spot:
-        return Spot(path, *line_of(text, [word]))
-
     if isinstance(wanted.get("cpus"), int):
-        facts.amounts.append(Amount("cores", wanted["cpus"], "minimum", 1.0, spot("cpus")))
+        facts.amounts.append(Amount("cores", wanted["cpus"], "minimum", 1.0, spot_of(path, text, "cpus")))
     if size := gigabytes(str(wanted.get("memory", ""))):
-        facts.amounts.append(Amount("ram", size, "minimum", 1.0, spot("memory")))
+        facts.amounts.append(Amount("ram", size, "minimum", 1.0, spot_of(path, text, "memory")))
     if size := gigabytes(str(wanted.get("storage", ""))):
-        facts.amounts.append(Amount("disk", size, "minimum", 1.0, spot("storage")))
-    gpu = wanted.get("gpu")
+        facts.amounts.append(Amount("disk", size, "minimum", 1.0, spot_of(path, text, "storage")))
+    gpu, spot = wanted.get("gpu"), spot_of(path, text, "gpu")
     if gpu == "optional":
-        facts.gpu.append(GpuSign("optional", -1.0, None, spot("gpu"), "the development container calls it optional"))
+        facts.gpu.append(GpuSign("optional", -1.0, None, spot, "the development container calls it optional"))
     elif gpu:
-        facts.gpu.append(GpuSign("container", 2.5, None, spot("gpu"), "the development container requires it"))
+        facts.gpu.append(GpuSign("container", 2.5, None, spot, "the development container requires it"))

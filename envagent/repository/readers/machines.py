@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from envagent.repository.facts import Amount, Facts, GpuSign, Spot, SystemSign, line_of, quote
+from envagent.repository.facts import Amount, Facts, GpuSign, Spot, SystemSign, quote, spot_of
 from envagent.repository.knowledge import table
 from envagent.repository.quantities import gigabytes
 from envagent.repository.readers.scopes import scope_of
@@ -28,22 +28,20 @@ def read(path: str, text: str, facts: Facts) -> None:
         _vagrant(path, text, facts)
     elif name == "profile.py":
         if found := _CLOUDLAB.search(text):
-            spot = Spot(path, *line_of(text, [found[0]]))
-            facts.systems.append(SystemSign("ubuntu", (f"{found[1]}.04",), False, 1.5, spot))
+            facts.systems.append(SystemSign("ubuntu", (f"{found[1]}.04",), False, 1.5, spot_of(path, text, found[0])))
     else:
         _batch(path, text, facts)
 
 
 def _vagrant(path: str, text: str, facts: Facts) -> None:
     if found := _MEMORY.search(text):
-        spot = Spot(path, *line_of(text, [found[0]]))
+        spot = spot_of(path, text, found[0])
         facts.amounts.append(Amount("ram", round(int(found[1]) / 1024, 1), "recommended", 0.4, spot))
     if found := _CPUS.search(text):
-        spot = Spot(path, *line_of(text, [found[0]]))
-        facts.amounts.append(Amount("cores", int(found[1]), "recommended", 0.4, spot))
+        facts.amounts.append(Amount("cores", int(found[1]), "recommended", 0.4, spot_of(path, text, found[0])))
     if found := _BOX.search(text):
         version = table("machines")["codenames"].get(found[1], f"{found[1][:2]}.04")
-        facts.systems.append(SystemSign("ubuntu", (version,), False, 0.5, Spot(path, *line_of(text, [found[0]]))))
+        facts.systems.append(SystemSign("ubuntu", (version,), False, 0.5, spot_of(path, text, found[0])))
 
 
 def _batch(path: str, text: str, facts: Facts) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from envagent.repository.facts import Facts, PythonSign, Scope, Spot, line_of, minors, quote
+from envagent.repository.facts import Facts, PythonSign, Scope, line_of, minors, quote, spot_of
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
 from envagent.repository.readers.parsing import strings, table
 from envagent.repository.readers.scopes import group_scope, scope_of
@@ -42,20 +42,20 @@ def read(path: str, text: str, facts: Facts) -> None:
     declared = [*_declared(project, scope), *_poetry(poetry, scope), *_groups(tables)]
     for requirement, own in declared[:MOST_OF_A_FILE]:
         line, _ = line_of(text, [re.split(r"[\s<>=!~;\[(@^]", requirement, maxsplit=1)[0]])
-        if package := pip_package(requirement, own, path, line):
-            facts.packages.append(package)
+        facts.add(pip_package(requirement, own, path, line))
 
 
-def python_bound(bound: str, path: str, text: str, facts: Facts) -> None:
-    """Record a Python bound written as PEP 440 or with poetry's caret."""
-    line, words = line_of(text, ["python", bound.split(",")[0].strip()])
+def python_bound(bound: str, path: str, text: str, facts: Facts, *, locked: bool = False) -> None:
+    """Record a Python bound written as PEP 440 or with poetry's caret, of a manifest or of its lock."""
     try:
         allowed = minors(SpecifierSet(caret(bound)))
     except InvalidSpecifier:
         return
     if allowed:
-        authority = 4 if path.count("/") == 0 else 3
-        facts.pythons.append(PythonSign(allowed, authority, Spot(path, line, words), "enforced at installation"))
+        authority = 4 if path.count("/") == 0 and not locked else 3
+        spot = spot_of(path, text, "python", bound if locked else bound.split(",")[0].strip())
+        note = "the lock's bound" if locked else "enforced at installation"
+        facts.pythons.append(PythonSign(allowed, authority, spot, note))
 
 
 def caret(bound: str) -> str:
@@ -100,8 +100,7 @@ def _poetry(poetry: dict[str, Any], scope: Scope) -> Iterator[tuple[str, Scope]]
 
 
 def _groups(tables: dict[str, Any]) -> Iterator[tuple[str, Scope]]:
-    groups = [table(tables, "dependency-groups"), table(tables, "tool", "pdm", "dev-dependencies")]
-    for group in groups:
+    for group in (table(tables, "dependency-groups"), table(tables, "tool", "pdm", "dev-dependencies")):
         for name, items in group.items():
             yield from ((item, group_scope(name)) for item in strings(items))
     yield from ((item, "development") for item in strings(table(tables, "tool", "uv").get("dev-dependencies")))

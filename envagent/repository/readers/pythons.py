@@ -10,7 +10,7 @@ import re
 
 from packaging.specifiers import SpecifierSet
 
-from envagent.repository.facts import Facts, GpuSign, PythonSign, Spot, SystemSign, line_of, minors, quote
+from envagent.repository.facts import Facts, GpuSign, PythonSign, SystemSign, minors, spot_of
 from envagent.repository.readers.shell_commands import python_specifier
 
 _NAMED = re.compile(r"^[ \t]*(?:python[- ]?)?(\d\.\d{1,2})(?:\.\d+)?[ \t]*$", re.MULTILINE | re.IGNORECASE)
@@ -29,11 +29,8 @@ def read_version(path: str, text: str, facts: Facts) -> None:
     """Read .python-version, runtime.txt or .tool-versions."""
     pattern = _TOOL if path.endswith(".tool-versions") else _NAMED
     if found := pattern.search(text):
-        line, words = line_of(text, [found[1]])
-        authority = 3 if "/" not in path else 0
-        facts.pythons.append(
-            PythonSign(python_specifier(found[1]), authority, Spot(path, line, words), "the named version")
-        )
+        authority, spot = 3 if "/" not in path else 0, spot_of(path, text, found[1])
+        facts.pythons.append(PythonSign(python_specifier(found[1]), authority, spot, "the named version"))
 
 
 def read_ci(path: str, text: str, facts: Facts) -> None:
@@ -42,14 +39,13 @@ def read_ci(path: str, text: str, facts: Facts) -> None:
     for matrix in _MATRIX.finditer(text):
         tested |= {m for found in _MINOR.findall(matrix[1]) for m in minors(SpecifierSet(f"=={found}.*"))}
     if tested:
-        line, words = line_of(text, ["python", "version"])
-        facts.pythons.append(PythonSign(frozenset(tested), 0, Spot(path, line, words), "what its CI tests"))
+        spot = spot_of(path, text, "python", "version")
+        facts.pythons.append(PythonSign(frozenset(tested), 0, spot, "what its CI tests"))
     if runner := _RUNNER.search(text):
-        line, words = line_of(text, [runner[0]])
-        facts.systems.append(SystemSign(runner[1], (runner[2],), False, 0.2, Spot(path, line, words)))
+        facts.systems.append(SystemSign(runner[1], (runner[2],), False, 0.2, spot_of(path, text, runner[0])))
     if runner := _GPU_RUNNER.search(text):
-        line, words = line_of(text, [runner[0].strip()])
-        facts.gpu.append(GpuSign("command", 0.2, "nvidia", Spot(path, line, words), "its CI runs on a GPU"))
+        spot = spot_of(path, text, runner[0].strip())
+        facts.gpu.append(GpuSign("command", 0.2, "nvidia", spot, "its CI runs on a GPU"))
 
 
 def read_tox(path: str, text: str, facts: Facts) -> None:
@@ -58,5 +54,4 @@ def read_tox(path: str, text: str, facts: Facts) -> None:
         short = re.findall(r"\d{2,3}", found[1])
         tested = frozenset(m for s in short for m in python_specifier(f"{s[0]}.{s[1:]}"))
         if tested:
-            line, words = line_of(text, [found[0]])
-            facts.pythons.append(PythonSign(tested, 0, Spot(path, line, quote(words)), "what tox tests"))
+            facts.pythons.append(PythonSign(tested, 0, spot_of(path, text, found[0]), "what tox tests"))

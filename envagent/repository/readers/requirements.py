@@ -38,8 +38,7 @@ def read(path: str, text: str, facts: Facts) -> None:
         package = pip_package(line, scope, path, number)
         if package is None and (source := _EGG.match(line)):
             package = pip_package(source[1] or source[2], scope, path, number)
-        if package is not None:
-            facts.packages.append(package)
+        facts.add(package)
 
 
 def _index(path: str, number: int, line: str, facts: Facts, weight: float) -> None:

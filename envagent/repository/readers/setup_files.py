@@ -9,7 +9,7 @@ import ast
 import configparser
 from collections.abc import Iterator
 
-from envagent.repository.facts import Facts, GpuSign, Scope, Spot, line_of
+from envagent.repository.facts import Facts, GpuSign, Scope, line_of, spot_of
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
 from envagent.repository.readers.pyproject import python_bound
 from envagent.repository.readers.scopes import group_scope, scope_of
@@ -68,8 +68,8 @@ def read_py(path: str, text: str, facts: Facts) -> None:
     if names & _CUDA_BUILDERS:
         # If the file also checks whether a GPU is present, it can do without one.
         weight = 0.8 if names & _DEVICE_CHECKS else 2.0
-        line, words = line_of(text, [sorted(names & _CUDA_BUILDERS)[0]])
-        facts.gpu.append(GpuSign("sources", weight, "nvidia", Spot(path, line, words), "compiles a CUDA extension"))
+        spot = spot_of(path, text, min(names & _CUDA_BUILDERS))
+        facts.gpu.append(GpuSign("sources", weight, "nvidia", spot, "compiles a CUDA extension"))
 
 
 def _setup_calls(tree: ast.AST) -> Iterator[ast.Call]:
@@ -111,5 +111,5 @@ def _texts(value: object) -> list[str]:
 def _add(items: list[str], scope: Scope, path: str, text: str, facts: Facts) -> None:
     for item in items[:MOST_OF_A_FILE]:
         item = item.partition("#")[0].strip()
-        if item and (package := pip_package(item, scope, path, line_of(text, [item])[0])):
-            facts.packages.append(package)
+        if item:
+            facts.add(pip_package(item, scope, path, line_of(text, [item])[0]))

@@ -60,12 +60,10 @@ _CU_WHEEL = any_of(
 _PIP = re.compile(r"\bpip3?(?:\.\d+)? install\b(.*)", re.IGNORECASE)
 _CONDA = re.compile(r"\b(?:conda|mamba|micromamba) (?:create|install)\b(.*)", re.IGNORECASE)
 _WORD = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
-_TAKES_VALUE = frozenset(
-    (
-        *("-n", "--name", "-p", "--prefix", "-c", "--channel", "-r", "--requirement", "-f", "--find-links", "--file"),
-        *("-i", "--index-url", "--extra-index-url", "-t", "--target"),
-    )
-)
+_TAKES_VALUE = frozenset([
+    "-n", "--name", "-p", "--prefix", "-c", "--channel", "-r", "--requirement", "-f", "--find-links", "--file",
+    "-i", "--index-url", "--extra-index-url", "-t", "--target",
+])  # fmt: skip
 _MAX_LENGTH = 2000
 
 
@@ -87,8 +85,7 @@ def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope:
         facts.specials.append(SpecialSign("mpi", 0.8 * weight, spot))
     if (pip := _PIP.search(text)) and "{" not in text:
         for word in _arguments(pip[1]):
-            if package := pip_package(word, scope, path, line):
-                facts.packages.append(package)
+            facts.add(pip_package(word, scope, path, line))
     if (conda := _CONDA.search(text)) and "{" not in text:
         _conda(_arguments(conda[1]), path, line, spot, facts, scope)
 

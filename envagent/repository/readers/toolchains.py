@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from envagent.repository.facts import Facts, GpuSign, Spot, Toolchain, Vendor, line_of
+from envagent.repository.facts import Facts, GpuSign, Toolchain, Vendor, spot_of
 from envagent.repository.readers.parsing import json_table, table, toml_table
 from envagent.repository.readers.scopes import scope_of
 
@@ -41,9 +41,7 @@ def read(path: str, text: str, facts: Facts) -> None:
         _node(path, text, facts)
     for begin, toolchain, pattern in _NAMED:
         if name.startswith(begin) and (found := pattern.search(text)):
-            facts.toolchains.append(
-                Toolchain(toolchain, found[1], Spot(path, *line_of(text, [found[0].split("\n")[0]])))
-            )
+            facts.toolchains.append(Toolchain(toolchain, found[1], spot_of(path, text, found[0].split("\n")[0])))
     if name in ("cargo.toml", "project.toml"):
         _bindings(path, text, facts)
 
@@ -51,7 +49,7 @@ def read(path: str, text: str, facts: Facts) -> None:
 def _node(path: str, text: str, facts: Facts) -> None:
     wanted = table(json_table(path, text, facts), "engines").get("node")
     if isinstance(wanted, str):
-        facts.toolchains.append(Toolchain("node", wanted, Spot(path, *line_of(text, ["node", wanted]))))
+        facts.toolchains.append(Toolchain("node", wanted, spot_of(path, text, "node", wanted)))
 
 
 def _bindings(path: str, text: str, facts: Facts) -> None:
@@ -59,9 +57,8 @@ def _bindings(path: str, text: str, facts: Facts) -> None:
     for section in ("dependencies", "deps"):
         for package, wanted in table(tables, section).items():
             if package in _BINDINGS:
-                optional = isinstance(wanted, dict) and wanted.get("optional") is True
-                spot = Spot(path, *line_of(text, [package]))
-                if optional:
+                spot = spot_of(path, text, package)
+                if isinstance(wanted, dict) and wanted.get("optional") is True:
                     facts.gpu.append(GpuSign("optional", -0.4, None, spot, f"{package} is an optional dependency"))
                 else:
                     facts.gpu.append(GpuSign("dependency", 1.2, _BINDINGS[package], spot, f"{package} uses a GPU"))
