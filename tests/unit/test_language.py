@@ -17,11 +17,22 @@ from tests.unit.test_house import ROOT
 
 REBUILT_LATER = ("envagent/repository/prose/", "envagent/repository/conclusions/")
 DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "envagent.toml.example")),
+    *(
+        ROOT / name
+        for name in (
+            "README.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "CHANGELOG.md",
+            "envagent.toml.example",
+            "pyproject.toml",
+        )
+    ),
     *ROOT.glob("docs/*.md"),
     *ROOT.glob("envagent/**/README.md"),
     *ROOT.glob(".github/**/*.*"),
     *ROOT.glob("scripts/*"),
+    *ROOT.glob(".ci/*"),
 ]
 
 HOUSE_WORDS = {
@@ -55,6 +66,9 @@ SENTENCES = {
     r"exists now, charged": "still running",
     r"near names": "did you mean",
     r"lost, doubled": "lost, duplicated or leaked",
+    r"answers what\b|answered what\b": "returned invalid ...",
+    r"gpu memory gb|gpu_optional yes": "GPU memory 24 GB, GPU optional",
+    r"Not a URL\b": "unsupported URL",
     r"which it knows|nobody is there to answer": "say who or what",
 }
 GIVEN_UP = {rf"\b(?:{words})\b": plain for words, plain in HOUSE_WORDS.items()} | SENTENCES
