@@ -191,9 +191,8 @@ class Ledger:
         Returns:
             None, or NotYet while a surplus object still exists.
         """
-        asked = {name for name, _ in self._inventory.intents}
         for kind in kinds:
-            if kind.name in asked:
+            if self._inventory.intents_of(kind.name):
                 left = self._reconcile(kind, act=act)
                 if left is not None:
                     return left
@@ -294,7 +293,7 @@ class Ledger:
 
     def intents(self, kind: str) -> list[IntentRecord]:
         """List the run's intents of a kind."""
-        return [one for one in self._inventory.intents.values() if one.kind == kind]
+        return self._inventory.intents_of(kind)
 
     def use(self, kind: str, cloud_id: str, name: str) -> None:
         """Record an object that the run uses but did not create; teardown leaves it alone."""
@@ -318,7 +317,7 @@ class Ledger:
 
     def next_number(self, kind: str) -> int:
         """Return the number for the next try of a kind; no number is used twice."""
-        return 1 + max((number for name, number in self._inventory.intents if name == kind), default=0)
+        return 1 + max((one.number for one in self._inventory.intents_of(kind)), default=0)
 
     def why_removing(self, kind: str, cloud_id: str) -> str | None:
         """Return why the run itself requested the removal of an object; None if it did not."""
@@ -429,8 +428,7 @@ class Ledger:
 
     def _sent_twice(self, kind: ResourceKind) -> set[int]:
         """List the numbers that were requested more than once."""
-        intents = self._inventory.intents
-        return {number for (name, number), one in intents.items() if name == kind.name and one.sends > 1}
+        return {one.number for one in self._inventory.intents_of(kind.name) if one.sends > 1}
 
     def _close(
         self, kind: ResourceKind, intent: IntentRecord, found: Found, ownership: Ownership, there: Sequence[Found]
@@ -449,7 +447,7 @@ class Ledger:
 
     def _remove_surplus(self, kind: ResourceKind) -> NotYet | None:
         """Remove adopted objects that are in no intent."""
-        known = {one.cloud_id for one in self._inventory.intents.values() if one.kind == kind.name}
+        known = {one.cloud_id for one in self._inventory.intents_of(kind.name)}
         for row in self._recorded(kind.name):
             if row.ownership == Ownership.ADOPTED and row.cloud_id not in known:
                 left = self.remove(kind, row.cloud_id)

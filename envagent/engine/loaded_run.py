@@ -58,6 +58,10 @@ class Inventory:
         inventory.resources = list(journal.resources(run_id))
         return inventory
 
+    def intents_of(self, kind: str) -> list[IntentRecord]:
+        """List the intents of a kind as they are now; stages in other threads may add some meanwhile."""
+        return [one for one in list(self.intents.values()) if one.kind == kind]
+
     def resource(self, kind: str, cloud_id: str) -> ResourceRecord | None:
         """Return the record of one object."""
         return next((one for one in self.resources if one.kind == kind and one.cloud_id == cloud_id), None)

@@ -148,11 +148,7 @@ class Teardown:
 
     def _is_settled(self, kind: ResourceKind, inventory: Inventory, now: datetime, steady: float) -> bool:
         """Return whether, as of a look, no unanswered request can still create an object."""
-        sent = [
-            intent
-            for (name, _), intent in inventory.intents.items()
-            if name == kind.name and intent.state == IntentState.SENT
-        ]
+        sent = [one for one in inventory.intents_of(kind.name) if one.state == IntentState.SENT]
         return all(time_to_settle(one, inventory, self._runtime.settle, now, steady) <= timedelta() for one in sent)
 
     def _save(self, row: RunRecord, event: EventKind) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,10 +12,11 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.execution import Outcome
-from envagent.engine.intents import LONGEST_CALL, dump_error, load_error
+from envagent.engine.intents import LONGEST_CALL, Ledger, dump_error, load_error
 from envagent.engine.kinds import Found
+from envagent.engine.loaded_run import Inventory
 from envagent.engine.loop import run_until_idle
-from envagent.engine.tables import EventKind, IntentState
+from envagent.engine.tables import EventKind, IntentRecord, IntentState
 from envagent.errors import Conflict, EnvagentError, NoCapacity
 from tests.unit.engine.world import (
     SETTLE,
@@ -255,8 +258,6 @@ def test_kills_at_every_commit(process: Start, services: Services, clock: TestCl
 
 
 def test_removal_asks_looks_and_asks_again(process: Start, services: Services, clock: TestClock) -> None:
-    from envagent.engine.intents import Ledger
-    from envagent.engine.loaded_run import Inventory
 
     one = process()
     run(one, services)
@@ -282,8 +283,6 @@ def test_removal_asks_looks_and_asks_again(process: Start, services: Services, c
 def test_a_busy_object_is_looked_at_again(process: Start, services: Services, clock: TestClock) -> None:
     one = process()
     run(one, services)
-    from envagent.engine.intents import Ledger
-    from envagent.engine.loaded_run import Inventory
 
     ledger = Ledger(one.runtime, Inventory.load(one.journal, one.journal.run("last").run_id), "s", attempt=1)
 
@@ -293,3 +292,36 @@ def test_a_busy_object_is_looked_at_again(process: Start, services: Services, cl
     services.outside.delete = busy  # type: ignore[method-assign]
     (cloud_id,) = services.outside.objects
     assert ledger.remove(services.outside, cloud_id) is not None
+
+
+def test_a_stage_looks_through_the_intents_while_another_adds_some(process: Start) -> None:
+    """Stages of one run work in parallel, on one inventory."""
+    inventory = Inventory("k3j9")
+
+    def add(numbers: range) -> None:
+        for number in numbers:
+            intent = IntentRecord(
+                run_id="k3j9",
+                stage="s",
+                kind="it",
+                number=number,
+                name="n",
+                request="{}",
+                state="sent",
+                attempt=1,
+                sent_at="",
+            )
+            inventory.intents["it", number] = intent
+
+    add(range(2000))
+    ledger = Ledger(process().runtime, inventory, "s", attempt=1)
+    adding = threading.Thread(target=add, args=(range(2000, 4000),))
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        adding.start()
+        while adding.is_alive():
+            assert ledger.next_number("it") >= 2000
+    finally:
+        sys.setswitchinterval(switching)
+        adding.join()
