@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from envagent.sandbox.blazar_usage import check_budget, check_length
 from envagent.sandbox.cloud_time import blazar_stamp, floor_minute, iso_micro
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.records import Lease, LeaseEvent, Reservation
+from envagent.sandbox.world import World
 
 DATE_FORMAT = "%Y-%m-%d %H:%M"
 NAME_LENGTH = 80
@@ -83,15 +83,15 @@ def date(call: Call, text: Any) -> float:
     if not isinstance(text, str):
         raise internal_error()
     try:
-        time.strptime(text, DATE_FORMAT)
         return datetime.strptime(text, DATE_FORMAT).replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise ServiceError(400, f"{text} is an invalid date. Required format: {DATE_FORMAT}") from None
 
 
-def _new_events(call: Call, lease: Lease, before_end: float) -> list[LeaseEvent]:
+def new_events(world: World, lease: Lease, before_end: float) -> list[LeaseEvent]:
+    """Return the events of a new lease."""
     moments = {"start_lease": lease.start, "end_lease": lease.end, "before_end_lease": before_end}
-    return [LeaseEvent(call.world.new_id(), type, "UNDONE", at, call.world.at) for type, at in moments.items()]
+    return [LeaseEvent(world.new_id(), type, "UNDONE", at, world.at) for type, at in moments.items()]
 
 
 def lease_name(asked: Any) -> str:
@@ -137,11 +137,7 @@ def create(call: Call) -> Reply:
         raise ServiceError(400, "End date must be later than start date.")
     check_length(call, end - start)
     lease = Lease(
-        id=world.new_id(),
-        site=world.site.key,
-        owner=call.identity.project,
-        name=lease_name(asked["name"]),
-        created_at=world.at,
+        **world.fresh(call.identity.project, lease_name(asked["name"])),
         user=call.identity.user,
         start=start,
         end=end,
@@ -153,12 +149,11 @@ def create(call: Call) -> Reply:
     )
     reminder = asked.get("before_end_date")
     before_end = before_end_date(call, reminder, start, end) if reminder else end - world.profile.before_end_seconds
-    lease.events = _new_events(call, lease, max(start, before_end))
+    lease.events = new_events(world, lease, max(start, before_end))
     lease.reservations = [reserve(call, lease, one) for one in reservations]
     check_budget(call, lease)
     lease_life.plan(world, lease)
-    world.put(lease)
-    call.wrote("lease", lease.id, lease.name)
+    call.store(lease)
     return Reply(201, {"lease": view(lease)})
 
 

@@ -33,8 +33,7 @@ def update(call: Call) -> Reply:
     if "name" in asked:
         lease.name = lease_name(asked["name"])
     lease.updated_at = call.world.at
-    call.world.put(lease)
-    call.wrote("lease", lease.id, lease.name)
+    call.store(lease)
     return Reply(200, {"lease": {**view(lease), "status": "UPDATING"}})
 
 

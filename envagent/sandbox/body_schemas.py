@@ -22,6 +22,13 @@ def violation(value: Any, schema: Schema) -> ValidationError | None:
     return next(_VALIDATOR.evolve(schema=schema).iter_errors(value), None)
 
 
+def complaint(found: ValidationError) -> str:
+    """Return the words in which Nova and Keystone report a violation in a body."""
+    if found.validator == "name" or not found.path:
+        return str(found.message)
+    return f"Invalid input for field/attribute {found.path[-1]}. Value: {found.instance}. {found.message}"
+
+
 def _minimum(validator: Any, wanted: int, value: Any, schema: Schema) -> Iterator[ValidationError]:
     """Compare numbers in strings as well, as Nova does."""
     try:

@@ -103,6 +103,16 @@ class Call:
         value = self.body.get(key)
         return value if isinstance(value, dict) else {}
 
+    def store(self, record: Record) -> None:
+        """Store an object and log the change."""
+        self.world.put(record)
+        self.wrote(record.kind, record.id, record.name)
+
+    def remove(self, record: Record) -> None:
+        """Remove an object and log the change."""
+        self.world.remove(record)
+        self.wrote(record.kind, record.id, record.name)
+
     def wrote(self, kind: str, id: str, name: str) -> None:
         """Record a change for the log of writes."""
         self.changes.append((kind, id, name))

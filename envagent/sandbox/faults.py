@@ -129,22 +129,12 @@ class Fault:
         return count in self.nth if self.nth else count >= self.since
 
 
-class Effects:
-    """The faults that fire in one exchange, by action."""
-
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
-        self._parameters = {fault.action: fault.parameters for fault in faults}
-
-    def __contains__(self, action: str) -> bool:
-        return action in self._parameters
-
-    def get(self, action: str) -> dict[str, Any] | None:
-        """Return the parameters of a fault that fires, None for others."""
-        return self._parameters.get(action)
+class Effects(dict[str, dict[str, Any]]):
+    """The parameters of the faults that fire in one exchange, by action."""
 
     def seconds(self, action: str) -> float:
         """Return the cloud seconds of a fault, 0 if it does not fire."""
-        return float(self._parameters.get(action, {}).get("seconds", 0))
+        return float(self.get(action, {}).get("seconds", 0))
 
 
 class Faults:
@@ -176,17 +166,17 @@ class Faults:
 
     def fire(self, request: Request) -> Effects:
         """Count a request and return the faults that fire."""
-        fired: list[Fault] = []
+        fired = Effects()
         counted = False
         for number, fault in enumerate(self._faults):
             if fault.matches(request):
                 self._seen[number] += 1
                 counted = True
                 if fault.fires_at(self._seen[number]):
-                    fired.append(fault)
+                    fired[fault.action] = fault.parameters
         if counted:
             self._save(everything=False)
-        return Effects(fired)
+        return fired
 
     def _save(self, *, everything: bool) -> None:
         with self._state.transaction():

@@ -14,17 +14,15 @@ from envagent.sandbox.list_selection import order
 DEFAULT_LIMIT, MAX_LIMIT = 25, 1000
 SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
 PAGING = ("limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "tag")
+TRUE_OR_FALSE = (
+    ("true", "false"),
+    "Invalid value '{value}' for '{key}' filter. Valid values are 'true' or 'false'.",
+)
 CHOICES = {
     "visibility": (("community", "public", "private", "shared", "all"), "Invalid visibility value: {value}"),
     "member_status": (("pending", "accepted", "rejected", "all"), "Invalid status: {value}"),
-    "protected": (
-        ("true", "false"),
-        "Invalid value '{value}' for 'protected' filter. Valid values are 'true' or 'false'.",
-    ),
-    "os_hidden": (
-        ("true", "false"),
-        "Invalid value '{value}' for 'os_hidden' filter. Valid values are 'true' or 'false'.",
-    ),
+    "protected": TRUE_OR_FALSE,
+    "os_hidden": TRUE_OR_FALSE,
 }
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
@@ -45,7 +43,7 @@ def selected(call: Call, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         query["os_hidden"] = query["os_hidden"].lower()
     for key, (allowed, text) in CHOICES.items():
         if query.get(key, allowed[0]) not in allowed and not (key == "visibility" and not query[key]):
-            raise ServiceError(400, text.format(value=query[key]))
+            raise ServiceError(400, text.format(key=key, value=query[key]))
     if "changes-since" in query:
         raise ServiceError(400, 'The "changes-since" filter is no longer available on v2.')
     filters = {"os_hidden": "false", **{key: value for key, value in query.items() if key not in PAGING}}

@@ -46,8 +46,8 @@ class Image:
     owner: str
     created_at: str
     size: int
-    container_format: str
-    properties: dict[str, str]
+    container_format: str = "bare"
+    properties: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,10 @@ def _hosts(site: str) -> dict[str, Host]:
     hosts: dict[str, Host] = {}
     for node_type, entry in data(f"hosts-{site}.json")["node_types"].items():
         for named in _named_hosts(site, node_type, entry):
-            properties = {**entry["properties"], **named.get("own", {})}
+            properties = {**entry["properties"], **named.pop("own", {})}
             host = Host(
-                id=named["id"],
-                uid=named["uid"],
-                node_name=named["node_name"],
+                **{"reservable": True, **named},
                 node_type=node_type,
-                reservable=named.get("reservable", True),
                 build_seconds=float(entry["build_seconds"]),
                 properties={key: value for key, value in properties.items() if value is not None},
             )
@@ -144,20 +141,8 @@ def _hosts(site: str) -> dict[str, Host]:
 
 
 def _images(site: str, projects: dict[str, Account]) -> dict[str, Image]:
-    return {
-        entry["id"]: Image(
-            id=entry["id"],
-            name=entry["name"],
-            status=entry["status"],
-            visibility=entry["visibility"],
-            owner=projects[entry["owner"]].id,
-            created_at=entry["created_at"],
-            size=entry["size"],
-            container_format=entry.get("format", "bare"),
-            properties=entry.get("properties", {}),
-        )
-        for entry in data(f"images-{site}.json")["images"]
-    }
+    entries = data(f"images-{site}.json")["images"]
+    return {entry["id"]: Image(**{**entry, "owner": projects[entry["owner"]].id}) for entry in entries}
 
 
 def _site(key: str, entry: dict[str, Any]) -> Site:

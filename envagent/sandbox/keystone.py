@@ -8,7 +8,7 @@ from envagent.sandbox import keystone_credentials as credentials
 from envagent.sandbox import keystone_people as people
 from envagent.sandbox import keystone_tokens as tokens
 from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, keystone_error_body, respond, routes
-from envagent.sandbox.keystone_people import nothing_in, nothing_of_mine, operators_only
+from envagent.sandbox.keystone_people import nothing_in, operators_only
 
 LIMIT_MODEL = {
     "model": {
@@ -83,8 +83,8 @@ SERVICE = Service(
         *routes("/v3/users", GET=operators_only("list_users")),
         *routes("/v3/users/{user}", GET=people.show_user),
         *routes("/v3/users/{user}/projects", GET=people.list_own_projects),
-        *routes("/v3/users/{user}/groups", GET=nothing_of_mine("groups", "list_groups_for_user")),
-        *routes("/v3/users/{user}/access_rules", GET=nothing_of_mine("access_rules", "list_access_rules")),
+        *routes("/v3/users/{user}/groups", GET=nothing_in("groups", "list_groups_for_user")),
+        *routes("/v3/users/{user}/access_rules", GET=nothing_in("access_rules", "list_access_rules")),
         *routes("/v3/users/{user}/application_credentials", GET=credentials.list_all, POST=credentials.create),
         *routes("/v3/users/{user}/application_credentials/{id}", GET=credentials.show, DELETE=credentials.delete),
     ),

@@ -7,13 +7,24 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
+from envagent.sandbox.body_schemas import Schema, complaint, violation
 from envagent.sandbox.cloud_time import iso_micro
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.keystone_people import collection, own_user
 from envagent.sandbox.keystone_tokens import MALFORMED, ROLES, application_credentials, bad_request, digest, forbidden
 from envagent.sandbox.records import ApplicationCredential
 
-NAME_LENGTH = 255
+OPTIONAL: Schema = {"type": ["string", "null"]}
+CREDENTIAL: Schema = {
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 255},
+        "description": OPTIONAL,
+        "secret": OPTIONAL,
+        "unrestricted": {"type": ["boolean", "null"]},
+    },
+}
+BODY: Schema = {"properties": {"application_credential": CREDENTIAL}}
 KNOWN_ROLES = ("admin", "manager", "member", "reader", "service")
 DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z?")
 
@@ -60,25 +71,6 @@ def _check_caller(call: Call) -> None:
         raise forbidden(action)
 
 
-def _check(asked: dict[str, Any]) -> None:
-    kinds = {"name": "string", "description": "string", "secret": "string", "unrestricted": "boolean"}
-    types: dict[str, type] = {"string": str, "boolean": bool}
-    if "name" not in asked:
-        where = f"Invalid input for field/attribute application_credential. Value: {asked}."
-        raise bad_request(f"{where} 'name' is a required property")
-    for key, kind in kinds.items():
-        value = asked.get(key)
-        if key in asked and not isinstance(value, types[kind]) and not (value is None and key != "name"):
-            named = f"'{kind}'" if key == "name" else f"'{kind}', 'null'"
-            raise bad_request(
-                f"Invalid input for field/attribute {key}. Value: {value}. {value!r} is not of type {named}"
-            )
-    name = asked["name"]
-    if not name or len(name) > NAME_LENGTH:
-        flaw = "should be non-empty" if not name else "is too long"
-        raise bad_request(f"Invalid input for field/attribute name. Value: {name}. {name!r} {flaw}")
-
-
 def _expiry(call: Call, asked: Any) -> float | None:
     if asked is None:
         return None
@@ -107,7 +99,9 @@ def create(call: Call) -> Reply:
     if "application_credential" not in call.body:
         raise bad_request("'application_credential' is a required property")
     asked = call.part("application_credential")
-    _check(asked)
+    found = violation({"application_credential": asked}, BODY)
+    if found is not None:
+        raise bad_request(complaint(found))
     _check_caller(call)
     expires = _expiry(call, asked.get("expires_at"))
     _check_roles(asked.get("roles") or [])
@@ -116,19 +110,14 @@ def create(call: Call) -> Reply:
         raise ServiceError(409, f"Conflict occurred attempting to store application_credential - {message}.")
     secret = asked.get("secret") or secrets.token_urlsafe(64)
     credential = ApplicationCredential(
-        id=call.world.new_id().replace("-", ""),
-        site=call.site.key,
-        owner=user.id,
-        name=asked["name"],
-        created_at=call.world.at,
+        **call.world.fresh(user.id, asked["name"], id=call.world.new_id().replace("-", "")),
         project=call.identity.project,
         secret_digest=digest(secret),
         description=asked.get("description"),
         expires=expires,
         unrestricted=asked.get("unrestricted"),
     )
-    call.world.put(credential)
-    call.wrote("application_credential", credential.id, credential.name)
+    call.store(credential)
     return Reply(201, {"application_credential": {**_view(call, credential), "secret": secret}})
 
 
@@ -138,6 +127,5 @@ def delete(call: Call) -> Reply:
     _check_caller(call)
     if credential.builtin:
         raise ServiceError(501, f"The sandbox does not simulate DELETE of {credential.name}, which its clouds.yaml has")
-    call.world.remove(credential)
-    call.wrote("application_credential", credential.id, credential.name)
+    call.remove(credential)
     return Reply(204)

@@ -24,16 +24,12 @@ def own_user(call: Call, action: str) -> Account:
     return user_of(call, call.identity.user)
 
 
-def nothing_in(name: str) -> Handler:
-    """Return a handler that responds with an empty list."""
-    return lambda call: collection(call, name, [])
-
-
-def nothing_of_mine(name: str, action: str) -> Handler:
-    """Return a handler that responds with an empty list to the user in the path."""
+def nothing_in(name: str, own: str = "") -> Handler:
+    """Return a handler that responds with an empty list, if `own` names an action to the user in the path alone."""
 
     def handle(call: Call) -> Reply:
-        own_user(call, action)
+        if own:
+            own_user(call, own)
         return collection(call, name, [])
 
     return handle

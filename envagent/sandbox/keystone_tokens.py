@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from functools import partial
 from typing import Any
 
+from envagent.sandbox.body_schemas import Schema, violation
 from envagent.sandbox.cloud_time import utc
 from envagent.sandbox.exchange import Call, Identity, Reply, ServiceError, keystone_unauthorized
 from envagent.sandbox.inventory import Account, stable_id
@@ -24,10 +26,14 @@ DOMAINS = {"default": "Default", "chameleon": "chameleon"}
 ROLES = [{"id": stable_id("role", name).replace("-", ""), "name": name} for name in ("member", "reader")]
 
 
+METHODS: Schema = {"type": "array", "items": {"type": "string"}}
+IDENTITY: Schema = {"type": "object", "required": ["methods"], "properties": {"methods": METHODS}}
+AUTH: Schema = {"type": "object", "required": ["identity"], "properties": {"identity": IDENTITY}}
 MALFORMED = (
     " The server could not comply with the request since it is either malformed or otherwise incorrect. The client is "
     "assumed to be in error."
 )
+bad_request = partial(ServiceError, 400)
 
 
 def credentials(world: World) -> dict[str, str]:
@@ -70,11 +76,6 @@ def catalog(call: Call) -> list[dict[str, Any]]:
         }
         for type, (name, path) in CATALOG.items()
     ]
-
-
-def bad_request(message: str) -> ServiceError:
-    """Return Keystone's 400."""
-    return ServiceError(400, message)
 
 
 def forbidden(action: str) -> ServiceError:
@@ -181,26 +182,20 @@ def _methods(call: Call) -> tuple[dict[str, Any], list[str]]:
     if "auth" not in call.body:
         raise _expect("auth in request body")
     auth = call.body["auth"]
-    if not isinstance(auth, dict):
-        raise bad_request(f"{auth!r} is not of type 'object'")
-    if "identity" not in auth:
-        raise bad_request("'identity' is a required property")
+    _refuse_violation(auth, AUTH)
     identity = auth["identity"]
-    if not isinstance(identity, dict):
-        raise bad_request(f"Invalid input for field 'identity': {identity!r} is not of type 'object'")
-    if "methods" not in identity:
-        raise bad_request("Invalid input for field 'identity': 'methods' is a required property")
-    methods = identity["methods"]
-    if not isinstance(methods, list) or not all(isinstance(method, str) for method in methods):
-        raise bad_request(f"Invalid input for field 'identity/methods': {methods!r} is not of type 'array'")
-    for method in methods:
+    for method in identity["methods"]:
         if method not in identity:
             raise _expect(f"{method} in identity")
-        if not isinstance(identity[method], dict):
-            raise bad_request(
-                f"Invalid input for field 'identity/{method}': {identity[method]!r} is not of type 'object'"
-            )
-    return identity, methods
+        _refuse_violation(auth, {"properties": {"identity": {"properties": {method: {"type": "object"}}}}})
+    return identity, identity["methods"]
+
+
+def _refuse_violation(auth: Any, schema: Schema) -> None:
+    found = violation(auth, schema)
+    if found is not None:
+        where = "/".join(str(key) for key in found.absolute_path)
+        raise bad_request(f"Invalid input for field '{where}': {found.message}" if where else found.message)
 
 
 def _identify(call: Call) -> tuple[Identity, dict[str, Any] | None]:

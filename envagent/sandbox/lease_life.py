@@ -69,40 +69,27 @@ def started(world: World, due: Due) -> None:
 
 def _hand_over(world: World, lease: Lease, reservation: Reservation) -> None:
     """Create what a started reservation gives its project: reserved addresses, the KVM flavor."""
-    if reservation.resource_type == "virtual:floatingip":
-        for address in reservation.addresses:
-            world.put(_reserved_address(world, lease, reservation, address))
+    for address in reservation.addresses:
+        world.put(
+            FloatingIp(
+                **world.fresh(lease.owner, address),
+                network=reservation.asked["network_id"],
+                description="",
+                updated_at=world.at,
+                tags=["blazar", f"reservation:{reservation.id}"],
+            )
+        )
     if reservation.resource_type == "flavor:instance":
-        world.put(_reserved_flavor(world, lease, reservation))
-
-
-def _reserved_address(world: World, lease: Lease, reservation: Reservation, address: str) -> FloatingIp:
-    return FloatingIp(
-        id=world.new_id(),
-        site=lease.site,
-        owner=lease.owner,
-        name=address,
-        created_at=world.at,
-        network=reservation.asked["network_id"],
-        description="",
-        updated_at=world.at,
-        tags=["blazar", f"reservation:{reservation.id}"],
-    )
-
-
-def _reserved_flavor(world: World, lease: Lease, reservation: Reservation) -> Flavor:
-    source = world.site.flavors[reservation.asked["flavor_id"]]
-    return Flavor(
-        id=reservation.id,
-        site=lease.site,
-        owner=lease.owner,
-        name=f"reservation:{reservation.id}",
-        created_at=world.at,
-        vcpus=source.vcpus,
-        ram=source.ram,
-        disk=source.disk,
-        extra_specs={**source.extra_specs, "aggregate_instance_extra_specs:reservation": reservation.id},
-    )
+        source = world.site.flavors[reservation.asked["flavor_id"]]
+        world.put(
+            Flavor(
+                **world.fresh(lease.owner, f"reservation:{reservation.id}", id=reservation.id),
+                vcpus=source.vcpus,
+                ram=source.ram,
+                disk=source.disk,
+                extra_specs={**source.extra_specs, "aggregate_instance_extra_specs:reservation": reservation.id},
+            )
+        )
 
 
 def before_end(world: World, due: Due) -> None:

@@ -5,13 +5,12 @@ Items are views as sent to clients. Each service decides which queries it accept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Set
 from operator import itemgetter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 Item = dict[str, Any]
-Holds = Callable[[Item, str, Collection[str]], bool]
 
 TAG_FILTERS: dict[str, Callable[[Set[str], Set[str]], bool]] = {
     "tags": lambda wanted, own: wanted <= own,
@@ -28,16 +27,6 @@ def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for key, value in pairs:
         values.setdefault(key, []).append(value)
     return values
-
-
-def equals(item: Item, key: str, values: Collection[str]) -> bool:
-    """Return whether a field of an item has one of the values."""
-    return str(item.get(key)) in values
-
-
-def select(items: list[Item], filters: Mapping[str, Collection[str]], holds: Holds = equals) -> list[Item]:
-    """Return the items that pass every filter."""
-    return [item for item in items if all(holds(item, key, values) for key, values in filters.items())]
 
 
 def _field(item: Any, key: str) -> Any:

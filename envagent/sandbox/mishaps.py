@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from envagent.sandbox import lease_life, server_life
+from envagent.sandbox.blazar_reservations import hold
 from envagent.sandbox.records import Lease, Server
-from envagent.sandbox.state import Allocation
 from envagent.sandbox.world import World
 
 
@@ -47,18 +47,14 @@ def node_lost(world: World, wanted: dict[str, Any]) -> None:
 def node_replaced(world: World, wanted: dict[str, Any]) -> None:
     """Fail a reserved node and its server, and reserve another node of its type."""
     lease = _lease(world, wanted["id"])
-    user = next(user.name for user in world.site.users.values() if user.id == lease.user)
     taken = world.state.taken(world.site.key, lease.start, lease.end)
     for reservation in lease.reservations:
         types = {world.site.hosts[host].node_type for host in reservation.hosts}
         free = [h.id for h in world.site.hosts.values() if h.node_type in types and h.reservable and h.id not in taken]
         if len(free) < len(reservation.hosts):
             raise ValueError("no free node to replace it")
-        world.state.release(reservation.id)
         reservation.hosts = free[: len(reservation.hosts)]
-        for host in reservation.hosts:
-            window = (lease.start, lease.end)
-            world.state.allocate(world.site.key, Allocation(host, reservation.id, lease.id, *window, user))
+        hold(world, lease, reservation)
         reservation.resources_changed = bool(reservation.hosts)
     world.put(lease)
     for server in lease_life.servers(world, lease):

@@ -21,8 +21,8 @@ from envagent.sandbox.neutron_attributes import (
     not_found,
     optional_identifier,
     over_quota,
+    revise,
     standard_view,
-    store_changed,
 )
 from envagent.sandbox.neutron_lists import listing, shown
 from envagent.sandbox.records import FloatingIp, Port
@@ -39,10 +39,7 @@ ATTRIBUTES: Attributes = {
     "fixed_ip_address": Attribute(),
     "port_id": Attribute(optional_identifier),
     "subnet_id": Attribute(optional_identifier, put=False),
-    "router_id": READ_ONLY,
-    "status": READ_ONLY,
-    "tags": READ_ONLY,
-    "port_details": READ_ONLY,
+    **dict.fromkeys(("router_id", "status", "tags", "port_details"), READ_ONLY),
 }
 
 
@@ -169,18 +166,13 @@ def create(call: Call) -> Reply:
     if free is None:
         raise no_more_addresses(network.id)
     address = FloatingIp(
-        id=world.new_id(),
-        site=world.site.key,
-        owner=project,
-        name=free,
-        created_at=world.at,
+        **world.fresh(project, free),
         network=network.id,
         description=asked.get("description", ""),
         updated_at=world.at,
     )
     _attach(call, address, asked.get("port_id"), asked.get("fixed_ip_address"))
-    world.put(address)
-    call.wrote("floating_ip", address.id, address.name)
+    call.store(address)
     return Reply(201, {"floatingip": view(call, address)})
 
 
@@ -202,8 +194,7 @@ def update(call: Call) -> Reply:
     address.description = asked.get("description", address.description)
     if not asked or {"port_id", "fixed_ip_address"} & asked.keys():
         _attach(call, address, asked.get("port_id"), asked.get("fixed_ip_address"))
-    store_changed(call, address)
-    call.wrote("floating_ip", address.id, address.name)
+    revise(call, address)
     return Reply(200, {"floatingip": view(call, address)})
 
 
@@ -211,6 +202,5 @@ def delete(call: Call) -> Reply:
     """Handle DELETE /v2.0/floatingips/ID."""
     address = _get(call)
     if "ignore_delete" not in call.effects:
-        call.world.remove(address)
-        call.wrote("floating_ip", address.id, address.name)
+        call.remove(address)
     return Reply(204)

@@ -10,6 +10,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from envagent.sandbox.cloud_time import iso_z
@@ -26,9 +27,8 @@ def neutron_error(status: int, type: str, message: str) -> ServiceError:
     return ServiceError(status, message, type)
 
 
-def bad_request(message: str) -> ServiceError:
-    """Return the 400 for a malformed body."""
-    return neutron_error(400, "HTTPBadRequest", message)
+bad_request = partial(neutron_error, 400, "HTTPBadRequest")
+"""Returns the 400 for a malformed body."""
 
 
 def invalid_input(reason: str) -> ServiceError:
@@ -70,16 +70,12 @@ def standard_view(record: FloatingIp | Port | SecurityGroup) -> dict[str, Any]:
     }
 
 
-def store_changed(call: Call, record: FloatingIp | Port | SecurityGroup) -> None:
-    """Store a changed resource as its next revision."""
+def revise(call: Call, record: FloatingIp | Port | SecurityGroup, rule: str | None = None) -> None:
+    """Store a changed resource as its next revision, and log the change: of the group's `rule` if one is named."""
     record.revision += 1
     record.updated_at = call.world.at
     call.world.put(record)
-
-
-def anything(name: str, value: Any) -> Any:
-    """Accept a value as it is."""
-    return value
+    call.wrote("security_group_rule" if rule else record.kind, rule or record.id, record.name)
 
 
 def text(longest: int = NAME_LENGTH) -> Convert:
@@ -146,7 +142,7 @@ def mac(name: str, value: Any) -> str:
 class Attribute:
     """One attribute: its check, whether POST and PUT may set it, and whether only administrators may."""
 
-    convert: Convert = anything
+    convert: Convert = lambda name, value: value
     post: bool = True
     put: bool = True
     required: bool = False
@@ -160,9 +156,7 @@ STANDARD: Attributes = {
     "description": Attribute(text()),
     "project_id": Attribute(put=False),
     "tenant_id": Attribute(put=False),
-    "created_at": READ_ONLY,
-    "updated_at": READ_ONLY,
-    "revision_number": READ_ONLY,
+    **dict.fromkeys(("created_at", "updated_at", "revision_number"), READ_ONLY),
 }
 """The attributes of all resources."""
 

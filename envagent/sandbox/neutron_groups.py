@@ -17,8 +17,8 @@ from envagent.sandbox.neutron_attributes import (
     forbidden,
     neutron_error,
     over_quota,
+    revise,
     standard_view,
-    store_changed,
     text,
 )
 from envagent.sandbox.neutron_lists import listing, shown
@@ -37,9 +37,7 @@ ATTRIBUTES: Attributes = {
     **STANDARD,
     "name": Attribute(_name),
     "stateful": Attribute(boolean),
-    "shared": READ_ONLY,
-    "security_group_rules": READ_ONLY,
-    "tags": READ_ONLY,
+    **dict.fromkeys(("shared", "security_group_rules", "tags"), READ_ONLY),
 }
 
 
@@ -47,17 +45,9 @@ def _rule(call: Call, group: str, **wanted: Any) -> dict[str, Any]:
     rule: dict[str, Any] = {
         "id": call.world.new_id(),
         "security_group_id": group,
+        **dict.fromkeys((*IDENTIFYING, "normalized_cidr", "belongs_to_default_sg", "description")),
         "direction": "egress",
         "ethertype": "IPv4",
-        "protocol": None,
-        "port_range_min": None,
-        "port_range_max": None,
-        "remote_ip_prefix": None,
-        "remote_group_id": None,
-        "remote_address_group_id": None,
-        "normalized_cidr": None,
-        "belongs_to_default_sg": None,
-        "description": None,
         "revision_number": 0,
         "project_id": call.identity.project,
         "tenant_id": call.identity.project,
@@ -78,11 +68,7 @@ def default_group(call: Call) -> SecurityGroup:
     if known is not None:
         return known
     group = SecurityGroup(
-        id=id,
-        site=call.site.key,
-        owner=call.identity.project,
-        name="default",
-        created_at=call.world.at,
+        **call.world.fresh(call.identity.project, "default", id=id),
         description="Default security group",
         updated_at=call.world.at,
     )
@@ -141,18 +127,13 @@ def create_group(call: Call) -> Reply:
     if 0 <= call.world.quota("security_group") <= len(groups(call)):
         raise over_quota("security_group")
     group = SecurityGroup(
-        id=call.world.new_id(),
-        site=call.site.key,
-        owner=call.identity.project,
-        name=asked.get("name", ""),
-        created_at=call.world.at,
+        **call.world.fresh(call.identity.project, asked.get("name", "")),
         description=asked.get("description", ""),
         updated_at=call.world.at,
         stateful=asked.get("stateful", True),
     )
     group.rules = [_rule(call, group.id, ethertype=ethertype) for ethertype in ("IPv4", "IPv6")]
-    call.world.put(group)
-    call.wrote("security_group", group.id, group.name)
+    call.store(group)
     return Reply(201, {"security_group": _view(group, default=False)})
 
 
@@ -166,8 +147,7 @@ def update_group(call: Call) -> Reply:
         raise neutron_error(409, "SecurityGroupInUse", f"Security Group {group.id} in use.")
     for key in ("name", "description", "stateful"):
         setattr(group, key, asked.get(key, getattr(group, key)))
-    store_changed(call, group)
-    call.wrote("security_group", group.id, group.name)
+    revise(call, group)
     return Reply(200, {"security_group": _view(group)})
 
 
@@ -184,8 +164,7 @@ def delete_group(call: Call) -> Reply:
         raise neutron_error(
             409, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group."
         )
-    call.world.remove(group)
-    call.wrote("security_group", group.id, group.name)
+    call.remove(group)
     return Reply(204)
 
 
@@ -233,8 +212,7 @@ def create_rule(call: Call) -> Reply:
             message = f"Security group rule already exists. Rule id is {known['id']}."
             raise neutron_error(409, "SecurityGroupRuleExists", message)
     group.rules.append(rule)
-    store_changed(call, group)
-    call.wrote("security_group_rule", rule["id"], group.name)
+    revise(call, group, rule["id"])
     return Reply(201, {"security_group_rule": _rule_view(call, rule)})
 
 
@@ -242,6 +220,5 @@ def delete_rule(call: Call) -> Reply:
     """Handle DELETE /v2.0/security-group-rules/ID."""
     group, rule = _find_rule(call)
     group.rules.remove(rule)
-    store_changed(call, group)
-    call.wrote("security_group_rule", rule["id"], group.name)
+    revise(call, group, rule["id"])
     return Reply(204)

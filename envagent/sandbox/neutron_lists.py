@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from envagent.sandbox.exchange import Call
-from envagent.sandbox.list_selection import TAG_FILTERS, Item, grouped, order, page, select, trim
+from envagent.sandbox.list_selection import TAG_FILTERS, Item, grouped, order, page, trim
 from envagent.sandbox.neutron_attributes import bad_request, boolean, invalid_input, neutron_error, not_found
 
 PAGING = ("limit", "marker", "page_reverse", "sort_key", "sort_dir", "fields")
@@ -28,7 +28,9 @@ DIRECTIONS = ("asc", "desc")
 def listing(call: Call, name: str, items: list[Item], kind: str = "") -> dict[str, Any]:
     """Return the body of a list; an unknown marker is a 404 where the items have a `kind`, else an empty page."""
     query = grouped(call.query)
-    kept = order(select(items, _filters(query), _holds), _sorting(query, items))
+    filters = _filters(query).items()
+    kept = [item for item in items if all(_holds(item, key, values) for key, values in filters)]
+    kept = order(kept, _sorting(query, items))
     body = _page(call, name, kept, kind)
     return {**body, name: trim(body[name], query.get("fields", []))}
 

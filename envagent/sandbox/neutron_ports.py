@@ -26,8 +26,8 @@ from envagent.sandbox.neutron_attributes import (
     not_found,
     one_of,
     over_quota,
+    revise,
     standard_view,
-    store_changed,
     text,
 )
 from envagent.sandbox.neutron_lists import listing, shown
@@ -142,11 +142,7 @@ def create_port(call: Call) -> Reply:
     if address is None:
         raise no_more_addresses(network.id)
     port = Port(
-        id=world.new_id(),
-        site=world.site.key,
-        owner=call.identity.project,
-        name=asked.get("name", ""),
-        created_at=world.at,
+        **world.fresh(call.identity.project, asked.get("name", "")),
         network=network.id,
         subnet=network.subnet_id,
         address=address,
@@ -161,8 +157,7 @@ def create_port(call: Call) -> Reply:
         tags=asked.get("tags", []),
         revision=1,
     )
-    world.put(port)
-    call.wrote("port", port.id, port.name)
+    call.store(port)
     return Reply(201, {"port": view(call, port)})
 
 
@@ -194,8 +189,7 @@ def update_port(call: Call) -> Reply:
         field = fields.get(key, key)
         if field is not None:
             setattr(port, field, value)
-    store_changed(call, port)
-    call.wrote("port", port.id, port.name)
+    revise(call, port)
     return Reply(200, {"port": view(call, port)})
 
 
@@ -203,6 +197,5 @@ def delete_port(call: Call) -> Reply:
     """Handle DELETE /v2.0/ports/ID; its floating IP is detached."""
     port = _own(call)
     detach(call.world, port.owner, [port.id])
-    call.world.remove(port)
-    call.wrote("port", port.id, port.name)
+    call.remove(port)
     return Reply(204)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import partial
 from typing import Any
 
 from envagent.sandbox.body_schemas import words
-from envagent.sandbox.exchange import ServiceError
 from envagent.sandbox.neutron_attributes import READ_ONLY, STANDARD, Attribute, Attributes, neutron_error, one_of, text
 
 NUMBERS = words(
@@ -22,6 +22,7 @@ ICMP = (1, 58)
 IPV6_ONLY = {41, 44, 58, 59, 60, 43}
 ETHERTYPES = ["IPv4", "IPv6"]
 ANYWHERE = ("0.0.0.0/0", "::/0")
+_refusal = partial(neutron_error, 400)
 IDENTIFYING = (
     "direction",
     "ethertype",
@@ -32,10 +33,6 @@ IDENTIFYING = (
     "remote_group_id",
     "remote_address_group_id",
 )
-
-
-def _refusal(type: str, message: str) -> ServiceError:
-    return neutron_error(400, type, message)
 
 
 def _protocol(name: str, value: Any) -> str | None:

@@ -29,8 +29,7 @@ def _own(call: Call) -> Tagged:
 
 def _keep(call: Call, tagged: Tagged, tags: list[str]) -> None:
     tagged.tags, tagged.updated_at = tags, call.world.at
-    call.world.put(tagged)
-    call.wrote(tagged.kind, tagged.id, tagged.name)
+    call.store(tagged)
 
 
 def _check(value: Any) -> list[str]:

@@ -11,9 +11,9 @@ from envagent.sandbox import nova_keypairs as keypairs
 from envagent.sandbox import nova_limits as limits
 from envagent.sandbox import nova_lists as lists
 from envagent.sandbox import nova_servers as servers
-from envagent.sandbox.exchange import Call, Handler, Reply, Route, Service, ServiceError, refuse, respond, routes
-from envagent.sandbox.nova_requests import not_allowed
-from envagent.sandbox.nova_versions import list_versions, microversion, response_headers, show_version
+from envagent.sandbox.exchange import Call, Reply, Route, Service, ServiceError, refuse, respond, routes
+from envagent.sandbox.nova_requests import not_allowed, not_found
+from envagent.sandbox.nova_versions import MINIMUM, list_versions, microversion, response_headers, show_version
 
 KEYS = {
     400: "badRequest",
@@ -33,14 +33,15 @@ def error_body(error: ServiceError) -> dict[str, Any]:
     return {key: {"code": error.status, "message": error.message}}
 
 
-def _versioned(handler: Handler) -> Handler:
-    """Return a handler that first refuses unsupported microversions."""
+def _versioned(route: Route, first: tuple[int, int] = MINIMUM) -> Route:
+    """Return a route of the API 2.1 that refuses unsupported microversions and those before its `first`."""
 
     def handle(call: Call) -> Reply:
-        microversion(call)
-        return handler(call)
+        if microversion(call) < first:
+            raise not_found("The resource could not be found.")
+        return route.handler(call)
 
-    return handle
+    return Route(route.method, f"/v2.1{route.path}", handle)
 
 
 VERSIONED = (
@@ -71,8 +72,6 @@ VERSIONED = (
     *routes("/servers/{id}/os-instance-actions/{request}", GET=actions.show_action),
     *routes("/servers/{id}/metadata", GET=details.list_items, POST=details.write_items, PUT=details.write_items),
     *routes("/servers/{id}/metadata/{key}", GET=details.show_item, PUT=details.set_item, DELETE=details.delete_item),
-    *routes("/servers/{id}/tags", GET=details.list_tags, PUT=details.replace_tags, DELETE=details.delete_tags),
-    *routes("/servers/{id}/tags/{tag}", GET=details.show_tag, PUT=details.add_tag, DELETE=details.delete_tag),
     *routes("/servers/{id}/ips", GET=details.list_addresses),
     *routes("/servers/{id}/ips/{network}", GET=details.show_addresses),
     *routes("/servers/{id}/os-interface", GET=details.list_interfaces),
@@ -80,6 +79,10 @@ VERSIONED = (
     *routes("/servers/{id}/os-security-groups", GET=details.list_groups),
     *routes("/servers/{id}/os-volume_attachments", GET=details.list_volumes),
     *routes("/servers/{id}/diagnostics", GET=refuse(not_allowed, "os-server-diagnostics", after=servers.get)),
+)
+TAGS = (
+    *routes("/servers/{id}/tags", GET=details.list_tags, PUT=details.replace_tags, DELETE=details.delete_tags),
+    *routes("/servers/{id}/tags/{tag}", GET=details.show_tag, PUT=details.add_tag, DELETE=details.delete_tag),
 )
 
 SERVICE = Service(
@@ -91,7 +94,8 @@ SERVICE = Service(
         Route("GET", "/", list_versions, open=True),
         Route("GET", "/v2.1", show_version, open=True),
         Route("GET", "/v2.1/", show_version, open=True),
-        *(Route(route.method, f"/v2.1{route.path}", _versioned(route.handler)) for route in VERSIONED),
+        *(_versioned(route) for route in VERSIONED),
+        *(_versioned(route, (2, 26)) for route in TAGS),
     ),
     error_body=error_body,
     headers=response_headers,

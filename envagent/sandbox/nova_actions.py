@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from envagent.sandbox import nova_schemas, server_tasks
@@ -14,7 +15,7 @@ from envagent.sandbox.nova_requests import bad_request, body, conflict, not_allo
 from envagent.sandbox.nova_servers import bootable, change, check_metadata, get, password, refuse_locked, save
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.nova_views import changed_view
-from envagent.sandbox.records import Keypair, Port, SecurityGroup, Server
+from envagent.sandbox.records import Keypair, SecurityGroup, Server
 from envagent.sandbox.server_life import ports
 
 LIVING = ("active", "paused", "suspended", "stopped")
@@ -60,17 +61,8 @@ def _reboot(call: Call) -> Reply:
     return Reply(202)
 
 
-def _stop(call: Call) -> Reply:
-    body(call, "os-stop", ANYTHING)
-    return _power(call, "stop", ("active", "error"), "powering-off")
-
-
-def _start(call: Call) -> Reply:
-    body(call, "os-start", ANYTHING)
-    return _power(call, "start", ("stopped",), "powering-on")
-
-
-def _power(call: Call, action: str, states: tuple[str, ...], task: str) -> Reply:
+def _power(action: str, states: tuple[str, ...], task: str, call: Call) -> Reply:
+    body(call, f"os-{action}", ANYTHING)
     server = get(call)
     if server.task_state == "scheduling":
         raise not_found(f"Instance {server.id} could not be found.")
@@ -137,25 +129,20 @@ def _console(call: Call) -> Reply:
     return Reply(200, {"output": "\n".join(lines if length < 0 else lines[len(lines) - length :] if length else [])})
 
 
-def _group(call: Call, name: str) -> SecurityGroup:
+def _group(call: Call, action: str) -> tuple[Server, SecurityGroup]:
+    """Return the server and the security group that an action names."""
+    name = body(call, action, nova_schemas.GROUP)["name"]
+    server = get(call)
     found = next((group for group in groups(call) if name in (group.id, group.name)), None)
     if found is None:
         raise not_found(f"Security group {name} is not found for project {call.identity.project}")
-    return found
-
-
-def _plugged(call: Call, server: Server) -> list[Port]:
-    found = ports(call.world, server)
-    if not found:
+    if not ports(call.world, server):
         raise not_found(f"instance_id {server.id} could not be found as device id on any ports")
-    return found
+    return server, found
 
 
 def _add_group(call: Call) -> Reply:
-    asked = body(call, "addSecurityGroup", nova_schemas.GROUP)
-    server = get(call)
-    group = _group(call, asked["name"])
-    _plugged(call, server)
+    server, group = _group(call, "addSecurityGroup")
     if group.name in server.security_groups:
         reason = (
             f"Duplicate items in the list: '{group.id}'.\nNeutron server returns request_ids: ['{call.request_id}']"
@@ -167,12 +154,10 @@ def _add_group(call: Call) -> Reply:
 
 
 def _remove_group(call: Call) -> Reply:
-    asked = body(call, "removeSecurityGroup", nova_schemas.GROUP)
-    server = get(call)
-    group = _group(call, asked["name"])
-    _plugged(call, server)
+    server, group = _group(call, "removeSecurityGroup")
     if group.name not in server.security_groups:
-        raise not_found(f"Security group {asked['name']} not associated with the instance {server.id}")
+        name = call.part("removeSecurityGroup")["name"]
+        raise not_found(f"Security group {name} not associated with the instance {server.id}")
     server.security_groups = [name for name in server.security_groups if name != group.name]
     _apply_groups(call, server)
     return Reply(202)
@@ -199,8 +184,8 @@ def _address_proxy(call: Call) -> Reply:
 
 ACTIONS: dict[str, Callable[[Call], Reply]] = {
     "reboot": _reboot,
-    "os-stop": _stop,
-    "os-start": _start,
+    "os-stop": partial(_power, "stop", ("active", "error"), "powering-off"),
+    "os-start": partial(_power, "start", ("stopped",), "powering-on"),
     "rebuild": _rebuild,
     "lock": _lock,
     "unlock": _unlock,

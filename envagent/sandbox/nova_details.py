@@ -9,7 +9,7 @@ from envagent.sandbox.body_schemas import violation
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.neutron_groups import groups
 from envagent.sandbox.nova_actions import LIVING, expect
-from envagent.sandbox.nova_requests import bad_request, body, not_found, only_from
+from envagent.sandbox.nova_requests import bad_request, body, not_found
 from envagent.sandbox.nova_servers import check_metadata, get, refuse_locked, save
 from envagent.sandbox.nova_views import addresses, plain_addresses
 from envagent.sandbox.records import Port, SecurityGroup, Server
@@ -76,13 +76,11 @@ def _set_tags(call: Call, server: Server, tags: set[str]) -> None:
     save(call, server)
 
 
-@only_from(2, 26)
 def list_tags(call: Call) -> Reply:
     """Handle GET /servers/ID/tags."""
     return Reply(200, {"tags": get(call).tags})
 
 
-@only_from(2, 26)
 def replace_tags(call: Call) -> Reply:
     """Handle PUT /servers/ID/tags: replace all tags."""
     asked = body(call, "tags", nova_schemas.TAGS)
@@ -92,7 +90,6 @@ def replace_tags(call: Call) -> Reply:
     return Reply(200, {"tags": server.tags})
 
 
-@only_from(2, 26)
 def delete_tags(call: Call) -> Reply:
     """Handle DELETE /servers/ID/tags."""
     server = get(call)
@@ -101,7 +98,6 @@ def delete_tags(call: Call) -> Reply:
     return Reply(204)
 
 
-@only_from(2, 26)
 def show_tag(call: Call) -> Reply:
     """Handle GET /servers/ID/tags/TAG."""
     server, tag = get(call), call.params["tag"]
@@ -110,7 +106,6 @@ def show_tag(call: Call) -> Reply:
     return Reply(204)
 
 
-@only_from(2, 26)
 def add_tag(call: Call) -> Reply:
     """Handle PUT /servers/ID/tags/TAG: 201, or 204 if the server has the tag already."""
     if call.body:
@@ -129,7 +124,6 @@ def add_tag(call: Call) -> Reply:
     return Reply(201, headers={"Location": f"{call.root}{call.path}"})
 
 
-@only_from(2, 26)
 def delete_tag(call: Call) -> Reply:
     """Handle DELETE /servers/ID/tags/TAG."""
     server, tag = get(call), call.params["tag"]

@@ -9,32 +9,26 @@ from envagent.sandbox.body_schemas import TEXT, Schema
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.inventory import FlavorSpec
 from envagent.sandbox.list_selection import order
-from envagent.sandbox.nova_requests import PAGING, bad_request, next_link, not_found, paged, query
+from envagent.sandbox.nova_requests import PAGING, bad_request, listing, not_found, query
 from envagent.sandbox.nova_views import flavor_view, flavors, links
 
 SORTED_BY: dict[str, Callable[[FlavorSpec], Any]] = {
-    "created_at": lambda flavor: None,
-    "description": lambda flavor: None,
-    "disabled": lambda flavor: False,
-    "ephemeral_gb": lambda flavor: 0,
     "flavorid": lambda flavor: flavor.id,
-    "id": lambda flavor: None,
     "is_public": lambda flavor: not flavor.name.startswith("reservation:"),
     "memory_mb": lambda flavor: flavor.ram,
     "name": lambda flavor: flavor.name,
     "root_gb": lambda flavor: flavor.disk,
-    "rxtx_factor": lambda flavor: 1.0,
-    "swap": lambda flavor: 0,
-    "updated_at": lambda flavor: None,
-    "vcpu_weight": lambda flavor: 0,
     "vcpus": lambda flavor: flavor.vcpus,
+    # The same for all flavors here:
+    **dict.fromkeys(("created_at", "description", "disabled", "ephemeral_gb", "id"), lambda flavor: None),
+    **dict.fromkeys(("rxtx_factor", "swap", "updated_at", "vcpu_weight"), lambda flavor: None),
 }
 QUERY: dict[str, Schema] = {
     **PAGING,
     "is_public": TEXT,
     "minRam": TEXT,
     "minDisk": TEXT,
-    "sort_key": {"type": "string", "enum": list(SORTED_BY)},
+    "sort_key": {"type": "string", "enum": sorted(SORTED_BY)},
     "sort_dir": {"type": "string", "enum": ["asc", "desc"]},
 }
 
@@ -52,8 +46,7 @@ def _list(call: Call, view: Callable[[FlavorSpec], dict[str, Any]]) -> Reply:
     fitting = [flavor for flavor in flavors(call) if flavor.ram >= ram and flavor.disk >= disk]
     keys = [(asked.get("sort_key", "flavorid"), asked.get("sort_dir", "asc"))]
     listed = order(fitting, keys, lambda flavor, key: SORTED_BY[key](flavor))
-    shown, following = paged(call, listed, asked, lambda flavor: flavor.id)
-    return Reply(200, {"flavors": [view(flavor) for flavor in shown], **next_link("flavors", following)})
+    return listing(call, "flavors", listed, asked, view)
 
 
 def list_brief(call: Call) -> Reply:

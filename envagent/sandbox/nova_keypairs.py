@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from operator import attrgetter
 from typing import Any
 
 from envagent.sandbox import nova_schemas
@@ -16,11 +17,10 @@ from envagent.sandbox.nova_requests import (
     body,
     conflict,
     forbidden,
-    next_link,
+    listing,
     not_allowed,
     not_found,
     not_simulated,
-    paged,
     query,
     since,
 )
@@ -38,7 +38,7 @@ def fingerprint(public_key: str) -> str:
         blob = base64.b64decode(public_key.split(" ")[1])
     except (ValueError, IndexError, UnsupportedAlgorithm):
         raise bad_request("Keypair data is invalid: failed to generate fingerprint") from None
-    return _with_colons(hashlib.md5(blob, usedforsecurity=False).hexdigest())
+    return hashlib.md5(blob, usedforsecurity=False).digest().hex(":")
 
 
 def certificate_fingerprint(pem: str) -> str:
@@ -47,15 +47,10 @@ def certificate_fingerprint(pem: str) -> str:
     from cryptography.x509 import load_pem_x509_certificate
 
     try:
-        digest = load_pem_x509_certificate(pem.encode()).fingerprint(SHA1()).hex()  # noqa: S303
+        return load_pem_x509_certificate(pem.encode()).fingerprint(SHA1()).hex(":")  # noqa: S303
     except ValueError as error:
         message = f"Keypair data is invalid: failed to generate X509 fingerprint. Error message: {error}"
         raise bad_request(message) from None
-    return _with_colons(digest)
-
-
-def _with_colons(digest: str) -> str:
-    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
 
 
 def _generate() -> tuple[str, str]:
@@ -74,11 +69,7 @@ def _generate() -> tuple[str, str]:
 
 
 def _view(call: Call, keypair: Keypair) -> dict[str, Any]:
-    view = {
-        "name": keypair.name,
-        "public_key": keypair.public_key,
-        "fingerprint": keypair.fingerprint,
-    }
+    view = {"name": keypair.name, "public_key": keypair.public_key, "fingerprint": keypair.fingerprint}
     return {**view, "type": keypair.type} if since(call, 2, 2) else view
 
 
@@ -126,11 +117,7 @@ def create(call: Call) -> Reply:
     if world.get(Keypair, f"{user}/{name}") is not None:
         raise conflict(f"Key pair '{name}' already exists.")
     keypair = Keypair(
-        id=f"{user}/{name}",
-        site=world.site.key,
-        owner=user,
-        name=name,
-        created_at=world.at,
+        **world.fresh(user, name, id=f"{user}/{name}"),
         fingerprint=digest,
         public_key=public,
         type=kind,
@@ -151,9 +138,8 @@ def list_all(call: Call) -> Reply:
     if since(call, 2, 10):
         _check_user(call, asked.get("user_id"), "index")
     found = sorted(call.world.find(Keypair, call.identity.user, call.as_of), key=lambda key: key.name.casefold())
-    shown, following = paged(call, found, asked, lambda key: key.name, "Marker {} could not be found.")
-    listed = [{"keypair": _view(call, key)} for key in shown]
-    return Reply(200, {"keypairs": listed, **next_link("keypairs", following)})
+    by_name, absent = attrgetter("name"), "Marker {} could not be found."
+    return listing(call, "keypairs", found, asked, lambda key: {"keypair": _view(call, key)}, by_name, absent)
 
 
 def show(call: Call) -> Reply:

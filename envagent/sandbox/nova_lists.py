@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from envagent.sandbox.body_schemas import TEXT, Schema, words
@@ -16,10 +17,9 @@ from envagent.sandbox.nova_requests import (
     PAGING,
     bad_request,
     forbidden,
-    next_link,
+    listing,
     not_allowed,
     not_simulated,
-    paged,
     query,
     since,
 )
@@ -79,22 +79,17 @@ RARE = {"config_drive", "created_at", "launched_at", "terminated_at", "power_sta
 
 Test = Callable[[Server], bool]
 FIELDS: dict[str, Callable[[Server], Any]] = {
-    "created_at": lambda server: server.created_at,
-    "updated_at": lambda server: server.updated_at,
-    "launched_at": lambda server: server.launched_at,
     "display_name": lambda server: server.name,
     "display_description": lambda server: server.description,
     "hostname": lambda server: server.given.get("hostname") or hostname(server.name),
     "image_ref": lambda server: server.image,
     "instance_type_id": lambda server: server.flavor,
-    "key_name": lambda server: server.key_name,
     "project_id": lambda server: server.owner,
     "user_id": lambda server: server.user,
-    "task_state": lambda server: server.task_state,
-    "vm_state": lambda server: server.vm_state,
     "availability_zone": lambda server: server.zone,
     "uuid": lambda server: server.id,
-    "locked": lambda server: server.locked,
+    **{name: attrgetter(name) for name in ("created_at", "updated_at", "launched_at")},
+    **{name: attrgetter(name) for name in ("key_name", "task_state", "vm_state", "locked")},
 }
 
 
@@ -254,8 +249,7 @@ def _list(call: Call, view: Callable[[Call, Server], dict[str, Any]], detailed: 
         found += _deleted(call)
     fitting = [server for server in found if all(test(server) for test in tests)]
     listed = order(fitting, keys, lambda server, key: FIELDS[key](server) if key in FIELDS else None)
-    shown, following = paged(call, listed, asked, lambda server: server.id)
-    return Reply(200, {"servers": [view(call, server) for server in shown], **next_link("servers", following)})
+    return listing(call, "servers", listed, asked, partial(view, call))
 
 
 def list_brief(call: Call) -> Reply:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from jsonschema import ValidationError
-
-from envagent.sandbox.body_schemas import DIGITS, TEXT, Schema, closed, violation
+from envagent.sandbox.body_schemas import DIGITS, TEXT, Schema, closed, complaint, violation
 from envagent.sandbox.exchange import Call, Reply, ServiceError
 from envagent.sandbox.list_selection import page
 from envagent.sandbox.nova_versions import microversion
@@ -21,29 +21,15 @@ CLOSED_QUERIES = (2, 75)
 PAGING: Mapping[str, Schema] = {"limit": DIGITS, "marker": TEXT}
 
 
-def bad_request(message: str) -> ServiceError:
-    """Return Nova's 400."""
-    return ServiceError(400, message, "badRequest")
-
-
-def forbidden(message: str) -> ServiceError:
-    """Return Nova's 403."""
-    return ServiceError(403, message, "forbidden")
+bad_request = partial(ServiceError, 400)
+forbidden = partial(ServiceError, 403)
+not_found = partial(ServiceError, 404)
+conflict = partial(ServiceError, 409)
 
 
 def not_allowed(rule: str) -> ServiceError:
     """Return the 403 of a policy, by the rule's name below os_compute_api."""
     return forbidden(f"Policy doesn't allow os_compute_api:{rule} to be performed.")
-
-
-def not_found(message: str) -> ServiceError:
-    """Return Nova's 404."""
-    return ServiceError(404, message, "itemNotFound")
-
-
-def conflict(message: str) -> ServiceError:
-    """Return Nova's 409."""
-    return ServiceError(409, message, "conflictingRequest")
 
 
 def not_simulated(what: str) -> ServiceError:
@@ -56,33 +42,12 @@ def since(call: Call, *version: int) -> bool:
     return microversion(call) >= version
 
 
-def only_from(*version: int) -> Callable[[Callable[[Call], Reply]], Callable[[Call], Reply]]:
-    """Return a decorator for handlers that exist only from a microversion on."""
-
-    def decorate(handler: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
-        def handle(call: Call) -> Reply:
-            if not since(call, *version):
-                raise not_found("The resource could not be found.")
-            return handler(call)
-
-        handle.__doc__ = handler.__doc__
-        return handle
-
-    return decorate
-
-
 def body(call: Call, name: str, schema: Schema, **others: Schema) -> Any:
     """Return the body's value under a name. Raises a 400 if it, or one of `others`, violates its schema."""
     found = violation(call.body, closed({name: schema, **others}, name))
     if found is not None:
-        raise bad_request(_message(found))
+        raise bad_request(complaint(found))
     return call.body[name]
-
-
-def _message(found: ValidationError) -> str:
-    if found.validator == "name" or not found.path:
-        return str(found.message)
-    return f"Invalid input for field/attribute {found.path[-1]}. Value: {found.instance}. {found.message}"
 
 
 def query(call: Call, known: Mapping[str, Schema], hidden: tuple[str, ...] = ()) -> dict[str, str]:
@@ -106,24 +71,22 @@ def query(call: Call, known: Mapping[str, Schema], hidden: tuple[str, ...] = ())
     return {key: value for key, value in call.query if key in known}
 
 
-def paged(
+def listing(
     call: Call,
+    name: str,
     items: list[T],
     asked: Mapping[str, str],
-    id_of: Callable[[T], str],
+    view: Callable[[T], dict[str, Any]],
+    id_of: Callable[[T], str] = attrgetter("id"),
     absent: str = "marker [{}] not found",
-) -> tuple[list[T], str | None]:
-    """Return the requested page, and the URL of the next one."""
+) -> Reply:
+    """Return the requested page of a list, with a link to the next one."""
     limit = min(int(asked.get("limit", MAX_PAGE)), MAX_PAGE)
     shown = page(items, limit, asked.get("marker") or None, id_of)
     if shown is None:
         raise bad_request(absent.format(asked["marker"]))
     if limit == 0 or len(shown) < limit:
-        return shown[:limit], None
+        return Reply(200, {name: [view(item) for item in shown[:limit]]})
     kept = [f"{key}={quote(value)}" for key, value in asked.items() if key != "marker"]
-    return shown, f"{call.root}{call.path}?" + "&".join([*kept, f"marker={quote(id_of(shown[-1]), safe='')}"])
-
-
-def next_link(name: str, href: str | None) -> dict[str, Any]:
-    """Return the link to the next page, as an entry of a list's body."""
-    return {} if href is None else {f"{name}_links": [{"rel": "next", "href": href}]}
+    href = f"{call.root}{call.path}?" + "&".join([*kept, f"marker={quote(id_of(shown[-1]), safe='')}"])
+    return Reply(200, {name: [view(item) for item in shown], f"{name}_links": [{"rel": "next", "href": href}]})

@@ -50,8 +50,7 @@ def password() -> str:
 def save(call: Call, server: Server) -> None:
     """Store a changed server and log the change."""
     server.updated_at = call.world.at
-    call.world.put(server)
-    call.wrote("server", server.id, server.name)
+    call.store(server)
 
 
 def bootable(call: Call, id: str, absent: str) -> Image:
@@ -182,11 +181,7 @@ def _make(call: Call, asked: dict[str, Any], name: str, networks: list[str]) -> 
     named = {group.id: group.name for group in groups(call)}
     described = microversion(call) >= (2, 19)
     server = Server(
-        id=world.new_id(),
-        site=world.site.key,
-        owner=call.identity.project,
-        name=name,
-        created_at=world.at,
+        **world.fresh(call.identity.project, name),
         user=call.identity.user,
         image=asked["imageRef"],
         flavor=str(asked["flavorRef"]),

@@ -72,9 +72,7 @@ def flavor_view(call: Call, flavor: FlavorSpec) -> dict[str, Any]:
 def _embedded_flavor(call: Call, id: str) -> dict[str, Any]:
     if microversion(call) < (2, 47):
         return {"id": id, "links": links(call, "flavors", id)[1:]}
-    flavor = next((flavor for flavor in flavors(call) if flavor.id == id), None)
-    if flavor is None:
-        return {"original_name": id, "vcpus": 0, "ram": 0, "disk": 0, "ephemeral": 0, "swap": 0, "extra_specs": {}}
+    flavor = next((flavor for flavor in flavors(call) if flavor.id == id), FlavorSpec(id, id, 0, 0, 0))
     return {
         "original_name": flavor.name,
         "vcpus": flavor.vcpus,

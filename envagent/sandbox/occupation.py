@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from envagent.sandbox import lease_life
+from envagent.sandbox.blazar_leases import new_events
+from envagent.sandbox.blazar_reservations import hold
 from envagent.sandbox.cloud_time import floor_minute
-from envagent.sandbox.records import Lease, LeaseEvent, Reservation
-from envagent.sandbox.state import Allocation
+from envagent.sandbox.records import Lease, Reservation
 from envagent.sandbox.world import World
 
 
@@ -50,11 +51,7 @@ def _lease(world: World, host: str, start: float, end: float) -> str:
         "before_end": "default",
     }
     lease = Lease(
-        id=world.new_id(),
-        site=world.site.key,
-        owner=owner.projects[0],
-        name="somebody's experiment",
-        created_at=world.at,
+        **world.fresh(owner.projects[0], "somebody's experiment"),
         user=owner.id,
         start=start,
         end=end,
@@ -63,10 +60,8 @@ def _lease(world: World, host: str, start: float, end: float) -> str:
         trust_id=world.new_id().replace("-", ""),
         reservations=[reservation],
     )
-    moments = {"start_lease": start, "end_lease": end, "before_end_lease": start}
-    lease.events = [LeaseEvent(world.new_id(), type, "UNDONE", at, world.at) for type, at in moments.items()]
-    allocation = Allocation(host, reservation.id, lease.id, start, end, owner.name)
-    world.state.allocate(world.site.key, allocation)
+    lease.events = new_events(world, lease, start)
+    hold(world, lease, reservation)
     lease_life.plan(world, lease)
     world.put(lease)
     return lease.id

@@ -6,7 +6,7 @@ that clients see.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 
@@ -21,10 +21,6 @@ class Record:
     owner: str
     name: str
     created_at: float
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Self:

@@ -68,11 +68,7 @@ def _plug(world: World, server: Server) -> Network | None:
             return network
         world.put(
             Port(
-                id=world.new_id(),
-                site=world.site.key,
-                owner=server.owner,
-                name="",
-                created_at=world.at,
+                **world.fresh(server.owner, ""),
                 network=network.id,
                 subnet=network.subnet_id,
                 address=address,

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,12 +84,8 @@ class State:
     def transaction(self) -> Iterator[None]:
         """Commit at the end, roll back on any exception."""
         self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._db:
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     # Objects
 
@@ -128,7 +124,7 @@ class State:
 
     def put(self, record: Record, at: float) -> None:
         """Create or replace an object at a moment."""
-        document = json.dumps(record.document())
+        document = json.dumps(asdict(record))
         key = (record.site, record.kind, record.id, record.owner)
         self._db.execute(
             "INSERT INTO objects (site, kind, id, owner, document) VALUES (?,?,?,?,?) "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from envagent.sandbox.cloud_time import Pace
 from envagent.sandbox.inventory import Site
@@ -35,6 +35,10 @@ class World:
     def new_id(self) -> str:
         """Return a fresh uuid."""
         return str(uuid.uuid4())
+
+    def fresh(self, owner: str, name: str, id: str | None = None) -> dict[str, Any]:
+        """Return the fields that all records have, for one that is created now."""
+        return {"id": id or self.new_id(), "site": self.site.key, "owner": owner, "name": name, "created_at": self.at}
 
     def get(self, record_type: type[R], id: str) -> R | None:
         """Return an object of this site."""
