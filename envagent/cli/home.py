@@ -55,7 +55,7 @@ class Home:
 
     @property
     def keys(self) -> Path:
-        """The folder of private keys that envagent made."""
+        """The folder of private keys that envagent created."""
         return self.path / "keys"
 
     def run(self, run_id: str) -> Path:

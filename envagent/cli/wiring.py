@@ -148,7 +148,7 @@ def opened_teardown(
     from envagent.steps.resources import registered_keys, removal_order
 
     intents = journal.intents(row.run_id)
-    cloud = access.connect() if intents else None  # nothing is made without an intent: then there is nothing to ask
+    cloud = access.connect() if intents else None  # without an intent nothing was created
     try:
         if cloud is not None:
             _check_identity(journal, _log_in(cloud, _retry_policy(access.settings), stop), row.run_id)

@@ -91,7 +91,7 @@ def test_a_torn_down_run_says_what_it_used(cli: Cli, repository: Path) -> None:
     assert "used         0" in removed.err
     shown = cli("status", run_id).out
     assert "lease ends" not in shown
-    assert "charged" not in shown
+    assert "SU/h:" not in shown
     assert "so far" not in shown
     assert "lease        removed " in shown
     assert "SU in 0" in shown
@@ -118,7 +118,7 @@ def test_a_lease_that_is_removed_is_not_charged_while_the_rest_is_still_there(
     assert "ended" not in listed
     again = cli("teardown", run_id)
     assert "Still there:" in again.err
-    assert "charged" not in again.err
+    assert "SU/h:" not in again.err
     sandbox.faults()
     assert cli("teardown", run_id).code == 0
 
@@ -132,7 +132,7 @@ def test_before_the_lease_begins_nothing_is_charged(cli: Cli, repository: Path, 
     running.send(signal.SIGINT)
     assert running.wait() == 130
     assert "Still there:" in running.err
-    assert "charged" not in running.err
+    assert "SU/h:" not in running.err
     shown = cli("status", run_id).out
     assert "lease starts " in shown
     assert "lease ends" not in shown
@@ -219,7 +219,7 @@ def test_a_teardown_asks_about_what_was_there_when_it_was_last_looked_at(stored:
     at(END + timedelta(hours=3))
     later = stored("teardown", RUN).err
     assert "There when last checked, 14 h ago:" in later
-    assert "charged" not in later
+    assert "SU/h:" not in later
     assert "crash-server" not in later
     assert "127.21.0.14" in later
     assert "used         12 SU in 12 h" in later

@@ -66,7 +66,7 @@ def test_a_lease_that_came_after_the_teardown_goes_with_another(shell: Shell) ->
     carried_out_late(shell, done)
     again = shell("teardown", "last", "--yes")
     assert again.code == 0, again.err
-    assert "looking whether it was carried out later" in again.err
+    assert "checking whether it was carried out later" in again.err
     assert leases(shell) == set()
 
 

@@ -60,18 +60,11 @@ REPO = Annotated[
         show_default=False,
     ),
 ]
-RUN_ID = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN_ID", help="A run id, its first characters, or `last`.", autocompletion=_run_ids, show_default=False
-    ),
-]
-SOME_RUN_ID = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="RUN_ID", help="A run id, its first characters, or `last`.", autocompletion=_run_ids, show_default=False
-    ),
-]
+_RUN = typer.Argument(
+    metavar="RUN_ID", help="A run id, its first characters, or `last`.", autocompletion=_run_ids, show_default=False
+)
+RUN_ID = Annotated[str, _RUN]
+SOME_RUN_ID = Annotated[str | None, _RUN]
 CLOUD = Annotated[
     str | None,
     typer.Option(

@@ -134,7 +134,7 @@ def _charge(run: StoredRun, lease: ResourceRecord, plan: Plan, reserved: Reserve
 
 
 def _request_of(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> dict[str, Any]:
-    """Return what was asked for when a lease was made."""
+    """Return the request that created a lease."""
     asked = next((one.request for one in intents if (one.kind, one.cloud_id) == ("lease", lease.cloud_id)), "{}")
     request: dict[str, Any] = json.loads(asked)
     return request

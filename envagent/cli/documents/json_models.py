@@ -89,7 +89,7 @@ class RepositoryPart(Document):
 
 
 class ImagePart(Document):
-    """The image that the server is made of."""
+    """The server's image."""
 
     id: str
     name: str

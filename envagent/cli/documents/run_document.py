@@ -1,4 +1,4 @@
-"""The document of one run, made of the journal's rows and the outputs of the steps. It asks no cloud."""
+"""The document of one run, made of the journal's rows and the outputs of the steps. It contacts no cloud."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def next_commands(run: RunRecord, *, working: bool) -> list[str]:
 
 
 def resource_parts(run: StoredRun, ended_at: str | None) -> list[ResourcePart]:
-    """List what the run made or uses, and the requests whose outcome is unknown.
+    """List what the run created or uses, and the requests whose outcome is unknown.
 
     Args:
         run: the run.
@@ -323,7 +323,7 @@ def _server(run: StoredRun, *, ended: bool) -> ServerPart | None:
 
 
 def _status(run: StoredRun, row: ResourceRecord, known: str | None) -> str | None:
-    """Return the service's last status word of an object: of the finished stage that made it, or of its wait."""
+    """Return the service's last status word of an object: of the finished stage that created it, or of its wait."""
     if row.state == ResourceState.ABSENT:
         return GONE
     if known is not None:
@@ -359,7 +359,7 @@ def _step(run: StoredRun, name: str, stages: list[StageRecord], history: History
 
 
 def _step_error(run: StoredRun, name: str, stages: list[StageRecord]) -> ErrorPart | None:
-    """Return why a step failed; what a finished one had made may have been lost since."""
+    """Return why a step failed; a finished one fails when what it created was lost since."""
     error = _stored_error(next((one.error for one in stages if one.error is not None), None), run.row.run_id)
     lost = _stored_error(run.row.error, run.row.run_id)
     if error is None and lost is not None and (lost.step or "").partition(".")[0] == name:
