@@ -140,4 +140,4 @@ def test_a_home_on_a_network_file_system_is_told_once(
         for said in (True, False):
             with Home(Path(folder)).opened_journal():
                 pass
-            assert ("works without WAL" in capfd.readouterr().err) is said
+            assert ("runs without WAL" in capfd.readouterr().err) is said
