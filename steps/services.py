@@ -64,9 +64,11 @@ class Services:
             return self._advisor
 
     def close(self) -> None:
-        """Close the cloud's connections."""
+        """Close the connections to the cloud and the AI."""
         if self._cloud is not None:
             self._cloud.close()
+        if self._advisor is not None:
+            self._advisor.close()
 
 
 StepContext: TypeAlias = Context[Services]

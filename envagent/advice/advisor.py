@@ -360,6 +360,11 @@ class Advisor:
         with self._asking:
             return self._ask_alone(task, schema, facts, untrusted)
 
+    def close(self) -> None:
+        """Close the connections to the AI."""
+        if self._ai is not None:
+            self._ai.close()
+
     def _ask_alone(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str) -> _Reply[P]:
         if self._ai is None or schema in self._asked:
             return _Reply()

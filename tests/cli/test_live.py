@@ -38,7 +38,7 @@ def waiting(stage: str, what: str, status: str) -> EventRecord:
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Terminal, list[bytes]]]:
     """A terminal and what arrives on it."""
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("LINES", "30")
     leader, follower = pty.openpty()
     seen: list[bytes] = []

@@ -105,7 +105,7 @@ class LiveProgress(ProgressLines):
         if not step.waiting or step.state == StageState.SUCCEEDED:
             return step.note if step.state != StageState.PENDING else ""
         wait = list(step.waiting.values())[-1]
-        parts = [f"{wait.what}: {wait.status_words}" if wait.status else wait.what]
+        parts = [f"waiting for {wait.what}" + (f": {wait.status_words}" if wait.status else "")]
         if step.name in self.typical:
             parts.append(f"usually {times.duration(self.typical[step.name])}")
         if wait.deadline is not None:

@@ -273,7 +273,7 @@ def _step_row(step: StepPart) -> tuple[str, ...]:
     waits = [one for one in step.stages if one.wait is not None and one.state != "succeeded"]
     note = step.summary if step.error is None else step.error.message
     if not note and waits:
-        note = f"{waits[-1].wait}: {waits[-1].status}" if waits[-1].status else waits[-1].wait or ""
+        note = f"waiting for {waits[-1].wait}" + (f": {waits[-1].status}" if waits[-1].status else "")
     return step.name, step.state, str(step.attempts or ""), took, note
 
 
