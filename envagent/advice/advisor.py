@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import JsonValue
 
-from envagent.advice import answers, bounds, duration, excerpts, images, proposals, tasks
+from envagent.advice import answers, bounds, duration, excerpts, images, proposals
 from envagent.advice.ai import Ai, NoProposal
 from envagent.advice.decisions import Decision, Placement, Source, Usage
 from envagent.advice.needs import need_of
@@ -83,6 +83,11 @@ class Advisor:
         self._asked: set[type[proposals.Proposal]] = set()
         self._asking = threading.Lock()
 
+    def close(self) -> None:
+        """Close the connections to the AI."""
+        if self._ai is not None:
+            self._ai.close()
+
     def requirements(self, snapshot: Snapshot, analysis: Analysis) -> tuple[Analysis, Decision]:
         """Decide what the project needs.
 
@@ -90,38 +95,34 @@ class Advisor:
             AdviceUnavailable: the AI is required and gave no answer (as for every decision).
         """
         ours = analysis.requirements.model_dump(mode="json")
-        reason = _sources(analysis)
-        facts: dict[str, JsonValue] = {
-            "rules": ours,
-            "sizing": analysis.sizing.model_dump(mode="json", exclude={"reasons"}),
-            "bounds": "documented numbers may be raised up to fourfold, never lowered",
-        }
         reply = self._ask(
-            tasks.REQUIREMENTS,
             proposals.RequirementsProposal,
-            facts,
+            {
+                "rules": ours,
+                "sizing": analysis.sizing.model_dump(mode="json", exclude={"reasons"}),
+                "bounds": "documented numbers may be raised up to fourfold, never lowered",
+            },
             excerpts.brief(snapshot, analysis, _EVIDENCE_TOKENS) if self._ai else "",
         )
-        if reply.answer is None:
-            return analysis, self._decision(
-                reply, "rules", name="requirements", value=ours, reason=reason, rules_value=ours
-            )
-        merged = bounds.merge(analysis, reply.answer)
-        decided = bounds.resized(analysis, merged.requirements)
-        by_ai = bool(merged.changed) or not merged.rejected
-        if merged.changed:
-            changes = ", ".join(f"{name} {ours.get(name)} -> {new}" for name, new in merged.changed.items())
-            reason = f"{reply.reason} ({changes})"
-        elif by_ai:
-            reason = f"{reason}; the AI agrees: {reply.reason}"
+        decided, by_ai, reason = analysis, False, _sources(analysis)
+        rejected: list[str] = []
+        if reply.answer is not None:
+            merged = bounds.merge(analysis, reply.answer)
+            decided, rejected = bounds.resized(analysis, merged.requirements), merged.rejected
+            by_ai = bool(merged.changed) or not rejected
+            if merged.changed:
+                changes = ", ".join(f"{name} {ours.get(name)} -> {new}" for name, new in merged.changed.items())
+                reason = f"{reply.reason} ({changes})"
+            elif by_ai:
+                reason = f"{reason}; the AI agrees: {reply.reason}"
         return decided, self._decision(
             reply,
-            "ai" if by_ai else "rules",
+            by_ai,
             name="requirements",
             value=decided.requirements.model_dump(mode="json"),
             reason=reason,
             rules_value=ours,
-            rejected=tuple(merged.rejected),
+            rejected=tuple(rejected),
         )
 
     def image_candidates(
@@ -156,17 +157,15 @@ class Advisor:
             lacking = images.lacking(available, nodes[0], need)
             raise NothingSuitable(f"no image at this site suits {nodes[0].name}: {lacking}")
         by_rules = images.shortlist(found)
+        names = answers.names(by_rules)
         reason = f"best {len(by_rules)} of {len(available)} images for {nodes[0].name}"
         options = {i.id: i for i in found[: answers.MOST_OPTIONS]}
         reply: _Reply[proposals.CandidatesProposal] = _Reply()
         if len(options) > 1:
-            facts: dict[str, JsonValue] = {
-                "requirements": analysis.requirements.model_dump(mode="json"),
-                "node_type": nodes[0].name,
-                "images": [answers.image_facts(i) for i in options.values()],
-                "rules": answers.names(by_rules),
-            }
-            reply = self._ask(tasks.CANDIDATES, proposals.CandidatesProposal, facts)
+            facts: list[JsonValue] = [answers.image_facts(i) for i in options.values()]
+            reply = self._choose(
+                proposals.CandidatesProposal, analysis, node_type=nodes[0].name, images=facts, rules=names
+            )
         chosen: list[Image] = by_rules
         rejected: list[str] = []
         if reply.answer is not None:
@@ -174,11 +173,11 @@ class Advisor:
         by_ai = reply.answer is not None and chosen is not by_rules
         return chosen, self._decision(
             reply,
-            "ai" if by_ai else "rules",
+            by_ai,
             name="image_candidates",
             value=answers.names(chosen),
             reason=reply.reason if by_ai else reason,
-            rules_value=answers.names(by_rules),
+            rules_value=names,
             alternatives=tuple(i.name for i in found if i not in chosen),
             rejected=tuple(rejected),
         )
@@ -217,29 +216,24 @@ class Advisor:
         best = chosen = next(iter(fitting.values()))
         reply: _Reply[proposals.ImageProposal] = _Reply()
         if len(fitting) > 1:
-            facts: dict[str, JsonValue] = {
-                "requirements": analysis.requirements.model_dump(mode="json"),
-                "node_type": node_type.name,
-                "candidates": [answers.image_facts(i) for i in fitting.values()],
-                "rules": best.name,
-            }
-            reply = self._ask(tasks.IMAGE, proposals.ImageProposal, facts)
-        rejected: tuple[str, ...] = ()
-        by_ai = False
+            facts: list[JsonValue] = [answers.image_facts(i) for i in fitting.values()]
+            reply = self._choose(
+                proposals.ImageProposal, analysis, node_type=node_type.name, candidates=facts, rules=best.name
+            )
+        refusal: str | None = None
         if reply.answer is not None:
             chosen, refusal = answers.image(reply.answer, fitting, need)
-            by_ai = refusal is None
-            rejected = (refusal,) if refusal else ()
+        by_ai = reply.answer is not None and refusal is None
         reason, warnings = images.explain(chosen, need)
         return chosen, self._decision(
             reply,
-            "ai" if by_ai else "rules",
+            by_ai,
             name="image",
             value=answers.image_value(chosen),
             reason=reply.reason if by_ai else reason,
             rules_value=answers.image_value(best),
             alternatives=tuple(i.name for i in fitting.values() if i is not chosen),
-            rejected=rejected,
+            rejected=(refusal,) if refusal else (),
             warnings=warnings,
         )
 
@@ -258,24 +252,20 @@ class Advisor:
         options = {answers.key(c): c for c in placement.candidates if answers.equally_good(c, best)}
         reply: _Reply[proposals.NodeTypeProposal] = _Reply()
         if wish is None and len(options) > 1:
-            facts: dict[str, JsonValue] = {
-                "requirements": analysis.requirements.model_dump(mode="json"),
-                "candidates": [{"name": key, "why": c.why, "waste": c.waste} for key, c in options.items()],
-                "rules": answers.key(best),
-            }
-            reply = self._ask(tasks.NODE_TYPE, proposals.NodeTypeProposal, facts)
-        chosen, rejected = best, [f"{name}: {why}" for name, why in placement.excluded.items()]
-        by_ai = False
+            facts: list[JsonValue] = [{"name": key, "why": c.why, "waste": c.waste} for key, c in options.items()]
+            reply = self._choose(proposals.NodeTypeProposal, analysis, candidates=facts, rules=answers.key(best))
+        chosen, refusal = best, None
         if reply.answer is not None:
             chosen, refusal = answers.node_type(reply.answer, options, placement, most_su)
-            by_ai = refusal is None
-            rejected[:0] = [refusal] if refusal else []
+        by_ai = reply.answer is not None and refusal is None
+        rejected = [refusal] if refusal else []
+        rejected += [f"{name}: {why}" for name, why in placement.excluded.items()]
         rest = [c for c in placement.candidates if c is not chosen]
         ordered = placement.model_copy(update={"candidates": (chosen, *rest)})
-        by_user = wish is not None
         return ordered, self._decision(
             reply,
-            "user" if by_user else "ai" if by_ai else "rules",
+            by_ai,
+            by_user=wish is not None,
             name="node_type",
             value=chosen.node_type.name,
             reason=f"{reply.reason} ({chosen.why})" if by_ai else chosen.why,
@@ -310,17 +300,16 @@ class Advisor:
                 reason=f"requested by the user; {cost:g} SU on {node_type.name}",
                 rules_value=ours,
             )
-        facts: dict[str, JsonValue] = {
-            "requirements": analysis.requirements.model_dump(mode="json"),
-            "workload": analysis.workload,
-            "node_type": node_type.name,
-            "su_per_hour": node_type.su_factor,
-            "bounds": {"shortest_hours": duration.SHORTEST_HOURS, "longest_hours": self._longest},
-            "rules": ours,
-        }
-        if most_su < math.inf:
-            facts["most_su"] = most_su
-        reply = self._ask(tasks.DURATION, proposals.DurationProposal, facts)
+        reply = self._choose(
+            proposals.DurationProposal,
+            analysis,
+            workload=analysis.workload,
+            node_type=node_type.name,
+            su_per_hour=node_type.su_factor,
+            bounds={"shortest_hours": duration.SHORTEST_HOURS, "longest_hours": self._longest},
+            rules=ours,
+            **({"most_su": most_su} if most_su < math.inf else {}),
+        )
         hours, by_ai = ours, False
         rejected: tuple[str, ...] = ()
         if reply.answer is not None:
@@ -333,21 +322,18 @@ class Advisor:
             else:
                 hours, by_ai, reason = said, True, f"{reply.reason} (about {cost:g} SU)"
         return hours, self._decision(
-            reply,
-            "ai" if by_ai else "rules",
-            name="duration",
-            value=hours,
-            reason=reason,
-            rules_value=ours,
-            rejected=rejected,
+            reply, by_ai, name="duration", value=hours, reason=reason, rules_value=ours, rejected=rejected
         )
 
-    def _decision(self, reply: _Reply[P], source: Source, *, warnings: Sequence[str] = (), **parts: Any) -> Decision:
+    def _decision(
+        self, reply: _Reply[P], by_ai: bool, *, by_user: bool = False, warnings: Sequence[str] = (), **parts: Any
+    ) -> Decision:
         """Create the decision after an AI was asked.
 
         Raises:
             AdviceUnavailable: the AI is required, and nothing in its answer is usable.
         """
+        source: Source = "user" if by_user else "ai" if by_ai else "rules"
         made = Decision(**parts, source=source, warnings=(*warnings, *reply.warnings), usage=reply.usage)
         rejected = tuple(self._hide(one) for one in made.rejected)
         if self._required and reply.answer is not None and source == "rules":
@@ -355,36 +341,31 @@ class Advisor:
             raise AdviceUnavailable(f"unusable answer of the AI about {made.name.replace('_', ' ')}: {why}")
         return made.model_copy(update={"reason": self._hide(made.reason), "rejected": rejected})
 
-    def _ask(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str = "") -> _Reply[P]:
+    def _choose(self, schema: type[P], analysis: Analysis, **facts: JsonValue) -> _Reply[P]:
+        """Ask the AI to choose for a project with these requirements; see `_ask`."""
+        return self._ask(schema, {"requirements": analysis.requirements.model_dump(mode="json"), **facts})
+
+    def _ask(self, schema: type[P], facts: dict[str, JsonValue], untrusted: str = "") -> _Reply[P]:
         """Ask the AI, if there is one that is available. Never fails unless the AI is required."""
         with self._asking:
-            return self._ask_alone(task, schema, facts, untrusted)
-
-    def close(self) -> None:
-        """Close the connections to the AI."""
-        if self._ai is not None:
-            self._ai.close()
-
-    def _ask_alone(self, task: str, schema: type[P], facts: Mapping[str, JsonValue], untrusted: str) -> _Reply[P]:
-        if self._ai is None or schema in self._asked:
-            return _Reply()
-        self._asked.add(schema)
-        try:
-            answer = self._ai.ask(task, schema, facts, untrusted)
-        except NoProposal as failed:
-            if failed.unavailable:
-                self._ai.close()
-                self._ai = None
-            outcome, usage = failed, failed.usage
-        else:
-            value = answer.value.model_copy(update={"reasoning": self._hide(answer.value.reasoning)})
-            return _Reply(value, answer.usage)
+            if self._ai is None or schema in self._asked:
+                return _Reply()
+            self._asked.add(schema)
+            try:
+                answer = self._ai.ask(schema.task, schema, facts, untrusted)
+            except NoProposal as error:
+                failed = error
+                if failed.unavailable:
+                    self._ai.close()
+                    self._ai = None
+            else:
+                value = answer.value.model_copy(update={"reasoning": self._hide(answer.value.reasoning)})
+                return _Reply(value, answer.usage)
         if self._required:
-            raise AdviceUnavailable(f"the AI gave no answer: {outcome.reason}")
-        further = "; it will not be asked again" if outcome.unavailable else ""
-        return _Reply(
-            usage=usage, warnings=(f"the AI gave no answer, so the rules decided: {outcome.reason}{further}",)
-        )
+            raise AdviceUnavailable(f"the AI gave no answer: {failed.reason}")
+        further = "; it will not be asked again" if failed.unavailable else ""
+        warning = f"the AI gave no answer, so the rules decided: {failed.reason}{further}"
+        return _Reply(usage=failed.usage, warnings=(warning,))
 
 
 def _sources(analysis: Analysis) -> str:

@@ -5,21 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from envagent.catalog import NodeType
+from envagent.repository.results import Model
 
 DecisionName = Literal["requirements", "image_candidates", "image", "node_type", "duration"]
 Source = Literal["user", "ai", "rules"]
 
 
-class AdviceModel(BaseModel):
-    """An immutable value."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class Usage(AdviceModel):
+class Usage(Model):
     """The cost of asking the AI for one decision; recorded for rejected answers, too."""
 
     model: str
@@ -32,7 +27,7 @@ class Usage(AdviceModel):
     """HTTP requests sent, retries included."""
 
 
-class Decision(AdviceModel):
+class Decision(Model):
     """One of the five decisions of a run: what was decided, by whom, and why."""
 
     name: DecisionName
@@ -48,7 +43,7 @@ class Decision(AdviceModel):
     usage: Usage | None = None
 
 
-class Candidate(AdviceModel):
+class Candidate(Model):
     """A node type that satisfies the needs."""
 
     node_type: NodeType
@@ -78,7 +73,7 @@ class Candidate(AdviceModel):
         return self.node_type.region
 
 
-class Placement(AdviceModel):
+class Placement(Model):
     """All candidates, best first, and why every other node type is excluded."""
 
     candidates: tuple[Candidate, ...]
