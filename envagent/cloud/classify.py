@@ -7,10 +7,8 @@ text leaves open whether the object exists.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from envagent.cloud.error_response import ErrorResponse
-from envagent.cloud.rules import HELP_DESK, RULES
+from envagent.cloud.rules import HELP_DESK, find_rule
 from envagent.errors import (
     AuthenticationError,
     BadRequest,
@@ -32,23 +30,16 @@ _LATER = Hint("wait, then:", resume())
 _TRY_AGAIN = frozenset({413, 425, 429})
 
 
-@dataclass(frozen=True)
-class _Status:
-    error: type[CloudError] | type[AuthenticationError]
-    meaning: str
-    hint: Hint | None = None
-
-
-_STATUS: dict[int, _Status] = {
-    400: _Status(BadRequest, "the service rejects the request as malformed", EnvagentError.default_hint),
-    401: _Status(AuthenticationError, "the service accepts neither the login nor a new one"),
-    403: _Status(Forbidden, "these credentials do not have permission"),
-    404: _Status(
+_STATUS: dict[int, tuple[type[EnvagentError], str, Hint | None]] = {
+    400: (BadRequest, "the service rejects the request as malformed", EnvagentError.default_hint),
+    401: (AuthenticationError, "the service accepts neither the login nor a new one", None),
+    403: (Forbidden, "these credentials do not have permission", None),
+    404: (
         NotFound,
         "there is no such object in this project",
         Hint("it was removed, or", Option("cloud"), "names another project or site; check:", status()),
     ),
-    409: _Status(Conflict, "the object is busy or already exists", _LATER),
+    409: (Conflict, "the object is busy or already exists", _LATER),
 }
 
 
@@ -60,9 +51,9 @@ def refused(response: ErrorResponse, doing: str) -> EnvagentError:
         doing: what was requested, in the infinitive with the object's name: "reserve lease envagent-1a2b-x".
     """
     write = response.method not in _READS
-    for rule in RULES:
-        if rule.fits(response):
-            return _error(rule.error, response, doing, rule.meaning, rule.hint)
+    if (found := find_rule(response)) is not None:
+        error, rule = found
+        return _error(error, response, doing, rule.meaning, rule.hint)
     if response.status in _TRY_AGAIN:
         return _error(CloudUnreachable, response, doing, "the service is busy and asks to try again later", _LATER)
     if response.status >= 500 or response.status == 408 or _from_proxy(response):
@@ -73,9 +64,9 @@ def refused(response: ErrorResponse, doing: str) -> EnvagentError:
     if response.status < 400:
         meaning = f"the address in the service catalog redirects (HTTP {response.status})"
         return _error(BadRequest, response, doing, meaning, HELP_DESK)
-    unknown = _Status(BadRequest, f"the service refused (HTTP {response.status})", HELP_DESK)
-    known = _STATUS.get(response.status, unknown)
-    return _error(known.error, response, doing, known.meaning, known.hint)
+    unknown = (BadRequest, f"the service refused (HTTP {response.status})", HELP_DESK)
+    known, meaning, hint = _STATUS.get(response.status, unknown)
+    return _error(known, response, doing, meaning, hint)
 
 
 def _from_proxy(response: ErrorResponse) -> bool:

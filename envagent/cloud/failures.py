@@ -5,47 +5,34 @@ Nova's fault texts are all that a user sees of what went wrong on the node; they
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
 from envagent.cloud.port import Lease, Server
+from envagent.cloud.rules import Known
 from envagent.errors import LeaseFailed, NoCapacity, ProvisioningError, ServerFailed
 from envagent.hints import Hint, Option, resume
 
 _AGAIN = Hint("try again on the same lease:", resume())
 
 
-@dataclass(frozen=True)
-class _Fault:
-    text: str
-    error: type[ServerFailed] | type[NoCapacity]
-    meaning: str
-    hint: Hint
-
-
-_FAULTS: tuple[_Fault, ...] = (
-    _Fault(
-        r"no fixed ip addresses available|no more ip addresses|failed to allocate the network",
-        NoCapacity,
-        "its network has no free address",
-        Hint("choose another network with", Option("network"), ", or try again later"),
-    ),
-    _Fault(
+_NO_ADDRESS = Known(
+    r"no fixed ip addresses available|no more ip addresses|failed to allocate the network",
+    "its network has no free address",
+    Hint("choose another network with", Option("network"), ", or try again later"),
+)
+_FAULTS = (
+    _NO_ADDRESS,
+    Known(
         r"no valid host was found",
-        ServerFailed,
         "no reserved node could take it: the reservation is not active yet, the node is still busy or broken, "
         "or the image is for another architecture",
         Hint(_AGAIN, "; if it fails again, choose another", Option("node_type"), "or", Option("image")),
     ),
-    _Fault(
+    Known(
         r"exceeded maximum number of retries|exhausted all hosts",
-        ServerFailed,
         "it could not be deployed on the reserved node",
         Hint(_AGAIN, "; if it fails again, give the help desk the ids of the node and the server"),
     ),
-    _Fault(
+    Known(
         r"image .*(unacceptable|could not be found|not be converted|too large)|flavor's disk is too small",
-        ServerFailed,
         "the image does not fit the node",
         Hint("choose another image with", Option("image")),
     ),
@@ -55,17 +42,11 @@ _FAULTS: tuple[_Fault, ...] = (
 def server_failed(server: Server) -> ServerFailed | NoCapacity:
     """Return the error for a server in ERROR, from its fault."""
     said = server.fault.message if server.fault else ""
-    for fault in _FAULTS:
-        if re.search(fault.text, said, re.I):
-            return fault.error(
-                f"server {server.name} ({server.id}) went to ERROR: {fault.meaning}",
-                hint=fault.hint,
-                service_said=said,
-            )
-    why = "it could not be deployed" if said else "Nova gives no reason"
-    return ServerFailed(
-        f"server {server.name} ({server.id}) went to ERROR: {why}", hint=_AGAIN, service_said=said or None
-    )
+    unknown = Known("", "it could not be deployed" if said else "Nova gives no reason", _AGAIN)
+    fault = next((one for one in _FAULTS if one.is_in(said)), unknown)
+    error = NoCapacity if fault is _NO_ADDRESS else ServerFailed
+    message = f"server {server.name} ({server.id}) went to ERROR: {fault.meaning}"
+    return error(message, hint=fault.hint, service_said=said or None)
 
 
 def lease_failed(lease: Lease) -> ProvisioningError:

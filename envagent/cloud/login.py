@@ -30,6 +30,7 @@ from envagent.cloud.cloud_files import (
     keystone_address,
 )
 from envagent.cloud.error_response import ErrorResponse
+from envagent.cloud.rules import Known
 from envagent.errors import AuthenticationError, CloudUnreachable, ConfigurationError, EnvagentError
 from envagent.hints import Hint, Option, Shell
 
@@ -163,8 +164,7 @@ def read_credentials(
             ),
         ) from None
     except keystone_errors.MissingRequiredOptions as error:
-        names = ", ".join(option.dest for option in error.options)
-        raise _missing(names) from None
+        raise _missing(", ".join(option.dest for option in error.options)) from None
     except keystone_errors.OptionError as error:
         raise ConfigurationError(f"the credentials are incomplete: {error}", hint=_SET_OR_TRY) from None
     except (TypeError, ValueError, AttributeError, LookupError) as error:
@@ -307,41 +307,44 @@ _REJECTED: dict[Kind, tuple[str, Hint]] = {
 }
 
 
-def _refusal(status: int, text: str, credentials: Credentials) -> tuple[str, Hint]:
-    said = text.lower()
-    if "application credentials cannot request a scope" in said:
-        return (
-            "an application credential belongs to one project, and the settings name a project as well",
-            Hint(
-                "remove the settings of project and domain:",
-                Shell("unset", "OS_PROJECT_ID", "OS_PROJECT_NAME", "OS_PROJECT_DOMAIN_NAME", "OS_USER_DOMAIN_NAME"),
-            ),
-        )
-    if "could not find application credential" in said:
-        return (
-            "the application credential does not exist at this site",
-            Hint("its id is wrong, it was deleted, or it belongs to another site; create an unrestricted one here"),
-        )
-    if "could not recognize fernet token" in said or "failed to validate token" in said:
-        return (
-            "the token belongs to another site, or was revoked",
-            Hint("get a new token from this site; each Chameleon site has its own"),
-        )
-    if "expecting to find" in said:
-        return (
-            "the credentials are incomplete",
-            Hint(
-                "set project_id, or project_name with project_domain_name (at Chameleon: chameleon), "
-                "and user_domain_name with a username"
-            ),
-        )
+_REFUSALS = (
+    Known(
+        "application credentials cannot request a scope",
+        "an application credential belongs to one project, and the settings name a project as well",
+        Hint(
+            "remove the settings of project and domain:",
+            Shell("unset", "OS_PROJECT_ID", "OS_PROJECT_NAME", "OS_PROJECT_DOMAIN_NAME", "OS_USER_DOMAIN_NAME"),
+        ),
+    ),
+    Known(
+        "could not find application credential",
+        "the application credential does not exist at this site",
+        Hint("its id is wrong, it was deleted, or it belongs to another site; create an unrestricted one here"),
+    ),
+    Known(
+        "could not recognize fernet token|failed to validate token",
+        "the token belongs to another site, or was revoked",
+        Hint("get a new token from this site; each Chameleon site has its own"),
+    ),
+    Known(
+        "expecting to find",
+        "the credentials are incomplete",
+        Hint(
+            "set project_id, or project_name with project_domain_name (at Chameleon: chameleon), "
+            "and user_domain_name with a username"
+        ),
+    ),
+)
+
+
+def _refusal(status: int, text: str, credentials: Credentials) -> tuple[str, Hint | None]:
+    for known in _REFUSALS:
+        if known.is_in(text):
+            return known.meaning, known.hint
     if status == 404:
-        return (
-            f"there is no Keystone v3 at {credentials.auth_url}",
-            Hint("check auth_url:", KEYSTONE),
-        )
+        return f"there is no Keystone v3 at {credentials.auth_url}", Hint("check auth_url:", KEYSTONE)
     if status == 403:
-        return ("this user may not log in here", Hint("ask the project's PI, or the help desk"))
+        return "this user may not log in here", Hint("ask the project's PI, or the help desk")
     return _REJECTED[credentials.kind]
 
 
