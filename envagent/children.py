@@ -7,6 +7,8 @@ nothing that makes a program load code or run another one (LD_PRELOAD, GIT_*, SS
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Sequence
 
 BASICS = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT")
 
@@ -19,3 +21,24 @@ def environment(*further: str, **own: str) -> dict[str, str]:
         own: variables to set; they take precedence.
     """
     return {name: os.environ[name] for name in (*BASICS, *further) if name in os.environ} | own
+
+
+def run(command: Sequence[str], seconds: float, *variables: str) -> subprocess.CompletedProcess[bytes] | None:
+    """Run a program without input, whatever its exit code; None if it took longer than `seconds`.
+
+    Args:
+        command: the program and its arguments.
+        seconds: when to kill it.
+        variables: names of the user's variables that it needs on top of BASICS.
+    """
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            env=environment(*variables),
+        )
+    except subprocess.TimeoutExpired:
+        return None

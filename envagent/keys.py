@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import struct
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -125,18 +124,8 @@ def check_private_key(path: Path) -> PrivateKey:
         )
     if key.locked or shutil.which("ssh-keygen") is None:
         return key
-    try:
-        done = subprocess.run(
-            ["ssh-keygen", "-y", "-P", "", "-f", str(path)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TOOL_SECONDS,
-            check=False,
-            env=children.environment(),
-        )
-    except subprocess.TimeoutExpired:
-        return key
-    if done.returncode != 0:
+    done = children.run(["ssh-keygen", "-y", "-P", "", "-f", str(path)], TOOL_SECONDS)
+    if done is not None and done.returncode != 0:
         raise ConfigurationError(
             f"ssh cannot read the private key {path}",
             service_said=done.stderr.decode(errors="replace").strip()[-300:],
@@ -236,16 +225,8 @@ def held_by_agent(public_key: str | None) -> bool:
     """Tell whether the user's SSH agent has a key."""
     if public_key is None or not os.environ.get("SSH_AUTH_SOCK") or shutil.which("ssh-add") is None:
         return False
-    try:
-        done = subprocess.run(
-            ["ssh-add", "-L"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TOOL_SECONDS,
-            check=False,
-            env=children.environment("SSH_AUTH_SOCK"),
-        )
-    except subprocess.TimeoutExpired:
+    done = children.run(["ssh-add", "-L"], TOOL_SECONDS, "SSH_AUTH_SOCK")
+    if done is None:
         return False
     wanted = public_key.split()[:2]
     return any(line.split()[:2] == wanted for line in done.stdout.decode(errors="replace").splitlines())

@@ -9,12 +9,10 @@ from __future__ import annotations
 import shlex
 import shutil
 import socket
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from envagent import keys
-from envagent.children import environment
+from envagent import children, keys
 from envagent.errors import ConfigurationError
 
 PORT = 22
@@ -88,16 +86,8 @@ def try_login(address: str, user: str, private_key: Path | None, known_hosts: Pa
     }
     command = ["ssh", "-F", "none", *(word for pair in options.items() for word in ("-o", "=".join(pair)))]
     command += [*_identity(private_key, hosts, port), "--", f"{user}@{address}", "true"]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=3 * CONNECT_SECONDS,
-            check=False,
-            env=environment("SSH_AUTH_SOCK"),
-        )
-    except subprocess.TimeoutExpired:
+    done = children.run(command, 3 * CONNECT_SECONDS, "SSH_AUTH_SOCK")
+    if done is None:
         return Login(reached=True, logged_in=False, said="the login took too long")
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode == 0:

@@ -48,9 +48,7 @@ def _gpu(properties: Mapping[str, str], known: Gpu | None) -> Gpu | None:
     if not _true(properties.get("gpu.gpu", "True")) or count < 1:
         return None
     model = properties.get("gpu.gpu_model", "")
-    if not model and known:
-        return known.model_copy(update={"count": count, "guaranteed": count})
-    named = identify(model, vendor=properties.get("gpu.gpu_vendor", ""), count=count)
+    named = identify(model, vendor=properties.get("gpu.gpu_vendor", ""), count=count) if model or not known else None
     if named is None:
         return known.model_copy(update={"count": count, "guaranteed": count}) if known else None
     if known and named.vendor == known.vendor and named.memory_gb is None:
@@ -90,10 +88,7 @@ def _tags(properties: Mapping[str, str], known: NodeType | None) -> tuple[str, .
     if any(key.startswith("fpga.") and value for key, value in properties.items()):
         tags.add("fpga")
     for disk in _devices(properties, "storage_devices"):
-        if disk.get("device", "").startswith("nvme") or disk.get("interface", "").casefold() in (
-            "pcie",
-            "nvme",
-        ):
+        if disk.get("device", "").startswith("nvme") or disk.get("interface", "").casefold() in ("pcie", "nvme"):
             tags.add("nvme")
     return tuple(sorted(tags))
 

@@ -461,22 +461,19 @@ def _no_such_ref(name: str, ref: str, said: str) -> RepositoryRefused:
 
 
 def _unreachable(named: Remote, said: str) -> RepositoryRefused:
-    if _REDIRECTED.search(said):
-        return RepositoryRefused(
-            f"{named.url} has moved",
-            hint=Hint("open it in a browser and use the address it redirects to"),
-            service_said=said,
-        )
-    if _ABSENT.search(said):
-        return RepositoryRefused(
-            f"There is no public repository at {named.url}",
-            hint=Hint("check owner and name; for a private repository, pass the path of a local clone"),
-            service_said=said,
-        )
-    if _PASSING.search(said):
-        return RepositoryRefused(
-            f"{named.url} could not be reached in two attempts",
-            hint=Hint("check the network and try again, or pass the path of a local clone"),
-            service_said=said,
-        )
+    for pattern, problem, hint in (
+        (_REDIRECTED, "{} has moved", "open it in a browser and use the address it redirects to"),
+        (
+            _ABSENT,
+            "There is no public repository at {}",
+            "check owner and name; for a private repository, pass the path of a local clone",
+        ),
+        (
+            _PASSING,
+            "{} could not be reached in two attempts",
+            "check the network and try again, or pass the path of a local clone",
+        ),
+    ):
+        if pattern.search(said):
+            return RepositoryRefused(problem.format(named.url), hint=Hint(hint), service_said=said)
     return RepositoryRefused(f"{named.url} could not be fetched", service_said=said)

@@ -23,21 +23,9 @@ from envagent.errors import RepositoryRefused
 from envagent.hints import Hint
 from envagent.repository.decoding import clean
 
+_PROXIES = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 # The only variables a child inherits: credentials of clouds and of the AI stay behind.
-_PASSED_ON = (
-    "TMPDIR",
-    "SYSTEMROOT",
-    "http_proxy",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "GIT_SSL_CAINFO",
-)
+_PASSED_ON = ("TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", *_PROXIES)
 _NEUTRAL = {
     "protocol.allow": "never",
     "core.hooksPath": os.devnull,

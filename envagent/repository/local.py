@@ -24,6 +24,7 @@ _EXTENSION = re.compile(r"^\s*(objectformat|refstorage)\s*=\s*\"?(\w+)\"?\s*(?:[
 _KNOWN = {("objectformat", "sha256"), ("refstorage", "reftable")}
 _POINTER_BYTES = 4096
 _CONFIGURATION_BYTES = 1 << 20
+_PACKED_REFS_BYTES = 64 << 20
 
 
 def borrow(path: Path, git: Git, ref: str | None) -> None:
@@ -70,7 +71,7 @@ def borrow(path: Path, git: Git, ref: str | None) -> None:
     if "refstorage" in git.extensions:
         _borrow_reftable(path, own, common, private, ref)
         return
-    if packed := _packed_refs(common / "packed-refs"):
+    if packed := _content(common / "packed-refs", _PACKED_REFS_BYTES):
         (private / "packed-refs").write_bytes(packed)
     _refuse_links(common / "refs", path)
     if (common / "refs").is_dir():
@@ -169,20 +170,17 @@ def _children(folder: Path) -> list[Path]:
 
 def _text(path: Path, *, most: int = _POINTER_BYTES) -> str:
     """Read a small file of git; empty when it is absent, a link, or not text."""
-    if path.is_symlink() or not path.is_file():
-        return ""
     try:
-        with path.open("rb") as file:
-            return file.read(most).decode()
-    except (OSError, UnicodeDecodeError):
+        return _content(path, most).decode()
+    except UnicodeDecodeError:
         return ""
 
 
-def _packed_refs(path: Path) -> bytes:
+def _content(path: Path, most: int) -> bytes:
     if path.is_symlink() or not path.is_file():
         return b""
     try:
         with path.open("rb") as file:
-            return file.read(64 << 20)
+            return file.read(most)
     except OSError:
         return b""

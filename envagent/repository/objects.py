@@ -7,7 +7,7 @@ is skipped and counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from envagent.repository.decoding import clean_line
@@ -171,9 +171,8 @@ def _beginning(git: Git, oid: str, most: int) -> bytes | None:
         left -= len(piece)
         return left > 0
 
-    reader: Callable[[bytes], bool] = take
     try:
-        git.stream(["cat-file", "blob", oid], reader)
+        git.stream(["cat-file", "blob", oid], take)
     except GitFailed:
         return None
     return b"".join(pieces)
