@@ -6,14 +6,7 @@ from typing import Any
 
 from envagent.sandbox import lease_life
 from envagent.sandbox.blazar_leases import before_end_date, date, get, items, lease_name, view
-from envagent.sandbox.blazar_reservations import (
-    NOT_ENOUGH_HOSTS,
-    check_move,
-    count,
-    free_hosts,
-    hold,
-    requirements,
-)
+from envagent.sandbox.blazar_reservations import NOT_ENOUGH_HOSTS, check_move, count, free_hosts, hold, requirements
 from envagent.sandbox.blazar_usage import check_budget, check_extension
 from envagent.sandbox.cloud_time import floor_minute
 from envagent.sandbox.exchange import Call, Reply, ServiceError

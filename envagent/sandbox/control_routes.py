@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from envagent.sandbox.cloud import SERVICES, Sandbox, routes_of
 from envagent.sandbox.exchange import Call, Identity, ServiceError
-from envagent.sandbox.faults import BadSchedule, Effects
+from envagent.sandbox.faults import BadSchedule
 from envagent.sandbox.files import SECRET_HEADER
 from envagent.sandbox.inventory import sites
 from envagent.sandbox.mishaps import MISHAPS
@@ -36,7 +36,7 @@ class Control:
     def routes(self) -> list[Route]:
         """Return the HTTP routes."""
         table: dict[tuple[str, str], Act] = {
-            ("GET", "health"): self.health,
+            ("GET", "health"): lambda _: {"id": self._sandbox.id, **self._sandbox.settings()},
             ("GET", "log"): lambda _: self._sandbox.state.writes(),
             ("GET", "faults"): lambda _: self._sandbox.faults.report(),
             ("POST", "faults"): self.load_faults,
@@ -63,10 +63,6 @@ class Control:
                 return JSONResponse({"error": str(error) or type(error).__name__}, 400)
 
         return Route(f"/_sandbox/{name}", endpoint, methods=[method])
-
-    def health(self, body: Any) -> Any:
-        """Return the id and the settings."""
-        return {"id": self._sandbox.id, **self._sandbox.settings()}
 
     def load_faults(self, body: Any) -> Any:
         """Activate a fault schedule; with `"add": true`, in addition to the present one."""
@@ -98,14 +94,10 @@ class Control:
         call = Call(
             world=self._sandbox.world(site.key),
             method=method,
-            root="",
             path=path,
             log_path=f"/_sandbox/act/{site.key}{service.mount}{path}",
-            query=[],
-            headers={},
             body=dict(body.get("body") or {}),
             request_id="req-by-another-user",
-            effects=Effects(),
             params=found[1],
             caller=Identity(user.id, user.projects[0]),
         )

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from envagent.sandbox.faults import Effects
 from envagent.sandbox.inventory import Site
 
 if TYPE_CHECKING:
-    from envagent.sandbox.faults import Effects
     from envagent.sandbox.records import Record
     from envagent.sandbox.world import World
 
@@ -64,14 +64,14 @@ class Call:
 
     world: World
     method: str
-    root: str
     path: str
     log_path: str
-    query: list[tuple[str, str]]
-    headers: Mapping[str, str]
     body: dict[str, Any]
     request_id: str
-    effects: Effects
+    root: str = ""
+    query: list[tuple[str, str]] = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    effects: Effects = field(default_factory=Effects)
     params: dict[str, str] = field(default_factory=dict)
     caller: Identity | None = None
     as_of: float | None = None
@@ -89,10 +89,12 @@ class Call:
         """The site that the call is made at."""
         return self.world.site
 
-    def own(self, record_type: type[R], id: str) -> R | None:
-        """Return an object of the caller's project, None if it has none with this id."""
+    def own(self, record_type: type[R], id: str, absent: ServiceError) -> R:
+        """Return an object of the caller's project. Raises `absent` if it has none with this id."""
         found = self.world.get(record_type, id)
-        return found if found is not None and found.owner == self.identity.project else None
+        if found is None or found.owner != self.identity.project:
+            raise absent
+        return found
 
     def argument(self, name: str) -> str | None:
         """Return the last value of a query parameter."""

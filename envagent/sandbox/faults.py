@@ -155,7 +155,9 @@ class Faults:
         faults = [Fault.parse(number, entry) for number, entry in enumerate([*kept, *entries], 1)]
         self._entries, self._faults = [*kept, *entries], faults
         self._seen = [*(self._seen if add else []), *([0] * len(entries))]
-        self._save(everything=True)
+        with self._state.transaction():
+            self._state.set("faults", self._entries)
+            self._state.set("faults_seen", self._seen)
 
     def report(self) -> list[dict[str, Any]]:
         """Return each fault with the number of requests that it has matched."""
@@ -175,11 +177,6 @@ class Faults:
                 if fault.fires_at(self._seen[number]):
                     fired[fault.action] = fault.parameters
         if counted:
-            self._save(everything=False)
+            with self._state.transaction():
+                self._state.set("faults_seen", self._seen)
         return fired
-
-    def _save(self, *, everything: bool) -> None:
-        with self._state.transaction():
-            if everything:
-                self._state.set("faults", self._entries)
-            self._state.set("faults_seen", self._seen)

@@ -25,7 +25,6 @@ TOKEN_SECONDS = 4 * 3600
 DOMAINS = {"default": "Default", "chameleon": "chameleon"}
 ROLES = [{"id": stable_id("role", name).replace("-", ""), "name": name} for name in ("member", "reader")]
 
-
 METHODS: Schema = {"type": "array", "items": {"type": "string"}}
 IDENTITY: Schema = {"type": "object", "required": ["methods"], "properties": {"methods": METHODS}}
 AUTH: Schema = {"type": "object", "required": ["identity"], "properties": {"identity": IDENTITY}}
@@ -34,12 +33,6 @@ MALFORMED = (
     "assumed to be in error."
 )
 bad_request = partial(ServiceError, 400)
-
-
-def credentials(world: World) -> dict[str, str]:
-    """Return the secrets of this sandbox: a password per user, a secret per application credential."""
-    stored: dict[str, str] = world.state.setting("credentials")
-    return stored
 
 
 def application_credential_id(site: str, kind: str) -> str:
@@ -109,7 +102,7 @@ def _by_password(call: Call, method: dict[str, Any]) -> Account:
         raise _expect("user in None")
     reference = _check_reference(method["user"], "user", "identity/password/user")
     for user in call.site.users.values():
-        password = credentials(call.world)[user.key]
+        password = call.world.state.setting("credentials")[user.key]
         given = str(reference.get("password"))
         if _matches(reference, user) and secrets.compare_digest(given.encode(), password.encode()):
             return user
@@ -137,7 +130,7 @@ def application_credentials(call: Call, user: Account) -> list[ApplicationCreden
             name=f"envagent-{kind}",
             created_at=0.0,
             project=user.projects[0],
-            secret_digest=digest(credentials(call.world)[kind]),
+            secret_digest=digest(call.world.state.setting("credentials")[kind]),
             unrestricted=kind == "unrestricted",
             builtin=True,
         )

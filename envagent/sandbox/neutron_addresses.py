@@ -77,11 +77,8 @@ def view(call: Call, address: FloatingIp) -> dict[str, Any]:
 
 
 def _get(call: Call) -> FloatingIp:
-    address = call.own(FloatingIp, call.params["id"])
-    if address is None:
-        message = f"Floating IP {call.params['id']} could not be found"
-        raise neutron_error(404, "FloatingIPNotFound", message)
-    return address
+    id = call.params["id"]
+    return call.own(FloatingIp, id, neutron_error(404, "FloatingIPNotFound", f"Floating IP {id} could not be found"))
 
 
 def _bad_request(message: str) -> ServiceError:
@@ -95,9 +92,11 @@ def free_fixed_address(world: World, network: Network) -> str | None:
     return next((str(ip) for number, ip in enumerate(hosts) if number >= FIRST_HOST and str(ip) not in used), None)
 
 
-def new_mac() -> str:
-    """Return a fresh MAC address with Neutron's prefix."""
-    return "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))  # noqa: S311
+def new_port(world: World, network: Network, address: str, owner: str, name: str = "", **others: Any) -> Port:
+    """Return a new port of a network, with a fresh MAC address of Neutron's prefix."""
+    mac = "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))  # noqa: S311
+    placed: dict[str, Any] = {"network": network.id, "subnet": network.subnet_id, "address": address, "mac": mac}
+    return Port(**world.fresh(owner, name), **placed, **others, updated_at=world.at)
 
 
 def _external(call: Call, id: str) -> Network:
@@ -116,9 +115,7 @@ def _attach(call: Call, address: FloatingIp, port_id: str | None, fixed: str | N
         address.port = address.fixed = None
         return
     world = call.world
-    port = call.own(Port, port_id)
-    if port is None:
-        raise not_found("Port", port_id)
+    port = call.own(Port, port_id, not_found("Port", port_id))
     if fixed not in (None, port.address):
         raise _bad_request(f"Port {port.id} does not have fixed ip {fixed}")
     if not world.site.networks[port.network].routed:

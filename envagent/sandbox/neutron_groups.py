@@ -103,10 +103,8 @@ def _inner_rule(rule: dict[str, Any], default: bool | None) -> dict[str, Any]:
 def own(call: Call, id: str) -> SecurityGroup:
     """Return a group of the caller's project. Raises a 404 for others."""
     default_group(call)
-    group = call.own(SecurityGroup, id)
-    if group is None:
-        raise neutron_error(404, "SecurityGroupNotFound", f"Security group {id} does not exist")
-    return group
+    absent = neutron_error(404, "SecurityGroupNotFound", f"Security group {id} does not exist")
+    return call.own(SecurityGroup, id, absent)
 
 
 def list_groups(call: Call) -> Reply:

@@ -7,7 +7,7 @@ from typing import Any
 
 from envagent.sandbox import neutron_groups
 from envagent.sandbox.exchange import Call, Reply
-from envagent.sandbox.neutron_addresses import detach, free_fixed_address, new_mac
+from envagent.sandbox.neutron_addresses import detach, free_fixed_address, new_port
 from envagent.sandbox.neutron_attributes import (
     READ_ONLY,
     STANDARD,
@@ -100,10 +100,7 @@ def _groups(call: Call, port: Port) -> list[str]:
 
 
 def _own(call: Call) -> Port:
-    port = call.own(Port, call.params["id"])
-    if port is None:
-        raise not_found("Port", call.params["id"])
-    return port
+    return call.own(Port, call.params["id"], not_found("Port", call.params["id"]))
 
 
 def list_ports(call: Call) -> Reply:
@@ -135,21 +132,21 @@ def create_port(call: Call) -> Reply:
         if one["subnet_id"] != network.subnet_id:
             raise not_found("Subnet", one["subnet_id"])
     groups = asked.get("security_groups", [neutron_groups.default_group(call).id])
-    _check_groups(call, groups)
+    for group in groups:
+        neutron_groups.own(call, group)
     if len(world.find(Port, call.identity.project)) >= PORT_QUOTA:
         raise over_quota("port")
     address = free_fixed_address(world, network) if fixed else ""
     if address is None:
         raise no_more_addresses(network.id)
-    port = Port(
-        **world.fresh(call.identity.project, asked.get("name", "")),
-        network=network.id,
-        subnet=network.subnet_id,
-        address=address,
-        mac=new_mac(),
+    port = new_port(
+        world,
+        network,
+        address,
+        call.identity.project,
+        asked.get("name", ""),
         device=asked.get("device_id", ""),
         zone="",
-        updated_at=world.at,
         security_groups=groups,
         device_owner=asked.get("device_owner", ""),
         description=asked.get("description", ""),
@@ -173,17 +170,13 @@ def _check_policy(verb: str, asked: dict[str, Any]) -> None:
         raise forbidden(f"({rule} and {inner})")
 
 
-def _check_groups(call: Call, ids: list[str]) -> None:
-    for id in ids:
-        neutron_groups.own(call, id)
-
-
 def update_port(call: Call) -> Reply:
     """Handle PUT /v2.0/ports/ID."""
     port = _own(call)
     asked = accept(call, "port", ATTRIBUTES)
     _check_policy("update", asked)
-    _check_groups(call, asked.get("security_groups", []))
+    for group in asked.get("security_groups", []):
+        neutron_groups.own(call, group)
     fields = {"device_id": "device", "binding:vnic_type": None, "extra_dhcp_opts": None}
     for key, value in asked.items():
         field = fields.get(key, key)

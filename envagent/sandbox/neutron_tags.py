@@ -19,12 +19,10 @@ COLLECTIONS: dict[str, type[FloatingIp] | type[Port] | type[SecurityGroup]] = {
 
 def _own(call: Call) -> Tagged:
     kind = COLLECTIONS[call.path.split("/")[2]]
-    found: Tagged | None = call.own(kind, call.params["id"])
-    if found is None:
-        # The real Neutron fails here, too.
-        message = "Request Failed: internal server error while processing your request."
-        raise neutron_error(500, "HTTPInternalServerError", message)
-    return found
+    # The real Neutron fails for an unknown object, too.
+    message = "Request Failed: internal server error while processing your request."
+    tagged: Tagged = call.own(kind, call.params["id"], neutron_error(500, "HTTPInternalServerError", message))
+    return tagged
 
 
 def _keep(call: Call, tagged: Tagged, tags: list[str]) -> None:

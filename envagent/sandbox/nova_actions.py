@@ -49,7 +49,7 @@ def _record(call: Call, server: Server, action: str) -> None:
     save(call, server)
 
 
-def _reboot(call: Call) -> Reply:
+def _reboot(call: Call) -> None:
     asked = body(call, "reboot", nova_schemas.REBOOT)
     server = get(call)
     hard = asked["type"].upper() == "HARD"
@@ -58,10 +58,9 @@ def _reboot(call: Call) -> Reply:
     expect(server, "reboot", *(("active", "stopped", "error") if hard else ("active",)), idle=not again)
     _record(call, server, "reboot")
     server_tasks.begin(call.world, server, "rebooting_hard" if hard else "rebooting")
-    return Reply(202)
 
 
-def _power(action: str, states: tuple[str, ...], task: str, call: Call) -> Reply:
+def _power(action: str, states: tuple[str, ...], task: str, call: Call) -> None:
     body(call, f"os-{action}", ANYTHING)
     server = get(call)
     if server.task_state == "scheduling":
@@ -72,7 +71,6 @@ def _power(action: str, states: tuple[str, ...], task: str, call: Call) -> Reply
     expect(server, action, *states)
     _record(call, server, action)
     server_tasks.begin(call.world, server, task)
-    return Reply(202)
 
 
 def _rebuild(call: Call) -> Reply:
@@ -100,21 +98,19 @@ def _rebuild(call: Call) -> Reply:
     return Reply(202, {"server": shown})
 
 
-def _lock(call: Call) -> Reply:
+def _lock(call: Call) -> None:
     asked = body(call, "lock", nova_schemas.lock(microversion(call)))
     server = get(call)
     reason = asked.get("locked_reason") if since(call, 2, 73) and asked else None
     server.locked, server.locked_reason = True, reason
     _record(call, server, "lock")
-    return Reply(202)
 
 
-def _unlock(call: Call) -> Reply:
+def _unlock(call: Call) -> None:
     body(call, "unlock", ANYTHING)
     server = get(call)
     server.locked, server.locked_reason = False, None
     _record(call, server, "unlock")
-    return Reply(202)
 
 
 def _console(call: Call) -> Reply:
@@ -141,7 +137,7 @@ def _group(call: Call, action: str) -> tuple[Server, SecurityGroup]:
     return server, found
 
 
-def _add_group(call: Call) -> Reply:
+def _add_group(call: Call) -> None:
     server, group = _group(call, "addSecurityGroup")
     if group.name in server.security_groups:
         reason = (
@@ -150,17 +146,15 @@ def _add_group(call: Call) -> Reply:
         raise bad_request(f"Invalid input for security_groups. Reason: {reason}")
     server.security_groups = [*server.security_groups, group.name]
     _apply_groups(call, server)
-    return Reply(202)
 
 
-def _remove_group(call: Call) -> Reply:
+def _remove_group(call: Call) -> None:
     server, group = _group(call, "removeSecurityGroup")
     if group.name not in server.security_groups:
         name = call.part("removeSecurityGroup")["name"]
         raise not_found(f"Security group {name} not associated with the instance {server.id}")
     server.security_groups = [name for name in server.security_groups if name != group.name]
     _apply_groups(call, server)
-    return Reply(202)
 
 
 def _apply_groups(call: Call, server: Server) -> None:
@@ -182,7 +176,7 @@ def _address_proxy(call: Call) -> Reply:
     raise not_simulated("addresses through Nova, which clients ask of Neutron since microversion 2.44")
 
 
-ACTIONS: dict[str, Callable[[Call], Reply]] = {
+ACTIONS: dict[str, Callable[[Call], Reply | None]] = {
     "reboot": _reboot,
     "os-stop": partial(_power, "stop", ("active", "error"), "powering-off"),
     "os-start": partial(_power, "start", ("stopped",), "powering-on"),
@@ -209,7 +203,7 @@ def act(call: Call) -> Reply:
         raise not_simulated(f"the action {action}")
     if action not in ACTIONS:
         raise bad_request(f"There is no such action: {action}")
-    return ACTIONS[action](call)
+    return ACTIONS[action](call) or Reply(202)
 
 
 def _entries(call: Call, server: Server) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from envagent.sandbox.body_schemas import TEXT, Schema
@@ -11,8 +12,9 @@ from envagent.sandbox.inventory import FlavorSpec
 from envagent.sandbox.list_selection import order
 from envagent.sandbox.nova_requests import PAGING, bad_request, listing, not_found, query
 from envagent.sandbox.nova_views import flavor_view, flavors, links
+from envagent.sandbox.records import Flavor
 
-SORTED_BY: dict[str, Callable[[FlavorSpec], Any]] = {
+SORTED_BY: dict[str, Callable[[FlavorSpec | Flavor], Any]] = {
     "flavorid": lambda flavor: flavor.id,
     "is_public": lambda flavor: not flavor.name.startswith("reservation:"),
     "memory_mb": lambda flavor: flavor.ram,
@@ -40,28 +42,24 @@ def _least(asked: dict[str, str], name: str) -> int:
         raise bad_request(f"Invalid {name} filter [{asked[name]}]") from None
 
 
-def _list(call: Call, view: Callable[[FlavorSpec], dict[str, Any]]) -> Reply:
+def _list(call: Call, view: Callable[[Call, FlavorSpec | Flavor], dict[str, Any]]) -> Reply:
     asked = query(call, QUERY)
     ram, disk = _least(asked, "minRam"), _least(asked, "minDisk")
     fitting = [flavor for flavor in flavors(call) if flavor.ram >= ram and flavor.disk >= disk]
     keys = [(asked.get("sort_key", "flavorid"), asked.get("sort_dir", "asc"))]
     listed = order(fitting, keys, lambda flavor, key: SORTED_BY[key](flavor))
-    return listing(call, "flavors", listed, asked, view)
+    return listing(call, "flavors", listed, asked, partial(view, call))
 
 
-def list_brief(call: Call) -> Reply:
-    """Handle GET /flavors."""
-    return _list(
-        call, lambda flavor: {"id": flavor.id, "name": flavor.name, "links": links(call, "flavors", flavor.id)}
-    )
+def _brief(call: Call, flavor: FlavorSpec | Flavor) -> dict[str, Any]:
+    return {"id": flavor.id, "name": flavor.name, "links": links(call, "flavors", flavor.id)}
 
 
-def list_detailed(call: Call) -> Reply:
-    """Handle GET /flavors/detail."""
-    return _list(call, lambda flavor: flavor_view(call, flavor))
+list_brief = partial(_list, view=_brief)
+list_detailed = partial(_list, view=flavor_view)
 
 
-def _get(call: Call) -> FlavorSpec:
+def _get(call: Call) -> FlavorSpec | Flavor:
     for flavor in flavors(call):
         if flavor.id == call.params["id"]:
             return flavor

@@ -234,15 +234,11 @@ def _deleted(call: Call) -> list[Server]:
     return found
 
 
-def _refuse_rights(asked: dict[str, str], detailed: bool) -> None:
-    if "all_tenants" in asked and _truth(asked["all_tenants"]):
-        raise not_allowed(f"servers:{'detail' if detailed else 'index'}:get_all_tenants")
-
-
 def _list(call: Call, view: Callable[[Call, Server], dict[str, Any]], detailed: bool) -> Reply:
     asked = query(call, _known(call), hidden=("_",))
     tests = _tests(call, asked)
-    _refuse_rights(asked, detailed)
+    if "all_tenants" in asked and _truth(asked["all_tenants"]):
+        raise not_allowed(f"servers:{'detail' if detailed else 'index'}:get_all_tenants")
     keys = _order(call)
     found = call.world.find(Server, call.identity.project, call.as_of)
     if asked.keys() & {"changes-since", "changes-before"}:
@@ -252,11 +248,5 @@ def _list(call: Call, view: Callable[[Call, Server], dict[str, Any]], detailed: 
     return listing(call, "servers", listed, asked, partial(view, call))
 
 
-def list_brief(call: Call) -> Reply:
-    """Handle GET /servers."""
-    return _list(call, server_brief, detailed=False)
-
-
-def list_detailed(call: Call) -> Reply:
-    """Handle GET /servers/detail."""
-    return _list(call, listed_view, detailed=True)
+list_brief = partial(_list, view=server_brief, detailed=False)
+list_detailed = partial(_list, view=listed_view, detailed=True)

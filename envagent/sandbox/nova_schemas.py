@@ -60,9 +60,11 @@ HINTS: Schema = {"type": "object", "properties": {"group": UUID, "query": {"type
 HINT_NAMES = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
 
 
-def _fields(version: Version, *table: tuple[Version, Version | None, Mapping[str, Schema]]) -> dict[str, Schema]:
-    """Merge the fields of the rows (first version, first version without, fields) that apply to a microversion."""
-    known: dict[str, Schema] = {}
+def _fields(
+    version: Version, always: Mapping[str, Schema], *table: tuple[Version, Version | None, Mapping[str, Schema]]
+) -> dict[str, Schema]:
+    """Merge the fields of all versions with the rows (first version, first without, fields) that apply to one."""
+    known = dict(always)
     for first, gone, fields in table:
         if first <= version and (gone is None or version < gone):
             known.update(fields)
@@ -81,31 +83,27 @@ def server(version: Version) -> Schema:
     """Return the schema of a server to create."""
     fields = _fields(
         version,
-        (
-            (2, 1),
-            None,
-            {
-                "name": NAME,
-                "imageRef": {"oneOf": [UUID, {"type": "string", "maxLength": 0}]},
-                "flavorRef": FLAVOR,
-                "adminPass": TEXT,
-                "metadata": METADATA,
-                "networks": _networks(version),
-                "OS-DCF:diskConfig": DISK_CONFIG,
-                "accessIPv4": IPV4,
-                "accessIPv6": IPV6,
-                "availability_zone": NAME,
-                "block_device_mapping": list_of({"type": "object"}),
-                "block_device_mapping_v2": DEVICES,
-                "config_drive": BOOLEAN,
-                "key_name": NAME,
-                "min_count": POSITIVE,
-                "max_count": POSITIVE,
-                "return_reservation_id": BOOLEAN,
-                "security_groups": list_of(closed({"name": NAME})),
-                "user_data": USER_DATA,
-            },
-        ),
+        {
+            "name": NAME,
+            "imageRef": {"oneOf": [UUID, {"type": "string", "maxLength": 0}]},
+            "flavorRef": FLAVOR,
+            "adminPass": TEXT,
+            "metadata": METADATA,
+            "networks": _networks(version),
+            "OS-DCF:diskConfig": DISK_CONFIG,
+            "accessIPv4": IPV4,
+            "accessIPv6": IPV6,
+            "availability_zone": NAME,
+            "block_device_mapping": list_of({"type": "object"}),
+            "block_device_mapping_v2": DEVICES,
+            "config_drive": BOOLEAN,
+            "key_name": NAME,
+            "min_count": POSITIVE,
+            "max_count": POSITIVE,
+            "return_reservation_id": BOOLEAN,
+            "security_groups": list_of(closed({"name": NAME})),
+            "user_data": USER_DATA,
+        },
         ((2, 1), (2, 57), {"personality": PERSONALITY}),
         ((2, 19), None, {"description": DESCRIPTION}),
         ((2, 52), None, {"tags": list_of(TAG, MAX_TAGS)}),
@@ -121,7 +119,7 @@ def _changeable(version: Version) -> dict[str, Schema]:
     common = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": IPV4, "accessIPv6": IPV6}
     return _fields(
         version,
-        ((2, 1), None, common),
+        common,
         ((2, 19), None, {"description": DESCRIPTION}),
         ((2, 90), None, {"hostname": HOSTNAME}),
     )
@@ -137,7 +135,7 @@ def rebuild(version: Version) -> Schema:
     own = {"imageRef": UUID, "adminPass": TEXT, "metadata": METADATA, "preserve_ephemeral": BOOLEAN}
     fields = _fields(
         version,
-        ((2, 1), None, own),
+        own,
         ((2, 1), (2, 57), {"personality": PERSONALITY}),
         ((2, 54), None, {"key_name": {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 255}, NULL]}}),
         ((2, 57), None, {"user_data": OPTIONAL_USER_DATA}),
@@ -157,9 +155,8 @@ def keypair(version: Version) -> Schema:
     characters: Schema = {"name": (fits, f"Only expected characters: [{allowed}{letters}]")}
     fields = _fields(
         version,
-        ((2, 1), None, {"name": {"allOf": [NAME, characters]}}),
+        {"name": {"allOf": [NAME, characters]}, "public_key": TEXT},
         ((2, 2), None, {"type": {"type": "string", "enum": ["ssh", "x509"]}}),
-        ((2, 1), None, {"public_key": TEXT}),
         ((2, 10), None, {"user_id": TEXT}),
     )
     return closed(fields, "name", *(["public_key"] if version >= (2, 92) else []))

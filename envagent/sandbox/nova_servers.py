@@ -24,10 +24,8 @@ NOT_SIMULATED = {"block_device_mapping": "volumes", "trusted_image_certificates"
 
 def get(call: Call) -> Server:
     """Return the server in the path. Raises a 404 for those of other projects."""
-    server = call.own(Server, call.params["id"])
-    if server is None:
-        raise not_found(f"Instance {call.params['id']} could not be found.")
-    return server
+    id = call.params["id"]
+    return call.own(Server, id, not_found(f"Instance {id} could not be found."))
 
 
 def refuse_locked(server: Server) -> None:
@@ -78,8 +76,7 @@ def _networks(call: Call, asked: dict[str, Any]) -> list[str]:
 
 def _network(call: Call, item: dict[str, Any]) -> str:
     if item.get("port"):
-        if call.own(Port, item["port"]) is None:
-            raise bad_request(f"Port id {item['port']} could not be found.")
+        call.own(Port, item["port"], bad_request(f"Port id {item['port']} could not be found."))
         raise not_simulated("servers with a port of the user's own")
     id = item.get("uuid")
     if id is None:

@@ -9,8 +9,6 @@ from envagent.sandbox.exchange import Call, Reply, ServiceError
 
 MINIMUM = (2, 1)
 HEADERS = ("openstack-api-version", "x-openstack-nova-api-version")
-
-
 VERSION = re.compile(r"([1-9]\d*)\.([1-9]\d*|0)")
 
 

@@ -38,16 +38,12 @@ def links(call: Call, collection: str, id: str) -> list[dict[str, str]]:
     ]
 
 
-def flavors(call: Call) -> list[FlavorSpec]:
+def flavors(call: Call) -> list[FlavorSpec | Flavor]:
     """Return the site's flavors and those that Blazar created for the project's reservations."""
-    made = [
-        FlavorSpec(flavor.id, flavor.name, flavor.vcpus, flavor.ram, flavor.disk, flavor.extra_specs)
-        for flavor in call.world.find(Flavor, call.identity.project)
-    ]
-    return [*call.site.flavors.values(), *made]
+    return [*call.site.flavors.values(), *call.world.find(Flavor, call.identity.project)]
 
 
-def flavor_view(call: Call, flavor: FlavorSpec) -> dict[str, Any]:
+def flavor_view(call: Call, flavor: FlavorSpec | Flavor) -> dict[str, Any]:
     """Return a flavor with its details."""
     view = {
         "id": flavor.id,

@@ -9,7 +9,7 @@ from typing import Any
 
 from envagent.sandbox import cloud_time
 from envagent.sandbox.inventory import DEFAULT_BUILD_SECONDS, KVM_BUILD_SECONDS, Network
-from envagent.sandbox.neutron_addresses import detach, free_fixed_address, new_mac
+from envagent.sandbox.neutron_addresses import detach, free_fixed_address, new_port
 from envagent.sandbox.records import Lease, Port, Reservation, Server
 from envagent.sandbox.state import Due
 from envagent.sandbox.world import World
@@ -66,18 +66,7 @@ def _plug(world: World, server: Server) -> Network | None:
         address = free_fixed_address(world, network)
         if address is None:
             return network
-        world.put(
-            Port(
-                **world.fresh(server.owner, ""),
-                network=network.id,
-                subnet=network.subnet_id,
-                address=address,
-                mac=new_mac(),
-                device=server.id,
-                zone=server.zone,
-                updated_at=world.at,
-            )
-        )
+        world.put(new_port(world, network, address, server.owner, device=server.id, zone=server.zone))
     return None
 
 
@@ -99,9 +88,7 @@ def schedule(world: World, due: Due) -> None:
         break_down(world, server, NO_VALID_HOST)
         return
     found = reservation_of(world, server)
-    server.zone = f"blazar_{found[1].id}" if found else "nova"
-    if world.site.kind == "kvm":
-        server.zone = "nova"
+    server.zone = f"blazar_{found[1].id}" if found and world.site.kind != "kvm" else "nova"
     outside = next((id for id in server.networks if world.site.networks[id].external), None)
     if outside is not None:
         break_down(world, server, NOT_ALLOWED_OUTSIDE.format(id=server.id, network=outside))

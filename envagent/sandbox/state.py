@@ -10,13 +10,9 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from envagent.sandbox.records import Record
-
-R = TypeVar("R", bound=Record)
+from typing import Any
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -67,94 +63,29 @@ class Allocation:
 
 
 class State:
-    """The store. All methods but the constructor need an open transaction unless they only read."""
+    """The store; `World` reads and writes its objects. All that writes needs an open transaction."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
-        self._db.executescript(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=10000;" + SCHEMA
-        )
+        self.db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=10000;" + SCHEMA)
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self.db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit at the end, roll back on any exception."""
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:
+        self.db.execute("BEGIN IMMEDIATE")
+        with self.db:
             yield
-
-    # Objects
-
-    def get(self, record_type: type[R], site: str, id: str) -> R | None:
-        """Return an object, None if there is none."""
-        row = self._db.execute(
-            "SELECT document FROM objects WHERE site=? AND kind=? AND id=?", (site, record_type.kind, id)
-        ).fetchone()
-        return record_type.from_document(json.loads(row[0])) if row else None
-
-    def find(self, record_type: type[R], site: str, owner: str | None = None, as_of: float | None = None) -> list[R]:
-        """Return the objects of a kind, oldest first; `as_of` returns those of an earlier moment."""
-        where = "site=? AND kind=?"
-        arguments: list[Any] = [site, record_type.kind]
-        if owner is not None:
-            where, arguments = where + " AND owner=?", [*arguments, owner]
-        if as_of is None:
-            rows = self._db.execute(f"SELECT document FROM objects WHERE {where} ORDER BY seq", arguments)  # noqa: S608
-        else:
-            rows = self._db.execute(
-                f"SELECT document FROM history JOIN (SELECT max(seq) AS last, min(seq) AS born FROM history "  # noqa: S608
-                f"WHERE {where} AND at<=? GROUP BY id) ON seq=last ORDER BY born",
-                [*arguments, as_of],
-            )
-        return [record_type.from_document(json.loads(row[0])) for row in rows if row[0] is not None]
-
-    def removed(self, record_type: type[R], site: str, owner: str) -> list[tuple[R, float]]:
-        """Return the last version of removed objects, each with the moment of its removal."""
-        rows = self._db.execute(
-            "SELECT last.document, gone.at FROM history gone JOIN history last ON last.seq="
-            "(SELECT max(seq) FROM history WHERE site=gone.site AND kind=gone.kind AND id=gone.id AND seq<gone.seq) "
-            "WHERE gone.site=? AND gone.kind=? AND gone.owner=? AND gone.document IS NULL ORDER BY gone.seq",
-            (site, record_type.kind, owner),
-        )
-        return [(record_type.from_document(json.loads(document)), at) for document, at in rows]
-
-    def put(self, record: Record, at: float) -> None:
-        """Create or replace an object at a moment."""
-        document = json.dumps(asdict(record))
-        key = (record.site, record.kind, record.id, record.owner)
-        self._db.execute(
-            "INSERT INTO objects (site, kind, id, owner, document) VALUES (?,?,?,?,?) "
-            "ON CONFLICT (site, kind, id) DO UPDATE SET owner=excluded.owner, document=excluded.document",
-            (*key, document),
-        )
-        self._append_history(at, key, document)
-
-    def remove(self, record: Record, at: float) -> None:
-        """Remove an object at a moment."""
-        self._db.execute("DELETE FROM objects WHERE site=? AND kind=? AND id=?", (record.site, record.kind, record.id))
-        self._append_history(at, (record.site, record.kind, record.id, record.owner), None)
-
-    def _append_history(self, at: float, key: tuple[str, str, str, str], document: str | None) -> None:
-        self._db.execute(
-            "INSERT INTO history (at, site, kind, id, owner, document) VALUES (?,?,?,?,?,?)", (at, *key, document)
-        )
 
     # Due events
 
-    def schedule(self, at: float, site: str, what: str, id: str, **detail: Any) -> None:
-        """Schedule an event for an object."""
-        self._db.execute(
-            "INSERT INTO due (at, site, what, id, detail) VALUES (?,?,?,?,?)",
-            (at, site, what, id, json.dumps(detail)),
-        )
-
     def next_due(self, now: float) -> Due | None:
         """Return the earliest event that is due by now."""
-        row = self._db.execute(
+        row = self.db.execute(
             "SELECT seq, at, site, what, id, detail FROM due WHERE at<=? ORDER BY at, seq LIMIT 1", (now,)
         ).fetchone()
         if row is None:
@@ -164,25 +95,25 @@ class State:
 
     def done(self, due: Due) -> None:
         """Remove an event that was carried out."""
-        self._db.execute("DELETE FROM due WHERE seq=?", (due.seq,))
+        self.db.execute("DELETE FROM due WHERE seq=?", (due.seq,))
 
     # Allocations
 
     def allocate(self, site: str, allocation: Allocation) -> None:
         """Allocate a host (or an address, or a flavor) for a window."""
-        self._db.execute("INSERT INTO allocations VALUES (?,?,?,?,?,?,?)", (site, *astuple(allocation)))
+        self.db.execute("INSERT INTO allocations VALUES (?,?,?,?,?,?,?)", (site, *astuple(allocation)))
 
     def release(self, reservation: str) -> None:
         """Remove the allocations of a reservation."""
-        self._db.execute("DELETE FROM allocations WHERE reservation=?", (reservation,))
+        self.db.execute("DELETE FROM allocations WHERE reservation=?", (reservation,))
 
     def move(self, reservation: str, start: float, end: float) -> None:
         """Change the window of a reservation."""
-        self._db.execute('UPDATE allocations SET start=?, "end"=? WHERE reservation=?', (start, end, reservation))
+        self.db.execute('UPDATE allocations SET start=?, "end"=? WHERE reservation=?', (start, end, reservation))
 
     def allocations(self, site: str) -> list[Allocation]:
         """Return all allocations of a site."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             'SELECT resource, reservation, lease, start, "end", user FROM allocations WHERE site=? ORDER BY start',
             (site,),
         )
@@ -190,7 +121,7 @@ class State:
 
     def taken(self, site: str, start: float, end: float, except_lease: str | None = None) -> dict[str, int]:
         """Count, per resource, the allocations that overlap [start, end)."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             'SELECT resource, count(*) FROM allocations WHERE site=? AND start<? AND "end">? AND lease IS NOT ? '
             "GROUP BY resource",
             (site, end, start, except_lease),
@@ -201,11 +132,11 @@ class State:
 
     def put_token(self, token: str, site: str, expires: float, document: dict[str, Any]) -> None:
         """Store a token."""
-        self._db.execute("INSERT INTO tokens VALUES (?,?,?,?)", (token, site, expires, json.dumps(document)))
+        self.db.execute("INSERT INTO tokens VALUES (?,?,?,?)", (token, site, expires, json.dumps(document)))
 
     def token(self, token: str, site: str, now: float) -> dict[str, Any] | None:
         """Return the document of a valid token."""
-        row = self._db.execute(
+        row = self.db.execute(
             "SELECT document FROM tokens WHERE token=? AND site=? AND expires>?", (token, site, now)
         ).fetchone()
         document: dict[str, Any] | None = json.loads(row[0]) if row else None
@@ -213,29 +144,29 @@ class State:
 
     def revoke_token(self, token: str) -> None:
         """Make a token invalid."""
-        self._db.execute("DELETE FROM tokens WHERE token=?", (token,))
+        self.db.execute("DELETE FROM tokens WHERE token=?", (token,))
 
     # Settings
 
     def setting(self, key: str, default: Any = None) -> Any:
         """Return a stored value."""
-        row = self._db.execute("SELECT value FROM settings WHERE key=?", (key,)).fetchone()
+        row = self.db.execute("SELECT value FROM settings WHERE key=?", (key,)).fetchone()
         return json.loads(row[0]) if row else default
 
     def set(self, key: str, value: Any) -> None:
         """Store a value."""
-        self._db.execute("INSERT OR REPLACE INTO settings VALUES (?,?)", (key, json.dumps(value)))
+        self.db.execute("INSERT OR REPLACE INTO settings VALUES (?,?)", (key, json.dumps(value)))
 
     # The log of committed writes
 
     def log(self, *write: str | int) -> None:
         """Append the values of WRITE_COLUMNS to the log."""
         columns = ", ".join(WRITE_COLUMNS)
-        self._db.execute(f"INSERT INTO writes ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", write)  # noqa: S608
+        self.db.execute(f"INSERT INTO writes ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", write)  # noqa: S608
 
     def writes(self) -> list[dict[str, Any]]:
         """Return the log."""
-        return _writes(self._db)
+        return _writes(self.db)
 
 
 def _writes(db: sqlite3.Connection) -> list[dict[str, Any]]:
