@@ -51,7 +51,7 @@ Seconds: TypeAlias = Annotated[float, Field(gt=0, le=30 * 86400)]
 """A duration of at most thirty days."""
 
 AnswerSeconds: TypeAlias = Annotated[float, Field(gt=0, le=600)]
-"""The engine relies on this limit: no process waits longer for one response (`engine.intents.LONGEST_CALL`)."""
+"""The engine relies on this limit: no process waits longer for one response (`wire.LONGEST_CALL`)."""
 
 
 def user_file() -> Path:

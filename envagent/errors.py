@@ -59,14 +59,14 @@ class EnvagentError(Exception):
         self,
         message: str,
         *,
-        hint: Hint | str | None = None,
+        hint: Hint | None = None,
         service_said: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = Hint.parse(hint) if isinstance(hint, str) else hint if hint is not None else self.default_hint
+        self.hint = self.default_hint if hint is None else hint
         self.service_said = service_said
         self.request_id = request_id
         self.retry_after = retry_after

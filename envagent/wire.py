@@ -23,6 +23,9 @@ BODY_BYTES = 64 << 20
 EXCHANGE_FACTOR = 3
 """An exchange may take this many times the limit on silence."""
 
+LONGEST_CALL = 600.0
+"""Seconds that no call exceeds, whatever the settings: after them, nobody waits for its response any more."""
+
 HEAD_BYTES = 1 << 20
 """The largest head, including the interim responses (100 Continue) before it."""
 

@@ -41,17 +41,11 @@ class AllocatedAddress(Output):
         return self.address or "no floating IP"
 
 
-class AssignedAddress(Output):
+class AssignedAddress(AllocatedAddress):
     """The address at which the server is reachable from outside, if any."""
 
-    floating_ip_id: str | None
-    address: str | None
     port_id: str | None = None
     """The server's port that it points at; None without an address, and in journals of 0.1."""
-
-    def summary(self) -> str:
-        """Return the address."""
-        return self.address or "no floating IP"
 
 
 class AssignFloatingIp(Step):
@@ -163,7 +157,7 @@ def _go_without(context: StepContext, refusal: CapacityError) -> AllocatedAddres
     return AllocatedAddress(floating_ip_id=None, address=None)
 
 
-def _read(context: StepContext, known: AllocatedAddress | AssignedAddress) -> FloatingIp | None:
+def _read(context: StepContext, known: AllocatedAddress) -> FloatingIp | None:
     """Read the run's address; None, also for the ledger, if it was released."""
     try:
         return context.services.cloud.floating_ip(known.floating_ip_id or "")

@@ -84,11 +84,11 @@ def connect(
         verify=verify,
         cert=certificate,
     )
-    return OpenStackCloud(credentials, session)
+    return _OpenStackCloud(credentials, session)
 
 
-class OpenStackCloud:
-    """One project at one site; safe to call from several threads.
+class _OpenStackCloud:
+    """The port, which describes the methods; docstrings here say what is particular to the services.
 
     Args:
         credentials: where and as whom.
@@ -145,25 +145,21 @@ class OpenStackCloud:
     # Glance
 
     def images(self) -> list[Image]:
-        """List the project's, the public and the accepted shared images."""
         with self._call("list the images"):
             return [convert.image(body) for body in self._glance.pages("/images", "images", limit=_PAGE)]
 
     def image(self, image_id: str) -> Image:
-        """Read one image."""
         with self._call(f"read image {image_id}"):
             return convert.image(self._glance.get(f"/images/{_segment(image_id)}"))
 
     # Nova
 
     def flavors(self) -> list[Flavor]:
-        """List the flavors with their extra specs."""
         with self._call("list the flavors"):
             bodies = self._nova.pages("/flavors/detail", "flavors", microversion=_EXTRA_SPECS)
             return [convert.flavor(body) for body in bodies]
 
     def keypair(self, name: str) -> Keypair | None:
-        """Read a keypair, None when Nova has none of that name for this user."""
         try:
             with self._call(f"read keypair {name}"):
                 return convert.keypair(self._nova.get(f"/os-keypairs/{_segment(name)}"))
@@ -176,23 +172,19 @@ class OpenStackCloud:
             return [convert.keypair(body) for body in self._nova.pages("/os-keypairs", "keypairs")]
 
     def import_keypair(self, name: str, public_key: str) -> Keypair:
-        """Register a public key."""
         with self._call(f"register keypair {name}", write=True):
             body = {"keypair": {"name": name, "public_key": public_key}}
             return convert.keypair(self._nova.post("/os-keypairs", body))
 
     def delete_keypair(self, name: str) -> None:
-        """Remove a keypair."""
         with self._deletion(f"delete keypair {name}"):
             self._nova.delete(f"/os-keypairs/{_segment(name)}")
 
     def servers(self) -> list[Server]:
-        """List the project's servers with details."""
         with self._call("list the servers"):
             return [convert.server(body) for body in self._nova.pages("/servers/detail", "servers")]
 
     def server(self, server_id: str) -> Server:
-        """Read one server."""
         with self._call(f"read server {server_id}"):
             return convert.server(self._nova.get(f"/servers/{_segment(server_id)}")["server"])
 
@@ -211,19 +203,16 @@ class OpenStackCloud:
             )
 
     def delete_server(self, server_id: str) -> None:
-        """Ask for the server's removal; it stays visible until Nova has done it."""
         with self._deletion(f"delete server {server_id}"):
             self._nova.delete(f"/servers/{_segment(server_id)}")
 
     # Neutron
 
     def networks(self) -> list[Network]:
-        """List the networks that the project can see."""
         with self._call("list the networks"):
             return [convert.network(body) for body in self._neutron.pages("/networks", "networks")]
 
     def ports(self, server_id: str) -> list[Port]:
-        """List a server's ports."""
         with self._call(f"list the ports of server {server_id}"):
             return [convert.port(body) for body in self._neutron.pages("/ports", "ports", device_id=server_id)]
 
@@ -235,7 +224,6 @@ class OpenStackCloud:
             return [convert.floating_ip(body) for body in bodies]
 
     def floating_ip(self, floating_ip_id: str) -> FloatingIp:
-        """Read one floating IP."""
         with self._call(f"read floating IP {floating_ip_id}"):
             body = self._neutron.get(f"/floatingips/{_segment(floating_ip_id)}")
             return convert.floating_ip(body["floatingip"])
@@ -247,14 +235,12 @@ class OpenStackCloud:
             return convert.floating_ip(self._neutron.post("/floatingips", body)["floatingip"])
 
     def attach_floating_ip(self, floating_ip_id: str, port_id: str) -> FloatingIp:
-        """Point a floating IP at a port."""
         with self._call(f"attach floating IP {floating_ip_id}", write=True):
             body = {"floatingip": {"port_id": port_id}}
             path = f"/floatingips/{_segment(floating_ip_id)}"
             return convert.floating_ip(self._neutron.put(path, body)["floatingip"])
 
     def delete_floating_ip(self, floating_ip_id: str) -> None:
-        """Release an address."""
         with self._deletion(f"release floating IP {floating_ip_id}"):
             self._neutron.delete(f"/floatingips/{_segment(floating_ip_id)}")
 
@@ -274,7 +260,6 @@ class OpenStackCloud:
     # Blazar
 
     def hosts(self) -> list[Host]:
-        """List the site's hosts; slow at large sites."""
         with self._call("list the hosts"):
             return [convert.host(body) for body in rest.listed(self._blazar.host.list())]
 
@@ -287,7 +272,6 @@ class OpenStackCloud:
             return set()
 
     def occupations(self) -> list[Occupation]:
-        """List who occupies which host, from now on."""
         with self._call("list the hosts' reservations"):
             entries = rest.listed(self._blazar.allocation.list("os-hosts"))
             return [occupation for entry in entries for occupation in convert.occupations(entry)]
@@ -323,12 +307,10 @@ class OpenStackCloud:
             return convert.lease(body)
 
     def delete_lease(self, lease_id: str) -> None:
-        """End a lease; with servers on it this takes as long as they take to go."""
         with self._deletion(f"end lease {lease_id}"):
             self._blazar.lease.delete(_segment(lease_id))
 
     def close(self) -> None:
-        """Close the connections."""
         self._session.session.close()
 
     # The site

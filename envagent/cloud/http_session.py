@@ -17,6 +17,7 @@ import re
 import threading
 import time
 from contextlib import AbstractContextManager
+from dataclasses import KW_ONLY, dataclass
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ from keystoneauth1.session import Session
 
 from envagent.cloud.error_response import ErrorResponse, address, request_id
 from envagent.cloud.transport import LimitedSession
-from envagent.wire import EXCHANGE_FACTOR, Exchange, current, limited
+from envagent.wire import EXCHANGE_FACTOR, LONGEST_CALL, Exchange, current, limited
 
 _LONGEST_ID = 64
 _REQUESTS = logging.getLogger("envagent.requests")
@@ -44,23 +45,28 @@ _NO_ADDRESS = (
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """The exceptions of reading a body that is not what the service's API promises."""
 
-_CUT = "the connection was closed before the response was complete"
+_SIGNS = {
+    "NameResolutionError|Name or service not known": "unknown host name",
+    "Connection refused": "connection refused",
+    "Connection reset|Remote end closed|IncompleteRead": "the connection was closed before the response was complete",
+    "got more than": "the head of the response is too long",
+    "BadStatusLine": "the response is not HTTP",
+    "Network is unreachable": "the network is unreachable",
+    "No route to host": "no route to the host",
+}
 
 CALL_FACTOR = 6
 """A call with its login and its pages may take this many times the limit on silence."""
 
-LONGEST_CALL = 600.0
-"""Seconds that no call exceeds, whatever the settings: the engine relies on it (`engine.intents.LONGEST_CALL`)."""
 
-
+@dataclass(eq=False)
 class Refused(Exception):
     """A service responded with an error status."""
 
-    def __init__(self, response: ErrorResponse) -> None:
-        super().__init__(f"{response.service} {response.status}")
-        self.response = response
+    response: ErrorResponse
 
 
+@dataclass(eq=False)
 class NoResponse(Exception):
     """No complete response came.
 
@@ -70,14 +76,14 @@ class NoResponse(Exception):
         reason: a message for the user, without secrets.
     """
 
-    def __init__(self, service: str | None, host: str, *, sent: bool, reason: str) -> None:
-        super().__init__(reason)
-        self.service = service
-        self.host = host
-        self.sent = sent
-        self.reason = reason
+    service: str | None
+    host: str
+    _: KW_ONLY
+    sent: bool
+    reason: str
 
 
+@dataclass(eq=False)
 class Redirected(Exception):
     """The response is a redirect, which was not followed, because the request carries a password or a token.
 
@@ -87,12 +93,10 @@ class Redirected(Exception):
         target: where the redirect points, in the same form.
     """
 
-    def __init__(self, service: str | None, status: int, asked: str, target: str) -> None:
-        super().__init__(f"{asked} redirects to {target}")
-        self.service = service
-        self.status = status
-        self.asked = asked
-        self.target = target
+    service: str | None
+    status: int
+    asked: str
+    target: str
 
 
 class SingleShotSession(Session):
@@ -300,19 +304,7 @@ def _reason(error: Exception, cause: BaseException | None) -> str:
         return "no response within the time limit"
     if isinstance(error, keystone_errors.SSLError):
         return "the TLS certificate or handshake is invalid"
-    text = str(cause)
-    for sign, words in (
-        ("NameResolutionError", "unknown host name"),
-        ("Name or service not known", "unknown host name"),
-        ("Connection refused", "connection refused"),
-        ("Connection reset", _CUT),
-        ("Remote end closed", _CUT),
-        ("got more than", "the head of the response is too long"),
-        ("BadStatusLine", "the response is not HTTP"),
-        ("IncompleteRead", _CUT),
-        ("Network is unreachable", "the network is unreachable"),
-        ("No route to host", "no route to the host"),
-    ):
-        if sign in text:
+    for sign, words in _SIGNS.items():
+        if re.search(sign, str(cause)):
             return words
     return f"the connection failed ({type(cause).__name__})"

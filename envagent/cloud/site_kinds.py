@@ -77,7 +77,7 @@ class ResourceType(ABC):
         return next((one for one in lease.reservations if one.resource_type == self.name), None)
 
 
-class Hosts(ResourceType):
+class _Hosts(ResourceType):
     """Whole hosts, filtered by node type; every server boots with the flavor `baremetal` and a scheduler hint."""
 
     name = "physical:host"
@@ -94,11 +94,9 @@ class Hosts(ResourceType):
         return Hardware(tuple(catalog.refresh(known, hosts, region=region)), hosts, occupations)
 
     def reservation(self, node_type: NodeType, exclude_uids: tuple[str, ...]) -> HostReservation:
-        """Filter the hosts by node type."""
         return HostReservation(node_type=node_type.name, exclude_uids=exclude_uids)
 
     def server_flavor(self, cloud: Cloud, reservation_id: str) -> str:
-        """Find the flavor for all hosts."""
         for flavor in cloud.flavors():
             if flavor.name == BAREMETAL_FLAVOR:
                 return flavor.id
@@ -108,18 +106,16 @@ class Hosts(ResourceType):
         )
 
     def scheduler_hint(self, reservation_id: str) -> str:
-        """Return the reservation."""
         return reservation_id
 
 
-class FlavorInstances(ResourceType):
+class _FlavorInstances(ResourceType):
     """Instances of a Nova flavor: a virtual machine boots with a flavor that the reservation makes, named by its id."""
 
     name = "flavor:instance"
     filters_traffic = True
 
     def hardware(self, cloud: Cloud, region: str) -> Hardware:
-        """List the site's flavors."""
         return Hardware(tuple(catalog.refresh_flavors(catalog.flavors(region), cloud.flavors(), region=region)))
 
     def reservation(self, node_type: NodeType, exclude_uids: tuple[str, ...]) -> FlavorReservation:
@@ -127,16 +123,14 @@ class FlavorInstances(ResourceType):
         return FlavorReservation(flavor_id=node_type.flavor_id or node_type.name)
 
     def server_flavor(self, cloud: Cloud, reservation_id: str) -> str:
-        """Return the reservation's own flavor."""
         return reservation_id
 
     def scheduler_hint(self, reservation_id: str) -> str | None:
-        """Return None."""
         return None
 
 
-HOSTS = Hosts()
-FLAVOR_INSTANCES = FlavorInstances()
+HOSTS = _Hosts()
+FLAVOR_INSTANCES = _FlavorInstances()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,10 @@ from envagent.engine.tables import (
 )
 from envagent.errors import Conflict, EnvagentError, OutcomeUnknown, ProvisioningError
 from envagent.hints import Hint
+from envagent.wire import LONGEST_CALL
 
 REPEAT_DELETE = timedelta(seconds=15)
 """How long to wait before a delete is sent again."""
-
-LONGEST_CALL = timedelta(minutes=10)
-"""No process waits longer for one response."""
 
 MOST_LOST = 5
 """How many requests for one object may go unanswered before a process gives up: do not flood a failing service."""
@@ -537,6 +535,6 @@ def time_to_settle(
     if opened is None:
         since = now - from_text(intent.sent_at)
         if intent.error is None:
-            since -= LONGEST_CALL
+            since -= timedelta(seconds=LONGEST_CALL)
         opened = inventory.given_up[intent.kind, intent.number] = steady - max(since, timedelta()).total_seconds()
     return settle - timedelta(seconds=steady - opened)

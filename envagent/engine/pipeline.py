@@ -6,6 +6,7 @@ that no stage makes, a cycle.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
 
@@ -31,7 +32,8 @@ class Pipeline:
         self.request = request
         self.steps = {step.name: step for step in steps}
         if len(self.steps) != len(steps):
-            raise DefinitionError(f"several steps have the same name: {_twice(step.name for step in steps)}")
+            twice = sorted(name for name, count in Counter(step.name for step in steps).items() if count > 1)
+            raise DefinitionError(f"several steps have the same name: {', '.join(twice)}")
         self.stages = {stage.key: stage for step in steps for stage in step.describe()}
         self._producers = _producers(self.stages.values())
         self.sources = {stage.key: self._sources(stage) for stage in self.stages.values()}
@@ -79,8 +81,3 @@ def _producers(stages: Iterable[Stage]) -> dict[type[Output], str]:
             raise DefinitionError(f"{stage.makes.__name__} has two producers: {producers[stage.makes]}, {stage.key}")
         producers[stage.makes] = stage.key
     return producers
-
-
-def _twice(names: Iterable[str]) -> str:
-    seen: set[str] = set()
-    return ", ".join(sorted({name for name in names if name in seen or seen.add(name)}))  # type: ignore[func-returns-value]

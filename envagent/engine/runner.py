@@ -345,7 +345,7 @@ class Runner(Generic[Services]):
                 if result.look_again is not None:
                     pause = (result.look_again - self.clock.now()).total_seconds()
                     schedule.due = self.clock.steady() + pause
-                self._note_wait(run.stages[key], entry.context, result)
+                self._note_wait(run, entry.context, result)
             case Stopped():
                 entry.context.ledger.flush()
             case EnvagentError():
@@ -407,8 +407,9 @@ class Runner(Generic[Services]):
                 started.append(row)
         return started
 
-    def _note_wait(self, row: StageRecord, context: Context[Services], waiting: NotYet) -> None:
+    def _note_wait(self, run: Run, context: Context[Services], waiting: NotYet) -> None:
         """Store a wait that is new or has a new status; a look without news costs no write."""
+        row = run.stages[context.stage]
         new = row.wait != waiting.wait
         if not new and row.state == StageState.WAITING and row.status == waiting.status:
             context.ledger.flush()
@@ -418,14 +419,8 @@ class Runner(Generic[Services]):
         row.wait_since = now if new else row.wait_since
         row.deadline = None if waiting.deadline is None else to_text(waiting.deadline)
         detail = {"status": waiting.status, "since": row.wait_since, "deadline": row.deadline}
-        line = EventRecord(
-            run_id=row.run_id,
-            at=now,
-            kind=EventKind.STAGE_WAITING,
-            stage=context.stage,
-            message=waiting.wait,
-            detail=json.dumps(detail),
-        )
+        line = self._line(run, EventKind.STAGE_WAITING, context.stage, waiting.wait)
+        line.detail = json.dumps(detail)
         self._write(context, line, records=[row])
 
     def _fail(self, execution: Execution[Services], error: EnvagentError, entry: Entry) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from envagent import config, errors
 from envagent.errors import EnvagentError
+from envagent.hints import Hint
 from tests.cli.conftest import Cli
 
 DOCUMENTED = {
@@ -43,7 +44,7 @@ def test_every_error_has_its_code_and_says_what_to_do(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, kind: type[EnvagentError], as_json: bool
 ) -> None:
     def fail(**options: object) -> None:
-        raise kind("it failed\x1b[2J", hint="do this", service_said="no\nway", request_id="req-1")
+        raise kind("it failed\x1b[2J", hint=Hint("do this"), service_said="no\nway", request_id="req-1")
 
     monkeypatch.setattr(config, "load", fail)
     ended = cli("status", *(["--json"] if as_json else []))

@@ -61,7 +61,7 @@ def _with_a_bug() -> None:
         password = cloud._session.auth.__dict__
         raise RuntimeError(f"a bug among {len(password)} secrets")
 
-    adapter.OpenStackCloud.networks = broken  # type: ignore[assignment,method-assign]
+    adapter._OpenStackCloud.networks = broken  # type: ignore[assignment,method-assign]
     _loudly()
 
 

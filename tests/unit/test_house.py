@@ -17,7 +17,7 @@ ROOMS = {
     "hints": set(),
     "errors": {"hints"},
     "catalog": set(),
-    "engine": {"errors", "hints", "migrations"},
+    "engine": {"errors", "hints", "migrations", "wire"},
     "migrations": {"engine"},
     "repository": {"errors", "hints", "children"},
     "cloud": {"errors", "hints", "catalog", "wire"},

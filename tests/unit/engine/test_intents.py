@@ -12,12 +12,14 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.execution import Outcome
-from envagent.engine.intents import LONGEST_CALL, Ledger, dump_error, load_error
+from envagent.engine.intents import Ledger, dump_error, load_error
 from envagent.engine.kinds import Found
 from envagent.engine.loaded_run import Inventory
 from envagent.engine.loop import run_until_idle
 from envagent.engine.tables import EventKind, IntentRecord, IntentState
 from envagent.errors import Conflict, EnvagentError, NoCapacity
+from envagent.hints import Hint
+from envagent.wire import LONGEST_CALL
 from tests.unit.engine.world import (
     SETTLE,
     Killed,
@@ -80,7 +82,7 @@ def test_the_event_log_tells_what_was_asked_for_and_made(process: Start, service
 
 @pytest.mark.parametrize("kind", [NoCapacity, Conflict, EnvagentError])
 def test_an_error_comes_back_from_the_journal_as_it_was(kind: type[EnvagentError]) -> None:
-    error = kind("refused", hint="try later", service_said="no", request_id="req-1")
+    error = kind("refused", hint=Hint("try later"), service_said="no", request_id="req-1")
     back = load_error(json.loads(json.dumps(dump_error(error))))
     assert type(back) is kind
     assert dump_error(back) == dump_error(error)
@@ -120,7 +122,7 @@ def test_a_stop_that_comes_with_the_look_sends_nothing(process: Start, services:
     services.outside.next_create = [killed_before]
     with pytest.raises(Killed):
         run(process(), services)
-    clock.at += LONGEST_CALL + SETTLE
+    clock.at += timedelta(seconds=LONGEST_CALL) + SETTLE
     two = process()
     find = services.outside.find
 

@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from envagent.engine.execution import Outcome
-from envagent.engine.intents import LONGEST_CALL, Ledger
+from envagent.engine.intents import Ledger
 from envagent.engine.kinds import Found
 from envagent.engine.loaded_run import Inventory
 from envagent.engine.loop import run_until_idle
 from envagent.engine.removal import Teardown
 from envagent.errors import OutcomeUnknown
+from envagent.wire import LONGEST_CALL
 from tests.unit.engine.world import (
     SETTLE,
     Killed,
@@ -71,7 +72,7 @@ def test_what_was_sent_long_ago_is_not_waited_for(process: Start, services: Serv
     services.outside.next_create = [killed_before]
     with pytest.raises(Killed):
         run(process(), services)
-    clock.at += LONGEST_CALL + SETTLE
+    clock.at += timedelta(seconds=LONGEST_CALL) + SETTLE
     again = clock.now()
     assert resume(process(), services) is Outcome.SUCCEEDED
     assert clock.now() - again < timedelta(seconds=1)
