@@ -46,8 +46,7 @@ def merge(analysis: Analysis, proposal: RequirementsProposal) -> Merged:
     for name, valid in _TEXTS.items():
         _merge_text(analysis.requirements, proposal, merged, name, valid)
     _merge_specials(analysis.requirements, proposal, merged)
-    taken = {**analysis.requirements.model_dump(), **merged.changed}
-    merged.requirements = Requirements.model_validate(taken)
+    merged.requirements = Requirements.model_validate({**analysis.requirements.model_dump(), **merged.changed})
     return merged
 
 
@@ -126,14 +125,10 @@ def _merge_number(analysis: Analysis, proposal: RequirementsProposal, merged: Me
         merged.rejected.append(f"{name} = {said:g}: below the documented {ours:g}")
     elif ours is not None and said > MOST * ours:
         merged.rejected.append(f"{name} = {said:g}: more than {MOST:g} times the documented {ours:g}")
-    elif ours is None and said > (most := MOST * max(_TYPICAL[name], _sized(analysis, name))):
+    elif ours is None and said > (most := MOST * max(_TYPICAL[name], getattr(analysis.sizing, name, None) or 0)):
         merged.rejected.append(f"{name} = {said:g}: undocumented, so the maximum is {most:g}")
     else:
         merged.changed[name] = said
-
-
-def _sized(analysis: Analysis, name: str) -> float:
-    return float(getattr(analysis.sizing, name, None) or 0.0)
 
 
 _TEXTS: dict[str, Callable[[str], bool]] = {

@@ -217,11 +217,8 @@ def ranked(images: Iterable[Image], nodes: Sequence[NodeType], need: Need) -> li
         if held is None or (_built(image), image.id) > (_built(held), held.id):
             newest[image.name] = image
     fitting = [i for i in newest.values() if any(misfit(i, n, need) is None for n in nodes)]
-    best = nodes[0] if nodes else None
-    return sorted(
-        fitting,
-        key=lambda i: (best is not None and misfit(i, best, need) is not None, *_rank(i, need)),
-    )
+    # What suits the best node comes first.
+    return sorted(fitting, key=lambda i: (misfit(i, nodes[0], need) is not None, *_rank(i, need)))
 
 
 def fitting(candidates: Iterable[Image], node: NodeType, need: Need) -> list[Image]:
@@ -256,12 +253,9 @@ def explain(image: Image, need: Need) -> tuple[str, tuple[str, ...]]:
     if seen.cuda and need.gpu and need.gpu.cuda and need.gpu.cuda[0] > seen.cuda[0]:
         asked = ".".join(map(str, need.gpu.cuda))
         warnings.append(f"its driver may be too old for CUDA {asked}; check nvidia-smi before installing")
-    parts = [f"{seen.distro} {seen.release}", {"base": "no GPU software"}.get(seen.variant, seen.variant)]
-    if seen.current:
-        parts.append("the current public Chameleon build")
-    else:
-        parts.append("a dated build, because no current one matches")
-    return ", ".join(parts), tuple(warnings)
+    software = "no GPU software" if seen.variant == "base" else seen.variant
+    build = "the current public Chameleon build" if seen.current else "a dated build, because no current one matches"
+    return f"{seen.distro} {seen.release}, {software}, {build}", tuple(warnings)
 
 
 def find_named(images: Sequence[Image], wish: str) -> Image:

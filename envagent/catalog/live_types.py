@@ -56,35 +56,31 @@ def _gpu(properties: Mapping[str, str], known: Gpu | None) -> Gpu | None:
     return named
 
 
-def _disks(properties: Mapping[str, str], known: NodeType | None) -> tuple[int, tuple[int, ...]]:
+def _disks(properties: Mapping[str, str], known: NodeType) -> tuple[int, tuple[int, ...]]:
     """Return root and further disks in GB; which device holds the root is unknown, so the smallest counts."""
     sizes = sorted(
         int(size / 1e9)
         for device in _devices(properties, "storage_devices")
         if (size := _number(device.get("size"))) is not None
     )
-    if sizes:
-        return sizes[0], tuple(sizes[1:])
-    return (known.disk_gb, known.extra_disks_gb) if known else (0, ())
+    return (sizes[0], tuple(sizes[1:])) if sizes else (known.disk_gb, known.extra_disks_gb)
 
 
-def _network(properties: Mapping[str, str], known: NodeType | None) -> tuple[float | None, bool, bool]:
+def _network(properties: Mapping[str, str], known: NodeType) -> tuple[float | None, bool, bool]:
     """Return the fastest enabled adapter in Gbit/s, InfiniBand, RDMA."""
     adapters = _devices(properties, "network_adapters")
     if not adapters:
-        infiniband = _true(properties.get("infiniband")) or bool(known and known.infiniband)
-        return (known.nic_gbps if known else None), infiniband, infiniband or bool(known and known.rdma)
+        infiniband = _true(properties.get("infiniband")) or known.infiniband
+        return known.nic_gbps, infiniband, infiniband or known.rdma
     rates = [_number(a.get("rate")) or 0.0 for a in adapters if _true(a.get("enabled", "True"))]
-    infiniband = any(a.get("interface", "").casefold() == "infiniband" for a in adapters)
-    connectx = any(_true(a.get("enabled", "True")) and _CONNECTX.search(a.get("model", "")) for a in adapters)
     # The list of adapters is not always complete, so it never takes away what the type is known for.
-    infiniband = infiniband or bool(known and known.infiniband)
-    rdma = infiniband or connectx or bool(known and known.rdma)
-    return (max(rates, default=0.0) / 1e9 or None), infiniband, rdma
+    infiniband = known.infiniband or any(a.get("interface", "").casefold() == "infiniband" for a in adapters)
+    connectx = any(_true(a.get("enabled", "True")) and _CONNECTX.search(a.get("model", "")) for a in adapters)
+    return (max(rates, default=0.0) / 1e9 or None), infiniband, infiniband or connectx or known.rdma
 
 
-def _tags(properties: Mapping[str, str], known: NodeType | None) -> tuple[str, ...]:
-    tags = set(known.tags) if known else set()
+def _tags(properties: Mapping[str, str], known: NodeType) -> tuple[str, ...]:
+    tags = set(known.tags)
     if any(key.startswith("fpga.") and value for key, value in properties.items()):
         tags.add("fpga")
     for disk in _devices(properties, "storage_devices"):
@@ -107,25 +103,26 @@ def _default_charge(gpu: Gpu | None, ram_gb: int | None, tags: tuple[str, ...]) 
 def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") -> NodeType:
     """Describe one live host as a node type of its own (count 1); `known` fills the gaps."""
     reported = host.properties
-    platform = reported.get("architecture.platform_type", known.architecture if known else "x86_64")
+    base = known or NodeType(name="", region=region, cores=0, threads=0, disk_gb=0)
+    platform = reported.get("architecture.platform_type", base.architecture)
     architecture: Architecture = "aarch64" if platform in ("aarch64", "arm64") else "x86_64"
     sockets = _number(reported.get("architecture.smp_size"))
-    threads = int(_number(reported.get("architecture.smt_size")) or (known.threads if known else 0))
+    threads = int(_number(reported.get("architecture.smt_size")) or base.threads)
     # No property reports the number of cores; a node without hyper-threading reports half the threads of its type.
     cores = min(known.cores, threads) if known else (threads if architecture == "aarch64" else threads // 2)
     ram = _number(reported.get("main_memory.ram_size"))
-    root, extra = _disks(reported, known)
-    nic, infiniband, rdma = _network(reported, known)
-    ram_gb = round(ram / _GIB) if ram else (known.ram_gb if known else None)
-    gpu, tags = _gpu(reported, known.gpu if known else None), _tags(reported, known)
+    root, extra = _disks(reported, base)
+    nic, infiniband, rdma = _network(reported, base)
+    ram_gb = round(ram / _GIB) if ram else base.ram_gb
+    gpu, tags = _gpu(reported, base.gpu), _tags(reported, base)
     su_factor = known.su_factor if known else _default_charge(gpu, ram_gb, tags)
     return NodeType(
         name=host.node_type or "",
-        region=known.region if known else region,
+        region=base.region,
         count=1,
-        cpu_vendor=(reported.get("processor.vendor") or (known.cpu_vendor if known else "") or "").casefold() or None,
+        cpu_vendor=(reported.get("processor.vendor") or base.cpu_vendor or "").casefold() or None,
         cpu_model=known.cpu_model if known else reported.get("processor.model"),
-        sockets=int(sockets) if sockets else (known.sockets if known else None),
+        sockets=int(sockets) if sockets else base.sockets,
         cores=cores,
         threads=threads,
         ram_gb=ram_gb,
@@ -139,7 +136,7 @@ def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") ->
         su_factor=_number(reported.get("su_factor")) or su_factor,
         tags=tags,
         source="live" if known is None else f"live, over: {known.source}",
-        as_of=known.as_of if known else None,
+        as_of=base.as_of,
     )
 
 

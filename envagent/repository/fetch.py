@@ -135,21 +135,30 @@ def look_for(named: Remote | Local) -> None:
 
 
 def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:
-    commit, ref, notes = _find_commit(git, named)
+    found = _find_commit(git, named)
     if has_work_tree(named.path):
-        notes.append("Read the last commit; uncommitted changes are ignored.")
-    listing = list_tree(git, commit, limit=limits.entries)
+        found.notes.append("Read the last commit; uncommitted changes are ignored.")
+    listing = list_tree(git, found.commit, limit=limits.entries)
     known = sizes(git, (blob.oid for blob in listing.blobs))
     choice = _choice(git, listing, known, _chosen(listing, known))
-    return _snapshot(git, named.path.resolve().as_posix(), commit, ref, listing, known, choice, limits, notes)
+    return _snapshot(git, found.url, found, listing, known, choice, limits)
 
 
-def _find_commit(git: Git, named: Local) -> tuple[str, str | None, list[str]]:
-    """Return the commit id, the reference it was found under, and notes."""
+class _Found(NamedTuple):
+    """A commit, the reference it was found under, the URL that responded, and notes for the user."""
+
+    commit: str
+    ref: str | None
+    url: str
+    notes: list[str]
+
+
+def _find_commit(git: Git, named: Local) -> _Found:
     ref = named.refs[0] if named.refs else None
     borrow(named.path, git, ref)
+    url = named.path.resolve().as_posix()
     try:
-        return resolve(git, ref or "HEAD"), ref, []
+        return _Found(resolve(git, ref or "HEAD"), ref, url, [])
     except GitFailed as error:
         if _TOO_NEW.search(error.said):
             raise RepositoryRefused(
@@ -160,7 +169,7 @@ def _find_commit(git: Git, named: Local) -> tuple[str, str | None, list[str]]:
         if ref:
             raise _no_such_ref(named.name, ref, error.said) from error
         branch, commit = _commit_of_a_branch(git, named, error)
-        return commit, branch, [_no_head(branch)]
+        return _Found(commit, branch, url, [_no_head(branch)])
 
 
 def _commit_of_a_branch(git: Git, named: Local, error: GitFailed) -> tuple[str, str]:
@@ -206,7 +215,7 @@ def _read_remote(git: Git, named: Remote, limits: Limits) -> Snapshot:
     if not known and choice.oids != direct:
         wanted = set(choice.oids.values())
         git = _fetch_blobs(git, found, wanted - sizes(git, wanted).keys())
-    return _snapshot(git, named.url, found.commit, found.ref, listing, known, choice, limits, found.notes)
+    return _snapshot(git, named.url, found, listing, known, choice, limits)
 
 
 def _look_for(git: Git, named: Remote) -> None:
@@ -238,15 +247,6 @@ def _with_suffix(url: str, ask: Callable[[str], None]) -> str:
         url += ".git"
         ask(url)
     return url
-
-
-class _Found(NamedTuple):
-    """A commit, the reference it was found under, the URL that responded, and notes for the user."""
-
-    commit: str
-    ref: str | None
-    url: str
-    notes: list[str]
 
 
 def _fetch_commit(git: Git, named: Remote) -> _Found:
@@ -381,15 +381,7 @@ def _connect(
 
 
 def _snapshot(
-    git: Git,
-    url: str,
-    commit: str,
-    ref: str | None,
-    listing: Listing,
-    known: dict[str, int],
-    choice: _Choice,
-    limits: Limits,
-    notes: list[str],
+    git: Git, url: str, found: _Found, listing: Listing, known: dict[str, int], choice: _Choice, limits: Limits
 ) -> Snapshot:
     here = known or sizes(git, choice.oids.values())
     files, more = _read(git, list(choice.oids.items()), here, limits)
@@ -397,11 +389,11 @@ def _snapshot(
     links = (f"{path} is a symbolic link; read {end}." for path, end in choice.leads.items() if path in files)
     return Snapshot(
         url=url,
-        commit=commit,
-        ref=ref,
+        commit=found.commit,
+        ref=found.ref,
         entries=tuple(Entry(path=blob.path, size=read.get(blob.oid)) for blob in listing.blobs),
         files=files,
-        notes=(*notes, *links, *_left_out(listing, followed=len(choice.leads)), *more),
+        notes=(*found.notes, *links, *_left_out(listing, followed=len(choice.leads)), *more),
     )
 
 

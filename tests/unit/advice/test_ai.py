@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
@@ -425,7 +426,8 @@ def test_a_key_that_no_header_can_carry_is_a_configuration_error(key: str) -> No
 
 def test_a_key_with_a_newline_at_its_end_works(chat: Chat) -> None:
     server = chat([said(GOOD)])
-    ask(Ai(base_url=server.url, api_key=SecretStr(f"{KEY}\n"), model="m"))
+    with contextlib.closing(Ai(base_url=server.url, api_key=SecretStr(f"{KEY}\n"), model="m")) as ai:
+        ask(ai)
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
