@@ -6,14 +6,13 @@ Forks and clones count as other repositories; runs that are torn down or whose l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envagent.cli import interaction
-from envagent.cli.documents.costs import end_date
+from envagent.cli.documents.costs import end_date, lease_request
 from envagent.cli.documents.run_document import StoredRun, run_document, stored_output
 from envagent.cli.documents.run_list import Labels, StoredRequest
 from envagent.cli.home import Home
@@ -156,9 +155,11 @@ def _holds_lease(journal: Journal, row: RunRecord) -> bool:
                 return True
     for intent in journal.intents(row.run_id):
         if intent.kind == "lease" and intent.state == IntentState.SENT:
-            asked = json.loads(intent.request)
-            start = datetime.fromisoformat(asked.get("start") or intent.sent_at)
-            if start + timedelta(hours=asked.get("hours", 0)) > now:
+            request = lease_request(intent)
+            if request is None:
+                return True
+            start = request.start or datetime.fromisoformat(intent.sent_at)
+            if start + timedelta(hours=request.hours) > now:
                 return True
     return False
 

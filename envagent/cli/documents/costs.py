@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envagent.cli.documents.json_models import CostPart, LeasePhase
 from envagent.cli.render import times
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from envagent.cli.documents.run_document import StoredRun
     from envagent.steps.plan import Plan
     from envagent.steps.reserve_hardware import ReservedHardware
+    from envagent.steps.resources import LeaseRequest
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def lease_period(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> Leas
     """Return when a lease is charged, from the journal's rows alone."""
     created = datetime.fromisoformat(lease.created_at)
     reported = json.loads(lease.detail).get("start_date")  # not in journals of earlier versions
-    start = times.parsed(reported) or max(created, times.parsed(_request_of(lease, intents).get("start")) or created)
+    start = times.parsed(reported) or max(created, _start_requested(lease, intents) or created)
     removed = lease.removed_at if lease.state == ResourceState.ABSENT else None
     return LeasePeriod(start, times.parsed(end_date(lease)), times.parsed(removed))
 
@@ -128,13 +129,30 @@ def _charge(run: StoredRun, lease: ResourceRecord, plan: Plan, reserved: Reserve
         rate = reserved.service_units / reserved.hours
         return LeaseCharge(rate, reserved.start, end, period.removed, booked)
     rates = {one.node_type.name: one.su_per_hour for one in plan.placement.candidates}
-    rate = rates.get(_request_of(lease, run.intents).get("node_type", ""), plan.placement.best.su_per_hour)
+    request = _request_of(lease, run.intents)
+    rate = rates.get("" if request is None else request.node_type, plan.placement.best.su_per_hour)
     start = max(period.start, plan.start or period.start)
     return LeaseCharge(rate, start, period.end or times.after_hours(start, plan.hours), period.removed, plan.hours)
 
 
-def _request_of(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> dict[str, Any]:
-    """Return the request that created a lease."""
-    asked = next((one.request for one in intents if (one.kind, one.cloud_id) == ("lease", lease.cloud_id)), "{}")
-    request: dict[str, Any] = json.loads(asked)
-    return request
+def _start_requested(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> datetime | None:
+    request = _request_of(lease, intents)
+    return None if request is None else request.start
+
+
+def _request_of(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> LeaseRequest | None:
+    """Return the request that created a lease; None for one that the run only found."""
+    asked = next((one for one in intents if (one.kind, one.cloud_id) == ("lease", lease.cloud_id)), None)
+    return None if asked is None else lease_request(asked)
+
+
+def lease_request(intent: IntentRecord) -> LeaseRequest | None:
+    """Read a stored request for a lease; None where another version stored it in another form."""
+    from pydantic import ValidationError
+
+    from envagent.steps.resources import LeaseRequest
+
+    try:
+        return LeaseRequest.model_validate_json(intent.request)
+    except ValidationError:
+        return None

@@ -12,8 +12,8 @@ from envagent.cloud.port import Cloud
 from envagent.errors import BadRequest, ConfigurationError, EnvagentError, OutcomeUnknown
 
 from .stub import PROJECT, Reply, StubCloud
+from .test_http_session import READS, WRITES
 from .test_login import APPCRED, oidc
-from .test_session import READS, WRITES
 
 Connect = Callable[..., Cloud]
 STATUSES = (301, 302, 303, 307, 308)

@@ -10,7 +10,7 @@ from envagent.cloud.port import Cloud
 from envagent.errors import CloudUnreachable, OutcomeUnknown
 
 from .stub import Reply, StubCloud
-from .test_session import SERVER, WRITES
+from .test_http_session import SERVER, WRITES
 
 Connect = Callable[..., Cloud]
 

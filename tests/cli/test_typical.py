@@ -13,7 +13,7 @@ from envagent.engine.clock import to_text
 from envagent.engine.journal import Journal
 from envagent.engine.tables import RunRecord, StageRecord
 
-BEGUN = datetime(2026, 11, 23, 12, tzinfo=UTC)
+STARTED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def past(
     journal: Journal, name: str, seconds: float, *, cloud: str = "chi", state: str = "succeeded", attempts: int = 1
 ) -> None:
-    at = to_text(BEGUN)
+    at = to_text(STARTED)
     row = RunRecord(
         run_id=name,
         pipeline="provisioning",
@@ -44,7 +44,7 @@ def past(
             state="succeeded",
             attempts=attempts,
             started_at=at,
-            finished_at=to_text(BEGUN + timedelta(seconds=took)),
+            finished_at=to_text(STARTED + timedelta(seconds=took)),
         )
         for position, (step, took) in enumerate([("launch_server", seconds), ("find_network", 0.2)])
     ]
@@ -70,8 +70,8 @@ def test_what_is_quick_needs_no_word(journal: Journal) -> None:
 
 def test_a_persons_time_to_answer_is_nothing_to_expect_again(journal: Journal) -> None:
     past(journal, "r", 600)
-    asked = to_text(BEGUN + timedelta(seconds=20))
-    answered = to_text(BEGUN + timedelta(seconds=3020))
+    asked = to_text(STARTED + timedelta(seconds=20))
+    answered = to_text(STARTED + timedelta(seconds=3020))
     approve = StageRecord(
         run_id="r",
         step="reserve_hardware",
@@ -85,7 +85,7 @@ def test_a_persons_time_to_answer_is_nothing_to_expect_again(journal: Journal) -
         wait_since=asked,
     )
     plan = approve.model_copy(
-        update={"stage": "plan", "position": 1, "started_at": to_text(BEGUN), "finished_at": asked, "wait": None}
+        update={"stage": "plan", "position": 1, "started_at": to_text(STARTED), "finished_at": asked, "wait": None}
     )
     with journal.transaction() as transaction:
         transaction.save(plan, approve)
