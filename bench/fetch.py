@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envagent.repository.analyzer import analyze
-from envagent.repository.fetch import Limits, read
+from envagent.repository.fetch import fetch
 from envagent.repository.results import Snapshot
 from envagent.repository.source import Remote
 from tests.kit.git import git, git_daemon
@@ -135,7 +135,7 @@ def main(repository: Path | None) -> bool:
                 ours, theirs = Count(), Count()
                 with counted(port, ours) as through:
                     started, used = time.perf_counter(), time.process_time()
-                    snapshot = read(Loopback(f"git://127.0.0.1:{through}/{source.name}", ()), Limits())
+                    snapshot = fetch(Loopback(f"git://127.0.0.1:{through}/{source.name}", ()))
                     fetched = time.perf_counter()
                     analysis = analyze(snapshot)
                     alone.append(time.perf_counter() - fetched)

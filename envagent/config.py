@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import io
 import os
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -256,8 +257,6 @@ def load(
     Raises:
         ConfigurationError: a file cannot be read, or a key or value is not valid.
     """
-    import tomllib
-
     named = tuple(files)
     try:
         read = _named(named) if named else _found(repository, report)
@@ -317,8 +316,6 @@ def _found(repository: str | None, report: Callable[[str], None]) -> _Files:
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
-    import tomllib
-
     return tomllib.loads(content.decode())
 
 

@@ -58,12 +58,7 @@ def obstacle(private_key: Path | None) -> str | None:
 def try_login(address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = PORT) -> Login:
     """Try once to log in to a server, for at most half a minute.
 
-    Args:
-        address: the server's.
-        user: the user to log in as.
-        private_key: the key to log in with.
-        known_hosts: the run's own file, which is created at the first successful login.
-        port: the SSH server's.
+    `known_hosts` is the run's own file, which the first successful login creates.
     """
     banner = _banner(address, port)
     if banner is None:

@@ -60,6 +60,9 @@ class Advisor:
 
     One advisor serves one run. It asks the AI once per decision (at most five calls, whatever is rejected later) and
     stops asking once the AI proved unavailable. Thread-safe: one question at a time.
+
+    In every method, `analysis` says what the project needs, `wish` is what the user requested, and `most_su` limits the
+    cost of the lease on what the AI chooses.
     """
 
     def __init__(
@@ -133,16 +136,10 @@ class Advisor:
         *,
         wish: str | None = None,
     ) -> tuple[list[Image], Decision]:
-        """Choose three to five images that suit the placement (fewer if the site has fewer), best first.
-
-        Args:
-            available: the site's images.
-            analysis: what the project needs.
-            placement: the node types it may use.
-            wish: the image requested by the user, by name or id.
+        """Choose three to five of the site's images that suit the placement (fewer if it has fewer), best first.
 
         Raises:
-            UsageError: the user's image does not exist, or the name is ambiguous.
+            UsageError: the user's image does not exist by name or id, or the name is ambiguous.
             NothingSuitable: no image is suitable.
         """
         if wish is not None:
@@ -190,13 +187,7 @@ class Advisor:
         *,
         wish: str | None = None,
     ) -> tuple[Image, Decision]:
-        """Choose the image for a node type.
-
-        Args:
-            candidates: the result of `image_candidates`, with details.
-            analysis: what the project needs.
-            node_type: the chosen node type.
-            wish: the image requested by the user.
+        """Choose the image for a node type among the result of `image_candidates`, with details.
 
         Raises:
             NothingSuitable: no candidate suits the node type.
@@ -242,11 +233,7 @@ class Advisor:
     ) -> tuple[Placement, Decision]:
         """Choose a node type and return the placement with it first, followed by what to try next.
 
-        Args:
-            placement: the ranked candidates; a single one if the user requested it.
-            analysis: what the project needs.
-            wish: the node type requested by the user.
-            most_su: the maximum cost of the lease on the AI's choice.
+        The placement has a single candidate if the user requested it.
         """
         best = placement.best
         options = {answers.key(c): c for c in placement.candidates if answers.equally_good(c, best)}
@@ -279,12 +266,6 @@ class Advisor:
         self, analysis: Analysis, node_type: NodeType, *, wish: int | None = None, most_su: float = math.inf
     ) -> tuple[int, Decision]:
         """Decide the hours of the lease.
-
-        Args:
-            analysis: what the project needs.
-            node_type: the chosen node type.
-            wish: the hours requested by the user.
-            most_su: the maximum cost of the lease for the AI's hours.
 
         Raises:
             UsageError: the user's hours are outside 1 to 168.

@@ -425,12 +425,8 @@ def _parsed(text: str) -> object:
 
 def _said(body: object) -> str:
     """Extract the message from an error envelope of any common shape."""
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        if isinstance(inner, dict):
-            return str(inner.get("message") or inner)
-        return str(inner)
-    return str(body or "")
+    inner = body.get("error", body) if isinstance(body, dict) else body or ""
+    return str(inner.get("message") or inner) if isinstance(inner, dict) else str(inner)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -457,12 +453,8 @@ def _text(content: object) -> str:
 
 def _objects(text: str) -> Iterator[object]:
     """Yield the JSON objects in a text: all of it first, then every outermost one, last to first."""
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    else:
-        yield whole
+    with contextlib.suppress(ValueError, RecursionError):
+        yield json.loads(text)
         return
     decoder = json.JSONDecoder()
     found: list[object] = []

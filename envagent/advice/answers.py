@@ -96,13 +96,9 @@ def equally_good(candidate: Candidate, best: Candidate) -> bool:
 def node_type(
     answer: proposals.NodeTypeProposal, options: Mapping[str, Candidate], placement: Placement, most_su: float
 ) -> tuple[Candidate, str | None]:
-    """Return the candidate that the AI means, or the rules' best with the reason why the answer is rejected.
+    """Return the option that the AI means, or the rules' best with the reason why the answer is rejected.
 
-    Args:
-        answer: the AI's answer.
-        options: the options it was given.
-        placement: all candidates.
-        most_su: the maximum cost of the lease on the AI's candidate.
+    No lease on another candidate than the best may cost more than `most_su`.
     """
     best, shown = placement.best, one_line(answer.node_type, 80)
     meant = resolve(answer.node_type, {name: c.node_type.name for name, c in options.items()})

@@ -15,14 +15,10 @@ def _plain(name: str) -> str:
 
 
 def resolve(said: str, options: Mapping[str, str]) -> str | None:
-    """Return the key of the option that is meant, or None.
+    """Return the key of the option that an AI means, or None. Options map a key, the id if there is one, to a name.
 
     Accepts the name, the id, `name (ID: id)`, quotes, another case or other separators, and a typo if all digits
     are right and only one option is close.
-
-    Args:
-        said: the AI's name for it.
-        options: key -> shown name; the key is the id if there is one.
     """
     text = said.strip().strip("`'\"* ").strip()
     pair = _WITH_ID.match(text)

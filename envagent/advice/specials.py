@@ -73,12 +73,7 @@ class Condition:
 
 
 def conditions(specials: Iterable[str], nodes: Iterable[NodeType]) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
-    """Turn requirement texts into tests on nodes, and into warnings if the site has none.
-
-    Args:
-        specials: texts such as `rdma`, `NVMe SSD`.
-        nodes: every node type (or described host) of the site.
-    """
+    """Turn texts such as `rdma` or `NVMe SSD` into tests on nodes, and into warnings if no node of the site has one."""
     kinds: list[Special] = []
     for text in specials:
         kind = next((k for k in KINDS if k.words.search(text)), None)

@@ -176,12 +176,7 @@ def refresh(
     """Merge the packaged types of one region with its live hosts.
 
     Types that the site does not report are dropped, unknown ones are derived, `count` is the number of reservable
-    hosts. Without any host the packaged types are returned unchanged.
-
-    Args:
-        known: the packaged types of the region.
-        hosts: the hosts that the site reports.
-        region: the region of derived types; defaults to that of `known`.
+    hosts. Without any host the packaged types are returned unchanged. `region` defaults to that of `known`.
     """
     where = region or (known[0].region if known else "")
     groups: dict[str, list[ReportedHost]] = defaultdict(list)

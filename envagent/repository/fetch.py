@@ -71,7 +71,7 @@ class Limits:
 
 
 def fetch(
-    source: str,
+    source: str | Remote | Local,
     *,
     ref: str | None = None,
     limits: Limits | None = None,
@@ -80,7 +80,7 @@ def fetch(
     """Read a repository.
 
     Args:
-        source: an `https://` URL of a repository or of a branch's page, or the path of a git repository.
+        source: an `https://` URL of a repository or of a branch's page, or the path of a git repository; or one parsed.
         ref: branch, tag or full commit id; takes precedence over one in the URL.
         limits: defaults to `Limits()`.
         cancelled: polled ten times a second; True stops everything.
@@ -89,11 +89,7 @@ def fetch(
         RepositoryRefused: the repository cannot or must not be read, or has no commit.
         envagent.repository.git.Cancelled: `cancelled` returned True.
     """
-    return read(parse_source(source, ref=ref), limits or Limits(), cancelled)
-
-
-def read(named: Remote | Local, limits: Limits, cancelled: Callable[[], bool] = lambda: False) -> Snapshot:
-    """Read a parsed source; see `fetch`."""
+    named, limits = _parsed(source, ref), limits or Limits()
     with scratch_folder() as folder:
         git = Git(folder, time.monotonic() + limits.seconds, limits.transfer_bytes, cancelled)
         try:
@@ -109,7 +105,7 @@ def read(named: Remote | Local, limits: Limits, cancelled: Callable[[], bool] = 
             ) from error
 
 
-def find(source: str, *, ref: str | None = None) -> None:
+def find(source: str | Remote | Local, *, ref: str | None = None) -> None:
     """Check that a repository, branch or tag exists, without fetching it.
 
     Args:
@@ -119,11 +115,7 @@ def find(source: str, *, ref: str | None = None) -> None:
     Raises:
         RepositoryRefused: it does not exist, has no commit, or cannot be reached.
     """
-    look_for(parse_source(source, ref=ref))
-
-
-def look_for(named: Remote | Local) -> None:
-    """Check that a parsed source exists; see `find`."""
+    named = _parsed(source, ref)
     with scratch_folder() as folder:
         git = Git(folder, time.monotonic() + _FIND_SECONDS, Limits.transfer_bytes)
         if isinstance(named, Local):
@@ -132,6 +124,10 @@ def look_for(named: Remote | Local) -> None:
             git.transport = named.transport
             git.prepare()
             _look_for(git, named)
+
+
+def _parsed(source: str | Remote | Local, ref: str | None) -> Remote | Local:
+    return parse_source(source, ref=ref) if isinstance(source, str) else source
 
 
 def _read_local(git: Git, named: Local, limits: Limits) -> Snapshot:

@@ -133,13 +133,7 @@ def sizes(git: Git, oids: Iterable[str]) -> dict[str, int]:
 
 
 def read_blobs(git: Git, wanted: Mapping[str, int], *, most: int) -> dict[str, bytes]:
-    """Read the content of each object, up to `most` bytes.
-
-    Args:
-        git: the repository.
-        wanted: object id to size in bytes, from `sizes`.
-        most: maximum number of bytes per object.
-    """
+    """Read the content of each wanted object, listed by `sizes`, up to `most` bytes."""
     small = [oid for oid, size in wanted.items() if size <= most]
     contents = _split(git.output("cat-file", "--batch", "--buffer", lines=small)) if small else {}
     for oid in wanted.keys() - contents.keys():

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import ClassVar
 
-from envagent.repository.fetch import Limits, look_for, read
+from envagent.repository import fetch as product
+from envagent.repository.fetch import Limits
 from envagent.repository.results import Snapshot
 from envagent.repository.source import Local, Remote, check_ref, parse_source
 
@@ -27,12 +28,12 @@ def fetch(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Snapshot:
     """Read a repository as the product does, and also one at `git://127.0.0.1`."""
-    return read(_parsed(source, ref), limits or Limits(), cancelled)
+    return product.fetch(_parsed(source, ref), limits=limits, cancelled=cancelled)
 
 
 def find(source: str, *, ref: str | None = None) -> None:
     """Look for a repository as the product does, and also for one at `git://127.0.0.1`."""
-    look_for(_parsed(source, ref))
+    product.find(_parsed(source, ref))
 
 
 def _parsed(source: str, ref: str | None) -> Remote | Local:

@@ -68,16 +68,7 @@ _MAX_LENGTH = 2000
 
 
 def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope: Scope, weight: float) -> None:
-    """Read one command.
-
-    Args:
-        path: the file, for evidence.
-        line: its line there.
-        text: the command.
-        facts: appended to.
-        scope: the scope of installed packages.
-        weight: the weight of GPU signs, 1 for a main readme.
-    """
+    """Read one command: the packages it installs, with their scope, and other signs, with a weight of 1 in a readme."""
     text = text[:_MAX_LENGTH]
     spot = Spot(path, line, quote(text))
     _accelerator(text, spot, facts, weight)

@@ -8,7 +8,8 @@ import pytest
 
 from envagent.cli.render.hint_text import hint_text
 from envagent.errors import RepositoryRefused
-from envagent.repository.fetch import Limits, read
+from envagent.repository.fetch import Limits
+from envagent.repository.fetch import fetch as product_fetch
 from envagent.repository.git import Cancelled
 from envagent.repository.source import Remote
 from tests.kit.git import git
@@ -33,7 +34,7 @@ def test_a_server_with_and_without_filters_gives_the_same(make: Make, serve: Ser
 
 def test_git_itself_refuses_any_transport_but_https(make: Make, serve: Serve) -> None:
     with pytest.raises(RepositoryRefused) as refused:
-        read(Remote(serve(make(FILES)), ()), Limits())
+        product_fetch(Remote(serve(make(FILES)), ()))
     assert "transport 'git' not allowed" in (refused.value.service_said or "")
 
 
