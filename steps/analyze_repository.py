@@ -5,9 +5,8 @@ from __future__ import annotations
 from envagent.engine.step import Output, Step, Stopped, stage
 from envagent.repository.results import Analysis, Requirements
 from envagent.steps.initialize import Initialized
-from envagent.steps.record import record
 from envagent.steps.request import RunRequest
-from envagent.steps.services import StepContext
+from envagent.steps.services import StepContext, record
 
 
 class AnalyzedRepository(Output):

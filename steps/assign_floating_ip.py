@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from envagent.cloud.port import FloatingIp
 from envagent.engine.kinds import Found
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import (
@@ -19,7 +18,7 @@ from envagent.steps import mark
 from envagent.steps.find_network import FoundNetwork
 from envagent.steps.launch_server import LaunchedServer
 from envagent.steps.request import RunRequest
-from envagent.steps.resources import FloatingIpKind, FloatingIpRequest
+from envagent.steps.resources import FloatingIpRequest, floating_ip_kind
 from envagent.steps.services import StepContext
 
 ALLOCATE_SECONDS = 10.0
@@ -84,7 +83,7 @@ class AssignFloatingIp(Step):
         if allocated.floating_ip_id is None:
             return none
         cloud = context.services.cloud
-        kind = FloatingIpKind(cloud)
+        kind = floating_ip_kind(cloud)
         if context.ledger.why_removing(kind.name, allocated.floating_ip_id) is not None:
             return context.ledger.remove(kind, allocated.floating_ip_id) or none
         if context.ledger.is_gone(kind.name, allocated.floating_ip_id) and network.external_id is not None:
@@ -96,7 +95,7 @@ class AssignFloatingIp(Step):
             allocated = again
             context.ledger.flush()  # recorded before it is used
         wait = context.wait("a port that takes the address", every=5, timeout=ATTACH_SECONDS)
-        address = _read(context, allocated)
+        address = kind.read(context.ledger, allocated.floating_ip_id or "")
         if address is None:
             raise ResourceLost(
                 f"floating IP {allocated.address} ({allocated.floating_ip_id}) was released, but not by this run",
@@ -136,7 +135,7 @@ class AssignFloatingIp(Step):
         """Check that the address still leads to the server, and not to somebody else's."""
         if output.floating_ip_id is None:
             return None
-        address = _read(context, output)
+        address = floating_ip_kind(context.services.cloud).read(context.ledger, output.floating_ip_id)
         if address is None:
             return Redo("attach", f"floating IP {output.address} was released; taking another")
         if address.port_id is None:
@@ -157,19 +156,10 @@ def _go_without(context: StepContext, refusal: CapacityError) -> AllocatedAddres
     return AllocatedAddress(floating_ip_id=None, address=None)
 
 
-def _read(context: StepContext, known: AllocatedAddress) -> FloatingIp | None:
-    """Read the run's address; None, also for the ledger, if it was released."""
-    try:
-        return context.services.cloud.floating_ip(known.floating_ip_id or "")
-    except NotFound:
-        context.ledger.record_gone("floating_ip", known.floating_ip_id or "")
-        return None
-
-
 def _allocate(context: StepContext, external: str, launched: LaunchedServer) -> AllocatedAddress | NotYet:
     """Allocate an address of the external network; continue without, with a warning, if none is left."""
     cloud = context.services.cloud
-    kind = FloatingIpKind(cloud)
+    kind = floating_ip_kind(cloud)
 
     def make() -> Found:
         return kind.found(cloud.create_floating_ip(external, mark.description(context.run_id, 1)))

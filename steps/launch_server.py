@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from envagent.catalog import NodeType
 from envagent.cloud.failures import server_failed
 from envagent.cloud.port import Image, Server, ServerRequest
 from envagent.cloud.site_kinds import resource_type_of
 from envagent.engine.kinds import Found, Try
 from envagent.engine.step import NotYet, Output, Step, stage
-from envagent.errors import NotFound, ResourceLost, ServerFailed
+from envagent.errors import ResourceLost, ServerFailed
 from envagent.hints import Hint, Shell, resume, teardown
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
@@ -18,12 +16,11 @@ from envagent.steps.ensure_keypair import EnsuredKeypair
 from envagent.steps.find_network import FoundNetwork
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Plan
-from envagent.steps.record import record
 from envagent.steps.request import RunRequest
 from envagent.steps.reserve_hardware import ReservedHardware
-from envagent.steps.resources import LaunchRequest, ServerKind
+from envagent.steps.resources import LaunchRequest, TaggedKind, server_kind
 from envagent.steps.select_image import ImageCandidates, SelectedImage
-from envagent.steps.services import StepContext
+from envagent.steps.services import StepContext, record
 
 WAKE = {
     "SHUTOFF": "start",
@@ -77,7 +74,7 @@ class LaunchServer(Step):
     ) -> LaunchedServer | NotYet:
         """Create the server and wait until it is ACTIVE."""
         cloud = context.services.cloud
-        kind = ServerKind(cloud)
+        kind = server_kind(cloud)
         reserved_as = resource_type_of(_reserved_type(plan, reserved))
         while True:
             current = context.ledger.current(kind)
@@ -110,16 +107,16 @@ class LaunchServer(Step):
 
     def confirm(self, context: StepContext, output: LaunchedServer) -> None:
         """Check that the server still exists and is running."""
-        server = _read(context, output.server_id, output.server_name)
+        server = server_kind(context.services.cloud).read_own(context.ledger, output.server_id, output.server_name)
         if server.status == "ERROR":
-            raise ResourceLost(server_failed(server).message, service_said=_fault(server))
+            raise ResourceLost(server_failed(server).message, service_said=server.fault_text)
         if server.status in WAKE:
             raise _asleep(context, server)
         if mark.read_metadata(server.metadata) is None:
             context.warn(f"server {server.name} ({server.id}) has lost its tag; this run still finds it by its id")
 
     def _await_active(
-        self, context: StepContext, kind: ServerKind, current: Try[LaunchRequest], found: Found
+        self, context: StepContext, kind: TaggedKind[Server, LaunchRequest], current: Try[LaunchRequest], found: Found
     ) -> LaunchedServer | NotYet | None:
         """Read the server; None when it went to ERROR and has been removed."""
         settings = context.services.settings.server
@@ -127,7 +124,7 @@ class LaunchServer(Step):
         wait = context.wait(what, every=settings.poll_seconds, timeout=settings.timeout_seconds)
         if context.ledger.why_removing(kind.name, found.id) is not None:
             return context.ledger.remove(kind, found.id)
-        server = _read(context, found.id, found.name, hint=_LAUNCH_AGAIN)
+        server = kind.read_own(context.ledger, found.id, found.name, hint=_LAUNCH_AGAIN)
         if server.status == "ACTIVE":
             return LaunchedServer(
                 server_id=server.id,
@@ -149,10 +146,10 @@ class LaunchServer(Step):
         surplus = context.reconcile((kind,))  # a request that was carried out twice has taken the node
         if surplus is not None:
             return surplus
-        if len(context.ledger.failed(kind)) + 1 >= settings.tries and not _from_earlier(context, current):
+        # What an earlier attempt of the run sent may be replaced, whatever failed before.
+        if len(context.ledger.failed(kind)) + 1 >= settings.tries and current.attempt in (0, context.attempt):
             raise server_failed(server)
-        said = _fault(server)
-        because = f" (Nova says: {said})" if said else ""
+        because = f" (Nova says: {server.fault_text})" if server.fault_text else ""
         context.warn(f"{server_failed(server).message}{because}; removing it to try again")
         return context.ledger.remove(kind, found.id, "went to ERROR")
 
@@ -161,11 +158,6 @@ def _next_try(context: StepContext, request: RunRequest, image: Image, flavor_id
     name = request.server_name or mark.server_name(context.run_id, mark.slug(request.repository))
     number = context.ledger.next_number("server")
     return Try(number, name, LaunchRequest(image_id=image.id, image_name=image.name, flavor_id=flavor_id))
-
-
-def _from_earlier(context: StepContext, current: Try[LaunchRequest]) -> bool:
-    """Tell whether a previous attempt of the run sent it: a resumed run may replace what failed before."""
-    return current.attempt not in (0, context.attempt)
 
 
 def _image_for(
@@ -178,7 +170,7 @@ def _image_for(
 ) -> Image:
     """Keep the selected image, unless another node type than planned was reserved and the image does not suit it."""
     best = plan.placement.best.node_type
-    if reserved.node_type == best.name or context.ledger.failed(ServerKind(context.services.cloud)):
+    if reserved.node_type == best.name or context.ledger.failed(server_kind(context.services.cloud)):
         return selected
     ordered = [selected, *(one for one in candidates.images if one.id != selected.id)]
     image, decision = context.services.advisor.image(ordered, analyzed.analysis, _reserved_type(plan, reserved))
@@ -189,24 +181,6 @@ def _image_for(
 
 def _reserved_type(plan: Plan, reserved: ReservedHardware) -> NodeType:
     return next(one.node_type for one in plan.placement.candidates if one.node_type.name == reserved.node_type)
-
-
-def _fault(server: Server) -> str | None:
-    return server.fault.message if server.fault else None
-
-
-def _read(context: StepContext, server_id: str, name: str, *, hint: Hint | None = None) -> Server:
-    """Read the server.
-
-    Raises:
-        ResourceLost: it was deleted; the ledger then says so.
-    """
-    with contextlib.suppress(NotFound):
-        server = context.services.cloud.server(server_id)
-        if server.status not in ("DELETED", "SOFT_DELETED"):
-            return server
-    context.ledger.record_gone("server", server_id)
-    raise ResourceLost(f"server {name} ({server_id}) was deleted, but not by this run", hint=hint)
 
 
 def _asleep(context: StepContext, server: Server) -> ServerFailed:

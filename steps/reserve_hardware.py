@@ -9,9 +9,9 @@ from envagent.advice.decisions import Candidate, Placement
 from envagent.cloud.failures import lease_failed
 from envagent.cloud.port import Lease
 from envagent.cloud.site_kinds import read_hardware, resource_type_of
-from envagent.engine.kinds import Found, Try
+from envagent.engine.kinds import Found, ResourceKind, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
-from envagent.errors import CapacityError, LeaseFailed, NotFound, ResourceLost
+from envagent.errors import CapacityError, LeaseFailed, ResourceLost
 from envagent.hints import Hint, resume, teardown
 from envagent.repository.results import Analysis
 from envagent.steps import mark
@@ -20,11 +20,10 @@ from envagent.steps.attempts import AskFirst, Failure, Terms, earliest_window, h
 from envagent.steps.choice import Chooser, set_aside, too_dear
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved, Plan
-from envagent.steps.record import record
 from envagent.steps.request import RunRequest
-from envagent.steps.resources import LeaseKind, LeaseRequest
+from envagent.steps.resources import LeaseRequest, TaggedKind, lease_kind
 from envagent.steps.select_image import AvailableImages
-from envagent.steps.services import StepContext
+from envagent.steps.services import StepContext, record
 
 NEVER_STARTED = "never became ACTIVE"
 
@@ -142,7 +141,7 @@ class ReserveHardware(Step):
     ) -> ReservedHardware | NotYet:
         """Create the lease and wait until it is ACTIVE; `attempts` decides what follows a failure."""
         cloud = context.services.cloud
-        kind = LeaseKind(cloud)
+        kind = lease_kind(cloud)
         ledger = context.ledger
         candidates = {candidate.node_type.name: candidate for candidate in plan.placement.candidates}
         while True:
@@ -171,8 +170,9 @@ class ReserveHardware(Step):
 
     def confirm(self, context: StepContext, output: ReservedHardware) -> ReservedHardware | None:
         """Check that the lease still exists and holds a node; its end may have been moved."""
-        lease = _read(context, output.lease_id, output.lease_name)
-        context.ledger.record_found("lease", LeaseKind(context.services.cloud).found(lease))
+        kind = lease_kind(context.services.cloud)
+        lease = kind.read_own(context.ledger, output.lease_id, output.lease_name)
+        context.ledger.record_found(kind.name, kind.found(lease))
         if lease.ending:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended at {lease.end:%Y-%m-%d %H:%M} UTC")
         if lease.status == "ERROR":
@@ -193,7 +193,7 @@ class ReserveHardware(Step):
     def _await_active(
         self,
         context: StepContext,
-        kind: LeaseKind,
+        kind: TaggedKind[Lease, LeaseRequest],
         plan: Plan,
         current: Try[LeaseRequest],
         candidate: Candidate,
@@ -203,7 +203,7 @@ class ReserveHardware(Step):
         why = context.ledger.why_removing(kind.name, found.id)
         if why is not None:
             return _remove(context, kind, found, why)
-        lease = _read(context, found.id, found.name, hint=_RESERVE_AGAIN)
+        lease = kind.read_own(context.ledger, found.id, found.name, hint=_RESERVE_AGAIN)
         settings = context.services.settings.lease
         # A lease that starts now is waited for from now on, whatever this machine's clock makes of Blazar's start time.
         begins = None if _start(plan, current) is None else lease.start
@@ -223,20 +223,7 @@ class ReserveHardware(Step):
         return _remove(context, kind, found, NEVER_STARTED if wait.over else f"went to {lease.status}")
 
 
-def _read(context: StepContext, lease_id: str, name: str, *, hint: Hint | None = None) -> Lease:
-    """Read the lease.
-
-    Raises:
-        ResourceLost: it was deleted; the ledger then says so.
-    """
-    try:
-        return context.services.cloud.lease(lease_id)
-    except NotFound:
-        context.ledger.record_gone("lease", lease_id)
-        raise ResourceLost(f"lease {name} ({lease_id}) was deleted, but not by this run", hint=hint) from None
-
-
-def _remove(context: StepContext, kind: LeaseKind, found: Found, why: str) -> NotYet | None:
+def _remove(context: StepContext, kind: ResourceKind, found: Found, why: str) -> NotYet | None:
     """Remove a lease that failed; None when it is gone and the next candidate may be asked for.
 
     Raises:
@@ -266,7 +253,7 @@ def _next_try(
             None if one.removed else _reason(one.name, one.error or "refused"),
             later=one.request.start is not None,
         )
-        for one in context.ledger.failed(LeaseKind(context.services.cloud))
+        for one in context.ledger.failed(lease_kind(context.services.cloud))
     ]
     terms = Terms(
         ceiling=request.max_su or context.approved_amount or plan.most,

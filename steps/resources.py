@@ -6,22 +6,24 @@ merely carries its tag, and are named like the fields of the stored requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 from pydantic import PlainSerializer
 
 from envagent.cloud.port import Cloud, FloatingIp, Keypair, Lease, Server
-from envagent.engine.kinds import Found, ObjectRequest
+from envagent.engine.intents import Ledger
+from envagent.engine.kinds import Found, ObjectRequest, RequestT, ResourceKind
 from envagent.engine.tables import IntentRecord, IntentState
-from envagent.errors import NotFound
+from envagent.errors import NotFound, ResourceLost
+from envagent.hints import Hint
 from envagent.steps import mark
 
-
-def _of(run_id: str | None, owner: tuple[str, int] | None) -> bool:
-    return owner is not None and run_id in (None, owner[0])
+ShownT = TypeVar("ShownT")
+"""What the cloud shows of an object."""
 
 
 class LeaseRequest(ObjectRequest):
@@ -58,54 +60,91 @@ class KeypairRequest(ObjectRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseKind:
-    """Leases, tagged in their names; one that is over occupies and costs nothing, and is not listed."""
+class TaggedKind(Generic[ShownT, RequestT]):
+    """A kind whose objects have an id and show their tag.
 
-    cloud: Cloud
-    name: str = "lease"
-    request: ClassVar[type[LeaseRequest]] = LeaseRequest
+    Attributes:
+        listed: lists the project's objects.
+        look_up: reads one; None, or NotFound, if it is gone.
+        delete: requests the removal.
+        owner: reads run id and number from an object's tag; None without a tag.
+        describe: returns an object, of that run and number, as the engine sees it.
+    """
 
-    def found(self, lease: Lease) -> Found:
-        """Describe one of our leases."""
-        run_id, number = mark.read_lease_name(lease.name) or ("", 0)
+    name: str
+    request: type[RequestT]
+    listed: Callable[[], Iterable[ShownT]]
+    look_up: Callable[[str], ShownT | None]
+    delete: Callable[[str], None]
+    owner: Callable[[ShownT], tuple[str, int] | None]
+    describe: Callable[[ShownT, str, int], Found]
+
+    def found(self, shown: ShownT) -> Found:
+        """Describe an object of ours."""
+        return self.describe(shown, *(self.owner(shown) or ("", 0)))
+
+    def find(self, run_id: str | None) -> list[Found]:
+        """List the project's tagged objects."""
+        tagged = [self.found(one) for one in self.listed() if self.owner(one) is not None]
+        return [one for one in tagged if run_id in (None, one.run_id)]
+
+    def exists(self, cloud_id: str) -> bool:
+        """Return whether the object exists."""
+        return self.read(None, cloud_id) is not None
+
+    def read(self, ledger: Ledger | None, cloud_id: str) -> ShownT | None:
+        """Read an object; None if it is gone, which a ledger then records."""
+        with contextlib.suppress(NotFound):
+            if (shown := self.look_up(cloud_id)) is not None:
+                return shown
+        if ledger is not None:
+            ledger.record_gone(self.name, cloud_id)
+        return None
+
+    def read_own(self, ledger: Ledger, cloud_id: str, name: str, *, hint: Hint | None = None) -> ShownT:
+        """Read an object that the run still needs.
+
+        Raises:
+            ResourceLost: it was deleted; the ledger then says so.
+        """
+        shown = self.read(ledger, cloud_id)
+        if shown is None:
+            raise ResourceLost(f"{self.name} {name} ({cloud_id}) was deleted, but not by this run", hint=hint)
+        return shown
+
+
+def lease_kind(cloud: Cloud) -> TaggedKind[Lease, LeaseRequest]:
+    """Return the kind of leases, tagged in their names; one that is over occupies and costs nothing: it is not listed.
+
+    It still exists, so that teardown removes its record, too.
+    """
+
+    def describe(lease: Lease, run_id: str, number: int) -> Found:
         node_type = next((one.node_type for one in lease.reservations), None)
         traits = {"name": lease.name, "user_id": lease.user_id, "node_type": node_type}
         detail = {"start_date": lease.start.isoformat(), "end_date": lease.end.isoformat()}
         return Found(lease.id, lease.name, run_id, number, detail, traits)
 
-    def find(self, run_id: str | None) -> list[Found]:
-        """List the project's tagged leases that are not over."""
-        return [
-            self.found(lease)
-            for lease in self.cloud.leases()
-            if not lease.over and _of(run_id, mark.read_lease_name(lease.name))
-        ]
-
-    def delete(self, cloud_id: str) -> None:
-        """End the lease."""
-        self.cloud.delete_lease(cloud_id)
-
-    def exists(self, cloud_id: str) -> bool:
-        """Tell whether the lease exists; teardown removes the record of one that is over, too."""
-        try:
-            self.cloud.lease(cloud_id)
-        except NotFound:
-            return False
-        return True
+    return TaggedKind(
+        "lease",
+        LeaseRequest,
+        lambda: [lease for lease in cloud.leases() if not lease.over],
+        cloud.lease,
+        cloud.delete_lease,
+        lambda lease: mark.read_lease_name(lease.name),
+        describe,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class ServerKind:
-    """Servers, tagged in their metadata."""
+def server_kind(cloud: Cloud) -> TaggedKind[Server, LaunchRequest]:
+    """Return the kind of servers, tagged in their metadata; Nova may show a removed one as DELETED for a while."""
 
-    cloud: Cloud
-    name: str = "server"
-    request: ClassVar[type[LaunchRequest]] = LaunchRequest
+    def look_up(server_id: str) -> Server | None:
+        server = cloud.server(server_id)
+        return None if server.status in ("DELETED", "SOFT_DELETED") else server
 
-    def found(self, server: Server) -> Found:
-        """Describe one of our servers."""
-        run_id, number = mark.read_metadata(server.metadata) or ("", 0)
-        traits = {
+    def describe(server: Server, run_id: str, number: int) -> Found:
+        traits: dict[str, str | None] = {
             "name": server.name,
             "user_id": server.user_id,
             "image_id": server.image_id,
@@ -114,53 +153,33 @@ class ServerKind:
         }
         return Found(server.id, server.name, run_id, number, traits=traits)
 
-    def find(self, run_id: str | None) -> list[Found]:
-        """List the project's tagged servers."""
-        return [self.found(one) for one in self.cloud.servers() if _of(run_id, mark.read_metadata(one.metadata))]
-
-    def delete(self, cloud_id: str) -> None:
-        """Ask for the server's removal."""
-        self.cloud.delete_server(cloud_id)
-
-    def exists(self, cloud_id: str) -> bool:
-        """Tell whether the server exists; Nova may show a removed one as DELETED for a while."""
-        try:
-            return self.cloud.server(cloud_id).status not in ("DELETED", "SOFT_DELETED")
-        except NotFound:
-            return False
+    return TaggedKind(
+        "server",
+        LaunchRequest,
+        cloud.servers,
+        look_up,
+        cloud.delete_server,
+        lambda server: mark.read_metadata(server.metadata),
+        describe,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class FloatingIpKind:
-    """Floating IPs, tagged in their descriptions."""
+def floating_ip_kind(cloud: Cloud) -> TaggedKind[FloatingIp, FloatingIpRequest]:
+    """Return the kind of floating IPs, tagged in their descriptions."""
 
-    cloud: Cloud
-    name: str = "floating_ip"
-    request: ClassVar[type[FloatingIpRequest]] = FloatingIpRequest
-
-    def found(self, address: FloatingIp) -> Found:
-        """Describe one of our floating IPs."""
-        run_id, number = mark.read_description(address.description) or ("", 0)
+    def describe(address: FloatingIp, run_id: str, number: int) -> Found:
         traits = {"network_id": address.network_id, "port_id": address.port_id or ""}
         return Found(address.id, address.address, run_id, number, traits=traits)
 
-    def find(self, run_id: str | None) -> list[Found]:
-        """List the project's tagged floating IPs."""
-        return [
-            self.found(one) for one in self.cloud.floating_ips() if _of(run_id, mark.read_description(one.description))
-        ]
-
-    def delete(self, cloud_id: str) -> None:
-        """Release the address."""
-        self.cloud.delete_floating_ip(cloud_id)
-
-    def exists(self, cloud_id: str) -> bool:
-        """Tell whether the address exists."""
-        try:
-            self.cloud.floating_ip(cloud_id)
-        except NotFound:
-            return False
-        return True
+    return TaggedKind(
+        "floating_ip",
+        FloatingIpRequest,
+        cloud.floating_ips,
+        cloud.floating_ip,
+        cloud.delete_floating_ip,
+        lambda address: mark.read_description(address.description),
+        describe,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +245,9 @@ def same_key(one: str, other: str) -> bool:
     return one.split()[:2] == other.split()[:2]
 
 
-def removal_order(
-    cloud: Cloud, named: Mapping[str, tuple[str, str]]
-) -> Iterable[FloatingIpKind | ServerKind | LeaseKind | KeypairKind]:
+def removal_order(cloud: Cloud, named: Mapping[str, tuple[str, str]]) -> tuple[ResourceKind, ...]:
     """Return the kinds in the order of removal: what depends on others first."""
-    return FloatingIpKind(cloud), ServerKind(cloud), LeaseKind(cloud), KeypairKind(cloud, named)
+    return floating_ip_kind(cloud), server_kind(cloud), lease_kind(cloud), KeypairKind(cloud, named)
 
 
 def runs_of_others(cloud: Cloud) -> frozenset[str]:

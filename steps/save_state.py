@@ -16,7 +16,7 @@ from envagent.steps.initialize import Initialized
 from envagent.steps.launch_server import LaunchedServer
 from envagent.steps.request import RunRequest
 from envagent.steps.reserve_hardware import ReservedHardware
-from envagent.steps.resources import LeaseKind
+from envagent.steps.resources import lease_kind
 from envagent.steps.services import StepContext
 from envagent.steps.verify import Verified
 
@@ -59,7 +59,7 @@ class SaveState(Step):
         verified: Verified,
     ) -> SavedState | NotYet:
         """Write the file, once it is certain that no lease, which costs, was created twice."""
-        surplus = context.reconcile((LeaseKind(context.services.cloud),))
+        surplus = context.reconcile((lease_kind(context.services.cloud),))
         if surplus is not None:
             return surplus
         info = {

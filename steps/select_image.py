@@ -7,9 +7,8 @@ from envagent.engine.step import Output, Step, stage
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Plan
-from envagent.steps.record import record
 from envagent.steps.request import RunRequest
-from envagent.steps.services import StepContext
+from envagent.steps.services import StepContext, record
 
 
 class AvailableImages(Output):

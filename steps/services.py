@@ -12,6 +12,7 @@ from envagent.engine.context import Context
 
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
+    from envagent.advice.decisions import Decision
     from envagent.cloud.port import Cloud
 
 
@@ -72,3 +73,10 @@ class Services:
 
 
 StepContext: TypeAlias = Context[Services]
+
+
+def record(context: StepContext, decision: Decision) -> None:
+    """Store a decision with its stage, and show its warnings."""
+    context.decide(decision.name, decision.source, decision.reason, decision.model_dump(mode="json"))
+    for warning in decision.warnings:
+        context.warn(warning)

@@ -68,21 +68,20 @@ class Verify(Step):
         logged_in = self._log_in(context, assigned.address, user, keypair.private_key)
         if isinstance(logged_in, NotYet):
             return logged_in
+        port = context.services.settings.ssh.port
+        command = ssh.command_line(address, user, keypair.private_key, _known_hosts(context), port) if address else None
         return Verified(
             server_status=server.status,
             fixed_ip=fixed,
             floating_ip=assigned.address,
             ssh_user=user,
-            ssh_command=None if address is None else self._command(context, address, user, keypair.private_key),
+            ssh_command=command,
             logged_in=logged_in,
         )
 
     def confirm(self, context: StepContext, output: Verified) -> Redo | None:
         """Log in again if a login succeeded before; otherwise there is nothing to confirm."""
         return Redo("check", "") if output.logged_in else None
-
-    def _command(self, context: StepContext, address: str, user: str, key: Path | None) -> str:
-        return ssh.command_line(address, user, key, _known_hosts(context), context.services.settings.ssh.port)
 
     def _log_in(self, context: StepContext, address: str | None, user: str, key: Path | None) -> bool | NotYet:
         settings = context.services.settings.ssh

@@ -61,15 +61,10 @@ def connect(
     timeout: float = 30.0,
     write_timeout: float = 120.0,
 ) -> Cloud:
-    """Open a cloud by its clouds.yaml name; nothing is sent before the first method is called.
+    """Open the cloud of the credentials that `read_credentials` finds; nothing is sent before the first method call.
 
-    Args:
-        cloud: the name, or None for what OS_CLOUD or OS_* say.
-        clouds_yaml: the only file to read (OS_* then do not count); None for where openstacksdk looks.
-        variables: the OS_* variables that count; None for the process's own.
-        folder: the one whose clouds.yaml counts instead of the user's own.
-        timeout: seconds without a byte after which a connection or a read is given up; in all, three times as long.
-        write_timeout: the same for a write; Blazar deletes an active lease while the client waits.
+    `timeout` is how many seconds without a byte a connection or a read may take (in all, three times as long);
+    `write_timeout` is the same for a write: Blazar deletes an active lease while the client waits.
 
     Raises:
         ConfigurationError: nothing is configured, or what is configured cannot be used.

@@ -11,10 +11,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from envagent.wire import seconds_to_wait
+
+if TYPE_CHECKING:
+    import requests
 
 _TEXT_LIMIT = 2000
 _BREAK = re.compile(r"<br\s*/?>", re.I)
@@ -22,24 +25,6 @@ _PAGE = re.compile(r"<(!doctype|html|head|body|title)\b", re.I)
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.S | re.I)
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _ADDRESS_LIMIT = 200
-
-
-class HttpResponse(Protocol):
-    """The part of a `requests.Response` that is read here."""
-
-    status_code: int
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Header names are case-insensitive."""
-
-    @property
-    def text(self) -> str:
-        """The decoded body."""
-
-    @property
-    def url(self) -> str:
-        """The address that responded."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +50,7 @@ class ErrorResponse:
     enveloped: bool = True
 
     @classmethod
-    def read(cls, service: str, method: str, response: HttpResponse) -> ErrorResponse:
+    def read(cls, service: str, method: str, response: requests.Response) -> ErrorResponse:
         """Unwrap a response of any service."""
         kind, text = unwrap(response.text)
         headers = response.headers

@@ -41,7 +41,7 @@ _FAULTS = (
 
 def server_failed(server: Server) -> ServerFailed | NoCapacity:
     """Return the error for a server in ERROR, from its fault."""
-    said = server.fault.message if server.fault else ""
+    said = server.fault_text or ""
     unknown = Known("", "it could not be deployed" if said else "Nova gives no reason", _AGAIN)
     fault = next((one for one in _FAULTS if one.is_in(said)), unknown)
     error = NoCapacity if fault is _NO_ADDRESS else ServerFailed

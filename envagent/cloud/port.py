@@ -222,6 +222,11 @@ class Server(CloudModel):
     key_name: str | None = None
     created_at: datetime | None = None
 
+    @property
+    def fault_text(self) -> str | None:
+        """Nova's words on why it is in ERROR (untrusted)."""
+        return self.fault.message if self.fault else None
+
 
 class ServerRequest(CloudModel):
     """What to boot; security groups by id or name."""

@@ -62,7 +62,7 @@ class ResourceKind(Protocol):
     def find(self, run_id: str | None) -> list[Found]:
         """List the project's objects that are tagged with a run's id, or (None) with any run's."""
 
-    def delete(self, cloud_id: str) -> None:
+    def delete(self, cloud_id: str, /) -> None:
         """Request the removal; an object that is already gone is not an error."""
 
     def exists(self, cloud_id: str) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from envagent import errors
 from envagent.cli.render.hint_text import hint_text
@@ -26,17 +26,13 @@ def rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (DATA / name).read_text("utf-8").splitlines()]
 
 
-@dataclass
-class Response:
-    status_code: int
-    text: str
-    headers: dict[str, str] = field(default_factory=dict)
-    url: str = "http://cloud/path?query"
-
-
 def judge(row: dict[str, Any], **headers: str) -> errors.EnvagentError:
     body = row["body"] if isinstance(row["body"], str) else json.dumps(row["body"])
-    answer = ErrorResponse.read(row["service"], row["method"], Response(row["status"], body, headers))
+    response = requests.Response()
+    response.status_code, response._content, response.encoding = row["status"], body.encode(), "utf-8"
+    response.headers.update(headers)
+    response.url = "http://cloud/path?query"
+    answer = ErrorResponse.read(row["service"], row["method"], response)
     return classify.refused(answer, "do the thing")
 
 
