@@ -66,11 +66,7 @@ class Advisor:
     """
 
     def __init__(
-        self,
-        ai: Ai | None = None,
-        *,
-        required: bool = False,
-        longest_hours: int = duration.LONGEST_HOURS,
+        self, ai: Ai | None = None, *, required: bool = False, longest_hours: int = duration.LONGEST_HOURS
     ) -> None:
         """Keep the settings.
 

@@ -305,10 +305,8 @@ class Ai:
     def _give_way(self, failure: _Failure, *, again: bool) -> bool:
         """Drop what the server does not support: optional settings first, then structured output.
 
-        Args:
-            failure: its response.
-            again: whether the same response came before, or no attempt is left: some servers respond 500 to an
-                unknown setting, which may also be a transient error.
+        Some servers respond 500 to an unknown setting, which may also be a transient error: `again` says that the same
+        response came before, or that no attempt is left.
         """
         if failure.status not in (400, 404, 415, 422, 500, 501):
             return False

@@ -185,10 +185,8 @@ def worse(image: Image, best: Image, need: Need) -> str | None:
         f"not the release {need.os_version} that the project requires",
         f"superseded: {best.name} is current",
     )
-    for reason, has, other in zip(reasons, _rank(image, need), _rank(best, need), strict=False):
-        if has and not other:
-            return reason
-    return None
+    compared = zip(reasons, _rank(image, need), _rank(best, need), strict=False)
+    return next((reason for reason, has, other in compared if has and not other), None)
 
 
 def maintained(seen: Traits) -> bool:
@@ -198,13 +196,8 @@ def maintained(seen: Traits) -> bool:
 
 def _same_release(release: str | None, required: str) -> bool:
     """Compare `9` with `9`, `9-stream` or `9.4`, and `22.04` with `22.04` or `22.04 LTS`."""
-    if release is None:
-        return False
     found = re.match(r"\d+(?:\.\d+)?", required.strip())
-    if not found:
-        return False
-    wanted = found.group()
-    return wanted == release or wanted.split(".")[0] == release
+    return found is not None and release in (found[0], found[0].split(".")[0])
 
 
 def ranked(images: Iterable[Image], nodes: Sequence[NodeType], need: Need) -> list[Image]:
@@ -266,8 +259,7 @@ def find_named(images: Sequence[Image], wish: str) -> Image:
     Raises:
         UsageError: no such image, or several that only differ by id.
     """
-    by_id = next((i for i in images if i.id == wish), None)
-    if by_id:
+    if by_id := next((i for i in images if i.id == wish), None):
         return by_id
     found = [i for i in images if i.name == wish] or [i for i in images if i.name.casefold() == wish.casefold()]
     active = [i for i in found if i.status == "active"]
@@ -287,12 +279,9 @@ def find_named(images: Sequence[Image], wish: str) -> Image:
             f"image {wish} is {found[0].status}", hint=Hint("choose an active image with", Option("image"))
         )
     near = difflib.get_close_matches(wish, sorted({i.name for i in images}), n=3, cutoff=0.5)
-    raise UsageError(
-        f"no image at this site is named {wish}",
-        hint=Hint(f"did you mean {' or '.join(near)}?")
-        if near
-        else Hint("let the rules choose by leaving out", Option("image")),
-    )
+    choice = Hint("let the rules choose by leaving out", Option("image"))
+    hint = Hint(f"did you mean {' or '.join(near)}?") if near else choice
+    raise UsageError(f"no image at this site is named {wish}", hint=hint)
 
 
 def lacking(available: Sequence[Image], node: NodeType, need: Need) -> str:

@@ -73,9 +73,8 @@ def read(entries: Sequence[Entry], survey: Survey, facts: Facts) -> None:
         first = next(e.path for e in entries if _LANGUAGE_OF.get(_ending(e.path)) == language)
         share = count / max(native, 1)
         # In a repository of mostly Python, a few kernels are only part of the job.
-        weight = (
-            (2.0 if native >= 0.3 * sum(languages.values()) else 1.2) if share >= 0.3 else 0.8 if share >= 0.1 else 0.3
-        )
+        most = 2.0 if native >= 0.3 * sum(languages.values()) else 1.2
+        weight = most if share >= 0.3 else 0.8 if share >= 0.1 else 0.3
         spot = Spot(first, None, f"{count} {language} files of {native} native ones")
         facts.gpu.append(GpuSign("sources", weight, vendor, spot, "its sources are compiled for GPUs"))
     hardware = sum(languages.get(name, 0) for name in _HARDWARE)

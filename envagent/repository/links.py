@@ -26,26 +26,17 @@ def worth_reading(links: Iterable[str]) -> list[str]:
 
 
 def follow(contents: Mapping[str, bytes], files: Collection[str]) -> dict[str, str]:
-    """Return the file behind each link with a relevant name.
-
-    Args:
-        contents: the links' targets, by path.
-        files: the regular files of the tree.
-    """
+    """Return the file of the tree behind each link with a relevant name; `contents` are the links' targets."""
     targets = {path: clean_line(raw.decode("utf-8", errors="replace")) for path, raw in contents.items()}
     found = ((path, _end(path, targets, files)) for path in _relevant(targets))
     return {path: end for path, end in found if end is not None}
 
 
 def better_names(leads: Mapping[str, str], chosen: Collection[str]) -> dict[str, str]:
-    """Return the links to read in place of the files behind them, so that no file is read twice.
+    """Return the relevant links to read in place of the files that they lead to, so that no file is read twice.
 
     Of several names for one file the shallowest wins, being the one its authors put forward; the file's own name wins
-    a tie if it is relevant itself.
-
-    Args:
-        leads: links with relevant names, and the files behind them.
-        chosen: files that are read under their own names.
+    a tie if it is relevant itself, and so `chosen` already.
     """
     names: dict[str, str] = {}
     taken = set[str]()

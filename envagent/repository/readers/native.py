@@ -70,6 +70,8 @@ def read(path: str, text: str, facts: Facts) -> None:
 
 def _lines(name: str, text: str) -> Iterator[tuple[int, str, bool]]:
     """Yield number, line, and whether it is inside a condition."""
+    cmake, make = name == "cmakelists.txt", name.startswith(("makefile", "gnumakefile"))
+    begin = re.compile(r"if\s*\(" if cmake else r"if(?:eq|neq|def|ndef)\b")
     depth = 0
     for number, whole in enumerate(text.split("\n"), 1):
         raw = whole[:_MAX_LINE]
@@ -77,18 +79,10 @@ def _lines(name: str, text: str) -> Iterator[tuple[int, str, bool]]:
         if not line.strip():
             continue
         low = line.strip().lower()
-        if name == "cmakelists.txt":
-            if low.startswith("endif"):
-                depth = max(0, depth - 1)
-            begins = re.match(r"if\s*\(", low) is not None
-            yield number, line, depth > 0 or begins or "quiet" in low or low.startswith("option")
-            depth += begins
-        elif name.startswith(("makefile", "gnumakefile")):
-            if low.startswith("endif"):
-                depth = max(0, depth - 1)
-            yield number, line, depth > 0
-            if re.match(r"if(eq|neq|def|ndef)\b", low):
-                depth += 1
-        else:
-            # Autoconf and meson check for most things in conditions that span several lines.
-            yield number, line, True
+        if low.startswith("endif"):
+            depth = max(0, depth - 1)
+        begins = begin.match(low) is not None
+        optional = cmake and (begins or "quiet" in low or low.startswith("option"))
+        # Autoconf and meson check for most things in conditions that span several lines.
+        yield number, line, depth > 0 or optional or not (cmake or make)
+        depth += begins

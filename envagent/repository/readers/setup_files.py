@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from envagent.repository.facts import Facts, GpuSign, Scope, line_of, spot_of
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
+from envagent.repository.readers.parsing import strings
 from envagent.repository.readers.pyproject import python_bound
 from envagent.repository.readers.scopes import group_scope, scope_of
 
@@ -74,11 +75,8 @@ def read_py(path: str, text: str, facts: Facts) -> None:
 
 def _setup_calls(tree: ast.AST) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = node.func
-            if (isinstance(called, ast.Name) and called.id == "setup") or (
-                isinstance(called, ast.Attribute) and called.attr == "setup"
-            ):
+        match node:
+            case ast.Call(func=ast.Name(id="setup") | ast.Attribute(attr="setup")):
                 yield node
 
 
@@ -103,9 +101,7 @@ def _literal(node: ast.expr | None, bound: dict[str, ast.expr], depth: int = 0) 
 
 
 def _texts(value: object) -> list[str]:
-    if isinstance(value, str):
-        return value.split("\n")
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    return value.split("\n") if isinstance(value, str) else strings(value)
 
 
 def _add(items: list[str], scope: Scope, path: str, text: str, facts: Facts) -> None:
