@@ -7,11 +7,14 @@ AI may make a lease. It asks no cloud.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from envagent.advice.decisions import Decision, Placement
+from envagent.cloud.port import Image
+from envagent.cloud.site_kinds import Hardware
 from envagent.config import LeaseSettings
 from envagent.errors import QuotaExceeded
 from envagent.hints import Hint, Option, resume
@@ -85,6 +88,35 @@ class Chooser:
             raise too_dear(self.request, f"{least.node_type.name} for {hours} h", least.cost(hours))
         beyond = [one for one in found.candidates if one not in within.candidates]
         return found.model_copy(update={"candidates": (*within.candidates, *beyond)})
+
+
+def ranking(
+    site: Hardware, images: Sequence[Image], request: RunRequest, start: datetime
+) -> Callable[[Analysis, int], Placement]:
+    """Return a function that ranks a site's node types for an analysis and a number of hours.
+
+    Raises:
+        UsageError: the site does not have the image that the user names, or has several.
+    """
+    from envagent.advice.images import find_named
+    from envagent.advice.placement import place
+
+    image = find_named(images, request.image) if request.image else None
+
+    def rank(analysis: Analysis, hours: int) -> Placement:
+        return place(
+            analysis,
+            site.node_types,
+            site.hosts,
+            site.occupations,
+            images,
+            now=start,
+            hours=hours,
+            node_type=request.node_type,
+            image=image,
+        )
+
+    return rank
 
 
 def set_aside(choice: Choice, by_rules: Choice, most_su: float) -> Choice:

@@ -13,11 +13,10 @@ from envagent.engine.kinds import Found, ResourceKind, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
 from envagent.errors import CapacityError, LeaseFailed, ResourceLost
 from envagent.hints import Hint, resume, teardown
-from envagent.repository.results import Analysis
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.attempts import AskFirst, Failure, Terms, earliest_window, highest_cost, next_attempt
-from envagent.steps.choice import Chooser, set_aside, too_dear
+from envagent.steps.choice import Chooser, ranking, set_aside, too_dear
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved, Plan
 from envagent.steps.request import RunRequest
@@ -66,28 +65,11 @@ class ReserveHardware(Step):
         available: AvailableImages,
     ) -> Plan:
         """Rank what satisfies the needs by what is free; decide node type and duration."""
-        from envagent.advice import images
         from envagent.advice.advisor import Advisor
-        from envagent.advice.placement import place
 
         services = context.services
         site = read_hardware(services.cloud, initialized.identity)
-        wished_image = images.find_named(available.images, request.image) if request.image else None
-        start = request.start or context.now()
-
-        def rank(analysis: Analysis, hours: int) -> Placement:
-            return place(
-                analysis,
-                site.node_types,
-                site.hosts,
-                site.occupations,
-                available.images,
-                now=start,
-                hours=hours,
-                node_type=request.node_type,
-                image=wished_image,
-            )
-
+        rank = ranking(site, available.images, request, request.start or context.now())
         chooser = Chooser(rank, request, services.settings.lease)
         alone = chooser.choose(Advisor(), analyzed.by_rules or analyzed.analysis)
         usual = alone.cost * services.settings.ai.max_cost_factor

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from envagent.advice import images, placement
+from envagent.advice import placement
 from envagent.advice.decisions import Placement
 from envagent.cloud.port import Cloud
 from envagent.cloud.site_kinds import read_hardware
 from envagent.errors import EnvagentError, NothingSuitable, UsageError
 from envagent.hints import Hint, Option
 from envagent.repository.results import Analysis
+from envagent.steps.choice import ranking
 from envagent.steps.request import RunRequest
 
 
@@ -36,18 +37,7 @@ def ask(name: str, cloud: Cloud, analysis: Analysis, request: RunRequest, now: d
         identity = cloud.identity()
         region = identity.region
         available = [one for one in cloud.images() if one.status == "active" and one.visibility == "public"]
-        site = read_hardware(cloud, identity)
-        found = placement.place(
-            analysis,
-            site.node_types,
-            site.hosts,
-            site.occupations,
-            available,
-            now=request.start or now,
-            hours=hours,
-            node_type=request.node_type,
-            image=images.find_named(available, request.image) if request.image else None,
-        )
+        found = ranking(read_hardware(cloud, identity), available, request, request.start or now)(analysis, hours)
     except EnvagentError as refusal:
         return Offer(name, region, None, refusal.message)
     return Offer(name, region, found)

@@ -45,6 +45,12 @@ _NO_ADDRESS = (
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """The exceptions of reading a body that is not what the service's API promises."""
 
+_CAUSES = {
+    _NO_ADDRESS: "the address is invalid (check the endpoint overrides in clouds.yaml)",
+    (requests.exceptions.ContentDecodingError,): "the compressed response is damaged",
+    (requests.ConnectTimeout,): "no connection within the time limit",
+    (requests.Timeout,): "no response within the time limit",
+}
 _SIGNS = {
     "NameResolutionError|Name or service not known": "unknown host name",
     "Connection refused": "connection refused",
@@ -133,15 +139,12 @@ class SingleShotSession(Session):
         service = (kwargs.get("endpoint_filter") or {}).get("service_type")
         write = service is not None and method not in _READS
         silence = self._write_timeout if write else self._read_timeout
-        kwargs["connect_retries"] = 0
-        kwargs["status_code_retries"] = 0
         # A login plugin that refuses redirects handles them itself.
         own_redirects = service is None and kwargs.get("redirect") is False
-        kwargs["redirect"] = False
+        kwargs |= {"connect_retries": 0, "status_code_retries": 0, "redirect": False}
         kwargs["timeout"] = (self._read_timeout, silence)
         if service is not None:
-            kwargs["raise_exc"] = False
-            kwargs["allow_reauth"] = False
+            kwargs |= {"raise_exc": False, "allow_reauth": False}
             self.get_token()  # before the exchange's time starts
         response = self._send_once(service, url, method, silence, *args, **kwargs)
         if service is not None and response.status_code == 401 and self._renew(_token_of(response)):
@@ -294,14 +297,9 @@ def _never_left(cause: BaseException | None) -> bool:
 
 
 def _reason(error: Exception, cause: BaseException | None) -> str:
-    if isinstance(cause, _NO_ADDRESS):
-        return "the address is invalid (check the endpoint overrides in clouds.yaml)"
-    if isinstance(cause, requests.exceptions.ContentDecodingError):
-        return "the compressed response is damaged"
-    if isinstance(cause, requests.ConnectTimeout):
-        return "no connection within the time limit"
-    if isinstance(cause, requests.Timeout):
-        return "no response within the time limit"
+    for kinds, words in _CAUSES.items():
+        if isinstance(cause, kinds):
+            return words
     if isinstance(error, keystone_errors.SSLError):
         return "the TLS certificate or handshake is invalid"
     for sign, words in _SIGNS.items():

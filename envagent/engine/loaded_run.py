@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar, cast
 
@@ -33,30 +34,28 @@ AnyOutput = TypeVar("AnyOutput", bound=Output)
 _OTHER_VERSION = Hint("resume it with the version that created it, or:", teardown())
 
 
+@dataclass(slots=True)
 class Inventory:
     """What one run has requested and has in the cloud."""
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
-        self.intents: dict[tuple[str, int], IntentRecord] = {}
-        """By kind and number."""
-        self.resources: list[ResourceRecord] = []
-        self.given_up: dict[tuple[str, int], float] = {}
-        """By kind and number, on the steady clock: when waiting for the response to a request ended, if known."""
-        self.asked: dict[tuple[str, str], datetime] = {}
-        """By kind and id: when this process requested a removal. One that another process recorded proves nothing."""
-        self.removing: dict[tuple[str, str], float] = {}
-        """By kind and id, on the steady clock: since when this process has waited for an object to go."""
-        self.lost: Counter[tuple[str, int]] = Counter()
-        """By kind and number: how many requests of this process went unanswered."""
+    run_id: str
+    intents: dict[tuple[str, int], IntentRecord] = field(default_factory=dict)
+    """By kind and number."""
+    resources: list[ResourceRecord] = field(default_factory=list)
+    given_up: dict[tuple[str, int], float] = field(default_factory=dict)
+    """By kind and number, on the steady clock: when waiting for the response to a request ended, if known."""
+    asked: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """By kind and id: when this process requested a removal. One that another process recorded proves nothing."""
+    removing: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By kind and id, on the steady clock: since when this process has waited for an object to go."""
+    lost: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By kind and number: how many requests of this process went unanswered."""
 
     @classmethod
     def load(cls, journal: Journal, run_id: str) -> Inventory:
         """Read the intents and resources of a run."""
-        inventory = cls(run_id)
-        inventory.intents = {(intent.kind, intent.number): intent for intent in journal.intents(run_id)}
-        inventory.resources = list(journal.resources(run_id))
-        return inventory
+        intents = {(intent.kind, intent.number): intent for intent in journal.intents(run_id)}
+        return cls(run_id, intents, journal.resources(run_id))
 
     def intents_of(self, kind: str) -> list[IntentRecord]:
         """List the intents of a kind as they are now; stages in other threads may add some meanwhile."""
