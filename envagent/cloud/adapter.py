@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from blazarclient.v1.client import Client as BlazarClient
 from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity.base import BaseIdentityPlugin
 
-from envagent.cloud import classify, convert, rest, ssh_group, trusts
+from envagent.cloud import classify, convert, rest, ssh_group
 from envagent.cloud.http_session import MALFORMED, NoResponse, Redirected, Refused, SingleShotSession, quiet_loggers
 from envagent.cloud.login import Credentials, login_failed, read_credentials
 from envagent.cloud.port import (
@@ -46,6 +46,7 @@ from envagent.hints import Hint, Shell
 
 _EXTRA_SPECS = "2.61"  # Nova (2018) lists a flavor's extra specs from this microversion on.
 _PAGE = "1000"  # Glance's own default is 25 images a page; this is its upper limit.
+_NOBODY = "0" * 32
 _UNRESTRICTED = Hint(
     "create an unrestricted application credential at this site (Horizon > Identity > Application Credentials), "
     "or log in with the CLI password: Blazar needs a trust for each lease"
@@ -357,19 +358,29 @@ class _OpenStackCloud:
             return
 
     def _check_trust(self, refusal: Refused, name: str) -> None:
-        """Raise Forbidden when it is proven that Keystone refused Blazar the trust, so that no lease was made."""
+        """Raise Forbidden when it is proven that Keystone refused Blazar the trust, so that no lease was made.
+
+        Blazar creates a trust for each lease, and hides Keystone's refusal behind an "Internal Server Error", with
+        which it also responds when, say, its own time limit ran out and the lease may still appear. Only Keystone can
+        distinguish the two: it is asked for a trust that cannot be created, since the trustee does not exist. 403 comes
+        before that check and means that these credentials may create none; 404 means that they may.
+        """
         response = refusal.response
         if self._credentials.kind != "application_credential" or response.kind != "INTERNAL_SERVER_ERROR":
             return
-        proof = trusts.refusal(self._keystone, self._session.get_user_id())
-        if proof is not None:
-            raise Forbidden(
-                f"cannot reserve lease {name}: Keystone refuses this application credential the trust that Blazar "
-                "needs for each lease",
-                hint=_UNRESTRICTED,
-                service_said=proof.text,
-                request_id=response.request_id,
-            ) from None
+        trust = {"trustor_user_id": self._session.get_user_id(), "trustee_user_id": _NOBODY}
+        with suppress(NoResponse, keystone_errors.ClientException):  # they prove nothing
+            try:
+                self._keystone.post("/OS-TRUST/trusts", {"trust": trust | {"impersonation": False, "roles": []}})
+            except Refused as proof:
+                if proof.response.status == 403:
+                    raise Forbidden(
+                        f"cannot reserve lease {name}: Keystone refuses this application credential the trust that "
+                        "Blazar needs for each lease",
+                        hint=_UNRESTRICTED,
+                        service_said=proof.response.text,
+                        request_id=response.request_id,
+                    ) from None
 
 
 def _segment(name: str) -> str:

@@ -127,23 +127,15 @@ class Journal:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # SQLite gives its -wal and -shm files the mode of the main file.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            engine = create_engine(
-                URL.create("sqlite", database=str(path)),
-                connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
-            )
+            options: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None}
+            engine = create_engine(URL.create("sqlite", database=str(path)), connect_args=options)
             network = network_kind(path.parent)
             mode = "WAL" if network is None else "DELETE"
             event.listen(engine, "connect", lambda connection, _record: _configure(connection, mode))
             news = network is not None and _changes_to_delete(path)
             if _revision(path) != REVISION:
                 _upgrade(path, engine)
-            connection = sqlite3.connect(
-                path,
-                timeout=BUSY_SECONDS,
-                check_same_thread=False,
-                isolation_level=None,
-                cached_statements=64,
-            )
+            connection = sqlite3.connect(path, cached_statements=64, **options)
             _configure(connection, mode)
             notice = f"the journal {path} is on a network file system ({network}): it runs without WAL, slightly slower"
             return cls(path, engine, connection, notice if news else None)
@@ -228,9 +220,7 @@ class _Upsert:
         self.surrogate: str | None = None if autoincrement is None else autoincrement.name
 
 
-@cache
-def _upsert(record: type[Record]) -> _Upsert:
-    return _Upsert(record)
+_upsert = cache(_Upsert)
 
 
 def _configure(connection: sqlite3.Connection, mode: str) -> None:
