@@ -42,7 +42,7 @@ class Shell:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
-            "ENVAGENT_HOME": str(self.folder / "envagent"),
+            "ENVAGENT_HOME": str(self.folder / "home"),  # not "envagent": python -m looks into the current folder first
             "OS_CLIENT_CONFIG_FILE": str(self.rig.clouds_file),
             **POLLS,
             **settings,
