@@ -73,12 +73,12 @@ def test_warnings_of_libraries_are_shown_on_request(cli: Cli, monkeypatch: pytes
     load = config.load
 
     def warn(**options: object) -> object:
-        logging.getLogger("some.library").warning("odd \x1b[2J %s", "sk-" + "a1b2c3d4" * 5)
-        logging.getLogger("some.library").info("not worth a line")
+        logging.getLogger("somelib.transport").warning("odd \x1b[2J %s", "sk-" + "a1b2c3d4" * 5)
+        logging.getLogger("somelib.transport").info("not worth a line")
         return load(**options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(config, "load", warn)
     assert cli("status").err == ""
     [line] = cli("status", "-v").err.splitlines()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d  warning of some\.library: odd \\x1b\[2J .*", line)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  warning of somelib\.transport: odd \\x1b\[2J .*", line)
     assert "a1b2c3d4" not in line

@@ -53,6 +53,7 @@ LIBRARIES = {
 
 
 REBUILT = ("repository/prose/", "repository/conclusions/")
+"""Rooms that are about to be rebuilt: only their imports and docstrings are held."""
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
