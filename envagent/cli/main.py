@@ -22,7 +22,7 @@ import typer
 
 from envagent import __version__
 from envagent.cli.commands import analyze, resume, run, sandbox, status, teardown
-from envagent.cli.commands.options import VERBOSE, Invocation, examples
+from envagent.cli.commands.options import REQUESTS, VERBOSE, Invocation, examples
 from envagent.cli.render.terminal import err, print_document, printable, safe_streams
 from envagent.errors import EnvagentError, OutputLost
 
@@ -35,8 +35,6 @@ RARELY = 50_000
 """New objects between two collections: importing makes many that stay, and looking through them took a tenth of the
 start."""
 LONGEST_LOG_LINE = 300
-REQUESTS = "envagent.requests"
-"""The logger of `envagent.cloud` for each request that it sends."""
 
 app = typer.Typer(
     name="envagent",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from envagent.cli import interaction
 from envagent.cli.clouds import CloudAccess
+from envagent.cli.commands.options import REQUESTS
 from envagent.cli.documents.durations import typical_seconds
 from envagent.cli.documents.json_models import ErrorPart, RunDocument
 from envagent.cli.documents.run_document import StoredRun, run_document
@@ -206,7 +207,7 @@ class RunSession:
 
 def make_progress(terminal: Terminal) -> ProgressLines:
     """Choose how events are shown: drawn on a terminal that is large enough, else (and with --verbose) as lines."""
-    if terminal.interactive and not logging.getLogger("envagent.requests").isEnabledFor(logging.INFO):
+    if terminal.interactive and not logging.getLogger(REQUESTS).isEnabledFor(logging.INFO):
         from envagent.cli.render.live import ROWS_NEEDED, LiveProgress
 
         if terminal.console.height >= ROWS_NEEDED:

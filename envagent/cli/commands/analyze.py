@@ -52,6 +52,8 @@ def _document(snapshot: Snapshot, analysis: Analysis, decision: Decision) -> Ana
     """Return the JSON document."""
     from envagent.cli.documents.json_models import AnalysisDocument, DecisionPart, RepositoryPart
     from envagent.cli.render import times
+    from envagent.steps import PROVISIONING
+    from envagent.steps.analyze_repository import AnalyzedRepository
 
     decided = decision.model_dump(mode="json")
     return AnalysisDocument(
@@ -63,5 +65,7 @@ def _document(snapshot: Snapshot, analysis: Analysis, decision: Decision) -> Ana
         languages=analysis.languages,
         workload=analysis.workload,
         notes=list(snapshot.notes),
-        decision=DecisionPart(**decided, step="analyze_repository.analyze", at=times.now().isoformat()),
+        decision=DecisionPart(
+            **decided, step=PROVISIONING.producer(AnalyzedRepository).key, at=times.now().isoformat()
+        ),
     )

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+REQUESTS = "envagent.requests"
+"""The logger of `envagent.cloud` for each request that it sends."""
+
 
 @dataclass
 class Invocation:
@@ -34,7 +37,7 @@ def _note_verbose(context: typer.Context, value: bool) -> bool:
     if value and isinstance(context.obj, Invocation):
         import logging
 
-        logging.getLogger("envagent.requests").setLevel(logging.INFO)
+        logging.getLogger(REQUESTS).setLevel(logging.INFO)
         context.obj.verbose = True
     return value
 
