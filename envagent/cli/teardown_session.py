@@ -25,7 +25,7 @@ from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import EnvagentError, UsageError
 from envagent.hints import Command, Hint, Shell, teardown
-from envagent.steps.ensure_keypair import ChosenKey
+from envagent.steps.ensure_keypair import ChosenKey, EnsuredKeypair
 from envagent.steps.info_file import mark_torn_down
 
 
@@ -177,8 +177,9 @@ class TeardownSession:
         """Return another run that is not torn down and logs in with the key."""
         for other in self._journal.runs():
             if other.run_id != row.run_id and other.state != RunState.TORN_DOWN:
-                used = self._document(other).private_key
-                if self._made_key(other) == path or (used is not None and Path(used) == path):
+                stages = self._journal.stages(other.run_id)
+                used = stored_output(stages, EnsuredKeypair) or stored_output(stages, ChosenKey)
+                if self._made_key(other) == path or (used is not None and used.private_key == path):
                     return other.run_id
         return None
 
