@@ -90,15 +90,18 @@ class TaggedKind(Generic[ShownT, RequestT]):
 
     def exists(self, cloud_id: str) -> bool:
         """Return whether the object exists."""
-        return self.read(None, cloud_id) is not None
+        return self._shown(cloud_id) is not None
 
-    def read(self, ledger: Ledger | None, cloud_id: str) -> ShownT | None:
-        """Read an object; None if it is gone, which a ledger then records."""
-        with contextlib.suppress(NotFound):
-            if (shown := self.look_up(cloud_id)) is not None:
-                return shown
-        if ledger is not None:
+    def read(self, ledger: Ledger, cloud_id: str) -> ShownT | None:
+        """Read an object; None if it is gone, which the ledger then records."""
+        shown = self._shown(cloud_id)
+        if shown is None:
             ledger.record_gone(self.name, cloud_id)
+        return shown
+
+    def _shown(self, cloud_id: str) -> ShownT | None:
+        with contextlib.suppress(NotFound):
+            return self.look_up(cloud_id)
         return None
 
     def read_own(self, ledger: Ledger, cloud_id: str, name: str, *, hint: Hint | None = None) -> ShownT:
@@ -216,7 +219,7 @@ class KeypairKind:
             self.cloud.delete_keypair(cloud_id)
 
     def exists(self, cloud_id: str) -> bool:
-        """Tell whether the run's keypair exists."""
+        """Return whether the run's keypair exists."""
         keypair = self.cloud.keypair(cloud_id)
         return keypair is not None and self._owner(keypair) is not None
 
