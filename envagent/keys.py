@@ -222,7 +222,7 @@ def names_of(path: Path) -> list[Path]:
 
 
 def held_by_agent(public_key: str | None) -> bool:
-    """Tell whether the user's SSH agent has a key."""
+    """Return whether the user's SSH agent has a key."""
     if public_key is None or not os.environ.get("SSH_AUTH_SOCK") or shutil.which("ssh-add") is None:
         return False
     done = children.run(["ssh-add", "-L"], TOOL_SECONDS, "SSH_AUTH_SOCK")

@@ -2,8 +2,7 @@
 
 A socket's timeout restarts with every byte, so a trickling response outlives it. Here a deadline holds whatever
 arrives, and every byte of status lines, headers and body counts. A client takes part by giving its connections
-`LimitedResponse` as `response_class`. Importing this module imports the standard library only, to keep the sandbox's
-client light.
+`LimitedResponse` as `response_class`. Importing this module imports the standard library only.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def refused(response: ErrorResponse, doing: str) -> EnvagentError:
 
 
 def _from_proxy(response: ErrorResponse) -> bool:
-    """Tell whether a 404 comes from a proxy whose service is away: it proves no absence."""
+    """Return whether a 404 comes from a proxy whose service is away: it proves no absence."""
     return response.status == 404 and not response.enveloped and response.method in (*_READS, "DELETE")
 
 

@@ -257,7 +257,7 @@ def _log(method: str, url: str, outcome: str, request_id: str | None, started: f
 
 
 def _holds_half_a_character(response: requests.Response) -> bool:
-    """Tell whether a JSON body holds half a surrogate pair: text that no file, database or terminal accepts."""
+    """Return whether a JSON body holds half a surrogate pair: text that no file, database or terminal accepts."""
     if re.search(rb"\\u[dD][89a-fA-F]", response.content) is None:
         return False
     try:
@@ -279,7 +279,7 @@ def _host(url: str) -> str:
 
 
 def _never_left(cause: BaseException | None) -> bool:
-    """Tell whether the request certainly was not sent: no connection, no TLS session, or no way through a proxy."""
+    """Return whether the request certainly was not sent: no connection, no TLS session, or no way through a proxy."""
     if isinstance(cause, requests.ConnectTimeout):
         return True
     if not isinstance(cause, requests.ConnectionError) or not cause.args:
