@@ -41,7 +41,7 @@ from envagent.cloud.port import (
 )
 from envagent.cloud.rest import Rest
 from envagent.cloud.site_kinds import SiteKindName, find_kind
-from envagent.errors import AuthenticationError, Forbidden, NotFound
+from envagent.errors import AuthenticationError, Conflict, Forbidden, NotFound
 from envagent.hints import Hint, Shell
 
 _EXTRA_SPECS = "2.61"  # Nova (2018) lists a flavor's extra specs from this microversion on.
@@ -246,12 +246,22 @@ class _OpenStackCloud:
         An id, because group names are not unique in Neutron and Nova refuses an ambiguous one.
         """
         doing = f"prepare security group {ssh_group.NAME}"
-        with self._call(doing):
-            group_id, ready = ssh_group.find(self._neutron, self._session.get_project_id() or "")
+
+        def find() -> tuple[str | None, bool]:
+            with self._call(doing):
+                return ssh_group.find(self._neutron, self._session.get_project_id() or "")
+
+        group_id, ready = find()
         if group_id is not None and ready:
             return group_id
-        with self._call(doing, write=True):
-            return ssh_group.complete(self._neutron, group_id)
+        try:
+            with self._call(doing, write=True):
+                return ssh_group.complete(self._neutron, group_id)
+        except Conflict:  # another run may have added the rule in the meantime
+            group_id, ready = find()
+            if group_id is None or not ready:
+                raise
+            return group_id
 
     # Blazar
 

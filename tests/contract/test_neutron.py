@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from envagent.cloud.port import Cloud, FloatingIp
@@ -164,5 +166,32 @@ def test_a_group_that_lets_ssh_in_is_made_once(target: Target) -> None:
         assert ssh_group.find(neutron, project) == (made, False)
         assert ssh_group.complete(neutron, made) == made
         assert ssh_group.find(neutron, project) == (made, True)
+    finally:
+        assert target.wire.ask("network", "DELETE", f"/security-groups/{made}").status == 204
+
+
+def test_a_group_that_another_run_completes_in_the_meantime_is_taken(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from envagent.cloud import ssh_group
+
+    neutron, project = target.cloud._neutron, target.wire.project_id  # type: ignore[attr-defined]
+    look = ssh_group.find
+    already, _ = look(neutron, project)
+    if already is not None:
+        pytest.skip("this project has the group already")
+    body = {"security_group": {"name": ssh_group.NAME}}
+    made = target.wire.ask("network", "POST", "/security-groups", body).body["security_group"]["id"]
+
+    def find_and_be_overtaken(*given: Any) -> tuple[str | None, bool]:
+        monkeypatch.setattr(ssh_group, "find", look)
+        found = look(*given)
+        assert found == (made, False)
+        ssh_group.complete(neutron, made)
+        return found
+
+    try:
+        monkeypatch.setattr(ssh_group, "find", find_and_be_overtaken)
+        assert target.cloud.ensure_ssh_security_group() == made
     finally:
         assert target.wire.ask("network", "DELETE", f"/security-groups/{made}").status == 204

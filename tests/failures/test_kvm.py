@@ -134,7 +134,8 @@ def test_a_run_that_is_killed_at_the_server_is_taken_up_again(shell: Shell, wire
 
 def test_two_runs_at_once_both_let_ssh_in(shell: Shell, wire: Wire) -> None:
     runs = [shell.start("--cloud", CLOUD) for _ in range(2)]
-    assert [run.wait(90).code for run in runs] == [0, 0]
+    ended = [run.wait(90) for run in runs]
+    assert [one.code for one in ended] == [0, 0], "\n".join(one.err for one in ended)
     servers = wire.ask("compute", "GET", "/servers/detail").body["servers"]
     assert [[one["name"] for one in server["security_groups"]] for server in servers] == [[GROUP], [GROUP]]
     assert shell("teardown", "--orphans", "--all", "--cloud", CLOUD, "--yes").code == 0
