@@ -262,17 +262,16 @@ def serve(
 def stop(home: Path) -> bool:
     """Stop the server of this home folder and wait until it has ended; return whether one ran."""
     paths = Paths(home.resolve())
-    if not is_locked(paths.server_lock):
-        return False
-    running = _running(paths)
-    if running is None:
-        raise SandboxError(f"the sandbox server of {paths.folder} is running and does not respond")
-    control(paths.home, "stop", {})
-    with locked(paths.server_lock):
-        pass
-    if (server := _spawned.pop(paths.folder, None)) is not None:
+    ran = is_locked(paths.server_lock)
+    if ran:
+        if _running(paths) is None:
+            raise SandboxError(f"the sandbox server of {paths.folder} is running and does not respond")
+        control(paths.home, "stop", {})
+        with locked(paths.server_lock):
+            pass
+    if (server := _spawned.pop(paths.folder, None)) is not None:  # another process may have stopped it
         server.wait(START_SECONDS)
-    return True
+    return ran
 
 
 def reset(home: Path) -> None:
