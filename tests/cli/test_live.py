@@ -17,6 +17,7 @@ from envagent.cli.render.live import LiveProgress
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import Terminal
 from envagent.engine.tables import EventKind, EventRecord, StageRecord
+from tests.kit.terminals import read_to_end
 
 STAGES = [
     StageRecord(run_id="r", step=step, stage=stage, position=position)
@@ -42,15 +43,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Terminal, list[byt
     monkeypatch.setenv("LINES", "30")
     leader, follower = pty.openpty()
     seen: list[bytes] = []
-
-    def read() -> None:
-        try:
-            while got := os.read(leader, 65536):
-                seen.append(got)
-        except OSError:
-            pass
-
-    reader = threading.Thread(target=read, daemon=True)
+    reader = threading.Thread(target=read_to_end, args=(leader, seen.append), daemon=True)
     reader.start()
     with os.fdopen(follower, "w") as stream:
         yield Terminal(stream), seen

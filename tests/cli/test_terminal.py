@@ -11,6 +11,7 @@ import pytest
 
 from envagent.cli.documents.json_models import ErrorDocument, ErrorPart
 from envagent.cli.render.terminal import SafeStream, Terminal, print_document
+from tests.kit.terminals import read_to_end
 
 
 class Piped(io.StringIO):
@@ -93,8 +94,10 @@ def test_a_table_keeps_ids_whole_and_wraps_prose_at_any_width(monkeypatch: pytes
     leader, follower = pty.openpty()
     with os.fdopen(follower, "w") as stream:
         Terminal(stream).table([("lease", known, prose.strip()), ("server", "x", "")], head=("kind", "id", "note"))
-        lines = re.sub(r"\x1b\[\d*m", "", os.read(leader, 65536).decode()).split("\r\n")
+    parts: list[bytes] = []
+    read_to_end(leader, parts.append)
     os.close(leader)
+    lines = re.sub(r"\x1b\[\d*m", "", b"".join(parts).decode()).split("\r\n")
     assert any(known in line for line in lines)
     assert max(map(len, lines)) <= columns
     words = " ".join(lines).split()

@@ -16,6 +16,7 @@ from tests.crash.child import Ended, Home
 from tests.crash.oracle import Judge
 from tests.crash.world import World
 from tests.kit.git import git, make_repository
+from tests.kit.terminals import read_to_end
 
 ESCAPES = (
     "\x1b]0;owned\x07"  # a window's title
@@ -63,15 +64,8 @@ def on_terminal(home: Home, *argv: str, **environment: str) -> tuple[Ended, str]
     shown = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "50", **environment}
     child = home.start(*argv, before=become_terminal, environment=shown)
     os.close(theirs)
-    parts = []
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # the last one has closed the terminal
-            break
-        if not part:
-            break
-        parts.append(part)
+    parts: list[bytes] = []
+    read_to_end(ours, parts.append)
     os.close(ours)
     return child.wait(), b"".join(parts).decode("utf-8", "replace")
 
