@@ -42,10 +42,10 @@ class Shell:
     def start(self, *arguments: str) -> Started:
         """Start a run and do not wait for it."""
         given = ("run", str(self.repository), "--cloud", "sandbox", "--new", *arguments, "--json")
-        return Started(*given, folder=self.home, environment=self.environment)
+        return Started(*given, folder=self.home, environment=self.environment, warm=True)
 
     def __call__(self, *arguments: str, **settings: str) -> Ended:
-        ended = call(*arguments, "--json", folder=self.home, environment={**self.environment, **settings})
+        ended = call(*arguments, "--json", folder=self.home, environment={**self.environment, **settings}, warm=True)
         assert "Traceback" not in ended.err
         return ended
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from tests.kit.warm import Warm
 
 
 @dataclass(frozen=True)
@@ -36,42 +39,38 @@ class Ended:
 class Started:
     """A command under way."""
 
-    def __init__(self, *arguments: str, folder: Path, environment: Mapping[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "envagent", *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._read = {"out": "", "err": ""}
-        self._changed = threading.Condition()
-        assert self.process.stdout is not None and self.process.stderr is not None
-        self._readers = [
-            threading.Thread(target=self._collect, args=stream, daemon=True)
-            for stream in (("out", self.process.stdout), ("err", self.process.stderr))
-        ]
-        for reader in self._readers:
-            reader.start()
+    def __init__(self, *arguments: str, folder: Path, environment: Mapping[str, str], warm: bool = False) -> None:
+        """Start a command.
 
-    def _collect(self, name: str, stream: IO[str]) -> None:
-        with stream:
-            for line in stream:
-                with self._changed:
-                    self._read[name] += line
-                    self._changed.notify_all()
+        Args:
+            arguments: What follows `envagent`.
+            folder: The working folder.
+            environment: All of its variables.
+            warm: Fork a process that has imported all modules (tests/kit/warm.py), instead of starting an interpreter.
+        """
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed in wait()
+        self._process: subprocess.Popen[bytes] | Warm
+        if warm:
+            self._process = Warm(arguments, folder, environment, self._out.fileno(), self._err.fileno())
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "envagent", *arguments],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._out,
+                stderr=self._err,
+            )
 
     @property
     def err(self) -> str:
         """What is on stderr so far."""
-        return self._read["err"]
+        return _text(self._err)
 
     @property
     def running(self) -> bool:
         """Whether it has not ended."""
-        return self.process.poll() is None
+        return self._process.poll() is None
 
     def wait_for(self, words: str, seconds: float = 180.0) -> None:
         """Wait until stderr has these words."""
@@ -84,15 +83,15 @@ class Started:
 
     def _wait(self, reached: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
-        with self._changed:
-            while not reached():
-                assert self.running or self._changed.wait(1), f"ended without {what!r}: {self.err}"
-                assert time.monotonic() < deadline, f"no {what!r} in {seconds:.0f} s: {self.err}"
-                self._changed.wait(1)
+        while not reached():
+            assert self.running or reached(), f"ended without {what!r}: {self.err}"
+            assert time.monotonic() < deadline, f"no {what!r} in {seconds:.0f} s: {self.err}"
+            time.sleep(0.01)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
-        self.process.send_signal(number)
+        assert self.running, "it had ended before"
+        os.kill(self._process.pid, number)
 
     def kill(self) -> None:
         """Kill it; it must not have ended before."""
@@ -101,19 +100,24 @@ class Started:
 
     def wait(self, seconds: float = 400.0) -> Ended:
         """Wait for its end; one that takes longer is killed and fails the test."""
-        try:
-            code = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-        finally:
-            for reader in self._readers:
-                reader.join()
-        return Ended(code, self._read["out"], self._read["err"])
+        with self._out, self._err:
+            deadline = time.monotonic() + seconds
+            while (code := self._process.poll()) is None:
+                if time.monotonic() > deadline:
+                    self.kill()
+                    raise AssertionError(f"still running after {seconds:.0f} s: {self.err}")
+                time.sleep(0.01)
+            return Ended(code, _text(self._out), self.err)
 
 
-def call(*arguments: str, folder: Path, environment: Mapping[str, str], seconds: float = 100.0) -> Ended:
+def _text(file: IO[bytes]) -> str:
+    """Read a file that another process writes to; its position, which they share, stays."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
+
+
+def call(
+    *arguments: str, folder: Path, environment: Mapping[str, str], seconds: float = 100.0, warm: bool = False
+) -> Ended:
     """Run a command to its end.
 
     Args:
@@ -121,5 +125,6 @@ def call(*arguments: str, folder: Path, environment: Mapping[str, str], seconds:
         folder: The working folder.
         environment: All of its variables.
         seconds: How long it may take.
+        warm: As for `Started`.
     """
-    return Started(*arguments, folder=folder, environment=environment).wait(seconds)
+    return Started(*arguments, folder=folder, environment=environment, warm=warm).wait(seconds)

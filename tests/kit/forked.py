@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from envagent.cli.main import main
 
@@ -25,9 +25,16 @@ def fork(arguments: Sequence[str], prepare: Callable[[], object]) -> int:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        return pid
+    return os.fork() or become(arguments, prepare)
+
+
+def become(arguments: Sequence[str], prepare: Callable[[], object]) -> NoReturn:
+    """Go on as that command line, and end with its exit code.
+
+    Args:
+        arguments: What follows `envagent`.
+        prepare: As for `fork`.
+    """
     code = 1
     try:
         prepare()
