@@ -37,6 +37,7 @@ RESERVED = Exchange("POST", "/uc/reservation/v1/leases", 1)
 LAUNCHED = Exchange("POST", "/uc/compute/v2.1/servers", 1)
 LOST_LEASE = Strike("committed", RESERVED)
 LOST_SERVER = Strike("committed", LAUNCHED)
+ROOT = 0
 NOBODY = 65534
 
 Scenario = Callable[[World, Home, Judge], list[Ended]]
@@ -116,21 +117,29 @@ def disk_full_on_a_real_file_system(world: World, home: Home, judge: Judge) -> l
 # Closed folders
 
 
-def _as_nobody() -> None:
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
+def _closed(owner: int, file_mode: int, folder_mode: int) -> Scenario:
+    """Write a scenario in which another user, who has the folder, may not write the journal (of `owner`) in it."""
 
-
-def _closed(file_mode: int, folder_mode: int) -> Scenario:
     def play(world: World, home: Home, judge: Judge) -> list[Ended]:
         if os.geteuid() != 0:
             return []
-        for folder in (world.folder, *(world.folder / part for part in ("homes",)), home.folder):
+        work = home.folder / "work"
+        work.mkdir()
+        for folder in (work, home.home):
+            os.chown(folder, NOBODY, NOBODY)
+        for folder in (world.folder, world.folder / "homes", home.folder):
             folder.chmod(0o755)
+        os.chown(home.journal, owner, owner)
         home.journal.chmod(file_mode)
         home.home.chmod(folder_mode)
-        ended = home.start(*home.run_arguments(), before=_as_nobody).wait()
+
+        def become_nobody() -> None:
+            os.chdir(work)
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+
+        ended = home.start(*home.run_arguments(), before=become_nobody).wait()
         judge.expect(ended.code == 10, f"not exit 10: {ended}")
         judge.expect("journal" in ended.err and "Traceback" not in ended.err, f"not clear: {ended}")
         judge.expect(not ended.exchanges, f"it asked the cloud: {ended.exchanges}")
@@ -139,9 +148,9 @@ def _closed(file_mode: int, folder_mode: int) -> Scenario:
     return play
 
 
-SCENARIOS["read-only: the journal of somebody else"] = _closed(0o600, 0o755)
-SCENARIOS["read-only: a journal that may only be read"] = _closed(0o644, 0o755)
-SCENARIOS["read-only: a folder that may only be read"] = _closed(0o666, 0o755)
+SCENARIOS["read-only: the journal of somebody else"] = _closed(ROOT, 0o600, 0o755)
+SCENARIOS["read-only: a journal that may only be read"] = _closed(ROOT, 0o644, 0o755)
+SCENARIOS["read-only: a folder that may only be read"] = _closed(NOBODY, 0o600, 0o555)
 
 
 # Locks
