@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tests.kit.warm import Warm
 
@@ -48,24 +48,26 @@ class Started:
             environment: All of its variables.
             warm: Fork a process that has imported all modules (tests/kit/warm.py), instead of starting an interpreter.
         """
-        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed in wait()
+        self._output = tempfile.TemporaryDirectory()
+        self._out, self._err = Path(self._output.name, "stdout"), Path(self._output.name, "stderr")
         self._process: subprocess.Popen[bytes] | Warm
         if warm:
-            self._process = Warm(arguments, folder, environment, self._out.fileno(), self._err.fileno())
-        else:
+            self._process = Warm(arguments, folder, environment, self._out, self._err)
+            return
+        with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "envagent", *arguments],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=self._out,
-                stderr=self._err,
+                stdout=out,
+                stderr=err,
             )
 
     @property
     def err(self) -> str:
         """What is on stderr so far."""
-        return _text(self._err)
+        return self._err.read_text(errors="replace") if self._err.exists() else ""
 
     @property
     def running(self) -> bool:
@@ -100,19 +102,15 @@ class Started:
 
     def wait(self, seconds: float = 400.0) -> Ended:
         """Wait for its end; one that takes longer is killed and fails the test."""
-        with self._out, self._err:
+        with self._output:
             deadline = time.monotonic() + seconds
             while (code := self._process.poll()) is None:
                 if time.monotonic() > deadline:
+                    said = self.err
                     self.kill()
-                    raise AssertionError(f"still running after {seconds:.0f} s: {self.err}")
+                    raise AssertionError(f"still running after {seconds:.0f} s: {said}")
                 time.sleep(0.01)
-            return Ended(code, _text(self._out), self.err)
-
-
-def _text(file: IO[bytes]) -> str:
-    """Read a file that another process writes to; its position, which they share, stays."""
-    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
+            return Ended(code, self._out.read_text(), self.err)
 
 
 def call(

@@ -11,16 +11,14 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from multiprocessing.context import ForkServerContext
-from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any
 
 
 class Warm:
     """One command in such a child."""
 
     def __init__(
-        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], out: int, err: int
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], out: Path, err: Path
     ) -> None:
         """Start it.
 
@@ -28,12 +26,10 @@ class Warm:
             arguments: What follows `envagent`.
             folder: The working folder.
             environment: All of its variables.
-            out: Descriptor that becomes its stdout.
-            err: Descriptor that becomes its stderr.
+            out: File for its stdout.
+            err: File for its stderr.
         """
-        self._process = _server().Process(
-            target=_become, args=(arguments, folder, environment, _Sent(out), _Sent(err)), daemon=False
-        )
+        self._process = _server().Process(target=_become, args=(arguments, folder, environment, out, err))
         self._process.start()
 
     @property
@@ -47,20 +43,6 @@ class Warm:
         return self._process.exitcode
 
 
-class _Sent:
-    """A descriptor, duplicated for the child while it is started."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __reduce__(self) -> Any:
-        return _detach, (DupFd(self.number),)
-
-
-def _detach(sent: Any) -> int:
-    return int(sent.detach())
-
-
 @cache
 def _server() -> ForkServerContext:
     """Return what forks the children; the forking process starts with the first child, and ends with this one."""
@@ -69,13 +51,11 @@ def _server() -> ForkServerContext:
     return context
 
 
-def _become(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], out: int, err: int) -> None:
-    from tests.kit.forked import become
+def _become(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], out: Path, err: Path) -> None:
+    from tests.kit.forked import become, redirect
 
     def prepare() -> None:
-        for number, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), out, err)):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
+        redirect(out, err)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
