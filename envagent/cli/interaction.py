@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -135,7 +136,7 @@ def removal_agreed(terminal: Terminal, question: str, stop: threading.Event, *, 
         UsageError: nobody can answer.
     """
     if not can_ask():
-        yes = Command(again.name, again.arguments, (*again.options, ("yes", True)))
+        yes = replace(again, options=(*again.options, ("yes", True)))
         raise UsageError("teardown asks before it removes anything, and this is not a terminal", hint=Hint(yes))
     if agreed(terminal, question, stop):
         return True

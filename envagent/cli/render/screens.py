@@ -162,11 +162,11 @@ def show_existing(terminal: Terminal, run: RunDocument) -> None:
     if there:
         looked = datetime.fromisoformat(run.looked_at)
         recent = times.now() - looked < RECENT
-        when = "" if recent else f" when last checked, {times.ago(looked, times.now())}"
-        charged = run.cost is not None and run.cost.charged_now
-        rate = f", {run.cost.su_per_hour_now:g} SU/h" if run.cost is not None and charged else ""
-        state = ("Still running" if recent else "Running") if charged else ("Still there" if recent else "There")
-        terminal.line((f"{state}{when}{rate}:", "bold"))
+        cost = run.cost if run.cost is not None and run.cost.charged_now else None
+        state = "there" if cost is None else "running"
+        when = f"{state.capitalize()} when last checked, {times.ago(looked, times.now())}"
+        rate = "" if cost is None else f", {cost.su_per_hour_now:g} SU/h"
+        terminal.line((f"{f'Still {state}' if recent else when}{rate}:", "bold"))
         terminal.table([_resource_row(one) for one in there])
     if perhaps:
         terminal.line(("May also exist:" if there else "May exist:", "bold"))
