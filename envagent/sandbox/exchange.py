@@ -59,7 +59,7 @@ class Call:
     """A request to a service, with the world at its moment.
 
     `root` is the absolute URL of the service, `path` what follows it, `log_path` the whole path; `body` is empty unless
-    it is a JSON object. Handlers report their changes with `wrote`.
+    it is a JSON object. Handlers report their changes with `store`, `remove` or `wrote`.
     """
 
     world: World

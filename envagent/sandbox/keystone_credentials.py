@@ -16,6 +16,7 @@ from envagent.sandbox.records import ApplicationCredential
 
 OPTIONAL: Schema = {"type": ["string", "null"]}
 CREDENTIAL: Schema = {
+    "type": "object",
     "required": ["name"],
     "properties": {
         "name": {"type": "string", "minLength": 1, "maxLength": 255},
@@ -24,7 +25,7 @@ CREDENTIAL: Schema = {
         "unrestricted": {"type": ["boolean", "null"]},
     },
 }
-BODY: Schema = {"properties": {"application_credential": CREDENTIAL}}
+BODY: Schema = {"required": ["application_credential"], "properties": {"application_credential": CREDENTIAL}}
 KNOWN_ROLES = ("admin", "manager", "member", "reader", "service")
 DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z?")
 
@@ -96,12 +97,10 @@ def _check_roles(roles: list[dict[str, Any]]) -> None:
 def create(call: Call) -> Reply:
     """Handle POST /v3/users/ID/application_credentials; the secret is only shown now."""
     user = own_user(call, "create_application_credential")
-    if "application_credential" not in call.body:
-        raise bad_request("'application_credential' is a required property")
-    asked = call.part("application_credential")
-    found = violation({"application_credential": asked}, BODY)
+    found = violation(call.body, BODY)
     if found is not None:
         raise bad_request(complaint(found))
+    asked = call.part("application_credential")
     _check_caller(call)
     expires = _expiry(call, asked.get("expires_at"))
     _check_roles(asked.get("roles") or [])

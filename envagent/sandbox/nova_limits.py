@@ -1,4 +1,4 @@
-"""Nova's limits, quota sets, availability zones and server groups."""
+"""Nova's limits, quota sets and availability zones."""
 
 from __future__ import annotations
 

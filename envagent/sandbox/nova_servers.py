@@ -195,9 +195,8 @@ def _make(call: Call, asked: dict[str, Any], name: str, networks: list[str]) -> 
         action_request_id=call.request_id,
         given={"hostname": hostname(name), **{field: asked[field] for field in SHOWN_AS_GIVEN if field in asked}},
     )
-    world.put(server)
+    call.store(server)
     world.schedule(world.after(cloud_time.SCHEDULING), "server.schedule", server.id)
-    call.wrote("server", server.id, server.name)
     return server
 
 

@@ -16,7 +16,7 @@ def _parse(text: str) -> tuple[int, int]:
     found = VERSION.fullmatch(text)
     if found is None:
         message = f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum."
-        raise ServiceError(400, message, "badRequest")
+        raise ServiceError(400, message)
     return int(found[1]), int(found[2])
 
 

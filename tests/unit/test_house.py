@@ -49,6 +49,7 @@ LIBRARIES = {
     "filelock": {"engine/lock.py"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
+    "jsonschema": {"sandbox"},
 }
 
 

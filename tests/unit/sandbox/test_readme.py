@@ -86,7 +86,7 @@ def test_what_is_not_simulated_is_refused_as_such(me: Person) -> None:
     }
     examples = section("Limits").partition("501 for example")[2]
     for status, part in zip((501, 405), examples.split("405 for example"), strict=True):
-        requests = re.findall(r"`([A-Z]+) /(\w+)(/\S+)`", part)
+        requests = re.findall(r"`([A-Z]+)\s/(\w+)(/\S+)`", part)
         assert requests
         for method, service, path in requests:
             kind, mount = services[service]
