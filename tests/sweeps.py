@@ -22,7 +22,7 @@ import pytest
 
 Point = TypeVar("Point")
 
-OPTIONS: dict[str, str] = {"bounded": "--bounded", "sample": "--sample", "seed": "--seed", "rounds": "--rounds"}
+OPTIONS = ("bounded", "sample", "seed", "rounds")
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def _command(item: pytest.Item) -> str:
     words = ["python", "-m", "pytest", "-m", "sweep"]
-    for name, option in OPTIONS.items():
+    for name in OPTIONS:
         value = item.config.getoption(name)
         if value not in (None, False):
-            words += [option] if value is True else [option, str(value)]
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     return shlex.join([*words, item.nodeid])
 
 

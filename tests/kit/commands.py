@@ -50,6 +50,8 @@ class Started:
         """
         self._output = tempfile.TemporaryDirectory()
         self._out, self._err = Path(self._output.name, "stdout"), Path(self._output.name, "stderr")
+        self._out.touch()
+        self._err.touch()
         self._process: subprocess.Popen[bytes] | Warm
         if warm:
             self._process = Warm(arguments, folder, environment, self._out, self._err)
@@ -67,7 +69,7 @@ class Started:
     @property
     def err(self) -> str:
         """What is on stderr so far."""
-        return self._err.read_text(errors="replace") if self._err.exists() else ""
+        return self._err.read_text(errors="replace")
 
     @property
     def running(self) -> bool:

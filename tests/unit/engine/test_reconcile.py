@@ -12,7 +12,6 @@ from envagent.engine.context import Context
 from envagent.engine.execution import Outcome
 from envagent.engine.kinds import Found
 from envagent.engine.loaded_run import stored_summaries
-from envagent.engine.loop import run_until_idle
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.removal import Teardown
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
@@ -24,15 +23,16 @@ from tests.unit.engine.world import (
     Report,
     Request,
     Services,
+    Start,
     TestClock,
     Thing,
     ThingRequest,
     Thought,
     killed_before,
     lost_request,
+    resume,
+    run,
 )
-
-Start = Callable[..., Process]
 
 
 class Watch(Step):
@@ -92,14 +92,6 @@ def services() -> Watched:
 @pytest.fixture
 def start(process: Start) -> Callable[[], Process]:
     return lambda: process(PIPELINE)
-
-
-def run(one: Process, services: Services) -> Outcome:
-    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
-
-
-def resume(one: Process, services: Services) -> Outcome:
-    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
 
 
 def teardown(one: Process, services: Services, clock: TestClock) -> list[str]:

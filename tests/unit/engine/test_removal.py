@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -23,39 +22,36 @@ from tests.unit.engine.world import (
     Process,
     Request,
     Services,
+    Start,
     TestClock,
     Thought,
     killed_after,
     lost_request,
 )
 
-Start = Callable[..., Process]
 
-
-def teardown_of(one: Process, services: Services, clock: TestClock, stop: threading.Event | None = None) -> Teardown:
+def teardown_of(one: Process, services: Services, stop: threading.Event | None = None) -> Teardown:
     return Teardown(replace(one.runtime, stop=stop or threading.Event()), [services.outside])
 
 
-def teardown(one: Process, services: Services, clock: TestClock, stop: threading.Event | None = None) -> list[str]:
-    removed = teardown_of(one, services, clock, stop).run(one.journal.run("last"))
+def teardown(one: Process, services: Services, stop: threading.Event | None = None) -> list[str]:
+    removed = teardown_of(one, services, stop).run(one.journal.run("last"))
     return [row.cloud_id for row in removed]
 
 
-def test_everything_goes_and_a_second_teardown_does_nothing(
-    process: Start, services: Services, clock: TestClock
-) -> None:
+def test_everything_goes_and_a_second_teardown_does_nothing(process: Start, services: Services) -> None:
     one = process()
     run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     services.outside.objects["foreign"] = Found("foreign", "thing", "elsewherex", 1)
-    assert len(teardown(one, services, clock)) == 1
+    assert len(teardown(one, services)) == 1
     assert set(services.outside.objects) == {"foreign"}
     assert one.journal.run("last").state == "torn_down"
     looks = services.outside.looks
-    assert teardown(one, services, clock) == []
+    assert teardown(one, services) == []
     assert services.outside.looks == looks
 
 
-def test_what_the_run_only_used_stays(process: Start, services: Services, clock: TestClock) -> None:
+def test_what_the_run_only_used_stays(process: Start, services: Services) -> None:
     def think(context: Context[Services]) -> Thought:
         for _ in range(2):  # as a stage that is entered again does
             context.ledger.use("thing", "shared", "everybody's")
@@ -65,19 +61,19 @@ def test_what_the_run_only_used_stays(process: Start, services: Services, clock:
     services.outside.objects["shared"] = Found("shared", "everybody's", "elsewherex", 1)
     one = process()
     run_until_idle(one.runner, [one.runner.begin(Request(), services)])
-    assert len(teardown(one, services, clock)) == 1
+    assert len(teardown(one, services)) == 1
     assert set(services.outside.objects) == {"shared"}
     rows = one.journal.resources(one.journal.run("last").run_id)
     assert sorted((row.ownership, row.state) for row in rows) == [("foreign", "present"), ("owned", "absent")]
 
 
-def test_what_the_journal_does_not_know_goes_too(process: Start, services: Services, clock: TestClock) -> None:
+def test_what_the_journal_does_not_know_goes_too(process: Start, services: Services) -> None:
     services.outside.next_create = [killed_after]
     one = process()
     with pytest.raises(Killed):
         run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     assert one.journal.resources(one.journal.run("last").run_id) == []
-    teardown(process(), services, clock)
+    teardown(process(), services)
     assert services.outside.objects == {}
 
 
@@ -89,30 +85,30 @@ def test_a_request_still_on_its_way_is_waited_for(process: Start, services: Serv
         run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     sent = clock.now()
     two = process()
-    teardown(two, services, clock)
+    teardown(two, services)
     assert late.due is None
     assert services.outside.objects == {}
     assert clock.now() - sent >= SETTLE
 
 
-def test_a_removal_that_does_nothing_is_a_leftover(process: Start, services: Services, clock: TestClock) -> None:
+def test_a_removal_that_does_nothing_is_a_leftover(process: Start, services: Services) -> None:
     one = process()
     run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     (cloud_id,) = services.outside.objects
     services.outside.deaf = True
     with pytest.raises(LeftoversExist, match=cloud_id):
-        teardown(one, services, clock)
+        teardown(one, services)
     assert one.journal.run("last").state != "torn_down"
     services.outside.deaf = False
-    assert teardown(one, services, clock) == [cloud_id]
+    assert teardown(one, services) == [cloud_id]
     assert one.journal.run("last").state == "torn_down"
 
 
-def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Services, clock: TestClock) -> None:
+def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Services) -> None:
     one = process()
     run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     services.outside.objects.clear()
-    assert teardown(one, services, clock) == []  # somebody else has removed it
+    assert teardown(one, services) == []  # somebody else has removed it
     assert one.journal.run("last").state == "torn_down"
     assert EventKind.RESOURCE_GONE in one.events
     assert EventKind.RESOURCE_REMOVED not in one.events
@@ -120,9 +116,7 @@ def test_an_object_that_is_already_gone_is_no_error(process: Start, services: Se
     assert (row.state, row.removed_at is None) == ("absent", False)
 
 
-def test_a_preview_lists_what_is_there_and_changes_nothing(
-    process: Start, services: Services, clock: TestClock
-) -> None:
+def test_a_preview_lists_what_is_there_and_changes_nothing(process: Start, services: Services) -> None:
     services.outside.next_create = [killed_after]
     one = process()
     with pytest.raises(Killed):
@@ -130,7 +124,7 @@ def test_a_preview_lists_what_is_there_and_changes_nothing(
     two = process()
     run = two.journal.run("last")
     (cloud_id,) = services.outside.objects
-    made = teardown_of(two, services, clock)
+    made = teardown_of(two, services)
     assert [row.cloud_id for row in made.preview(run)] == [cloud_id]  # no journal knows it
     assert two.journal.resources(run.run_id) == []
     assert two.journal.run("last") == run
@@ -149,12 +143,12 @@ def test_an_outage_is_ridden_out_and_a_long_one_is_said(process: Start, services
         return find(run_id)
 
     services.outside.find = flaky  # type: ignore[method-assign]
-    teardown(one, services, clock)
+    teardown(one, services)
     assert services.outside.objects == {}
     run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     until = clock.now() + timedelta(hours=1)
     with pytest.raises(CloudUnreachable):
-        teardown(one, services, clock)
+        teardown(one, services)
     assert len(services.outside.objects) == 1
 
 
@@ -168,20 +162,20 @@ def test_a_refused_login_ends_at_once(process: Start, services: Services, clock:
     services.outside.find = refused  # type: ignore[method-assign]
     started = clock.now()
     with pytest.raises(AuthenticationError):
-        teardown(one, services, clock)
+        teardown(one, services)
     assert clock.now() == started
 
 
-def test_a_stop_leaves_a_teardown_that_can_be_begun_again(process: Start, services: Services, clock: TestClock) -> None:
+def test_a_stop_leaves_a_teardown_that_can_be_begun_again(process: Start, services: Services) -> None:
     one = process()
     run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        teardown(one, services, clock, stop)
+        teardown(one, services, stop)
     assert one.journal.run("last").teardown_at is not None
     assert len(services.outside.objects) == 1
-    teardown(one, services, clock)
+    teardown(one, services)
     assert services.outside.objects == {}
 
 
@@ -194,5 +188,5 @@ def test_a_lost_request_that_never_came_does_not_hold_for_ever(
     one.runner.advance(execution)
     clock.set_back(timedelta(hours=1))
     back = clock.now()
-    teardown(process(), services, clock)
+    teardown(process(), services)
     assert clock.now() - back <= SETTLE + timedelta(seconds=10)

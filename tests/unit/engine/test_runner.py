@@ -28,14 +28,13 @@ from tests.unit.engine.world import (
     Process,
     Request,
     Services,
+    Start,
     TestClock,
     Think,
     Thought,
     killed_after,
     killed_before,
 )
-
-Start = Callable[..., Process]
 
 
 def test_a_run_from_begin_to_end(process: Start, services: Services) -> None:

@@ -22,20 +22,13 @@ from tests.unit.engine.world import (
     Process,
     Request,
     Services,
+    Start,
     TestClock,
     killed_before,
     lost_request,
+    resume,
+    run,
 )
-
-Start = Callable[..., Process]
-
-
-def run(one: Process, services: Services) -> Outcome:
-    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
-
-
-def resume(one: Process, services: Services) -> Outcome:
-    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
 
 
 def teardown(one: Process, services: Services, clock: TestClock) -> None:

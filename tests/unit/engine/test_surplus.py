@@ -11,11 +11,9 @@ import pytest
 from envagent.engine.execution import Outcome
 from envagent.engine.intents import MOST_LOST
 from envagent.engine.kinds import Found
-from envagent.engine.loop import run_until_idle
 from envagent.errors import CloudUnreachable, Conflict, NoCapacity
-from tests.unit.engine.world import Killed, Process, Request, Services, TestClock, lost_request
+from tests.unit.engine.world import Killed, Process, Services, Start, TestClock, lost_request, resume, run
 
-Start = Callable[..., Process]
 Make = Callable[[], Found]
 
 
@@ -34,14 +32,6 @@ class Twice:
     def _second(self, commit: Make) -> Found:
         self._late.pop()()
         return self._then(commit)
-
-
-def run(one: Process, services: Services) -> Outcome:
-    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
-
-
-def resume(one: Process, services: Services) -> Outcome:
-    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
 
 
 def is_alone(one: Process, services: Services) -> None:

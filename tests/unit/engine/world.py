@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from envagent.engine.context import Context
+from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
 from envagent.engine.kinds import Found, ObjectRequest
+from envagent.engine.loop import run_until_idle
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runner import Runner
 from envagent.engine.runtime import Runtime
@@ -221,3 +223,14 @@ class Process:
     def close(self) -> None:
         self.runner.close()
         self.journal.close()
+
+
+Start = Callable[..., Process]
+
+
+def run(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
+
+
+def resume(one: Process, services: Services) -> Outcome:
+    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
