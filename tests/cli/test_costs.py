@@ -91,7 +91,7 @@ def test_a_torn_down_run_says_what_it_used(cli: Cli, repository: Path) -> None:
     assert "used         0" in removed.err
     shown = cli("status", run_id).out
     assert "lease ends" not in shown
-    assert "SU/h:" not in shown
+    assert "for the whole lease" not in shown
     assert "so far" not in shown
     assert "lease        removed " in shown
     assert "SU in 0" in shown

@@ -79,7 +79,10 @@ def test_each_option_exists() -> None:
         for command in typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
         for parameter in command.params
     }
-    named = {one.args[0].value: where for where, one in calls("Option") if isinstance(one.args[0], ast.Constant)}
+    options = [(where, one.args[0]) for where, one in calls("Option")]
+    unnamed = [where for where, one in options if not isinstance(one, ast.Constant)]
+    assert [where.partition(":")[0] for where in unnamed] == ["cli/inputs.py"]  # the flag that has a bad name
+    named = {one.value: where for where, one in options if isinstance(one, ast.Constant)}
     assert len(named) >= 5 and named.keys() <= known, {name: named[name] for name in named.keys() - known}
 
 

@@ -21,7 +21,8 @@ def test_the_plan_is_shown_and_asked_for_once(cli: Cli, repository: Path, sandbo
     since = len(process.read_log(sandbox.home))
     screen = cli.on_terminal("run", str(repository), "--cloud", real_cloud)
     shown = screen.until("Reserve gpu_rtx_6000 for 24 h, at most 48 SU? [y/N]")
-    for part in ("node type    gpu_rtx_6000", "24 cores", "lease        24 h", "at most", "if refused", "images"):
+    costs = "costs        at most 48 SU ("
+    for part in ("node type    gpu_rtx_6000", "24 cores", "lease        24 h", costs, "if refused", "images"):
         assert part in shown
     assert writes_of(sandbox, since) == []
     screen.type("y\n")

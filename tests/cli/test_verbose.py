@@ -46,8 +46,8 @@ def test_a_hostile_server_acts_on_no_terminal_and_sees_no_secret_shown(cli: Cli,
     heard: list[bytes] = []
 
     def answer(client: socket.socket) -> None:
-        while PASSWORD.encode() not in b"".join(heard):
-            heard.append(client.recv(65536))
+        while PASSWORD.encode() not in b"".join(heard) and (part := client.recv(65536)):
+            heard.append(part)
         client.sendall(
             b"HTTP/1.1 500 no\r\nx-openstack-request-id: req-\x1b[2J\x9b31m" + b"x" * 5000 + b"\r\n"
             b"content-length: 0\r\nconnection: close\r\n\r\n"

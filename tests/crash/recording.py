@@ -24,7 +24,7 @@ from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
 from tests.crash.world import World
 
 ROOT = Path(__file__).parents[2]
-CODE = ("envagent", "steps", "migrations", "tests/crash")
+CODE = ("envagent", "steps", "migrations", "tests/crash", "tests/kit")
 
 LISTS = {
     "leases": "/uc/reservation/v1/leases",

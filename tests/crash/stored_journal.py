@@ -25,7 +25,8 @@ def main() -> None:
         home = Home.make(world, "fixture")
         strike = Strike("before", Exchange("POST", "/uc/network/v2.0/floatingips", 1))
         home.call(*home.run_arguments()).check()
-        home.call(*home.run_arguments(), strikes=[strike])
+        killed = home.call(*home.run_arguments(), strikes=[strike])
+        assert killed.struck, killed
         target = FOLDER / f"{REVISION}.db"
         target.unlink(missing_ok=True)
         with closing(sqlite3.connect(home.journal)) as connection:

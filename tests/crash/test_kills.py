@@ -12,7 +12,7 @@ import pytest
 from tests.crash.child import Ended, Home
 from tests.crash.hooks import Exchange, Place, Strike
 from tests.crash.oracle import Ids, Judge, Outcome, again
-from tests.crash.recording import recorded
+from tests.crash.recording import LISTS, recorded
 from tests.crash.world import World
 from tests.sweeps import Plan
 
@@ -69,7 +69,7 @@ def test_killed_twice(
     """The first kill decides which second ones there are; a bounded sweep tries one of them."""
     total, resumed = _kill_run(world, point)
     boundaries = [] if resumed is None else resumed.exchanges
-    boundaries = [one for one in boundaries if one.writes or "/servers/detail" in one.path or _lists(one)]
+    boundaries = [one for one in boundaries if one.writes or one.path in LISTS.values()]
     for second in replace(Plan.of(request.config), sample=None).choose(strikes(boundaries, 0), bounded=1):
         outcome = again(partial(_try_second, world, point, second))
         total.violations += [f"then {second}: {one}" for one in outcome.violations]
@@ -80,10 +80,6 @@ def test_killed_twice(
 
 def _try_second(world: World, kill: Kill, second: Strike) -> Outcome:
     return _kill_run(world, kill, second)[0]
-
-
-def _lists(exchange: Exchange) -> bool:
-    return exchange.method == "GET" and exchange.path.endswith(("/leases", "/floatingips", "/os-keypairs"))
 
 
 def _kill_run(world: World, kill: Kill, second: Strike | None = None) -> tuple[Outcome, Ended | None]:

@@ -1,6 +1,6 @@
 """kill -9 at random moments: in the lease wait, in the server wait, and elsewhere; then resume, then teardown.
 
-Each run is the installed command in a process of its own, as a user starts it. The cloud's log judges: exactly one
+Each run is the command in a process of its own, as a user starts it. The cloud's log judges: exactly one
 lease, one server and one floating IP per run; no finished stage entered again; nothing left, and a second teardown
 that does nothing.
 """

@@ -1,4 +1,4 @@
-"""The installed command, as a user of the rig starts it, in a home of its own."""
+"""The command, as a user of the rig starts it, in a home of its own."""
 
 from __future__ import annotations
 

@@ -109,6 +109,13 @@ def test_the_closest_fit_wastes_least(wanted: dict[str, Any], kinds: list[str]) 
     assert wasted == sorted(set(wasted))
 
 
+def test_gpu_memory_beyond_the_need_is_wasted_unless_the_need_is_small_or_unknown() -> None:
+    def wasted(wanted: int | None) -> float:
+        return waste(one("gpu_rtx_6000"), need_of(analysis(cores=24, ram=192, **GPU, gpu_memory_gb=wanted)))
+
+    assert wasted(None) == wasted(24) < wasted(12) < wasted(8) == wasted(2)
+
+
 class TestSpecials:
     """From words to what a node must have."""
 
