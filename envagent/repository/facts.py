@@ -87,9 +87,13 @@ class CudaSign:
 
 @dataclass(frozen=True)
 class Amount:
-    """A required amount, in GB or pieces; for `parameters`, billions of parameters of the model."""
+    """A required amount, in GB or pieces.
 
-    what: Literal["ram", "vram", "disk", "cores", "gpus", "parameters"]
+    For `parameters` it is billions of parameters of the model, for `nodes` machines at the same time, for `capability`
+    the least CUDA compute capability.
+    """
+
+    what: Literal["ram", "vram", "disk", "cores", "gpus", "parameters", "nodes", "capability"]
     value: float
     stance: Literal["minimum", "recommended", "tested", "mentioned"]
     weight: float

@@ -58,6 +58,8 @@ class Requirements(Model):
     gpu_count: int | None = None
     gpu_memory_gb: float | None = None
     """Per GPU."""
+    compute_capability: str | None = None
+    """The least one, such as 9.0, where a GPU generation is asked for."""
     cuda_required: bool = False
     cuda_version: str | None = None
     disk_gb: float | None = None
@@ -68,6 +70,8 @@ class Requirements(Model):
     python_version: str | None = None
     """The CPython minor to install, such as 3.11."""
     special_requirements: tuple[str, ...] = ()
+    node_count: int | None = None
+    """Machines that the main job needs at the same time, where more than one is asked for."""
 
 
 class Sizing(Model):
