@@ -10,9 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from envagent.repository.choose import is_translation
 from envagent.repository.patterns import any_of
-from envagent.repository.readers.scopes import scope_of, words
+from envagent.repository.readers.scopes import is_translation, scope_of, words
 from envagent.repository.sentences import Sentence
 
 _REQUIREMENTS = any_of(

@@ -1,15 +1,19 @@
-"""Dispatch each file to its reader.
+"""The one table of the files that are worth reading, each kind with its reader.
 
-Owns: the table from names to readers, and turning any failure of a reader into a note. Must not: read.
+Owns: names, how deep and how many of each kind, in the order of their relevance, and turning any failure of a reader
+into a note. `choose` takes from a listing what this table names, so nothing is fetched that is never read. Must not:
+read.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fnmatch import translate
+from functools import cache
+from typing import NamedTuple
 
 from envagent.repository.facts import Facts
-from envagent.repository.patterns import any_of
 from envagent.repository.prose import document
 from envagent.repository.readers import (
     code,
@@ -28,47 +32,135 @@ from envagent.repository.readers import (
 Reader = Callable[[str, str, Facts], None]
 
 
-def _named(*names: str) -> re.Pattern[str]:
-    """Compile a pattern of file names in any folder; a name may begin with folders of its own."""
-    return any_of(*(rf"(?:.*/)?(?:{name})" for name in names))
+class Kind(NamedTuple):
+    """One kind of file.
+
+    Attributes:
+        reader: appends what such a file says to the facts.
+        most: how many of them are read.
+        depth: maximum number of folders above the file.
+        patterns: lower-case shell patterns, matched against the name or, with a slash, the whole path. `.yaml` stands
+            for `.yml` too.
+    """
+
+    reader: Reader
+    most: int
+    depth: int
+    patterns: tuple[str, ...]
 
 
-_READERS: tuple[tuple[Reader, re.Pattern[str]], ...] = (
-    (requirements.read, _named(r"[^/]*(requirement|constraint)[^/]*\.(txt|in)", r"deps\.txt")),
-    (requirements.read, _named(r"[^/]*requirements/[^/]+\.(txt|in)")),
-    (pyproject.read, _named(r"pyproject\.toml")),
-    (setup_files.read_cfg, _named(r"setup\.cfg")),
-    (setup_files.read_py, _named(r"setup\.py")),
-    (locks.read_pipfile, _named(r"pipfile")),
-    (locks.read_pipfile_lock, _named(r"pipfile\.lock")),
-    (locks.read_lock, _named(r"(poetry|uv|pdm)\.lock")),
-    (containers.read_dockerfile, _named(r"(dockerfile|containerfile)([._-][^/]*)?", r"[^/]*\.dockerfile")),
-    (containers.read_compose, _named(r"(docker-)?compose[^/]*\.ya?ml")),
-    (containers.read_devcontainer, _named(r"\.?devcontainer\.json")),
-    (pythons.read_ci, any_of(r"(\.github/workflows|\.circleci)/.*", r"\.(gitlab-ci|travis|cirrus)\.yml")),
-    (pythons.read_ci, any_of(r"azure-pipelines\.yml")),
-    (pythons.read_version, _named(r"\.python-version|runtime\.txt|\.tool-versions")),
-    (pythons.read_tox, _named(r"tox\.ini")),
-    (machines.read, _named(r"vagrantfile|profile\.py", r"[^/]*\.(slurm|sbatch|pbs)")),
-    (code.read_notebook, _named(r"[^/]*\.ipynb")),
-    (conda.read, _named(r"meta\.yaml|pixi\.toml|dependencies\.yaml", r"[^/]*(env|conda)[^/]*\.ya?ml")),
-    (conda.read, _named(r"([^/]*envs|environments|[^/]*conda[^/]*)/[^/]+\.ya?ml")),
-    (conda.read_unnamed, any_of(r"[^/]+\.ya?ml")),
-    (native.read, _named(r"cmakelists\.txt|(gnu)?makefile(\.in)?|meson\.build|configure\.ac|module\.bazel")),
-    (toolchains.read, _named(r"go\.mod|cargo\.toml|rust-toolchain(\.toml)?|package\.json|\.nvmrc|description")),
-    (toolchains.read, _named(r"project\.toml|pom\.xml|build\.gradle(\.kts)?|build\.sbt")),
-    (code.read_script, _named(r"[^/]*\.(py|sh)")),
-    (document.read, _named(r"[^/]*\.(md|mdx|rst|txt|markdown|adoc|org)")),
-    (document.read, _named(r"(readme|install|building|artifact|requirements)([._-][^/]*)?")),
+_TEXTS = ("md", "rst", "txt", "markdown", "adoc", "org", "mdx")
+
+
+def _texts(*stems: str) -> tuple[str, ...]:
+    return tuple(f"{stem}.{ending}" for stem in stems for ending in _TEXTS)
+
+
+_INSTALL = (
+    "install", "build", "hardware", "get?started", "getting?started", "quick?start", "quickstart", "artifact", "ae",
+    "setup",
+)  # fmt: skip
+_GUIDES = (
+    "install", "require", "hardware", "manual", "start", "setup", "build", "guide", "faq", "running", "inference",
+    "overview",
+)  # fmt: skip
+_SCRIPTS = (
+    "train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark",
+)  # fmt: skip
+
+# The first kind that fits a path is the file's kind, so special names stand above general ones. When the budget of all
+# files runs out, the last kinds are dropped.
+KINDS: tuple[Kind, ...] = (
+    Kind(document.read, 12, 2, ("readme", *_texts("readme", "readme[._-]*"))),
+    Kind(requirements.read, 24, 3, ("*requirement*.txt", "*requirement*.in", "*constraint*.txt", "deps.txt")),
+    Kind(requirements.read, 12, 4, ("*requirements/*.txt", "*requirements/*.in")),
+    Kind(document.read, 4, 0, ("install", "building", "artifact", "requirements")),
+    Kind(document.read, 12, 3, ("requirements.md*", "requirements.rst", *_texts(*(f"{stem}*" for stem in _INSTALL)))),
+    Kind(pyproject.read, 10, 3, ("pyproject.toml",)),
+    Kind(setup_files.read_py, 10, 3, ("setup.py",)),
+    Kind(setup_files.read_cfg, 10, 3, ("setup.cfg",)),
+    Kind(containers.read_compose, 6, 3, ("docker-compose*.yaml", "compose*.yaml")),
+    Kind(
+        pythons.read_ci, 14, 3, (".github/workflows/*.yaml", ".gitlab-ci.yaml", ".travis.yaml", ".circleci/config.yaml")
+    ),
+    Kind(pythons.read_ci, 3, 1, ("azure-pipelines.yaml", ".cirrus.yaml")),
+    Kind(conda.read, 12, 3, ("*environment*.yaml", "*conda*.yaml", "env.yaml", "*_env.yaml", "meta.yaml", "pixi.toml")),
+    Kind(conda.read, 6, 3, ("*environments/*.yaml", "*envs/*.yaml", "*conda*/*.yaml", "dependencies.yaml")),
+    Kind(locks.read_pipfile, 3, 2, ("pipfile",)),
+    Kind(locks.read_pipfile_lock, 1, 0, ("pipfile.lock",)),
+    Kind(locks.read_lock, 1, 0, ("poetry.lock", "uv.lock", "pdm.lock")),
+    Kind(pythons.read_version, 6, 2, (".python-version", "runtime.txt", ".tool-versions")),
+    Kind(pythons.read_tox, 3, 2, ("tox.ini",)),
+    Kind(containers.read_dockerfile, 14, 3, ("dockerfile", "dockerfile[._-]*", "*.dockerfile", "containerfile")),
+    Kind(containers.read_devcontainer, 3, 3, ("devcontainer.json", ".devcontainer.json")),
+    Kind(toolchains.read, 12, 2, ("go.mod", "cargo.toml", "rust-toolchain*", "package.json", ".nvmrc", "pom.xml")),
+    Kind(toolchains.read, 8, 1, ("build.gradle*", "build.sbt", "description", "project.toml")),
+    Kind(native.read, 8, 1, ("cmakelists.txt", "makefile", "gnumakefile", "makefile.in", "module.bazel")),
+    Kind(native.read, 4, 1, ("meson.build", "configure.ac")),
+    Kind(document.read, 16, 3, tuple(f"*doc*/{guide}" for guide in _texts(*(f"*{stem}*" for stem in _GUIDES)))),
+    # Site generators keep pages deep in folders of their own.
+    Kind(document.read, 3, 6, ("*doc*/requirements.md*", "*doc*/system?requirements.md*", "*doc*/hardware*.md*")),
+    Kind(document.read, 4, 0, _texts("*guide*", "*manual*", "*faq*", "deploy*")),
+    Kind(machines.read, 6, 2, ("vagrantfile", "profile.py", "*.slurm", "*.sbatch", "*.pbs")),
+    Kind(code.read_notebook, 3, 2, ("*.ipynb",)),
+    Kind(code.read_script, 12, 1, tuple(f"{stem}*.{ending}" for stem in _SCRIPTS for ending in ("py", "sh"))),
+    # An environment file named after the project; the reader ignores other files.
+    Kind(conda.read_unnamed, 3, 0, ("*.yaml",)),
+    # Readmes of parts and platforms, with endings of their own.
+    Kind(document.read, 4, 1, ("readme[._-]*",)),
 )
+DEEPEST = max(kind.depth for kind in KINDS)
+
+
+def _ending(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[2] if "." in name else ""
+
+
+_ENDINGS = frozenset(e for kind in KINDS for e in map(_ending, kind.patterns) if e.isalnum())
+# Named like a readme, and never text.
+_BINARY = frozenset([
+    "gif", "png", "jpg", "jpeg", "webp", "bmp", "ico", "tif", "tiff", "svg", "heic", "avif", "psd", "eps", "mp3", "mp4",
+    "mov", "avi", "mkv", "webm", "wav", "ogg", "docx", "doc", "odt", "pptx", "xlsx", "zip", "gz", "tgz", "bz2", "xz",
+    "zst", "7z", "tar", "rar", "woff", "woff2", "ttf", "otf", "pkl", "npy", "npz", "pt", "pth", "bin", "so", "exe",
+])  # fmt: skip
+
+
+def kind_of(path: str) -> Kind | None:
+    """Return the kind of a file by its path; None for what is never read."""
+    path = path.lower()
+    if path.endswith(".yml"):
+        path = f"{path[:-4]}.yaml"
+    ending = _ending(path)
+    if ending in _BINARY:
+        return None
+    names, paths = _matchers(min(path.count("/"), DEEPEST + 1), ending if ending in _ENDINGS else "")
+    found = [m.lastgroup for m in (names.match(path.rpartition("/")[2]), paths.match(path)) if m]
+    return KINDS[min(int(group[1:]) for group in found if group)] if found else None
+
+
+@cache
+def _matchers(depth: int, ending: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Compile what fits this deep and with this ending: a pattern of names and one of paths, with a group per kind.
+
+    Most files of a large listing are of no kind, so it must cost little to see that.
+    """
+    names: list[str] = []
+    paths: list[str] = []
+    for number, kind in enumerate(KINDS):
+        within = kind.patterns if depth <= kind.depth else ()
+        fitting = [p for p in within if _ending(p) == ending or not _ending(p).isalnum()]
+        for group, with_folder in ((names, False), (paths, True)):
+            if own := "|".join(translate(p) for p in fitting if ("/" in p) is with_folder):
+                group.append(f"(?P<k{number}>{own})")
+    return re.compile("|".join(names) or "(?!)"), re.compile("|".join(paths) or "(?!)")
 
 
 def read_file(path: str, text: str, facts: Facts) -> None:
-    """Read one file with the first reader that matches its name; a failure becomes a note."""
-    for reader, pattern in _READERS:
-        if pattern.fullmatch(path):
-            try:
-                reader(path, text, facts)
-            except Exception as error:
-                facts.notes.append(f"{path}: could not be read ({type(error).__name__}).")
-            return
+    """Read one file with the reader of its kind; a failure becomes a note."""
+    kind = kind_of(path)
+    if kind is None:
+        return
+    try:
+        kind.reader(path, text, facts)
+    except Exception as error:
+        facts.notes.append(f"{path}: could not be read ({type(error).__name__}).")

@@ -25,6 +25,8 @@ _FOREIGN_PLATFORM = frozenset([
     "windows", "win", "win32", "macos", "osx", "mac", "darwin", "android", "ios", "wasm", "freebsd", "raspberry",
     "rpi",
 ])  # fmt: skip
+# A readme in another language repeats the main one.
+_TRANSLATION = re.compile(r"readme[._-](?!en\b|md\b|rst\b|txt\b|gpu|cuda|install)[a-z]{2}([_-][a-z]+)?\.")
 
 
 def words(path: str) -> list[str]:
@@ -47,3 +49,8 @@ def scope_of(path: str) -> Scope | None:
 def group_scope(group: str) -> Scope:
     """Return the scope of a named extra or dependency group."""
     return "development" if set(words(group)) & _DEVELOPMENT else "optional"
+
+
+def is_translation(path: str) -> bool:
+    """Return whether a readme is a translation of the main one."""
+    return _TRANSLATION.match(path.lower().rpartition("/")[2]) is not None

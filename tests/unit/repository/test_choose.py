@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from envagent.repository.choose import choose
+from envagent.repository.readers.registry import KINDS, Kind, kind_of
 from envagent.repository.results import Entry
 
 
@@ -40,3 +45,30 @@ def test_of_many_files_of_one_kind_few_are_chosen() -> None:
 
 def test_an_environment_may_have_any_name() -> None:
     assert chosen("neural.yaml", "conf/model.yaml") == ["neural.yaml"]
+
+
+def a_path(pattern: str) -> str:
+    """Return a path that fits the pattern, a folder or a letter in place of its wildcards."""
+    return re.sub(r"\[(.)[^]]*\]", r"\1", pattern).replace("*", "x").replace("?", "-")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.patterns[0])
+def test_each_pattern_chooses_files_for_its_own_reader(kind: Kind) -> None:
+    """A pattern that an earlier kind takes over, or that matches nothing, would name files that another reader gets."""
+    for pattern in kind.patterns:
+        path = a_path(pattern)
+        assert chosen(path) == [path]
+        found = kind_of(path)
+        assert found is not None and found.reader is kind.reader, f"{pattern} belongs to {found}"
+
+
+@pytest.mark.parametrize("path", ["a.yml", "Dockerfile.gpu.md", "README.md", "docs/install.md", "x/y/z/w/README.md"])
+def test_a_file_is_read_if_and_only_if_it_is_chosen(path: str) -> None:
+    assert (chosen(path) == [path]) is (kind_of(path) is not None)
+
+
+def test_pictures_take_no_place_of_a_readme() -> None:
+    pictures = [f"readme-{n}.{ending}" for n in range(20) for ending in ("gif", "png", "mp4")]
+    assert chosen(*pictures, "README.md", "readme_zh.md", "README.linux", "README") == [
+        "README", "README.md", "readme_zh.md", "README.linux",
+    ]  # fmt: skip
