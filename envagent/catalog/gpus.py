@@ -1,12 +1,14 @@
-"""GPU facts by name: memory, compute capability, and which CUDA releases support a GPU."""
+"""GPU facts by name: memory, compute capability, and which CUDA releases support a GPU.
+
+The one place for GPU models: whoever reads or judges a name uses these rows.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any
 
-from envagent.catalog.hardware import Gpu, Vendor
+from envagent.catalog.hardware import CatalogModel, Gpu, Vendor
 from envagent.catalog.packaged import load
 
 _VENDOR_WORDS: tuple[tuple[str, Vendor], ...] = (("nvidia", "nvidia"), ("amd", "amd"), ("intel", "intel"))
@@ -14,19 +16,71 @@ _IN_BRACKETS = re.compile(r"\[([^\]]+)\]")
 _MEMORY_IN_NAME = re.compile(r"(\d{1,3}) ?Gi?B\b", re.IGNORECASE)
 
 
+class GpuModel(CatalogModel):
+    """A GPU as it is sold."""
+
+    name: str
+    vendor: Vendor
+    architecture: str
+    """The vendor's word for the generation, such as Hopper or CDNA 3."""
+    compute_capability: str | None = None
+    """NVIDIA's number, such as 9.0."""
+    memory_gb: tuple[float, ...]
+    """The sizes sold, least first."""
+    spellings: tuple[str, ...]
+    """How people write it, in lower case; a space stands for a space, a hyphen or nothing. The longest match counts."""
+    ambiguous: tuple[str, ...] = ()
+    """Further spellings that usually mean something else, such as `l4` or `1080`."""
+
+
 @cache
-def _facts() -> tuple[tuple[re.Pattern[str], dict[str, Any]], ...]:
-    return tuple((re.compile(g["pattern"], re.IGNORECASE), g) for g in load("gpus.json")["gpus"])
+def models() -> tuple[GpuModel, ...]:
+    """Return all known GPU models."""
+    return tuple(GpuModel.model_validate(row) for row in load("gpus.json")["gpus"])
+
+
+@cache
+def architectures() -> dict[str, str]:
+    """Return the words for a generation, such as `hopper` or `sm_90`, with its least compute capability."""
+    numbers = sorted({model.compute_capability for model in models() if model.compute_capability}, key=version)
+    written = {
+        f"{prefix}{number.replace('.', '')}": number for number in numbers for prefix in ("sm", "sm_", "compute_")
+    }
+    return {**load("gpus.json")["architectures"], **written}
+
+
+@cache
+def _by_spelling(ambiguous: bool) -> tuple[re.Pattern[str], dict[str, GpuModel]]:
+    """Return the models by spelling without spaces, and the pattern that finds a spelling as whole words."""
+    found = {one: model for model in models() for one in (model.ambiguous if ambiguous else model.spellings)}
+    longest_first = sorted(found, key=len, reverse=True)
+    pattern = "|".join(re.escape(one).replace(r"\ ", "[ -]?") for one in longest_first)
+    return re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])"), {_joined(one): m for one, m in found.items()}
+
+
+def _joined(text: str) -> str:
+    return text.replace(" ", "").replace("-", "")
+
+
+def _model(name: str) -> GpuModel | None:
+    """Find the model that the longest spelling in a name means; an ambiguous spelling counts if there is no other."""
+    for ambiguous in (False, True):
+        pattern, by_spelling = _by_spelling(ambiguous)
+        found = [match.group() for match in pattern.finditer(name.casefold())]
+        if found:
+            return by_spelling[_joined(max(found, key=len))]
+    return None
 
 
 def identify(model: str, *, vendor: str = "", count: int = 1) -> Gpu | None:
     """Create a `Gpu` from a model name as Chameleon prints it, such as `GA100 [A100 PCIe 80GB]`.
 
-    The memory in the name takes precedence over the data sheet. None if the vendor remains unknown.
+    The memory in the name takes precedence over the data sheet, and of several sizes the least counts. None if the
+    vendor remains unknown.
     """
-    facts: dict[str, Any] = next((f for pattern, f in _facts() if pattern.search(model)), {})
+    known = _model(model)
     said = f"{vendor} {model}".casefold()
-    maker: Vendor | None = facts.get("vendor") or next((v for word, v in _VENDOR_WORDS if word in said), None)
+    maker = known.vendor if known else next((v for word, v in _VENDOR_WORDS if word in said), None)
     if maker is None:
         return None
     short = _IN_BRACKETS.search(model)
@@ -36,8 +90,8 @@ def identify(model: str, *, vendor: str = "", count: int = 1) -> Gpu | None:
         model=(short.group(1) if short else model) or f"{maker} GPU",
         count=count,
         guaranteed=count,
-        memory_gb=float(named.group(1)) if named else facts.get("memory_gb"),
-        compute_capability=facts.get("compute_capability"),
+        memory_gb=float(named.group(1)) if named else known.memory_gb[0] if known else None,
+        compute_capability=known.compute_capability if known else None,
     )
 
 

@@ -19,7 +19,7 @@ ROOMS = {
     "catalog": set(),
     "engine": {"errors", "hints", "migrations", "wire"},
     "migrations": {"engine"},
-    "repository": {"errors", "hints", "children"},
+    "repository": {"errors", "hints", "catalog", "children"},
     "cloud": {"errors", "hints", "catalog", "wire"},
     "advice": {"errors", "hints", "catalog", "repository", "cloud", "wire"},
     "provenance": set(),

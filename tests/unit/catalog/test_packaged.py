@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from envagent.catalog import Gpu, NodeType, flavors, node_types, site, sites
-from envagent.catalog.gpus import capabilities, identify, version
+from envagent.catalog.gpus import GpuModel, architectures, capabilities, identify, models, version
 from envagent.catalog.packaged import load
 from envagent.catalog.releases import cuda_toolkit, relative, releases
 
@@ -78,6 +78,14 @@ def test_kvm_flavors_are_virtual_node_types() -> None:
         ("GP100GL [Tesla P100 PCIe 16GB]", 16, "6.0"),
         ("GK210GL [Tesla K80]", 12, "3.7"),
         ("NVIDIA H100 NVL", 94, "9.0"),
+        ("GH100 [H100 NVL]", 94, "9.0"),
+        ("GH100 [H100 PCIe]", 80, "9.0"),
+        ("GA102GL [A10]", 24, "8.6"),
+        ("AD104GL [L4]", 24, "8.9"),
+        ("AD102GL [RTX 6000 Ada Generation]", 48, "8.9"),
+        ("NVIDIA-A100-SXM4-80GB", 80, "8.0"),
+        ("GB202 [GeForce RTX5090]", 32, "12.0"),
+        ("GP102 [GeForce GTX 1080Ti]", 11, "6.1"),
         ("NVIDIA Z9000 64GB", 64, None),
     ],
 )
@@ -85,6 +93,45 @@ def test_a_gpu_is_identified_by_its_name(model: str, memory: int, capability: st
     gpu = identify(model, vendor="NVIDIA", count=2)
     assert gpu is not None
     assert (gpu.vendor, gpu.memory_gb, gpu.compute_capability, gpu.count) == ("nvidia", memory, capability, 2)
+
+
+def test_gpu_models_are_whole_and_each_spelling_means_one() -> None:
+    spelled = [one for model in models() for one in (*model.spellings, *model.ambiguous)]
+    assert len(set(spelled)) == len(spelled) and len({model.name for model in models()}) == len(models())
+    assert all(" ".join(one.lower().split()) == one for one in spelled)
+    for model in models():
+        assert model.spellings and model.memory_gb and model.memory_gb == tuple(sorted(set(model.memory_gb)))
+        assert (model.compute_capability is not None) == (model.vendor == "nvidia")
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+def test_a_gpu_model_is_identified_by_each_of_its_spellings(model: GpuModel) -> None:
+    for spelling in (*model.spellings, *model.ambiguous):
+        for written in (spelling, spelling.upper().replace(" ", "-"), spelling.replace(" ", "")):
+            gpu = identify(f"Device 1 ({written})")
+            assert gpu is not None, written
+            assert (gpu.vendor, gpu.memory_gb) == (model.vendor, model.memory_gb[0]), written
+            assert gpu.compute_capability == model.compute_capability, written
+
+
+@pytest.mark.parametrize("word", ["a1000x", "ga10", "xp100", "h100s5", "3090x", "rtx", "max", "g200e"])
+def test_a_part_of_a_word_is_not_a_gpu(word: str) -> None:
+    assert identify(word) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "least"),
+    [("hopper", "9.0"), ("ada lovelace", "8.9"), ("blackwell", "10.0"), ("sm_86", "8.6"), ("sm90", "9.0")],
+)
+def test_a_generation_has_its_least_compute_capability(word: str, least: str) -> None:
+    assert architectures()[word] == least
+
+
+def test_generations_agree_with_the_models() -> None:
+    words = {model.architecture.casefold(): model for model in models() if model.vendor == "nvidia"}
+    for word in words:
+        numbers = [version(m.compute_capability or "") for m in models() if m.architecture.casefold() == word]
+        assert version(architectures()[word]) == min(numbers)
 
 
 def test_vendors_are_told_apart_and_nonsense_is_no_gpu() -> None:
