@@ -1,6 +1,6 @@
 """Parse numbers with units, as people write them.
 
-Owns: gigabytes out of `64 GB`, `2 To`, `512MiB`, `1.5TB`. Must not: know what they measure.
+Owns: gigabytes out of `64 GB`, `2 To`, `512MiB`, `1.5TB`, `64Gi`. Must not: know what they measure.
 """
 
 from __future__ import annotations
@@ -25,3 +25,14 @@ def gigabytes(text: str) -> float | None:
     """Return the first quantity in the text, in GB."""
     found = QUANTITY.search(text)
     return to_gigabytes(found["number"], found["unit"]) if found else None
+
+
+_BYTES = re.compile(r"(\d{1,15}(?:\.\d{1,3})?(?:e\d{1,2})?)\s?([kmgtp]?)i?(?:b|bytes)?", re.IGNORECASE)
+
+
+def byte_size(value: object) -> float | None:
+    """Return a size as container tools write it, in GB: `64Gi`, `512m`, `16gb`; a bare number is in bytes."""
+    found = _BYTES.fullmatch(str(value).strip().rstrip("+"))
+    if found is None or isinstance(value, bool):
+        return None
+    return float(found[1]) * _SCALE[found[2].lower()] if found[2] else float(found[1]) / (1 << 30)

@@ -13,6 +13,7 @@ import yaml
 
 MERGE = "<<"
 _DEEPEST = 60
+_MOST_DOCUMENTS = 50
 _Parser: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -33,6 +34,26 @@ def load_yaml(text: str) -> Any:
     if _nests_too_deep(text):
         raise yaml.YAMLError("nests too deep")
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - it derives from the safe one
+
+
+def load_documents(text: str) -> list[Any]:
+    """Load the documents of a stream, at most 50 of them, and those before the first that is invalid.
+
+    Raises:
+        yaml.YAMLError: the first document is invalid, or something nests deeper than anything people write.
+    """
+    if _nests_too_deep(text):
+        raise yaml.YAMLError("nests too deep")
+    found: list[Any] = []
+    try:
+        for document in yaml.load_all(text, Loader=_Loader):
+            found.append(document)
+            if len(found) == _MOST_DOCUMENTS:
+                break
+    except (yaml.YAMLError, ValueError, RecursionError):
+        if not found:
+            raise
+    return found
 
 
 def _nests_too_deep(text: str) -> bool:

@@ -1,113 +1,209 @@
-"""Dockerfiles, compose files and devcontainers.
+"""Compose files and devcontainers.
 
-Owns: what a container asks of its host: GPUs, CPUs, memory. Must not: take the distribution of a base image for a
-requirement of the host.
+Owns: what containers ask of their host: GPUs, CPUs, memory. Must not: read how an image is built.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from typing import Any
 
-from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, PythonSign, Scope, Spot, Vendor, quote, spot_of
-from envagent.repository.quantities import gigabytes
-from envagent.repository.readers.parsing import items, json_table, table, yaml_table
-from envagent.repository.readers.scopes import scope_of
-from envagent.repository.readers.shell_commands import python_specifier, read_command
-from envagent.repository.yamls import MERGE
-
-_CUDA_TAG = re.compile(r"(?:cuda|cu)[:_-]?(\d{1,2}\.\d)")
-_IMAGES: tuple[tuple[re.Pattern[str], float, Vendor], ...] = (
-    (re.compile(r"nvcr\.io/nvidia/(?!cuda)"), 2.2, "nvidia"),
-    (re.compile(r"(nvidia/cuda(gl)?|nvcr\.io/nvidia/cuda|nvidia/cudagl)\b"), 1.7, "nvidia"),
-    (re.compile(r"pytorch/pytorch.*cuda|tensorflow/tensorflow.*gpu"), 2.0, "nvidia"),
-    (re.compile(r"rapidsai/|nvidia/|deepspeed/|vllm/vllm-openai"), 2.0, "nvidia"),
-    (re.compile(r"(^|/)rocm/|rocm"), 2.2, "amd"),
+from envagent.repository.facts import CudaSign, Facts, GpuSign, Vendor, spot_of
+from envagent.repository.quantities import byte_size
+from envagent.repository.readers.gpu_requests import (
+    Gpus,
+    add_cores,
+    add_gpus,
+    add_size,
+    cores_of,
+    firmness,
 )
-_FACTOR: dict[Scope, float] = {"main": 1.0, "component": 0.6, "documented": 0.4, "optional": 0.3, "development": 0.15}
+from envagent.repository.readers.image_names import add_image, parse_image
+from envagent.repository.readers.parsing import items, json_table, merged, strings, table, yaml_table
+from envagent.repository.readers.scopes import scope_of, words
+
+_MOST_SERVICES = 100
+_VARIANTS = frozenset(["gpu", "gpus", "cuda", "nvidia", "amd", "rocm", "intel"])
+_CAPABILITIES = frozenset(["gpu", "compute", "utility", "graphics", "video", "display", "ngx", "nvidia"])
+_DEFAULT = re.compile(r"\$\{\w{1,60}:?-([^${}]{0,100})\}")
+# In an editor's container these are as much as the editor likes, unless nothing else says what the job takes.
+_EDITOR = 0.3
 _JSON_COMMENT = re.compile(r"(?<![:\"\w/])//[^\n]*|/\*.{0,2000}?\*/", re.DOTALL)
-_MAX_VALUE = 2000
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-
-
-def read_dockerfile(path: str, text: str, facts: Facts) -> None:
-    """Read the base images and commands of a Dockerfile."""
-    from dockerfile_parse import DockerfileParser
-
-    scope = scope_of(path)
-    if scope is None:
-        return
-    # Only through a file object does the parser take text without touching the disk.
-    parser = DockerfileParser(fileobj=io.BytesIO(text.encode("utf-8", errors="replace")))
-    on_gpu = False
-    for step in parser.structure:
-        line, value = step["startline"] + 1, step["value"][:_MAX_VALUE]
-        if step["instruction"] == "FROM":
-            on_gpu = _image(value, scope, Spot(path, line, quote(f"FROM {value}")), facts)
-        elif step["instruction"] == "RUN":
-            # Packages installed into a GPU image are the same evidence as the image.
-            inner: Scope = "optional" if on_gpu else "documented" if scope in ("main", "component") else scope
-            read_command(path, line, value, facts, scope=inner, weight=0.4 * _FACTOR[scope])
-
-
-def _image(value: str, scope: Scope, spot: Spot, facts: Facts) -> bool:
-    """Record the base image; return whether it is a GPU image."""
-    image = value.split(" AS ")[0].split(" as ")[0].strip().lower()
-    for pattern, weight, vendor in _IMAGES:
-        if pattern.search(image):
-            facts.gpu.append(GpuSign("container", weight * _FACTOR[scope], vendor, spot, "its container's base image"))
-            if cuda := _CUDA_TAG.search(image):
-                facts.cuda.append(CudaSign(cuda[1], _FACTOR[scope], spot))
-            return True
-    if found := re.search(r"(?:^|/)python:(\d\.\d+)", image):
-        facts.pythons.append(PythonSign(python_specifier(found[1]), 0, spot, "its container's Python"))
-    return False
+_DEVICES: tuple[tuple[re.Pattern[str], Vendor], ...] = (
+    (re.compile(r"--gpus\b|--runtime[ =]nvidia\b|nvidia\.com/gpu|/dev/nvidia"), "nvidia"),
+    (re.compile(r"/dev/kfd\b|amd\.com/gpu"), "amd"),
+)
 
 
 def read_compose(path: str, text: str, facts: Facts) -> None:
     """Read devices and resources that services reserve."""
-    scope = scope_of(path)
-    services = table(yaml_table(path, text, facts), "services")
-    if scope is None:
+    firm = firmness(path)
+    found = table(yaml_table(path, text, facts), "services")
+    services = {str(name): merged(service) for name, service in list(found.items())[:_MOST_SERVICES]}
+    if not firm:
         return
-    for service in services.values():
-        if isinstance(service, dict):
-            _service({**table(service, MERGE), **service}, path, text, _FACTOR[scope], facts)
+    # Services of a profile start only on request, unless there are no others.
+    started = {name: service for name, service in services.items() if not service.get("profiles")} or services
+    with_gpu = {name for name, service in services.items() if _gpus(service) is not None}
+    for name, service in services.items():
+        if (asked := _gpus(service)) is not None:
+            gpus, vendor, needle = asked
+            spot = spot_of(path, text, needle)
+            if name in started and not _one_way(name, service, services, with_gpu):
+                add_gpus(facts, spot, firm, "its service reserves a GPU", [gpus], vendor)
+            else:
+                note = "one of its services can use a GPU"
+                facts.gpu.append(GpuSign("optional", -0.3 * firm, vendor, spot, note))
+        elif name in started and any("/dev/dri" in device for device in _devices(service)):
+            # Video is decoded there, or it is a desktop's card.
+            spot = spot_of(path, text, "/dev/dri")
+            facts.gpu.append(GpuSign("optional", 0.4 * firm, None, spot, "its service sees graphics cards"))
+    _sizes(started, path, text, firm, facts)
 
 
-def _service(service: dict[str, Any], path: str, text: str, factor: float, facts: Facts) -> None:
-    reserved = table(service, "deploy", "resources", "reservations")
-    drivers = [d.get("driver") for d in items(reserved, "devices") if isinstance(d, dict) and _wants_gpu(d)]
-    if drivers or service.get("runtime") == "nvidia" or service.get("gpus"):
-        spot = spot_of(path, text, *(["runtime", "nvidia"] if service.get("runtime") == "nvidia" else ["gpu"]))
-        vendor: Vendor | None = "nvidia" if "nvidia" in (*drivers, service.get("runtime")) else None
-        if service.get("profiles"):
-            # Services of a profile start only on request.
-            facts.gpu.append(GpuSign("optional", -0.3, vendor, spot, "a service of an optional profile reserves a GPU"))
-        else:
-            facts.gpu.append(GpuSign("container", 2.0 * factor, vendor, spot, "its service reserves a GPU"))
-    memory = reserved.get("memory")
-    if isinstance(memory, str) and (size := gigabytes(memory)):
-        facts.amounts.append(Amount("ram", size, "recommended", factor, spot_of(path, text, memory)))
+def _one_way(name: str, service: dict[str, Any], services: dict[str, dict[str, Any]], with_gpu: set[str]) -> bool:
+    """Return whether the service is called after GPUs, as the variant of another one without."""
+    called = set(words(f"{name} {' '.join(strings(service.get('profiles')))}"))
+    return bool(called & _VARIANTS) and len(services) > len(with_gpu) and _has_twin(name, services, with_gpu)
 
 
-def _wants_gpu(device: dict[str, Any]) -> bool:
-    return any(isinstance(c, str) and c.lower() == "gpu" for c in items(device, "capabilities"))
+def _has_twin(name: str, services: dict[str, dict[str, Any]], with_gpu: set[str]) -> bool:
+    plain = set(words(name)) - _VARIANTS
+    return any(
+        other not in with_gpu
+        and (not plain or plain <= set(words(other)) or "cpu" in words(f"{other} {services[other].get('profiles')}"))
+        for other in services
+    )
+
+
+def _gpus(service: dict[str, Any]) -> tuple[Gpus, Vendor | None, str] | None:
+    """Return the GPUs that a service asks for, their vendor, and a word to find the place."""
+    for device in (merged(d) for d in items(_reservations(service), "devices")):
+        capabilities = {c.lower() for c in strings(device.get("capabilities"))}
+        # A list of lists means: any one of these sets.
+        capabilities |= {c.lower() for inner in items(device, "capabilities") for c in strings(inner)}
+        ids = strings(device.get("device_ids"))
+        driver = str(device.get("driver") or "").lower()
+        if capabilities & _CAPABILITIES or driver in ("nvidia", "amd", "amdgpu") or any(map(_vendor, ids)):
+            known: Vendor | None = "amd" if driver.startswith("amd") else "nvidia" if driver == "nvidia" else None
+            count = _number(device.get("count")) or (len(ids) if ids and not any("all" in i for i in ids) else None)
+            vendor = known or next(filter(None, map(_vendor, ids)), None)
+            needle = "device_ids" if ids else "capabilities" if capabilities else "driver"
+            return Gpus(count=count), vendor, needle
+    for kind in (
+        table(merged(g), "discrete_resource_spec") for g in items(_reservations(service), "generic_resources")
+    ):
+        if "gpu" in str(kind.get("kind")).lower():
+            return Gpus(count=_number(kind.get("value"))), None, "discrete_resource_spec"
+    match service.get("gpus"):
+        case str() | int() as number if number:
+            return Gpus(count=_number(number)), None, "gpus"
+        case [first, *_]:
+            return Gpus(count=_number(merged(first).get("count"))), None, "gpus"
+    if service.get("runtime") == "nvidia":
+        return Gpus(), "nvidia", "nvidia"
+    for name in _devices(service):
+        if maker := _vendor(name):
+            return Gpus(), maker, name
+    return None
+
+
+def _reservations(service: dict[str, Any]) -> dict[str, Any]:
+    deploy = merged(service.get("deploy"))
+    return merged(merged(deploy.get("resources")).get("reservations"))
+
+
+def _devices(service: dict[str, Any]) -> list[str]:
+    return strings(service.get("devices"))
+
+
+def _vendor(device: str) -> Vendor | None:
+    return next((vendor for pattern, vendor in _DEVICES if pattern.search(device)), None)
+
+
+def _plain(value: object) -> object:
+    """Replace `${NAME:-value}` by its default."""
+    return found[1] if isinstance(value, str) and (found := _DEFAULT.fullmatch(value.strip())) else value
+
+
+def _number(value: object) -> float | None:
+    value = _plain(value)
+    return cores_of(value) or None if isinstance(value, (int, str)) else None
+
+
+def _sizes(services: dict[str, dict[str, Any]], path: str, text: str, firm: float, facts: Facts) -> None:
+    """Record the memory and cores of services that run at the same time: the sum of what they reserve, or may use."""
+    for (memories, cpus), weight in ((_RESERVED, firm), (_ALLOWED, 0.6 * firm)):
+        sizes: list[tuple[float, object]] = []
+        cores: list[tuple[float, object]] = []
+        for service in services.values():
+            memory = next((v for where in memories if (v := _plain(_at(service, where))) is not None), None)
+            sizes += [(size, memory)] if (size := byte_size(memory)) else []
+            cpu = next((v for where in cpus if (v := _plain(_at(service, where))) is not None), None)
+            cores += [(number, cpu)] if (number := cores_of(cpu)) else []
+        if sizes:
+            spot = spot_of(path, text, str(max(sizes, key=lambda pair: pair[0])[1]))
+            add_size(facts, "ram", f"{sum(size for size, _ in sizes):.3f}g", spot, weight, "recommended")
+        if cores:
+            spot = spot_of(path, text, "cpu", str(max(cores, key=lambda pair: pair[0])[1]))
+            add_cores(facts, f"{sum(number for number, _ in cores):.3f}", spot, weight)
+
+
+_RESERVED = ("deploy.resources.reservations.memory", "mem_reservation"), ("deploy.resources.reservations.cpus",)
+_ALLOWED = ("deploy.resources.limits.memory", "mem_limit"), ("deploy.resources.limits.cpus", "cpus", "cpu_count")
+
+
+def _at(service: dict[str, Any], where: str) -> object:
+    *folders, last = where.split(".")
+    for folder in folders:
+        service = merged(service.get(folder))
+    return service.get(last)
 
 
 def read_devcontainer(path: str, text: str, facts: Facts) -> None:
-    """Read hostRequirements, which state exactly what this asks for."""
-    plain = _TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text))
-    wanted = table(json_table(path, plain, facts), "hostRequirements")
-    if isinstance(wanted.get("cpus"), int):
-        facts.amounts.append(Amount("cores", wanted["cpus"], "minimum", 1.0, spot_of(path, text, "cpus")))
-    if size := gigabytes(str(wanted.get("memory", ""))):
-        facts.amounts.append(Amount("ram", size, "minimum", 1.0, spot_of(path, text, "memory")))
-    if size := gigabytes(str(wanted.get("storage", ""))):
-        facts.amounts.append(Amount("disk", size, "minimum", 1.0, spot_of(path, text, "storage")))
+    """Read the host that an editor's container asks for: its GPUs firmly, its sizes as a guess."""
+    found = json_table(path, _TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text)), facts)
+    if scope_of(path) is None:
+        return
+    # Of several configurations each is one way.
+    firm = firmness(path)
+    wanted = table(found, "hostRequirements")
+    add_cores(facts, wanted.get("cpus"), spot_of(path, text, "cpus"), _EDITOR * firm)
+    add_size(facts, "ram", wanted.get("memory"), spot_of(path, text, "memory"), _EDITOR * firm, "recommended")
+    add_size(facts, "disk", wanted.get("storage"), spot_of(path, text, "storage"), _EDITOR * firm, "recommended")
     gpu, spot = wanted.get("gpu"), spot_of(path, text, "gpu")
     if gpu == "optional":
         facts.gpu.append(GpuSign("optional", -1.0, None, spot, "the development container calls it optional"))
     elif gpu:
-        facts.gpu.append(GpuSign("container", 2.5, None, spot, "the development container requires it"))
+        memory = byte_size(gpu.get("memory")) if isinstance(gpu, dict) else None
+        add_gpus(facts, spot, firm, "the development container requires it", [Gpus(memory_gb=memory)])
+    elif (asked := _run_arguments(found)) is not None:
+        vendor, needle = asked
+        add_gpus(facts, spot_of(path, text, needle), firm, "the development container is run with it", (), vendor)
+    _features(found, path, text, firm, facts)
+    if isinstance(image := found.get("image"), str):
+        add_image(parse_image(image), spot_of(path, text, image), firm, facts, "its development container's image")
+
+
+def _run_arguments(found: dict[str, Any]) -> tuple[Vendor, str] | None:
+    arguments = strings(found.get("runArgs"))
+    for number, argument in enumerate(arguments):
+        joined = " ".join(arguments[number : number + 2])
+        for pattern, vendor in _DEVICES:
+            if argument.startswith("-") and pattern.search(joined):
+                return vendor, argument
+    return None
+
+
+def _features(found: dict[str, Any], path: str, text: str, firm: float, facts: Facts) -> None:
+    for name, options in table(found, "features").items():
+        feature = name.rpartition("/")[2].partition(":")[0].lower()
+        spot = spot_of(path, text, name)
+        chosen = options if isinstance(options, dict) else {}
+        if feature in ("nvidia-cuda", "cuda"):
+            facts.gpu.append(GpuSign("container", 1.0 * firm, "nvidia", spot, "its development container has CUDA"))
+            if re.fullmatch(r"\d{1,2}\.\d{1,2}", version := str(chosen.get("cudaVersion") or chosen.get("version"))):
+                facts.cuda.append(CudaSign(version, firm, spot_of(path, text, version)))
+        elif feature == "python" and (version := str(chosen.get("version"))):
+            add_image(parse_image(f"python:{version}"), spot, firm, facts, "its development container's Python")

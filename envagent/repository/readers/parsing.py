@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 from envagent.repository.facts import Facts, quote
-from envagent.repository.yamls import load_yaml
+from envagent.repository.yamls import MERGE, load_documents, load_yaml
+
+_MOST_PARENTS = 4
 
 
 def toml_table(path: str, text: str, facts: Facts) -> dict[str, Any]:
@@ -42,6 +44,28 @@ def yaml_table(path: str, text: str, facts: Facts) -> dict[str, Any]:
         facts.notes.append(f"{path}: not valid YAML ({quote(str(error))}).")
         return {}
     return loaded if isinstance(loaded, dict) else {}
+
+
+def yaml_tables(path: str, text: str, facts: Facts) -> list[dict[str, Any]]:
+    """Parse the mappings of a YAML stream; empty if it is invalid."""
+    try:
+        return [document for document in load_documents(text) if isinstance(document, dict)]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        facts.notes.append(f"{path}: not valid YAML ({quote(str(error))}).")
+        return []
+
+
+def merged(found: object, depth: int = 4) -> dict[str, Any]:
+    """Return a mapping with its YAML merge keys carried out one level deep; empty if it is none."""
+    if not isinstance(found, dict):
+        return {}
+    parents = found.get(MERGE)
+    if parents is None or not depth:
+        return found
+    whole: dict[str, Any] = {}
+    for parent in reversed(parents[:_MOST_PARENTS] if isinstance(parents, list) else [parents]):
+        whole |= merged(parent, depth - 1)
+    return whole | {key: value for key, value in found.items() if key != MERGE}
 
 
 def table(tables: dict[str, Any], *names: str) -> dict[str, Any]:

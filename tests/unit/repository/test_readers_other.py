@@ -38,9 +38,10 @@ def test_compose_files() -> None:
         """
     facts = facts_of("docker-compose.yml", text)
     assert facts.gpu[0].vendor == "nvidia"
-    assert [(a.what, a.value) for a in facts.amounts] == [("ram", 12.0)]
+    assert [(a.what, a.value) for a in facts.amounts] == [("gpus", 1), ("ram", 12.0)]
     assert total("docker-compose.yml", "services:\n  a:\n    runtime: nvidia\n") > 1
-    assert total("docker-compose.yml", "services:\n  a:\n    runtime: nvidia\n    profiles: [gpu]\n") < 0
+    with_another = "services:\n  a:\n    runtime: nvidia\n    profiles: [gpu]\n  b:\n    image: c\n"
+    assert total("docker-compose.yml", with_another) < 0
     assert facts_of("docker-compose.yml", "services:\n  a:\n    image: b\n").gpu == []
 
 
