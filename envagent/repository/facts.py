@@ -46,6 +46,31 @@ class Package:
     spot: Spot
     pinned: str | None = None
     """The exact version asked for, without its local label."""
+    group: str = ""
+    """The extra or dependency group that declares it, normalised; empty outside of groups."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A package that the repository itself is, by its normalised name."""
+
+    name: str
+    path: str
+    """The manifest that names it."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A command that installs the repository's own package, as its documentation shows it.
+
+    Attributes:
+        name: the package by its normalised name, or empty if by its folder.
+        groups: the extras and dependency groups that come with it; `*` for all.
+    """
+
+    name: str
+    groups: frozenset[str]
+    spot: Spot
 
 
 @dataclass(frozen=True)
@@ -161,6 +186,8 @@ class Facts:
     systems: list[SystemSign] = field(default_factory=list)
     specials: list[SpecialSign] = field(default_factory=list)
     toolchains: list[Toolchain] = field(default_factory=list)
+    projects: list[Project] = field(default_factory=list)
+    installations: list[Installation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, package: Package | None) -> None:

@@ -1,4 +1,4 @@
-"""conda environment files, recipes and pixi manifests.
+"""conda environment files and recipes, and the Python environments that MLflow writes.
 
 Owns: their syntax. Must not: resolve channels.
 """
@@ -6,24 +6,39 @@ Owns: their syntax. Must not: resolve channels.
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from envagent.repository.facts import Facts, PythonSign, Scope, line_of, minors, spot_of
-from envagent.repository.readers.dependencies import MOST_OF_A_FILE, conda_package, pip_package
-from envagent.repository.readers.parsing import table, toml_table, yaml_table
+from envagent.repository.facts import CudaSign, Facts, Scope, line_of, spot_of
+from envagent.repository.readers.dependencies import MOST_OF_A_FILE, WEIGHT, add_conda, python_sign
+from envagent.repository.readers.parsing import items, strings, table, yaml_table
+from envagent.repository.readers.pyproject import python_bound
+from envagent.repository.readers.requirements import read_lines
 from envagent.repository.readers.scopes import scope_of
 
 _ENVIRONMENT = re.compile(r"^(?:channels|prefix):", re.MULTILINE)
 _DEPENDENCIES = re.compile(r"^dependencies:", re.MULTILINE)
 _JINJA = re.compile(r"\{%[^{}]{0,300}%\}|\{\{[^{}]{0,300}\}\}")
+_CUDA_CHANNEL = re.compile(r"nvidia/label/cuda-(\d{1,2}\.\d{1,2})")
 
 
 def read(path: str, text: str, facts: Facts) -> None:
     """Read the packages and the Python pin of an environment."""
     scope = scope_of(path)
-    if scope is None:
-        return
-    for item in _dependencies(path, text, facts)[:MOST_OF_A_FILE]:
+    if scope is not None:
+        read_as(scope, path, text, facts)
+
+
+def read_as(scope: Scope, path: str, text: str, facts: Facts) -> None:
+    """Read an environment for which something else than its path says whose it is."""
+    loaded = yaml_table(path, _JINJA.sub("0", text), facts)
+    for item in _dependencies(loaded)[:MOST_OF_A_FILE]:
         _one(item, scope, path, text, facts)
+    for channel in strings(loaded.get("channels")):
+        if found := _CUDA_CHANNEL.search(channel):
+            facts.cuda.append(CudaSign(found[1], WEIGHT[scope], spot_of(path, text, channel)))
+    driver = table(loaded, "variables").get("CONDA_OVERRIDE_CUDA")
+    if driver is not None and re.fullmatch(r"\d{1,2}(\.\d{1,2})?", str(driver)):
+        facts.cuda.append(CudaSign(str(driver), WEIGHT[scope], spot_of(path, text, "CONDA_OVERRIDE_CUDA")))
 
 
 def read_unnamed(path: str, text: str, facts: Facts) -> None:
@@ -32,15 +47,23 @@ def read_unnamed(path: str, text: str, facts: Facts) -> None:
         read(path, text, facts)
 
 
-def _dependencies(path: str, text: str, facts: Facts) -> list[object]:
-    if path.endswith(".toml"):
-        wanted = table(toml_table(path, text, facts), "dependencies")
-        return [f"{n} {v}" if isinstance(v, str) and v != "*" else n for n, v in wanted.items()]
-    loaded = yaml_table(path, _JINJA.sub("0", text), facts)
+def read_python_env(path: str, text: str, facts: Facts) -> None:
+    """Read MLflow's python_env.yaml: its Python, and requirements that are written as pip's lines."""
+    loaded, scope = yaml_table(path, text, facts), scope_of(path)
+    if scope is None:
+        return
+    python = loaded.get("python")
+    if isinstance(python, str | float):
+        python_bound(str(python), path, text, facts, authority=3, note="the environment's pin")
+    lines = [(line_of(text, [item])[0], item) for item in strings(loaded.get("dependencies"))[:MOST_OF_A_FILE]]
+    read_lines(lines, scope, path, facts)
+
+
+def _dependencies(loaded: dict[str, Any]) -> list[object]:
     found = loaded.get("dependencies")
     requirements = loaded.get("requirements")
     if found is None and isinstance(requirements, dict):
-        found = [item for part in ("run", "host") for item in (requirements.get(part) or [])]
+        found = [item for part in ("run", "host") for item in items(requirements, part)]
     if isinstance(found, dict):
         return _rapids(found)
     return found if isinstance(found, list) else []
@@ -48,30 +71,25 @@ def _dependencies(path: str, text: str, facts: Facts) -> list[object]:
 
 def _rapids(groups: dict[object, object]) -> list[object]:
     """Collect the `common` lists of dependencies.yaml, as rapids-dependency-file-generator reads them."""
-    items: list[object] = []
+    kept: list[object] = []
     for group in groups.values():
         common = group.get("common") if isinstance(group, dict) else None
         for entry in common if isinstance(common, list) else []:
             packages = entry.get("packages") if isinstance(entry, dict) else None
-            items += packages if isinstance(packages, list) else []
-    return items
+            kept += packages if isinstance(packages, list) else []
+    return kept
 
 
 def _one(item: object, scope: Scope, path: str, text: str, facts: Facts) -> None:
     if isinstance(item, dict):
-        for nested in (item.get("pip") or [])[:MOST_OF_A_FILE]:
-            if isinstance(nested, str):
-                facts.add(pip_package(nested.partition("#")[0], scope, path, line_of(text, [nested])[0]))
+        nested = [n.partition(" #")[0].strip() for n in strings(item.get("pip"))[:MOST_OF_A_FILE]]
+        read_lines([(line_of(text, [n])[0], n) for n in nested], scope, path, facts)
         return
     if not isinstance(item, str):
         return
-    spot = spot_of(path, text, item)
-    package = conda_package(item, scope, path, spot.line)
+    package = add_conda(facts, item, scope, path, line_of(text, [item])[0])
     if package is not None and package.name == "python":
-        allowed = minors(package.specifier)
-        if allowed and str(package.specifier):
-            # What the main readme documents outranks the environment of a nested part.
-            own = scope == "main" or (scope == "component" and path.count("/") == 1)
-            facts.pythons.append(PythonSign(allowed, 3 if own else 1, spot, "the environment's pin"))
-    else:
-        facts.add(package)
+        # What the main readme documents outranks the environment of a nested part.
+        own = scope == "main" or (scope == "component" and path.count("/") == 1)
+        if sign := python_sign(package, 3 if own else 1, "the environment's pin"):
+            facts.pythons.append(sign)

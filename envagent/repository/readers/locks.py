@@ -6,23 +6,47 @@ count less than those of the manifest. Must not: weigh.
 
 from __future__ import annotations
 
+from typing import Any
+
 from envagent.repository.facts import Facts, Scope, line_of
-from envagent.repository.readers.dependencies import pip_package
-from envagent.repository.readers.parsing import json_table, table, toml_table
-from envagent.repository.readers.pyproject import caret, python_bound
+from envagent.repository.readers.dependencies import add_pip, applies, caret, pip_package
+from envagent.repository.readers.parsing import items, json_table, strings, table, toml_table
+from envagent.repository.readers.pyproject import python_bound
+from envagent.repository.readers.targets import of_url
 
 
 def read_pipfile(path: str, text: str, facts: Facts) -> None:
-    """Read Pipfile: packages, development packages and the Python version."""
+    """Read Pipfile: packages with their indexes, development packages and the Python version."""
     tables = toml_table(path, text, facts)
+    sources = {
+        str(source.get("name", "")): source["url"]
+        for source in items(tables, "source")
+        if isinstance(source, dict) and isinstance(source.get("url"), str)
+    }
     scopes: dict[str, Scope] = {"packages": "main", "dev-packages": "development"}
     for section, scope in scopes.items():
         for name, wanted in table(tables, section).items():
-            version = wanted.get("version", "") if isinstance(wanted, dict) else wanted
-            written = f"{name}{caret(version) if isinstance(version, str) else ''}"
-            facts.add(pip_package(written, scope, path, line_of(text, [name])[0]))
-    if isinstance(version := table(tables, "requires").get("python_version"), str):
-        python_bound(version, path, text, facts)
+            entry = wanted if isinstance(wanted, dict) else {"version": wanted}
+            text_of = _requirement(name, entry)
+            if text_of is not None:
+                target = of_url(sources.get(str(entry.get("index")), ""))
+                add_pip(facts, text_of, scope, path, line_of(text, [name])[0], local=target)
+    requires = table(tables, "requires")
+    if isinstance(version := requires.get("python_full_version") or requires.get("python_version"), str):
+        python_bound(".".join(version.split(".")[:2]), path, text, facts)
+
+
+def _requirement(name: str, entry: dict[str, Any]) -> str | None:
+    """Write an entry of Pipfile as PEP 508; None if it is for another platform."""
+    if isinstance(marker := entry.get("markers"), str) and not applies(marker):
+        return None
+    if isinstance(marker := entry.get("sys_platform"), str) and not applies(f"sys_platform {marker}"):
+        return None
+    extras, source, version = strings(entry.get("extras")), entry.get("file"), entry.get("version")
+    named = f"{name}[{','.join(extras)}]" if extras else name
+    if isinstance(source, str) and "://" in source:
+        return f"{named} @ {source}"
+    return f"{named}{caret(version) if isinstance(version, str) else ''}"
 
 
 def read_pipfile_lock(path: str, text: str, facts: Facts) -> None:
@@ -40,4 +64,4 @@ def read_lock(path: str, text: str, facts: Facts) -> None:
         metadata = table(tables, "metadata")
         bound = metadata.get("python-versions") or metadata.get("requires_python")
     if isinstance(bound, str):
-        python_bound(bound, path, text, facts, locked=True)
+        python_bound(bound, path, text, facts, authority=3, note="the lock's bound")

@@ -23,6 +23,7 @@ from envagent.repository.readers import (
     locks,
     machines,
     native,
+    pixi,
     pyproject,
     pythons,
     requirements,
@@ -85,7 +86,9 @@ KINDS: tuple[Kind, ...] = (
         pythons.read_ci, 14, 3, (".github/workflows/*.yaml", ".gitlab-ci.yaml", ".travis.yaml", ".circleci/config.yaml")
     ),
     Kind(pythons.read_ci, 3, 1, ("azure-pipelines.yaml", ".cirrus.yaml")),
-    Kind(conda.read, 12, 3, ("*environment*.yaml", "*conda*.yaml", "env.yaml", "*_env.yaml", "meta.yaml", "pixi.toml")),
+    Kind(conda.read_python_env, 4, 2, ("python_env.yaml",)),
+    Kind(conda.read, 12, 3, ("*environment*.yaml", "*conda*.yaml", "env.yaml", "*_env.yaml", "meta.yaml")),
+    Kind(pixi.read, 4, 2, ("pixi.toml",)),
     Kind(conda.read, 6, 3, ("*environments/*.yaml", "*envs/*.yaml", "*conda*/*.yaml", "dependencies.yaml")),
     Kind(locks.read_pipfile, 3, 2, ("pipfile",)),
     Kind(locks.read_pipfile_lock, 1, 0, ("pipfile.lock",)),

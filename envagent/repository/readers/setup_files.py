@@ -8,9 +8,12 @@ from __future__ import annotations
 import ast
 import configparser
 from collections.abc import Iterator
+from dataclasses import replace
 
-from envagent.repository.facts import Facts, GpuSign, Scope, line_of, spot_of
-from envagent.repository.readers.dependencies import MOST_OF_A_FILE, pip_package
+from packaging.utils import canonicalize_name
+
+from envagent.repository.facts import Facts, GpuSign, Project, Scope, line_of, spot_of
+from envagent.repository.readers.dependencies import MOST_OF_A_FILE, add_pip
 from envagent.repository.readers.parsing import strings
 from envagent.repository.readers.pyproject import python_bound
 from envagent.repository.readers.scopes import group_scope, scope_of
@@ -31,12 +34,14 @@ def read_cfg(path: str, text: str, facts: Facts) -> None:
     if scope is None:
         return
     options = dict(parser["options"]) if parser.has_section("options") else {}
+    if parser.has_section("metadata") and (name := parser["metadata"].get("name")):
+        facts.projects.append(Project(canonicalize_name(name), path))
     if bound := options.get("python_requires"):
         python_bound(bound, path, text, facts)
     _add(options.get("install_requires", "").split("\n"), scope, path, text, facts)
     if parser.has_section("options.extras_require"):
         for group, items in parser["options.extras_require"].items():
-            _add(items.split("\n"), group_scope(group), path, text, facts)
+            _add(items.split("\n"), group_scope(group), path, text, facts, group)
 
 
 def read_py(path: str, text: str, facts: Facts) -> None:
@@ -60,12 +65,14 @@ def read_py(path: str, text: str, facts: Facts) -> None:
             names.add(node.attr)
     for call in _setup_calls(tree):
         keywords = {k.arg: k.value for k in call.keywords if k.arg}
+        if isinstance(name := _literal(keywords.get("name"), bound), str):
+            facts.projects.append(Project(canonicalize_name(name), path))
         if (requires := _literal(keywords.get("python_requires"), bound)) and isinstance(requires, str):
             python_bound(requires, path, text, facts)
         _add(_texts(_literal(keywords.get("install_requires"), bound)), scope, path, text, facts)
         extras = _literal(keywords.get("extras_require"), bound)
         for group, items in extras.items() if isinstance(extras, dict) else ():
-            _add(_texts(items), group_scope(str(group)), path, text, facts)
+            _add(_texts(items), group_scope(str(group)), path, text, facts, str(group))
     if names & _CUDA_BUILDERS:
         # If the file also checks whether a GPU is present, it can do without one.
         weight = 0.8 if names & _DEVICE_CHECKS else 2.0
@@ -104,8 +111,8 @@ def _texts(value: object) -> list[str]:
     return value.split("\n") if isinstance(value, str) else strings(value)
 
 
-def _add(items: list[str], scope: Scope, path: str, text: str, facts: Facts) -> None:
+def _add(items: list[str], scope: Scope, path: str, text: str, facts: Facts, group: str = "") -> None:
     for item in items[:MOST_OF_A_FILE]:
         item = item.partition("#")[0].strip()
-        if item:
-            facts.add(pip_package(item, scope, path, line_of(text, [item])[0]))
+        if item and add_pip(facts, item, scope, path, line_of(text, [item])[0]) and group:
+            facts.packages[-1] = replace(facts.packages[-1], group=canonicalize_name(group))
