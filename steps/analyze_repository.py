@@ -83,6 +83,8 @@ def describe(needs: Requirements) -> str:
         count = f"{needs.gpu_count} x " if (needs.gpu_count or 1) > 1 else ""
         vendor = f"{_NAMES[needs.gpu_vendor]} " if needs.gpu_vendor else ""
         parts.append(f"{count}{vendor}GPU" + (f" with {needs.gpu_memory_gb:g} GB" if needs.gpu_memory_gb else ""))
+        if needs.compute_capability:
+            parts.append(f"compute capability {needs.compute_capability}")
     elif needs.gpu_optional:
         parts.append("GPU optional")
     sizes = ((needs.cpu_cores, "CPU cores"), (needs.ram_gb, "GB RAM"), (needs.disk_gb, "GB disk"))
@@ -96,4 +98,6 @@ def describe(needs: Requirements) -> str:
         parts.append(f"CUDA {needs.cuda_version or ''}".rstrip())
     if needs.python_version:
         parts.append(f"Python {needs.python_version}")
+    if (needs.node_count or 1) > 1:
+        parts.append(f"{needs.node_count} machines")
     return ", ".join([*parts, *needs.special_requirements]) or "no special requirements"

@@ -60,6 +60,12 @@ def ask_all(
         raise UsageError("no site is configured", hint=Hint("create clouds.yaml, or use", Option("cloud", "sandbox")))
     placements = [offer.placement for offer in offers if offer.placement is not None]
     if not placements:
+        refusals = {str(offer.refusal) for offer in offers}
+        if len(refusals) == 1:
+            hint = Hint(
+                "to go on anyway, name a node type and its site with", Option("node_type"), "and", Option("cloud")
+            )
+            raise NothingSuitable(refusals.pop(), hint=hint)
         reasons = "; ".join(f"{offer.region or offer.cloud}: {offer.refusal}" for offer in offers)
         raise NothingSuitable(f"no site has suitable hardware: {reasons}")
     best = placement.combine(placements).best

@@ -17,7 +17,8 @@ from pydantic import JsonValue
 from envagent.advice import answers, bounds, duration, excerpts, images, proposals
 from envagent.advice.ai import Ai, NoProposal
 from envagent.advice.decisions import Decision, Placement, Source, Usage
-from envagent.advice.needs import need_of
+from envagent.advice.needs import gpu_counts, need_of
+from envagent.advice.refusals import had_nowhere
 from envagent.advice.untrusted import one_line
 from envagent.catalog import NodeType
 from envagent.cloud.port import Image
@@ -122,6 +123,7 @@ class Advisor:
             reason=reason,
             rules_value=ours,
             rejected=tuple(rejected),
+            warnings=_beyond_a_run(decided),
         )
 
     def image_candidates(
@@ -343,6 +345,19 @@ class Advisor:
         further = "; it will not be asked again" if failed.unavailable else ""
         warning = f"the AI gave no answer, so the rules decided: {failed.reason}{further}"
         return _Reply(usage=failed.usage, warnings=(warning,))
+
+
+def _beyond_a_run(analysis: Analysis) -> tuple[str, ...]:
+    """Say what the project needs and a run cannot provide: several machines, many GPUs, hardware that no site has."""
+    wanted, found = analysis.requirements, []
+    if (wanted.node_count or 1) > 1:
+        found.append(f"the project needs {wanted.node_count} machines at the same time; this run launches one")
+    usual, largest = gpu_counts(analysis)
+    if wanted.gpu_required and usual < largest:
+        found.append(f"its largest experiment uses {largest} GPUs; looking for {usual}, which its files name too")
+    if nowhere := had_nowhere(wanted.special_requirements):
+        found.append(f"the project {nowhere}")
+    return tuple(found)
 
 
 def _sources(analysis: Analysis) -> str:

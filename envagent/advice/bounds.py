@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from envagent.advice.proposals import RequirementsProposal
-from envagent.advice.specials import KINDS
+from envagent.advice.specials import kind_of
 from envagent.advice.untrusted import one_line
 from envagent.catalog.releases import releases
 from envagent.repository.results import Analysis, Requirements
@@ -168,7 +168,7 @@ def _merge_specials(ours: Requirements, proposal: RequirementsProposal, merged: 
         text = one_line(raw, 60)
         if not text or text.casefold() in held:
             continue
-        if any(kind.words.search(text) for kind in KINDS):
+        if kind_of(text) is not None:
             merged.rejected.append(f"special_requirements + {text}: only the files may ask for special hardware")
         elif len(kept) - len(ours.special_requirements) < _MOST_NOTES:
             held.add(text.casefold())

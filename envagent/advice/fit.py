@@ -13,6 +13,9 @@ from envagent.catalog.gpus import capabilities, version
 _CURRENT_BUILDS = (6, 0)
 """The oldest compute capability that frameworks built for CUDA 12 still support."""
 
+TOLERANCE = 0.97
+"""A node of 251 GiB counts as one of 256 GB, and a GPU of 23.7 GB as one of 24 GB."""
+
 VENDORS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 
@@ -27,9 +30,9 @@ def lack(node: NodeType, need: Need, conditions: Sequence[Condition]) -> str | N
         return missing
     if node.cores < need.cores:
         return f"{node.cores} cores, {need.cores} needed" if node.cores else "its cores are unknown"
-    if node.ram_gb is not None and node.ram_gb < need.ram_gb:
+    if node.ram_gb is not None and node.ram_gb < need.ram_gb * TOLERANCE:
         return f"{node.ram_gb} GB RAM, {need.ram_gb:g} needed"
-    if node.disk_gb + sum(node.extra_disks_gb) < need.disk_gb:
+    if node.disk_gb + sum(node.extra_disks_gb) < need.disk_gb * TOLERANCE:
         total = node.disk_gb + sum(node.extra_disks_gb)
         return f"{total} GB of disk, {need.disk_gb:g} needed" if total else "its disk is unknown"
     for condition in conditions:
@@ -50,12 +53,16 @@ def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:
         return f"{gpu.guaranteed} GPUs per node, {need.count} needed"
     if need.memory_gb and gpu.memory_gb is None:
         return f"the memory of its {gpu.model} is unknown"
-    if gpu.memory_gb is not None and gpu.memory_gb < need.memory_gb:
+    if gpu.memory_gb is not None and gpu.memory_gb < need.memory_gb * TOLERANCE:
         return f"{gpu.memory_gb:g} GB per GPU, {need.memory_gb:g} needed"
+    if need.capability and not gpu.compute_capability:
+        return f"the compute capability of its {gpu.model} is unknown"
+    if need.capability and version(gpu.compute_capability or "") < need.capability:
+        return f"{gpu.model} has compute capability {gpu.compute_capability}, {dotted(need.capability)} needed"
     if need.cuda and gpu.compute_capability:
         oldest, _ = capabilities(need.cuda)
         if version(gpu.compute_capability) < oldest:
-            return f"{gpu.model} is too old for CUDA {_dotted(need.cuda)}"
+            return f"{gpu.model} is too old for CUDA {dotted(need.cuda)}"
     return None
 
 
@@ -67,7 +74,7 @@ def reluctance(node: NodeType, need: Need) -> str | None:
     if gpu is None or not gpu.compute_capability:
         return None
     if need.gpu.cuda and version(gpu.compute_capability) > capabilities(need.gpu.cuda)[1]:
-        return f"{gpu.model} is newer than CUDA {_dotted(need.gpu.cuda)}, which the project is built for"
+        return f"{gpu.model} is newer than CUDA {dotted(need.gpu.cuda)}, which the project is built for"
     if version(gpu.compute_capability) < _CURRENT_BUILDS and (need.gpu.cuda is None or need.gpu.cuda >= (12, 0)):
         return f"{gpu.model} is too old for the current builds of most frameworks"
     return None
@@ -79,7 +86,7 @@ def warnings(node: NodeType, need: Need) -> tuple[str, ...]:
     gpu = node.gpu
     if node.ram_gb is None:
         found.append("its RAM is unknown")
-    if node.disk_gb < need.disk_gb:
+    if node.disk_gb < need.disk_gb * TOLERANCE and node.extra_disks_gb:
         found.append("the data disks are unformatted: create and mount a file system for the space needed")
     if need.gpu is not None and gpu is not None:
         if need.gpu.assumed_vendor:
@@ -87,6 +94,32 @@ def warnings(node: NodeType, need: Need) -> tuple[str, ...]:
         if gpu.compute_capability and not need.gpu.cuda and version(gpu.compute_capability) < (7, 5):
             found.append(f"CUDA 13 no longer supports the {gpu.model}: install builds for CUDA 12")
     return tuple(found)
+
+
+def shortages(node: NodeType, need: Need) -> tuple[tuple[str, float], ...]:
+    """Return by which amounts a node falls short, as texts, each with the doublings that are missing."""
+    amounts: list[tuple[str, float, float]] = [
+        ("{} cores", need.cores, node.cores),
+        ("{} GB RAM", need.ram_gb, need.ram_gb if node.ram_gb is None else node.ram_gb),
+        ("{} GB of disk", need.disk_gb, node.disk_gb + sum(node.extra_disks_gb)),
+    ]
+    older: list[tuple[str, float]] = []
+    if need.gpu is not None and node.gpu is not None:
+        gpu = node.gpu
+        amounts.append(("{} GPUs", need.gpu.count, gpu.guaranteed))
+        amounts.append(("{} GB per GPU", need.gpu.memory_gb, gpu.memory_gb or need.gpu.memory_gb))
+        capability, has = need.gpu.capability, gpu.compute_capability
+        if capability and has and version(has) < capability:
+            missing = math.log2(float(dotted(capability)) / float(has))
+            older = [(f"compute capability {dotted(capability)} wanted, {has} here", missing)]
+    return (
+        *older,
+        *(
+            (f"{text.format(f'{wanted:g}')} wanted, {has:g} here", math.log2(wanted / has))
+            for text, wanted, has in amounts
+            if 0 < has < wanted * TOLERANCE
+        ),
+    )
 
 
 def waste(node: NodeType, need: Need) -> float:
@@ -104,5 +137,6 @@ def waste(node: NodeType, need: Need) -> float:
     return round(total, 2)
 
 
-def _dotted(pair: tuple[int, int]) -> str:
+def dotted(pair: tuple[int, int]) -> str:
+    """Write a version, such as 12.6."""
     return f"{pair[0]}.{pair[1]}"

@@ -10,12 +10,12 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from envagent.advice.needs import Need
 from envagent.catalog import NodeType
 from envagent.catalog.gpus import capabilities, version
-from envagent.catalog.releases import cuda_toolkit, relative, releases, ssh_users
+from envagent.catalog.releases import cuda_toolkit, distance, equivalent, relative, releases, ssh_users
 from envagent.cloud.port import Image
 from envagent.errors import UsageError
 from envagent.hints import Hint, Option
@@ -150,24 +150,26 @@ def _preferred_release(distro: str, need: Need) -> str:
     return (by_python or known[0]).release
 
 
-def _rank(image: Image, need: Need) -> tuple[object, ...]:
-    """Return a sort key, best first: maintained, distribution, required release, current, preferred release, newest.
+def _rank(image: Image, need: Need) -> tuple[Any, ...]:
+    """Return a sort key, best first: maintained, distribution, nearest release, current, preferred release, newest.
 
     A release that Chameleon no longer maintains counts only if the project requires exactly that one; CUDA on
-    anything but Ubuntu is not maintained at all.
+    anything but Ubuntu is not maintained at all. The preferred release has the project's Python.
     """
     seen = traits(image)
     distro = relative(need.os_type)
     required = need.os_version if distro == (need.os_type or distro) else None
+    wanted = equivalent(need.os_type, need.os_version)
     order = [r.release for r in releases() if r.distro == seen.distro]
     preferred = _preferred_release(seen.distro, need) if seen.distro and order else None
     place = order.index(seen.release) if seen.release in order else len(order)
     exact = required is not None and _same_release(seen.release, required)
-    eol = not maintained(seen) and not (exact and seen.distro == distro)
+    same_distro = seen.distro == distro
+    eol = not maintained(seen) and not (exact and same_distro)
     return (
         eol or (seen.cuda is not None and seen.distro != "ubuntu"),
-        seen.distro != distro,
-        required is not None and not exact,
+        not same_distro,
+        0.0 if exact or not (wanted and seen.release and same_distro) else distance(distro, seen.release, wanted),
         not seen.current,
         -1 if seen.release == preferred else place,
         bool(seen.cuda and seen.cuda[0] == cuda_toolkit(eleven=True)[0]),
@@ -182,11 +184,11 @@ def worse(image: Image, best: Image, need: Need) -> str | None:
     reasons = (
         "no longer maintained",
         "another distribution than the project's",
-        f"not the release {need.os_version} that the project requires",
+        f"further from the release {need.os_version} that the project requires",
         f"superseded: {best.name} is current",
     )
     compared = zip(reasons, _rank(image, need), _rank(best, need), strict=False)
-    return next((reason for reason, has, other in compared if has and not other), None)
+    return next((reason for reason, has, other in compared if has > other), None)
 
 
 def maintained(seen: Traits) -> bool:

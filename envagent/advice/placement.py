@@ -1,27 +1,30 @@
 """Rank the node types that suit: free now, then least service units, then least waste.
 
-Decides on the facts it is given, without contacting a cloud. A GPU need is never placed on a node without such a GPU;
-only an explicit request of the user may do that, with a warning.
+Decides on the facts it is given, without contacting a cloud. A GPU need is never placed on a node without such a GPU,
+nor another strict need on a node without what it takes; only an explicit request of the user may do that, with a
+warning. An amount that no site has, and that the files do not call a minimum, gives way to the best there is.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from envagent.advice import fit, images, windows
 from envagent.advice.decisions import Candidate, Placement
-from envagent.advice.needs import Need, need_of
-from envagent.advice.refusals import nothing_suitable, unknown_type
+from envagent.advice.needs import Need, least_of, need_of
+from envagent.advice.refusals import elsewhere, nothing_suitable, unknown_type
 from envagent.advice.specials import Condition, conditions
 from envagent.catalog import NodeType, describe
 from envagent.cloud.port import Host, Image, Occupation
 from envagent.repository.results import Analysis
 
 _NEVER = timedelta.max.total_seconds()
+_STEPS = 16
+"""Steps of a compromise per doubling that a node falls short."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class _Request:
     need: Need
     conditions: tuple[Condition, ...]
     notes: tuple[str, ...]
+    missed: int
+    """How much of what is preferred no node of the site has."""
     images: tuple[Image, ...]
     busy: dict[str, list[Occupation]] | None
     now: datetime
@@ -103,19 +108,21 @@ def place(
         need=need,
         conditions=tests,
         notes=notes,
+        missed=sum(one.missed for one in tests),
         images=(image,) if image else tuple(i for i in available_images if images.traits(i).official),
         busy=windows.by_host(occupations) if occupations is not None else None,
         now=now,
         length=timedelta(hours=hours),
     )
-    found: list[Candidate] = []
-    excluded: dict[str, str] = {}
-    for reluctantly in (False, True):
-        found, excluded = _sweep(groups, request, reluctantly, by_wish=node_type is not None)
-        if found:
-            break
+    found, excluded = _search(groups, request, by_wish=node_type is not None)
     if not found:
-        raise nothing_suitable(need, groups[0].kind.region if groups else "this site", excluded)
+        region = groups[0].kind.region if groups else "this site"
+        nodes = [node for group in groups for node in group.nodes]
+        others = elsewhere(need, region)
+        if not others and all(fit.lack(node, need, tests) for node in nodes):
+            found, excluded = _best_there_is(groups, request, least_of(analysis), excluded)
+        if not found:
+            raise nothing_suitable(need, region, nodes, excluded, others)
     ordered = tuple(sorted(found, key=rank))
     return Placement(candidates=ordered, excluded=excluded, hours=hours, requested=node_type)
 
@@ -123,8 +130,8 @@ def place(
 def combine(placements: Sequence[Placement]) -> Placement:
     """Combine the placements of several sites (at least one) and rank them together.
 
-    A last resort of one site is excluded if another site has something better; excluded types are named with their
-    region.
+    A last resort of one site, or a site that lacks what is preferred, is excluded if another site has something better;
+    excluded types are named with their region.
     """
     candidates = sorted((c for p in placements for c in p.candidates), key=rank)
     least = candidates[0].compromise
@@ -161,7 +168,7 @@ def look_again(
 
 
 def rank(candidate: Candidate) -> tuple[object, ...]:
-    """Return a sort key, best first: nothing lacking; free now, then hidden, then busy; least SU; least waste.
+    """Return a sort key, best first: least compromise; free now, then hidden, then busy; least SU; least waste.
 
     Hidden types are ordered by number of nodes, then SU; busy ones by when they are free.
     """
@@ -188,6 +195,36 @@ def _groups(kinds: Sequence[NodeType], hosts: Sequence[Host] | None) -> list[_Gr
         _Group(kind, None if kind.virtual else tuple((host, describe(host, kind)) for host in members[kind.name]))
         for kind in kinds
     ]
+
+
+def _search(groups: Sequence[_Group], request: _Request, *, by_wish: bool) -> tuple[list[Candidate], dict[str, str]]:
+    """Return the candidates and why the other types are excluded; last resorts only if there is nothing else."""
+    found, excluded = _sweep(groups, request, False, by_wish)
+    return (found, excluded) if found else _sweep(groups, request, True, by_wish)
+
+
+def _best_there_is(
+    groups: Sequence[_Group], request: _Request, least: Need, refused: dict[str, str]
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Return the types that satisfy the least need and come closest to the whole one, each with what it falls short."""
+    if least == request.need:
+        return [], refused
+    short = {}
+    for candidate in _search(groups, replace(request, need=least), by_wish=False)[0]:
+        amounts = fit.shortages(candidate.node_type, request.need)
+        warning = f"no site has all that the project asks for: {'; '.join(text for text, _ in amounts)}"
+        closest = candidate.model_copy(
+            update={
+                "waste": fit.waste(candidate.node_type, request.need),
+                "compromise": candidate.compromise + 1 + round(_STEPS * sum(missing for _, missing in amounts)),
+                "warnings": (warning, *candidate.warnings),
+            }
+        )
+        short[candidate.node_type.name] = closest
+    most = min((one.compromise for one in short.values()), default=0)
+    found = [one for one in short.values() if one.compromise == most]
+    taken = {one.node_type.name for one in found}
+    return found, {name: why for name, why in refused.items() if name not in taken}
 
 
 def _sweep(
@@ -263,10 +300,10 @@ def _candidate(group: _Group, suitable: _Suitable, request: _Request) -> Candida
         next_free=next_free,
         su_per_hour=su,
         waste=fit.waste(node, request.need),
-        compromise=suitable.compromise,
+        compromise=suitable.compromise + request.missed,
         exclude_uids=suitable.exclude_uids,
         why=_why(node, free_now, next_free, su),
-        warnings=(*suitable.warnings, *fit.warnings(node, request.need), *request.notes),
+        warnings=(*suitable.warnings, *request.notes, *fit.warnings(node, request.need)),
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from envagent.advice.fit import VENDORS, lack
+from envagent.advice.fit import VENDORS, dotted, lack
 from envagent.advice.needs import Need
-from envagent.advice.specials import conditions
-from envagent.catalog import NodeType, node_types, sites
+from envagent.advice.specials import Special, conditions, lacking
+from envagent.catalog import NodeType, flavors, node_types, sites
 from envagent.errors import NothingSuitable, UsageError
 from envagent.hints import Hint, Option
 
@@ -37,25 +37,68 @@ def summary(need: Need) -> str:
     parts = [f"{need.cores} cores", f"{need.ram_gb:g} GB RAM", f"{need.disk_gb:g} GB disk"]
     if need.gpu:
         memory = f" with {need.gpu.memory_gb:g} GB" if need.gpu.memory_gb else ""
-        parts.insert(0, f"{need.gpu.count} {VENDORS[need.gpu.vendor]} GPU{memory}")
+        plural = "s" if need.gpu.count > 1 else ""
+        parts.insert(0, f"{need.gpu.count} {VENDORS[need.gpu.vendor]} GPU{plural}{memory}")
+        if need.gpu.capability:
+            parts.insert(1, f"compute capability {dotted(need.gpu.capability)}")
     if need.architecture != "x86_64":
         parts.append(need.architecture)
     return ", ".join([*parts, *need.specials])
 
 
-def nothing_suitable(need: Need, region: str, excluded: Mapping[str, str]) -> NothingSuitable:
-    """Create the error for a need that no type satisfies: why for each type, and which other site has one."""
+def every_type() -> tuple[NodeType, ...]:
+    """Return the known node types and flavors of all sites."""
+    return tuple(t for s in sites() for t in (*node_types(s.region), *flavors(s.region)))
+
+
+def elsewhere(need: Need, region: str) -> tuple[str, ...]:
+    """Name the node types of other sites that satisfy a need."""
+    found = []
+    for other in (s for s in sites() if s.region != region):
+        types = node_types(other.region)
+        tests, _ = conditions(need.specials, types)
+        found += [f"{t.name} at {other.region}" for t in types if lack(t, need, tests) is None]
+    return tuple(found)
+
+
+def had_nowhere(specials: Iterable[str], here: Iterable[NodeType] = ()) -> str | None:
+    """Say which special hardware no site has, counting a site's live node types too; None if some site has all."""
+    nodes = (*every_type(), *here)
+    missing = lacking(specials, nodes)
+    if not missing:
+        return None
+    together = " on one machine" if any(kind.levels[-1](node) for kind in missing for node in nodes) else ""
+    known = "; ".join(kind.without for kind in missing if kind.without and len(kind.levels) == 1)
+    return f"needs {_names(missing)}{together}, which no Chameleon site has{f' ({known})' if known else ''}"
+
+
+def _names(kinds: Sequence[Special]) -> str:
+    return " and ".join(kind.name for kind in kinds)
+
+
+def nothing_suitable(
+    need: Need, region: str, here: Sequence[NodeType], excluded: Mapping[str, str], others: Sequence[str]
+) -> NothingSuitable:
+    """Create the error for a need that no type at a site satisfies: why, and what else can be done.
+
+    Args:
+        need: what the project needs.
+        region: the site.
+        here: its nodes.
+        excluded: why each of its types is unsuitable.
+        others: the suitable types of other sites.
+    """
+    hint = Hint("to go on anyway, name a node type with", Option("node_type"))
+    if others:
+        hint = Hint(f"other sites have suitable types: {', '.join(others[:3])}; choose one with", Option("cloud"))
+    if nowhere := had_nowhere(need.specials, here):
+        return NothingSuitable(f"the project {nowhere}", hint=hint)
+    missing = lacking(need.specials, here)
+    if missing and others:
+        return NothingSuitable(f"the project needs {_names(missing)}, which {region} does not have", hint=hint)
     by_reason: dict[str, list[str]] = defaultdict(list)
     for name, why in excluded.items():
         by_reason[why].append(name)
     reasons = "; ".join(f"{', '.join(sorted(names))}: {why}" for why, names in by_reason.items())
-    elsewhere = []
-    for other in (s for s in sites() if s.region != region):
-        types = node_types(other.region)
-        tests, _ = conditions(need.specials, types)
-        elsewhere += [f"{t.name} at {other.region}" for t in types if lack(t, need, tests) is None]
-    hint = Hint(f"other sites have suitable types: {', '.join(elsewhere[:3])}; choose one with", Option("cloud"))
-    return NothingSuitable(
-        f"no node type at {region} satisfies {summary(need)}" + (f": {reasons}" if reasons else ""),
-        hint=hint if elsewhere else None,
-    )
+    where = f"no node type at {region}" + ("" if others else " or another site")
+    return NothingSuitable(f"{where} satisfies {summary(need)}" + (f": {reasons}" if reasons else ""), hint=hint)

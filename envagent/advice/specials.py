@@ -1,4 +1,4 @@
-"""Special hardware: from the words in `special_requirements` to what a node must have.
+"""Special hardware and systems: from the words in `special_requirements` to what a node must have.
 
 A strict special excludes every node without it. The others are preferences that end in a warning if a site has none:
 they can be installed, enabled or emulated.
@@ -7,12 +7,17 @@ they can be installed, enabled or emulated.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from envagent.advice.untrusted import one_line
 from envagent.catalog import NodeType
+from envagent.catalog.cpus import features, named
 
 Test = Callable[[NodeType], bool]
+
+_NAMED_CPU = "cpu:"
+"""Starts a special that names a processor."""
 
 
 @dataclass(frozen=True)
@@ -22,24 +27,64 @@ class Special:
     name: str
     words: re.Pattern[str]
     levels: tuple[Test, ...]
-    """Best first: the first level that a site can satisfy counts."""
+    """Best first: the first level that a site can satisfy counts. Without any, it cannot be judged."""
     strict: bool
     without: str
-    """What to do if no node has it."""
+    """What to do, or what to know, if no node has it."""
 
 
 def _tag(name: str) -> Test:
     return lambda node: name in node.tags
 
 
+def _cpu(feature: str) -> Test:
+    """Test for a feature; a virtual machine may hide what the processor of its host can do."""
+    return lambda node: not node.virtual and feature in features(node)
+
+
+def _from(vendor: str) -> Test:
+    return lambda node: node.cpu_vendor == vendor
+
+
+def _sgx(node: NodeType) -> bool:
+    """Test for SGX, which is often off in the firmware: nodes that the catalogue describes need its tag."""
+    return "sgx-cpu" in node.tags or (not node.known and not node.virtual and "sgx" in features(node))
+
+
+def _avx2(node: NodeType) -> bool:
+    return "avx2" in features(node) or (node.virtual and node.architecture == "x86_64")
+
+
+def _nowhere(node: NodeType) -> bool:
+    """Judge what no node type of Chameleon has."""
+    return False
+
+
 def _special(name: str, words: str, *levels: Test, strict: bool = False, without: str = "") -> Special:
     return Special(name, re.compile(words, re.IGNORECASE), levels, strict, without)
 
 
+def _absent(name: str, words: str, *, without: str = "") -> Special:
+    return _special(name, words, _nowhere, strict=True, without=without)
+
+
 # The first kind whose words match a requirement counts.
 KINDS: tuple[Special, ...] = (
-    _special("Jetson", r"jetson|tegra", lambda n: False, strict=True, without="such boards are only at CHI@Edge"),
-    _special("FPGA", r"fpga|alveo|xilinx|vivado|vitis", _tag("fpga"), strict=True),
+    _absent("Jetson boards", r"jetson|tegra", without="such boards are only at CHI@Edge"),
+    _absent("a phone", r"^phones?$|smartphone|\b(?:android|ios|rooted) (?:phone|device)"),
+    _absent("a software-defined radio", r"\bsdr\b|\busrp\b|software.defined radio"),
+    _absent("Windows", r"^windows$|\bwindows (?:\d+|server)\b"),
+    _absent("macOS", r"\bmac ?os\b"),
+    _absent("Apple silicon", r"apple.silicon|\bapple m\d"),
+    _absent("Gaudi accelerators", r"\bgaudi|\bhabana"),
+    _absent("TPUs", r"\btpus?\b"),
+    _absent("Trainium or Inferentia accelerators", r"trainium|inferentia"),
+    _absent("Ascend accelerators", r"^ascend$|\bascend (?:npu|\d+)|\bnpus?\b"),
+    _absent("a programmable switch", r"programmable.switch|\btofino\b"),
+    _special("a DPU", r"\bdpus?\b|bluefield", _tag("dpu"), strict=True),
+    _special("a SmartNIC", r"smart.?nic", lambda n: "smartnic" in n.tags or "dpu" in n.tags, strict=True),
+    _absent("CXL memory", r"\bcxl\b"),
+    _special("an FPGA", r"fpga|alveo|xilinx|vivado|vitis", _tag("fpga"), strict=True),
     _special("InfiniBand", r"infiniband|\bIB\b|\bHCA\b", lambda n: n.infiniband, strict=True),
     _special("RDMA", r"rdma|roce|verbs|ofed|mellanox|connectx|gpu ?direct", lambda n: n.rdma, strict=True),
     _special("persistent memory", r"pmem|persistent memory|optane|nvdimm|dcpmm", _tag("pmem"), strict=True),
@@ -53,7 +98,14 @@ KINDS: tuple[Special, ...] = (
         without="the nodes at this site have at most two sockets",
     ),
     _special("NUMA", r"numa", lambda n: (n.sockets or 0) >= 2, without="the nodes at this site have one socket"),
-    _special("SGX", r"\bsgx\b", _tag("sgx-cpu"), without="use the simulation mode, or a site with Ice Lake nodes"),
+    _special("TDX", r"\btdx\b", _cpu("tdx"), strict=True),
+    _special("SEV-SNP", r"\bsev(?:.?(?:snp|es))?\b|\bsnp\b", _cpu("sev-snp"), strict=True),
+    _special("SGX", r"\bsgx2?\b", _sgx, strict=True),
+    _special("Intel Processor Trace", r"intel.?pt\b|processor.?trace", _cpu("intel-pt"), strict=True),
+    _special("AVX-512", r"avx.?512", _cpu("avx512"), strict=True),
+    _special("AVX2", r"avx.?2", _avx2, strict=True),
+    _special("an Intel CPU", r"^intel.cpu$", _from("intel"), strict=True),
+    _special("an AMD CPU", r"^amd.cpu$", _from("amd"), strict=True),
     _special(
         "a physical machine",
         r"dpdk|kvm|virtuali[sz]ation|huge ?pages?|kernel|ebpf|xdp",
@@ -70,22 +122,55 @@ class Condition:
     kind: Special
     test: Test | None
     """None if no node at the site has it and it is not strict."""
+    missed: int = 0
+    """How many better levels no node at the site has; strict specials miss none."""
+
+
+def kind_of(text: str) -> Special | None:
+    """Find the kind that a requirement such as `rdma`, `NVMe SSD` or `cpu: Ice Lake` means; None if no hardware."""
+    if text.casefold().startswith(_NAMED_CPU):
+        return _named_cpu(one_line(text[len(_NAMED_CPU) :].strip(), 60))
+    return next((k for k in KINDS if k.words.search(text)), None)
+
+
+def _named_cpu(words: str) -> Special:
+    name, found = f"{words} (CPU)", named(words)
+    if found is None:
+        return _special(name, "", without=f"check whether the CPU of the node is right: {words}")
+    if found.exact is None:
+        return _special(name, "", found.alike, strict=True)
+    further = "its nodes have other CPUs of that generation"
+    return _special(name, "", found.exact, found.alike, strict=True, without=further)
+
+
+def kinds_of(specials: Iterable[str]) -> tuple[Special, ...]:
+    """Find the kinds that requirements mean, each once."""
+    found = (kind_of(text) for text in specials)
+    return tuple({kind.name: kind for kind in found if kind is not None}.values())
 
 
 def conditions(specials: Iterable[str], nodes: Iterable[NodeType]) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
     """Turn texts such as `rdma` or `NVMe SSD` into tests on nodes, and into warnings if no node of the site has one."""
-    kinds: list[Special] = []
-    for text in specials:
-        kind = next((k for k in KINDS if k.words.search(text)), None)
-        if kind and kind not in kinds:
-            kinds.append(kind)
     available = list(nodes)
     found, warnings = [], []
-    for kind in kinds:
-        test = next((t for t in kind.levels if any(t(n) for n in available)), None)
-        if test is None and kind.strict:
-            test = kind.levels[0]
-        elif test is None or test is not kind.levels[0]:
+    for kind in kinds_of(specials):
+        level = next((n for n, t in enumerate(kind.levels) if any(t(node) for node in available)), None)
+        if level is None and kind.strict:
+            found.append(Condition(kind, kind.levels[-1]))
+            continue
+        if level is None and not kind.levels:
+            warnings.append(kind.without)
+        elif level != 0:
             warnings.append(f"{kind.name} is not available at this site: {kind.without}")
-        found.append(Condition(kind, test))
+        missed = len(kind.levels) if level is None else level
+        found.append(Condition(kind, None if level is None else kind.levels[level], missed))
     return tuple(found), tuple(warnings)
+
+
+def lacking(specials: Iterable[str], nodes: Sequence[NodeType]) -> tuple[Special, ...]:
+    """Return the strict kinds that none of the nodes has; those that no node has together if each has one."""
+    strict = [kind for kind in kinds_of(specials) if kind.strict]
+    single = tuple(kind for kind in strict if not any(kind.levels[-1](node) for node in nodes))
+    if single or any(all(kind.levels[-1](node) for kind in strict) for node in nodes):
+        return single
+    return tuple(strict)

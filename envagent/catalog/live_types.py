@@ -16,6 +16,7 @@ from envagent.catalog.hardware import Architecture, Gpu, NodeType, ReportedFlavo
 _GIB = 1 << 30
 _INDEXED = re.compile(r"(?P<group>storage_devices|network_adapters)\.(?P<index>\d+)\.(?P<field>.+)")
 _CONNECTX = re.compile(r"connectx|mellanox|\bMT\d{5}\b", re.IGNORECASE)
+_DPU = re.compile(r"bluefield|pensando", re.IGNORECASE)
 _VGPU = re.compile(r"vgpu", re.IGNORECASE)
 
 
@@ -86,6 +87,9 @@ def _tags(properties: Mapping[str, str], known: NodeType) -> tuple[str, ...]:
     for disk in _devices(properties, "storage_devices"):
         if disk.get("device", "").startswith("nvme") or disk.get("interface", "").casefold() in ("pcie", "nvme"):
             tags.add("nvme")
+    for adapter in _devices(properties, "network_adapters"):
+        if _DPU.search(adapter.get("model", "")):
+            tags.add("dpu")
     return tuple(sorted(tags))
 
 

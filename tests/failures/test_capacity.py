@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.failures.conftest import Shell
 from tests.kit.git import make_repository
 
@@ -93,17 +95,25 @@ def test_when_others_are_faster_the_next_window_is_reserved(shell: Shell, nothin
     nothing_left()
 
 
-def test_a_need_that_one_site_lacks_is_met_at_another(shell: Shell, tmp_path: Path, nothing_left: Check) -> None:
-    shell.repository = make_repository(
-        tmp_path / "rocm", {"requirements.txt": "cupy-rocm-5-0\n", "Dockerfile": "FROM rocm/pytorch\n"}
-    )
+@pytest.mark.parametrize(
+    ("files", "said", "node_type", "image"),
+    [
+        ({"requirements.txt": "cupy-rocm-5-0\n", "Dockerfile": "FROM rocm/pytorch\n"}, "AMD", "gpu_mi100", "ROCm"),
+        ({"README.md": "# Enclaves\n\n## Requirements\n\nA CPU with Intel SGX is required.\n"}, "SGX", "icelake", ""),
+    ],
+)
+def test_a_need_that_one_site_lacks_is_met_at_another(
+    files: dict[str, str], said: str, node_type: str, image: str, shell: Shell, tmp_path: Path, nothing_left: Check
+) -> None:
+    shell.repository = make_repository(tmp_path / "elsewhere", files)
     here = shell.run()
     assert here.code == 6
-    assert "AMD" in here.document["error"]["message"]
+    assert said in here.document["error"]["message"]
+    assert here.document["lease"] is None
     done = shell.run("--site", "any")
     assert done.code == 0, done.err
-    assert done.document["node_type"] == "gpu_mi100"
-    assert "ROCm" in done.document["image"]["name"]
+    assert node_type in done.document["node_type"]
+    assert image in done.document["image"]["name"]
     nothing_left()
 
 

@@ -71,8 +71,13 @@ def analysis(
     )
 
 
-def evidence(field: str, value: str, quote: str = "a quote", confidence: Any = "high") -> Evidence:
-    return Evidence(field=field, value=value, path="README.md", line=3, quote=quote, confidence=confidence)
+def evidence(field: str, value: str, quote: str = "a quote", confidence: Any = "high", note: str = "") -> Evidence:
+    return Evidence(field=field, value=value, path="README.md", line=3, quote=quote, confidence=confidence, note=note)
+
+
+def minimum(**amounts: float) -> list[Evidence]:
+    """Document amounts as minimums."""
+    return [evidence(field, f"{amount:g}", note="minimum") for field, amount in amounts.items()]
 
 
 def snapshot(**files: str) -> Snapshot:

@@ -369,3 +369,21 @@ def test_an_obedient_model_is_bounded(number: int, chat: Chat, connect: Connect)
     assert run.placement.best.su_per_hour <= 4 * plain.placement.best.su_per_hour
     assert run.hours == plain.hours
     assert len(server.requests) <= 5
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"node_count": 3}, "needs 3 machines at the same time; this run launches one"),
+        ({"special_requirements": ("docker", "phone")}, "needs a phone, which no Chameleon site has"),
+        (
+            {**GPU, "gpu_count": 8, "evidence": [evidence("gpu_count", "8"), evidence("gpu_count", "2")]},
+            "uses 8 GPUs; looking for 2",
+        ),
+        ({"node_count": 1, "special_requirements": ("sgx", "docker"), "gpu_count": 8}, None),
+    ],
+)
+def test_what_a_run_cannot_provide_is_said_with_the_requirements(wanted: dict[str, Any], words: str | None) -> None:
+    _, decision = Advisor().requirements(snapshot(), analysis(**wanted))
+    assert len(decision.warnings) == (words is not None)
+    assert (words or "") in "".join(decision.warnings)

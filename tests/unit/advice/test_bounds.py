@@ -62,6 +62,8 @@ def test_what_it_may_change(ours: dict[str, Any], said: dict[str, Any], changed:
         ({}, {"cuda_version": "12.1"}, "CUDA is not needed"),
         ({}, {"architecture": "aarch64"}, "the files say nothing about it"),
         ({}, {"special_requirements": ["an Alveo FPGA"]}, "only the files may ask"),
+        ({}, {"special_requirements": ["cpu: Intel Core i9-9900K"]}, "only the files may ask"),
+        ({}, {"special_requirements": ["Windows 11"]}, "only the files may ask"),
     ],
 )
 def test_what_it_may_not_change(ours: dict[str, Any], said: dict[str, Any], words: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from envagent.advice.fit import lack, reluctance, warnings, waste
+from envagent.advice.fit import lack, reluctance, shortages, warnings, waste
 from envagent.advice.needs import need_of
 from envagent.advice.specials import conditions
 from envagent.catalog import flavors
@@ -20,13 +20,19 @@ from .samples import GPU, analysis, one, types
         ({"cores": 24}, "compute_skylake", True),
         ({"cores": 25}, "compute_skylake", False),
         ({"ram": 192}, "compute_skylake", True),
-        ({"ram": 193}, "compute_skylake", False),
+        ({"ram": 197}, "compute_skylake", True),
+        ({"ram": 198}, "compute_skylake", False),
         ({"disk": 240}, "compute_skylake", True),
-        ({"disk": 241}, "compute_skylake", False),
+        ({"disk": 247}, "compute_skylake", True),
+        ({"disk": 248}, "compute_skylake", False),
         ({"disk": 480 + 2 * 960}, "compute_nvdimm", True),
-        ({"disk": 480 + 2 * 960 + 1}, "compute_nvdimm", False),
+        ({"disk": 480 + 2 * 960 + 75}, "compute_nvdimm", False),
         ({**GPU, "gpu_memory_gb": 24}, "gpu_rtx_6000", True),
-        ({**GPU, "gpu_memory_gb": 24.5}, "gpu_rtx_6000", False),
+        ({**GPU, "gpu_memory_gb": 24.7}, "gpu_rtx_6000", True),
+        ({**GPU, "gpu_memory_gb": 25}, "gpu_rtx_6000", False),
+        ({**GPU, "compute_capability": "7.5"}, "gpu_rtx_6000", True),
+        ({**GPU, "compute_capability": "8.0"}, "gpu_rtx_6000", False),
+        ({**GPU, "compute_capability": "9.0"}, "gpu_v100", False),
         ({**GPU, "gpu_count": 4}, "gpu_v100", True),
         ({**GPU, "gpu_count": 5}, "gpu_v100", False),
         ({**GPU, "cuda_version": "13.0"}, "gpu_rtx_6000", True),
@@ -87,7 +93,7 @@ def test_what_cuda_13_drops_is_said(kind: str, region: str, cuda: str | None, sa
 
 
 def test_raw_disks_and_unknown_ram_are_said() -> None:
-    assert "unformatted" in warnings(one("compute_nvdimm"), need_of(analysis(disk=481)))[0]
+    assert "unformatted" in warnings(one("compute_nvdimm"), need_of(analysis(disk=500)))[0]
     assert warnings(one("compute_nvdimm"), need_of(analysis(disk=480))) == ()
     assert "RAM is unknown" in warnings(one("arm_thunder", "CHI@NCAR"), need_of(analysis(architecture="aarch64")))[0]
 
@@ -109,6 +115,16 @@ def test_the_closest_fit_wastes_least(wanted: dict[str, Any], kinds: list[str]) 
     assert wasted == sorted(set(wasted))
 
 
+def test_shortages_are_counted_in_doublings() -> None:
+    wanted = analysis(cores=96, ram=192, disk=100, **GPU, gpu_memory_gb=48, gpu_count=2, compute_capability="8.0")
+    assert dict(shortages(one("gpu_rtx_6000"), need_of(wanted))) == {
+        "compute capability 8.0 wanted, 7.5 here": pytest.approx(0.093, abs=0.001),
+        "96 cores wanted, 24 here": 2.0,
+        "2 GPUs wanted, 1 here": 1.0,
+        "48 GB per GPU wanted, 24 here": 1.0,
+    }
+
+
 def test_gpu_memory_beyond_the_need_is_wasted_unless_the_need_is_small_or_unknown() -> None:
     def wasted(wanted: int | None) -> float:
         return waste(one("gpu_rtx_6000"), need_of(analysis(cores=24, ram=192, **GPU, gpu_memory_gb=wanted)))
@@ -122,7 +138,7 @@ class TestSpecials:
     @pytest.mark.parametrize(
         ("text", "kind"),
         [
-            ("Xilinx Alveo U280", "FPGA"),
+            ("Xilinx Alveo U280", "an FPGA"),
             ("IB verbs", "InfiniBand"),
             ("Mellanox ConnectX-5", "RDMA"),
             ("GPUDirect RDMA", "RDMA"),
@@ -134,13 +150,35 @@ class TestSpecials:
             ("Intel SGX", "SGX"),
             ("DPDK", "a physical machine"),
             ("custom kernel", "a physical machine"),
+            ("kernel-module", "a physical machine"),
+            ("sev-snp", "SEV-SNP"),
+            ("tdx", "TDX"),
+            ("intel-pt", "Intel Processor Trace"),
+            ("avx512", "AVX-512"),
+            ("avx2", "AVX2"),
+            ("smartnic", "a SmartNIC"),
+            ("dpu", "a DPU"),
+            ("programmable-switch", "a programmable switch"),
+            ("phone", "a phone"),
+            ("sdr", "a software-defined radio"),
+            ("windows", "Windows"),
+            ("macos", "macOS"),
+            ("apple-silicon", "Apple silicon"),
+            ("tpu", "TPUs"),
+            ("gaudi", "Gaudi accelerators"),
+            ("trainium", "Trainium or Inferentia accelerators"),
+            ("ascend", "Ascend accelerators"),
+            ("cxl", "CXL memory"),
+            ("intel-cpu", "an Intel CPU"),
+            ("amd-cpu", "an AMD CPU"),
+            ("cpu: Cascade Lake", "Cascade Lake (CPU)"),
         ],
     )
     def test_words_are_recognised(self, text: str, kind: str) -> None:
         found, _ = conditions([text], types())
         assert [d.kind.name for d in found] == [kind]
 
-    @pytest.mark.parametrize("text", ["docker", "mpi", "cuDNN", "Python 3", ""])
+    @pytest.mark.parametrize("text", ["docker", "mpi", "rocm", "cuDNN", "Python 3", "sliding windows", ""])
     def test_what_is_no_hardware_demands_none(self, text: str) -> None:
         assert conditions([text], types()) == ((), ())
 
@@ -164,6 +202,38 @@ class TestSpecials:
         (condition,), found = conditions(["rdma"], types("CHI@NCAR"))
         assert condition.test is not None and found == ()
         assert not any(condition.test(n) for n in types("CHI@NCAR"))
+
+    @pytest.mark.parametrize(
+        ("special", "kinds"),
+        [
+            ("avx512", {"compute_skylake", "compute_cascadelake_r", "compute_nvdimm", "fpga"}),
+            ("sev-snp", {"compute_gigaio", "gpu_a100_nvlink"}),
+            ("amd-cpu", {"compute_gigaio", "gpu_a100_nvlink", "storage_nvme"}),
+            ("cpu: Ice Lake", {"gpu_a100_pcie"}),
+            ("cpu: Xeon Platinum 8276", {"compute_nvdimm"}),
+            ("cpu: Xeon Gold 6130", {"compute_skylake", "gpu_rtx_6000", "fpga"}),
+        ],
+    )
+    def test_a_cpu_need_is_judged_by_the_cpu(self, special: str, kinds: set[str]) -> None:
+        (condition,), _ = conditions([special], types())
+        assert condition.kind.strict and condition.test is not None
+        found = {n.name for n in types() if condition.test(n)}
+        assert found == kinds if special != "avx512" else found > kinds
+
+    def test_another_cpu_of_the_generation_is_said(self) -> None:
+        assert conditions(["cpu: Xeon Gold 6126"], types())[1] == ()
+        ((condition,), (warning,)) = conditions(["cpu: Xeon Gold 6130"], types())
+        assert condition.missed == 1 and "other CPUs of that generation" in warning
+
+    def test_a_cpu_that_is_not_known_excludes_nothing(self) -> None:
+        ((condition,), (warning,)) = conditions(["cpu: the one of our paper"], types())
+        assert condition.test is None and "the one of our paper" in warning
+
+    def test_a_live_type_has_what_its_cpu_can_do(self) -> None:
+        new = one("compute_skylake").model_copy(update={"as_of": None, "cpu_model": "Intel(R) Xeon(R) Gold 6530"})
+        for special in ("tdx", "sgx", "avx512"):
+            (condition,), _ = conditions([special], [new])
+            assert condition.test is not None and condition.test(new)
 
     def test_a_virtual_machine_is_no_physical_one(self) -> None:
         (condition,), (warning,) = conditions(["dpdk"], flavors("KVM@TACC"))

@@ -89,7 +89,13 @@ class TestChoice:
         [
             ({"os_type": "ubuntu", "os_version": "22.04"}, "CC-Ubuntu22.04"),
             ({"os_type": "ubuntu", "os_version": "20.04"}, "CC-Ubuntu20.04"),
-            ({"os_type": "ubuntu", "os_version": "18.04"}, "CC-Ubuntu24.04"),
+            ({"os_type": "ubuntu", "os_version": "18.04"}, "CC-Ubuntu22.04"),
+            ({"os_type": "ubuntu", "os_version": "16.04"}, "CC-Ubuntu22.04"),
+            ({"os_type": "ubuntu", "os_version": "23.10"}, "CC-Ubuntu24.04"),
+            ({"os_type": "ubuntu", "os_version": "26.04"}, "CC-Ubuntu24.04"),
+            ({"os_type": "debian", "os_version": "11"}, "CC-Ubuntu22.04"),
+            ({"os_type": "debian", "os_version": "13"}, "CC-Ubuntu24.04"),
+            ({"os_type": "rhel", "os_version": "7.9"}, "CC-CentOS9-Stream"),
             ({"os_type": "centos"}, "CC-CentOS9-Stream"),
             ({"os_type": "rocky", "os_version": "8"}, "CC-CentOS9-Stream"),
             ({"os_type": "debian"}, "CC-Ubuntu24.04"),
@@ -101,6 +107,29 @@ class TestChoice:
     )
     def test_requirements_change_it(self, wanted: dict[str, Any], expected: str) -> None:
         assert best("compute_skylake", **wanted) == expected
+
+    @pytest.mark.parametrize(
+        ("offered", "wanted", "expected"),
+        [
+            (("CC-Ubuntu24.04", "CC-Ubuntu22.04"), {"os_version": "20.04"}, "CC-Ubuntu22.04"),
+            (("CC-Ubuntu24.04", "CC-Ubuntu22.04", "CC-Ubuntu20.04"), {"os_version": "18.04"}, "CC-Ubuntu22.04"),
+            (("CC-Ubuntu24.04", "CC-Ubuntu18.04"), {"os_version": "18.04"}, "CC-Ubuntu18.04"),
+            (("CC-Ubuntu26.04", "CC-Ubuntu24.04"), {"os_version": "22.04"}, "CC-Ubuntu24.04"),
+            (("CC-Ubuntu26.04", "CC-Ubuntu24.04"), {"os_version": "25.04"}, "CC-Ubuntu24.04"),
+            (
+                ("CC-Ubuntu26.04", "CC-Ubuntu24.04"),
+                {"os_version": "25.04", "python_version": "3.14"},
+                "CC-Ubuntu26.04",
+            ),
+            (("CC-CentOS8-Stream", "CC-CentOS9-Stream"), {"os_type": "rocky", "os_version": "8"}, "CC-CentOS9-Stream"),
+            (("CC-CentOS8-Stream", "CC-CentOS9-Stream"), {"os_type": "centos", "os_version": "8"}, "CC-CentOS8-Stream"),
+            (("CC-CentOS7", "CC-CentOS9-Stream"), {"os_type": "centos", "os_version": "8"}, "CC-CentOS9-Stream"),
+        ],
+    )
+    def test_without_the_required_release_the_nearest_maintained_one(
+        self, offered: tuple[str, ...], wanted: dict[str, Any], expected: str
+    ) -> None:
+        assert best("compute_skylake", offered=images(offered), **{"os_type": "ubuntu", **wanted}) == expected
 
     def test_no_cuda_image_for_a_cpu_project(self) -> None:
         for kind in ("compute_skylake", "gpu_rtx_6000"):
@@ -175,7 +204,7 @@ class TestChoice:
         [
             ("CC-Ubuntu20.04", {}, "no longer maintained"),
             ("CC-CentOS9-Stream", {}, "another distribution"),
-            ("CC-Ubuntu24.04", {"os_type": "ubuntu", "os_version": "22.04"}, "not the release 22.04"),
+            ("CC-Ubuntu24.04", {"os_type": "ubuntu", "os_version": "22.04"}, "further from the release 22.04"),
             ("CC-Ubuntu24.04_2025-05-05 19:32:07.856003", {}, "superseded"),
             ("CC-Ubuntu22.04", {}, None),
         ],

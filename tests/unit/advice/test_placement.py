@@ -17,7 +17,7 @@ from envagent.cloud.port import Host, Image, Occupation
 from envagent.errors import NothingSuitable, UsageError
 from envagent.repository.results import Analysis
 
-from .samples import NOW, analysis, busy, hosts, image, images, types
+from .samples import NOW, analysis, busy, evidence, hosts, image, images, minimum, types
 
 ALL = images()
 
@@ -56,7 +56,8 @@ class TestNeeds:
     @pytest.mark.parametrize("vendor", ["nvidia", "amd", "intel", None])
     @pytest.mark.parametrize("count", [1, 4])
     def test_a_gpu_need_never_ends_on_another_node(self, region: str, vendor: str | None, count: int) -> None:
-        wanted = analysis(gpu_required=True, gpu_vendor=vendor, gpu_count=count)
+        said = minimum(gpu_count=count)
+        wanted = analysis(gpu_required=True, gpu_vendor=vendor, gpu_count=count, evidence=said)
         try:
             found = placed(wanted, region)
         except NothingSuitable as error:
@@ -119,9 +120,102 @@ class TestNeeds:
 
     def test_nothing_suitable_says_why_for_every_type(self) -> None:
         with pytest.raises(NothingSuitable) as caught:
-            placed(analysis(gpu_required=True, gpu_count=8))
+            placed(analysis(gpu_required=True, gpu_count=8, evidence=minimum(gpu_count=8)))
         for kind in types():
             assert kind.name in str(caught.value)
+
+
+class TestWhatNoSiteHas:
+    """Said before anything is reserved, unless an amount is only a wish."""
+
+    @pytest.mark.parametrize("region", ["CHI@UC", "CHI@TACC"])
+    @pytest.mark.parametrize(
+        ("special", "words"),
+        [
+            ("phone", "needs a phone"),
+            ("sdr", "needs a software-defined radio"),
+            ("programmable-switch", "needs a programmable switch"),
+            ("windows", "needs Windows"),
+            ("apple-silicon", "needs Apple silicon"),
+            ("tpu", "needs TPUs"),
+            ("tdx", "needs TDX"),
+            ("smartnic", "needs a SmartNIC"),
+            ("jetson", "such boards are only at CHI@Edge"),
+            ("cpu: Intel Core i9-9900K", "needs Intel Core i9-9900K (CPU)"),
+            ("cpu: Kaby Lake", "needs Kaby Lake (CPU)"),
+            ("cpu: Hygon Dhyana", "needs Hygon Dhyana (CPU)"),
+        ],
+    )
+    def test_special_hardware_is_refused_and_a_named_type_goes_on(self, special: str, words: str, region: str) -> None:
+        wanted = analysis(special_requirements=("docker", special))
+        with pytest.raises(NothingSuitable) as caught:
+            placed(wanted, region)
+        assert words in str(caught.value) and "which no Chameleon site has" in str(caught.value)
+        assert "--node-type" in hint_text(caught.value.hint)
+        found = placed(wanted, region, node_type="compute_skylake")
+        assert names(found) == ["compute_skylake"] and "lacks" in found.best.warnings[0]
+
+    @pytest.mark.parametrize(("special", "site"), [("sgx", "CHI@TACC"), ("cpu: Broadwell", "CHI@TACC")])
+    def test_what_another_site_has_is_named(self, special: str, site: str) -> None:
+        with pytest.raises(NothingSuitable, match="which CHI@UC does not have") as caught:
+            placed(analysis(special_requirements=(special,)))
+        assert f"at {site}" in hint_text(caught.value.hint)
+
+    def test_two_kinds_that_no_machine_has_together(self) -> None:
+        with pytest.raises(NothingSuitable, match="SGX and SEV-SNP on one machine"):
+            placed(analysis(special_requirements=("sgx", "sev-snp")), "CHI@TACC")
+
+    def test_a_gpu_generation(self) -> None:
+        wanted: dict[str, Any] = {"gpu_required": True, "gpu_vendor": "nvidia"}
+        assert names(placed(analysis(**wanted, compute_capability="9.0"), "CHI@TACC")) == ["gpu_h100"]
+        with pytest.raises(NothingSuitable) as caught:
+            placed(analysis(**wanted, compute_capability="9.0"), "CHI@UC")
+        assert "has compute capability 7.0, 9.0 needed" in str(caught.value)
+        assert "gpu_h100 at CHI@TACC" in hint_text(caught.value.hint)
+        with pytest.raises(NothingSuitable, match="or another site satisfies 1 NVIDIA GPU, compute capability 10"):
+            placed(analysis(**wanted, compute_capability="10.0"), "CHI@TACC")
+
+    @pytest.mark.parametrize(
+        ("field", "amount", "best", "words"),
+        [
+            ("ram_gb", 6000, "compute_nvdimm", "6000 GB RAM wanted, 3840 here"),
+            ("cpu_cores", 200, "compute_nvdimm", "200 cores wanted, 112 here"),
+            ("gpu_count", 8, "gpu_v100", "8 GPUs wanted, 4 here"),
+            ("gpu_memory_gb", 200, "gpu_a100_pcie", "200 GB per GPU wanted, 80 here"),
+        ],
+    )
+    def test_only_a_documented_minimum_refuses(self, field: str, amount: int, best: str, words: str) -> None:
+        wanted: dict[str, Any] = {field: amount, "gpu_required": field.startswith("gpu")}
+        for note in ("tested", "recommended", None):
+            said = [evidence(field, str(amount), note=note)] if note else []
+            found = placed(analysis(**wanted, evidence=said))
+            assert names(found)[0] == best and words in found.best.warnings[0] and found.best.compromise > 1
+        with pytest.raises(NothingSuitable, match="or another site satisfies"):
+            placed(analysis(**wanted, evidence=minimum(**{field: amount})))
+
+    def test_the_best_there_is_still_has_every_minimum(self) -> None:
+        said = [evidence("ram_gb", "6000", note="tested"), *minimum(disk_gb=20_000)]
+        found = placed(analysis(ram_gb=6000, disk_gb=20_000, evidence=said), "CHI@TACC")
+        assert names(found) == ["storage"]
+
+    def test_of_several_sites_the_one_that_comes_closest(self) -> None:
+        wanted = analysis(ram_gb=6000)
+        best = combine([placed(wanted, "CHI@TACC"), placed(wanted, "CHI@UC")]).best
+        assert (best.node_type.name, best.region) == ("compute_nvdimm", "CHI@UC")
+
+    def test_an_amount_that_another_site_has_is_no_reason_for_less(self) -> None:
+        with pytest.raises(NothingSuitable) as caught:
+            placed(analysis(ram_gb=600), "CHI@TACC", live=hosts("compute_zen3", 2), occupied=[])
+        assert "compute_nvdimm at CHI@UC" in hint_text(caught.value.hint)
+
+    def test_a_preference_decides_between_sites(self) -> None:
+        wanted = analysis(special_requirements=("nvme",))
+        with_, without = placed(wanted, "CHI@UC"), placed(wanted, "CHI@TACC")
+        assert without.best.compromise == 1 and "NVMe is not available" in without.best.warnings[0]
+        for order in ([with_, without], [without, with_]):
+            both = combine(order)
+            assert names(both) == ["storage_nvme"]
+            assert "NVMe is not available" in both.excluded["compute_zen3 at CHI@TACC"]
 
 
 class TestGpuAge:

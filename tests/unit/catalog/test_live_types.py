@@ -143,6 +143,13 @@ def test_adapters_tell_of_the_network(
     assert (one.infiniband, one.rdma, one.nic_gbps) == (infiniband, rdma, gbps)
 
 
+@pytest.mark.parametrize(
+    ("model", "tags"), [("MT42822 BlueField-2 integrated ConnectX-6 Dx", ("dpu",)), ("Ethernet X710", ())]
+)
+def test_an_adapter_may_be_a_dpu(model: str, tags: tuple[str, ...]) -> None:
+    assert describe(host("new", {"network_adapters.0.model": model}), None).tags == tags
+
+
 def test_what_a_type_is_known_for_is_not_lost_by_a_short_list_of_adapters() -> None:
     properties = {"network_adapters.0.interface": "Ethernet", "network_adapters.0.model": "X710"}
     one = describe(host("compute_haswell_ib", properties), TACC["compute_haswell_ib"])

@@ -120,6 +120,10 @@ def test_every_stage_of_the_pipeline_is_summed_up() -> None:
         ({}, "no special requirements"),
         ({"gpu_required": True}, "GPU"),
         ({"gpu_required": True, "gpu_count": 2, "gpu_vendor": "amd", "gpu_memory_gb": 24.0}, "2 x AMD GPU with 24 GB"),
+        (
+            {"gpu_required": True, "compute_capability": "9.0", "node_count": 2},
+            "GPU, compute capability 9.0, 2 machines",
+        ),
         ({"gpu_optional": True, "os_type": "ubuntu", "os_version": "22.04"}, "GPU optional, Ubuntu 22.04"),
         ({"cpu_cores": 8, "ram_gb": 31.5, "disk_gb": 100.0}, "8 CPU cores, 31.5 GB RAM, 100 GB disk"),
         ({"os_type": "centos", "architecture": "aarch64"}, "CentOS, ARM64"),
