@@ -18,6 +18,9 @@ Scope = Literal["main", "component", "documented", "optional", "development"]
 """main: what the main job installs; component: a part in a subfolder; documented: a command in the documentation;
 optional: an extra or a variant; development: tests, documentation, linting."""
 
+Measure = Literal["ram", "vram", "disk", "cores", "gpus", "parameters", "nodes", "capability"]
+Stance = Literal["minimum", "recommended", "tested", "mentioned"]
+
 PYTHON_MINORS = (
     *("2.7", "3.4", "3.5", "3.6", "3.7", "3.8", "3.9"),
     *("3.10", "3.11", "3.12", "3.13", "3.14"),
@@ -118,9 +121,9 @@ class Amount:
     the least CUDA compute capability.
     """
 
-    what: Literal["ram", "vram", "disk", "cores", "gpus", "parameters", "nodes", "capability"]
+    what: Measure
     value: float
-    stance: Literal["minimum", "recommended", "tested", "mentioned"]
+    stance: Stance
     weight: float
     spot: Spot
 

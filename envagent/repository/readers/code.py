@@ -12,6 +12,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Scope, Spot, quote
+from envagent.repository.readers import batch
 from envagent.repository.readers.parsing import items, table
 from envagent.repository.readers.scopes import scope_of
 from envagent.repository.readers.shell_commands import python_specifier, read_command
@@ -68,6 +69,7 @@ def read_script(path: str, text: str, facts: Facts) -> None:
             spot = Spot(path, number, quote(text.split("\n")[number - 1]))
             facts.gpu.append(GpuSign("command", _weight(path), "nvidia", spot, "its code uses a GPU unconditionally"))
         return
+    batch.read(path, text, facts)
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             read_command(path, number, line.strip(), facts, scope="documented", weight=0.5 * _weight(path))

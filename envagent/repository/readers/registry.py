@@ -16,6 +16,7 @@ from typing import NamedTuple
 from envagent.repository.facts import Facts
 from envagent.repository.prose import document
 from envagent.repository.readers import (
+    batch,
     code,
     conda,
     containers,
@@ -29,6 +30,7 @@ from envagent.repository.readers import (
     requirements,
     setup_files,
     toolchains,
+    workflows,
 )
 
 Reader = Callable[[str, str, Facts], None]
@@ -69,6 +71,11 @@ _GUIDES = (
 _SCRIPTS = (
     "train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark",
 )  # fmt: skip
+_BATCH = ("slurm", "slrm", "sbatch", "batch", "pbs", "lsf", "bsub", "sge", "qsub", "oar", "flux")
+_SUBMITS = (
+    "submit", "slurm", "sbatch", "srun", "batch", "job", "launch", "pbs", "qsub", "bsub", "cluster", "hpc", "run",
+    "train",
+)  # fmt: skip
 
 # The first kind that fits a path is the file's kind, so special names stand above general ones. When the budget of all
 # files runs out, the last kinds are dropped.
@@ -87,6 +94,10 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(pythons.read_ci, 3, 1, ("azure-pipelines.yaml", ".cirrus.yaml")),
     Kind(conda.read_python_env, 4, 2, ("python_env.yaml",)),
+    # Environments of single processes, as Snakemake and nf-core keep them.
+    Kind(
+        workflows.read_environment, 6, 4, ("*workflow/envs/*.yaml", "*rules/envs/*.yaml", "*modules/*environment.yaml")
+    ),
     Kind(conda.read, 12, 3, ("*environment*.yaml", "*conda*.yaml", "env.yaml", "*_env.yaml", "meta.yaml")),
     Kind(pixi.read, 4, 2, ("pixi.toml",)),
     Kind(conda.read, 6, 3, ("*environments/*.yaml", "*envs/*.yaml", "*conda*/*.yaml", "dependencies.yaml")),
@@ -106,9 +117,23 @@ KINDS: tuple[Kind, ...] = (
     # Site generators keep pages deep in folders of their own.
     Kind(document.read, 3, 6, ("*doc*/requirements.md*", "*doc*/system?requirements.md*", "*doc*/hardware*.md*")),
     Kind(document.read, 4, 0, _texts("*guide*", "*manual*", "*faq*", "deploy*")),
-    Kind(machines.read, 6, 2, ("vagrantfile", "profile.py", "*.slurm", "*.sbatch", "*.pbs")),
+    Kind(machines.read, 6, 2, ("vagrantfile", "profile.py")),
+    Kind(workflows.read_snakemake, 12, 3, ("snakefile", "*.smk", "*profile*/config*.yaml")),
+    Kind(
+        workflows.read_nextflow,
+        6,
+        2,
+        ("nextflow.config", "base.config", "*conf*/base.config", "*conf*/modules*.config"),
+    ),
+    Kind(workflows.read_nextflow, 8, 3, ("main.nf", "*.nf")),
+    Kind(workflows.read_wdl, 8, 2, ("*.wdl",)),
+    Kind(workflows.read_cwl, 8, 2, ("*.cwl",)),
+    Kind(batch.read, 12, 3, tuple(f"*.{ending}" for ending in _BATCH)),
     Kind(code.read_notebook, 3, 2, ("*.ipynb",)),
     Kind(code.read_script, 12, 1, tuple(f"{stem}*.{ending}" for stem in _SCRIPTS for ending in ("py", "sh"))),
+    # Batch scripts by other names; the reader ignores what asks no scheduler.
+    Kind(batch.read, 8, 2, tuple(f"*{stem}*.{ending}" for stem in _SUBMITS for ending in ("sh", "bash"))),
+    Kind(batch.read, 12, 1, ("*.sh", "*.bash", "*.job")),
     # An environment file named after the project; the reader ignores other files.
     Kind(conda.read_unnamed, 3, 0, ("*.yaml",)),
     # Readmes of parts and platforms, with endings of their own.

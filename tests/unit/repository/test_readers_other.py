@@ -102,8 +102,6 @@ def test_machines_described_for_running_it() -> None:
     assert {(a.what, a.value) for a in vagrant.amounts} == {("ram", 4.0), ("cores", 2)}
     assert vagrant.systems[0].versions == ("18.04",)
     assert facts_of("profile.py", 'node.disk_image = "urn:x:UBUNTU20-64-STD"\n').systems[0].versions == ("20.04",)
-    batch = facts_of("job.slurm", "#!/bin/sh\n#SBATCH --gres=gpu:1\n#SBATCH --mem=64G\n")
-    assert batch.gpu and {(a.what, a.value) for a in batch.amounts} == {("ram", 64.0)}
 
 
 def test_a_reader_that_fails_leaves_a_note() -> None:
