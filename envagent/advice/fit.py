@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from envagent.advice.needs import GpuNeed, Need
 from envagent.advice.specials import Condition
@@ -20,25 +20,29 @@ VENDORS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 
 def lack(node: NodeType, need: Need, conditions: Sequence[Condition]) -> str | None:
-    """Return what the node lacks, or None if it satisfies the need.
+    """Return the first thing that the node lacks, or None if it satisfies the need.
 
     Drawbacks that do not make a node useless are reported by `reluctance` instead.
     """
+    return next(lacks(node, need, conditions), None)
+
+
+def lacks(node: NodeType, need: Need, conditions: Sequence[Condition]) -> Iterator[str]:
+    """Yield everything that the node lacks."""
     if node.architecture != need.architecture:
-        return f"is {node.architecture}, the project needs {need.architecture}"
+        yield f"is {node.architecture}, the project needs {need.architecture}"
     if need.gpu is not None and (missing := _gpu_lack(node, need.gpu)):
-        return missing
+        yield missing
     if node.cores < need.cores:
-        return f"{node.cores} cores, {need.cores} needed" if node.cores else "its cores are unknown"
+        yield f"{node.cores} cores, {need.cores} needed" if node.cores else "its cores are unknown"
     if node.ram_gb is not None and node.ram_gb < need.ram_gb * TOLERANCE:
-        return f"{node.ram_gb} GB RAM, {need.ram_gb:g} needed"
-    if node.disk_gb + sum(node.extra_disks_gb) < need.disk_gb * TOLERANCE:
-        total = node.disk_gb + sum(node.extra_disks_gb)
-        return f"{total} GB of disk, {need.disk_gb:g} needed" if total else "its disk is unknown"
+        yield f"{node.ram_gb} GB RAM, {need.ram_gb:g} needed"
+    total = node.disk_gb + sum(node.extra_disks_gb)
+    if total < need.disk_gb * TOLERANCE:
+        yield f"{total} GB of disk, {need.disk_gb:g} needed" if total else "its disk is unknown"
     for condition in conditions:
         if condition.test is not None and not condition.test(node):
-            return f"lacks {condition.kind.name}"
-    return None
+            yield f"lacks {condition.kind.name}"
 
 
 def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:

@@ -118,14 +118,15 @@ def need_of(analysis: Analysis) -> Need:
     wanted, sizing = analysis.requirements, analysis.sizing
     gpu: GpuNeed | None = None
     if wanted.gpu_required:
-        vendor: Vendor = wanted.gpu_vendor or "nvidia"
+        rocm = not wanted.cuda_required and "rocm" in wanted.special_requirements
+        vendor: Vendor = wanted.gpu_vendor or ("amd" if rocm else "nvidia")
         gpu = GpuNeed(
             vendor=vendor,
             count=gpu_counts(analysis)[0],
             memory_gb=max(wanted.gpu_memory_gb or 0.0, float(sizing.gpu_memory_gb or 0)),
             capability=_capability(wanted.compute_capability) if vendor == "nvidia" else None,
             cuda=_cuda(wanted.cuda_version) if vendor == "nvidia" else None,
-            assumed_vendor=wanted.gpu_vendor is None and not wanted.cuda_required,
+            assumed_vendor=wanted.gpu_vendor is None and not wanted.cuda_required and not rocm,
         )
     return Need(
         cores=max(wanted.cpu_cores or 1, sizing.cpu_cores),

@@ -276,7 +276,9 @@ def _by_wish(group: _Group, request: _Request) -> _Suitable | str:
     suitable = _suitable(group, request, reluctantly=True)
     if isinstance(suitable, _Suitable) or group.hosts == ():
         return suitable
-    return _Suitable(group.hosts, warnings=(f"requested by the user, although: {suitable}",), compromise=1)
+    node = group.hosts[0][1] if group.hosts else group.kind
+    missing = "; ".join(fit.lacks(node, request.need, request.conditions)) or suitable
+    return _Suitable(group.hosts, warnings=(f"requested by the user, although: {missing}",), compromise=1)
 
 
 def _no_image(node: NodeType, request: _Request) -> str:

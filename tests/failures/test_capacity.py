@@ -117,6 +117,21 @@ def test_a_need_that_one_site_lacks_is_met_at_another(
     nothing_left()
 
 
+def test_what_no_site_has_is_refused_before_reserving(shell: Shell, tmp_path: Path, nothing_left: Check) -> None:
+    needs = "# Drone\n\n## Requirements\n\nAn NVIDIA Jetson board is required.\n"
+    shell.repository = make_repository(tmp_path / "drone", {"README.md": needs})
+    for where in ((), ("--site", "any")):
+        refused = shell.run(*where)
+        assert refused.code == 6
+        assert "needs Jetson boards, which no Chameleon site has" in refused.document["error"]["message"]
+        assert "--node-type" in refused.document["error"]["hint"]
+        assert shell.live() == {"lease": 0, "server": 0, "floating_ip": 0, "keypair": 0}
+    done = shell.run("--node-type", "compute_skylake")
+    assert done.code == 0, done.err
+    assert any("lacks Jetson boards" in warning for warning in done.document["warnings"])
+    nothing_left()
+
+
 def test_a_start_that_passed_while_the_run_was_stopped_is_now(shell: Shell, nothing_left: Check) -> None:
     shell.faults({"action": "fail", "service": "blazar", "method": "POST", "status": 403})
     start = datetime.now(UTC) + timedelta(seconds=10)

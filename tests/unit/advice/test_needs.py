@@ -44,6 +44,10 @@ def test_a_gpu_is_nvidias_unless_the_project_says_otherwise() -> None:
     assert cuda is not None and not cuda.assumed_vendor
     amd = need_of(analysis(gpu_required=True, gpu_vendor="amd", cuda_version="12.1")).gpu
     assert amd is not None and (amd.vendor, amd.cuda) == ("amd", None)
+    rocm = need_of(analysis(gpu_required=True, special_requirements=("rocm",))).gpu
+    assert rocm is not None and (rocm.vendor, rocm.assumed_vendor) == ("amd", False)
+    both = need_of(analysis(gpu_required=True, cuda_required=True, special_requirements=("rocm",))).gpu
+    assert both is not None and both.vendor == "nvidia"
 
 
 def test_gpu_words_without_a_need_are_no_need() -> None:

@@ -155,6 +155,11 @@ class TestWhatNoSiteHas:
         found = placed(wanted, region, node_type="compute_skylake")
         assert names(found) == ["compute_skylake"] and "lacks" in found.best.warnings[0]
 
+    def test_a_named_type_says_everything_that_it_lacks(self) -> None:
+        wanted = analysis(gpu_required=True, ram_gb=300, special_requirements=("fpga",))
+        (warning,) = placed(wanted, node_type="compute_skylake").best.warnings[:1]
+        assert warning.endswith("although: has no GPU; 192 GB RAM, 300 needed; lacks an FPGA")
+
     @pytest.mark.parametrize(("special", "site"), [("sgx", "CHI@TACC"), ("cpu: Broadwell", "CHI@TACC")])
     def test_what_another_site_has_is_named(self, special: str, site: str) -> None:
         with pytest.raises(NothingSuitable, match="which CHI@UC does not have") as caught:
