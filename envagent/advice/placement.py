@@ -115,6 +115,12 @@ def place(
         length=timedelta(hours=hours),
     )
     found, excluded = _search(groups, request, by_wish=node_type is not None)
+    strict = tuple(one for one in tests if one.kind.strict)
+    if not found and strict != tests:
+        left_out = ", ".join(one.kind.name for one in tests if not one.kind.strict)
+        warning = f"no node type has all that is needed and preferred, so this is not considered: {left_out}"
+        request = replace(request, conditions=strict, notes=(*notes, warning))
+        found, excluded = _search(groups, request, by_wish=False)
     if not found:
         region = groups[0].kind.region if groups else "this site"
         nodes = [node for group in groups for node in group.nodes]

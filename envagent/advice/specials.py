@@ -18,6 +18,8 @@ Test = Callable[[NodeType], bool]
 
 _NAMED_CPU = "cpu:"
 """Starts a special that names a processor."""
+_NAMED_TYPE = "node type:"
+"""Starts a special that names one of Chameleon's node types."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def kind_of(text: str) -> Special | None:
     """Find the kind that a requirement such as `rdma`, `NVMe SSD` or `cpu: Ice Lake` means; None if no hardware."""
     if text.casefold().startswith(_NAMED_CPU):
         return _named_cpu(one_line(text[len(_NAMED_CPU) :].strip(), 60))
+    if text.casefold().startswith(_NAMED_TYPE):
+        return _named_type(one_line(text[len(_NAMED_TYPE) :].strip(), 60))
     return next((k for k in KINDS if k.words.search(text)), None)
 
 
@@ -141,6 +145,10 @@ def _named_cpu(words: str) -> Special:
         return _special(name, "", found.alike, strict=True)
     further = "its nodes have other CPUs of that generation"
     return _special(name, "", found.exact, found.alike, strict=True, without=further)
+
+
+def _named_type(name: str) -> Special:
+    return _special(f"node type {name}", "", lambda node: node.name == name, without="any that suits is taken")
 
 
 def kinds_of(specials: Iterable[str]) -> tuple[Special, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Scope, Spot, quote
-from envagent.repository.readers import batch
+from envagent.repository.readers import batch, chameleon
 from envagent.repository.readers.parsing import items, table
 from envagent.repository.readers.scopes import scope_of
 from envagent.repository.readers.shell_commands import python_specifier, read_command
@@ -54,6 +54,7 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
         code = "".join(s for s in source if isinstance(s, str)) if isinstance(source, list) else source
         if isinstance(code, str):
             _imports(path, code, facts)
+            chameleon.read(path, code, facts)
             for line in code.split("\n"):
                 if line.startswith(("!", "%")):
                     read_command(path, None, line[1:], facts, scope="documented", weight=0.3 * _weight(path))
@@ -61,6 +62,7 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
 
 def read_script(path: str, text: str, facts: Facts) -> None:
     """Read a script of the kind that users start: train.py, main.py, run.sh."""
+    chameleon.read(path, text, facts)
     if path.endswith(".py"):
         _imports(path, text, facts)
         found = _DEVICE.search(text)

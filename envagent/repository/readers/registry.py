@@ -21,6 +21,7 @@ from envagent.repository.readers import (
     conda,
     containers,
     dockerfiles,
+    installs,
     locks,
     machines,
     native,
@@ -71,6 +72,8 @@ _GUIDES = (
 _SCRIPTS = (
     "train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark",
 )  # fmt: skip
+_INSTALLERS = ("install", "setup", "dependenc", "deps", "bootstrap", "provision", "prepare", "prereq")
+_LAUNCHERS = ("chameleon", "cc-", "cc_", "chi_", "chi-", "reserv", "lease", "provision", "launch")
 _BATCH = ("slurm", "slrm", "sbatch", "batch", "pbs", "lsf", "bsub", "sge", "qsub", "oar", "flux")
 _SUBMITS = (
     "submit", "slurm", "sbatch", "srun", "batch", "job", "launch", "pbs", "qsub", "bsub", "cluster", "hpc", "run",
@@ -117,7 +120,12 @@ KINDS: tuple[Kind, ...] = (
     # Site generators keep pages deep in folders of their own.
     Kind(document.read, 3, 6, ("*doc*/requirements.md*", "*doc*/system?requirements.md*", "*doc*/hardware*.md*")),
     Kind(document.read, 4, 0, _texts("*guide*", "*manual*", "*faq*", "deploy*")),
-    Kind(machines.read, 6, 2, ("vagrantfile", "profile.py")),
+    Kind(machines.read_profile, 3, 2, ("profile.py", "*cloudlab*.py")),
+    Kind(machines.read_vagrant, 3, 2, ("vagrantfile",)),
+    Kind(machines.read_cloud, 6, 2, ("*.tf", "*.tfvars", "*.pkr.hcl")),
+    Kind(
+        machines.read_inventory, 3, 2, ("inventory", "inventory.ini", "hosts.ini", "inventory/hosts", "ansible/hosts")
+    ),
     Kind(workflows.read_snakemake, 12, 3, ("snakefile", "*.smk", "*profile*/config*.yaml")),
     Kind(
         workflows.read_nextflow,
@@ -129,6 +137,10 @@ KINDS: tuple[Kind, ...] = (
     Kind(workflows.read_wdl, 8, 2, ("*.wdl",)),
     Kind(workflows.read_cwl, 8, 2, ("*.cwl",)),
     Kind(batch.read, 12, 3, tuple(f"*.{ending}" for ending in _BATCH)),
+    Kind(installs.read, 8, 2, tuple(f"*{stem}*.{ending}" for stem in _INSTALLERS for ending in ("sh", "bash"))),
+    # Notebooks and scripts that reserve and launch nodes.
+    Kind(code.read_notebook, 4, 2, tuple(f"*{stem}*.ipynb" for stem in _LAUNCHERS)),
+    Kind(code.read_script, 4, 2, tuple(f"*{stem}*.py" for stem in _LAUNCHERS)),
     Kind(code.read_notebook, 3, 2, ("*.ipynb",)),
     Kind(code.read_script, 12, 1, tuple(f"{stem}*.{ending}" for stem in _SCRIPTS for ending in ("py", "sh"))),
     # Batch scripts by other names; the reader ignores what asks no scheduler.

@@ -23,7 +23,7 @@ from envagent.repository.facts import (
     quote,
 )
 from envagent.repository.patterns import any_of
-from envagent.repository.readers import batch
+from envagent.repository.readers import batch, chameleon
 from envagent.repository.readers.dependencies import conda_package, pip_package
 
 _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
@@ -73,6 +73,7 @@ def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope:
     text = text[:_MAX_LENGTH]
     spot = Spot(path, line, quote(text))
     _accelerator(text, spot, facts, weight)
+    chameleon.read(path, text, facts)
     batch.read_command(path, line, text, facts, weight=0.3 * weight)
     if _MPI.search(text):
         facts.specials.append(SpecialSign("mpi", 0.8 * weight, spot))

@@ -118,6 +118,15 @@ class TestNeeds:
         found = placed(analysis(special_requirements=("zns", "docker", "mpi")), "CHI@TACC")
         assert any("ZNS" in text for text in found.best.warnings)
 
+    def test_a_node_type_of_chameleon_is_preferred(self) -> None:
+        wanted = analysis(special_requirements=("node type: compute_cascadelake_r",))
+        assert names(placed(wanted)) == ["compute_cascadelake_r"]
+        elsewhere = placed(wanted, "CHI@NU")
+        assert names(elsewhere) and any("compute_cascadelake_r" in text for text in elsewhere.best.warnings)
+        too_small = placed(analysis(ram_gb=300, special_requirements=("node type: compute_cascadelake_r",)))
+        assert names(too_small) == ["compute_nvdimm"]
+        assert any("compute_cascadelake_r" in text for text in too_small.best.warnings)
+
     def test_nothing_suitable_says_why_for_every_type(self) -> None:
         with pytest.raises(NothingSuitable) as caught:
             placed(analysis(gpu_required=True, gpu_count=8, evidence=minimum(gpu_count=8)))

@@ -19,6 +19,7 @@ PATHS = (
     *("setup.cfg", "environment.yml", "meta.yaml", "pixi.toml", "dependencies.yaml", "Pipfile", "Pipfile.lock"),
     *("poetry.lock", "uv.lock", "Dockerfile", "docker-compose.yml", ".devcontainer/devcontainer.json", "tox.ini"),
     *(".github/workflows/ci.yml", ".python-version", ".tool-versions", "Vagrantfile", "profile.py", "job.slurm"),
+    *("main.tf", "nextflow.config", "Snakefile", "a.wdl", "a.cwl", "install.sh"),
     *("demo.ipynb", "train.py", "run.sh", "CMakeLists.txt", "Makefile", "configure.ac", "meson.build", "go.mod"),
 )
 # Pieces that readers look for, so that random files get past their first lines.
@@ -32,6 +33,11 @@ WORDS = st.sampled_from(
         *(
             "#SBATCH --mem=64G",
             "--gres=gpu:1",
+            "#PBS -l select=2:ngpus=1",
+            "memory = '8 GB'",
+            "mem_mb=",
+            "geni",
+            "chi gpu_v100",
             ".memory = 4096",
             "{{",
             "}}",

@@ -97,13 +97,6 @@ def test_toolchains_of_other_languages(path: str, text: str, expected: str) -> N
     assert [f"{t.name} {t.version}" for t in facts_of(path, text).toolchains] == [expected]
 
 
-def test_machines_described_for_running_it() -> None:
-    vagrant = facts_of("Vagrantfile", 'config.vm.box = "ubuntu/bionic64"\nvb.memory = "4096"\nvb.cpus = 2\n')
-    assert {(a.what, a.value) for a in vagrant.amounts} == {("ram", 4.0), ("cores", 2)}
-    assert vagrant.systems[0].versions == ("18.04",)
-    assert facts_of("profile.py", 'node.disk_image = "urn:x:UBUNTU20-64-STD"\n').systems[0].versions == ("20.04",)
-
-
 def test_a_reader_that_fails_leaves_a_note() -> None:
     assert "not valid YAML" in facts_of("environment.yml", "a: [b\n").notes[0]
     assert "not valid JSON" in facts_of("Pipfile.lock", "{").notes[0]
