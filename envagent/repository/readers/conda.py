@@ -1,4 +1,4 @@
-"""conda environment files and recipes, and the Python environments that MLflow writes.
+"""conda environment files and recipes.
 
 Owns: their syntax. Must not: resolve channels.
 """
@@ -11,7 +11,6 @@ from typing import Any
 from envagent.repository.facts import CudaSign, Facts, Scope, line_of, spot_of
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, WEIGHT, add_conda, python_sign
 from envagent.repository.readers.parsing import items, strings, table, yaml_table
-from envagent.repository.readers.pyproject import python_bound
 from envagent.repository.readers.requirements import read_lines
 from envagent.repository.readers.scopes import scope_of
 
@@ -45,18 +44,6 @@ def read_unnamed(path: str, text: str, facts: Facts) -> None:
     """Read a file of any name if it holds an environment."""
     if _ENVIRONMENT.search(text) and _DEPENDENCIES.search(text):
         read(path, text, facts)
-
-
-def read_python_env(path: str, text: str, facts: Facts) -> None:
-    """Read MLflow's python_env.yaml: its Python, and requirements that are written as pip's lines."""
-    loaded, scope = yaml_table(path, text, facts), scope_of(path)
-    if scope is None:
-        return
-    python = loaded.get("python")
-    if isinstance(python, str | float):
-        python_bound(str(python), path, text, facts, authority=3, note="the environment's pin")
-    lines = [(line_of(text, [item])[0], item) for item in strings(loaded.get("dependencies"))[:MOST_OF_A_FILE]]
-    read_lines(lines, scope, path, facts)
 
 
 def _dependencies(loaded: dict[str, Any]) -> list[object]:

@@ -32,6 +32,11 @@ _ARCHIVE = re.compile(r"/([A-Za-z0-9_.-]+)/(?:archive|releases|tarball|zipball)/
 _ENVIRONMENT = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"}
 _CONDA = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9_.-]+)\s*(?:\[([^\[\]]{0,200})\])?\s*([<>=!~ \d*].*)?")
 _CONDA_KEY = re.compile(r"(version|build)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^,\s]+))")
+# Of other packages, a build with a CPU's libraries says nothing about the job.
+_BUILT_BOTH_WAYS = frozenset({
+    "pytorch", "torchvision", "torchaudio", "tensorflow", "tensorflow-base", "jaxlib", "mxnet", "paddlepaddle", "faiss",
+    "dgl", "onnxruntime", "xgboost", "lightgbm",
+})  # fmt: skip
 _CUDA_OF_CONDA = frozenset({
     "cuda", "cuda-toolkit", "cudatoolkit", "cudatoolkit-dev", "cuda-version", "pytorch-cuda", "cuda-nvcc",
     "cuda-runtime", "cuda-compiler", "cuda-libraries", "cuda-libraries-dev", "cuda-cudart", "cuda-cudart-dev",
@@ -187,7 +192,7 @@ def conda_package(text: str, scope: Scope, path: str, line: int | None) -> Packa
         name=table("packages")["conda"].get(name, name),
         specifier=_conda_specifier(wanted),
         extras=frozenset(),
-        local=of_build(build),
+        local=target if (target := of_build(build)) != "cpu" or name in _BUILT_BOTH_WAYS else "",
         scope=scope,
         spot=Spot(path, line, quote(text.partition("#")[0].strip())),
         pinned=exact[1] if (exact := re.fullmatch(r"={0,2}([0-9][\w.]*?)(?:\.?\*)?", wanted)) else None,
@@ -209,7 +214,7 @@ def add_conda(facts: Facts, text: str, scope: Scope, path: str, line: int | None
         facts.packages.append(package)
     if name in _CUDA_OF_CONDA or name == "__cuda":
         if least := re.match(r"[>=~ ]{0,3}(\d{1,2}(?:\.\d{1,2})?)(?![\d])", wanted):
-            facts.cuda.append(CudaSign(least[1], (1.8 if package.pinned else 1.2) * weight, package.spot))
+            facts.cuda.append(CudaSign(least[1], (2.5 if package.pinned else 1.2) * weight, package.spot))
     elif version := cuda_version(package.local):
         facts.cuda.append(CudaSign(version, 2.0 * weight, package.spot))
     if (minor := python_of_build(build)) and scope in ("main", "component"):

@@ -27,7 +27,7 @@ _USUAL = frozenset([
     "cluster", "clusters", "sky", "skypilot", "ray", "modal", "apptainer", "singularity", "cog", "config", "configs",
     "conf", "base", "cloud", "kustomize", "build", "scripts", "src", "env", "environment", "templates", "yaml", "yamls",
 ])  # fmt: skip
-_MEMORY = re.compile(r"(?<!\d)(\d{1,3})\s?-?g(?:i?b)?(?![a-z])", re.IGNORECASE)
+_MEMORY = re.compile(r"(?<![\da-z])(\d{1,3})\s?-?g(?:i?b)?(?![a-z])", re.IGNORECASE)
 _COUNT = re.compile(r"\d{1,3}(?:\.\d{1,3})?")
 _OTHER_CHIPS = (
     ("tpu", re.compile(r"(?<![a-z])tpu")),

@@ -6,12 +6,13 @@ Owns: the parsers, and reading nested tables whatever their values are. Must not
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import Any
 
 import yaml
 
-from envagent.repository.facts import Facts, quote
+from envagent.repository.facts import Facts, Spot, quote
 from envagent.repository.yamls import MERGE, load_documents, load_yaml
 
 _MOST_PARENTS = 4
@@ -87,3 +88,34 @@ def items(tables: dict[str, Any], name: str) -> list[Any]:
 def strings(found: object) -> list[str]:
     """Return the strings of a list."""
     return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
+
+
+def without_comments(text: str, *lines: str, block: tuple[str, str] | None = None) -> str:
+    """Blank out comments, keeping all lines in place.
+
+    Args:
+        text: the source.
+        lines: what begins a comment that ends with its line, if it stands at the start or after a space.
+        block: what begins and ends a comment of several lines.
+    """
+    if block:
+        pieces = text.split(block[0])
+        kept = [pieces[0]]
+        for piece in pieces[1:]:
+            comment, end, rest = piece.partition(block[1])
+            # Within a word, as in `**/*.java`, it begins nothing.
+            begins = end and not kept[-1][-1:].strip()
+            kept.append("\n" * comment.count("\n") + rest if begins else block[0] + piece)
+        text = "".join(kept)
+    if lines:
+        begin = "|".join(map(re.escape, lines))
+        text = re.sub(rf"(?m)(^|(?<=[\s;]))(?:{begin})[^\n]*", "", text)
+    return text
+
+
+def spot_at(path: str, text: str, found: re.Match[str]) -> Spot:
+    """Return the place of a match in the text of a file."""
+    number = text.count("\n", 0, found.start()) + 1
+    start = text.rfind("\n", 0, found.start()) + 1
+    end = text.find("\n", found.start())
+    return Spot(path, number, quote(text[start : end if end >= 0 else len(text)][:1000]))

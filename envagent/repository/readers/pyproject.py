@@ -38,11 +38,19 @@ def read(path: str, text: str, facts: Facts) -> None:
         if bound := _BOUND_LINE.search(text):
             python_bound(bound[1], path, text, facts)
         return
+    read_tables(tables, scope, path, text, facts)
+
+
+def read_tables(
+    tables: dict[str, Any], scope: Scope, path: str, text: str, facts: Facts, *, authority: int | None = None
+) -> None:
+    """Read the tables of pyproject.toml, which a script's own block has, too."""
     project, of_poetry = table(tables, "project"), table(tables, "tool", "poetry")
     if isinstance(bound_text := project.get("requires-python"), str) or isinstance(
         bound_text := table(of_poetry, "dependencies").get("python"), str
     ):
-        python_bound(bound_text, path, text, facts)
+        note = "enforced at installation" if authority is None else "what the script requires"
+        python_bound(bound_text, path, text, facts, authority=authority, note=note)
     if isinstance(name := project.get("name") or of_poetry.get("name"), str):
         facts.projects.append(Project(canonicalize_name(name), path))
     declared = [*_with_targets(_declared(tables, scope), tables), *poetry.declared(of_poetry, scope)]

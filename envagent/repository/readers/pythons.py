@@ -1,6 +1,6 @@
 """Files that only name a Python version, and CI workflows, which name the tested ones.
 
-Owns: .python-version, runtime.txt, .tool-versions, tox.ini and workflow matrices. Must not: take the system of a CI
+Owns: .python-version, runtime.txt, tox.ini, noxfile.py and workflow matrices. Must not: take the system of a CI
 job for a requirement; it is only known to work.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from envagent.repository.facts import Facts, GpuSign, PythonSign, SystemSign, minors, spot_of
+from envagent.repository.facts import Facts, GpuSign, PythonSign, Spot, SystemSign, Toolchain, minors, quote, spot_of
 from envagent.repository.readers.shell_commands import python_specifier
 
-_NAMED = re.compile(r"^[ \t]*(?:python[- ]?)?(\d\.\d{1,2})(?:\.\d+)?[ \t]*$", re.MULTILINE | re.IGNORECASE)
-_TOOL = re.compile(r"^python\s+(\d\.\d{1,2})", re.MULTILINE)
+_R = re.compile(r"r-(\d\.\d{1,2})")
 _TOX = re.compile(r"\bpy\{?([\d, -]+)\}?")
+_TOX_LIST = re.compile(r"\benv_list\s*=\s*(\[[^\]]{0,500}\])")
+_NOX = re.compile(r"\bpython\s*=\s*(\[[^\]]{0,300}\]|[\"']\d\.\d{1,2}[\"'])")
 _MATRIX = re.compile(
     r"python(?:[-_]?version)?s?[\"']?\s*:\s*(\[[^\]]*\]|[\"']?\d\.\d{1,2}[\"']?|\n(?:\s*- *[\"']?\d\.\d+[\"']?.*\n?)+)",
     re.IGNORECASE,
@@ -25,12 +26,28 @@ _RUNNER = re.compile(r"\b(ubuntu)-(\d\d\.04)\b")
 _GPU_RUNNER = re.compile(r"runs-on:.*\b(gpu|cuda|a100|t4|v100|nvidia)\b", re.IGNORECASE)
 
 
+def cpython(version: str) -> frozenset[str]:
+    """Return the minors of a version as pyenv, uv, Heroku and asdf name it; none for another implementation."""
+    word = re.sub(r"^(?:cpython|python)[-@ ]?", "", version.strip().lower())
+    if re.match(r"[<>=!~]", word):
+        try:
+            return minors(SpecifierSet(word))
+        except InvalidSpecifier:
+            return frozenset()
+    return python_specifier(word) if re.match(r"\d\.\d{1,2}(?!\d)", word) else frozenset()
+
+
 def read_version(path: str, text: str, facts: Facts) -> None:
-    """Read .python-version, runtime.txt or .tool-versions."""
-    pattern = _TOOL if path.endswith(".tool-versions") else _NAMED
-    if found := pattern.search(text):
-        authority, spot = 3 if "/" not in path else 0, spot_of(path, text, found[1])
-        facts.pythons.append(PythonSign(python_specifier(found[1]), authority, spot, "the named version"))
+    """Read .python-version or runtime.txt, of which the first version that is one of CPython counts."""
+    for number, line in enumerate(text.split("\n")[:50], 1):
+        word = line.partition("#")[0].strip()
+        if found := _R.match(word):
+            facts.toolchains.append(Toolchain("r", found[1], Spot(path, number, quote(line))))
+            return
+        if allowed := cpython(word):
+            authority, spot = 3 if "/" not in path else 0, Spot(path, number, quote(line))
+            facts.pythons.append(PythonSign(allowed, authority, spot, "the named version"))
+            return
 
 
 def read_ci(path: str, text: str, facts: Facts) -> None:
@@ -49,9 +66,11 @@ def read_ci(path: str, text: str, facts: Facts) -> None:
 
 
 def read_tox(path: str, text: str, facts: Facts) -> None:
-    """Read the environments of tox.ini."""
-    if found := _TOX.search(text):
-        short = re.findall(r"\d{2,3}", found[1])
-        tested = frozenset(m for s in short for m in python_specifier(f"{s[0]}.{s[1:]}"))
-        if tested:
-            facts.pythons.append(PythonSign(tested, 0, spot_of(path, text, found[0]), "what tox tests"))
+    """Read the environments of tox.ini or tox.toml, or the sessions of noxfile.py."""
+    found = _NOX.search(text) if path.endswith(".py") else _TOX_LIST.search(text) or _TOX.search(text)
+    if not found:
+        return
+    short = re.findall(r"(?<![\d.])\d{2,3}(?![\d.])", found[1])
+    named = [*(f"{s[0]}.{s[1:]}" for s in short), *_MINOR.findall(found[1])]
+    if tested := frozenset(m for name in named for m in python_specifier(name)):
+        facts.pythons.append(PythonSign(tested, 0, spot_of(path, text, found[0].split("\n")[0]), "what tox tests"))

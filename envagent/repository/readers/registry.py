@@ -21,15 +21,24 @@ from envagent.repository.readers import (
     conda,
     containers,
     dockerfiles,
+    inline_scripts,
     installs,
+    julia,
     locks,
     machines,
+    mise,
+    mlflow,
     native,
+    nix,
     pixi,
     pyproject,
     pythons,
+    r_packages,
     requirements,
+    rust,
     setup_files,
+    spaces,
+    spack,
     toolchains,
     workflows,
 )
@@ -83,7 +92,7 @@ _SUBMITS = (
 # The first kind that fits a path is the file's kind, so special names stand above general ones. When the budget of all
 # files runs out, the last kinds are dropped.
 KINDS: tuple[Kind, ...] = (
-    Kind(document.read, 12, 2, ("readme", *_texts("readme", "readme[._-]*"))),
+    Kind(spaces.read_readme, 12, 2, ("readme", *_texts("readme", "readme[._-]*"))),
     Kind(requirements.read, 24, 3, ("*requirement*.txt", "*requirement*.in", "*constraint*.txt", "deps.txt")),
     Kind(requirements.read, 12, 4, ("*requirements/*.txt", "*requirements/*.in")),
     Kind(document.read, 4, 0, ("install", "building", "artifact", "requirements")),
@@ -96,7 +105,8 @@ KINDS: tuple[Kind, ...] = (
         pythons.read_ci, 14, 3, (".github/workflows/*.yaml", ".gitlab-ci.yaml", ".travis.yaml", ".circleci/config.yaml")
     ),
     Kind(pythons.read_ci, 3, 1, ("azure-pipelines.yaml", ".cirrus.yaml")),
-    Kind(conda.read_python_env, 4, 2, ("python_env.yaml",)),
+    Kind(mlflow.read, 3, 2, ("mlproject",)),
+    Kind(mlflow.read_python_env, 4, 2, ("python_env.yaml",)),
     # Environments of single processes, as Snakemake and nf-core keep them.
     Kind(
         workflows.read_environment, 6, 4, ("*workflow/envs/*.yaml", "*rules/envs/*.yaml", "*modules/*environment.yaml")
@@ -107,13 +117,23 @@ KINDS: tuple[Kind, ...] = (
     Kind(locks.read_pipfile, 3, 2, ("pipfile",)),
     Kind(locks.read_pipfile_lock, 1, 0, ("pipfile.lock",)),
     Kind(locks.read_lock, 1, 0, ("poetry.lock", "uv.lock", "pdm.lock")),
-    Kind(pythons.read_version, 6, 2, (".python-version", "runtime.txt", ".tool-versions")),
-    Kind(pythons.read_tox, 3, 2, ("tox.ini",)),
+    Kind(pythons.read_version, 6, 2, (".python-version", "runtime.txt")),
+    Kind(mise.read_tool_versions, 3, 2, (".tool-versions",)),
+    Kind(mise.read, 4, 2, ("mise.toml", ".mise.toml", "*mise/config.toml")),
+    Kind(pythons.read_tox, 3, 2, ("tox.ini", "tox.toml", "noxfile.py")),
     Kind(dockerfiles.read_dockerfile, 14, 3, ("dockerfile", "dockerfile[._-]*", "*.dockerfile", "containerfile")),
     Kind(dockerfiles.read_definition, 8, 4, ("*.def", "singularity*", "apptainer*", "*.singularity", "*.apptainer")),
     Kind(containers.read_devcontainer, 3, 3, ("devcontainer.json", ".devcontainer.json")),
-    Kind(toolchains.read, 12, 2, ("go.mod", "cargo.toml", "rust-toolchain*", "package.json", ".nvmrc", "pom.xml")),
-    Kind(toolchains.read, 8, 1, ("build.gradle*", "build.sbt", "description", "project.toml")),
+    Kind(rust.read, 8, 2, ("cargo.toml",)),
+    Kind(toolchains.read, 12, 2, ("go.mod", "rust-toolchain*", "package.json", "pom.xml")),
+    Kind(toolchains.read, 4, 1, (".nvmrc", ".node-version", ".java-version", ".sdkmanrc", "system.properties")),
+    Kind(toolchains.read, 8, 1, ("build.gradle*", "build.sbt")),
+    Kind(r_packages.read, 4, 1, ("description",)),
+    Kind(r_packages.read_lock, 2, 1, ("renv.lock",)),
+    Kind(r_packages.read_script, 3, 1, ("install.r", "requirements.r", "packages.r", "dependencies.r")),
+    Kind(julia.read, 4, 1, ("project.toml", "juliaproject.toml")),
+    Kind(spack.read, 4, 3, ("spack.yaml",)),
+    Kind(nix.read, 4, 1, ("flake.nix", "shell.nix", "default.nix", "devenv.nix")),
     Kind(native.read, 8, 1, ("cmakelists.txt", "makefile", "gnumakefile", "makefile.in", "module.bazel")),
     Kind(native.read, 4, 1, ("meson.build", "configure.ac")),
     Kind(document.read, 16, 3, tuple(f"*doc*/{guide}" for guide in _texts(*(f"*{stem}*" for stem in _GUIDES)))),
@@ -146,6 +166,8 @@ KINDS: tuple[Kind, ...] = (
     # Batch scripts by other names; the reader ignores what asks no scheduler.
     Kind(batch.read, 8, 2, tuple(f"*{stem}*.{ending}" for stem in _SUBMITS for ending in ("sh", "bash"))),
     Kind(batch.read, 12, 1, ("*.sh", "*.bash", "*.job")),
+    # Other scripts may declare what they need in their own comments.
+    Kind(inline_scripts.read, 12, 0, ("*.py",)),
     # An environment file named after the project; the reader ignores other files.
     Kind(conda.read_unnamed, 3, 0, ("*.yaml",)),
     # Readmes of parts and platforms, with endings of their own.

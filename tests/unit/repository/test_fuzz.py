@@ -21,6 +21,8 @@ PATHS = (
     *(".github/workflows/ci.yml", ".python-version", ".tool-versions", "Vagrantfile", "profile.py", "job.slurm"),
     *("main.tf", "nextflow.config", "Snakefile", "a.wdl", "a.cwl", "install.sh"),
     *("demo.ipynb", "train.py", "run.sh", "CMakeLists.txt", "Makefile", "configure.ac", "meson.build", "go.mod"),
+    *("mise.toml", "MLproject", "python_env.yaml", "renv.lock", "DESCRIPTION", "install.R", "Project.toml"),
+    *("Cargo.toml", "spack.yaml", "flake.nix", "build.gradle", "pom.xml", "noxfile.py", "tool.py"),
 )
 # Pieces that readers look for, so that random files get past their first lines.
 WORDS = st.sampled_from(

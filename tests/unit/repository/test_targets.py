@@ -97,6 +97,8 @@ def test_pip_requirements(text: str, name: str, pinned: str | None, local: str) 
         ("python =3.8", "python", "==3.8.*", ""),
         ("jaxlib=*=*cuda*", "jaxlib", "", "cuda"),
         ("numpy", "numpy", "", ""),
+        ("blas=1.0=mkl", "blas", "==1.0.*", ""),
+        ("pytorch=1.9=py3.9_cpu_0", "torch", "==1.9.*", "cpu"),
     ],
 )
 def test_conda_requirements(text: str, name: str, specifier: str, local: str) -> None:
