@@ -21,6 +21,7 @@
     │   └── Conflict               7   the object is busy or already exists
     ├── AdviceUnavailable          8   the AI was required and did not help
     ├── RepositoryRefused          9   the repository cannot, or must not, be read
+    │   └── DocumentUnreachable    9   a document at a URL cannot be downloaded
     ├── RunStateError             10   the run cannot be used now
     │   ├── RunNotFound           10
     │   ├── RunLocked             10   another process is using it
@@ -191,6 +192,12 @@ class RepositoryRefused(EnvagentError):
 
     exit_code = 9
     default_hint = Hint("check the URL (https://host/owner/name), or give the local path of a git repository")
+
+
+class DocumentUnreachable(RepositoryRefused):
+    """A document at a URL cannot be downloaded."""
+
+    default_hint = Hint("download it with a browser, and pass the file")
 
 
 class RunStateError(EnvagentError):

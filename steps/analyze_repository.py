@@ -28,7 +28,7 @@ class AnalyzedRepository(Output):
 class AnalyzeRepository(Step):
     """Fetch the repository, read the relevant files, decide the requirements.
 
-    Reads: the repository, untrusted; the AI, if there is one.
+    Reads: the repository and the documents given with it, untrusted; the AI, if there is one.
     Creates: nothing (a temporary folder that is removed afterwards).
     Owner mark: none.
     Undo: nothing to undo.
@@ -43,6 +43,7 @@ class AnalyzeRepository(Step):
 
         try:
             snapshot = fetch(request.repository, ref=request.ref, cancelled=context.stopping)
+            snapshot = snapshot.with_documents(request.also)
         except Cancelled:
             raise Stopped from None
         for note in snapshot.notes:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from envagent.repository.results import Document
+
 
 class RunRequest(BaseModel):
     """The user's request, as stored with the run; None leaves the choice to envagent."""
@@ -17,6 +19,8 @@ class RunRequest(BaseModel):
     repository: str
     """`https://` URL or local path."""
     ref: str | None = None
+    also: tuple[Document, ...] = ()
+    """What is read along with the repository; stored whole, so that a run can be resumed without the files."""
     cloud: str | None = None
     """clouds.yaml name; None means OS_CLOUD or OS_*."""
     node_type: str | None = None

@@ -23,6 +23,8 @@ _KINDS: tuple[re.Pattern[str], ...] = tuple(
         r"(?:^|/)(?:cmakelists\.txt|go\.mod|cargo\.toml|package\.json|pom\.xml|makefile)$",
     )
 )
+_README = 2
+"""The rank of the main readme, and of the documents that the user gives."""
 _PER_FILE_TOKENS = 2500
 
 
@@ -53,7 +55,9 @@ def _files(snapshot: Snapshot) -> list[str]:
         kind = next((i for i, pattern in enumerate(_KINDS) if pattern.search(path)), len(_KINDS))
         return kind, path.count("/"), len(path), path
 
-    return [f"=== {path} ===\n{_relevant(snapshot.files[path])}" for path in sorted(snapshot.files, key=order)]
+    given = [(_README, 0, 0, f"{one.name} (given by the user)", one.text) for one in snapshot.also]
+    found = [(*order(path), text) for path, text in snapshot.files.items()]
+    return [f"=== {one[3]} ===\n{_relevant(one[4])}" for one in sorted([*given, *found], key=lambda one: one[:4])]
 
 
 def _relevant(text: str) -> str:

@@ -155,7 +155,7 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
     from envagent.repository.fetch import fetch
     from envagent.steps.survey import ask_all
 
-    analysis = analyze(fetch(request.repository, ref=request.ref))
+    analysis = analyze(fetch(request.repository, ref=request.ref).with_documents(request.also))
     accesses = {name: reach(name, settings) for name in _names(request.cloud, settings)}
     clouds: dict[str, Cloud] = {}
     for name, access in accesses.items():

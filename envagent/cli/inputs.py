@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envagent.config import KEY_NAME
 from envagent.errors import RepositoryRefused, UsageError
 from envagent.hints import Hint, Option
+
+if TYPE_CHECKING:
+    from envagent.repository.results import Document
 
 _SHORT = re.compile(r"(?:github\.com/)?([\w.-]+/[\w.-]+)/?")
 
@@ -77,6 +82,20 @@ def find_repository(repository: str, ref: str | None) -> None:
     from envagent.repository import fetch
 
     fetch.find(repository, ref=ref)
+
+
+def given_documents(sources: Sequence[str] | None) -> tuple[Document, ...]:
+    """Read the documents that are given along with a repository.
+
+    Raises:
+        UsageError: one does not exist, or cannot be read.
+        DocumentUnreachable: one cannot be downloaded.
+    """
+    if not sources:
+        return ()
+    from envagent.repository.also import read_documents
+
+    return read_documents(sources)
 
 
 def writable_folder() -> Path:

@@ -6,7 +6,7 @@ and a failing reader does not stop the analysis. Must not: hold rules of its own
 
 from __future__ import annotations
 
-from envagent.repository import languages
+from envagent.repository import also, languages
 from envagent.repository.conclusions import amounts, gpu, pythons, sizing, systems
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts
@@ -22,6 +22,7 @@ def analyze(snapshot: Snapshot) -> Analysis:
     facts = Facts()
     for path, text in snapshot.files.items():
         read_file(path, text, facts)
+    also.read_into(snapshot, facts)
     survey = languages.survey(snapshot.entries)
     languages.read(snapshot.entries, survey, facts)
 
@@ -49,7 +50,7 @@ def analyze(snapshot: Snapshot) -> Analysis:
         python_version=python.version,
         special_requirements=special,
     )
-    return Analysis(
+    analysis = Analysis(
         requirements=requirements,
         sizing=sizing.size(requirements, facts, survey),
         evidence=(
@@ -66,13 +67,14 @@ def analyze(snapshot: Snapshot) -> Analysis:
         languages=survey.languages,
         workload=workload(snapshot, requirements),
     )
+    return also.with_places(analysis, snapshot)
 
 
 def _unknown(requirements: Requirements, snapshot: Snapshot) -> list[str]:
     """Describe what no file documents, for the person who approves the plan."""
     if not snapshot.entries:
         return ["The repository is empty; assuming a small machine without a GPU."]
-    if not snapshot.files:
+    if not snapshot.files and not snapshot.also:
         return ["No file says what it needs; sized by its languages alone."]
     fields = {
         "cores": requirements.cpu_cores,

@@ -15,6 +15,9 @@ from envagent.repository.readers.scopes import is_translation
 from envagent.repository.results import Entry
 
 _MAX_FILES = 120
+MOST_PDF_BYTES = 6 << 20
+_PICTURES = re.compile(r"(^|/)(fig(ure)?s?|plots?|graph(ic)?s?|images?|img|pictures?|results?)/")
+"""Folders whose PDFs are pictures, whatever their names."""
 # Folders of third-party code and data, whose files say nothing about this repository.
 _FOREIGN = re.compile(
     r"(^|/)(third[-_]?party|3rdparty|vendor|vendored|node_modules|externals?|extern|submodules|site-packages|"
@@ -41,5 +44,7 @@ def _candidates(entries: Iterable[Entry]) -> Iterable[tuple[Kind, tuple[int, boo
         if depth <= DEEPEST and entry.size != 0 and len(entry.path) < 300:
             path = entry.path.lower()
             kind = kind_of(path)
+            if path.endswith(".pdf") and ((entry.size or 0) > MOST_PDF_BYTES or _PICTURES.search(path)):
+                continue
             if kind is not None and not _FOREIGN.search(path):
                 yield kind, (depth, is_translation(path), path), entry

@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from envagent.errors import RepositoryRefused
 from envagent.hints import Hint, Option, Shell
-from envagent.repository.choose import choose
+from envagent.repository.choose import MOST_PDF_BYTES, choose
 from envagent.repository.decoding import clean_line, decode
 from envagent.repository.git import Git, GitFailed
 from envagent.repository.links import MAX_TARGET, better_names, follow, worth_reading
 from envagent.repository.local import borrow, has_work_tree
+from envagent.repository.markup import Unreadable
 from envagent.repository.objects import Listing, branches, list_tree, read_blobs, resolve, sizes
 from envagent.repository.results import Entry, Snapshot
 from envagent.repository.scratch import scratch_folder
@@ -46,6 +47,7 @@ _COMMIT = re.compile(r"[0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{24})?")
 _LFS_POINTER = b"version https://git-lfs"
 RETRY_AFTER_SECONDS = 1.0
 _MAX_HEADS = 4 << 20
+_PDF_SECONDS = 10.0
 _NAMED = 5
 _FIND_SECONDS = 30.0
 
@@ -380,7 +382,12 @@ def _snapshot(
     git: Git, url: str, found: _Found, listing: Listing, known: dict[str, int], choice: _Choice, limits: Limits
 ) -> Snapshot:
     here = known or sizes(git, choice.oids.values())
-    files, more = _read(git, list(choice.oids.items()), here, limits)
+    papers = {path: oid for path, oid in choice.oids.items() if path.lower().endswith(".pdf")}
+    texts = [(path, oid) for path, oid in choice.oids.items() if path not in papers]
+    files, more = _read(git, texts, here, limits)
+    pages: dict[str, tuple[int, ...]] = {}
+    for path, oid in papers.items():
+        _read_pdf(git, path, oid, here, files, pages, more)
     read = known or {oid: here[oid] for path, oid in choice.oids.items() if path in files}
     links = (f"{path} is a symbolic link; read {end}." for path, end in choice.leads.items() if path in files)
     return Snapshot(
@@ -389,6 +396,7 @@ def _snapshot(
         ref=found.ref,
         entries=tuple(Entry(path=blob.path, size=read.get(blob.oid)) for blob in listing.blobs),
         files=files,
+        pages=pages,
         notes=(*found.notes, *links, *_left_out(listing, followed=len(choice.leads)), *more),
     )
 
@@ -422,6 +430,39 @@ def _read(
         else:
             files[path] = text
     return files, notes
+
+
+def _read_pdf(
+    git: Git,
+    path: str,
+    oid: str,
+    here: Mapping[str, int],
+    files: dict[str, str],
+    pages: dict[str, tuple[int, ...]],
+    notes: list[str],
+) -> None:
+    """Add the text of a PDF to the files, or a note why there is none."""
+    from envagent.repository.conversion import convert
+
+    size = here.get(oid)
+    if size is None:
+        notes.append(f"{path}: content missing from this copy of the repository.")
+        return
+    if size > MOST_PDF_BYTES:
+        notes.append(f"{path}: skipped, larger than {MOST_PDF_BYTES >> 20} MB.")
+        return
+    content = read_blobs(git, {oid: size}, most=MOST_PDF_BYTES).get(oid, b"")
+    if b"%PDF-" not in content[:1024]:
+        notes.append(f"{path}: not a PDF, skipped.")
+        return
+    seconds = min(_PDF_SECONDS, max(git.deadline - time.monotonic(), 0.0))
+    try:
+        text, begins, left_out = convert(content, "pdf", seconds=seconds, cancelled=git.cancelled)
+    except Unreadable as problem:
+        notes.append(f"{path}: skipped, it {problem}.")
+        return
+    files[path], pages[path] = text, begins
+    notes.append(f"{path}: its text was read" + (f", without {left_out}." if left_out else "."))
 
 
 def _left_out(listing: Listing, *, followed: int) -> list[str]:

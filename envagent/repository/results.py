@@ -22,6 +22,28 @@ class Entry(Model):
     size: int | None
 
 
+class Document(Model):
+    """A document that the user gives along with a repository."""
+
+    name: str
+    """The file's name, without its folders."""
+    text: str
+    """Markdown or plain text; untrusted."""
+    pages: tuple[int, ...] = ()
+    """The line on which each page begins, counted from 1; empty without pages."""
+    left_out: str = ""
+    """What was not read, in words."""
+
+    def description(self) -> str:
+        """Say what was read.
+
+        >>> Document(name="appendix.pdf", text="...", pages=(1, 40)).description()
+        'appendix.pdf (2 pages)'
+        """
+        size = f" ({len(self.pages)} page{'s' * (len(self.pages) > 1)})" if self.pages else ""
+        return f"{self.name}{size}" + (f", without {self.left_out}" if self.left_out else "")
+
+
 class Snapshot(Model):
     """One commit of a repository: the listing of its regular files, and the text of the relevant ones."""
 
@@ -31,8 +53,17 @@ class Snapshot(Model):
     entries: tuple[Entry, ...]
     files: dict[str, str]
     """Path to decoded text; untrusted."""
+    pages: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """Of each PDF among the files, the line on which each page begins."""
+    also: tuple[Document, ...] = ()
+    """What the user gives along with the repository."""
     notes: tuple[str, ...] = ()
     """What was skipped and why, for the user."""
+
+    def with_documents(self, documents: tuple[Document, ...]) -> Snapshot:
+        """Return the snapshot together with documents, which its notes name."""
+        read = tuple(f"Also read: {one.description()}." for one in documents)
+        return self.model_copy(update={"also": documents, "notes": (*read, *self.notes)})
 
 
 class Evidence(Model):

@@ -58,11 +58,12 @@ def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
 def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
         "run": "--cloud --yes --json --node-type --image --hours --max-su --key-name --public-key --network "
-        "--server-name --no-floating-ip --no-ai --ref --start --wait-for-capacity --site --new --on-failure --speed",
+        "--server-name --no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --new "
+        "--on-failure --speed",
         "resume": "--yes --json --max-su",
         "status": "--json --refresh",
         "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key",
-        "analyze": "--json --no-ai --ref",
+        "analyze": "--json --no-ai --ref --also",
         "sandbox serve": "--speed --port --faults --profile",
         "sandbox log": "--json",
         "sandbox reset": "",

@@ -13,7 +13,7 @@ import pytest
 
 from envagent.repository.analyzer import analyze
 from envagent.repository.decoding import decode
-from envagent.repository.results import Entry, Requirements, Snapshot
+from envagent.repository.results import Document, Entry, Requirements, Snapshot
 
 MODEST = {
     "README.md": "# tables\n\nParses tables out of web pages. It runs on any laptop.\n\n## Install\n\n    pip install tables\n",
@@ -166,6 +166,20 @@ def test_other_file(files: dict[str, str], path: str, attack: str) -> None:
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 def test_file_name(files: dict[str, str], name: str) -> None:
     assert needs(files, name) == needs(files, "harmless.txt")
+
+
+@both
+@pytest.mark.parametrize("attack", IN_README.values(), ids=IN_README.keys())
+def test_given_document(files: dict[str, str], attack: str) -> None:
+    """An appendix is no more trusted because the user passed it."""
+
+    def appended(text: str) -> Requirements:
+        given = Document(name="appendix.md", text=decode(f"# Appendix\n\nIt runs.\n\n{text}\n".encode()) or "")
+        entries = tuple(Entry(path=path, size=100) for path in files)
+        snapshot = Snapshot(url="x", commit=None, entries=entries, files=files)
+        return analyze(snapshot.with_documents((given,))).requirements
+
+    assert appended(attack) == appended("")
 
 
 def test_there_are_at_least_fifty() -> None:

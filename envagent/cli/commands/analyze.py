@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envagent.cli.commands.options import AS_JSON, CONFIG, NO_AI, REF, REPO, examples
+from envagent.cli.commands.options import ALSO, AS_JSON, CONFIG, NO_AI, REF, REPO, examples
 
 if TYPE_CHECKING:
     from envagent.advice.decisions import Decision
@@ -17,13 +17,20 @@ EPILOG = examples(
 )
 
 
-def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF = None, config: CONFIG = None) -> int:
+def analyze(
+    repo: REPO,
+    as_json: AS_JSON = False,
+    no_ai: NO_AI = False,
+    ref: REF = None,
+    also: ALSO = None,
+    config: CONFIG = None,
+) -> int:
     """Show which hardware and system a repository needs, and why.
 
     Reads files of the repository and runs none of them; contacts no cloud and reserves nothing.
     """
     from envagent.cli.home import read_settings
-    from envagent.cli.inputs import stored_name
+    from envagent.cli.inputs import given_documents, stored_name
     from envagent.cli.interaction import StopSignals
     from envagent.cli.render import screens
     from envagent.cli.render.terminal import err, out, print_document
@@ -35,11 +42,12 @@ def analyze(repo: REPO, as_json: AS_JSON = False, no_ai: NO_AI = False, ref: REF
 
     repository = stored_name(repo, ref)
     settings = read_settings(config, repository=repository)
+    documents = given_documents(also)
     terminal = err()
     with StopSignals(lambda: terminal.line("stopping"), lambda: None) as stop:
         advisor = make_advisor(settings, ai=not no_ai, stop=stop.event)
         try:
-            snapshot = fetch(repository, ref=ref, cancelled=stop.event.is_set)
+            snapshot = fetch(repository, ref=ref, cancelled=stop.event.is_set).with_documents(documents)
             analysis, decision = advisor.requirements(snapshot, conclude(snapshot))
         except (Cancelled, Stopped):
             return stop.exit_code

@@ -103,6 +103,16 @@ CONFIG = Annotated[
 ]
 REF = Annotated[str | None, typer.Option(metavar="REF", help="Branch, tag or commit.")]
 
+ALSO = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also",
+        metavar="FILE|URL",
+        help="Also read this document (PDF, text, HTML, e-mail, notebook), such as the paper's artifact appendix. "
+        "Can be repeated.",
+    ),
+]
+
 
 def examples(*commands: str) -> str:
     r"""Lay out examples below a help text (\b keeps the lines as they are)."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, MAX_SU, NO_AI, REF, REPO, YES, examples
+from envagent.cli.commands.options import ALSO, AS_JSON, CLOUD, CONFIG, MAX_SU, NO_AI, REF, REPO, YES, examples
 from envagent.errors import UsageError
 from envagent.hints import Hint, Option
 
@@ -39,6 +39,7 @@ def run(
     no_floating_ip: Annotated[bool, typer.Option("--no-floating-ip", help="Do not allocate a floating IP.")] = False,
     no_ai: NO_AI = False,
     ref: REF = None,
+    also: ALSO = None,
     start: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Start of the lease: 2026-12-01T09:00 (local time; with Z: UTC)."),
@@ -77,6 +78,7 @@ def run(
         check_key_name,
         check_names,
         find_repository,
+        given_documents,
         start_time,
         stored_name,
         writable_folder,
@@ -99,12 +101,14 @@ def run(
         raise UsageError("--speed only applies to the sandbox", hint=Hint("leave out", Option("speed")))
     if (public_file := key_file or settings.key.public_key) is not None:
         keys.pair_of(public_file)
+    documents = given_documents(also)
     find_repository(repository, ref)
     access = reach(name, settings)
     try:
         request = RunRequest(
             repository=repository,
             ref=ref,
+            also=documents,
             cloud=access.name,
             node_type=node_type,
             image=image,

@@ -97,6 +97,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(requirements.read, 12, 4, ("*requirements/*.txt", "*requirements/*.in")),
     Kind(document.read, 4, 0, ("install", "building", "artifact", "requirements")),
     Kind(document.read, 12, 3, ("requirements.md*", "requirements.rst", *_texts(*(f"{stem}*" for stem in _INSTALL)))),
+    # The text of a PDF, which `fetch` takes out of it.
+    Kind(document.read, 2, 2, ("*appendix*.pdf", "*artifact*.pdf", "*artefact*.pdf", "ae.pdf", "ae[._-]*.pdf")),
     Kind(pyproject.read, 10, 3, ("pyproject.toml",)),
     Kind(setup_files.read_py, 10, 3, ("setup.py",)),
     Kind(setup_files.read_cfg, 10, 3, ("setup.cfg",)),

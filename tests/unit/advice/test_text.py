@@ -7,6 +7,7 @@ import pytest
 from envagent.advice.excerpts import brief
 from envagent.advice.matching import resolve
 from envagent.advice.untrusted import REDACTED, clean, one_line, redact, tokens
+from envagent.repository.results import Document
 
 from .samples import analysis, evidence, snapshot
 
@@ -122,6 +123,15 @@ class TestBrief:
         )
         order = [found.index(text) for text in ("64 GB of RAM", "torch", "readme", "other")]
         assert order == sorted(order)
+
+    def test_a_given_document_ranks_as_a_readme_within_the_same_budget(self) -> None:
+        files = snapshot(**{"README.md": "readme", "requirements.txt": "torch", "zz.txt": "other"})
+        given = files.with_documents((Document(name="appendix.pdf", text="\u202eignore this, token=abcdefghijkl"),))
+        found = brief(given, analysis(), 4000)
+        assert "=== appendix.pdf (given by the user) ===\nignore this, " in found and "abcdefghijkl" not in found
+        assert found.index("torch") < found.index("ignore this") < found.index("other")
+        long = files.with_documents((Document(name="paper.pdf", text="one more word, " * 50_000),))
+        assert tokens(brief(long, analysis(), 500)) <= 502
 
     @pytest.mark.parametrize("budget", [0, 1, 50, 500, 5000])
     def test_it_keeps_to_its_budget(self, budget: int) -> None:
