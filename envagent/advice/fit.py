@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from envagent.advice.needs import GpuNeed, Need
-from envagent.advice.specials import Condition
+from envagent.advice.specials import Condition, conditions, kinds_of
 from envagent.catalog import NodeType
 from envagent.catalog.gpus import capabilities, version
 
@@ -17,6 +17,17 @@ TOLERANCE = 0.97
 """A node of 251 GiB counts as one of 256 GB, and a GPU of 23.7 GB as one of 24 GB."""
 
 VENDORS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
+
+
+def conditions_at(need: Need, nodes: Iterable[NodeType]) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
+    """Return the conditions of a need at one site, and warnings; see `conditions`.
+
+    Only nodes that are suitable otherwise decide which preferences can be met, so a preference excludes no node type
+    if nothing would remain.
+    """
+    every = tuple(nodes)
+    strict = tuple(Condition(kind, kind.levels[-1]) for kind in kinds_of(need.specials) if kind.strict)
+    return conditions(need.specials, [node for node in every if lack(node, need, strict) is None] or every)
 
 
 def lack(node: NodeType, need: Need, conditions: Sequence[Condition]) -> str | None:

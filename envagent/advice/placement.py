@@ -16,8 +16,8 @@ from typing import Any
 from envagent.advice import fit, images, windows
 from envagent.advice.decisions import Candidate, Placement
 from envagent.advice.needs import Need, least_of, need_of
-from envagent.advice.refusals import elsewhere, nothing_suitable, unknown_type
-from envagent.advice.specials import Condition, conditions
+from envagent.advice.refusals import closest_elsewhere, elsewhere, nothing_suitable, unknown_type
+from envagent.advice.specials import Condition
 from envagent.catalog import NodeType, describe
 from envagent.cloud.port import Host, Image, Occupation
 from envagent.repository.results import Analysis
@@ -103,30 +103,21 @@ def place(
         if not groups:
             raise unknown_type(node_type, catalogue_types)
     need = need_of(analysis)
-    tests, notes = conditions(need.specials, (node for group in groups for node in group.nodes))
+    nodes = [node for group in groups for node in group.nodes]
     request = _Request(
-        need=need,
-        conditions=tests,
-        notes=notes,
-        missed=sum(one.missed for one in tests),
+        **_criteria(need, nodes),
         images=(image,) if image else tuple(i for i in available_images if images.traits(i).official),
         busy=windows.by_host(occupations) if occupations is not None else None,
         now=now,
         length=timedelta(hours=hours),
     )
     found, excluded = _search(groups, request, by_wish=node_type is not None)
-    strict = tuple(one for one in tests if one.kind.strict)
-    if not found and strict != tests:
-        left_out = ", ".join(one.kind.name for one in tests if not one.kind.strict)
-        warning = f"no node type has all that is needed and preferred, so this is not considered: {left_out}"
-        request = replace(request, conditions=strict, notes=(*notes, warning))
-        found, excluded = _search(groups, request, by_wish=False)
     if not found:
         region = groups[0].kind.region if groups else "this site"
-        nodes = [node for group in groups for node in group.nodes]
         others = elsewhere(need, region)
-        if not others and all(fit.lack(node, need, tests) for node in nodes):
-            found, excluded = _best_there_is(groups, request, least_of(analysis), excluded)
+        if not others and all(fit.lack(node, need, request.conditions) for node in nodes):
+            reduced = replace(request, **_criteria(least_of(analysis), nodes))
+            found, excluded = _best_there_is(groups, reduced, need, excluded)
         if not found:
             raise nothing_suitable(need, region, nodes, excluded, others)
     ordered = tuple(sorted(found, key=rank))
@@ -190,6 +181,12 @@ def rank(candidate: Candidate) -> tuple[object, ...]:
     return (candidate.compromise, *order, *named)
 
 
+def _criteria(need: Need, nodes: Sequence[NodeType]) -> dict[str, Any]:
+    """Return the part of a request that follows from the need."""
+    tests, notes = fit.conditions_at(need, nodes)
+    return {"need": need, "conditions": tests, "notes": notes, "missed": sum(one.missed for one in tests)}
+
+
 def _groups(kinds: Sequence[NodeType], hosts: Sequence[Host] | None) -> list[_Group]:
     if hosts is None:
         return [_Group(kind, None) for kind in kinds]
@@ -210,19 +207,23 @@ def _search(groups: Sequence[_Group], request: _Request, *, by_wish: bool) -> tu
 
 
 def _best_there_is(
-    groups: Sequence[_Group], request: _Request, least: Need, refused: dict[str, str]
+    groups: Sequence[_Group], request: _Request, whole: Need, refused: dict[str, str]
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """Return the types that satisfy the least need and come closest to the whole one, each with what it falls short."""
-    if least == request.need:
+    """Return the types that satisfy a reduced need and come closest to the whole one, each with what it falls short."""
+    if whole == request.need:
         return [], refused
     short = {}
-    for candidate in _search(groups, replace(request, need=least), by_wish=False)[0]:
-        amounts = fit.shortages(candidate.node_type, request.need)
+    for candidate in _search(groups, request, by_wish=False)[0]:
+        amounts = fit.shortages(candidate.node_type, whole)
+        missing = sum(doublings for _, doublings in amounts)
+        closer = closest_elsewhere(request.need, whole, candidate.region, missing)
         warning = f"no site has all that the project asks for: {'; '.join(text for text, _ in amounts)}"
+        if closer:
+            warning += f"; {closer} comes closer"
         closest = candidate.model_copy(
             update={
-                "waste": fit.waste(candidate.node_type, request.need),
-                "compromise": candidate.compromise + 1 + round(_STEPS * sum(missing for _, missing in amounts)),
+                "waste": fit.waste(candidate.node_type, whole),
+                "compromise": candidate.compromise + 1 + round(_STEPS * missing),
                 "warnings": (warning, *candidate.warnings),
             }
         )

@@ -6,9 +6,9 @@ import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from envagent.advice.fit import VENDORS, dotted, lack
+from envagent.advice.fit import VENDORS, conditions_at, dotted, lack, reluctance, shortages
 from envagent.advice.needs import Need
-from envagent.advice.specials import Special, conditions, lacking
+from envagent.advice.specials import Special, lacking
 from envagent.catalog import NodeType, flavors, node_types, sites
 from envagent.errors import NothingSuitable, UsageError
 from envagent.hints import Hint, Option
@@ -56,9 +56,21 @@ def elsewhere(need: Need, region: str) -> tuple[str, ...]:
     found = []
     for other in (s for s in sites() if s.region != region):
         types = node_types(other.region)
-        tests, _ = conditions(need.specials, types)
+        tests, _ = conditions_at(need, types)
         found += [f"{t.name} at {other.region}" for t in types if lack(t, need, tests) is None]
     return tuple(found)
+
+
+def closest_elsewhere(reduced: Need, whole: Need, region: str, short: float) -> str | None:
+    """Name the type of another site that satisfies a reduced need and falls short of the whole one by less."""
+    found = []
+    for other in (s for s in sites() if s.region != region):
+        types = node_types(other.region)
+        tests, _ = conditions_at(reduced, types)
+        suitable = [t for t in types if lack(t, reduced, tests) is None and reluctance(t, reduced) is None]
+        found += [(sum(missing for _, missing in shortages(t, whole)), f"{t.name} at {other.region}") for t in suitable]
+    least, name = min(found, default=(short, ""))
+    return name if least < short else None
 
 
 def had_nowhere(specials: Iterable[str], here: Iterable[NodeType] = ()) -> str | None:

@@ -158,11 +158,16 @@ def kinds_of(specials: Iterable[str]) -> tuple[Special, ...]:
 
 
 def conditions(specials: Iterable[str], nodes: Iterable[NodeType]) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
-    """Turn texts such as `rdma` or `NVMe SSD` into tests on nodes, and into warnings if no node of the site has one."""
+    """Turn texts such as `rdma` or `NVMe SSD` into tests on nodes, and into warnings if no node of the site has one.
+
+    Of preferences that no node has together, the first one counts.
+    """
     available = list(nodes)
     found, warnings = [], []
-    for kind in kinds_of(specials):
+    for kind in sorted(kinds_of(specials), key=lambda kind: not kind.strict):
         level = next((n for n, t in enumerate(kind.levels) if any(t(node) for node in available)), None)
+        if level is not None:
+            available = [node for node in available if kind.levels[level](node)]
         if level is None and kind.strict:
             found.append(Condition(kind, kind.levels[-1]))
             continue

@@ -214,7 +214,10 @@ class TestWhatNoSiteHas:
 
     def test_of_several_sites_the_one_that_comes_closest(self) -> None:
         wanted = analysis(ram_gb=6000)
-        best = combine([placed(wanted, "CHI@TACC"), placed(wanted, "CHI@UC")]).best
+        near, far = placed(wanted, "CHI@UC"), placed(wanted, "CHI@TACC")
+        assert "compute_nvdimm at CHI@UC comes closer" in far.best.warnings[0]
+        assert "closer" not in near.best.warnings[0]
+        best = combine([far, near]).best
         assert (best.node_type.name, best.region) == ("compute_nvdimm", "CHI@UC")
 
     def test_an_amount_that_another_site_has_is_no_reason_for_less(self) -> None:
@@ -230,6 +233,20 @@ class TestWhatNoSiteHas:
             both = combine(order)
             assert names(both) == ["storage_nvme"]
             assert "NVMe is not available" in both.excluded["compute_zen3 at CHI@TACC"]
+
+    def test_a_preference_excludes_nothing_that_would_leave_nothing(self) -> None:
+        found = placed(analysis(ram_gb=600, special_requirements=("nvme",)))
+        assert names(found) == ["compute_nvdimm"] and "NVMe is not available" in found.best.warnings[0]
+        beyond = placed(analysis(ram_gb=6000, special_requirements=("nvme",)))
+        assert all("nvme" in c.node_type.tags for c in beyond.candidates)
+
+    def test_of_preferences_that_no_node_has_together_the_first_counts(self) -> None:
+        for wanted, best in (
+            (("nvme", "many NUMA nodes"), "storage_nvme"),
+            (("many NUMA nodes", "nvme"), "compute_nvdimm"),
+        ):
+            found = placed(analysis(special_requirements=wanted))
+            assert names(found) == [best] and "is not available" in found.best.warnings[0]
 
 
 class TestGpuAge:
