@@ -12,7 +12,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from envagent.repository.facts import Facts, GpuSign, Package, PythonSign, Scope, Spot, quote
-from envagent.repository.readers import batch, chameleon, inline_scripts
+from envagent.repository.readers import batch, chameleon, inline_scripts, python_platforms
 from envagent.repository.readers.parsing import items, table
 from envagent.repository.readers.scopes import scope_of
 from envagent.repository.readers.shell_commands import python_specifier, read_command
@@ -60,11 +60,17 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
                     read_command(path, None, line[1:], facts, scope="documented", weight=0.3 * _weight(path))
 
 
+def read_requests(path: str, text: str, facts: Facts) -> None:
+    """Read what any program declares that it needs: in a block of comments, or to a platform that runs it."""
+    inline_scripts.read(path, text, facts)
+    python_platforms.read(path, text, facts)
+
+
 def read_script(path: str, text: str, facts: Facts) -> None:
     """Read a script of the kind that users start: train.py, main.py, run.sh."""
     chameleon.read(path, text, facts)
     if path.endswith(".py"):
-        inline_scripts.read(path, text, facts)
+        read_requests(path, text, facts)
         _imports(path, text, facts)
         found = _DEVICE.search(text)
         if found and not _FALLBACK.search(text):

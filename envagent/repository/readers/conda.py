@@ -14,8 +14,6 @@ from envagent.repository.readers.parsing import items, strings, table, yaml_tabl
 from envagent.repository.readers.requirements import read_lines
 from envagent.repository.readers.scopes import scope_of
 
-_ENVIRONMENT = re.compile(r"^(?:channels|prefix):", re.MULTILINE)
-_DEPENDENCIES = re.compile(r"^dependencies:", re.MULTILINE)
 _JINJA = re.compile(r"\{%[^{}]{0,300}%\}|\{\{[^{}]{0,300}\}\}")
 _CUDA_CHANNEL = re.compile(r"nvidia/label/cuda-(\d{1,2}\.\d{1,2})")
 
@@ -38,12 +36,6 @@ def read_as(scope: Scope, path: str, text: str, facts: Facts) -> None:
     driver = table(loaded, "variables").get("CONDA_OVERRIDE_CUDA")
     if driver is not None and re.fullmatch(r"\d{1,2}(\.\d{1,2})?", str(driver)):
         facts.cuda.append(CudaSign(str(driver), WEIGHT[scope], spot_of(path, text, "CONDA_OVERRIDE_CUDA")))
-
-
-def read_unnamed(path: str, text: str, facts: Facts) -> None:
-    """Read a file of any name if it holds an environment."""
-    if _ENVIRONMENT.search(text) and _DEPENDENCIES.search(text):
-        read(path, text, facts)
 
 
 def _dependencies(loaded: dict[str, Any]) -> list[object]:

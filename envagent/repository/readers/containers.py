@@ -46,9 +46,13 @@ def read_compose(path: str, text: str, facts: Facts) -> None:
     # Services of a profile start only on request, unless there are no others.
     started = {name: service for name, service in services.items() if not service.get("profiles")} or services
     with_gpu = {name for name, service in services.items() if _gpus(service) is not None}
+    # Services share GPUs, unless they name different ones.
+    named = {one for service in started.values() for one in _device_ids(service)}
     for name, service in services.items():
         if (asked := _gpus(service)) is not None:
             gpus, vendor, needle = asked
+            if gpus.count and _device_ids(service):
+                gpus = Gpus(count=max(gpus.count, len(named)))
             spot = spot_of(path, text, needle)
             if name in started and not _one_way(name, service, services, with_gpu):
                 add_gpus(facts, spot, firm, "its service reserves a GPU", [gpus], vendor)
@@ -107,6 +111,11 @@ def _gpus(service: dict[str, Any]) -> tuple[Gpus, Vendor | None, str] | None:
         if maker := _vendor(name):
             return Gpus(), maker, name
     return None
+
+
+def _device_ids(service: dict[str, Any]) -> list[str]:
+    named = [merged(device).get("device_ids") for device in items(_reservations(service), "devices")]
+    return [one for ids in named for one in strings(ids) if "all" not in one]
 
 
 def _reservations(service: dict[str, Any]) -> dict[str, Any]:

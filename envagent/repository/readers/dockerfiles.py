@@ -30,6 +30,7 @@ _EDITORS = "devcontainer"
 _DEVICES = re.compile(r"^nvidia_(?:visible_devices|driver_capabilities|require_cuda)=", re.IGNORECASE)
 _FOR_DEVELOPMENT = frozenset(["test", "tests", "testing", "dev", "devel", "development", "lint", "ci", "docs", "debug"])
 _ALTERNATIVE = 0.15
+_SPEAKS = 0.7
 _COPIED = 0.5
 
 
@@ -55,8 +56,10 @@ def read_dockerfile(path: str, text: str, facts: Facts) -> None:
 
 
 def _firmness(path: str) -> float:
-    # An editor's container does not speak for the whole.
-    return firmness(path) * (0.5 if _EDITORS in path.lower() else 1.0)
+    # An image in a folder of its own is one of several, and an editor's container does not speak for the whole.
+    firm = firmness(path)
+    nested = scope_of(path) == "component" and firm < 1 and path.count("/") > 0
+    return firm * (0.7 if nested else 1.0) * (0.5 if _EDITORS in path.lower() else 1.0)
 
 
 def _stages(path: str, text: str) -> list[_Stage]:
@@ -181,9 +184,18 @@ def _conclude(stages: list[_Stage], path: str, firm: float, facts: Facts) -> Non
         inner: Scope = "documented" if scope in ("main", "component") else scope or "development"
         if number not in copied:
             inner = "optional"
+        elif inner == "documented" and firm < _SPEAKS:
+            inner = "development"
+        own = Facts()
         for line, command in stage.commands:
             for piece in commands_of(command):
-                read_command(path, line, piece, facts, scope=inner, weight=0.4 * firm * part)
+                read_command(path, line, piece, own, scope=inner, weight=0.4 * firm * part)
+        facts.packages += own.packages
+        facts.gpu += own.gpu
+        facts.cuda += own.cuda
+        facts.specials += own.specials
+        # The Python of one of several images is not the repository's.
+        facts.pythons += own.pythons if firm >= _SPEAKS else []
     if without and any(stages[n].image.weight for n in chain):
         spot = stages[chain[-1]].spot
         facts.gpu.append(GpuSign("optional", -0.5 * firm, None, spot, "its container can be built for CPUs"))

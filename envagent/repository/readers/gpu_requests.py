@@ -27,7 +27,13 @@ _USUAL = frozenset([
     "cluster", "clusters", "sky", "skypilot", "ray", "modal", "apptainer", "singularity", "cog", "config", "configs",
     "conf", "base", "cloud", "kustomize", "build", "scripts", "src", "env", "environment", "templates", "yaml", "yamls",
 ])  # fmt: skip
-_MEMORY = re.compile(r"(?<![\da-z])(\d{1,3})\s?-?g(?:i?b)?(?![a-z])", re.IGNORECASE)
+_NAMED_AFTER = re.compile(r"(?:docker-)?compose|dockerfile|[^/]*\.dockerfile$|containerfile")
+_PLAIN = frozenset([
+    "docker", "compose", "dockerfile", "containerfile", "yaml", "yml", "prod", "production", "base", "main", "latest",
+    "default", "linux", "ubuntu", "x", "86", "64", "amd", "server", "app", "full",
+])  # fmt: skip
+_NAMED = 0.7
+_MEMORY = re.compile(r"(?<![a-z0-9])(\d{1,3})\s?-?g(?:i?b)?(?![a-z])", re.IGNORECASE)
 _COUNT = re.compile(r"\d{1,3}(?:\.\d{1,3})?")
 _OTHER_CHIPS = (
     ("tpu", re.compile(r"(?<![a-z])tpu")),
@@ -35,6 +41,7 @@ _OTHER_CHIPS = (
     ("trainium", re.compile(r"(?<![a-z])(?:trainium|inferentia|neuron)")),
 )
 _LEAST_GB = 1.0
+_LEAST_CORES = 2
 
 
 def firmness(path: str) -> float:
@@ -43,9 +50,15 @@ def firmness(path: str) -> float:
     if scope is None:
         return 0.0
     if scope != "component":
-        return _FACTOR[scope]
+        return _FACTOR[scope] * _of_name(path)
     unusual = [folder for folder in path.split("/")[:-1] if not set(words(folder)) <= _USUAL]
-    return {0: 1.0, 1: 0.8}.get(len(unusual), _FACTOR["component"])
+    return {0: 1.0, 1: 0.8}.get(len(unusual), _FACTOR["component"]) * _of_name(path)
+
+
+def _of_name(path: str) -> float:
+    """Return less than 1 for `Dockerfile.x` and `compose-x.yaml`, which are variants of the file without the suffix."""
+    name = path.rpartition("/")[2].lower()
+    return _NAMED if _NAMED_AFTER.match(name) and not set(words(name)) <= _PLAIN else 1.0
 
 
 @dataclass(frozen=True)
@@ -145,8 +158,8 @@ def cores_of(value: object) -> float:
 
 
 def add_cores(facts: Facts, value: object, spot: Spot, weight: float) -> None:
-    """Record a number of cores."""
-    if 1 <= (cores := cores_of(value)) <= 1024:
+    """Record a number of cores; what every machine has is left out."""
+    if _LEAST_CORES <= (cores := cores_of(value)) <= 1024:
         facts.amounts.append(Amount("cores", round(cores), "minimum", weight, spot))
 
 

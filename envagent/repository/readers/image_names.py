@@ -15,6 +15,7 @@ from envagent.repository.readers.gpu_requests import globs
 from envagent.repository.readers.shell_commands import python_specifier
 
 _LONGEST = 300
+_SPEAKS = 0.3
 _WORD = re.compile(r"[a-z]+")
 _CUDA = re.compile(r"cuda[:_-]?v?(\d{1,2}\.\d{1,2})|(?<![a-z0-9])cu(?:da)?-?(\d{2})(\d)(?![\d.])")
 _PYTHON = re.compile(r"(?<![a-z])python[:_-]?v?(?:\w{1,5}-)?([23]\.\d{1,2})|(?<![a-z0-9])py([23])\.?(\d{1,2})(?!\d)")
@@ -82,8 +83,9 @@ def add_image(image: Image, spot: Spot, firm: float, facts: Facts, note: str) ->
     """Record what an image says, where `firm` is 1 for the one in which the main job runs."""
     if image.weight:
         facts.gpu.append(GpuSign("container", image.weight * firm, image.vendor, spot, note))
-    if image.cuda and image.vendor == "nvidia":
-        facts.cuda.append(CudaSign(image.cuda, firm, spot))
+    if image.cuda and image.vendor == "nvidia" and firm >= _SPEAKS:
+        # What the documents say of the host outranks the release inside of a container.
+        facts.cuda.append(CudaSign(image.cuda, 0.7 * firm, spot))
     if image.tag:
         facts.specials.append(SpecialSign(image.tag, 1.5 * firm, spot))
     # On a GPU image it is the image's own Python, as little chosen by the authors as its distribution.

@@ -17,11 +17,12 @@ from envagent.repository.facts import Facts
 from envagent.repository.prose import document
 from envagent.repository.readers import (
     batch,
+    clusters,
     code,
     conda,
     containers,
     dockerfiles,
-    inline_scripts,
+    gpu_platforms,
     installs,
     julia,
     locks,
@@ -40,6 +41,7 @@ from envagent.repository.readers import (
     spaces,
     spack,
     toolchains,
+    untyped_yaml,
     workflows,
 )
 
@@ -88,6 +90,11 @@ _SUBMITS = (
     "submit", "slurm", "sbatch", "srun", "batch", "job", "launch", "pbs", "qsub", "bsub", "cluster", "hpc", "run",
     "train",
 )  # fmt: skip
+_SERVES = ("modal", "serve", "deploy", "beam", "bento", "service")
+_JOBS = (
+    "k8s", "kube", "manifest", "deploy", "helm", "pod", "job", "serve", "serving", "service", "sky", "ray", "cluster",
+    "dstack", "task", "truss", "accelerate", "determined", "gpu", "worker", "inference", "train",
+)  # fmt: skip
 
 # The first kind that fits a path is the file's kind, so special names stand above general ones. When the budget of all
 # files runs out, the last kinds are dropped.
@@ -125,6 +132,10 @@ KINDS: tuple[Kind, ...] = (
     Kind(pythons.read_tox, 3, 2, ("tox.ini", "tox.toml", "noxfile.py")),
     Kind(dockerfiles.read_dockerfile, 14, 3, ("dockerfile", "dockerfile[._-]*", "*.dockerfile", "containerfile")),
     Kind(dockerfiles.read_definition, 8, 4, ("*.def", "singularity*", "apptainer*", "*.singularity", "*.apptainer")),
+    Kind(gpu_platforms.read_cog, 4, 2, ("cog.yaml", "cog[_-]*.yaml")),
+    Kind(gpu_platforms.read_bento, 2, 2, ("bentofile.yaml",)),
+    Kind(gpu_platforms.read_app, 2, 1, ("fly.toml", "cerebrium.toml")),
+    Kind(clusters.read_values, 6, 4, ("values.yaml", "values[_-]*.yaml", "*[_-]values.yaml")),
     Kind(containers.read_devcontainer, 3, 3, ("devcontainer.json", ".devcontainer.json")),
     Kind(rust.read, 8, 2, ("cargo.toml",)),
     Kind(toolchains.read, 12, 2, ("go.mod", "rust-toolchain*", "package.json", "pom.xml")),
@@ -168,10 +179,13 @@ KINDS: tuple[Kind, ...] = (
     # Batch scripts by other names; the reader ignores what asks no scheduler.
     Kind(batch.read, 8, 2, tuple(f"*{stem}*.{ending}" for stem in _SUBMITS for ending in ("sh", "bash"))),
     Kind(batch.read, 12, 1, ("*.sh", "*.bash", "*.job")),
-    # Other scripts may declare what they need in their own comments.
-    Kind(inline_scripts.read, 12, 0, ("*.py",)),
-    # An environment file named after the project; the reader ignores other files.
-    Kind(conda.read_unnamed, 3, 0, ("*.yaml",)),
+    # Other programs may declare what they need.
+    Kind(code.read_requests, 6, 2, tuple(f"*{stem}*.py" for stem in _SERVES)),
+    # What these are shows in their first lines; the readers ignore the rest.
+    Kind(untyped_yaml.read, 12, 2, tuple(f"*{stem}*.yaml" for stem in _JOBS)),
+    Kind(untyped_yaml.read, 8, 3, tuple(f"*{stem}*/*.yaml" for stem in _JOBS)),
+    Kind(untyped_yaml.read, 8, 0, ("*.yaml",)),
+    Kind(code.read_requests, 12, 0, ("*.py",)),
     # Readmes of parts and platforms, with endings of their own.
     Kind(document.read, 4, 1, ("readme[._-]*",)),
 )

@@ -18,7 +18,8 @@ _DEVELOPMENT = frozenset([
 ])  # fmt: skip
 _VARIANT = frozenset([
     "gpu", "cuda", "cu", "rocm", "hip", "amd", "xpu", "sycl", "oneapi", "opencl", "vulkan", "musa", "ipex", "npu",
-    "ascend", "tpu", "hpu", "habana", "gaudi", "mps", "jetson", "l4t", "extra", "extras", "optional", "full", "all",
+    "ascend", "cann", "cublas", "tensorrt", "openvino", "tpu",
+    "hpu", "habana", "gaudi", "mps", "jetson", "l4t", "extra", "extras", "optional", "full", "all",
     "runpod", "colab", "kaggle", "sagemaker", "lts", "legacy", "old", "archive", "experimental", "nightly",
 ])  # fmt: skip
 _FOREIGN_PLATFORM = frozenset([
