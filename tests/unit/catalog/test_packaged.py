@@ -121,7 +121,14 @@ def test_a_part_of_a_word_is_not_a_gpu(word: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "least"),
-    [("hopper", "9.0"), ("ada lovelace", "8.9"), ("blackwell", "10.0"), ("sm_86", "8.6"), ("sm90", "9.0")],
+    [
+        ("hopper", "9.0"),
+        ("rtx 30 series", "8.6"),
+        ("ada lovelace", "8.9"),
+        ("blackwell", "10.0"),
+        ("sm_86", "8.6"),
+        ("sm90", "9.0"),
+    ],
 )
 def test_a_generation_has_its_least_compute_capability(word: str, least: str) -> None:
     assert architectures()[word] == least
