@@ -57,6 +57,6 @@ def test_a_repository_and_its_node(clones: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_what_no_node_has_is_a_refusal(clones: Path) -> None:
-    (clones / "o+x" / "files" / "README.md").write_text("# x\n\nRequires at least 3000 GB of RAM.\n", encoding="utf-8")
+    (clones / "o+x" / "files" / "README.md").write_text("# x\n\nRequires at least 8000 GB of RAM.\n", encoding="utf-8")
     given = answer(label("x"), clones, None, ["uc", "tacc"])
     assert given["node"] is None and given["state"] == "failed" and "RAM" in given["error"]
