@@ -24,6 +24,7 @@ from envagent.repository.links import MAX_TARGET, better_names, follow, worth_re
 from envagent.repository.local import borrow, has_work_tree
 from envagent.repository.markup import Unreadable
 from envagent.repository.objects import Listing, branches, list_tree, read_blobs, resolve, sizes
+from envagent.repository.readers.locks import condense, is_lock
 from envagent.repository.results import Entry, Snapshot
 from envagent.repository.scratch import scratch_folder
 from envagent.repository.source import Local, Remote, is_ref, parse_source
@@ -63,6 +64,7 @@ class Limits:
         file_bytes: read of each chosen file. The specification's 10 KB cut off the hardware sections of long
             readmes; prompts for the AI are shortened separately.
         total_bytes: read of all chosen files together.
+        lock_bytes: read of each lock file, of which at most `file_bytes` are kept.
     """
 
     seconds: float = 60.0
@@ -70,6 +72,7 @@ class Limits:
     entries: int = 200_000
     file_bytes: int = 256 << 10
     total_bytes: int = 2 << 20
+    lock_bytes: int = 16 << 20
 
 
 def fetch(
@@ -415,15 +418,18 @@ def _read(
         if total + share > limits.total_bytes:
             notes.append(f"{path}: skipped, the other files reached the limit of {limits.total_bytes >> 20} MB.")
             continue
-        if here[oid] > limits.file_bytes:
-            notes.append(f"{path}: only the first {limits.file_bytes >> 10} of {here[oid] >> 10} KB were read.")
+        if here[oid] > _most(path, limits):
+            notes.append(f"{path}: only the first {_most(path, limits) >> 10} of {here[oid] >> 10} KB were read.")
         total += 0 if oid in wanted else share
         wanted[oid] = here[oid]
-    contents = read_blobs(git, wanted, most=limits.file_bytes)
+    locks = {oid: wanted[oid] for path, oid in chosen if oid in wanted and is_lock(path)}
+    contents = read_blobs(git, {o: size for o, size in wanted.items() if o not in locks}, most=limits.file_bytes)
+    contents |= read_blobs(git, locks, most=limits.lock_bytes)
     files: dict[str, str] = {}
     for path, oid in chosen:
         if (content := contents.get(oid)) is None:
             continue
+        content = condense(path, content)[: limits.file_bytes]
         text = None if content.startswith(_LFS_POINTER) else decode(content)
         if text is None:
             notes.append(f"{path}: binary, skipped.")
@@ -463,6 +469,10 @@ def _read_pdf(
         return
     files[path], pages[path] = text, begins
     notes.append(f"{path}: its text was read" + (f", without {left_out}." if left_out else "."))
+
+
+def _most(path: str, limits: Limits) -> int:
+    return limits.lock_bytes if is_lock(path) else limits.file_bytes
 
 
 def _left_out(listing: Listing, *, followed: int) -> list[str]:

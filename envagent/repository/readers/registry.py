@@ -101,6 +101,7 @@ _JOBS = (
 KINDS: tuple[Kind, ...] = (
     Kind(spaces.read_readme, 12, 2, ("readme", *_texts("readme", "readme[._-]*"))),
     Kind(requirements.read, 24, 3, ("*requirement*.txt", "*requirement*.in", "*constraint*.txt", "deps.txt")),
+    Kind(requirements.read, 3, 2, ("*requirement*.lock", "*requirement*.lst", "*requirement*.pip")),
     Kind(requirements.read, 12, 4, ("*requirements/*.txt", "*requirements/*.in")),
     Kind(document.read, 4, 0, ("install", "building", "artifact", "requirements")),
     Kind(document.read, 12, 3, ("requirements.md*", "requirements.rst", *_texts(*(f"{stem}*" for stem in _INSTALL)))),
@@ -120,12 +121,13 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         workflows.read_environment, 6, 4, ("*workflow/envs/*.yaml", "*rules/envs/*.yaml", "*modules/*environment.yaml")
     ),
+    Kind(locks.read_conda_lock, 2, 0, ("pixi.lock", "conda-lock.yaml")),
     Kind(conda.read, 12, 3, ("*environment*.yaml", "*conda*.yaml", "env.yaml", "*_env.yaml", "meta.yaml")),
     Kind(pixi.read, 4, 2, ("pixi.toml",)),
     Kind(conda.read, 6, 3, ("*environments/*.yaml", "*envs/*.yaml", "*conda*/*.yaml", "dependencies.yaml")),
     Kind(locks.read_pipfile, 3, 2, ("pipfile",)),
     Kind(locks.read_pipfile_lock, 1, 0, ("pipfile.lock",)),
-    Kind(locks.read_lock, 1, 0, ("poetry.lock", "uv.lock", "pdm.lock")),
+    Kind(locks.read_lock, 2, 0, ("poetry.lock", "uv.lock", "pdm.lock")),
     Kind(pythons.read_version, 6, 2, (".python-version", "runtime.txt")),
     Kind(mise.read_tool_versions, 3, 2, (".tool-versions",)),
     Kind(mise.read, 4, 2, ("mise.toml", ".mise.toml", "*mise/config.toml")),
