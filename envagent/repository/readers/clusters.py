@@ -115,7 +115,7 @@ def _pods(whole: object) -> Iterator[_Pod]:
             yield _Pod(_wanted(resources), mapping)
         elif isinstance(mapping.get("resources"), dict) and id(mapping["resources"]) not in in_pods:
             yield _Pod(_wanted([merged(mapping["resources"])]), mapping)
-        elif "deviceClassName" in mapping or mapping.get("runtimeClassName"):
+        elif any(mapping.get(key) for key in ("deviceClassName", "runtimeClassName", "nodeSelector")):
             yield _Pod({}, mapping)
 
 
@@ -123,8 +123,10 @@ def _read_pods(pods: list[_Pod], path: str, text: str, firm: float, facts: Facts
     """Record the GPUs of each pod, and the sizes of the largest: of those with GPUs, if there are any."""
     with_gpu = [pod for pod in pods if _devices(pod, path, text, firm, facts)]
     sizes: dict[str, tuple[float, str]] = {}
-    for pod in with_gpu or pods:
+    for pod in pods:
         for name, values in pod.wanted.items():
+            if with_gpu and pod not in with_gpu and name in ("cpu", "memory"):
+                continue
             size = sum(map(cores_of, values)) if name == "cpu" else sum(byte_size(v) or 0 for v in values)
             largest = max(values, key=lambda v: byte_size(v) or 0)
             sizes[name] = max(sizes.get(name, (0.0, "")), (size, str(largest)))
@@ -168,11 +170,16 @@ def _devices(pod: _Pod, path: str, text: str, firm: float, facts: Facts) -> bool
 
 
 def _other_sign(node: dict[str, Any], path: str, text: str) -> Spot | None:
-    """Return the place that asks for a GPU without a number: a class of devices, or of runtimes."""
+    """Return the place that asks for a GPU without a number: a class of devices or of runtimes, or a label of nodes."""
     device, runtime = str(node.get("deviceClassName") or ""), str(node.get("runtimeClassName") or "")
     if "gpu" in device or "mig" in device:
         return spot_of(path, text, "deviceClassName", device)
-    return spot_of(path, text, "runtimeClassName", runtime) if "nvidia" in runtime.lower() else None
+    if "nvidia" in runtime.lower():
+        return spot_of(path, text, "runtimeClassName", runtime)
+    for key, value in merged(node.get("nodeSelector")).items():
+        if "gpu" in str(key).lower() and str(value).lower() == "true":
+            return spot_of(path, text, str(key))
+    return None
 
 
 def _selected(node: dict[str, Any]) -> tuple[list[Gpus], str]:

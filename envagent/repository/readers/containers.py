@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from envagent.repository.facts import CudaSign, Facts, GpuSign, Vendor, spot_of
+from envagent.repository.facts import CudaSign, Facts, GpuSign, SpecialSign, Vendor, spot_of
 from envagent.repository.quantities import byte_size
 from envagent.repository.readers.gpu_requests import (
     Gpus,
@@ -25,6 +25,8 @@ from envagent.repository.readers.scopes import scope_of, words
 _MOST_SERVICES = 100
 _VARIANTS = frozenset(["gpu", "gpus", "cuda", "nvidia", "amd", "rocm", "intel"])
 _CAPABILITIES = frozenset(["gpu", "compute", "utility", "graphics", "video", "display", "ngx", "nvidia"])
+_VISIBLE = re.compile(r"NVIDIA_VISIBLE_DEVICES=([0-9]{1,2}(?:,[0-9]{1,2}){0,31})")
+_IMAGE_ALONE = 0.6
 _DEFAULT = re.compile(r"\$\{\w{1,60}:?-([^${}]{0,100})\}")
 # In an editor's container these are as much as the editor likes, unless nothing else says what the job takes.
 _EDITOR = 0.3
@@ -40,7 +42,7 @@ def read_compose(path: str, text: str, facts: Facts) -> None:
     """Read devices and resources that services reserve."""
     firm = firmness(path)
     found = table(yaml_table(path, text, facts), "services")
-    services = {str(name): merged(service) for name, service in list(found.items())[:_MOST_SERVICES]}
+    services = {str(name): _whole(service, found) for name, service in list(found.items())[:_MOST_SERVICES]}
     if not firm:
         return
     # Services of a profile start only on request, unless there are no others.
@@ -63,7 +65,27 @@ def read_compose(path: str, text: str, facts: Facts) -> None:
             # Video is decoded there, or it is a desktop's card.
             spot = spot_of(path, text, "/dev/dri")
             facts.gpu.append(GpuSign("optional", 0.4 * firm, None, spot, "its service sees graphics cards"))
+        elif name in started:
+            _image(service, path, text, firm, facts)
     _sizes(started, path, text, firm, facts)
+
+
+def _whole(service: object, services: dict[str, Any], depth: int = 3) -> dict[str, Any]:
+    """Return a service with what it takes over from another one of the same file."""
+    own = merged(service)
+    extends = own.get("extends")
+    base = merged(extends).get("service") if isinstance(extends, dict) and not extends.get("file") else extends
+    if not isinstance(base, str) or base not in services or not depth:
+        return own
+    return {**_whole(services[base], services, depth - 1), **own}
+
+
+def _image(service: dict[str, Any], path: str, text: str, firm: float, facts: Facts) -> None:
+    """Record what the image of a service says that asks for no GPU itself."""
+    if isinstance(image := _plain(service.get("image")), str):
+        add_image(parse_image(image), spot_of(path, text, image), _IMAGE_ALONE * firm, facts, "its service's image")
+    if "arm64" in str(service.get("platform")):
+        facts.specials.append(SpecialSign("aarch64", 1.5 * firm, spot_of(path, text, "platform:")))
 
 
 def _one_way(name: str, service: dict[str, Any], services: dict[str, dict[str, Any]], with_gpu: set[str]) -> bool:
@@ -106,11 +128,19 @@ def _gpus(service: dict[str, Any]) -> tuple[Gpus, Vendor | None, str] | None:
         case [first, *_]:
             return Gpus(count=_number(merged(first).get("count"))), None, "gpus"
     if service.get("runtime") == "nvidia":
-        return Gpus(), "nvidia", "nvidia"
+        return Gpus(count=_visible(service)), "nvidia", "nvidia"
     for name in _devices(service):
         if maker := _vendor(name):
             return Gpus(), maker, name
     return None
+
+
+def _visible(service: dict[str, Any]) -> float | None:
+    """Return the number of GPUs that NVIDIA_VISIBLE_DEVICES lists."""
+    given = service.get("environment")
+    lines = strings(given) if isinstance(given, list) else [f"{k}={_plain(v)}" for k, v in merged(given).items()]
+    found = [_VISIBLE.fullmatch(line.replace(" ", "")) for line in lines]
+    return next((float(len(one[1].split(","))) for one in found if one), None)
 
 
 def _device_ids(service: dict[str, Any]) -> list[str]:
@@ -192,7 +222,8 @@ def read_devcontainer(path: str, text: str, facts: Facts) -> None:
         add_gpus(facts, spot_of(path, text, needle), firm, "the development container is run with it", (), vendor)
     _features(found, path, text, firm, facts)
     if isinstance(image := found.get("image"), str):
-        add_image(parse_image(image), spot_of(path, text, image), firm, facts, "its development container's image")
+        note = "its development container's image"
+        add_image(parse_image(image), spot_of(path, text, image), _IMAGE_ALONE * firm, facts, note)
 
 
 def _run_arguments(found: dict[str, Any]) -> tuple[Vendor, str] | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from envagent.repository.facts import Facts, GpuSign, Scope, Spot, Vendor, quote
+from envagent.repository.facts import Facts, GpuSign, Scope, SpecialSign, Spot, Vendor, quote
 from envagent.repository.readers.gpu_requests import firmness
 from envagent.repository.readers.image_names import Image, add_image, parse_image
 from envagent.repository.readers.scopes import scope_of, words
@@ -22,6 +22,7 @@ _MOST_STEPS = 500
 _VARIABLE = re.compile(r"\$(?:\{(\w{1,60})(?:(:?[-+])([^{}$]{0,300}))?\}|(\w{1,60}))")
 _NESTED = 3
 _STAGE = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+as\s+(\S+))?", re.IGNORECASE)
+_ON_ARM = re.compile(r"--platform=linux/(?:arm64|aarch64)\b")
 _FROM = re.compile(r"--from=(\S+)|--mount=\S*?\bfrom=([^\s,]+)")
 _ASSIGNED = re.compile(r"(\w{1,60})=(\"[^\"]*\"|'[^']*'|\S*)")
 _HEREDOC = re.compile(r"<<-?\s?[\"']?(\w{1,40})[\"']?")
@@ -196,6 +197,9 @@ def _conclude(stages: list[_Stage], path: str, firm: float, facts: Facts) -> Non
         facts.specials += own.specials
         # The Python of one of several images is not the repository's.
         facts.pythons += own.pythons if firm >= _SPEAKS else []
+    for number in chain:
+        if stages[number].base is None and _ON_ARM.search(stages[number].spot.quote):
+            facts.specials.append(SpecialSign("aarch64", 1.5 * firm, stages[number].spot))
     if without and any(stages[n].image.weight for n in chain):
         spot = stages[chain[-1]].spot
         facts.gpu.append(GpuSign("optional", -0.5 * firm, None, spot, "its container can be built for CPUs"))

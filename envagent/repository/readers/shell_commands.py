@@ -27,7 +27,13 @@ from envagent.repository.readers import batch, chameleon
 from envagent.repository.readers.dependencies import conda_package, pip_package
 
 _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
-    (1.2, "nvidia", any_of(r"--gpus[ =]+(?:all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b")),
+    (
+        1.2,
+        "nvidia",
+        any_of(r"--gpus[ =]+(?:all|\"?device|\d)|--runtime[ =]nvidia|\bnvidia-docker\b|\bnvidia\.com/gpu="),
+    ),
+    (1.2, "nvidia", any_of(r"\b(?:singularity|apptainer)\b.{0,200}\s--nv(?:ccli)?\b")),
+    (1.2, "amd", any_of(r"\b(?:singularity|apptainer)\b.{0,200}\s--rocm\b")),
     (1.2, "amd", any_of(r"--device[ =]/dev/kfd|\brocm-smi\b|\bhipcc\b|/opt/rocm\b")),
     (1.0, "nvidia", any_of(r"\b(?:CUDA_HOME|CUDA_PATH|NCCL_HOME)=|\bnvcc +(?:-(?!-?v)|\S+\.cu\b)")),
     # These only check whether a GPU is present.

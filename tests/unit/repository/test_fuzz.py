@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +26,7 @@ PATHS = (
     *("demo.ipynb", "train.py", "run.sh", "CMakeLists.txt", "Makefile", "configure.ac", "meson.build", "go.mod"),
     *("mise.toml", "MLproject", "python_env.yaml", "renv.lock", "DESCRIPTION", "install.R", "Project.toml"),
     *("Cargo.toml", "spack.yaml", "flake.nix", "build.gradle", "pom.xml", "noxfile.py", "tool.py"),
+    *("cog.yaml", "bentofile.yaml", "fly.toml", "values.yaml", "deploy/pod.yaml", "task.yaml", "a.def", "serve.py"),
 )
 # Pieces that readers look for, so that random files get past their first lines.
 WORDS = st.sampled_from(
@@ -50,6 +54,51 @@ WORDS = st.sampled_from(
         ),
     ]
 )
+# The structure of manifests: known keys with values of any type, however unlikely.
+KEYS = st.sampled_from(
+    [
+        *(
+            "services",
+            "deploy",
+            "resources",
+            "reservations",
+            "devices",
+            "capabilities",
+            "device_ids",
+            "count",
+            "driver",
+        ),
+        *("gpus", "profiles", "image", "build", "gpu", "cuda", "python_packages", "run", "limits", "requests", "vm"),
+        *(
+            "nvidia.com/gpu",
+            "memory",
+            "cpu",
+            "cpus",
+            "containers",
+            "nodeSelector",
+            "affinity",
+            "nodeAffinity",
+            "docker",
+        ),
+        *("accelerators", "any_of", "num_nodes", "available_node_types", "node_config", "InstanceType", "head_node"),
+        *("features", "runArgs", "hostRequirements", "type", "kind", "apiVersion", "trainer", "accelerator", "name"),
+        *("distributed_type", "num_processes", "entrypoint", "slots_per_trial", "model_name", "cerebrium", "hardware"),
+        *("enabled", "requestGPU", "cluster_name", "setup", "environment", "disk", "disk_size", "python_version", "<<"),
+        *("dependencies", "channels", "instance_type", "acceleratorType", "key", "operator", "values", "commands"),
+    ]
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**20), 10**20),
+    st.floats(),
+    st.sampled_from(["A100:2", "64Gi", "..", "", "all", "nvidia", "24GB..40GB:1..2", "p3.8xlarge", "In", ":", "+"]),
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=25,
+)
 TEXT = st.lists(st.one_of(WORDS, st.text(max_size=12)), max_size=40).map("".join)
 BOUNDED = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
@@ -74,6 +123,45 @@ def test_any_words_in_any_file(files: dict[str, str]) -> None:
 def test_no_reader_fails(path: str, text: str) -> None:
     facts = Facts()
     read_file(path, text, facts)
+    assert not [note for note in facts.notes if "could not be read" in note]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("compose.yaml", "cog.yaml", "values.yaml", "bentofile.yaml", "environment.yml", "devcontainer.json"),
+        *("spack.yaml", "MLproject", "python_env.yaml"),
+    ],
+)
+@settings(parent=BOUNDED, max_examples=40)
+@given(tree=st.dictionaries(KEYS, TREES, max_size=5))
+def test_no_reader_fails_on_values_of_another_type(path: str, tree: dict[str, Any]) -> None:
+    text = json.dumps(tree) if path.endswith(".json") else yaml.safe_dump(tree)
+    facts = Facts()
+    read_file(path, text, facts)
+    assert not [note for note in facts.notes if "could not be read" in note]
+
+
+OPENINGS = (
+    "apiVersion: v1\nkind: Pod\n",
+    "cluster_name: a\navailable_node_types: {}\n",
+    "type: task\n",
+    "run: a\nresources: {}\n",
+    "model_name: a\nresources: {}\n",
+    "entrypoint: a\n",
+    "distributed_type: MULTI_GPU\nnum_processes: 1\n",
+    "trainer: {}\n",
+    "# instance_type\n",
+)
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+@settings(parent=BOUNDED, max_examples=40)
+@given(tree=st.dictionaries(KEYS, TREES, min_size=1, max_size=5))
+def test_no_reader_fails_on_what_only_opens_like_a_manifest(opening: str, tree: dict[str, Any]) -> None:
+    """Later keys replace those of the opening."""
+    facts = Facts()
+    read_file("task.yaml", opening + yaml.safe_dump(tree, default_flow_style=False), facts)
     assert not [note for note in facts.notes if "could not be read" in note]
 
 
@@ -123,7 +211,7 @@ SLOW = {
     "commas": "," * 100_000,
     "dashes": "--gpus " * 20_000,
 }
-SLOW_PATHS = ("README.md", "requirements.txt", "pyproject.toml", "setup.py", "environment.yml", "Dockerfile", "CMakeLists.txt", "demo.ipynb", "train.py", ".python-version", ".github/workflows/ci.yml")  # fmt: skip  # noqa: E501
+SLOW_PATHS = ("README.md", "requirements.txt", "pyproject.toml", "setup.py", "environment.yml", "Dockerfile", "CMakeLists.txt", "demo.ipynb", "train.py", ".python-version", ".github/workflows/ci.yml", "compose.yaml", "deploy/pod.yaml", "a.def")  # fmt: skip  # noqa: E501
 
 
 @pytest.mark.parametrize("text", SLOW.values(), ids=SLOW.keys())

@@ -108,10 +108,14 @@ def test_variables_that_grow_stay_small() -> None:
         ("devices: ['nvidia.com/gpu=all']", None),
         ("devices: ['/dev/nvidia0:/dev/nvidia0']", None),
         ("runtime: nvidia", None),
+        ("{runtime: nvidia, environment: {NVIDIA_VISIBLE_DEVICES: '0,1'}}", 2),
+        ("{runtime: nvidia, environment: [NVIDIA_VISIBLE_DEVICES=all]}", None),
+        ("{extends: {service: base}}\n  base: {gpus: 2}", 2),
     ],
 )
 def test_services_that_reserve_gpus(service: str, count: int | None) -> None:
-    got = concluded(COMPOSE, f"services:\n  a:\n    image: b\n    {service}\n")
+    own = service if service.startswith("{") else f"\n    image: b\n    {service}\n"
+    got = concluded(COMPOSE, f"services:\n  a: {own}\n")
     assert (got.gpu_required, got.gpu_vendor, got.gpu_count) == (True, "nvidia", count)
 
 
@@ -119,6 +123,26 @@ def test_services_of_other_cards() -> None:
     assert concluded(COMPOSE, "services: {a: {devices: [/dev/kfd, /dev/dri]}}").gpu_vendor == "amd"
     assert not concluded(COMPOSE, "services: {a: {devices: ['/dev/dri:/dev/dri']}}").gpu_required
     assert not concluded(COMPOSE, "services: {a: {devices: ['/dev/ttyUSB0']}}").gpu_required
+
+
+def test_services_that_name_different_gpus() -> None:
+    one = "deploy: {resources: {reservations: {devices: [{device_ids: ['%d'], capabilities: [gpu]}]}}}"
+    assert concluded(COMPOSE, f"services: {{a: {{{one % 0}}}, b: {{{one % 1}}}}}").gpu_count == 2
+    assert concluded(COMPOSE, f"services: {{a: {{{one % 0}}}, b: {{{one % 0}}}}}").gpu_count == 1
+
+
+def test_images_for_another_architecture() -> None:
+    assert concluded(DOCKERFILE, "FROM --platform=linux/arm64 ubuntu:22.04\n").architecture == "aarch64"
+    assert concluded(DOCKERFILE, "FROM --platform=$BUILDPLATFORM ubuntu:22.04\n").architecture is None
+    assert concluded(COMPOSE, "services: {a: {image: b, platform: linux/arm64}}").architecture == "aarch64"
+
+
+def test_variants_of_a_file_count_less_than_the_file() -> None:
+    weights = [
+        sum(s.weight for s in facts_of(path, "FROM nvidia/cuda:12.1.0-base\n").gpu)
+        for path in ("Dockerfile", "Dockerfile.extra_tool", "Dockerfile.gpu", "tests/Dockerfile")
+    ]
+    assert weights == sorted(weights, reverse=True) and weights[0] >= 2 > weights[1]
 
 
 def test_profiles_speak_for_the_job_where_nothing_runs_without_one() -> None:

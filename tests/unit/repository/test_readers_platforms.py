@@ -32,6 +32,7 @@ def pod(limits: str, where: str = "restartPolicy: Never") -> str:
         ("{nvidia.com/mig-1g.10gb: 3}", "", "nvidia", 1, None),
         ("{amd.com/gpu: 8}", "", "amd", 8, None),
         ("{cpu: 4}", "runtimeClassName: nvidia", "nvidia", None, None),
+        ("{cpu: 4}", "nodeSelector: {nvidia.com/gpu.present: 'true'}", "nvidia", None, None),
     ],
 )
 def test_pods_with_gpus(limits: str, where: str, vendor: str, count: int | None, memory: float | None) -> None:
@@ -61,9 +62,13 @@ def test_containers_of_a_pod_add_up_and_replicas_do_not() -> None:
         apiVersion: v1
         kind: Pod
         spec: {containers: [{resources: {limits: {memory: 500Gi}}}]}
+        ---
+        apiVersion: v1
+        kind: PersistentVolumeClaim
+        spec: {resources: {requests: {storage: 300Gi}}}
         """
     amounts = {(a.what, a.value) for a in facts_of("k8s/all.yml", text).amounts}
-    assert amounts == {("gpus", 2), ("ram", 64.0), ("cores", 8)}
+    assert amounts == {("gpus", 2), ("ram", 64.0), ("cores", 8), ("disk", 300.0)}
 
 
 @pytest.mark.parametrize(
