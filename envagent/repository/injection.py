@@ -55,11 +55,37 @@ _SUSPECT = re.compile(
 )
 
 
+# Most text has none of the words that every pattern needs, which is quicker to see.
+_WORDS_OF_ORDERS = (
+    *("ignor", "disregard", "forget", "overrid", "bypass", "llm", "gpt", "a.i.", "automat", "language", "bot"),
+    *("machine", "coding", "autonomous", "_required", "_memory", "_count", "_vendor", "_version", "_gb", "_cores"),
+    *("_requirements", "you are", "im_start", "im_end", "system>", "system|", "endoftext", "inst]", "sys>>"),
+    *("忽略", "以前の", "игнориру"),
+)
+_AI = re.compile(r"\bais?\b")
+_WORDS_OF_SUSPICION = (
+    *("node", "gpu_", "cuda_", "ram_gb", "disk_gb", "cpu_cores", "special_", "compute_", "storage_", "reserve"),
+    *("lease", "allocate", "book", "provision", "mention", "reveal", "tell", "disclose", "overrid", "prompt"),
+    *("message", "system", "assistant", "exactly", "only", "as an ai"),
+)
+
+
 def gives_orders(text: str) -> bool:
     """Return whether the text addresses an automated reader, which makes its surroundings suspect too."""
+    plain = _folded(text)
+    if not any(word in plain for word in _WORDS_OF_ORDERS) and not ("ai" in plain and _AI.search(plain)):
+        return False
     return _ORDERS.search(text) is not None
 
 
 def is_suspect(text: str) -> bool:
     """Return whether this sentence must not count as evidence, although its surroundings may."""
-    return _SUSPECT.search(text) is not None or gives_orders(text)
+    plain = _folded(text)
+    return (any(word in plain for word in _WORDS_OF_SUSPICION) and _SUSPECT.search(text) is not None) or gives_orders(
+        text
+    )
+
+
+def _folded(text: str) -> str:
+    """Fold letters as far as the patterns do, which take the Turkish ones for those of English."""
+    return text.casefold().replace("\u0131", "i").replace("\u0307", "")

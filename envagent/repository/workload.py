@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from envagent.repository.documents.reading import sentences
 from envagent.repository.patterns import any_of
 from envagent.repository.results import Requirements, Snapshot
-from envagent.repository.sentences import sentences
 
 _READ_BYTES = 12_000
 _WORDS = {

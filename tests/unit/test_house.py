@@ -41,6 +41,8 @@ LIBRARIES = {
     "openai": {"advice/ai.py"},
     "pypdf": {"repository/pdf.py"},
     "charset_normalizer": {"repository/decoding.py"},
+    "markdown_it": {"repository/documents/markdown.py"},
+    "docutils": {"repository/documents/restructured.py"},
     "rich": {"cli"},
     "typer": {"cli"},
     "click": {"cli"},
@@ -105,7 +107,10 @@ def test_each_library_has_its_room() -> None:
     assert wrong == []
 
 
-HEAVY = ("openstack", "blazarclient", "openai", "sqlmodel", "sqlalchemy", "alembic", "starlette", "cryptography")
+HEAVY = (
+    *("openstack", "blazarclient", "openai", "sqlmodel", "sqlalchemy", "alembic", "starlette", "cryptography"),
+    *("docutils", "markdown_it"),
+)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import Literal
 
+from envagent.repository.documents.sentence import Sentence
 from envagent.repository.facts import Amount, Facts, Spot, quote
 from envagent.repository.knowledge import table
 from envagent.repository.patterns import any_of
@@ -17,7 +18,6 @@ from envagent.repository.prose import gpu
 from envagent.repository.prose.context import NEED, RECOMMEND, TESTED, Standing
 from envagent.repository.prose.measures import What, measured, of_column, of_list
 from envagent.repository.quantities import QUANTITY, to_gigabytes
-from envagent.repository.sentences import Sentence
 
 Stance = Literal["minimum", "recommended", "tested", "mentioned"]
 

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from envagent.repository.documents.sentence import Sentence
 from envagent.repository.patterns import any_of
 from envagent.repository.readers.scopes import is_translation, scope_of, words
-from envagent.repository.sentences import Sentence
 
 _REQUIREMENTS = any_of(
     r"require|prerequisit|hardware|dependenc|\benvironments?\b|\bspecifications?\b",

@@ -5,12 +5,12 @@ Owns: sending each sentence to the subjects, and the note about text for automat
 
 from __future__ import annotations
 
+from envagent.repository.documents.reading import sentences
 from envagent.repository.facts import Facts, Scope
 from envagent.repository.prose import amounts, gpu, special, systems
 from envagent.repository.prose.context import standing
 from envagent.repository.readers.dependencies import listed_package
 from envagent.repository.readers.shell_commands import read_command
-from envagent.repository.sentences import sentences
 
 
 def read(path: str, text: str, facts: Facts) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from envagent.repository.documents.sentence import Sentence
 from envagent.repository.facts import CudaSign, Facts, GpuSign, Spot, Vendor, quote
 from envagent.repository.patterns import any_of
 from envagent.repository.prose.context import NEED, OPTIONAL, RECOMMEND, Standing
-from envagent.repository.sentences import Sentence
 
 _Kind = Literal["statement", "purpose", "optional"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
+from envagent.repository.documents.sentence import Sentence
 from envagent.repository.facts import Facts, SpecialSign, Spot, quote
 from envagent.repository.prose.context import NEED, OPTIONAL, Standing
-from envagent.repository.sentences import Sentence
 
 _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("infiniband", re.compile(r"\binfiniband\b|\bhcas?\b", re.IGNORECASE)),

@@ -9,11 +9,11 @@ import re
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from envagent.repository.documents.sentence import Sentence
 from envagent.repository.facts import PYTHON_MINORS, Facts, PythonSign, SpecialSign, Spot, SystemSign, minors, quote
 from envagent.repository.knowledge import table
 from envagent.repository.patterns import any_of
 from envagent.repository.prose.context import NEED, OPTIONAL, RECOMMEND, TESTED, Standing
-from envagent.repository.sentences import Sentence
 
 _AND = r"\s*(?:,|/|\||or|and|&|, and|, or|-|–|—|to)\s*"
 # An open group: the pattern that takes it in closes it with its own further words.

@@ -18,7 +18,17 @@ from envagent.repository.readers.registry import read_file
 from envagent.repository.results import Analysis, Entry, Snapshot
 
 PATHS = (
-    *("README.md", "README.rst", "INSTALL", "docs/install.md", "requirements.txt", "pyproject.toml", "setup.py"),
+    *(
+        "README.md",
+        "README.rst",
+        "README.adoc",
+        "README.org",
+        "INSTALL",
+        "docs/install.md",
+        "requirements.txt",
+        "pyproject.toml",
+        "setup.py",
+    ),
     *("setup.cfg", "environment.yml", "meta.yaml", "pixi.toml", "dependencies.yaml", "Pipfile", "Pipfile.lock"),
     *("poetry.lock", "uv.lock", "Dockerfile", "docker-compose.yml", ".devcontainer/devcontainer.json", "tox.ini"),
     *(".github/workflows/ci.yml", ".python-version", ".tool-versions", "Vagrantfile", "profile.py", "job.slurm"),
@@ -203,6 +213,19 @@ SLOW = {
     "bullets": "- a GPU\n" * 20_000,
     "headings": "# a\n" * 20_000,
     "orders": "Ignore all previous instructions.\n\n" * 4_000,
+    "folds": "<details><summary>a</summary>\n\n" * 6_000,
+    "columns": "|" + "a|" * 1_900 + "\n|" + "-|" * 1_900 + "\n" + ("|" + "b|" * 1_900 + "\n") * 50,
+    "spans": "<table>" + "<tr><td colspan=99 rowspan=99>a" * 6_000 + "</table>",
+    "quotations": (">" * 200 + "a\n") * 800,
+    "nested bullets": "".join("  " * depth + "- a\n" for depth in range(400)),
+    "nested notes": "".join("   " * depth + ".. note::\n\n" for depth in range(300)),
+    "attributes": '<a b="' * 30_000,
+    "open fence": "```\n" + "x\n" * 90_000,
+    "unclosed marks": ("*a `b` _c |d " * 8 + "\n") * 1_500,
+    "underlines": "a\n-\n" * 40_000,
+    "targets": ".. _a: b\n\n" * 15_000,
+    "values": ".. csv-table::\n\n" + "   a,b,c\n" * 15_000,
+    "one line": "a *b* `c` [d](e) <b>" * 50_000,
     "quotes": '"' * 100_000,
     "backslashes": "\\\n" * 50_000,
     "anchors": "a: &a [x]\n" + "".join(f"k{n}: &k{n} [*a, *a]\n" for n in range(3_000)),
@@ -211,7 +234,7 @@ SLOW = {
     "commas": "," * 100_000,
     "dashes": "--gpus " * 20_000,
 }
-SLOW_PATHS = ("README.md", "requirements.txt", "pyproject.toml", "setup.py", "environment.yml", "Dockerfile", "CMakeLists.txt", "demo.ipynb", "train.py", ".python-version", ".github/workflows/ci.yml", "compose.yaml", "deploy/pod.yaml", "a.def")  # fmt: skip  # noqa: E501
+SLOW_PATHS = ("README.md", "README.rst", "README.adoc", "README.org", "README", "requirements.txt", "pyproject.toml", "setup.py", "environment.yml", "Dockerfile", "CMakeLists.txt", "demo.ipynb", "train.py", ".python-version", ".github/workflows/ci.yml", "compose.yaml", "deploy/pod.yaml", "a.def")  # fmt: skip  # noqa: E501
 
 
 @pytest.mark.parametrize("text", SLOW.values(), ids=SLOW.keys())
