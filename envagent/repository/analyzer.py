@@ -10,6 +10,7 @@ from envagent.repository import also, languages
 from envagent.repository.conclusions import amounts, gpu, pythons, sizing, systems
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts
+from envagent.repository.readers import together
 from envagent.repository.readers.registry import read_file
 from envagent.repository.results import Analysis, Requirements, Snapshot
 from envagent.repository.workload import workload
@@ -22,6 +23,7 @@ def analyze(snapshot: Snapshot) -> Analysis:
     facts = Facts()
     for path, text in snapshot.files.items():
         read_file(path, text, facts)
+    together.settle(snapshot.files, facts)
     also.read_into(snapshot, facts)
     survey = languages.survey(snapshot.entries)
     languages.read(snapshot.entries, survey, facts)

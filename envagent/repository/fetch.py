@@ -1,7 +1,8 @@
 """Read one commit of an untrusted repository: its listing, and the text of the relevant files.
 
 Owns: the order of operations and their limits. A remote repository costs two connections, one for the commit and its
-trees without file contents and one for all chosen files, and a third where links lead to files that were not chosen.
+trees without file contents and one for all chosen files, and up to three more where links or lists of requirements
+lead to files that were not chosen.
 Nothing is checked out; submodules, hooks, filters and links out of the tree are not followed, and the temporary folder
 is removed. Must not: judge what the files say.
 """
@@ -25,6 +26,7 @@ from envagent.repository.local import borrow, has_work_tree
 from envagent.repository.markup import Unreadable
 from envagent.repository.objects import Listing, branches, list_tree, read_blobs, resolve, sizes
 from envagent.repository.readers.locks import condense, is_lock
+from envagent.repository.readers.references import unread
 from envagent.repository.results import Entry, Snapshot
 from envagent.repository.scratch import scratch_folder
 from envagent.repository.source import Local, Remote, is_ref, parse_source
@@ -51,6 +53,8 @@ _MAX_HEADS = 4 << 20
 _PDF_SECONDS = 10.0
 _NAMED = 5
 _FIND_SECONDS = 30.0
+_ROUNDS = 2
+"""Times to look for files that other files name."""
 
 
 @dataclass(frozen=True)
@@ -388,6 +392,9 @@ def _snapshot(
     papers = {path: oid for path, oid in choice.oids.items() if path.lower().endswith(".pdf")}
     texts = [(path, oid) for path, oid in choice.oids.items() if path not in papers]
     files, more = _read(git, texts, here, limits)
+    later, seen = _read_what_they_name(git, found, listing, files, limits, remote=not known)
+    choice.oids.update(later)
+    here = {**here, **seen}
     pages: dict[str, tuple[int, ...]] = {}
     for path, oid in papers.items():
         _read_pdf(git, path, oid, here, files, pages, more)
@@ -402,6 +409,38 @@ def _snapshot(
         pages=pages,
         notes=(*found.notes, *links, *_left_out(listing, followed=len(choice.leads)), *more),
     )
+
+
+def _read_what_they_name(
+    git: Git, found: _Found, listing: Listing, files: dict[str, str], limits: Limits, *, remote: bool
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Add files of any name that the files read so far name as lists of requirements.
+
+    Returns:
+        Their objects by path, and the sizes of these.
+    """
+    oids = {blob.path: blob.oid for blob in listing.blobs}
+    read: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    limits = replace(limits, total_bytes=limits.total_bytes // 4)
+    for _ in range(_ROUNDS):
+        new = {path: oids[path] for path in unread(files, oids)}
+        if not new:
+            break
+        here = sizes(git, new.values())
+        if remote and (missing := set(new.values()) - here.keys()):
+            try:
+                git = _fetch_blobs(git, found, missing)
+            except GitFailed:
+                break
+            here = sizes(git, new.values())
+        texts, _ = _read(git, list(new.items()), here, limits)
+        files.update(texts)
+        read |= {path: oid for path, oid in new.items() if path in texts}
+        seen |= here
+        if not texts:
+            break
+    return read, seen
 
 
 def _read(

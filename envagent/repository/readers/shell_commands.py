@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from envagent.repository.facts import (
     CudaSign,
     Facts,
     GpuSign,
+    Installation,
     PythonSign,
     Scope,
     SpecialSign,
@@ -67,6 +69,13 @@ _CU_WHEEL = any_of(
 _PIP = re.compile(r"\bpip3?(?:\.\d+)? install\b(.*)", re.IGNORECASE)
 _CONDA = re.compile(r"\b(?:conda|mamba|micromamba) (?:create|install)\b(.*)", re.IGNORECASE)
 _WORD = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
+_SEPARATOR = re.compile(r"&&|\|\||;")
+# The package by its folder or its name, and its extras.
+_OWN = re.compile(r"(?:\.{1,2}(?:/[\w./-]*)?|([A-Za-z0-9][\w.-]*))(?:\[([\w.,\s-]*)\])?")
+_TOOL = re.compile(r"\b(?:uv (?:sync|(run))|poetry install|pdm (?:install|sync))\b(.*)")
+_GROUP = re.compile(r"(?:--extras?|--group|--with|-E|-G)[ =]([\w.,-]+|\"[^\"]*\"|'[^']*')")
+_ALL_GROUPS = re.compile(r"--all-extras|--all-groups|-G :all")
+_MAX_WORD = 300
 _TAKES_VALUE = frozenset([
     "-n", "--name", "-p", "--prefix", "-c", "--channel", "-r", "--requirement", "-f", "--find-links", "--file",
     "-i", "--index-url", "--extra-index-url", "-t", "--target",
@@ -86,6 +95,7 @@ def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope:
     if (pip := _PIP.search(text)) and "{" not in text:
         for word in _arguments(pip[1]):
             facts.add(pip_package(word, scope, path, line))
+    _installations(text, spot, facts, scope)
     if (conda := _CONDA.search(text)) and "{" not in text:
         _conda(_arguments(conda[1]), path, line, spot, facts, scope)
 
@@ -118,6 +128,30 @@ def _conda(words: list[str], path: str, line: int | None, spot: Spot, facts: Fac
                 facts.pythons.append(PythonSign(allowed, 1, spot, "the documented environment"))
         elif scope != "main" or package.name not in ("create", "env"):
             facts.packages.append(package)
+
+
+def _installations(text: str, spot: Spot, facts: Facts, scope: Scope) -> None:
+    """Record commands that install the repository's own package, by its folder or its name, with their extras."""
+    for command in _SEPARATOR.split(text):
+        found: list[tuple[str, frozenset[str]]] = []
+        if pip := _PIP.search(command):
+            words = (word.strip("\"'") for word in _WORD.findall(pip[1]))
+            named = (_OWN.fullmatch(word) for word in words if len(word) < _MAX_WORD)
+            found += [(canonicalize_name(n[1]) if n[1] else "", _groups(n[2] or "")) for n in named if n]
+        elif tool := _TOOL.search(command):
+            options = _GROUP.findall(tool[2])
+            groups = frozenset(group for option in options for group in _groups(option))
+            everything = frozenset({"*"}) if _ALL_GROUPS.search(tool[2]) else frozenset()
+            if groups or tool[1] != "run":
+                found.append(("", groups | everything))
+        # What is shown as an option makes nothing mandatory.
+        facts.installations += [
+            Installation(n, groups, spot) for n, groups in found if scope != "optional" or not groups
+        ]
+
+
+def _groups(text: str) -> frozenset[str]:
+    return frozenset(canonicalize_name(name) for name in re.split(r"[\s,\"']+", text) if name)
 
 
 def _arguments(text: str) -> list[str]:
