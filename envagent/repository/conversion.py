@@ -23,6 +23,8 @@ from envagent.repository.markup import Unreadable
 
 Kind = Literal["pdf", "html", "email", "notebook", "text"]
 SECONDS = 20.0
+_SHARE = 0.6
+"""The part of the time after which no further page is begun, so that those before it are not lost."""
 _LOOK_EVERY = 0.1
 _MOST_TEXT = 400_000
 
@@ -84,7 +86,7 @@ def convert(
             raise Unreadable("is not text")
         return Converted(text[:_MOST_TEXT], (), "the end of the text" if len(text) > _MOST_TEXT else "")
     try:
-        answer = _Answer.model_validate_json(_output(data, kind, time.monotonic() + seconds, cancelled))
+        answer = _Answer.model_validate_json(_output(data, kind, seconds, cancelled))
     except ValidationError:
         raise Unreadable("is damaged, or too complex to be read") from None  # the kernel stopped the child
     if answer.error:
@@ -93,14 +95,15 @@ def convert(
     return Converted(answer.text, answer.begins, left_out)
 
 
-def _output(data: bytes, kind: Kind, deadline: float, cancelled: Callable[[], bool]) -> bytes:
+def _output(data: bytes, kind: Kind, seconds: float, cancelled: Callable[[], bool]) -> bytes:
+    deadline = time.monotonic() + seconds
     own = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([own, *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryFile() as given:
         given.write(data)
         given.seek(0)
         with subprocess.Popen(
-            [sys.executable, "-P", "-m", "envagent.repository.converter", kind],
+            [sys.executable, "-P", "-m", "envagent.repository.converter", kind, f"{_SHARE * seconds:.1f}"],
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

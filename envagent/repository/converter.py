@@ -1,4 +1,4 @@
-"""The child process that turns one document into text: `python -m envagent.repository.converter KIND`.
+"""The child process that turns one document into text: `python -m envagent.repository.converter KIND SECONDS`.
 
 Owns: its own limits on memory and processor time, which the kernel holds whatever a hostile file does. It reads the
 document from its input and writes one JSON object. Must not: open a file or a connection.
@@ -24,7 +24,7 @@ def main() -> None:
     """Convert what is at the input."""
     _limit()
     try:
-        answer = _convert(sys.argv[1], sys.stdin.buffer.read())
+        answer = _convert(sys.argv[1], sys.stdin.buffer.read(), float(sys.argv[2]))
     except Unreadable as error:
         answer = {"error": str(error)}
     except (MemoryError, RecursionError):
@@ -38,13 +38,13 @@ def _limit() -> None:
             resource.setrlimit(what, (most, most))
 
 
-def _convert(kind: str, data: bytes) -> dict[str, object]:
+def _convert(kind: str, data: bytes, seconds: float) -> dict[str, object]:
     if kind != "pdf":
         return {"text": clean(_READERS[kind](data))[:MOST_TEXT], "begins": [], "pages": 0}
     from envagent.repository.layout import to_markdown
     from envagent.repository.pdf import read_lines
 
-    lines, read, pages = read_lines(data)
+    lines, read, pages = read_lines(data, seconds)
     text, begins = to_markdown(lines)
     if not text.strip():
         raise Unreadable("contains no text, only pictures")

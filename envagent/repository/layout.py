@@ -16,6 +16,12 @@ from statistics import median
 
 _LONGEST = 1000
 _NUMBERED = re.compile(r"(?P<number>(?:[A-Z]|\d{1,2})(?:\.\d{1,2}){0,4})\.?\s+(?P<title>\(?[^\W\d_].{1,110})")
+# Sections as the IEEE prints them: I. INTRODUCTION, and in italics A. Hardware.
+_ROMAN = re.compile(r"[IVX]{1,4}\. (?P<title>[A-Z][A-Z &:,-]{3,80})")
+_LETTERED = re.compile(r"(?:[A-Z]|\d{1,2})[.)] +(?P<title>[A-Z].{2,80})")
+_NUMBERED_RUN_IN = re.compile(
+    r"(?P<number>(?:[A-Z]|\d{1,2})(?:\.\d{1,2}){1,4})\.?\s+(?P<title>[A-Z][^.:]{2,60})[.:]\s+(?P<rest>\S.*)"
+)
 _DOTTED_LETTER = re.compile(r"[A-Z](?:\.\d{1,2}){1,4}\.?\s+[A-Z]")
 _MARKS = "•●▪■◦○‣∙·⁃◆➢❖\uf0a7\uf0b7\x0f"
 _BULLET = re.compile(
@@ -25,7 +31,7 @@ _INNER_MARKS = "◦○–—-*"
 _CLAIM = re.compile(r"\([A-Z]\d{1,2}\)")
 _CAPTION = re.compile(r"(?:Table|Figure|Fig\.|Listing|Algorithm) ?\d{1,3}[:.]")
 _END = re.compile(r"[.!?:;][)\]\"'”]?$")
-_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[\"“])")
+_SENTENCES = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bi\.e\.)(?<!\be\.g\.)\s+(?=[A-Z(\[\"“])")
 _DIGITS = re.compile(r"\d+")
 _RUN_IN = re.compile(
     r"(?P<title>(?:hardware|software|system|minimum|recommended|minimal|other)(?: and (?:hardware|software))? "
@@ -36,6 +42,7 @@ _RUN_IN = re.compile(
 _ADDRESS = re.compile(r"\d{0,2}(?:https?://|www\.)\S+$")
 _CONTINUED_URL = re.compile(r"(?:https?://|www\.)\S*[/_=.-]$")
 _SUFFIX = re.compile(r"(?:pl[ei]|ly|i[sz]|ing|ary|ment|an|er|ed|en)")
+_TAIL = re.compile(r"(?:based|level|specific|intensive|oriented|addressable)\b")
 # Words that keep their hyphen where a line ends after them, unless a suffix follows.
 _PREFIXES = frozenset([
     "built", "cross", "deep", "double", "dual", "fine", "first", "full", "hard", "high", "large", "long", "low",
@@ -57,6 +64,7 @@ class Line:
         bold: the share of letters in a bold typeface.
         mono: the share of letters in a typeface for code.
         lead: how many characters at its beginning are bold.
+        italic: the share of letters in italics.
     """
 
     text: str
@@ -67,6 +75,7 @@ class Line:
     bold: float = 0.0
     mono: float = 0.0
     lead: int = 0
+    italic: float = 0.0
 
 
 def to_markdown(lines: Sequence[Line]) -> tuple[str, list[int]]:
@@ -168,7 +177,7 @@ class _Writer:
             self._heading.append(line)
             return
         self._close_heading()
-        if self._is_footnote(line):
+        if self._is_footnote(line) or self._is_caption(line):
             self._close_code()
             self._held.append(line)
             return
@@ -213,15 +222,26 @@ class _Writer:
             return False
         if self._code or not self._paragraph or _END.search(self._paragraph[-1].text):
             return True
-        # A long name or address in the middle of a sentence fills lines of its own.
+        # A long name, address or list of files in the middle of a sentence fills lines of its own.
         goes_on = following is not None and following.mono < 0.5 and following.text[:1].islower()
-        return " " in line.text and not goes_on
+        full = len(self._paragraph[-1].text) > 0.85 * self.measures.width
+        return " " in line.text and not goes_on and not full
 
     def _is_footnote(self, line: Line) -> bool:
         if line.size > 0.92 * self.measures.size or (line.mono > 0.9 and not _ADDRESS.match(line.text)):
             return False
         open_sentence = bool(self._paragraph) and not _END.search(self._paragraph[-1].text)
         return bool(self._held) or open_sentence or self._moved_down(line)
+
+    def _is_caption(self, line: Line) -> bool:
+        """Return whether a line belongs to a caption in the middle of a sentence."""
+        if not self._paragraph or _END.search(self._paragraph[-1].text):
+            return False
+        if self._held and _CAPTION.match(self._held[0].text):
+            last = self._held[-1]
+            near = line.page == last.page and 0 < last.y - line.y < 1.5 * last.size
+            return near and not _END.search(last.text)
+        return not self._held and _CAPTION.match(line.text) is not None
 
     def _moved_down(self, line: Line) -> bool:
         return not self._paragraph or self._gap(line) > 1.4 * self.measures.step
@@ -249,11 +269,16 @@ class _Writer:
             if bold or large or plain or (_DOTTED_LETTER.match(text) and line.bold == 0 and not body.styled):
                 self._depth, self._begun = min(dots + 2, 6), True
                 return self._depth
+        if _ROMAN.fullmatch(text):
+            self._depth, self._begun = 2, True
+            return 2
+        if line.italic > 0.9 and _LETTERED.fullmatch(text) and not text.endswith(("-", ",", ".")):
+            return 3
         if not ((bold and line.bold > 0.95) or (large and line.size > 1.15 * body.size)):
             return 0
         if not (bold or self._begun):
             return 0  # authors and their addresses
-        if len(text.split()) > 10 or text.endswith((",", ";", "-")) or not text[:1].isupper():
+        if len(text) < 3 or len(text.split()) > 10 or text.endswith((",", ";", "-")) or not text[:1].isupper():
             return 0
         if text.endswith(".") and (line.bold <= 0.95 or len(text.split()) > 5):
             return 0
@@ -291,7 +316,11 @@ class _Writer:
         last, body = self._paragraph[-1], self.measures
         ended = _END.search(last.text) is not None
         low = line.text[:1].islower()
-        if _CAPTION.match(line.text) or (ended and 0 < line.lead < len(line.text) and _run_in(line)[0]):
+        if (
+            _CAPTION.match(line.text)
+            or (ended and _NUMBERED_RUN_IN.fullmatch(line.text))
+            or (ended and 0 < line.lead < len(line.text) and _run_in(line)[0])
+        ):
             return True
         if self._at_top(line):
             return ended and not low and not last.text.endswith(("-", ","))
@@ -317,7 +346,11 @@ class _Writer:
     def _open_paragraph(self, line: Line) -> None:
         self._prefix = ""
         title, rest = _run_in(line)
-        if title:
+        if found := _NUMBERED_RUN_IN.fullmatch(line.text):
+            self._depth = min(found["number"].count(".") + 2, 6)
+            self._write([(f"{'#' * self._depth} {_escaped(found['title'])}", line.page)])
+            rest = found["rest"]
+        elif title:
             self._write([(f"{'#' * min(self._depth + 1, 6)} {title}", line.page)])
         self._paragraph = [_retold(line, rest)]
 
@@ -325,7 +358,8 @@ class _Writer:
         if self._heading:
             page = self._heading[0].page
             text = self._joined(self._heading)[0]
-            if (found := _NUMBERED.fullmatch(text)) and self._level > 1:
+            found = _ROMAN.fullmatch(text) or _LETTERED.fullmatch(text) or _NUMBERED.fullmatch(text)
+            if found and self._level > 1:
                 text = found["title"]
             self._write([(f"{'#' * self._level} {_escaped(text.strip(' :.'))}", page)])
             self._heading = []
@@ -389,6 +423,8 @@ class _Writer:
         if whole or compound:
             return whole >= compound
         if not following[0].islower() or (len(first) > 1 and before[1].isupper()):
+            return False
+        if _TAIL.match(second):
             return False
         return first not in _PREFIXES or _SUFFIX.match(second) is not None
 

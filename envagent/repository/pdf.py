@@ -10,17 +10,24 @@ import io
 import logging
 import math
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+
+from pypdf import PageObject, PdfReader
+from pypdf.errors import PyPdfError
+from pypdf.generic import NameObject
 
 from envagent.repository.layout import Line
 from envagent.repository.markup import Unreadable
 
 MOST_PAGES = 60
 _MOST_CHARACTERS = 600_000
+_FEW_CHARACTERS = 600
 _MONO = re.compile(r"mono|monl|cour|consol|cmtt|sftt|ectt|txtt|typewr|menlo|code|zi4", re.IGNORECASE)
 _BOLD = re.compile(r"bold|medi|black|heavy|demi|bx\d|tb$|-b$", re.IGNORECASE)
+_ITALIC = re.compile(r"ital|obli|cmti|-it|ti$", re.IGNORECASE)
 _GLUED = re.compile(r"[^\W_][^\W_]|[:;,][^\W\d_]|\.[A-Z]")
 _GLUED_NUMBER = re.compile(r"[a-z]\d|\d[a-z]")
 _LIGATURES = str.maketrans(
@@ -32,15 +39,17 @@ _LIGATURES = str.maketrans(
 )  # fmt: skip
 
 
-def read_lines(data: bytes) -> tuple[list[Line], int, int]:
+def read_lines(data: bytes, seconds: float = 10.0) -> tuple[list[Line], int, int]:
     """Return the lines of the first pages in reading order, the number of pages that were read, and that of all.
+
+    Args:
+        data: the file.
+        seconds: after them, no further page is begun.
 
     Raises:
         Unreadable: the file is encrypted or damaged.
     """
-    from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
-
+    deadline = time.monotonic() + seconds
     logging.disable()  # pypdf reports each oddity of a file
     try:
         reader = PdfReader(io.BytesIO(data))
@@ -50,15 +59,33 @@ def read_lines(data: bytes) -> tuple[list[Line], int, int]:
         characters = count = 0
         whole = len(reader.pages)
         for count in range(1, min(whole, MOST_PAGES) + 1):
-            gathered = _Page(count)
-            reader.pages[count - 1].extract_text(visitor_text=gathered.take)
-            lines += gathered.finished()
-            characters += sum(len(line.text) for line in gathered.lines)
-            if characters > _MOST_CHARACTERS:
+            page = _page(reader.pages[count - 1], count)
+            lines += page
+            characters += sum(len(line.text) for line in page)
+            if characters > _MOST_CHARACTERS or time.monotonic() > deadline:
                 break
     except (PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OSError) as error:
         raise Unreadable("is damaged, or not a PDF") from error
     return lines, count, whole
+
+
+def _page(page: PageObject, number: int) -> list[Line]:
+    """Return the lines of a page, without those in its pictures, which may take longer than all the rest."""
+    resources = page.get("/Resources")
+    resources = None if resources is None else resources.get_object()
+    drawn = resources.pop("/XObject", None) if isinstance(resources, dict) else None
+    lines = _extracted(page, number)
+    if drawn is not None and isinstance(resources, dict):
+        resources[NameObject("/XObject")] = drawn
+        if sum(len(line.text) for line in lines) < _FEW_CHARACTERS:
+            return _extracted(page, number)  # some programs put the whole text of a page into a picture
+    return lines
+
+
+def _extracted(page: PageObject, number: int) -> list[Line]:
+    gathered = _Page(number)
+    page.extract_text(visitor_text=gathered.take)
+    return gathered.finished()
 
 
 @dataclass
@@ -71,6 +98,7 @@ class _Piece:
     size: float
     bold: bool
     mono: bool
+    italic: bool
 
 
 @dataclass
@@ -89,13 +117,13 @@ class _Page:
         x = inner[4] * outer[0] + inner[5] * outer[2] + outer[4]
         y = inner[4] * outer[1] + inner[5] * outer[3] + outer[5]
         name = str((font or {}).get("/BaseFont", "")).rpartition("+")[2]
-        bold, mono = _BOLD.search(name) is not None, _MONO.search(name) is not None
+        bold, mono, italic = (style.search(name) is not None for style in (_BOLD, _MONO, _ITALIC))
         first, *others = text.translate(_LIGATURES).split("\n")
         for number, part in enumerate((first, *others)):
             if number:
                 self._close()
             if part:
-                self._open.append(_Piece(part, x, y, size * scale, bold, mono))
+                self._open.append(_Piece(part, x, y, size * scale, bold, mono, italic))
 
     def finished(self) -> list[Line]:
         """Return all lines."""
@@ -114,7 +142,7 @@ def _line(page: int, pieces: list[_Piece]) -> Line:
         sizes[round(piece.size, 1)] += len("".join(piece.text.split()))
     size = sizes.most_common(1)[0][0]
     base = next(piece for piece in pieces if piece.text.strip() and round(piece.size, 1) == size)
-    text, bold, mono, lead, leading = "", 0, 0, 0, True
+    text, bold, mono, italic, lead, leading = "", 0, 0, 0, 0, True
     for before, piece in zip([pieces[0], *pieces], pieces, strict=False):
         shown = _shown(piece, base, text)
         # Some programs move on instead of printing a space where the typeface changes, or around a link.
@@ -125,12 +153,15 @@ def _line(page: int, pieces: list[_Piece]) -> Line:
         solid = len("".join(shown.split()))
         bold += solid * piece.bold
         mono += solid * piece.mono
+        italic += solid * piece.italic
         leading = leading and piece.bold
         lead = len(text) if leading else lead
     solid = max(sum(len(word) for word in text.split()), 1)
     stripped = text.strip()
     lead = min(max(lead - (len(text) - len(text.lstrip())), 0), len(stripped))
-    return Line(" ".join(stripped.split(" ")), page, base.x, base.y, size, bold / solid, mono / solid, lead)
+    return Line(
+        " ".join(stripped.split(" ")), page, base.x, base.y, size, bold / solid, mono / solid, lead, italic / solid
+    )
 
 
 def _shown(piece: _Piece, base: _Piece, before: str) -> str:

@@ -37,6 +37,7 @@ BODY = text(FULL, "more of the same text until it ends here with a full stop.", 
         ("a GPU-", "based one", "a GPU-based one"),
         ("on x86-", "64 machines", "on x86-64 machines"),
         ("needs multi-", "GPU nodes", "needs multi-GPU nodes"),
+        ("a cache-", "based one", "a cache-based one"),
         ("one multi-", "ple of it", "one multiple of it"),
         ("over low-", "latency links", "over low-latency links"),
         ("from https://example.org/a/", "tree/main today", "from https://example.org/a/tree/main today"),
@@ -91,6 +92,23 @@ def test_numbered_headings_are_known_without_typefaces_and_numbers_in_text_are_n
     assert found == ["#### Hardware dependencies", f"{FULL} 2.5 GB per process are enough for it."]
 
 
+@pytest.mark.parametrize(
+    ("line", "italic", "expected"),
+    [
+        ("IV. ARTIFACT DESCRIPTION", 0.0, ["## ARTIFACT DESCRIPTION"]),
+        ("B. Hardware dependencies", 1.0, ["### Hardware dependencies"]),
+        ("B. Hardware dependencies", 0.0, ["B. Hardware dependencies"]),
+        ("A.2.3 Hardware dependencies. A GPU.", 0.0, ["#### Hardware dependencies", "A GPU."]),
+    ],
+)
+def test_the_headings_of_other_publishers_are_known(line: str, italic: float, expected: list[str]) -> None:
+    heading = replace(text(line, top=130)[0], italic=italic)
+    assert (
+        markdown(bold(text("Title", size=16)[0]), *text("Before it."), heading, *BODY)[2 : 2 + len(expected)]
+        == expected
+    )
+
+
 def test_a_heading_of_two_lines_is_one() -> None:
     first, second = text("A.2.3 Hardware that is needed to reproduce all of our results", "in the paper", top=124)
     assert markdown(bold(first), bold(second), *BODY)[0] == (
@@ -142,6 +160,15 @@ def test_a_footnote_does_not_cut_the_sentence_around_it() -> None:
     note = text("1https://example.org/a", top=60, size=8)
     found = markdown(*text(f"{FULL} needs a", top=90), *note, *text("GPU with 24 GB of memory.", x=320))
     assert found == [f"{FULL} needs a GPU with 24 GB of memory.", "1https://example.org/a"]
+
+
+def test_a_caption_does_not_cut_the_sentence_around_it() -> None:
+    caption = text("Figure 1: The servers that we have used in all of the experiments of", "this work.", top=60)
+    found = markdown(*text(f"{FULL} needs miti-", top=90), *caption, *text("gations and a GPU.", x=320))
+    assert found == [
+        f"{FULL} needs mitigations and a GPU.",
+        "Figure 1: The servers that we have used in all of the experiments of this work.",
+    ]
 
 
 def test_page_numbers_and_running_heads_are_dropped() -> None:
