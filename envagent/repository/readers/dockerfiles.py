@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from envagent.repository.facts import Facts, GpuSign, Scope, SpecialSign, Spot, Vendor, quote
 from envagent.repository.readers.gpu_requests import firmness
 from envagent.repository.readers.image_names import Image, add_image, parse_image
+from envagent.repository.readers.installs import read_packages
 from envagent.repository.readers.scopes import scope_of, words
 from envagent.repository.readers.shell_commands import read_command
 
@@ -31,6 +32,8 @@ _EDITORS = "devcontainer"
 _DEVICES = re.compile(r"^nvidia_(?:visible_devices|driver_capabilities|require_cuda)=", re.IGNORECASE)
 _FOR_DEVELOPMENT = frozenset(["test", "tests", "testing", "dev", "devel", "development", "lint", "ci", "docs", "debug"])
 _ALTERNATIVE = 0.15
+# A toolkit in an image is as good as a base image that has it.
+_TOOLKIT = 1.4
 _SPEAKS = 0.7
 _COPIED = 0.5
 
@@ -191,6 +194,7 @@ def _conclude(stages: list[_Stage], path: str, firm: float, facts: Facts) -> Non
         for line, command in stage.commands:
             for piece in commands_of(command):
                 read_command(path, line, piece, own, scope=inner, weight=0.4 * firm * part)
+                read_packages(piece, Spot(path, line, quote(piece)), _TOOLKIT * firm * part, own, kind="container")
         facts.packages += own.packages
         facts.gpu += own.gpu
         facts.cuda += own.cuda

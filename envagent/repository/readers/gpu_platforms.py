@@ -205,7 +205,7 @@ def read_determined(path: str, text: str, facts: Facts) -> None:
     slots = cores_of(resources.get("slots_per_trial") or resources.get("slots"))
     if slots:
         spot = spot_of(path, text, "slots")
-        add_gpus(facts, spot, 0.7 * firm, "its trials take slots", [Gpus(count=slots)])
+        add_gpus(facts, spot, 0.8 * firm, "its trials take slots", [Gpus(count=slots)])
     image = merged(whole.get("environment")).get("image")
     for name in strings([image] if isinstance(image, str) else list(merged(image).values())):
         add_image(parse_image(name), spot_of(path, text, name), 0.5 * firm, facts, "its trials' image")

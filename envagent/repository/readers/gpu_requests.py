@@ -19,7 +19,7 @@ from envagent.repository.readers.scopes import scope_of, words
 
 DECIDES = 3.0
 """The weight of a request that leaves no doubt."""
-_FACTOR: dict[Scope, float] = {"main": 1.0, "component": 0.6, "documented": 0.4, "optional": 0.3, "development": 0.15}
+_FACTOR: dict[Scope, float] = {"documented": 0.4, "optional": 0.3, "development": 0.15}
 # Folders in which a repository keeps the manifests of its main job.
 _USUAL = frozenset([
     "deploy", "deployment", "deployments", "k", "8", "s", "kubernetes", "kube", "manifests", "manifest", "helm",
@@ -40,7 +40,7 @@ _OTHER_CHIPS = (
     ("gaudi", re.compile(r"(?<![a-z])(?:gaudi|habana)")),
     ("trainium", re.compile(r"(?<![a-z])(?:trainium|inferentia|neuron)")),
 )
-_LEAST_GB = 1.0
+_LEAST_GB = {"ram": 1.0, "disk": 10.0}
 _LEAST_CORES = 2
 
 
@@ -49,10 +49,10 @@ def firmness(path: str) -> float:
     scope = scope_of(path)
     if scope is None:
         return 0.0
-    if scope != "component":
-        return _FACTOR[scope] * _of_name(path)
+    if scope not in ("main", "component"):
+        return _FACTOR[scope]
     unusual = [folder for folder in path.split("/")[:-1] if not set(words(folder)) <= _USUAL]
-    return {0: 1.0, 1: 0.8}.get(len(unusual), _FACTOR["component"]) * _of_name(path)
+    return {0: 1.0, 1: 0.8}.get(len(unusual), 0.6) * _of_name(path)
 
 
 def _of_name(path: str) -> float:
@@ -132,7 +132,8 @@ def add_gpus(
     maker = vendor or (vendors.pop() if len(vendors) == 1 else None)
     facts.gpu.append(GpuSign("container", DECIDES * firm, maker, spot, note))
     if least.count:
-        facts.amounts.append(Amount("gpus", max(1, round(least.count)), "minimum", firm, spot))
+        # The number in one of several variants is not that of the job.
+        facts.amounts.append(Amount("gpus", max(1, round(least.count)), "minimum", firm**2, spot))
     if least.memory:
         facts.amounts.append(Amount("vram", least.memory, "minimum", firm, spot))
 
@@ -147,7 +148,7 @@ def add_size(
 ) -> None:
     """Record memory or disk written as container tools write it; what every machine has is left out."""
     size = byte_size(value)
-    if size is not None and _LEAST_GB <= size < 1e6:
+    if size is not None and _LEAST_GB[what] <= size < 1e6:
         facts.amounts.append(Amount(what, round(size, 1), stance, weight, spot))
 
 

@@ -6,7 +6,8 @@ Owns: what archives, package sources and package names show of the system. Must 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Set
+from typing import Literal, NamedTuple
 
 from envagent.repository.facts import CudaSign, Facts, GpuSign, SpecialSign, Spot, SystemSign, Vendor, quote
 from envagent.repository.knowledge import table
@@ -63,24 +64,35 @@ def read(path: str, text: str, facts: Facts) -> None:
         read_command(path, number, line, facts, scope="documented", weight=0.5 * factor)
         for release in _releases(line):
             releases.setdefault(release, spot)
-        for package in _PACKAGES:
-            if package not in seen and package.pattern.search(line):
-                seen.add(package)
-                _append(package, factor, spot, facts)
-        if cuda := _CUDA.search(line):
-            facts.cuda.append(CudaSign(f"{cuda[1]}.{cuda[2]}", 0.8 * factor, spot))
+        seen |= read_packages(line, spot, factor, facts, seen=seen)
     if releases:
         # A script that knows several releases runs on each of them.
         first = next(iter(releases.values()))
         facts.systems.append(SystemSign("ubuntu", tuple(sorted(releases)), False, 1.0 * factor, first))
 
 
-def _append(package: _Package, factor: float, spot: Spot, facts: Facts) -> None:
-    if package.tag:
-        facts.specials.append(SpecialSign(package.tag, package.weight * factor, spot))
-    else:
-        note = "it installs what a GPU needs"
-        facts.gpu.append(GpuSign("command", package.weight * factor, package.vendor, spot, note))
+def read_packages(
+    line: str,
+    spot: Spot,
+    factor: float,
+    facts: Facts,
+    *,
+    kind: Literal["command", "container"] = "command",
+    seen: Set[_Package] = frozenset(),
+) -> set[_Package]:
+    """Record what the packages and archives of a command show, except those seen; return them."""
+    found = {package for package in _PACKAGES if package not in seen and package.pattern.search(line)}
+    for package in _PACKAGES:
+        if package not in found:
+            continue
+        if package.tag:
+            facts.specials.append(SpecialSign(package.tag, package.weight * factor, spot))
+        else:
+            note = "it installs what a GPU needs"
+            facts.gpu.append(GpuSign(kind, package.weight * factor, package.vendor, spot, note))
+    if cuda := _CUDA.search(line):
+        facts.cuda.append(CudaSign(f"{cuda[1]}.{cuda[2]}", 0.8 * factor, spot))
+    return found
 
 
 def _releases(line: str) -> set[str]:

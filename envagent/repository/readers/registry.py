@@ -183,6 +183,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(batch.read, 12, 1, ("*.sh", "*.bash", "*.job")),
     # Other programs may declare what they need.
     Kind(code.read_requests, 6, 2, tuple(f"*{stem}*.py" for stem in _SERVES)),
+    Kind(code.read_requests, 6, 2, tuple(f"*{stem}*/*.py" for stem in _SERVES)),
     # What these are shows in their first lines; the readers ignore the rest.
     Kind(untyped_yaml.read, 12, 2, tuple(f"*{stem}*.yaml" for stem in _JOBS)),
     Kind(untyped_yaml.read, 8, 3, tuple(f"*{stem}*/*.yaml" for stem in _JOBS)),

@@ -57,6 +57,8 @@ def test_image_names(name: str, vendor: str | None, cuda: str | None, python: st
         ("FROM --platform=$TARGETPLATFORM nvidia/cuda:${V:-11.8.0}-base\n", "11.8"),
         ("ARG V\nFROM nvidia/cuda:${V:-12.1.0}-base\n", "12.1"),
         ("FROM nvidia/cuda:12.2.0-base AS base\nFROM base AS app\nRUN make\n", "12.2"),
+        ("FROM ubuntu:22.04\nRUN apt-get update && apt-get install -y gcc cuda-toolkit-12-4\n", "12.4"),
+        ("FROM ubuntu:22.04\nRUN wget https://example.org/cuda_11.8.0_520.61.05_linux.run\n", "11.8"),
         ("FROM nvidia/cuda:12.2.0-base AS app\nFROM app AS test\nRUN pytest\n", "12.2"),
     ],
 )
@@ -129,6 +131,19 @@ def test_services_that_name_different_gpus() -> None:
     one = "deploy: {resources: {reservations: {devices: [{device_ids: ['%d'], capabilities: [gpu]}]}}}"
     assert concluded(COMPOSE, f"services: {{a: {{{one % 0}}}, b: {{{one % 1}}}}}").gpu_count == 2
     assert concluded(COMPOSE, f"services: {{a: {{{one % 0}}}, b: {{{one % 0}}}}}").gpu_count == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "tag"),
+    [
+        ("vault.habana.ai/gaudi-docker/1.15.1/ubuntu22.04/habanalabs/pytorch-installer-2.2.0", "gaudi"),
+        ("public.ecr.aws/neuron/pytorch-training-neuronx:2.1", "trainium"),
+        ("dustynv/l4t-pytorch:r35.2.1", "jetson"),
+    ],
+)
+def test_images_for_other_chips(image: str, tag: str) -> None:
+    got = concluded(DOCKERFILE, f"FROM {image}\n")
+    assert (got.gpu_required, got.special_requirements) == (False, (tag,))
 
 
 def test_images_for_another_architecture() -> None:
