@@ -62,7 +62,8 @@ def read_notebook(path: str, text: str, facts: Facts) -> None:
 
 def read_requests(path: str, text: str, facts: Facts) -> None:
     """Read what any program declares that it needs: in a block of comments, or to a platform that runs it."""
-    inline_scripts.read(path, text, facts)
+    if "/" not in path:
+        inline_scripts.read(path, text, facts)
     python_platforms.read(path, text, facts)
 
 

@@ -122,8 +122,13 @@ def pip_package(text: str, scope: Scope, path: str, line: int | None) -> Package
         local=wheel.local.lower() if wheel else local[1].lower() if local else "",
         scope=scope,
         spot=Spot(path, line, quote(text)),
-        pinned=pin[1].rstrip(".") if (pin := _PIN.search(version)) else None,
+        pinned=_pinned(pin[1].rstrip(".")) if (pin := _PIN.search(version)) else None,
     )
+
+
+def _pinned(version: str) -> str | None:
+    """Return a version if it is one: a lone 3 stands for all of 3."""
+    return version if "." in version else None
 
 
 def _named_source(text: str) -> str | None:
@@ -195,7 +200,7 @@ def conda_package(text: str, scope: Scope, path: str, line: int | None) -> Packa
         local=target if (target := of_build(build)) != "cpu" or name in _BUILT_BOTH_WAYS else "",
         scope=scope,
         spot=Spot(path, line, quote(text.partition("#")[0].strip())),
-        pinned=exact[1] if (exact := re.fullmatch(r"={0,2}([0-9][\w.]*?)(?:\.?\*)?", wanted)) else None,
+        pinned=_pinned(exact[1]) if (exact := re.fullmatch(r"={0,2}([0-9][\w.]*?)(?:\.?\*)?", wanted)) else None,
     )
 
 

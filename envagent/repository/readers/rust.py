@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from envagent.repository.facts import CudaSign, Facts, GpuSign, Toolchain, Vendor, spot_of
+from envagent.repository.facts import CudaSign, Facts, GpuSign, Spot, Toolchain, Vendor, spot_of
 from envagent.repository.readers.dependencies import WEIGHT
-from envagent.repository.readers.parsing import strings, table, toml_table
+from envagent.repository.readers.parsing import spot_at, strings, table, toml_table
 from envagent.repository.readers.scopes import scope_of
 
 _CRATES: dict[str, tuple[float, Vendor | None]] = {
@@ -28,6 +28,7 @@ _CRATES: dict[str, tuple[float, Vendor | None]] = {
     **dict.fromkeys(("nvml-wrapper", "ocl", "opencl3"), (0.3, None)),
 }  # fmt: skip
 _GPU_ONLY = 2.5
+_MEMBER = 0.2
 _FEATURES: dict[str, Vendor] = {
     "cuda": "nvidia", "cudnn": "nvidia", "cublas": "nvidia", "nccl": "nvidia", "tensorrt": "nvidia",
     "flash-attn": "nvidia", "hip": "amd", "hipblas": "amd", "rocm": "amd",
@@ -46,6 +47,8 @@ def read(path: str, text: str, facts: Facts) -> None:
         if isinstance(version, str) and (found := _RUST.match(version)):
             facts.toolchains.append(Toolchain("rust", found[0], spot_of(path, text, "rust-version")))
             break
+    # A crate below the top is one of a workspace, most of which people build without it.
+    weigh = _MEMBER if scope == "component" else WEIGHT[scope]
     enabled = _enabled(tables)
     for name, wanted in _dependencies(tables):
         crate = str(wanted.get("package") or name)
@@ -59,15 +62,20 @@ def read(path: str, text: str, facts: Facts) -> None:
             weight, vendor = 3.0, _FEATURES[gpu_features[0]]
         if not weight:
             continue
-        spot = spot_of(path, text, name)
+        spot = _spot(path, text, name)
         why = f"{crate} with {gpu_features[0]}" if gpu_features else crate
         if wanted.get("optional") is not True or name in enabled:
             note = f"{why} uses a GPU" if weight >= _GPU_ONLY else f"{crate} can use a GPU"
-            facts.gpu.append(GpuSign("dependency", weight * WEIGHT[scope], vendor, spot, note))
+            facts.gpu.append(GpuSign("dependency", weight * weigh, vendor, spot, note))
             for version in sorted(filter(None, map(_cuda, features))):
-                facts.cuda.append(CudaSign(version, WEIGHT[scope], spot))
+                facts.cuda.append(CudaSign(version, weigh, spot))
         elif weight >= _GPU_ONLY:
             facts.gpu.append(GpuSign("optional", -0.4, None, spot, f"{why} is an optional dependency"))
+
+
+def _spot(path: str, text: str, name: str) -> Spot:
+    found = re.search(rf"^[ \t]*(?:\[.{{0,100}}dependencies\.)?{re.escape(name)}[ \t]*[=.\]]", text, re.MULTILINE)
+    return spot_at(path, text, found) if found else spot_of(path, text, name)
 
 
 def _cuda(feature: str) -> str | None:

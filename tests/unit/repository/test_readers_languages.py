@@ -111,6 +111,12 @@ def test_a_block_that_is_none(text: str) -> None:
     assert facts_of("tool.py", text).packages == []
 
 
+def test_a_script_in_a_folder_speaks_for_itself_only() -> None:
+    block = "# /// script\n# requires-python = '==3.13.*'\n# dependencies = ['vllm']\n# ///\n"
+    facts = facts_of("scripts/generate.py", block)
+    assert facts.pythons == [] and facts.packages == []
+
+
 def test_a_script_that_trains_declares_it_too() -> None:
     facts = facts_of("train.py", "# /// script\n# dependencies = ['deepspeed']\n# ///\nimport torch\n")
     assert {"deepspeed", "torch"} <= {p.name for p in facts.packages}
@@ -202,6 +208,15 @@ def test_packages_of_julia(text: str, least: float, most: float) -> None:
 )
 def test_crates_of_rust(text: str, least: float, most: float) -> None:
     assert least <= total(facts_of("Cargo.toml", text)) <= most
+
+
+def test_one_crate_of_a_workspace_is_not_the_whole() -> None:
+    assert total(facts_of("kernels/Cargo.toml", "[dependencies]\ncudarc = '0.12'\n")) < 1
+
+
+def test_the_place_of_a_crate_is_its_own_line() -> None:
+    facts = facts_of("Cargo.toml", "[package]\nname = 'cudarc-user'\n[dependencies]\ncudarc = '0.12'\n")
+    assert facts.gpu[0].spot.line == 4
 
 
 def test_features_of_crates_name_cuda() -> None:

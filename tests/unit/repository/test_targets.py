@@ -77,6 +77,7 @@ def test_wheels_name_their_target_and_their_python() -> None:
         ("-e git+https://github.com/owner/thing#egg=other_name", "other-name", None, ""),
         ("https://github.com/owner/thing/archive/refs/tags/v1.zip", "thing", None, ""),
         ("tensorflow==2.4.*", "tensorflow", "2.4", ""),
+        ("tensorflow==2.*", "tensorflow", None, ""),
     ],
 )
 def test_pip_requirements(text: str, name: str, pinned: str | None, local: str) -> None:
