@@ -85,6 +85,12 @@ def read_script(path: str, text: str, facts: Facts) -> None:
             read_command(path, number, line.strip(), facts, scope="documented", weight=0.5 * _weight(path))
 
 
+def read_job(path: str, text: str, facts: Facts) -> None:
+    """Read a shell script only for what it asks of a scheduler or of Chameleon."""
+    chameleon.read(path, text, facts)
+    batch.read(path, text, facts)
+
+
 def _weight(path: str) -> float:
     return {"main": 1.0, "component": 0.6}.get(scope_of(path) or "", 0.2)
 

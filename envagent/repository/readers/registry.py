@@ -179,8 +179,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(code.read_notebook, 3, 2, ("*.ipynb",)),
     Kind(code.read_script, 12, 1, tuple(f"{stem}*.{ending}" for stem in _SCRIPTS for ending in ("py", "sh"))),
     # Batch scripts by other names; the reader ignores what asks no scheduler.
-    Kind(batch.read, 8, 2, tuple(f"*{stem}*.{ending}" for stem in _SUBMITS for ending in ("sh", "bash"))),
-    Kind(batch.read, 12, 1, ("*.sh", "*.bash", "*.job")),
+    Kind(code.read_job, 8, 2, tuple(f"*{stem}*.{ending}" for stem in _SUBMITS for ending in ("sh", "bash"))),
+    Kind(code.read_job, 12, 1, ("*.sh", "*.bash", "*.job")),
     # Other programs may declare what they need.
     Kind(code.read_requests, 6, 2, tuple(f"*{stem}*.py" for stem in _SERVES)),
     Kind(code.read_requests, 6, 2, tuple(f"*{stem}*/*.py" for stem in _SERVES)),

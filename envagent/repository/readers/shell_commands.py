@@ -89,7 +89,7 @@ def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope:
     spot = Spot(path, line, quote(text))
     _accelerator(text, spot, facts, weight)
     chameleon.read(path, text, facts)
-    batch.read_command(path, line, text, facts, weight=0.3 * weight)
+    batch.read_command(path, line, text, facts, weight=0.7 * weight)
     if _MPI.search(text):
         facts.specials.append(SpecialSign("mpi", 0.8 * weight, spot))
     if (pip := _PIP.search(text)) and "{" not in text:

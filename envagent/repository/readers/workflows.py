@@ -206,7 +206,8 @@ _RUNTIME = re.compile(
     r"^\s{0,40}(memory|cpu|gpuCount|gpu|acceleratorCount|disks|gpuType)\s{0,5}:\s{0,5}([^\n#]{1,200})", re.MULTILINE
 )
 _DECLARED = re.compile(
-    r"^\s{0,40}(?:Int|Float|String)\??\s{1,5}(\w{1,60})\s{0,5}=\s{0,5}\"?([^\"\n]{1,40})\"?", re.MULTILINE
+    r"(?:^|\{)[ \t]{0,40}(?:Int|Float|String)\??[ \t]{1,5}(\w{1,60})[ \t]{0,5}=[ \t]{0,5}\"?([\w. ]{1,40})",
+    re.MULTILINE,
 )
 _VARIABLE = re.compile(r"[~$]\{(\w{1,60})\}|\b([a-zA-Z]\w{0,60})\b(?=\s*(?:\+|$))")
 

@@ -87,7 +87,9 @@ def test_chameleons_own_names() -> None:
     assert [s.tag for s in facts.specials if s.weight > 1] == ["node type: gpu_rtx_6000"]
     assert sum(sign.weight for sign in facts.gpu) >= 3 and {a.value for a in facts.amounts} == {24}
     command = "openstack server create --image CC-Ubuntu20.04 x\n"
-    assert facts_of("run.sh", command).systems[0].versions == ("20.04",)
+    for path in ("run.sh", "scripts/launch.sh", "README.md"):
+        text = command if path.endswith(".sh") else f"# x\n\n```\n{command}```\n"
+        assert facts_of(path, text).systems[0].versions == ("20.04",)
 
 
 def test_of_several_node_types_none_is_asked_for() -> None:

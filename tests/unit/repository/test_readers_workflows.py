@@ -34,6 +34,11 @@ from tests.unit.repository.facts import facts_of
             {"ram": 64, "cores": 8, "disk": 200},
         ),
         ("a.wdl", 'Int mem_gb = 24\nruntime {\n memory: mem_gb + " GB"\n}\n', {"ram": 24}),
+        (
+            "a.wdl",
+            'input { Int n = 8\n Int m = 20 }\nruntime {\n cpu: n\n memory: "~{m} GB"\n}\n',
+            {"ram": 20, "cores": 8},
+        ),
         ("a.wdl", 'Int mem = 48\nruntime {\n memory: "~{mem} GiB"\n}\n', {"ram": 48}),
         (
             "tool.cwl",
