@@ -20,6 +20,7 @@ _ENDINGS = {
     "R": "r", "Julia": "jl", "MATLAB": "m", "Haskell": "hs", "OCaml": "ml", "Elixir": "ex exs", "Erlang": "erl",
     "Lua": "lua", "Perl": "pl pm", "Shell": "sh", "OpenCL": "cl", "Verilog": "v", "SystemVerilog": "sv",
     "VHDL": "vhd vhdl", "Zig": "zig", "Nim": "nim", "Dart": "dart", "Clojure": "clj", "P4": "p4",
+    "Nextflow": "nf", "Snakemake": "smk", "WDL": "wdl", "CWL": "cwl",
 }  # fmt: skip
 _LANGUAGE_OF = {ending: language for language, endings in _ENDINGS.items() for ending in endings.split()}
 _NATIVE = ("C", "C++", "CUDA", "HIP", "Fortran")

@@ -20,6 +20,8 @@ _RELEASE = re.compile(r"ubuntu[-_/]?(\d\d)[._-]?04", re.IGNORECASE)
 _SOURCE = re.compile(r"\bdeb(?:-src)?\b.{0,200}|add-apt-repository.{0,200}|sources\.list.{0,200}", re.IGNORECASE)
 _MADE_FOR = any_of(r"https?://", r"ofed", r"\.deb\b", r"\.run\b", r"\bdeb ")
 _CUDA = re.compile(r"\bcuda(?:-toolkit|-compiler|-libraries)?[-_=](\d{1,2})[-.](\d)(?!\d)", re.IGNORECASE)
+# What these name is shown or written, not installed.
+_SHOWN = ("echo ", "printf ", "cat ")
 _MAX_LINE = 1000
 _MAX_LINES = 5000
 
@@ -64,7 +66,8 @@ def read(path: str, text: str, facts: Facts) -> None:
         read_command(path, number, line, facts, scope="documented", weight=0.5 * factor)
         for release in _releases(line):
             releases.setdefault(release, spot)
-        seen |= read_packages(line, spot, factor, facts, seen=seen)
+        if not line.startswith(_SHOWN):
+            seen |= read_packages(line, spot, factor, facts, seen=seen)
     if releases:
         # A script that knows several releases runs on each of them.
         first = next(iter(releases.values()))

@@ -119,7 +119,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(mlflow.read_python_env, 4, 2, ("python_env.yaml",)),
     # Environments of single processes, as Snakemake and nf-core keep them.
     Kind(
-        workflows.read_environment, 6, 4, ("*workflow/envs/*.yaml", "*rules/envs/*.yaml", "*modules/*environment.yaml")
+        workflows.read_environment, 6, 4, ("*workflow/envs/*.yaml", "*rules/envs/*.yaml", "*modules/*/environment.yaml")
     ),
     Kind(locks.read_conda_lock, 2, 0, ("pixi.lock", "conda-lock.yaml")),
     Kind(conda.read, 12, 3, ("*environment*.yaml", "*conda*.yaml", "env.yaml", "*_env.yaml", "meta.yaml")),
@@ -132,6 +132,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(mise.read_tool_versions, 3, 2, (".tool-versions",)),
     Kind(mise.read, 4, 2, ("mise.toml", ".mise.toml", "*mise/config.toml")),
     Kind(pythons.read_tox, 3, 2, ("tox.ini", "tox.toml", "noxfile.py")),
+    Kind(workflows.read_container, 4, 4, ("*modules/local/*dockerfile", "*modules/nf-core/*dockerfile")),
     Kind(dockerfiles.read_dockerfile, 14, 3, ("dockerfile", "dockerfile[._-]*", "*.dockerfile", "containerfile")),
     Kind(dockerfiles.read_definition, 8, 4, ("*.def", "singularity*", "apptainer*", "*.singularity", "*.apptainer")),
     Kind(gpu_platforms.read_cog, 4, 2, ("cog.yaml", "cog[_-]*.yaml")),

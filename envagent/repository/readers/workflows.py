@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, Measure, Spot, Stance, quote, spot_of
-from envagent.repository.readers import conda
+from envagent.repository.readers import conda, dockerfiles
 from envagent.repository.readers.parsing import items, table, yaml_table
 from envagent.repository.readers.scopes import scope_of
 
@@ -23,7 +23,7 @@ _GB_OF = {"K": 1 / 1024 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 _NUMBER = re.compile(r"(?<![\w.])(\d{1,9})(?![\w.]|\s*if\b)")
 _MOST_CORES = 256
 # A process's own share; the least machine runs several of them.
-_LEAST_GB = 1.0
+_LEAST_GB = 4.0
 # What asks for more is written with the largest machine of a cluster in mind.
 _OF_ORDINARY_MACHINES = 256
 
@@ -99,6 +99,7 @@ def read_nextflow(path: str, text: str, facts: Facts) -> None:
     """Read the directives of processes and the settings for them."""
     script = path.endswith(".nf")
     largest = _Largest(path, text.split("\n"))
+    template = _OF_CONVENTION.search(text) is not None
     for number, line, blocks in _blocks(largest.lines):
         if any(block.startswith("params") for block in blocks) or not _in_use(blocks):
             continue
@@ -107,7 +108,8 @@ def read_nextflow(path: str, text: str, facts: Facts) -> None:
         for what, sign, value in _ASSIGNED.findall(line):
             if bool(sign) is script:
                 continue
-            weight = _CONVENTION if label else 1.2
+            own = any(block.startswith(("withName", "withLabel")) for block in blocks) and not label
+            weight = _CONVENTION if template and not own else 1.2
             if what == "memory" and label != "high_memory":
                 largest.add("ram", _gigabytes(value), number, weight)
             elif what == "cpus":
@@ -189,6 +191,12 @@ def read_snakemake(path: str, text: str, facts: Facts) -> None:
 def read_environment(path: str, text: str, facts: Facts) -> None:
     """Read a conda environment that one process installs for itself."""
     conda.read(path, text, facts)
+    _for_a_process(path, facts)
+
+
+def read_container(path: str, text: str, facts: Facts) -> None:
+    """Read the container of one process."""
+    dockerfiles.read_dockerfile(path, text, facts)
     _for_a_process(path, facts)
 
 

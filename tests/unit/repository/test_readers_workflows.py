@@ -82,6 +82,8 @@ def test_the_labels_of_a_template_say_little() -> None:
     template, own = (facts_of("conf/base.config", text.format(name)).amounts[0] for name in ("process_high", "align"))
     assert template.value == own.value and template.weight < own.weight / 2
     assert facts_of("conf/base.config", text.format("process_high_memory")).amounts == []
+    default = "process {\n  memory = { 6.GB * task.attempt }\n  withLabel:process_high {\n    memory = 72.GB\n  }\n}\n"
+    assert [a.value for a in facts_of("conf/base.config", default).amounts] == [72], "its default is the template's too"
 
 
 def test_the_environment_of_a_process_is_not_the_machines() -> None:
@@ -89,6 +91,7 @@ def test_the_environment_of_a_process_is_not_the_machines() -> None:
     for path in ("workflow/envs/a.yaml", "modules/local/x/environment.yml"):
         facts = facts_of(path, environment)
         assert facts.pythons == [] and {p.scope for p in facts.packages} == {"optional"}
+    assert facts_of("modules/local/x/Dockerfile", "FROM python:3.6\n").pythons == []
     facts = Facts()
     read_file("envs/a.yaml", environment, facts)
     assert facts.pythons, "without a workflow it may be anybody's"
