@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
-from envagent.repository.facts import CudaSign, Facts, GpuSign, SpecialSign, Spot, Vendor, quote
+from envagent.repository.facts import CudaSign, Facts, GpuSign, SpecialSign, Spot, Vendor, quote, spot_of
 from envagent.repository.patterns import any_of
+from envagent.repository.readers.gpu_requests import firmness
+from envagent.repository.readers.parsing import items, json_table, strings, table
 from envagent.repository.readers.scopes import scope_of
 from envagent.repository.readers.shell_commands import read_command
 
@@ -18,12 +21,19 @@ _CUDA = any_of(
     r"enable_language\s*\(\s*CUDA",
     r"find_package\s*\(\s*CUDA(?:Toolkit)?\b",
     r"\bcuda_add_(?:library|executable)|CMAKE_CUDA_ARCHITECTURES",
+    r"\bname\s*=\s*\"rules_cuda\"",
     r"^\s*NVCC\s*[:?]?=|\$\(NVCC\)|-lcudart\b",
 )
 _ROCM = any_of(
     r"find_package\s*\(\s*(?:hip|rocm|rocblas)\b",
     r"\bhipcc\b|HIP_PATH|\bhsa-runtime64\b",
     r"enable_language\s*\(\s*HIP",
+)
+# Written where it holds for the whole build, this leaves no choice.
+_CERTAIN = any_of(
+    r"project\s*\([^)]*\b(?:CUDA|HIP)\b",
+    r"enable_language\s*\(\s*(?:CUDA|HIP)",
+    r"find_package\s*\(\s*(?:CUDA|CUDAToolkit|hip)\b[^)]*\bREQUIRED",
 )
 _SWITCH = any_of(r"^\s*option\s*\(\s*\w*(?:CUDA|GPU|HIP|ROCM)\w*\s.*\bOFF\s*\)")
 _CUDA_VERSION = any_of(r"find_package\s*\(\s*CUDA(?:Toolkit)?\s+(\d+\.\d+)")
@@ -37,7 +47,16 @@ _SPECIAL: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("kernel-module", any_of(r"^\s*obj-m\b|/lib/modules/\$")),
     ("kernel", any_of(r"-target bpf|\blibbpf\b")),
 )
+_VARIABLE = re.compile(
+    r"(?:^|_)(?:CUDA|GPU|HIP|ROCM)(?:$|_BACKEND)|DEVICE|BACKEND|ENABLE_(?:CUDA|HIP|GPU)", re.IGNORECASE
+)
+_BAZEL = re.compile(
+    r"\s*((?:build|common|run)(?::\w+)?)\s[^\n]*(?:--config=(?:cuda|rocm)|--@rules_cuda|TF_NEED_CUDA=1)", re.IGNORECASE
+)
+_QUOTED = re.compile(r"\"[^\"]*\"")
 _MAX_LINE = 1000
+_MOST_LINES = 30
+_MOST_PARENTS = 5
 
 
 def read(path: str, text: str, facts: Facts) -> None:
@@ -55,7 +74,8 @@ def read(path: str, text: str, facts: Facts) -> None:
         vendor: Vendor | None = "amd" if _ROCM.search(line) else "nvidia" if _CUDA.search(line) else None
         if vendor and not (gpu_seen and conditional):
             gpu_seen = True
-            facts.gpu.append(GpuSign("sources", 2.2 * own, vendor, spot, "its build compiles for a GPU"))
+            strength = 3.0 if _CERTAIN.search(line) else 2.2
+            facts.gpu.append(GpuSign("sources", strength * own, vendor, spot, "its build compiles for a GPU"))
         if _SWITCH.search(line):
             facts.gpu.append(GpuSign("optional", -0.8 * factor, None, spot, "its build makes GPUs optional"))
         if version := _CUDA_VERSION.search(line):
@@ -68,12 +88,72 @@ def read(path: str, text: str, facts: Facts) -> None:
             read_command(path, number, line.strip(), facts, scope="component", weight=0.4 * own)
 
 
+def read_presets(path: str, text: str, facts: Facts) -> None:
+    """Read CMakePresets.json: whether all that one can configure, or only some of it, builds for a GPU."""
+    presets = [p for p in items(json_table(path, text, facts), "configurePresets") if isinstance(p, dict)]
+    shown = [p for p in presets if p.get("hidden") is not True]
+    named = {str(p.get("name")): p for p in presets}
+    with_gpu = [p for p in shown if _turns_on(p, named, 0)]
+    firm = firmness(path)
+    if not with_gpu or not firm:
+        return
+    spot = spot_of(path, text, str(with_gpu[0].get("name")))
+    if len(with_gpu) == len(shown):
+        facts.gpu.append(GpuSign("sources", 2.0 * firm, None, spot, "all its presets build for GPUs"))
+    else:
+        facts.gpu.append(GpuSign("optional", -0.4 * firm, None, spot, "some of its presets build for GPUs"))
+
+
+def _turns_on(preset: dict[str, Any], named: dict[str, dict[str, Any]], depth: int) -> bool:
+    """Return whether a preset, or one that it inherits from, sets a variable that turns GPUs on."""
+    for name, value in table(preset, "cacheVariables").items():
+        said = str(value.get("value") if isinstance(value, dict) else value)
+        if _VARIABLE.search(name) and (said.upper() in ("ON", "TRUE", "1", "YES") or said.upper() in ("CUDA", "HIP")):
+            return True
+    parents = preset.get("inherits")
+    above = [parents] if isinstance(parents, str) else strings(parents)
+    return depth < _MOST_PARENTS and any(_turns_on(named[a], named, depth + 1) for a in above if a in named)
+
+
+def read_bazelrc(path: str, text: str, facts: Facts) -> None:
+    """Read .bazelrc: a configuration for GPUs that every build has, or that one may ask for."""
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _BAZEL.match(line[:_MAX_LINE])
+        if found is None:
+            continue
+        spot = Spot(path, number, quote(line))
+        vendor: Vendor = "amd" if "rocm" in found[0].lower() else "nvidia"
+        if ":" in found[1]:
+            facts.gpu.append(GpuSign("optional", -0.4, vendor, spot, "one of its build configurations is for GPUs"))
+        else:
+            facts.gpu.append(GpuSign("sources", 2.0, vendor, spot, "its build is configured for GPUs"))
+        return
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Join the lines of a CMake command, up to 30 of them, and yield it with the number of the first."""
+    begun: tuple[int, str] | None = None
+    lines = 0
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = raw[:_MAX_LINE].partition("#")[0].rstrip()
+        start, joined = (begun[0], f"{begun[1]} {line.strip()}") if begun else (number, line)
+        lines = lines + 1 if begun else 1
+        bare = _QUOTED.sub("", joined)
+        if bare.count("(") > bare.count(")") and lines < _MOST_LINES:
+            begun = start, joined[:_MAX_LINE]
+            continue
+        begun = None
+        yield start, joined
+    if begun:
+        yield begun
+
+
 def _lines(name: str, text: str) -> Iterator[tuple[int, str, bool]]:
     """Yield number, line, and whether it is inside a condition."""
     cmake, make = name == "cmakelists.txt", name.startswith(("makefile", "gnumakefile"))
     begin = re.compile(r"if\s*\(" if cmake else r"if(?:eq|neq|def|ndef)\b")
     depth = 0
-    for number, whole in enumerate(text.split("\n"), 1):
+    for number, whole in _statements(text) if cmake else enumerate(text.split("\n"), 1):
         raw = whole[:_MAX_LINE]
         line = raw.partition("#")[0].rstrip() if not name.startswith("configure") else raw
         if not line.strip():

@@ -152,6 +152,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(nix.read, 4, 1, ("flake.nix", "shell.nix", "default.nix", "devenv.nix")),
     Kind(native.read, 8, 1, ("cmakelists.txt", "makefile", "gnumakefile", "makefile.in", "module.bazel")),
     Kind(native.read, 4, 1, ("meson.build", "configure.ac")),
+    Kind(native.read_presets, 1, 0, ("cmakepresets.json",)),
+    Kind(native.read_bazelrc, 1, 0, (".bazelrc",)),
     Kind(document.read, 16, 3, tuple(f"*doc*/{guide}" for guide in _texts(*(f"*{stem}*" for stem in _GUIDES)))),
     # Site generators keep pages deep in folders of their own.
     Kind(document.read, 3, 6, ("*doc*/requirements.md*", "*doc*/system?requirements.md*", "*doc*/hardware*.md*")),

@@ -65,10 +65,41 @@ def test_devcontainers_with_comments() -> None:
     [
         ("project(x LANGUAGES CXX CUDA)\n", "option(USE_CUDA x OFF)\nif(USE_CUDA)\n  enable_language(CUDA)\nendif()\n"),
         ("find_package(CUDAToolkit REQUIRED)\n", "find_package(CUDAToolkit QUIET)\n"),
+        ("project(x\n  VERSION 1  # (\n  LANGUAGES CXX CUDA\n)\n", "project(x\n  LANGUAGES CXX)\n"),
+        ('message("(")\nenable_language(CUDA)\n', "if(A\n  AND B)\n  enable_language(CUDA)\nendif()\n"),
     ],
 )
 def test_cmake_conditions_make_it_a_choice(surely: str, maybe: str) -> None:
     assert total("CMakeLists.txt", surely) >= 2 > 1 > total("CMakeLists.txt", maybe)
+
+
+@pytest.mark.parametrize(
+    ("presets", "least", "most"),
+    [
+        ('{"name": "a", "cacheVariables": {"ENABLE_CUDA": "ON"}}', 1.5, 3),
+        (
+            '{"name": "a", "inherits": "base"}, {"name": "base", "hidden": true, "cacheVariables": {"X_CUDA": "1"}}',
+            1.5,
+            3,
+        ),
+        ('{"name": "a", "cacheVariables": {"ENABLE_CUDA": {"value": "ON"}}}, {"name": "b"}', -1, -0.1),
+        ('{"name": "a", "inherits": "a"}', 0, 0),
+        ('{"name": "a", "cacheVariables": {"CMAKE_CUDA_ARCHITECTURES": "80"}}', 0, 0),
+    ],
+)
+def test_presets_of_cmake(presets: str, least: float, most: float) -> None:
+    assert least <= total("CMakePresets.json", f'{{"configurePresets": [{presets}]}}') <= most
+
+
+def test_configurations_of_bazel() -> None:
+    assert total(".bazelrc", "build --copt=-O2\nbuild --config=cuda\n") > 1.5
+    assert total(".bazelrc", "build:gpu --config=cuda\n") < 0
+    assert total(".bazelrc", "# build --config=cuda\n") == 0
+
+
+def test_a_target_architecture_is_not_a_minimum() -> None:
+    facts = facts_of("CMakeLists.txt", "project(x CUDA)\nset(CMAKE_CUDA_ARCHITECTURES 80 90)\n")
+    assert facts.amounts == [] and facts.gpu
 
 
 def test_build_files_name_special_features() -> None:
