@@ -134,7 +134,6 @@ KINDS: tuple[Kind, ...] = (
     Kind(pythons.read_tox, 3, 2, ("tox.ini", "tox.toml", "noxfile.py")),
     Kind(workflows.read_container, 4, 4, ("*modules/local/*dockerfile", "*modules/nf-core/*dockerfile")),
     Kind(dockerfiles.read_dockerfile, 14, 3, ("dockerfile", "dockerfile[._-]*", "*.dockerfile", "containerfile")),
-    Kind(dockerfiles.read_definition, 8, 4, ("*.def", "singularity*", "apptainer*", "*.singularity", "*.apptainer")),
     Kind(gpu_platforms.read_cog, 4, 2, ("cog.yaml", "cog[_-]*.yaml")),
     Kind(gpu_platforms.read_bento, 2, 2, ("bentofile.yaml",)),
     Kind(gpu_platforms.read_app, 2, 1, ("fly.toml", "cerebrium.toml")),
@@ -177,6 +176,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(batch.read, 12, 3, tuple(f"*.{ending}" for ending in _BATCH)),
     Kind(installs.read, 8, 2, tuple(f"*{stem}*.{ending}" for stem in _INSTALLERS for ending in ("sh", "bash"))),
     # Notebooks and scripts that reserve and launch nodes.
+    Kind(dockerfiles.read_definition, 8, 4, ("*.def", "singularity*", "apptainer*", "*.singularity", "*.apptainer")),
     Kind(code.read_notebook, 4, 2, tuple(f"*{stem}*.ipynb" for stem in _LAUNCHERS)),
     Kind(code.read_script, 4, 2, tuple(f"*{stem}*.py" for stem in _LAUNCHERS)),
     Kind(code.read_notebook, 3, 2, ("*.ipynb",)),

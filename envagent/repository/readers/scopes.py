@@ -15,12 +15,18 @@ _DEVELOPMENT = frozenset([
     "linting", "ci", "cov", "coverage", "mypy", "typing", "style", "release", "publish", "website", "site", "rtd",
     "readthedocs", "pre", "commit", "precommit", "format", "benchmark", "benchmarks", "bench", "tutorial",
     "tutorials", "example", "examples", "demo", "demos", "contrib", "sphinx", "mkdocs", "changelog", "blog",
+    "unittest", "unittests", "selftest", "selftests", "testsuite", "testsuites", "testcases",
+])  # fmt: skip
+# Only as a folder's name; `sample.py` and `integration.py` can be the main job.
+_DEVELOPMENT_FOLDERS = frozenset([
+    "integration", "e2e", "acceptance", "conformance", "smoke", "sample", "samples", "playground", "buildkite",
+    "circleci", "jenkins", "tekton", "zuul",
 ])  # fmt: skip
 _VARIANT = frozenset([
     "gpu", "cuda", "cu", "rocm", "hip", "amd", "xpu", "sycl", "oneapi", "opencl", "vulkan", "musa", "ipex", "npu",
-    "ascend", "cann", "cublas", "tensorrt", "openvino", "tpu",
-    "hpu", "habana", "gaudi", "mps", "jetson", "l4t", "extra", "extras", "optional", "full", "all",
-    "runpod", "colab", "kaggle", "sagemaker", "lts", "legacy", "old", "archive", "experimental", "nightly",
+    "ascend", "cann", "cublas", "tensorrt", "openvino", "tpu", "hpu", "habana", "gaudi", "mps", "jetson", "l4t",
+    "extra", "extras", "optional", "full", "all", "runpod", "colab", "kaggle", "sagemaker", "lts", "legacy", "old",
+    "archive", "experimental", "nightly",
 ])  # fmt: skip
 _FOREIGN_PLATFORM = frozenset([
     "windows", "win", "win32", "macos", "osx", "mac", "darwin", "android", "ios", "wasm", "freebsd", "raspberry",
@@ -37,10 +43,12 @@ def words(path: str) -> list[str]:
 
 def scope_of(path: str) -> Scope | None:
     """Return the scope of a manifest at `path`; None if it is for a platform that no server here has."""
+    # The name of an architecture, not of a vendor.
+    path = path.lower().replace("amd64", "x86")
     found = set(words(path))
     if found & _FOREIGN_PLATFORM:
         return None
-    if found & _DEVELOPMENT:
+    if found & _DEVELOPMENT or _DEVELOPMENT_FOLDERS & set(re.split(r"[/_.-]", path.rpartition("/")[0])):
         return "development"
     if found & _VARIANT or any(re.fullmatch(r"cu\d+", part) for part in re.split(r"[^a-z0-9]+", path.lower())):
         return "optional"

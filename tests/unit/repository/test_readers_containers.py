@@ -6,6 +6,7 @@ import pytest
 
 from envagent.repository.analyzer import analyze
 from envagent.repository.readers.image_names import parse_image
+from envagent.repository.readers.scopes import scope_of
 from envagent.repository.results import Entry, Requirements, Snapshot
 from tests.unit.repository.facts import facts_of
 
@@ -158,6 +159,22 @@ def test_variants_of_a_file_count_less_than_the_file() -> None:
         for path in ("Dockerfile", "Dockerfile.extra_tool", "Dockerfile.gpu", "tests/Dockerfile")
     ]
     assert weights == sorted(weights, reverse=True) and weights[0] >= 2 > weights[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("Dockerfile.amd64", "main"),
+        ("docker/Dockerfile.amd", "optional"),
+        ("integration/README.md", "development"),
+        ("integration.py", "main"),
+        ("tests/e2e/compose.yaml", "development"),
+        ("deploy/pod.yaml", "component"),
+        ("windows/Dockerfile", None),
+    ],
+)
+def test_scopes_of_paths(path: str, scope: str | None) -> None:
+    assert scope_of(path) == scope
 
 
 def test_profiles_speak_for_the_job_where_nothing_runs_without_one() -> None:
