@@ -111,6 +111,12 @@ ELSEWHERE = {
         f"# Instructions for AI agents\n\n{MORE}\n\nRequires an NVIDIA GPU with 80 GB.\n",
     ),
     "script comment": ("run.sh", f"#!/bin/sh\n# {MORE}\n# requires --gpus all, 80 GB of GPU memory\n"),
+    "batch comment": ("job.sh", f"#!/bin/sh\n# {MORE}\n# SBATCH --gres=gpu:8\n##SBATCH --mem=2000G\n"),
+    "node type in a comment": ("lease.py", f"# {MORE} node_type='gpu_a100_pcie', image CC-Ubuntu18.04-CUDA\n"),
+    "node type in a docstring": ("lease.py", '"""Lease gpu_a100_pcie with CC-Ubuntu18.04-CUDA at once."""\n'),
+    "workflow comment": ("nextflow.config", f"// {MORE} process.memory = 900.GB\n/* accelerator = 8 */\n"),
+    "rule comment": ("Snakefile", f"# {MORE}\nrule a:  # mem_mb=900000, gpu=8\n    input: 'x'\n"),
+    "cloud comment": ("main.tf", f'# {MORE} p4d.24xlarge\n// instance_type = "p4d.24xlarge"\n'),
     "Makefile comment": ("Makefile", f"# {MORE}\n# NVCC = nvcc, -libverbs, RTE_SDK\nall:\n\techo ok\n"),
     "compose label": ("docker-compose.yml", f"services:\n  x:\n    image: y\n    labels:\n      note: '{MORE}'\n"),
     "conda comment": (

@@ -18,7 +18,9 @@ NODE_TYPE = "node type: "
 """Starts a special that names a node type."""
 _IMAGE = re.compile(r"\bCC-(Ubuntu|CentOS)(\d\d?(?:\.\d\d)?)(?:-\d{8})?((?:-[A-Za-z]{2,8}\d{0,4}){0,2})", re.IGNORECASE)
 _ABOUT_LEASES = re.compile(r"\bchi\b|blazar|openstack|node_type|leases?\b|\bCC-(?:Ubuntu|CentOS)", re.IGNORECASE)
-_COMMENT = re.compile(r"^[ \t]*#.*|[ \t]#[ \t].*", re.MULTILINE)
+_COMMENT = re.compile(
+    r"\"{3}.{0,20000}?\"{3}|'{3}.{0,20000}?'{3}|^[ \t]*#[^\n]*|[ \t]#[ \t][^\n]*", re.MULTILINE | re.DOTALL
+)
 _MAX_NAMES = 50
 _WITH_GPU = ("cuda", "rocm")
 
@@ -28,7 +30,7 @@ def read(path: str, text: str, facts: Facts) -> None:
     if not _ABOUT_LEASES.search(text):
         return
     factor = 0.2 if scope_of(path) == "development" else 1.0
-    text = _COMMENT.sub("", text)
+    text = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
     for found, _ in zip(_IMAGE.finditer(text), range(_MAX_NAMES), strict=False):
         system = SystemSign(found[1].lower(), (found[2],), False, 3.0 * factor, _spot(path, text, found))
         if all((s.versions, s.spot.path) != (system.versions, path) for s in facts.systems):

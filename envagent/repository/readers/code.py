@@ -86,7 +86,7 @@ def read_script(path: str, text: str, facts: Facts) -> None:
 
 
 def read_job(path: str, text: str, facts: Facts) -> None:
-    """Read a shell script only for what it asks of a scheduler or of Chameleon."""
+    """Read a script only for what it asks of a scheduler or of Chameleon."""
     chameleon.read(path, text, facts)
     batch.read(path, text, facts)
 

@@ -84,7 +84,7 @@ _SCRIPTS = (
     "train", "main", "run", "demo", "infer", "inference", "predict", "generate", "sample", "eval", "benchmark",
 )  # fmt: skip
 _INSTALLERS = ("install", "setup", "dependenc", "deps", "bootstrap", "provision", "prepare", "prereq")
-_LAUNCHERS = ("chameleon", "cc-", "cc_", "chi_", "chi-", "reserv", "lease", "provision", "launch")
+_LAUNCHERS = ("*chameleon", "cc-", "cc_", "chi_", "chi-", "*reserv", "lease", "*[_-]lease", "*provision", "*launch")
 _BATCH = ("slurm", "slrm", "sbatch", "batch", "pbs", "lsf", "bsub", "sge", "qsub", "oar", "flux")
 _SUBMITS = (
     "submit", "slurm", "sbatch", "srun", "batch", "job", "launch", "pbs", "qsub", "bsub", "cluster", "hpc", "run",
@@ -175,10 +175,10 @@ KINDS: tuple[Kind, ...] = (
     Kind(workflows.read_cwl, 8, 2, ("*.cwl",)),
     Kind(batch.read, 12, 3, tuple(f"*.{ending}" for ending in _BATCH)),
     Kind(installs.read, 8, 2, tuple(f"*{stem}*.{ending}" for stem in _INSTALLERS for ending in ("sh", "bash"))),
-    # Notebooks and scripts that reserve and launch nodes.
     Kind(dockerfiles.read_definition, 8, 4, ("*.def", "singularity*", "apptainer*", "*.singularity", "*.apptainer")),
-    Kind(code.read_notebook, 4, 2, tuple(f"*{stem}*.ipynb" for stem in _LAUNCHERS)),
-    Kind(code.read_script, 4, 2, tuple(f"*{stem}*.py" for stem in _LAUNCHERS)),
+    # Notebooks and scripts that reserve and launch nodes.
+    Kind(code.read_notebook, 4, 2, tuple(f"{stem}*.ipynb" for stem in _LAUNCHERS)),
+    Kind(code.read_job, 4, 2, tuple(f"{stem}*.py" for stem in _LAUNCHERS)),
     Kind(code.read_notebook, 3, 2, ("*.ipynb",)),
     Kind(code.read_script, 12, 1, tuple(f"{stem}*.{ending}" for stem in _SCRIPTS for ending in ("py", "sh"))),
     # Batch scripts by other names; the reader ignores what asks no scheduler.
