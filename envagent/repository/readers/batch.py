@@ -12,6 +12,7 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from envagent.catalog import gpus
 from envagent.repository.facts import Amount, Facts, GpuSign, Measure, Scope, Spot, Stance, quote
@@ -106,7 +107,7 @@ def read_command(path: str, line: int | None, text: str, facts: Facts, *, weight
 
 def _lines(text: str) -> Iterator[tuple[int, str, list[str]]]:
     """Yield line number, scheduler and words of what asks a scheduler for something."""
-    directives = [found for found, _ in zip(_DIRECTIVE.finditer(text), range(_MAX_DIRECTIVES), strict=False)]
+    directives = list(islice(_DIRECTIVE.finditer(text), _MAX_DIRECTIVES))
     for found in directives:
         yield text.count("\n", 0, found.start()) + 1, found[1].lower(), _words(found[2])
     if directives:

@@ -7,7 +7,9 @@ prose, where anybody can write one for a reader that is a machine.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 
 from envagent.catalog.hardware import NodeType
 from envagent.catalog.packaged import node_types, sites
@@ -31,7 +33,7 @@ def read(path: str, text: str, facts: Facts) -> None:
         return
     factor = 0.2 if scope_of(path) == "development" else 1.0
     text = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
-    for found, _ in zip(_IMAGE.finditer(text), range(_MAX_NAMES), strict=False):
+    for found in images_in(text):
         system = SystemSign(found[1].lower(), (found[2],), False, 3.0 * factor, _spot(path, text, found))
         if all((s.versions, s.spot.path) != (system.versions, path) for s in facts.systems):
             facts.systems.append(system)
@@ -39,8 +41,13 @@ def read(path: str, text: str, facts: Facts) -> None:
             vendor: Vendor = "amd" if "rocm" in found[3].lower() else "nvidia"
             note = "it launches an image that is made for GPUs"
             facts.gpu.append(GpuSign("command", 1.5 * factor, vendor, system.spot, note))
-    for found, _ in zip(_names().finditer(text), range(_MAX_NAMES), strict=False):
+    for found in islice(_names().finditer(text), _MAX_NAMES):
         _node_type(_node_types()[found[0].lower()], factor, _spot(path, text, found), facts)
+
+
+def images_in(text: str) -> Iterator[re.Match[str]]:
+    """Yield where the text names an image of Chameleon: its distribution, its release and what is installed in it."""
+    return islice(_IMAGE.finditer(text), _MAX_NAMES)
 
 
 def _node_type(node: NodeType, factor: float, spot: Spot, facts: Facts) -> None:

@@ -7,6 +7,7 @@ of a virtual machine as its host's.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from envagent.catalog.hardware import Gpu
 from envagent.repository import instances
@@ -80,7 +81,7 @@ def read_cloud(path: str, text: str, facts: Facts) -> None:
     chameleon.read(path, text, facts)
     factor = {"main": 1.0, "component": 0.7}.get(scope, 0.2)
     code = "\n".join("" if line.lstrip().startswith(("#", "//")) else line for line in text.split("\n"))
-    found = [(one, at) for (one, at), _ in zip(instances.clouds_in(code), range(_MAX_TYPES), strict=False)]
+    found = list(islice(instances.clouds_in(code), _MAX_TYPES))
     if not found:
         return
     # With a choice of types, the least one is enough.
