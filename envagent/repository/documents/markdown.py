@@ -14,6 +14,7 @@ from envagent.repository.documents import hypertext
 from envagent.repository.documents.sentence import (
     MAX_LINE,
     MINOR,
+    TYPED_BULLET,
     Block,
     clean,
     is_bold_heading,
@@ -39,6 +40,8 @@ _TAB = re.compile(r"([ \t]{0,12})(?:!!!|\?\?\?\+?|===\+?)[ \t]+(?:([\w-]{1,30})[
 _DIRECTIVE = re.compile(r"\{(?!code|eval|literalinclude|math|figure|image|toctree|include|raw)[\w:-]{1,40}\}")
 _DEFINITION = re.compile(r"[ \t]{0,3}:[ \t]+")
 _STRUCTURE = re.compile(r"</?(?:table|tr|td|th|h[1-6]|summary|details|li|ul|ol|dl|dt|dd|p|div|pre)\b", re.IGNORECASE)
+_BELOW_TAG = re.compile(r"[ \t]{0,3}(?:\|.*\||[-*+] |\d{1,2}\. |#{1,6} |```|\*\*)")
+_OPEN_TAG = re.compile(r"<(?:table|pre|ul|ol|script|style)\b", re.IGNORECASE)
 _KEYED = re.compile(r"[A-Z][\w /()-]{0,30}: ")
 _STRUCK_TAGS = ("del", "s", "strike")
 _BOLD_TAGS = ("b", "strong")
@@ -66,7 +69,7 @@ def _prepared(text: str) -> str:
         text = "\n" * front[0].count("\n") + text[front.end() :]
     # A comment of many lines becomes one of a line each, since a blank line in it would end the HTML around it.
     text = "".join(_without_comments(text))
-    lines = [line[:MAX_LINE] for line in text.split("\n")]
+    lines = [TYPED_BULLET.sub(r"\1- ", line[:MAX_LINE]) for line in text.split("\n")]
     return "\n".join(_joined_tables(_without_containers(lines)))
 
 
@@ -155,10 +158,21 @@ class _Walk:
         elif kind in ("fence", "code_block"):
             yield from self._code(token, first)
         elif kind == "html_block":
-            for block in hypertext.read(token.content, first - 1, self.nesting):
-                yield self._begun(block)
+            yield from self._html(token.content, first)
         else:
             yield from self._table(kind, first)
+
+    def _html(self, content: str, first: int) -> Iterator[Block]:
+        """Read HTML, and the Markdown that begins right below a tag, where GitHub wants a blank line."""
+        lines = content.split("\n")
+        number = next((n for n, line in enumerate(lines) if n and _BELOW_TAG.match(line)), 0)
+        above = "\n".join(lines[:number])
+        mixed = number and self.depth < _MAX_DEPTH and above.rstrip().endswith(">") and not _OPEN_TAG.search(above)
+        for block in hypertext.read(above if mixed else content, first - 1, self.nesting):
+            yield self._begun(block)
+        if mixed:
+            text = "\n".join(lines[number:])
+            yield from _blocks(text, first - 1 + number, self.nesting, self.depth + 1)
 
     def _table(self, kind: str, first: int) -> Iterator[Block]:
         if kind == "table_open":

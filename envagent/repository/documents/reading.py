@@ -31,9 +31,7 @@ _FORMATS: tuple[tuple[re.Pattern[str], Format], ...] = (
     (re.compile(r".*\.org"), plain.org_blocks),
     (re.compile(r".*\.txt"), plain.blocks),
 )  # fmt: skip
-_RESTRUCTURED = re.compile(
-    r"^(?:\.\. [\w|-][\w| -]{0,60}::|\S.{2,80}\n(?:={4,}|-{4,}|~{4,}|\*{4,})[ \t]*$)", re.MULTILINE
-)
+_RESTRUCTURED = re.compile(r"^\.\. [\w|-][\w| -]{0,60}::|\S::[ \t]*$|`[^`\n]{1,200}`_|^\.\. _", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^\.\. [\w|-][\w| -]{0,60}::", re.MULTILINE)
 _MARKDOWN = re.compile(r"^(?:#{1,6} \S|```)|\]\(", re.MULTILINE)
 
@@ -57,7 +55,7 @@ def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
         if block.kind != "code" and number in ordering:
             continue
         around = block.text[:_BLOCK]
-        for line, piece in pieces(block.lines):
+        for line, piece in _pieces(block):
             if not is_suspect(piece):
                 found.append(
                     Sentence(
@@ -88,6 +86,13 @@ def _format(path: str, text: str) -> Format:
     if _MARKDOWN.search(start) and not _DIRECTIVE.search(start):
         return markdown.blocks
     return restructured.blocks if _RESTRUCTURED.search(start) else plain.blocks
+
+
+def _pieces(block: Block) -> Iterable[tuple[int, str]]:
+    """Return the sentences of a block; a row, a heading and a line of code are one each."""
+    if block.kind in ("table", "heading", "code"):
+        return ((block.line, block.text[:_BLOCK]),)
+    return pieces(block.lines)
 
 
 def _sections(one: Placed) -> Iterator[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from envagent.repository.documents import plain
-from envagent.repository.documents.sentence import MAX_LINE, MINOR, Block, clean, is_bold_heading, row
+from envagent.repository.documents.sentence import MAX_LINE, MINOR, TYPED_BULLET, Block, clean, is_bold_heading, row
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -23,7 +23,7 @@ _MAX_PARAGRAPH = 12_000
 _MAX_SIGNS = 1500
 _MAX_ALL_SIGNS = 16_000
 _MAX_LINES = 6000
-_MAX_COLUMNS = 40
+_MAX_COLUMNS = 80
 _RULER = re.compile(r"\s*=[= ]{20,}|\s*[+][-=+]{20,}")
 _SIGNS = re.compile(r"[*`|_\[]")
 _ROLE = re.compile(
@@ -32,12 +32,16 @@ _ROLE = re.compile(
 _DIRECTIVE = re.compile(r"([ \t]*)\.\. ([A-Za-z][\w:.-]{0,40})::[ \t]*(.*)")
 _OPTION = re.compile(r"[ \t]+:[\w -]{1,40}:")
 _KNOWN = frozenset([
-    "admonition", "attention", "caution", "class", "code", "code-block", "compound", "container", "contents",
+    "admonition", "attention", "caution", "class", "compound", "container", "contents",
     "csv-table", "danger", "epigraph", "error", "figure", "header", "footer", "highlights", "hint", "image",
     "important", "line-block", "list-table", "note", "parsed-literal", "pull-quote", "replace", "rubric", "sectnum",
-    "sidebar", "sourcecode", "table", "tip", "topic", "unicode", "warning",
+    "sidebar", "table", "tip", "topic", "unicode", "warning",
 ])  # fmt: skip
-_CODE = frozenset(["code-cell", "console", "ipython", "jupyter-execute", "prompt", "shell", "terminal"])
+# Their options are those of Sphinx.
+_CODE = frozenset([
+    "code", "code-block", "code-cell", "console", "ipython", "jupyter-execute", "prompt", "shell", "sourcecode",
+    "terminal",
+])  # fmt: skip
 _TITLED = re.compile(r"(?:group-|c)?tab(?:-item)?|dropdown|collapse|card|details|toggle|grid-item-card")
 _NO_TEXT = re.compile(
     r"toctree|auto\w+|raw|include|literalinclude|index|graphviz|mermaid|plot|bibliography|meta|date|role|default-role|"
@@ -64,7 +68,9 @@ _SETTINGS = {
 def blocks(text: str) -> list[Block]:
     """Read a document; what docutils cannot read is read as plain text."""
     text = text[: text.rfind("\n", 0, _MAX_TEXT) + 1 or _MAX_TEXT] if len(text) > _MAX_TEXT else text
-    lines = [line[:MAX_LINE].expandtabs(8) for line in text.split("\n", _MAX_LINES)[:_MAX_LINES]]
+    lines = [
+        TYPED_BULLET.sub(r"\1- ", line[:MAX_LINE]).expandtabs(8) for line in text.split("\n", _MAX_LINES)[:_MAX_LINES]
+    ]
     if _is_heavy(lines):
         return list(plain.blocks(text))
     try:
@@ -96,7 +102,7 @@ def _is_heavy(lines: list[str]) -> bool:
         total += found
         if (size > _MAX_PARAGRAPH and signs > _MAX_SIGNS) or total > _MAX_ALL_SIGNS:
             return True
-        if _RULER.fullmatch(line) and max(line.count("+"), line.count(" =")) > _MAX_COLUMNS:
+        if _RULER.fullmatch(line) and line.count("-+") + line.count("=+") + line.count(" =") > _MAX_COLUMNS:
             return True
     return False
 
@@ -129,7 +135,7 @@ def _with_known_directives(lines: list[str]) -> Iterator[str]:
         line = line[min(shift, indent) :]
         found = _DIRECTIVE.fullmatch(line)
         name = found[2].lower() if found else ""
-        if not found or name.partition(":")[0] in _KNOWN:
+        if not found or (name.partition(":")[0] in _KNOWN and name not in _CODE):
             yield _ROLE.sub(lambda role: f"``{(role[1] or role[2]).strip()}``", line) if ":`" in line else line
             continue
         if name in _CODE:
@@ -219,8 +225,9 @@ class _Walk:
         self.bullet = False
         text = node.astext().split("\n")
         line = self.line
-        # The line of a block that has options is not that of its text.
-        for near in range(line, min(line + 8, len(self.lines) + 1)):
+        # The line of a block of a directive is not that of its text.
+        above = self.found[-1].line if self.found else 0
+        for near in range(max(above, line - len(text) - 8) + 1, min(line + 40, len(self.lines) + 1)):
             if text[0].strip() and text[0].strip() in self._source(near):
                 line = near
                 break

@@ -22,9 +22,13 @@ MINOR = 9
 # Chinese, Japanese and Korean put no spaces around Latin words and digits, which patterns match as words.
 _EAST = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _GLUED = re.compile(rf"(?<={_EAST})(?=[A-Za-z0-9])|(?<=[A-Za-z0-9+])(?={_EAST})")
+_WIDE = re.compile(_EAST)
 _BLANKS = re.compile(r"[^\S\n]+")
+TYPED_BULLET = re.compile(r"(\s{0,12})[•●▪◦‣∙·][ \t\u00a0]{1,8}")
+"""A bullet as a word processor sets it, which no format knows."""
 _MINOR_HEADING = re.compile(r"[A-Z\u3040-\u9fff\uac00-\ud7af][^.!?,;。！？，；:：]{1,60}[:：]")
 _MINOR_WORDS = 5
+_MINOR_SIGNS = 24
 _BOLD_WORDS = 8
 _NO_HEADING = re.compile(r"[.!?,;。！？，；|]$")
 _PROSE = re.compile(r"[A-Z][a-z']* (?:[\w,()'\"/.+-]+ ){3,60}[\w,()'\"/+-]+[.!?:]")
@@ -111,7 +115,9 @@ def row(line: int, header: list[str], cells: list[str]) -> Block | None:
 
 def is_minor_heading(text: str) -> bool:
     """Return whether a line that stands alone introduces what follows it: `Requirements:`."""
-    return _MINOR_HEADING.fullmatch(text) is not None and len(text.split()) <= _MINOR_WORDS
+    if _MINOR_HEADING.fullmatch(text) is None:
+        return False
+    return len(text.split()) <= _MINOR_WORDS if text.isascii() else len(_WIDE.sub("xx", text)) <= _MINOR_SIGNS
 
 
 def is_bold_heading(text: str) -> bool:

@@ -93,6 +93,11 @@ def test_rows_of_tables_have_their_header(path: str) -> None:
     assert "base" in text.split("\n")[row.line - 1]
 
 
+def test_a_row_is_one_sentence() -> None:
+    found = cut("| Model | Notes |\n|---|---|\n| base | Fast. Needs 4 GB. |\n")
+    assert [s.cells for s in found] == [("Model", "Notes"), ("base", "Fast. Needs 4 GB.")]
+
+
 def test_cells_that_span_rows_and_columns_are_repeated() -> None:
     found = cut(
         "<table><tr><th>Model<th>Bits<th>Memory</tr><tr><td rowspan=2>large<td>8<td>24 GB</tr><tr><td>4<td>12 GB</tr>"
@@ -144,6 +149,19 @@ def test_what_unfolds_stands_below_its_summary_alone() -> None:
     }
 
 
+def test_markdown_right_below_a_tag_is_markdown() -> None:
+    found = cut("<details>\n<summary>Sizes</summary>\n| Model | VRAM |\n|---|---|\n| base | 4 GB |\n</details>\n")
+    assert (found[-1].cells, found[-1].headings, found[-1].line) == (("base", "4 GB"), ("sizes",), 5)
+
+
+@pytest.mark.parametrize("path", ["README.md", "README.rst", "README.txt"])
+def test_bullets_of_word_processors_are_bullets(path: str) -> None:
+    assert brief(cut("•\t16 GB of RAM\n\n•  8 cores\n", path)) == [
+        ("16 GB of RAM", "bullet", 1),
+        ("8 cores", "bullet", 3),
+    ]
+
+
 def test_terms_contain_their_definitions() -> None:
     for path in ("README.md", "README.rst"):
         text = "Memory\n: 16 GB of RAM.\n" if path.endswith("md") else "Memory\n    16 GB of RAM.\n"
@@ -159,6 +177,7 @@ def test_terms_contain_their_definitions() -> None:
     [
         ("README.rst", ".. warning::\n\n    It needs 20.04.\n\n::\n\n    it\n"),
         ("README.rst", ".. versionadded:: 2\n\n    It needs 20.04.\n\n.. code-block:: bash\n\n    it\n"),
+        ("README.rst", ".. note::\n\n    It needs 20.04.\n.. code-block:: bash\n    :linenos:\n\n    it\n"),
         ("README.md", '!!! warning "Mind"\n\n    It needs 20.04.\n\n```\n\nit\n```\n'),
         ("README.md", "> [!NOTE]\n>\n> It needs 20.04.\n\n\n    \n    it\n"),
         ("README.md", "::: tip\n\nIt needs 20.04.\n\n:::\n\n    it\n"),
@@ -219,6 +238,7 @@ def test_a_title_that_is_a_picture_has_its_words() -> None:
         ("README", "Title\n=====\n\n.. note::\n\n    Needs a GPU.\n"),
         ("INSTALL", "# Title\n\n> Needs a GPU.\n"),
         ("INSTALL", "TITLE\n\nNeeds\na GPU.\n"),
+        ("INSTALL", "Title\n=====\n\nNeeds\na GPU.\n"),
     ],
 )
 def test_a_name_without_an_ending_is_read_by_its_content(name: str, text: str) -> None:
