@@ -24,8 +24,9 @@ _LONGEST_NAME = 80
 _KINDS = Hint("supported: PDF, Markdown, reStructuredText, text, HTML, .eml and .ipynb")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Where the rules see the documents: at the top, with a name that says nothing.
-_PATH = "given-document-{}"
-_MENTION = re.compile(r"given-document-(\d+)(?::(\d+))?")
+_PATH = "given-document-{}{}"
+_MENTION = re.compile(r"given-document-(\d+)(?:\.[a-z]{1,8})?(?::(\d+))?")
+_ENDING = re.compile(r"\.[a-z]{1,8}")
 
 
 def read_documents(sources: Sequence[str]) -> tuple[Document, ...]:
@@ -48,7 +49,7 @@ def read_documents(sources: Sequence[str]) -> tuple[Document, ...]:
 def read_into(snapshot: Snapshot, facts: Facts) -> None:
     """Read the given documents of a snapshot into facts; a failure becomes a note."""
     for number, one in enumerate(snapshot.also, 1):
-        path = _PATH.format(number)
+        path = _PATH.format(number, one.ending)
         try:
             document.read(path, one.text, facts)
         except Exception as error:
@@ -88,7 +89,7 @@ def page_of(line: int, begins: Sequence[int]) -> int:
 
 def _mention(snapshot: Snapshot, number: int, line: str | None) -> str:
     if not 0 < number <= len(snapshot.also):
-        return _PATH.format(number)
+        return _PATH.format(number, "")
     one = snapshot.also[number - 1]
     name = _name(one, snapshot)
     if line is None:
@@ -123,8 +124,10 @@ def _document(source: str) -> Document:
         raise UsageError(f"{place} {error}", hint=_remedy(str(error))) from None
     if not text.strip():
         raise UsageError(f"{place} contains no text", hint=_KINDS)
+    ending = Path(name).suffix.lower() if kind == "text" else ".md"
+    ending = ending if _ENDING.fullmatch(ending) else ""
     name = clean_line(name)[:_LONGEST_NAME].strip() or "document"
-    return Document(name=name, text=text, pages=begins, left_out=left_out)
+    return Document(name=name, text=text, ending=ending, pages=begins, left_out=left_out)
 
 
 def _remedy(problem: str) -> Hint:

@@ -24,7 +24,7 @@ from envagent.repository.markup import Unreadable
 Kind = Literal["pdf", "html", "email", "notebook", "text"]
 SECONDS = 20.0
 _SHARE = 0.6
-"""The part of the time after which no further page is begun, so that those before it are not lost."""
+"""The part of the time after which no further page is started, so that those before it are not lost."""
 _LOOK_EVERY = 0.1
 _MOST_TEXT = 400_000
 

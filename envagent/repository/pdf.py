@@ -44,7 +44,7 @@ def read_lines(data: bytes, seconds: float = 10.0) -> tuple[list[Line], int, int
 
     Args:
         data: the file.
-        seconds: after them, no further page is begun.
+        seconds: after them, no further page is started.
 
     Raises:
         Unreadable: the file is encrypted or damaged.

@@ -28,7 +28,9 @@ class Document(Model):
     name: str
     """The file's name, without its folders."""
     text: str
-    """Markdown or plain text; untrusted."""
+    """Markdown, or as the file has it; untrusted."""
+    ending: str = ".md"
+    """Of a file's name with such text, which says its format; empty if that has to be guessed."""
     pages: tuple[int, ...] = ()
     """The line on which each page begins, counted from 1; empty without pages."""
     left_out: str = ""

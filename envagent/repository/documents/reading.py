@@ -21,7 +21,7 @@ _SNIFFED = 20_000
 
 Format = Callable[[str], Iterable[Block]]
 _FORMATS: tuple[tuple[re.Pattern[str], Format], ...] = (
-    (re.compile(r".*\.(?:md|mdx|markdown|mkd|qmd|rmd)"), markdown.blocks),
+    (re.compile(r".*\.(?:md|mdx|markdown|mkd|qmd|rmd|pdf)"), markdown.blocks),  # a PDF comes as Markdown
     (re.compile(r".*\.(?:rst|rest)"), restructured.blocks),
     (re.compile(r".*\.(?:html?|xhtml)"), hypertext.blocks),
     (re.compile(r".*\.ipynb"), notebook.blocks),

@@ -45,6 +45,7 @@ CONTENTS = {
     "appendix.pdf": APPENDIX,
     "open.pdf": encrypted(APPENDIX, ""),
     "note.md": f"## Hardware\n\n{NEED}\n".encode(),
+    "note.txt": f"HARDWARE\n\n    {NEED}\n".encode(),
     "note.rst": f"Hardware\n========\n\n{NEED}\n".encode(),
     "note": NEED.encode("utf-16"),
     "page.html": b"<!DOCTYPE html><title>GPU</title><script>x</script><h2>Hardware</h2><p>An NVIDIA GPU with "
