@@ -33,6 +33,8 @@ _GPU_QUEUE = re.compile(r"gpu|cuda|\b[avhpk]\d{2,3}\b", re.IGNORECASE)
 _MOST_GPUS = 16
 _USUAL_GPUS = 8
 _MOST_CORES = 256
+# With more of them a job takes its share of a cluster's node, whether it has work for them or not.
+_CORES_OF_A_GPU = 16
 _DECIDES = 3.0
 _OUTVOTED = 0.2
 _FACTOR: dict[Scope, float] = {"main": 1.0, "component": 1.0, "development": 0.15}
@@ -325,7 +327,7 @@ def _append(
         ("gpus", min(job.gpus, _MOST_GPUS), job.counted),
         ("vram", (known and known.memory_gb) or 0.0, job.gpus > 0 and known is not None),
         ("ram", round(job.ram_gb, 1), job.ram_gb >= 1),
-        ("cores", job.cores, 1 < job.cores <= _MOST_CORES),
+        ("cores", job.cores, 1 < job.cores <= min(_MOST_CORES, _CORES_OF_A_GPU * (job.gpus or _MOST_CORES))),
         ("nodes", job.nodes, job.nodes > 1),
     )
     for what, value, told in found:

@@ -53,6 +53,12 @@ def test_the_evidence_of_a_batch_job() -> None:
     assert [(s.vendor, s.spot.line) for s in facts.gpu] == [("nvidia", 4)]
 
 
+def test_a_share_of_a_clusters_node_is_no_need_of_cores() -> None:
+    text = "#SBATCH --gpus-per-node=4\n#SBATCH --ntasks-per-node=4\n#SBATCH --cpus-per-task={}\n"
+    assert amounts(facts_of("job.slurm", text.format(16))) == {"gpus": 4, "cores": 64}
+    assert amounts(facts_of("job.slurm", text.format(32))) == {"gpus": 4}
+
+
 def test_a_queue_or_a_variable_says_less() -> None:
     weak = facts_of("job.slurm", "#SBATCH --partition=gpu\n").gpu
     assert len(weak) == 1 and 0 < weak[0].weight < 2
