@@ -26,7 +26,8 @@ from envagent.repository.facts import (
 )
 from envagent.repository.patterns import any_of
 from envagent.repository.readers import batch, chameleon
-from envagent.repository.readers.dependencies import conda_package, pip_package
+from envagent.repository.readers.dependencies import add_pip, conda_package
+from envagent.repository.readers.targets import FRAMEWORKS, cuda_version, of_url
 
 _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
     (
@@ -60,15 +61,12 @@ _NETWORK = any_of(
 )
 _CPU = any_of(r"is_available\(\)|--device[ =]['\"]?cpu\b|--cpu\b|--no[-_]cuda\b|--force[-_]cpu|whl/cpu\b|\bcpuonly\b")
 _MPI = any_of(r"\bmpi(?:run|exec|cc|cxx|c\+\+|f90|fort)\b|\bsrun -n")
-_CU_WHEEL = any_of(
-    r"whl/(?:nightly/)?cu(\d{2,3})\b",
-    r"\bcudatoolkit[= ]+(\d+\.\d+)",
-    r"\bpytorch-cuda[= ]+(\d+\.\d+)",
-    r"\bcuda[-_=](\d+\.\d+)",
-)
+_CUDA_PACKAGE = any_of(r"\b(?:(?:cudatoolkit|pytorch-cuda|cuda-toolkit|cuda-version)[= ]+|cuda[-_=])(\d{1,2}\.\d{1,2})")
+_URL = re.compile(r"https?://[^\s\"'\\]{1,300}")
 _PIP = re.compile(r"\bpip3?(?:\.\d+)? install\b(.*)", re.IGNORECASE)
 _CONDA = re.compile(r"\b(?:conda|mamba|micromamba) (?:create|install)\b(.*)", re.IGNORECASE)
 _WORD = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
+_SOURCE = re.compile(r"git\+https?://|https?://\S{1,400}\.whl")
 _SEPARATOR = re.compile(r"&&|\|\||;")
 # The package by its folder or its name, and its extras.
 _OWN = re.compile(r"(?:\.{1,2}(?:/[\w./-]*)?|([A-Za-z0-9][\w.-]*))(?:\[([\w.,\s-]*)\])?")
@@ -93,8 +91,11 @@ def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope:
     if _MPI.search(text):
         facts.specials.append(SpecialSign("mpi", 0.8 * weight, spot))
     if (pip := _PIP.search(text)) and "{" not in text:
+        found = {of_url(url) for url in _URL.findall(pip[1])} - {""}
+        target = found.pop() if len(found) == 1 else ""
         for word in _arguments(pip[1]):
-            facts.add(pip_package(word, scope, path, line))
+            framework = re.split(r"[^A-Za-z0-9]", word, maxsplit=1)[0].lower() in FRAMEWORKS
+            add_pip(facts, word, scope, path, line, local=target if framework else "")
     _installations(text, spot, facts, scope)
     if (conda := _CONDA.search(text)) and "{" not in text:
         _conda(_arguments(conda[1]), path, line, spot, facts, scope)
@@ -110,10 +111,10 @@ def _accelerator(text: str, spot: Spot, facts: Facts, weight: float) -> None:
             break
     if _NETWORK.search(text):
         facts.gpu.append(GpuSign("network", weight, None, spot, "trains a network or uses its weights"))
-    if wheel := _CU_WHEEL.search(text):
-        found = next(group for group in wheel.groups() if group)
-        version = found if "." in found else f"{found[:-1]}.{found[-1]}"
-        facts.cuda.append(CudaSign(version, 0.5 * weight, spot))
+    named = _CUDA_PACKAGE.search(text)
+    versions = [named[1]] if named else [v for url in _URL.findall(text) if (v := cuda_version(of_url(url)))]
+    if versions:
+        facts.cuda.append(CudaSign(versions[0], 0.5 * weight, spot))
         facts.gpu.append(GpuSign("command", 0.8 * weight, "nvidia", spot, "installs CUDA builds"))
 
 
@@ -164,7 +165,7 @@ def _arguments(text: str) -> list[str]:
             skip = False
         elif word.startswith("-"):
             skip = word in _TAKES_VALUE
-        elif word not in (".", "\\") and "/" not in word:
+        elif word not in (".", "\\") and ("/" not in word or _SOURCE.match(word)):
             kept.append(word)
     return kept
 

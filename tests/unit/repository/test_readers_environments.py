@@ -246,3 +246,19 @@ def test_extras_keep_their_name() -> None:
     }
     for path, text in texts.items():
         assert [(p.name, p.group) for p in facts_of(path, text).packages] == [("cupy", "gpu-all")]
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "target", "cuda"),
+    [
+        ("pip install torch --index-url https://download.pytorch.org/whl/cu121", "torch", "cu121", "12.1"),
+        ("pip install torch -f https://x.org/whl/cu113/torch_stable.html", "torch", "cu113", "11.3"),
+        ("pip install https://x.org/torch-2.0.1%2Bcu118-cp310-cp310-linux_x86_64.whl", "torch", "cu118", "11.8"),
+        ("pip install git+https://github.com/owner/flash-attention", "flash-attn", "", None),
+        ("conda install pytorch pytorch-cuda=11.8 -c nvidia", "torch", "", "11.8"),
+    ],
+)
+def test_commands_install_builds(command: str, package: str, target: str, cuda: str | None) -> None:
+    facts = facts_of("Dockerfile", f"FROM ubuntu\nRUN {command}\n")
+    assert (package, target) in [(p.name, p.local) for p in facts.packages]
+    assert next((c.version for c in facts.cuda), None) == cuda
