@@ -31,6 +31,12 @@ _PIECES = re.compile(r"\"[^\"]*\"|'[^']*'|&&|\|\||;|\n|[^\"'&|;\n]+|.")
 _EDITORS = "devcontainer"
 _DEVICES = re.compile(r"^nvidia_(?:visible_devices|driver_capabilities|require_cuda)=", re.IGNORECASE)
 _FOR_DEVELOPMENT = frozenset(["test", "tests", "testing", "dev", "devel", "development", "lint", "ci", "docs", "debug"])
+# What BuildKit sets by itself.
+_PLATFORM = {
+    f"{side}{part}": value
+    for side in ("TARGET", "BUILD")
+    for part, value in (("ARCH", "amd64"), ("OS", "linux"), ("PLATFORM", "linux/amd64"))
+}
 _ALTERNATIVE = 0.15
 # A toolkit in an image is as good as a base image that has it.
 _TOOLKIT = 1.4
@@ -72,7 +78,7 @@ def _stages(path: str, text: str) -> list[_Stage]:
     plain, bodies = _without_heredocs(text)
     # Only through a file object does the parser take text without touching the disk.
     parser = DockerfileParser(fileobj=io.BytesIO(plain.encode("utf-8", errors="replace")))
-    shared: dict[str, str] = {}
+    shared = dict(_PLATFORM)
     own: dict[str, str] = {}
     stages: list[_Stage] = []
     for step in parser.structure[:_MOST_STEPS]:
@@ -173,8 +179,8 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 def _conclude(stages: list[_Stage], path: str, firm: float, facts: Facts) -> None:
     final = _final(stages)
     chain, copied = _chain(final, stages), _reached(final, stages)
-    makers = {stages[n].image.vendor for n in copied - set(chain) if stages[n].image.weight}
-    several = len(makers) > 1 or len({stages[n].image.cuda for n in copied if stages[n].image.cuda}) > 1
+    makers = [maker for n in copied - set(chain) for maker in _makers(stages[n])]
+    several = len(set(makers)) > 1
     without = any("cpu" in re.split(r"[^a-z]+", s.name) for n, s in enumerate(stages) if n not in chain)
     scope = scope_of(path)
     for number, stage in enumerate(stages):
@@ -207,8 +213,24 @@ def _conclude(stages: list[_Stage], path: str, firm: float, facts: Facts) -> Non
     if without and any(stages[n].image.weight for n in chain):
         spot = stages[chain[-1]].spot
         facts.gpu.append(GpuSign("optional", -0.5 * firm, None, spot, "its container can be built for CPUs"))
+    if several and not any(stages[n].image.weight for n in chain):
+        spot = next(stages[n].spot for n in sorted(copied) if _makers(stages[n]))
+        facts.gpu.append(GpuSign("optional", -0.5 * firm, None, spot, "its container has builds for several GPUs"))
     if (seen := stages[final].devices) is not None and not any(stages[n].image.weight for n in chain):
         facts.gpu.append(GpuSign("container", 0.4 * firm, "nvidia", seen, "its container sees NVIDIA's GPUs"))
+
+
+def _makers(stage: _Stage) -> set[tuple[Vendor | None, str | None]]:
+    """Return for whose GPUs a stage has libraries, with their release if it is known."""
+    found = Facts()
+    for _, command in stage.commands:
+        for piece in commands_of(command):
+            read_packages(piece, stage.spot, 1.0, found)
+    makers: set[tuple[Vendor | None, str | None]] = {("nvidia", sign.version) for sign in found.cuda}
+    makers = makers or {(sign.vendor, None) for sign in found.gpu}
+    if stage.image.weight:
+        makers.add((stage.image.vendor, stage.image.cuda))
+    return makers
 
 
 def _final(stages: list[_Stage]) -> int:

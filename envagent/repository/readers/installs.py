@@ -22,6 +22,10 @@ _MADE_FOR = any_of(r"https?://", r"ofed", r"\.deb\b", r"\.run\b", r"\bdeb ")
 _CUDA = re.compile(r"\bcuda(?:-toolkit|-compiler|-libraries)?[-_=](\d{1,2})[-.](\d)(?!\d)", re.IGNORECASE)
 # What these name is shown or written, not installed.
 _SHOWN = ("echo ", "printf ", "cat ")
+_LOOKS = re.compile(
+    r"\s*(?:if|elif|while|case)\b.{0,200}(?:nvidia-smi|rocm-smi|rocminfo|lspci|lshw|/dev/(?:nvidia|kfd)|nvcc|gpu|cuda)",
+    re.IGNORECASE,
+)
 _MAX_LINE = 1000
 _MAX_LINES = 5000
 
@@ -58,6 +62,8 @@ def read(path: str, text: str, facts: Facts) -> None:
     chameleon.read(path, text, facts)
     releases: dict[str, Spot] = {}
     seen: set[_Package] = set()
+    # A script that looks for a GPU does without one.
+    gpu = 0.3 if any(_LOOKS.match(line[:_MAX_LINE]) for line in text.split("\n")[:_MAX_LINES]) else 1.0
     for number, whole in enumerate(text.split("\n")[:_MAX_LINES], 1):
         line = whole[:_MAX_LINE].strip()
         if not line or line.startswith("#"):
@@ -67,7 +73,7 @@ def read(path: str, text: str, facts: Facts) -> None:
         for release in _releases(line):
             releases.setdefault(release, spot)
         if not line.startswith(_SHOWN):
-            seen |= read_packages(line, spot, factor, facts, seen=seen)
+            seen |= read_packages(line, spot, factor, facts, gpu=gpu, seen=seen)
     if releases:
         # A script that knows several releases runs on each of them.
         first = next(iter(releases.values()))
@@ -80,10 +86,21 @@ def read_packages(
     factor: float,
     facts: Facts,
     *,
+    gpu: float = 1.0,
     kind: Literal["command", "container"] = "command",
     seen: Set[_Package] = frozenset(),
 ) -> set[_Package]:
-    """Record what the packages and archives of a command show, except those seen; return them."""
+    """Record what the packages and archives of a command show, except those seen; return them.
+
+    Args:
+        line: the command.
+        spot: its place.
+        factor: how much its file speaks for the repository.
+        facts: to append to.
+        gpu: how much of that holds for GPUs.
+        kind: of the signs for a GPU.
+        seen: what the file has shown before.
+    """
     found = {package for package in _PACKAGES if package not in seen and package.pattern.search(line)}
     for package in _PACKAGES:
         if package not in found:
@@ -92,7 +109,7 @@ def read_packages(
             facts.specials.append(SpecialSign(package.tag, package.weight * factor, spot))
         else:
             note = "it installs what a GPU needs"
-            facts.gpu.append(GpuSign(kind, package.weight * factor, package.vendor, spot, note))
+            facts.gpu.append(GpuSign(kind, package.weight * factor * gpu, package.vendor, spot, note))
     if cuda := _CUDA.search(line):
         facts.cuda.append(CudaSign(f"{cuda[1]}.{cuda[2]}", 0.8 * factor, spot))
     return found

@@ -73,6 +73,7 @@ def test_the_final_image_decides(text: str, cuda: str) -> None:
     [
         "FROM nvidia/cuda:12.2.0-base AS gpu\nFROM rocm/dev AS rocm\nFROM ubuntu:22.04\nCOPY --from=gpu /a /a\nCOPY --from=rocm /a /b\n",  # noqa: E501
         "FROM nvidia/cuda:12.2.0-base AS gpu\nRUN make\nFROM ubuntu:22.04 AS cpu\nRUN make\n",
+        "FROM rocm/dev AS base-amd64\nFROM base-${TARGETARCH} AS a\nRUN dnf install -y cuda-toolkit-12-8\nFROM ubuntu:22.04\nCOPY --from=a /a /a\n",  # noqa: E501
         "ARG BASE\nFROM ${BASE}\n",
         "FROM nvidia/cuda:12.2.0-devel AS build\nFROM ubuntu:22.04\nCOPY --from=build /a /a\n",
     ],

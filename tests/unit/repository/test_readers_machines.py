@@ -127,6 +127,13 @@ def test_install_scripts() -> None:
     assert shown.systems == [] and shown.specials == []
 
 
+def test_scripts_that_look_for_a_gpu_do_without() -> None:
+    install = "apt-get install -y nvidia-driver-535\n"
+    looking = f"if lspci | grep -i nvidia; then\n  {install}fi\n"
+    weights = [facts_of("install.sh", text).gpu[0].weight for text in (install, looking)]
+    assert weights[0] > 1 > 0.5 > weights[1]
+
+
 def test_hostile_machine_files_cost_little() -> None:
     for path in ("Vagrantfile", "profile.py", "main.tf", "inventory.ini", "install.sh", "reserve.py"):
         for text in (
