@@ -79,7 +79,7 @@ def _paragraphs(lines: list[tuple[int, str]]) -> Iterator[Block]:
         lines = lines[: next(number for number, (_, text) in enumerate(lines) if _LEGAL.search(text))]
     open_lines: list[tuple[int, str]] = []
     for number, text in [*lines, (0, "")]:
-        words = clean(text[:MAX_LINE]).strip(" #*\t")
+        words = clean(text[:MAX_LINE]).strip(" #*\t─═━")
         if words and not _CODE.match(words):
             bullet = re.match(r"(?:[-*•]|\d{1,2}[.)])\s+", words)
             if bullet and open_lines:

@@ -30,6 +30,7 @@ _RST_LINK = re.compile(r"`([^`<>]{1,200}) <[^<>`]{1,300}>`_{1,2}")
 _ROLE = re.compile(r":[\w:+.-]{1,40}:`([^`]{1,200})`")
 _EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|`")
 _UNDERLINE = re.compile(r"([=\-~^\"'+*#.:_])\1{2,}")
+_RULE = re.compile(r"([^\w\s|])\1{3,}")
 _ATX = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
 _BULLET = re.compile(r"(\s{0,40})(?:[-*+•–·o]|#\.|\d{1,2}[.)]|[a-z]\))\s+(?:\[[ xX]\]\s+)?(.*)")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
@@ -153,7 +154,7 @@ def blocks(text: str) -> Iterator[Block]:
             yield from page.code(number, line)
             continue
         code_indent = None
-        if _DIRECTIVE.match(line) or _UNDERLINE.fullmatch(stripped):
+        if _DIRECTIVE.match(line) or _UNDERLINE.fullmatch(stripped) or _RULE.fullmatch(stripped):
             after_blank = True
             continue
         following = lines[number].strip() if number < len(lines) else ""
