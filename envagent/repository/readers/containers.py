@@ -6,6 +6,7 @@ Owns: what containers ask of their host: GPUs, CPUs, memory. Must not: read how 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from envagent.repository.facts import CudaSign, Facts, GpuSign, SpecialSign, Vendor, spot_of
@@ -26,6 +27,7 @@ _MOST_SERVICES = 100
 _VARIANTS = frozenset(["gpu", "gpus", "cuda", "nvidia", "amd", "rocm", "intel"])
 _CAPABILITIES = frozenset(["gpu", "compute", "utility", "graphics", "video", "display", "ngx", "nvidia"])
 _VISIBLE = re.compile(r"NVIDIA_VISIBLE_DEVICES=([0-9]{1,2}(?:,[0-9]{1,2}){0,31})")
+_ONE_DEVICE = re.compile(r"gpu=[0-9]{1,2}$|^/dev/nvidia[0-9]{1,2}\b")
 _IMAGE_ALONE = 0.6
 _DEFAULT = re.compile(r"\$\{\w{1,60}:?-([^${}]{0,100})\}")
 # In an editor's container these are as much as the editor likes, unless nothing else says what the job takes.
@@ -129,9 +131,10 @@ def _gpus(service: dict[str, Any]) -> tuple[Gpus, Vendor | None, str] | None:
             return Gpus(count=_number(merged(first).get("count"))), None, "gpus"
     if service.get("runtime") == "nvidia":
         return Gpus(count=_visible(service)), "nvidia", "nvidia"
-    for name in _devices(service):
-        if maker := _vendor(name):
-            return Gpus(), maker, name
+    named = [name for name in _devices(service) if _vendor(name)]
+    if named:
+        single = [name for name in named if _ONE_DEVICE.search(name)]
+        return Gpus(count=len(set(single)) or None), _vendor(named[0]), named[0]
     return None
 
 
@@ -173,24 +176,35 @@ def _number(value: object) -> float | None:
 
 def _sizes(services: dict[str, dict[str, Any]], path: str, text: str, firm: float, facts: Facts) -> None:
     """Record the memory and cores of services that run at the same time: the sum of what they reserve, or may use."""
-    for (memories, cpus), weight in ((_RESERVED, firm), (_ALLOWED, 0.6 * firm)):
-        sizes: list[tuple[float, object]] = []
-        cores: list[tuple[float, object]] = []
-        for service in services.values():
-            memory = next((v for where in memories if (v := _plain(_at(service, where))) is not None), None)
-            sizes += [(size, memory)] if (size := byte_size(memory)) else []
-            cpu = next((v for where in cpus if (v := _plain(_at(service, where))) is not None), None)
-            cores += [(number, cpu)] if (number := cores_of(cpu)) else []
-        if sizes:
-            spot = spot_of(path, text, str(max(sizes, key=lambda pair: pair[0])[1]))
-            add_size(facts, "ram", f"{sum(size for size, _ in sizes):.3f}g", spot, weight, "recommended")
-        if cores:
-            spot = spot_of(path, text, "cpu", str(max(cores, key=lambda pair: pair[0])[1]))
-            add_cores(facts, f"{sum(number for number, _ in cores):.3f}", spot, weight)
+    memory, weight = _first_given(services, _MEMORY, firm, byte_size)
+    if memory:
+        spot = spot_of(path, text, str(max(memory, key=lambda pair: pair[0])[1]))
+        add_size(facts, "ram", f"{sum(size for size, _ in memory):.3f}g", spot, weight, "recommended")
+    cores, weight = _first_given(services, _CORES, firm, cores_of)
+    if cores:
+        spot = spot_of(path, text, "cpu", str(max(cores, key=lambda pair: pair[0])[1]))
+        add_cores(facts, f"{sum(number for number, _ in cores):.3f}", spot, weight)
 
 
-_RESERVED = ("deploy.resources.reservations.memory", "mem_reservation"), ("deploy.resources.reservations.cpus",)
-_ALLOWED = ("deploy.resources.limits.memory", "mem_limit"), ("deploy.resources.limits.cpus", "cpus", "cpu_count")
+def _first_given(
+    services: dict[str, dict[str, Any]],
+    ways: tuple[tuple[str, ...], tuple[str, ...]],
+    firm: float,
+    parse: Callable[[object], float | None],
+) -> tuple[list[tuple[float, object]], float]:
+    """Return what services reserve, as numbers and as written, else what they may use; and how firmly that is said."""
+    for places, weight in zip(ways, (firm, 0.6 * firm), strict=True):
+        given = [_plain(_at(service, place)) for service in services.values() for place in places]
+        if found := [(number, value) for value in given if value is not None and (number := parse(value))]:
+            return found, weight
+    return [], 0.0
+
+
+_MEMORY = (
+    ("deploy.resources.reservations.memory", "mem_reservation"),
+    ("deploy.resources.limits.memory", "mem_limit"),
+)
+_CORES = (("deploy.resources.reservations.cpus",), ("deploy.resources.limits.cpus", "cpus", "cpu_count"))
 
 
 def _at(service: dict[str, Any], where: str) -> object:

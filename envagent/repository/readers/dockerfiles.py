@@ -20,6 +20,7 @@ from envagent.repository.readers.shell_commands import read_command
 
 _LONGEST = 8000
 _MOST_STEPS = 500
+_MOST_STAGES = 50
 _VARIABLE = re.compile(r"\$(?:\{(\w{1,60})(?:(:?[-+])([^{}$]{0,300}))?\}|(\w{1,60}))")
 _NESTED = 3
 _STAGE = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+as\s+(\S+))?", re.IGNORECASE)
@@ -289,11 +290,12 @@ def read_definition(path: str, text: str, facts: Facts) -> None:
             section = opened[1].lower()
         elif (header := _HEADER.match(line)) and (not section or header[1].lower() == "bootstrap"):
             word, value = header[1].lower(), header[2].strip()
-            if word == "bootstrap":
+            if word == "bootstrap" and len(stages) < _MOST_STAGES:
                 section, bootstrap = "", value.lower()
-            elif word == "from" and bootstrap in _REGISTRIES:
+                stages.append(_Stage(parse_image(""), Spot(path, number, quote(line)), "", None))
+            elif word == "from" and stages and bootstrap in _REGISTRIES:
                 name = _TEMPLATE.sub(lambda found: arguments.get(found[1], found[0]), value[:_LONGEST])
-                stages.append(_Stage(parse_image(name), Spot(path, number, quote(line)), "", None))
+                stages[-1].image, stages[-1].spot = parse_image(name), Spot(path, number, quote(line))
         elif section == "post" and stages and len(stages[-1].commands) < _MOST_STEPS:
             stages[-1].commands.append((number, line.partition(" #")[0].strip()))
         if runs := _RUNS.search(line[:_LONGEST]):

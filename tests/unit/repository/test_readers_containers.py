@@ -110,7 +110,8 @@ def test_variables_that_grow_stay_small() -> None:
         ("gpus: [{driver: nvidia, count: 2}]", 2),
         ("gpus: '${GPUS:-3}'", 3),
         ("devices: ['nvidia.com/gpu=all']", None),
-        ("devices: ['/dev/nvidia0:/dev/nvidia0']", None),
+        ("devices: ['nvidia.com/gpu=0', 'nvidia.com/gpu=1']", 2),
+        ("devices: ['/dev/nvidia0:/dev/nvidia0', '/dev/nvidiactl']", 1),
         ("runtime: nvidia", None),
         ("{runtime: nvidia, environment: {NVIDIA_VISIBLE_DEVICES: '0,1'}}", 2),
         ("{runtime: nvidia, environment: [NVIDIA_VISIBLE_DEVICES=all]}", None),
@@ -190,6 +191,8 @@ def test_services_that_run_together_add_up() -> None:
     both = "services: {a: {mem_limit: 12g, cpus: 2}, b: {mem_limit: 4096m, cpus: '${CPUS:-6}'}, c: {mem_limit: 99g, profiles: [x]}}"  # noqa: E501
     got = concluded(COMPOSE, both)
     assert (got.ram_gb, got.cpu_cores) == (16, 8)
+    reserved = "services: {a: {deploy: {resources: {limits: {memory: 24G}, reservations: {memory: 12G}}}}}"
+    assert concluded(COMPOSE, reserved).ram_gb == 12
 
 
 @pytest.mark.parametrize(
@@ -227,6 +230,7 @@ def test_editors_containers_do_not_speak_for_the_job() -> None:
             "Bootstrap: docker\nFrom: ubuntu:22.04\nStage: final\n%files from build\n /a /a\n",
             False,
         ),
+        ("Bootstrap: localimage\nFrom: base.sif\n%post\n  pip install torch==2.1.0+cu121\n", True),
         ("Bootstrap: docker\nFrom: ubuntu:22.04\n", False),
         ("LIBRARY nvidia\nEXPORTS\n  cuda @1\n", False),
     ],
