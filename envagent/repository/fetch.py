@@ -468,7 +468,7 @@ def _read(
     for path, oid in chosen:
         if (content := contents.get(oid)) is None:
             continue
-        content = condense(path, content)[: limits.file_bytes]
+        content = condense(path, content, limits.file_bytes)[: limits.file_bytes]
         text = None if content.startswith(_LFS_POINTER) else decode(content)
         if text is None:
             notes.append(f"{path}: binary, skipped.")

@@ -45,7 +45,10 @@ _UNUSED: tuple[tuple[frozenset[str], re.Pattern[bytes]], ...] = (
     ),
     (
         frozenset({"pixi.lock", "conda-lock.yml", "conda-lock.yaml"}),
-        re.compile(rb"^(?!  [\w-]+:|[^\n]{0,300}/linux-64/).+$", re.MULTILINE),
+        re.compile(
+            rb"^(?!  [\w-]+:|[^\n]{0,300}/linux-64/(?:python|" + "|".join(sorted(_OF_CUDA)).encode() + rb")-\d).+$",
+            re.MULTILINE,
+        ),
     ),
 )
 
@@ -202,10 +205,20 @@ def is_lock(path: str) -> bool:
     return _patterns(path) is not None
 
 
-def condense(path: str, content: bytes) -> bytes:
-    """Blank the lines of a lock file that no reader uses; all others keep their number."""
+def condense(path: str, content: bytes, most: int) -> bytes:
+    """Blank the lines of a lock file that no reader uses; all others keep their number.
+
+    If what is left is longer than `most`, its middle is blanked, for such files begin or end with what holds for all.
+    """
     pattern = _patterns(path)
-    return pattern.sub(b"", content) if pattern else content
+    if pattern is None:
+        return content
+    content = pattern.sub(b"", content)
+    if len(content) <= most:
+        return content
+    head, tail = content[: most // 2].rpartition(b"\n")[0], content[-most // 4 :].partition(b"\n")[2]
+    lines = content.count(b"\n") - head.count(b"\n") - tail.count(b"\n")
+    return head + b"\n" * lines + tail
 
 
 def _patterns(path: str) -> re.Pattern[bytes] | None:

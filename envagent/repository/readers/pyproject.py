@@ -106,8 +106,8 @@ def _declared(tables: dict[str, Any], scope: Scope) -> Iterator[Declared]:
     yield from (Declared(item, scope) for item in strings(project.get("dependencies")))
     for extra, found in table(project, "optional-dependencies").items():
         yield from (Declared(item, group_scope(extra), canonicalize_name(extra)) for item in strings(found))
-    always = uv.default_groups(tables)
     groups = table(tables, "dependency-groups")
+    always = _with_included(uv.default_groups(tables), groups)
     for name in groups:
         own = group_scope(name)
         if own == "optional" and canonicalize_name(name) in always:
@@ -123,6 +123,21 @@ def _declared(tables: dict[str, Any], scope: Scope) -> Iterator[Declared]:
     yield from (
         Declared(item, "development", "dev") for item in strings(table(tables, "tool", "uv").get("dev-dependencies"))
     )
+
+
+def _with_included(names: frozenset[str], groups: dict[str, Any]) -> frozenset[str]:
+    """Add the groups that others include."""
+    known = {str(canonicalize_name(name)): name for name in groups}
+    found: set[str] = set()
+    ahead = [name for name in names if name in known]
+    while ahead:
+        name = ahead.pop()
+        if name in found:
+            continue
+        found.add(name)
+        included = (i.get("include-group") for i in items(groups, known[name]) if isinstance(i, dict))
+        ahead += [canonicalize_name(i) for i in included if isinstance(i, str) and canonicalize_name(i) in known]
+    return frozenset(found)
 
 
 def _of_group(name: str, groups: dict[str, Any], within: tuple[str, ...]) -> Iterator[str]:

@@ -115,8 +115,8 @@ def test_locks_of_conda() -> None:
 def test_condensing_keeps_every_line_in_its_place(path: str) -> None:
     content = uv_lock(("a", "1")).encode()
     assert is_lock(path)
-    assert condense(path, content).count(b"\n") == content.count(b"\n")
-    assert condense("requirements.txt", content) == content and not is_lock("requirements.txt")
+    assert condense(path, content, 1 << 20).count(b"\n") == content.count(b"\n")
+    assert condense("requirements.txt", content, 10) == content and not is_lock("requirements.txt")
 
 
 def test_condensed_locks_say_the_same() -> None:
@@ -135,10 +135,20 @@ def test_condensed_locks_say_the_same() -> None:
         indent=2,
     )
     for path, text in (("Pipfile.lock", pipfile), ("renv.lock", renv), ("uv.lock", uv_lock(("torch", "2+cu124")))):
-        short = condense(path, text.encode()).decode()
+        short = condense(path, text.encode(), 1 << 20).decode()
         assert len(short) < len(text)
         assert facts_of(path, short) == facts_of(path, text)
         assert facts_of(path, short).notes == []
+
+
+def test_of_a_lock_that_stays_long_the_middle_is_left_out() -> None:
+    middle = "".join(f'[[package]]\nname = "p{n}"\nversion = "1"\n\n' for n in range(5000))
+    text = f'[[package]]\nname = "torch"\nversion = "2+cu118"\n\n{middle}[metadata]\npython-versions = ">=3.9,<3.10"\n'
+    short = condense("poetry.lock", text.encode(), 40_000).decode()
+    assert len(short) < 60_000 and short.count("\n") == text.count("\n")
+    facts = facts_of("poetry.lock", short)
+    assert facts.pythons == facts_of("poetry.lock", text).pythons != []
+    assert [p.local for p in facts.packages] == ["cu118"]
 
 
 def test_a_long_lock_is_read_to_its_end(make: Make) -> None:

@@ -50,7 +50,14 @@ def test_groups_that_uv_installs_always() -> None:
         "pyproject.toml", text
     ).items()
     included = [p.scope for p in facts_of("pyproject.toml", text).packages if p.name == "datasets"]
-    assert included == ["main", "optional"]
+    assert included == ["main", "main"]
+
+
+def test_a_group_of_developers_may_include_one_of_the_job() -> None:
+    groups = '[dependency-groups]\nrun = ["vllm"]\ndocs = ["sphinx"]\n'
+    text = f'{groups}dev = [{{include-group = "run"}}, {{include-group = "docs"}}]\n'
+    found = {(p.name, p.scope) for p in facts_of("pyproject.toml", text).packages}
+    assert ("vllm", "main") in found and ("sphinx", "main") not in found
 
 
 def test_groups_that_include_each_other_end() -> None:
