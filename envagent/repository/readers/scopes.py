@@ -23,10 +23,10 @@ _DEVELOPMENT_FOLDERS = frozenset([
     "circleci", "jenkins", "tekton", "zuul",
 ])  # fmt: skip
 _VARIANT = frozenset([
-    "gpu", "cuda", "cu", "rocm", "hip", "amd", "xpu", "sycl", "oneapi", "opencl", "vulkan", "musa", "ipex", "npu",
-    "ascend", "cann", "cublas", "tensorrt", "openvino", "tpu", "hpu", "habana", "gaudi", "mps", "jetson", "l4t",
-    "extra", "extras", "optional", "full", "all", "runpod", "colab", "kaggle", "sagemaker", "lts", "legacy", "old",
-    "archive", "experimental", "nightly",
+    "cpu", "gpu", "cuda", "cu", "rocm", "hip", "amd", "xpu", "sycl", "oneapi", "opencl", "vulkan", "musa", "ipex",
+    "npu", "ascend", "cann", "cublas", "tensorrt", "openvino", "tpu", "hpu", "habana", "gaudi", "mps", "jetson",
+    "l4t", "extra", "extras", "optional", "full", "all", "runpod", "colab", "kaggle", "sagemaker", "lts", "legacy",
+    "old", "archive", "experimental", "nightly",
 ])  # fmt: skip
 _FOREIGN_PLATFORM = frozenset([
     "windows", "win", "win32", "macos", "osx", "mac", "darwin", "android", "ios", "wasm", "freebsd", "raspberry",

@@ -43,6 +43,7 @@ def test_an_index_of_cpu_wheels_speaks_against_a_gpu() -> None:
         ("requirements-dev.txt", "development"),
         ("docs/requirements.txt", "development"),
         ("requirements-gpu.txt", "optional"),
+        ("requirements_cpu.txt", "optional"),
         ("gpu/requirements.txt", "optional"),
         ("server/requirements.txt", "component"),
     ],
