@@ -105,6 +105,34 @@ class GpuSign:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What one sentence says of one thing, described by named features; `conclusions.model` weighs them.
+
+    Attributes:
+        subject: `ram`, `vram`, `disk`, `cores`, `gpus`, `nodes`, `parameters`, `gpu`, `ubuntu`, or a tag after
+            `special.`.
+        value: GB or pieces; the model or the releases named; None where the word is all.
+        features: where it stands and what its words say, such as `doc.main` or `pre.least`.
+        stance: who needs it, in one word: `need`, `listed`, `recommend`, `tested`, `optional`, `denied`, ...
+        newer: a later release is fine too.
+    """
+
+    subject: str
+    value: float | str | tuple[str, ...] | None
+    features: frozenset[str]
+    stance: str
+    spot: Spot
+    newer: bool = False
+
+    @property
+    def tier(self) -> str:
+        """Whether its document speaks for the whole repository: `main`, `other`, or `side` for a test suite."""
+        if self.features & {"doc.side", "doc.foreign"}:
+            return "side"
+        return "main" if self.features & {"doc.main", "doc.install", "doc.artifact", "doc.given"} else "other"
+
+
+@dataclass(frozen=True)
 class CudaSign:
     """A CUDA version: `12.1`, or `>=11.1`."""
 
@@ -191,6 +219,9 @@ class Facts:
     toolchains: list[Toolchain] = field(default_factory=list)
     projects: list[Project] = field(default_factory=list)
     installations: list[Installation] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    has_main_readme: bool = True
+    """False where every readme is a translation: the first of them speaks then."""
     notes: list[str] = field(default_factory=list)
 
     def add(self, package: Package | None) -> None:

@@ -123,9 +123,7 @@ def test_a_hostile_paper_in_a_repository_is_one_note(tmp_path: Path) -> None:
 def test_reading_stops_when_asked() -> None:
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        convert(
-            one_page(stream(b"BT (x) Tj ET\n" * 1_000_000)), "pdf", cancelled=lambda: time.monotonic() > began + 0.3
-        )
+        convert(one_page(stream(b"BT (x) Tj ET\n" * 1_000_000)), "pdf", cancelled=lambda: True)
     assert time.monotonic() - began < 3
 
 

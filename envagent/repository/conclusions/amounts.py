@@ -1,57 +1,142 @@
-"""How much RAM and disk, and how many cores, the repository's documents ask for.
+"""How much RAM, disk, GPU memory, how many cores, GPUs and machines the documents and manifests ask for.
 
-Owns: choosing among the amounts that were found. Must not: fill gaps; what no document says is None.
+Owns: choosing among the amounts that were found. Must not: fill gaps; what nothing says is None.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
+from envagent.repository.conclusions import model
 from envagent.repository.conclusions.evidence import evidence
-from envagent.repository.facts import Amount, Facts
+from envagent.repository.facts import Facts, Said, Spot
 from envagent.repository.results import Evidence
 
 _STANCE = {"minimum": 1.0, "recommended": 0.9, "tested": 0.6, "mentioned": 0.2}
-_CREDIBLE = 0.25
-_NEAR_BEST = 0.5
-_COMFORT = 2.0
-_NOT_OF_A_GPU = re.compile(r"\bd?ram\b|\b(?:system|main|host|cpu)\b|内存", re.IGNORECASE)
+_OF_MENTION = {
+    "need": "minimum", "listed": "minimum", "takes": "minimum", "sized": "mentioned", "named": "mentioned",
+    "recommend": "recommended", "tested": "tested", "aside": "used", "optional": "mentioned", "denied": "mentioned",
+}  # fmt: skip
+_CREDIBLE = {"vram": 0.12, "ram": 0.12, "disk": 0.12, "cores": 0.12, "gpus": 0.12, "nodes": 0.2, "capability": 0.2}
+_PLAUSIBLE = {
+    "ram": (1.0, 12_500.0), "vram": (1.0, 300.0), "disk": (0.1, 1e6), "cores": (1, 512), "gpus": (1, 1024),
+    "nodes": (1, 1024), "capability": (1.0, 20.0),
+}  # fmt: skip
+_STATED = frozenset(("need", "listed"))
+_NEAR_BEST = 0.4
+# What a machine that was used had, beyond which it tells nothing of what is needed.
+_USED = {"ram": 64, "disk": 500, "cores": 16}
 # Three sizes or more, a few lines apart, are a list of jobs.
 _JOBS = 3
 _APART = 4
 _JOB_RANGE = 4.0
+_NOT_OF_A_GPU = re.compile(r"\bd?ram\b|\b(?:system|main|host|cpu)\b|内存", re.IGNORECASE)
 
 
-def conclude(facts: Facts, what: Literal["ram", "disk", "cores"], field: str) -> tuple[float | None, list[Evidence]]:
+@dataclass(frozen=True)
+class Asked:
+    """An amount that is asked for somewhere, with the probability that the main job needs it."""
+
+    value: float
+    weight: float
+    stance: str
+    spot: Spot
+    firm: bool = True
+
+
+def asked(facts: Facts, what: str) -> list[Asked]:
+    """Return the credible amounts: those of manifests as they are, those of sentences as the model weighs them."""
+    low, high = _PLAUSIBLE[what]
+    family = "vram" if what == "vram" else "amount"
+    found = [Asked(a.value, a.weight * _STANCE[a.stance], a.stance, a.spot) for a in facts.amounts if a.what == what]
+    found += [
+        Asked(
+            said.value,
+            model.probability(family, said.features),
+            _OF_MENTION.get(said.stance, "mentioned"),
+            said.spot,
+            said.stance in _STATED,
+        )
+        for said in _told(facts, what)
+        if isinstance(said.value, int | float)
+    ]
+    found = [a for a in found if low <= a.value <= high]
+    most = _USED.get(what, math.inf)
+    found = [a for a in found if a.stance != "used" or a.value <= most]
+    best = max((a.weight for a in found), default=0.0)
+    return [a for a in found if a.weight >= max(_CREDIBLE[what], _NEAR_BEST * best)]
+
+
+def _told(facts: Facts, what: str) -> list[Said]:
+    """Return the mentions that may be needs: beside a stated minimum none of the machine that was used for a paper.
+
+    Memory of which nothing tells whose it is cannot be a GPU's where the memory of GPUs is told by name.
+    """
+    firm = {
+        s.spot.path for s in facts.said if s.subject in _PLAUSIBLE and s.stance in _STATED and "plain" not in s.features
+    }
+    found = [
+        s
+        for s in facts.said
+        if s.subject == what and s.tier != "side" and (s.stance != "aside" or s.spot.path not in firm)
+    ]
+    named = [s for s in found if "plain" not in s.features]
+    return named if what == "vram" and any(s.stance in _STATED for s in named) else found
+
+
+def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Evidence]]:
     """Return the amount asked for, with the place that asks.
 
-    Documents name a least amount and often a comfortable one; the comfortable one is taken when it is at most twice
-    the least. Among several credible places the largest amount wins, for a node too small ends the run; but of a list
-    by jobs (`bacteria: 16 GB`, `mammals: 512 GB`) only what lies near its least.
+    Among several credible places the largest amount wins, for a node too small ends the run, unless it is far above the
+    likeliest; and of a list by jobs (`bacteria: 16 GB`, `mammals: 512 GB`) only what lies near its least.
     """
-    amounts = _of_smaller_jobs([a for a in facts.amounts if a.what == what and not _of_the_gpu(a, facts.amounts)])
-    weighed = [(a.weight * _STANCE[a.stance], a) for a in amounts]
-    best = max((w for w, _ in weighed), default=0.0)
-    if best < _CREDIBLE:
+    credible = [a for a in _of_smaller_jobs(asked(facts, what)) if what != "ram" or not _of_the_gpu(a, facts.said)]
+    if not credible:
         return None, []
-    credible = [a for w, a in weighed if w >= max(_CREDIBLE, _NEAR_BEST * best)]
-    firm = [a for a in credible if a.stance != "recommended"] or credible
-    chosen = max(firm, key=lambda a: a.value)
-    for more in sorted((a for a in credible if a.stance == "recommended"), key=lambda a: a.value):
-        if chosen.value < more.value <= _COMFORT * chosen.value:
-            chosen = more
-    return chosen.value, [_evidence(field, chosen)]
+    firm = _firm(credible)
+    likeliest = max(firm, key=lambda a: (a.weight, a.value)).value
+    chosen = max((a for a in firm if a.value <= _JOB_RANGE * likeliest), key=lambda a: (a.value, a.weight))
+    return chosen.value, [evidence(field, chosen.value, chosen.spot, 2 * chosen.weight, chosen.stance)]
 
 
-def _of_smaller_jobs(amounts: list[Amount]) -> list[Amount]:
+def conclude_gpu_memory(facts: Facts, largest: float) -> tuple[float | None, list[Evidence]]:
+    """Choose the largest credible amount within four times the smallest.
+
+    Readmes tell of variants: smaller models, fewer bits, longer outputs. Such a GPU runs most of them without being
+    far too large for the smallest. What no single GPU has is the sum over several.
+    """
+    credible = asked(facts, "vram")
+    if not credible:
+        return None, []
+    single = _firm([a for a in credible if a.value <= largest])
+    if not single:
+        return largest, [evidence("gpu_memory_gb", largest, credible[0].spot, credible[0].weight, credible[0].stance)]
+    # What is required bounds the choice; what a small part takes does not.
+    least = min(a.value for a in [a for a in single if a.firm] or single)
+    chosen = max((a for a in single if math.ceil(a.value) <= _JOB_RANGE * least), key=lambda a: (a.value, a.weight))
+    note = (
+        f", the most that is told within {_JOB_RANGE:g} times the least, {least:g} GB" if chosen.value > least else ""
+    )
+    return float(math.ceil(chosen.value)), [
+        evidence("gpu_memory_gb", chosen.value, chosen.spot, 2 * chosen.weight, chosen.stance + note)
+    ]
+
+
+def _firm(amounts: list[Asked]) -> list[Asked]:
+    """Return those that are asked for; where none is, those of machines that were used."""
+    return [a for a in amounts if a.stance in ("minimum", "recommended")] or amounts
+
+
+def _of_smaller_jobs(amounts: list[Asked]) -> list[Asked]:
     """Drop the amounts of a list that are far above its least."""
-    documents: dict[str, list[Amount]] = defaultdict(list)
+    documents: dict[str, list[Asked]] = defaultdict(list)
     for amount in sorted(amounts, key=lambda a: (a.spot.path, a.spot.line or 0)):
         documents[amount.spot.path].append(amount)
-    kept: list[Amount] = []
+    kept: list[Asked] = []
     for found in documents.values():
         breaks = [n for n, (a, b) in enumerate(pairwise(found), 1) if (b.spot.line or 0) - (a.spot.line or 0) > _APART]
         for start, end in pairwise([0, *breaks, len(found)]):
@@ -62,15 +147,11 @@ def _of_smaller_jobs(amounts: list[Amount]) -> list[Amount]:
     return kept
 
 
-def _of_the_gpu(amount: Amount, amounts: list[Amount]) -> bool:
+def _of_the_gpu(amount: Asked, said: list[Said]) -> bool:
     """Return whether the amount is, elsewhere in the same document, the memory of a GPU."""
-    if amount.what != "ram" or _NOT_OF_A_GPU.search(amount.spot.quote):
+    if _NOT_OF_A_GPU.search(amount.spot.quote):
         return False
     return any(
-        a.what == "vram" and (a.value, a.spot.path) == (amount.value, amount.spot.path) and a.spot != amount.spot
-        for a in amounts
+        s.subject == "vram" and (s.value, s.spot.path) == (amount.value, amount.spot.path) and "plain" not in s.features
+        for s in said
     )
-
-
-def _evidence(field: str, chosen: Amount) -> Evidence:
-    return evidence(field, chosen.value, chosen.spot, chosen.weight * _STANCE[chosen.stance], chosen.stance)

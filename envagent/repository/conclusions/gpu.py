@@ -1,31 +1,35 @@
 """Is a GPU needed, whose, and how much memory must it have?
 
-Owns: weighing signs for and against. Signs of one kind repeat each other, so within a kind the strongest counts fully
-and the others little; the kinds add up, and from `_ENOUGH` on a GPU is needed. Must not: read text.
+Owns: gathering what sentences and manifests say of GPUs into features of the whole repository, which the model weighs.
+Must not: read text.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from envagent.catalog import gpus
+from envagent.repository.conclusions import amounts, model
 from envagent.repository.conclusions.evidence import evidence
-from envagent.repository.facts import Amount, CudaSign, Facts, GpuSign, Package, Scope, Vendor
+from envagent.repository.facts import CudaSign, Facts, GpuSign, Package, Said, Scope, Vendor
 from envagent.repository.knowledge import table
 from envagent.repository.results import Evidence
 
-_ENOUGH = 2.0
-_REPEATED = 0.2
-_MOST_BY_REPETITION = 0.8
-_CREDIBLE = 0.1
-_VARIANTS = 4.0
 _GPU_ONLY = 2.5
+_ASKED = 3.0
+"""A sign of this weight is a manifest's plain request, which decides unless the documents deny it."""
 _A_FRAMEWORK = 0.8
-_LARGEST_GPU = 80
+_REPEATED = 0.2
+_LARGEST_GPU = 96
+_SUBJECTS = frozenset(("gpu", "purpose", "cpu_will_do", "vram"))
+_ENOUGH = -0.3
+_FOR_OPTIONAL = -2.5
+_FIRM = ("need.main", "listed.main", "takes.main")
+_AGAINST = frozenset(("denied.main", "optional.main", "cpu.main"))
 _SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.0, "development": 0.1}
 _FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
 
@@ -40,76 +44,117 @@ class GpuConclusion:
     cuda_version: str | None
     memory_gb: float | None
     count: int | None
+    capability: str | None
     evidence: tuple[Evidence, ...]
 
 
 def conclude(facts: Facts) -> GpuConclusion:
-    """Weigh all signs."""
-    packages = _package_signs(facts.packages)
-    signs = [*_containers_as_one_way(facts.gpu, packages), *packages, *_memory_signs(facts.amounts)]
-    if not any(s.kind == "dependency" and s.weight >= _A_FRAMEWORK for s in signs):
-        # Much else is trained, sampled and kept in checkpoints.
-        signs = [s for s in signs if s.kind != "network"]
-    total = _total(signs)
-    required = total >= _ENOUGH
-    positive = [s for s in signs if s.weight > 0]
-    optional = not required and (_total(positive) >= 0.8 or any(s.kind == "optional" for s in signs))
-    vendor = _vendor(positive) if required else None
-    told = sorted((s for s in signs if (s.weight > 0) == required), key=lambda s: -abs(s.weight))[:5]
-    found = [evidence("gpu_required", required, s.spot, s.weight, s.note) for s in told]
-    memory, count = None, None
+    """Weigh everything that is said of GPUs."""
+    signs, said = signs_of(facts), mentioned(facts)
+    total = model.score("gpu", gpu_features(signs, said))
+    asked = any(s.weight >= _ASKED and s.kind not in ("dependency", "statement") for s in signs)
+    # A board that is named first brings its GPU.
+    asked = asked or any(
+        s.subject == "special.jetson" and "early" in s.features and s.stance in ("purpose", "named", "need", "listed")
+        for s in facts.said
+    )
+    denied = any(s.stance == "denied" and s.tier == "main" and s.subject != "vram" for s in said)
+    required = total > _ENOUGH or (asked and not denied)
+    optional = not required and (total > _FOR_OPTIONAL or any(s.kind == "optional" for s in signs))
+    vendor = _vendor(signs, said) if required else None
+    found = [evidence("gpu_required", required, s.spot, w, s.note) for w, s in _told(signs, said, required)]
+    memory, count, capability = None, None, None
     if required:
-        memory, memory_evidence = _memory(facts.amounts)
-        found += memory_evidence
-        counts = [a for a in facts.amounts if a.what == "gpus" and a.weight >= 0.5]
-        count = int(max(counts, key=lambda a: a.weight).value) if counts else None
+        memory, memory_evidence = amounts.conclude_gpu_memory(facts, _LARGEST_GPU)
+        number, count_evidence = amounts.conclude(facts, "gpus", "gpu_count")
+        least, capability_evidence = amounts.conclude(facts, "capability", "compute_capability")
+        found += [*memory_evidence, *count_evidence, *capability_evidence]
+        count = int(number) if number else None
+        capability = f"{least:.1f}" if least else None
     cuda = _cuda([*facts.cuda, *_package_cuda(facts.packages)]) if required and vendor != "amd" else None
     if cuda is not None:
         found.append(evidence("cuda_version", cuda.version, cuda.spot, cuda.weight))
-    return GpuConclusion(required, optional, vendor, cuda.version if cuda else None, memory, count, tuple(found))
+    version = cuda.version if cuda else None
+    return GpuConclusion(required, optional, vendor, version, memory, count, capability, tuple(found))
 
 
-def _containers_as_one_way(signs: list[GpuSign], packages: list[GpuSign]) -> list[GpuSign]:
-    """Weaken GPU containers where the manifest has an extra for GPUs."""
-    if not any(sign.kind == "optional" for sign in packages):
-        return signs
-    return [replace(s, weight=s.weight / 2) if s.kind == "container" and s.weight > 0 else s for s in signs]
+def signs_of(facts: Facts) -> list[GpuSign]:
+    """Return the signs of manifests and code, dependencies included."""
+    return [*facts.gpu, *_package_signs(facts.packages)]
 
 
-def _memory_signs(amounts: list[Amount]) -> list[GpuSign]:
-    """Count statements of GPU memory as signs that a GPU is used."""
+def mentioned(facts: Facts) -> list[Said]:
+    """Return what sentences say of GPUs; a framework counts where the readme introduces itself."""
     return [
-        GpuSign(
-            "memory",
-            (2.0 if a.stance == "minimum" else 1.0) * a.weight,
-            None,
-            a.spot,
-            "says how much GPU memory it takes",
-        )
-        for a in amounts
-        if a.what == "vram" and a.stance != "tested"
+        s
+        for s in facts.said
+        if (s.subject in _SUBJECTS and not s.features & {"plain", "from.model"} and s.tier != "side")
+        or (s.subject == "framework" and "early" in s.features)
     ]
 
 
-def _total(signs: list[GpuSign]) -> float:
+def gpu_features(signs: list[GpuSign], said: list[Said]) -> dict[str, float]:
+    """Describe a repository: how often sentences take each stance, and how strong the signs of each kind are."""
+    held = model.counted(_name(s) for s in said)
     kinds: dict[str, list[float]] = defaultdict(list)
     for sign in signs:
-        kinds[sign.kind + ("+" if sign.weight > 0 else "-")].append(sign.weight)
-    total = 0.0
+        kinds[sign.kind + ("+" if sign.weight > 0 else "-")].append(abs(sign.weight))
     for kind, weights in kinds.items():
-        weights.sort(key=abs, reverse=True)
-        # Many weak signs are still weak; that there are many ways without a GPU tells more.
-        most = _MOST_BY_REPETITION if kind == "optional-" else min(_MOST_BY_REPETITION, abs(weights[0]) / 2)
-        rest = max(-most, min(most, _REPEATED * sum(weights[1:])))
-        total += weights[0] + rest
-    return total
+        weights.sort(reverse=True)
+        # Signs of one kind repeat each other.
+        held[kind] = weights[0] + min(0.8, _REPEATED * sum(weights[1:]))
+    if not signs:
+        held["sparse"] = 1.0
+    if not held.keys() & _AGAINST:
+        # Nothing in the main documents speaks of another way.
+        held |= {f"unopposed {name}": 1.0 for name in _FIRM if name in held}
+    if not any(s.subject in _SUBJECTS for s in said):
+        # Where no sentence speaks of GPUs, the manifests speak alone.
+        held |= {f"silent {kind}": held[kind] for kind in kinds}
+    framework = any(s.kind == "dependency" and s.weight >= 0.5 and "framework" in s.note for s in signs)
+    held["framework"] = float(framework)
+    held["framework&network"] = float(framework and "network+" in held)
+    return held
 
 
-def _vendor(signs: list[GpuSign]) -> Vendor:
+def _name(said: Said) -> str:
+    """Return the feature of the repository that a mention of a GPU counts for."""
+    if said.subject == "framework":
+        return "introduced"
+    kind = "cuda." if said.value in ("cuda", "amd_gpu", "intel_gpu") else ""
+    return f"{kind}{said.stance}.{said.tier}"
+
+
+def _told(signs: list[GpuSign], said: list[Said], required: bool) -> list[tuple[float, GpuSign]]:
+    """Return the five places that say most for the answer, each with its weight."""
+    places = [(s.weight, s) for s in signs]
+    for one in said:
+        weight = model.score("gpu", {_name(one): 1.0}) - model.score("gpu", ())
+        places.append((weight, GpuSign("statement", weight, None, one.spot, _WHY.get(one.stance, "names one"))))
+    chosen = sorted((p for p in places if (p[0] > 0) == required and p[0]), key=lambda p: -abs(p[0]))
+    return list({(p[1].spot.path, p[1].spot.line): p for p in reversed(chosen)}.values())[::-1][:5]
+
+
+_WHY = {
+    "need": "says that it needs one", "listed": "stands among its requirements", "recommend": "recommends one",
+    "tested": "says on what it was tested", "sized": "says how much GPU memory",
+    "takes": "says how much GPU memory it takes",
+    "optional": "names a GPU as one way", "denied": "says that no GPU is needed", "cpu": "says that a CPU will do",
+    "purpose": "its purpose is work on GPUs", "aside": "tells of a machine that was used",
+}  # fmt: skip
+
+
+def _vendor(signs: list[GpuSign], said: list[Said]) -> Vendor:
     weight: dict[Vendor, float] = defaultdict(float)
     for sign in signs:
-        if sign.vendor is not None:
+        if sign.vendor is not None and sign.weight > 0:
             weight[sign.vendor] += sign.weight
+    vendors = {spelling: m.vendor for m in gpus.models() for spelling in m.spellings}
+    for one in said:
+        words: dict[str, Vendor] = {"cuda": "nvidia", "amd_gpu": "amd", "intel_gpu": "intel"}
+        vendor = words.get(str(one.value)) or vendors.get(str(one.value))
+        if vendor and one.stance not in ("optional", "aside", "denied"):
+            weight[vendor] += 0.5 if one.tier == "main" else 0.1
     return max(weight, key=lambda v: weight[v]) if weight else "nvidia"
 
 
@@ -191,30 +236,3 @@ def _package_cuda(packages: list[Package]) -> list[CudaSign]:
 
 def _cuda(signs: list[CudaSign]) -> CudaSign | None:
     return max(signs, key=lambda s: s.weight, default=None)
-
-
-def _memory(amounts: list[Amount]) -> tuple[float | None, list[Evidence]]:
-    """Choose the largest credible amount within four times the smallest.
-
-    Readmes tell of variants: smaller models, fewer bits, longer outputs. Such a GPU runs most of them without being
-    far too large for the smallest. What no single GPU has is the sum over several.
-    """
-    factor = {"minimum": 1.0, "recommended": 0.8, "tested": 0.5, "mentioned": 0.4}
-    weighed = [(a.weight * factor[a.stance], a) for a in amounts if a.what == "vram"]
-    best = max((w for w, _ in weighed), default=0.0)
-    credible = [a for w, a in weighed if w >= max(0.5 * best, _CREDIBLE)]
-    if not credible:
-        return None, []
-    single = [a for a in credible if a.value <= _LARGEST_GPU]
-    if not single:
-        return float(_LARGEST_GPU), [_memory_evidence(_LARGEST_GPU, credible[0])]
-    least = min(a.value for a in single)
-    strict = [a for a in single if a.stance == "minimum"] or single
-    within = [a for a in strict if math.ceil(a.value) <= _VARIANTS * least]
-    chosen = max(within, key=lambda a: a.value) if within else min(strict, key=lambda a: a.value)
-    note = f", the most that is told within {_VARIANTS:g} times the least, {least:g} GB" if chosen.value > least else ""
-    return float(math.ceil(chosen.value)), [_memory_evidence(chosen.value, chosen, note)]
-
-
-def _memory_evidence(value: float, amount: Amount, note: str = "") -> Evidence:
-    return evidence("gpu_memory_gb", value, amount.spot, amount.weight, amount.stance + note)

@@ -51,6 +51,9 @@ def size(requirements: Requirements, facts: Facts, listing: Survey) -> Sizing:
     for pattern, row in _dependencies():
         if any(pattern.fullmatch(name) for name in (everything if row.get("anywhere") else installed)):
             need.at_least(row["cores"], row["ram"], row["disk"], row["why"])
+    if any(s.subject == "research" and s.tier == "main" for s in facts.said):
+        row = table("builds")["research"]
+        need.at_least(row["cores"], row["ram"], row["disk"], row["why"])
     if "docker" in requirements.special_requirements:
         images = table("builds")["containers"]["disk"]
         need.at_least(need.cores, need.ram, need.disk + images, "container images")
@@ -115,7 +118,7 @@ def _dependencies() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
 def _gpu_memory(requirements: Requirements, facts: Facts, need: _Need, usual: int) -> int:
     if requirements.gpu_memory_gb:
         return int(requirements.gpu_memory_gb)
-    sizes = [a.value for a in facts.amounts if a.what == "parameters"]
+    sizes = [s.value for s in facts.said if s.subject == "parameters" and isinstance(s.value, float)]
     if sizes:
         billions = min(sizes)
         memory = min(_LARGEST_GPU, max(usual, round(billions * _GB_PER_BILLION)))

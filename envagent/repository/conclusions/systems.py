@@ -7,51 +7,76 @@ constraint on its host and never reaches this place. Must not: know which images
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Literal
 
+from envagent.repository.conclusions import model
 from envagent.repository.conclusions.evidence import evidence
-from envagent.repository.facts import Facts, SpecialSign, SystemSign
+from envagent.repository.facts import Facts, Said, SpecialSign, Spot
 from envagent.repository.knowledge import table
 from envagent.repository.results import Evidence
 
 _RELEASES = ("14.04", "16.04", "18.04", "20.04", "22.04", "24.04")
 _USUAL = "22.04"
-_CREDIBLE = 0.6
-_FIRM = 0.9
-_SPECIAL_ENOUGH = 1.4
+_NEAR_BEST = 0.5
+_CREDIBLE = 0.3
+_FIRM = 0.5
+_SPECIAL_ENOUGH = 0.4
+_STRICT_ENOUGH = 0.5
+_OFTEN_A_TOPIC = frozenset({"fpga", "docker", "kvm", "nvme", "kernel", "numa", "mpi", "kernel-module"})
+"""What repositories often work for, on machines without it."""
 _ARCHITECTURES = ("aarch64", "x86_64")
+
+
+@dataclass(frozen=True)
+class _System:
+    distribution: str
+    versions: tuple[str, ...]
+    newer: bool
+    weight: float
+    spot: Spot
 
 
 def conclude_system(facts: Facts) -> tuple[str | None, str | None, list[Evidence]]:
     """Return distribution and release, or None for what no document says."""
-    named = [s for s in facts.systems if s.weight >= _CREDIBLE]
-    ubuntu = [s for s in named if s.distribution == "ubuntu"]
-    elsewhere = {s.distribution for s in facts.systems if s.weight >= 0.3} - {"ubuntu", "debian"}
+    named = _systems(facts)
+    ubuntu = [s for s in named if s.distribution == "ubuntu" and s.weight >= _CREDIBLE]
+    elsewhere = {s.distribution for s in named if s.weight >= 0.15} - {"ubuntu", "debian"}
     # Instructions for many distributions name versions in passing; only a firm statement is a constraint then.
     if len(elsewhere) > 1:
         ubuntu = [s for s in ubuntu if s.weight >= _FIRM]
     if ubuntu:
         best = max(s.weight for s in ubuntu)
-        strong = [s for s in ubuntu if s.weight >= 0.6 * best]
+        strong = [s for s in ubuntu if s.weight >= _NEAR_BEST * best]
         release = _release(strong)
         if release is not None:
             deciding = max(strong, key=lambda s: (release in s.versions, s.weight))
-            return "ubuntu", release, [evidence("os_version", release, deciding.spot, deciding.weight)]
-    others = [s for s in named if s.distribution != "ubuntu" and s.versions]
+            return "ubuntu", release, [evidence("os_version", release, deciding.spot, 2 * deciding.weight)]
+    others = [s for s in named if s.distribution != "ubuntu" and s.versions and s.weight >= _CREDIBLE]
     if others and len(elsewhere) == 1:
-        deciding = max(others, key=lambda s: s.weight)
-        return (
-            deciding.distribution,
-            deciding.versions[0],
-            [evidence("os_type", deciding.distribution, deciding.spot, deciding.weight)],
-        )
+        one = max(others, key=lambda s: s.weight)
+        return one.distribution, one.versions[0], [evidence("os_type", one.distribution, one.spot, 2 * one.weight)]
     return None, None, []
 
 
-def _release(signs: list[SystemSign]) -> str | None:
+def _systems(facts: Facts) -> list[_System]:
+    """Return what manifests and sentences name; a kernel stands for the release that brings it."""
+    found = [_System(s.distribution, s.versions, s.and_newer, s.weight / 2, s.spot) for s in facts.systems]
+    for said in facts.said:
+        if said.subject in _DISTRIBUTIONS and isinstance(said.value, tuple):
+            distribution = "ubuntu" if said.subject == "kernel" else said.subject
+            weight = model.probability("system", said.features)
+            found.append(_System(distribution, said.value, said.newer, weight, said.spot))
+    return found
+
+
+_DISTRIBUTIONS = frozenset(("ubuntu", "kernel", "centos", "rhel", "rocky", "almalinux", "debian", "fedora", "opensuse"))
+
+
+def _release(systems: list[_System]) -> str | None:
     """Return the usual release if it is allowed, else the newest one named."""
-    exact = {v for s in signs if not s.and_newer for v in s.versions if v in _RELEASES}
-    newer = [min(s.versions) for s in signs if s.and_newer]
+    exact = {v for s in systems if not s.newer for v in s.versions if v in _RELEASES}
+    newer = [min(s.versions) for s in systems if s.newer]
     if exact:
         return _USUAL if _USUAL in exact else max(exact)
     if newer:
@@ -63,36 +88,88 @@ def conclude_special(
     facts: Facts, *, gpu_vendor: str | None
 ) -> tuple[tuple[str, ...], Literal["x86_64", "aarch64"] | None, list[Evidence]]:
     """Return the tags of special features, and the architecture if only one will do."""
-    by_tag: dict[str, list[SpecialSign]] = defaultdict(list)
+    by_tag = tagged(facts)
+    weights = {tag: model.probability("special", special_features(tag, said)) for tag, said in by_tag.items()}
+    places = {
+        tag: max(said, key=lambda s: (_RANK.get(s.stance, 0), s.tier == "main")).spot for tag, said in by_tag.items()
+    }
     for sign in [*facts.specials, *_package_signs(facts)]:
-        by_tag[sign.tag].append(sign)
-    found: list[Evidence] = []
-    tags: list[str] = []
-    architecture: Literal["x86_64", "aarch64"] | None = None
-    if "x86_64" in by_tag and "aarch64" in by_tag:
+        weight = min(1.0, sign.weight / 3)
+        together = 1 - (1 - weights.get(sign.tag, 0.0)) * (1 - weight)
+        if weight > weights.get(sign.tag, 0.0):
+            places[sign.tag] = sign.spot
+        weights[sign.tag] = together
+    if weights.get("x86_64", 0) and weights.get("aarch64", 0):
         # What names both architectures runs on both, unless it is made for boards that have one.
-        by_tag.pop("x86_64")
-        if not any(s.weight >= _FIRM for s in by_tag.get("jetson", ())):
-            by_tag.pop("aarch64")
-    for tag, signs in by_tag.items():
-        signs.sort(key=lambda s: -s.weight)
-        total = signs[0].weight + min(0.8, 0.25 * sum(s.weight for s in signs[1:]))
-        if total < _SPECIAL_ENOUGH:
-            continue
-        found.append(
-            evidence("special_requirements" if tag not in _ARCHITECTURES else "architecture", tag, signs[0].spot, total)
-        )
-        if tag == "aarch64":
-            architecture = "aarch64"
-        elif tag == "x86_64":
-            architecture = architecture or "x86_64"
-        else:
-            tags.append(tag)
-    if gpu_vendor == "amd" and "rocm" not in tags:
-        tags.append("rocm")
-    elif gpu_vendor != "amd" and "rocm" in tags:
-        tags.remove("rocm")
+        weights.pop("x86_64")
+        if weights.get("jetson", 0) < _FIRM:
+            weights.pop("aarch64")
+    chosen = {tag: weight for tag, weight in weights.items() if weight >= _SPECIAL_ENOUGH and _is_firm(tag, by_tag)}
+    found = [
+        evidence("architecture" if tag in _ARCHITECTURES else "special_requirements", tag, places[tag], 2 * weight)
+        for tag, weight in chosen.items()
+    ]
+    architecture: Literal["x86_64", "aarch64"] | None = None
+    if "aarch64" in chosen:
+        architecture = "aarch64"
+    elif "x86_64" in chosen:
+        architecture = "x86_64"
+    tags = set(chosen) - set(_ARCHITECTURES) - {"rocm"}
+    tags |= {_IMPLIED[tag] for tag in tags & _IMPLIED.keys()}
+    if gpu_vendor == "amd":
+        tags.add("rocm")
     return tuple(sorted(tags)), architecture, found
+
+
+def tagged(facts: Facts) -> dict[str, list[Said]]:
+    """Return what sentences say of special hardware, by tag; a named CPU is a tag of its own."""
+    found: dict[str, list[Said]] = defaultdict(list)
+    for said in (s for s in facts.said if s.tier != "side"):
+        if said.subject.startswith("special."):
+            found[said.subject.removeprefix("special.")].append(said)
+        elif said.subject == "cpu":
+            found[f"cpu: {said.value}"].append(said)
+    return found
+
+
+def cpus_named(facts: Facts) -> list[str]:
+    """Tell which CPUs the main documents name without asking for them: results may depend on them."""
+    places = {
+        tag.removeprefix("cpu: "): said[0].spot
+        for tag, said in tagged(facts).items()
+        if tag.startswith("cpu: ") and said[0].tier == "main" and not _is_firm(tag, {tag: said})
+    }
+    return [f"{s.path}:{s.line} names a CPU, on which results may depend: {cpu}." for cpu, s in places.items()][:2]
+
+
+def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
+    """Return whether hardware that few sites have is asked for, not only named."""
+    if tag.startswith("cpu: "):
+        return any(s.tier == "main" and s.stance == "need" for s in by_tag.get(tag, ()))
+    if tag not in _RARE or tag not in by_tag:
+        return True
+    return any(
+        s.tier == "main" and (s.stance in ("need", "listed") or (s.stance != "optional" and "early" in s.features))
+        for s in by_tag.get(tag, ())
+    )
+
+
+_IMPLIED = {"intel-pt": "cpu: Intel CPU"}
+_RARE = frozenset((
+    "sdr", "phone", "windows", "macos", "gaudi", "tpu", "trainium", "ascend", "apple-silicon", "programmable-switch",
+    "smartnic", "dpu", "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
+))  # fmt: skip
+_RANK = {"need": 4, "listed": 3, "tested": 2, "recommend": 2, "purpose": 1, "named": 1}
+
+
+def special_features(tag: str, said: list[Said]) -> dict[str, float]:
+    """Describe how a repository mentions a feature."""
+    held = model.counted(
+        name for s in said for name in (f"{s.stance}.{s.tier}", *(("early",) if "early" in s.features else ()))
+    )
+    if tag in _OFTEN_A_TOPIC:
+        held |= {"topic": 1.0, "topic&early": held.get("early", 0.0), "topic&need": held.get("need.main", 0.0)}
+    return held
 
 
 def _package_signs(facts: Facts) -> list[SpecialSign]:

@@ -37,6 +37,7 @@ from envagent.repository.readers import (
     r_packages,
     requirements,
     rust,
+    scopes,
     setup_files,
     spaces,
     spack,
@@ -99,7 +100,7 @@ _JOBS = (
 # The first kind that fits a path is the file's kind, so special names stand above general ones. When the budget of all
 # files runs out, the last kinds are dropped.
 KINDS: tuple[Kind, ...] = (
-    Kind(spaces.read_readme, 12, 2, ("readme", *_texts("readme", "readme[._-]*"))),
+    Kind(spaces.read_readme, 12, 2, ("readme", *_texts("readme", "readme[._-]*", *scopes.README[1:]))),
     Kind(requirements.read, 24, 3, ("*requirement*.txt", "*requirement*.in", "*constraint*.txt", "deps.txt")),
     Kind(requirements.read, 3, 2, ("*requirement*.lock", "*requirement*.lst", "*requirement*.pip")),
     Kind(requirements.read, 12, 4, ("*requirements/*.txt", "*requirements/*.in")),

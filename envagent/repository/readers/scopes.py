@@ -32,6 +32,7 @@ _FOREIGN_PLATFORM = frozenset([
     "windows", "win", "win32", "macos", "osx", "mac", "darwin", "android", "ios", "wasm", "freebsd", "raspberry",
     "rpi",
 ])  # fmt: skip
+README = ("readme", "liesmich", "lisezmoi", "leeme", "leame", "leiame")
 # A readme in another language repeats the main one.
 _TRANSLATION = re.compile(r"readme[._-](?!en\b|md\b|rst\b|txt\b|gpu|cuda|install)[a-z]{2}([_-][a-z]+)?\.")
 
@@ -63,3 +64,8 @@ def group_scope(group: str) -> Scope:
 def is_translation(path: str) -> bool:
     """Return whether a readme is a translation of the main one."""
     return _TRANSLATION.match(path.lower().rpartition("/")[2]) is not None
+
+
+def is_readme(path: str) -> bool:
+    """Return whether a file at the top is called a readme, in any language."""
+    return "/" not in path and path.lower().startswith(README)

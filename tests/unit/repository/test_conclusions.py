@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from envagent.repository.conclusions import amounts, gpu, pythons, sizing, systems
+from envagent.repository.conclusions import amounts, gpu, model, pythons, sizing, systems
 from envagent.repository.facts import (
     Amount,
     CudaSign,
@@ -15,6 +15,7 @@ from envagent.repository.facts import (
     GpuSign,
     Package,
     PythonSign,
+    Said,
     SpecialSign,
     Spot,
     SystemSign,
@@ -24,7 +25,14 @@ from envagent.repository.languages import Survey
 from envagent.repository.results import Requirements
 
 SPOT = Spot("README.md", 1, "words")
-NEEDS = GpuSign("statement", 3.0, None, SPOT)
+
+
+def mention(subject: str, value: Any, stance: str, *features: str, spot: Spot = SPOT) -> Said:
+    return Said(subject, value, frozenset({"doc.main", "in.prose", f"is.{subject}", *features}), stance, spot)
+
+
+NEEDS = mention("gpu", "gpu", "need", "pre.need")
+DENIES = mention("gpu", "gpu", "denied", "denied")
 
 
 def package(name: str, *, local: str = "", scope: Any = "main", pinned: str | None = None, extras: str = "") -> Package:
@@ -36,32 +44,41 @@ def amount(what: Any, value: float, stance: Any = "minimum", weight: float = 1.0
 
 
 @pytest.mark.parametrize(
-    ("signs", "required"),
+    ("said", "signs", "required"),
     [
-        ([], False),
-        ([NEEDS], True),
-        ([NEEDS, GpuSign("denial", -3.5, None, SPOT)], False),
-        ([GpuSign("statement", 1.5, None, SPOT)], False),
-        ([GpuSign("statement", 1.5, None, SPOT), GpuSign("container", 1.0, None, SPOT)], True),
-        ([GpuSign("command", 1.0, None, SPOT)] * 50, False),  # said often is not said by several kinds
-        ([NEEDS, *[GpuSign("optional", -0.6, None, SPOT)] * 50], False),
+        ([], [], False),
+        ([NEEDS], [], True),
+        ([DENIES], [], False),
+        ([NEEDS, DENIES], [], False),
+        ([], [GpuSign("container", 3.0, None, SPOT)], True),  # what a manifest asks for plainly
+        ([DENIES], [GpuSign("container", 3.0, None, SPOT)], False),
+        ([mention("gpu", "gpu", "optional", "say.optional")] * 9, [], False),
+        ([mention("gpu", "gpu", "aside", "head.aside")] * 9, [], False),
+        ([mention("cpu_will_do", "any laptop", "cpu")], [], False),
     ],
 )
-def test_gpu_signs_add_up_over_kinds(signs: list[GpuSign], required: bool) -> None:
-    assert gpu.conclude(Facts(gpu=signs)).required is required
+def test_gpu_by_what_is_said_and_signs(said: list[Said], signs: list[GpuSign], required: bool) -> None:
+    assert gpu.conclude(Facts(gpu=signs, said=said)).required is required
+
+
+def test_said_often_is_not_said_by_several_kinds() -> None:
+    once, often = (gpu.gpu_features([GpuSign("command", 1.0, None, SPOT)] * n, [NEEDS] * n) for n in (1, 50))
+    assert often["command+"] == once["command+"] + 0.8
+    assert often["need.main"] == 1.5 < 3 * once["need.main"]
 
 
 def test_a_package_named_in_many_files_is_one_fact() -> None:
     once, often = ([package("torch", scope=s) for s in scopes] for scopes in (["main"], ["main", "component"] * 9))
-    more = [GpuSign("command", 1.1, None, SPOT)]
-    assert not gpu.conclude(Facts(gpu=more, packages=once)).required
-    assert not gpu.conclude(Facts(gpu=more, packages=often)).required
+    described = [gpu.gpu_features(gpu.signs_of(Facts(packages=packages)), []) for packages in (once, often)]
+    assert described[0] == described[1]
 
 
-def test_training_takes_a_gpu_only_beside_a_deep_learning_framework() -> None:
-    trains = [GpuSign("network", 1.0, None, SPOT)] * 3
-    assert gpu.conclude(Facts(gpu=trains, packages=[package("torch"), package("torchvision")])).required
-    assert not gpu.conclude(Facts(gpu=trains, packages=[package("scikit-learn")])).optional
+def test_training_speaks_of_a_gpu_only_beside_a_deep_learning_framework() -> None:
+    def together(name: str) -> float:
+        trains = Facts(gpu=[GpuSign("network", 1.0, None, SPOT)] * 3, packages=[package(name)])
+        return gpu.gpu_features(gpu.signs_of(trains), [])["framework&network"]
+
+    assert (together("torch"), together("scikit-learn")) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +101,14 @@ def test_gpu_packages(packages: list[Package], required: bool, vendor: str | Non
 
 def test_optional_is_said_where_it_is_not_required() -> None:
     assert gpu.conclude(Facts(gpu=[GpuSign("optional", -0.6, None, SPOT)])).optional
-    assert not gpu.conclude(Facts(gpu=[NEEDS, GpuSign("optional", -0.1, None, SPOT)])).optional
+    assert not gpu.conclude(Facts(said=[NEEDS], gpu=[GpuSign("optional", -0.1, None, SPOT)])).optional
 
 
 def test_cuda_of_the_strongest_place_and_never_for_amd() -> None:
     cuda = [CudaSign("11.8", 0.5, SPOT), CudaSign("12.1", 1.0, SPOT)]
-    assert gpu.conclude(Facts(gpu=[NEEDS], cuda=cuda)).cuda_version == "12.1"
+    assert gpu.conclude(Facts(said=[NEEDS], cuda=cuda)).cuda_version == "12.1"
     assert gpu.conclude(Facts(cuda=cuda)).cuda_version is None
-    amd = GpuSign("statement", 3.0, "amd", SPOT)
+    amd = GpuSign("container", 3.0, "amd", SPOT)
     assert gpu.conclude(Facts(gpu=[amd], cuda=cuda)).cuda_version is None
 
 
@@ -104,16 +121,17 @@ def test_cuda_of_the_strongest_place_and_never_for_amd() -> None:
         ([amount("vram", 8), amount("vram", 80)], 8),
         ([amount("vram", 8), amount("vram", 14), amount("vram", 32)], 32),  # one GPU for most variants
         ([amount("vram", 8), amount("vram", 32.5)], 8),
-        ([amount("vram", 24), amount("vram", 80, "recommended")], 24),
+        ([amount("vram", 24), amount("vram", 80, "recommended")], 80),
         ([amount("vram", 12, "tested", weight=0.2)], 12),  # said in passing is still said
         ([amount("vram", 12, "tested", weight=0.1)], None),
         ([amount("vram", 11.5)], 12),
-        ([amount("vram", 640)], 80),
+        ([amount("vram", 192)], 96),  # the sum over several
+        ([amount("vram", 640)], None),
         ([amount("vram", 24), amount("vram", 10, weight=0.1)], 24),
     ],
 )
 def test_gpu_memory(found: list[Amount], memory: float | None) -> None:
-    assert gpu.conclude(Facts(gpu=[NEEDS], amounts=found)).memory_gb == memory
+    assert gpu.conclude(Facts(said=[NEEDS], amounts=found)).memory_gb == memory
 
 
 @pytest.mark.parametrize(
@@ -122,12 +140,12 @@ def test_gpu_memory(found: list[Amount], memory: float | None) -> None:
         ([], None),
         ([amount("ram", 16)], 16),
         ([amount("ram", 16), amount("ram", 32, "recommended")], 32),
-        ([amount("ram", 16), amount("ram", 64, "recommended")], 16),
+        ([amount("ram", 16), amount("ram", 64, "recommended")], 64),
         ([amount("ram", 16), amount("ram", 512, "mentioned")], 16),
-        ([amount("ram", 512, "mentioned")], None),
+        ([amount("ram", 512, "mentioned", weight=0.5)], None),
         ([amount("ram", 16), amount("ram", 32)], 32),
         ([amount("disk", 16)], None),
-        ([amount("ram", 64, weight=0.2)], None),
+        ([amount("ram", 64, weight=0.1)], None),
     ],
 )
 def test_amounts(found: list[Amount], value: float | None) -> None:
@@ -141,15 +159,33 @@ def python(allowed: str, authority: int = 4, path: str = "pyproject.toml") -> Py
 
 def test_memory_that_is_elsewhere_a_gpus_is_no_ram() -> None:
     def concluded(words: str, gb: float = 24) -> float | None:
-        found = [
-            Amount("vram", 24, "minimum", 1.0, SPOT),
-            Amount("ram", gb, "minimum", 1.0, Spot("README.md", 9, words)),
-        ]
-        return amounts.conclude(Facts(amounts=found), "ram", "ram_gb")[0]
+        gpus = mention("vram", 24.0, "need", "pre.need", "pre.least", "from.right")
+        rams = mention("ram", gb, "need", "pre.need", "pre.least", "from.right", spot=Spot("README.md", 9, words))
+        return amounts.conclude(Facts(said=[gpus, rams]), "ram", "ram_gb")[0]
 
     assert concluded("Other data sets require 24 GB of memory.") is None
     assert concluded("Other data sets require 24 GB of RAM.") == 24
     assert concluded("Other data sets require 25 GB of memory.", 25) == 25
+
+
+def test_beside_a_stated_minimum_the_machine_of_a_paper_is_no_need() -> None:
+    used = mention("ram", 48.0, "aside", "say.used", "early", "from.right", "pre.need", "pre.least")
+    stated = mention("disk", 90.0, "listed", "near-head.requirements", "from.right")
+    assert amounts.conclude(Facts(said=[used]), "ram", "ram_gb")[0] == 48
+    assert amounts.conclude(Facts(said=[used, stated]), "ram", "ram_gb")[0] is None
+
+
+def test_what_a_small_part_takes_does_not_bound_the_memory_that_is_required() -> None:
+    required = mention("vram", 32.0, "need", "early", "pre.need", "from.right")
+    part = mention("vram", 2.0, "takes", "early", "pre.takes", "from.right")
+    assert gpu.conclude(Facts(said=[NEEDS, required, part])).memory_gb == 32
+    assert gpu.conclude(Facts(said=[NEEDS, part])).memory_gb == 2
+
+
+def test_memory_is_not_a_gpus_where_a_gpus_is_told_by_name() -> None:
+    named = mention("vram", 24.0, "need", "early", "pre.least")
+    plain = mention("vram", 64.0, "listed", "early", "plain", "near-head.requirements")
+    assert gpu.conclude(Facts(said=[NEEDS, named, plain])).memory_gb == 24
 
 
 def test_of_a_list_by_jobs_the_smaller_ones_count() -> None:
@@ -225,7 +261,7 @@ def test_system(signs: list[SystemSign], expected: tuple[str | None, str | None]
         ([("rdma", 1.3), ("rdma", 1.0)], None, ("rdma",), None),
         ([("aarch64", 1.5)], None, (), "aarch64"),
         ([("aarch64", 1.5), ("x86_64", 1.5)], None, (), None),  # what names both runs on both
-        ([("aarch64", 1.5), ("x86_64", 0.3), ("jetson", 1.3)], None, (), "aarch64"),
+        ([("aarch64", 1.5), ("x86_64", 0.3), ("jetson", 1.5)], None, ("jetson",), "aarch64"),
         ([], "amd", ("rocm",), None),
         ([("rocm", 1.5)], "nvidia", (), None),
     ],
@@ -256,19 +292,25 @@ def test_sizing_fills_every_gap_with_a_reason() -> None:
 def test_sizing_follows_content_and_model() -> None:
     large = sizing.size(Requirements(), Facts(), Survey({}, 20 << 30))
     assert large.disk_gb >= 60
-    model = Facts(amounts=[amount("parameters", 13.0, "mentioned")])
-    assert sizing.size(Requirements(gpu_required=True), model, NOTHING).gpu_memory_gb == 32
-    giant = Facts(amounts=[amount("parameters", 405.0, "mentioned")])
+    small = Facts(said=[mention("parameters", 13.0, "named")])
+    assert sizing.size(Requirements(gpu_required=True), small, NOTHING).gpu_memory_gb == 32
+    giant = Facts(said=[mention("parameters", 405.0, "named")])
     assert sizing.size(Requirements(gpu_required=True), giant, NOTHING).gpu_memory_gb == 80
 
 
 def test_which_of_several_memories_was_taken_is_told() -> None:
-    concluded = gpu.conclude(Facts(gpu=[NEEDS], amounts=[amount("vram", 8), amount("vram", 30)]))
+    concluded = gpu.conclude(Facts(said=[NEEDS], amounts=[amount("vram", 8), amount("vram", 30)]))
     (found,) = [e for e in concluded.evidence if e.field == "gpu_memory_gb"]
     assert (found.value, found.note) == ("30", "minimum, the most that is told within 4 times the least, 8 GB")
 
 
-def test_a_plain_figure_of_gpu_memory_nearly_says_that_a_gpu_is_needed() -> None:
-    framework = [package("torch")]
-    assert gpu.conclude(Facts(amounts=[amount("vram", 6)], packages=framework)).required
-    assert not gpu.conclude(Facts(amounts=[amount("vram", 6, "mentioned")], packages=framework)).required
+def test_memory_of_which_nothing_tells_whose_it_is_says_nothing_of_gpus() -> None:
+    vram = mention("vram", 6.0, "need", "pre.need")
+    plain = mention("vram", 6.0, "need", "pre.need", "plain")
+    assert gpu.mentioned(Facts(said=[vram, plain])) == [vram]
+    assert gpu.conclude(Facts(said=[vram], packages=[package("torch")])).required
+
+
+def test_of_what_a_model_never_saw_nothing_counts() -> None:
+    assert model.score("gpu", {"unheard of": 9.0}) == model.score("gpu", ())
+    assert 0.0 < model.probability("amount", ["plain"]) < model.probability("amount", ["pre.need", "pre.least"]) < 1.0
