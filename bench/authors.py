@@ -25,6 +25,7 @@ from typing import Any
 
 from bench.accuracy import load_case
 from envagent import catalog
+from envagent.advice.advisor import beyond_a_run
 from envagent.advice.decisions import Placement
 from envagent.advice.duration import by_workload
 from envagent.advice.placement import combine, place
@@ -111,7 +112,7 @@ def answer(label: dict[str, Any], clones: Path, also: Path | None, sites: Sequen
         "slug": label["slug"],
         "requirements": analysis.requirements.model_dump(mode="json"),
         "sizing": analysis.sizing.model_dump(mode="json"),
-        "texts": [*snapshot.notes, *analysis.assumptions],
+        "texts": [*snapshot.notes, *analysis.assumptions, *beyond_a_run(analysis)],
         "evidence": [one.model_dump(mode="json") for one in analysis.evidence],
     }
     try:

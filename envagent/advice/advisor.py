@@ -123,7 +123,7 @@ class Advisor:
             reason=reason,
             rules_value=ours,
             rejected=tuple(rejected),
-            warnings=_beyond_a_run(decided),
+            warnings=beyond_a_run(decided),
         )
 
     def image_candidates(
@@ -347,7 +347,7 @@ class Advisor:
         return _Reply(usage=failed.usage, warnings=(warning,))
 
 
-def _beyond_a_run(analysis: Analysis) -> tuple[str, ...]:
+def beyond_a_run(analysis: Analysis) -> tuple[str, ...]:
     """Say what the project needs and a run cannot provide: several machines, many GPUs, hardware that no site has."""
     wanted, found = analysis.requirements, []
     if (wanted.node_count or 1) > 1:

@@ -110,7 +110,7 @@ def conclude_special(
         for tag, weight in chosen.items()
     ]
     architecture: Literal["x86_64", "aarch64"] | None = None
-    if "aarch64" in chosen:
+    if "aarch64" in chosen or any(tag == "apple-silicon" or tag.startswith("cpu: Apple") for tag in chosen):
         architecture = "aarch64"
     elif "x86_64" in chosen:
         architecture = "x86_64"
