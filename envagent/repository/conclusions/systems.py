@@ -104,6 +104,9 @@ def conclude_special(
         weights.pop("x86_64")
         if weights.get("jetson", 0) < _FIRM:
             weights.pop("aarch64")
+    if gpu_vendor is not None or any(s.subject in _DISTRIBUTIONS for s in facts.said):
+        # What runs on a Linux or with a GPU of a server needs no other system.
+        weights = {tag: weight for tag, weight in weights.items() if tag not in _OTHER_PLATFORMS}
     chosen = {tag: weight for tag, weight in weights.items() if weight >= _SPECIAL_ENOUGH and _is_firm(tag, by_tag)}
     found = [
         evidence("architecture" if tag in _ARCHITECTURES else "special_requirements", tag, places[tag], 2 * weight)
@@ -146,6 +149,10 @@ def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
     """Return whether hardware that few sites have is asked for, not only named."""
     if tag.startswith("cpu: "):
         return any(s.tier == "main" and s.stance == "need" for s in by_tag.get(tag, ()))
+    if tag in _OTHER_PLATFORMS:
+        places = [s for s in by_tag.get(tag, ()) if s.features & {"doc.main", "doc.given"}]
+        first = "early" if tag == "apple-silicon" else "none"
+        return any(s.stance in ("need", "listed") or first in s.features for s in places)
     if tag not in _RARE or tag not in by_tag:
         return True
     return any(
@@ -154,6 +161,7 @@ def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
     )
 
 
+_OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
 _IMPLIED = {"intel-pt": "cpu: Intel CPU"}
 _RARE = frozenset((
     "sdr", "phone", "windows", "macos", "gaudi", "tpu", "trainium", "ascend", "apple-silicon", "programmable-switch",
