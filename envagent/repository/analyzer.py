@@ -7,7 +7,7 @@ and a failing reader does not stop the analysis. Must not: hold rules of its own
 from __future__ import annotations
 
 from envagent.repository import also, languages
-from envagent.repository.conclusions import amounts, gpu, pythons, sizing, systems
+from envagent.repository.conclusions import amounts, gpu, python_version, sizing, systems
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts
 from envagent.repository.languages import Survey
@@ -40,7 +40,7 @@ def gather(snapshot: Snapshot) -> tuple[Facts, Survey]:
 def conclude(snapshot: Snapshot, facts: Facts, survey: Survey) -> Analysis:
     """Conclude from facts, and size."""
     accelerator = gpu.conclude(facts)
-    python = pythons.conclude(facts, python_share=survey.share("Python", "Jupyter"))
+    python = python_version.conclude(facts, python_share=survey.share("Python", "Jupyter"))
     ram, ram_evidence = amounts.conclude(facts, "ram", "ram_gb")
     disk, disk_evidence = amounts.conclude(facts, "disk", "disk_gb")
     cores, cores_evidence = amounts.conclude(facts, "cores", "cpu_cores")

@@ -56,10 +56,6 @@ LIBRARIES = {
 }
 
 
-REBUILT = ("repository/prose/", "repository/conclusions/")
-"""Rooms that are about to be rebuilt: only their imports and docstrings are held."""
-
-
 def modules() -> Iterator[tuple[str, ast.Module]]:
     """Give every module of the product by its path below the package, steps and migrations included."""
     for folder, prefix in ((ROOT / "envagent", ""), (ROOT / "steps", "steps/"), (ROOT / "migrations", "migrations/")):
@@ -162,6 +158,6 @@ def test_each_mutation_by_hand_fits_the_code_once() -> None:
 
 def test_a_file_name_is_used_once() -> None:
     """Whoever looks for a file by its name finds one; prose and conclusions are rebuilt as one room."""
-    names = [Path(path).name for path, _ in modules() if not path.startswith(REBUILT)]
+    names = [Path(path).name for path, _ in modules()]
     twice = {name for name in names if names.count(name) > 1}
     assert twice <= {"__init__.py", "__main__.py"}

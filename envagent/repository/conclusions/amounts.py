@@ -72,9 +72,9 @@ def asked(facts: Facts, what: str) -> list[Asked]:
 
 
 def _told(facts: Facts, what: str) -> list[Said]:
-    """Return the mentions that may be needs: beside a stated minimum none of the machine that was used for a paper.
+    """Return the mentions that may be needs: with a stated minimum none of the machine that was used for a paper.
 
-    Memory of which nothing tells whose it is cannot be a GPU's where the memory of GPUs is told by name.
+    Memory of which nothing tells whose it is cannot be a GPU's where the memory of GPUs is stated by name.
     """
     firm = {
         s.spot.path for s in facts.said if s.subject in _PLAUSIBLE and s.stance in _STATED and "plain" not in s.features
@@ -118,9 +118,7 @@ def conclude_gpu_memory(facts: Facts, largest: float) -> tuple[float | None, lis
     # What is required bounds the choice; what a small part takes does not.
     least = min(a.value for a in [a for a in single if a.firm] or single)
     chosen = max((a for a in single if math.ceil(a.value) <= _JOB_RANGE * least), key=lambda a: (a.value, a.weight))
-    note = (
-        f", the most that is told within {_JOB_RANGE:g} times the least, {least:g} GB" if chosen.value > least else ""
-    )
+    note = f", the largest within {_JOB_RANGE:g} times the least, {least:g} GB" if chosen.value > least else ""
     return float(math.ceil(chosen.value)), [
         evidence("gpu_memory_gb", chosen.value, chosen.spot, 2 * chosen.weight, chosen.stance + note)
     ]

@@ -180,7 +180,7 @@ def _package_signs(packages: list[Package]) -> list[GpuSign]:
             if extra and weight >= _GPU_ONLY:
                 add(package, GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, one way, {why}"))
             elif package.scope != "optional":
-                # A CPU build beside another framework is an auxiliary.
+                # A CPU build next to another framework is an auxiliary.
                 own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
                 kind: Literal["denial", "dependency"] = "denial" if own < 0 else "dependency"
                 add(package, GpuSign(kind, own * factor, vendor, package.spot, f"{package.name} {why}"))

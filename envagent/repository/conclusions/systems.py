@@ -1,7 +1,7 @@
 """Which operating system and architecture the machine must have.
 
-Owns: choosing an Ubuntu release among those named, and naming special features. A container's base image is no
-constraint on its host and never reaches this place. Must not: know which images a site has.
+Owns: choosing an Ubuntu release among those named, and naming special features. The base image of a container does not
+constrain its host and never reaches this place. Must not: know which images a site has.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import re
 from envagent.repository.documents.reading import sentences
 from envagent.repository.documents.sentence import Sentence
 from envagent.repository.facts import CudaSign, Facts, PythonSign, Said, Scope, Spot, quote
-from envagent.repository.prose import systems
+from envagent.repository.prose import system_names
 from envagent.repository.prose.features import document_of, features, stance
 from envagent.repository.prose.mentions import Mention, Reading, mentions, readings
 from envagent.repository.readers.dependencies import listed_package
@@ -61,7 +61,8 @@ def _say(reading: Reading, kind: str, facts: Facts) -> None:
     sentence, weight = reading.sentence, _WEIGHT[kind]
     if not reading.found and not any(word.is_number for word in reading.words):
         return
-    spot = Spot(sentence.path, sentence.line, quote(sentence.text))
+    shown = " | ".join(cell for cell in sentence.cells if cell) or sentence.text
+    spot = Spot(sentence.path, sentence.line, quote(shown))
 
     mentioned = list(mentions(reading))
     several = {"among several"} if any(m.subject == "gpus" and m.value != 1 for m in mentioned) else set[str]()
@@ -75,15 +76,15 @@ def _say(reading: Reading, kind: str, facts: Facts) -> None:
         if not (mention.subject == "cpu_will_do" and one.stance == "denied"):
             facts.said.append(one)
     facts.said += [
-        s for s in (said(mention, newer) for mention, newer in systems.systems(reading)) if s.stance != "denied"
+        s for s in (said(mention, newer) for mention, newer in system_names.systems(reading)) if s.stance != "denied"
     ]
-    for allowed, found in systems.pythons(reading):
+    for allowed, found in system_names.pythons(reading):
         one = said(Mention("python", found.named, found.start, found.end))
         if one.stance == "denied" or not (any("." in v for v in found.named) or one.stance in ("need", "listed")):
             continue
         firm = weight >= 0.8 and one.stance in _FIRM
         facts.pythons.append(PythonSign(allowed, 1 if firm else 0, spot, "what it documents"))
-    for version, found in systems.cudas(reading):
+    for version, found in system_names.cudas(reading):
         one = said(Mention("cuda", version, found.start, found.end))
         factor = 0.3 if one.stance in ("optional", "aside", "denied") else 1.0
         facts.cuda.append(CudaSign(version, weight * factor, spot))

@@ -1,7 +1,7 @@
 """The words of hardware, of needing and of judging, in all languages, found in one pass over the tokens.
 
-Owns: loading `lexicon.toml` and the catalogue's GPU models into one tree of phrases. The longest phrase counts, and
-what it takes in counts for nothing else: `Core i9` is no core. Must not: weigh.
+Owns: loading `lexicon.toml` and the catalogue's GPU models into one tree of phrases. The longest phrase wins, and its
+words count for no other one: `Core i9` is not a core. Must not: weigh.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from envagent.catalog import gpus
 from envagent.repository.prose.tokens import Token, tokens
 
 AMBIGUOUS = "gpu_model?"
-"""A spelling that is a GPU only beside a word for GPUs, such as `1080`."""
+"""A spelling that is a GPU only next to a word for GPUs, such as `1080`."""
 _LEAF = ""
 _JOINED = "\0"
 

@@ -38,7 +38,7 @@ _AHEAD = words_of("between_noun_and_number")
 _ADJECTIVES = 3
 _CPU_MAKERS = frozenset(("intel", "amd"))
 _UNIT_OF_COLUMN = re.compile(r"(?:[(\[（]|\bin |, ?|/ ?)([GMT]i?B)\b", re.IGNORECASE)
-# A comment beside commands: `# This one needs 15 GB of GPU memory`.
+# A comment next to commands: `# This one needs 15 GB of GPU memory`.
 _REMARK = re.compile(r"(?:^|\s)(?:#+|//|--)[ +]+(?=\S+ +\S)(.*)")
 # Set like code, and yet a sentence; and packages made for one release of a system.
 _NO_COMMAND = re.compile(r"\s{0,40}[A-Z][\w.]{0,30}(?: [\w.,()/+-]{1,40}){1,20}[.:]?")
@@ -56,7 +56,7 @@ class Mention:
         value: GB or pieces, the model, the release.
         start: its first token.
         end: the token behind its last one.
-        origin: what told the subject: `right`, `left`, `header`, `row`, `lead`, `heading`, `model`, `word`.
+        origin: what gave the subject: `right`, `left`, `header`, `row`, `lead`, `heading`, `model`, `word`.
         plain: memory of which nothing tells whose it is.
     """
 
@@ -80,7 +80,7 @@ class Reading:
         self._at: dict[int, Found] = {place: one for one in self.found for place in range(one.start, one.end)}
 
     def _kept(self, found: list[Found]) -> Iterator[Found]:
-        """Keep an ambiguous spelling of a GPU only beside a word for GPUs: `NVIDIA L4`, `GTX 1080 or 1070`."""
+        """Keep an ambiguous spelling of a GPU only next to a word for GPUs: `NVIDIA L4`, `GTX 1080 or 1070`."""
         last = -1
         for one, behind in zip_longest(found, found[1:]):
             if AMBIGUOUS in one.concepts:
@@ -257,7 +257,7 @@ def _on_the_right(reading: Reading, at: int, end: int) -> tuple[str | None, str]
 
 
 def _memory(reading: Reading, one: Found, left: int) -> str:
-    """Return whose memory a phrase means: a GPU's if one is beside it, `memory` where nothing tells."""
+    """Return whose memory a phrase means: a GPU's if one is next to it, `memory` where nothing tells."""
     if one.phrase not in _PLAIN:
         return "ram"
     if _gpu_before(reading, left) or _gpu_behind(reading, one.end):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from envagent.repository.conclusions import amounts, gpu, model, pythons, sizing, systems
+from envagent.repository.conclusions import amounts, gpu, model, python_version, sizing, systems
 from envagent.repository.facts import (
     Amount,
     CudaSign,
@@ -213,20 +213,20 @@ def test_of_a_list_by_jobs_the_smaller_ones_count() -> None:
     ],
 )
 def test_python(signs: list[PythonSign], version: str | None) -> None:
-    assert pythons.conclude(Facts(pythons=signs), python_share=0.0).version == version
+    assert python_version.conclude(Facts(pythons=signs), python_share=0.0).version == version
 
 
 def test_python_that_contradicts_is_named() -> None:
     facts = Facts(pythons=[python(">=3.10"), python("==3.8.*", 3, "environment.yml")])
-    assert "environment.yml says otherwise" in pythons.conclude(facts, python_share=1.0).assumptions[0]
+    assert "environment.yml says otherwise" in python_version.conclude(facts, python_share=1.0).assumptions[0]
 
 
 def test_python_by_the_wheels_that_exist() -> None:
     old = Facts(packages=[package("torch", pinned="1.7.1")])
-    version = pythons.conclude(old, python_share=1.0).version
+    version = python_version.conclude(old, python_share=1.0).version
     assert version is not None and int(version.split(".")[1]) <= 9
-    assert pythons.conclude(Facts(packages=[package("torch")]), python_share=1.0).version == "3.11"
-    assert pythons.conclude(Facts(packages=[package("torch")]), python_share=0.0).version is None
+    assert python_version.conclude(Facts(packages=[package("torch")]), python_share=1.0).version == "3.11"
+    assert python_version.conclude(Facts(packages=[package("torch")]), python_share=0.0).version is None
 
 
 def system(distribution: str, *versions: str, newer: bool = False, weight: float = 1.0) -> SystemSign:
@@ -301,7 +301,7 @@ def test_sizing_follows_content_and_model() -> None:
 def test_which_of_several_memories_was_taken_is_told() -> None:
     concluded = gpu.conclude(Facts(said=[NEEDS], amounts=[amount("vram", 8), amount("vram", 30)]))
     (found,) = [e for e in concluded.evidence if e.field == "gpu_memory_gb"]
-    assert (found.value, found.note) == ("30", "minimum, the most that is told within 4 times the least, 8 GB")
+    assert (found.value, found.note) == ("30", "minimum, the largest within 4 times the least, 8 GB")
 
 
 def test_memory_of_which_nothing_tells_whose_it_is_says_nothing_of_gpus() -> None:
