@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from envagent.repository.analyzer import analyze
+from envagent.repository.choose import choose
 from envagent.repository.decoding import decode
-from envagent.repository.fetch import fetch
+from envagent.repository.fetch import Limits, fetch
 from envagent.repository.results import Analysis, Entry, Snapshot
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures" / "corpus"
@@ -41,6 +42,13 @@ def load_case(case: Path) -> Snapshot:
         if stored.is_file() and (text := decode(stored.read_bytes())) is not None:
             files[stored.relative_to(root).as_posix()] = text
     return Snapshot(url=case.name, commit=None, entries=tuple(entries), files=files)
+
+
+def load_as_fetched(case: Path) -> Snapshot:
+    """Load a stored repository as a run reads it: the files worth reading, in their order, each up to the limit."""
+    whole = load_case(case)
+    chosen = [entry.path for entry in choose(whole.entries) if entry.path in whole.files]
+    return whole.model_copy(update={"files": {path: whole.files[path][: Limits.file_bytes] for path in chosen}})
 
 
 @dataclass

@@ -23,7 +23,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from bench.accuracy import load_case
+from bench.accuracy import load_as_fetched
 from envagent import catalog
 from envagent.advice.advisor import beyond_a_run
 from envagent.advice.decisions import Placement
@@ -35,11 +35,9 @@ from envagent.cloud import convert, port
 from envagent.errors import EnvagentError, NothingSuitable
 from envagent.repository.also import read_documents
 from envagent.repository.analyzer import analyze
-from envagent.repository.choose import choose
-from envagent.repository.results import Analysis, Snapshot
+from envagent.repository.results import Analysis
 from envagent.sandbox import blazar, inventory
 
-_MOST_BYTES = 256 << 10
 _AMOUNTS = {
     "gpu_count_min": "gpu_count",
     "gpu_memory_gb_min": "gpu_memory_gb",
@@ -53,13 +51,6 @@ _OVERSIZED = 8
 # A card of 32 GB may report 31.7.
 _TOLERANCE = 0.97
 _NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-def stored(folder: Path) -> Snapshot:
-    """Load a stored case with the files that a fetch of it reads, in its order."""
-    whole = load_case(folder)
-    paths = [entry.path for entry in choose(whole.entries)]
-    return whole.model_copy(update={"files": {p: whole.files[p][:_MOST_BYTES] for p in paths if p in whole.files}})
 
 
 @cache
@@ -103,7 +94,7 @@ def chosen(analysis: Analysis, sites: Sequence[str]) -> Placement:
 
 def answer(label: dict[str, Any], clones: Path, also: Path | None, sites: Sequence[str]) -> dict[str, Any]:
     """Analyse one repository and choose its node."""
-    snapshot = stored(clones / label["repo"].removeprefix("https://github.com/").strip("/").replace("/", "+"))
+    snapshot = load_as_fetched(clones / label["repo"].removeprefix("https://github.com/").strip("/").replace("/", "+"))
     document = also / f"{label['slug']}.pdf" if also else None
     if document is not None and document.exists():
         snapshot = snapshot.with_documents(read_documents([str(document)]))

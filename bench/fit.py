@@ -25,9 +25,8 @@ from unittest.mock import patch
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from bench.accuracy import FIXTURES, Score, load_case
+from bench.accuracy import FIXTURES, Score, load_as_fetched, load_case
 from envagent.repository.analyzer import conclude, gather
-from envagent.repository.choose import choose
 from envagent.repository.conclusions import gpu, model, systems
 from envagent.repository.facts import Facts, Said
 from envagent.repository.languages import Survey
@@ -37,7 +36,6 @@ WEIGHTS = Path(model.__file__).with_name("weights.json")
 FOLDS = 10
 _SEED = 7
 _LEAST_SEEN = 5
-_READ = 1 << 18
 _PENALTY = {"vram": 0.05, "amount": 0.05, "gpu": 0.5, "special": 0.5, "system": 0.1}
 """The inverse strength of the penalty on large weights, by family."""
 _OF_A_PHRASE = 2.0
@@ -210,12 +208,10 @@ def _cases(options: argparse.Namespace) -> Iterator[tuple[str, str, Path | Snaps
 
 def _read(job: tuple[str, str, Path | Snapshot, dict[str, Any]]) -> Case:
     group, slug, place, label = job
-    snapshot = load_case(place) if isinstance(place, Path) else place
-    if group in ("own", "authors"):
-        chosen = [entry.path for entry in choose(snapshot.entries)]
-        files = {path: snapshot.files[path][:_READ] for path in chosen if path in snapshot.files}
-        snapshot = snapshot.model_copy(update={"files": files})
-    return Case(group, slug, snapshot, *gather(snapshot), label)
+    if isinstance(place, Path):
+        # All that the corpus keeps counts; of a clone, what a run reads.
+        place = load_case(place) if group == "dev" else load_as_fetched(place)
+    return Case(group, slug, place, *gather(place), label)
 
 
 def main() -> None:
