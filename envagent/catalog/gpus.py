@@ -6,6 +6,7 @@ The one place for GPU models: whoever reads or judges a name uses these rows.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from envagent.catalog.hardware import CatalogModel, Gpu, Vendor
@@ -50,25 +51,41 @@ def architectures() -> dict[str, str]:
 
 
 @cache
-def _by_spelling(ambiguous: bool) -> tuple[re.Pattern[str], dict[str, GpuModel]]:
-    """Return the models by spelling without spaces, and the pattern that finds a spelling as whole words."""
-    found = {one: model for model in models() for one in (model.ambiguous if ambiguous else model.spellings)}
-    longest_first = sorted(found, key=len, reverse=True)
-    pattern = "|".join(re.escape(one).replace(r"\ ", "[ -]?") for one in longest_first)
-    return re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])"), {_joined(one): m for one, m in found.items()}
+def by_spelling() -> dict[str, GpuModel]:
+    """Return the models by each of their spellings, ambiguous ones included."""
+    return {spelling: model for model in models() for spelling in (*model.spellings, *model.ambiguous)}
+
+
+@cache
+def _by_joined_spelling() -> dict[str, GpuModel]:
+    return {_joined(spelling): model for spelling, model in by_spelling().items()}
 
 
 def _joined(text: str) -> str:
     return text.replace(" ", "").replace("-", "")
 
 
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return the patterns of spellings as whole words: of those that mean a GPU, and of ambiguous ones."""
+    return (
+        _whole_words(one for model in models() for one in model.spellings),
+        _whole_words(one for model in models() for one in model.ambiguous),
+    )
+
+
+def _whole_words(spellings: Iterable[str]) -> re.Pattern[str]:
+    longest_first = sorted(spellings, key=len, reverse=True)
+    pattern = "|".join(re.escape(one).replace(r"\ ", "[ -]?") for one in longest_first)
+    return re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])")
+
+
 def _model(name: str) -> GpuModel | None:
     """Find the model that the longest spelling in a name means; an ambiguous spelling counts if there is no other."""
-    for ambiguous in (False, True):
-        pattern, by_spelling = _by_spelling(ambiguous)
+    for pattern in _patterns():
         found = [match.group() for match in pattern.finditer(name.casefold())]
         if found:
-            return by_spelling[_joined(max(found, key=len))]
+            return _by_joined_spelling()[_joined(max(found, key=len))]
     return None
 
 
@@ -101,6 +118,11 @@ def version(text: str) -> tuple[int, int]:
     if not found:
         raise ValueError(f"not a version: {text!r}")
     return int(found.group(1)), int(found.group(2) or 0)
+
+
+def dotted(pair: tuple[int, int]) -> str:
+    """Write a version, such as 12.6."""
+    return f"{pair[0]}.{pair[1]}"
 
 
 @cache

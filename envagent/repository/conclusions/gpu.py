@@ -149,10 +149,10 @@ def _vendor(signs: list[GpuSign], said: list[Said]) -> Vendor:
     for sign in signs:
         if sign.vendor is not None and sign.weight > 0:
             weight[sign.vendor] += sign.weight
-    vendors = {spelling: m.vendor for m in gpus.models() for spelling in m.spellings}
     for one in said:
         words: dict[str, Vendor] = {"cuda": "nvidia", "amd_gpu": "amd", "intel_gpu": "intel"}
-        vendor = words.get(str(one.value)) or vendors.get(str(one.value))
+        model = gpus.by_spelling().get(str(one.value))
+        vendor = model.vendor if model else words.get(str(one.value))
         if vendor and one.stance not in ("optional", "aside", "denied"):
             weight[vendor] += 0.5 if one.tier == "main" else 0.1
     return max(weight, key=lambda v: weight[v]) if weight else "nvidia"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from itertools import zip_longest
 
 from envagent.catalog import gpus
@@ -163,16 +163,10 @@ def mentions(reading: Reading) -> Iterator[Mention]:
 
 def _of_models(reading: Reading) -> Iterator[Mention]:
     """Yield the memory of the smallest GPU named: any of `3090, 4090, A100 or H100` will do."""
-    memory = _memory_of_models()
-    found = [(memory[one.phrase], one) for one in reading.found if "gpu_model" in one.concepts]
+    found = [(gpus.by_spelling()[one.phrase].memory_gb[0], one) for one in reading.found if "gpu_model" in one.concepts]
     if found:
         least, one = min(found, key=lambda pair: pair[0])
         yield Mention("vram", least, one.start, one.end, "model")
-
-
-@cache
-def _memory_of_models() -> dict[str, float]:
-    return {name: model.memory_gb[0] for model in gpus.models() for name in (*model.ambiguous, *model.spellings)}
 
 
 def _inside(reading: Reading, at: int) -> bool:
