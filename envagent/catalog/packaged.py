@@ -10,8 +10,9 @@ from typing import Any
 from envagent.catalog.hardware import NodeType, Site
 
 
+@cache
 def load(name: str) -> Any:
-    """Parse one packaged data file, `name` without its folder."""
+    """Parse one packaged data file, `name` without its folder; what is returned is shared, so never change it."""
     return json.loads((files("envagent.catalog") / "data" / name).read_text(encoding="utf-8"))
 
 
