@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from envagent.advice.needs import GpuNeed, Need
 from envagent.advice.specials import Condition, conditions, kinds_of
 from envagent.catalog import NodeType
-from envagent.catalog.gpus import capabilities, version
+from envagent.catalog.gpus import capabilities, dotted, version
 
 _CURRENT_BUILDS = (6, 0)
 """The oldest compute capability that frameworks built for CUDA 12 still support."""
 
-TOLERANCE = 0.97
+_TOLERANCE = 0.97
 """A node of 251 GiB counts as one of 256 GB, and a GPU of 23.7 GB as one of 24 GB."""
 
 VENDORS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
@@ -46,10 +46,10 @@ def lacks(node: NodeType, need: Need, conditions: Sequence[Condition]) -> Iterat
         yield missing
     if node.cores < need.cores:
         yield f"{node.cores} cores, {need.cores} needed" if node.cores else "its cores are unknown"
-    if node.ram_gb is not None and node.ram_gb < need.ram_gb * TOLERANCE:
+    if node.ram_gb is not None and node.ram_gb < need.ram_gb * _TOLERANCE:
         yield f"{node.ram_gb} GB RAM, {need.ram_gb:g} needed"
     total = node.disk_gb + sum(node.extra_disks_gb)
-    if total < need.disk_gb * TOLERANCE:
+    if total < need.disk_gb * _TOLERANCE:
         yield f"{total} GB of disk, {need.disk_gb:g} needed" if total else "its disk is unknown"
     for condition in conditions:
         if condition.test is not None and not condition.test(node):
@@ -68,7 +68,7 @@ def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:
         return f"{gpu.guaranteed} GPUs per node, {need.count} needed"
     if need.memory_gb and gpu.memory_gb is None:
         return f"the memory of its {gpu.model} is unknown"
-    if gpu.memory_gb is not None and gpu.memory_gb < need.memory_gb * TOLERANCE:
+    if gpu.memory_gb is not None and gpu.memory_gb < need.memory_gb * _TOLERANCE:
         return f"{gpu.memory_gb:g} GB per GPU, {need.memory_gb:g} needed"
     if need.capability and not gpu.compute_capability:
         return f"the compute capability of its {gpu.model} is unknown"
@@ -101,7 +101,7 @@ def warnings(node: NodeType, need: Need) -> tuple[str, ...]:
     gpu = node.gpu
     if node.ram_gb is None:
         found.append("its RAM is unknown")
-    if node.disk_gb < need.disk_gb * TOLERANCE and node.extra_disks_gb:
+    if node.disk_gb < need.disk_gb * _TOLERANCE and node.extra_disks_gb:
         found.append("the data disks are unformatted: create and mount a file system for the space needed")
     if need.gpu is not None and gpu is not None:
         if need.gpu.assumed_vendor:
@@ -132,7 +132,7 @@ def shortages(node: NodeType, need: Need) -> tuple[tuple[str, float], ...]:
         *(
             (f"{text.format(f'{wanted:g}')} wanted, {has:g} here", math.log2(wanted / has))
             for text, wanted, has in amounts
-            if 0 < has < wanted * TOLERANCE
+            if 0 < has < wanted * _TOLERANCE
         ),
     )
 
@@ -150,8 +150,3 @@ def waste(node: NodeType, need: Need) -> float:
         total += 4.0 * max(node.gpu.count, 1)
     total += len(node.tags) + node.infiniband
     return round(total, 2)
-
-
-def dotted(pair: tuple[int, int]) -> str:
-    """Write a version, such as 12.6."""
-    return f"{pair[0]}.{pair[1]}"

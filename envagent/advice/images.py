@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from envagent.advice.needs import Need
 from envagent.catalog import NodeType
-from envagent.catalog.gpus import capabilities, version
+from envagent.catalog.gpus import capabilities, dotted, version
 from envagent.catalog.releases import cuda_toolkit, distance, equivalent, relative, releases, ssh_users
 from envagent.cloud.port import Image
 from envagent.errors import UsageError
@@ -140,8 +140,7 @@ def _too_old(seen: Traits, node: NodeType) -> str | None:
     if oldest <= has <= newest:
         return None
     age = "old" if has < oldest else "new"
-    toolkit = ".".join(map(str, seen.cuda))
-    return f"the {node.gpu.model} is too {age} for its CUDA {toolkit}"
+    return f"the {node.gpu.model} is too {age} for its CUDA {dotted(seen.cuda)}"
 
 
 def _preferred_release(distro: str, need: Need) -> str:

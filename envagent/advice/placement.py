@@ -56,12 +56,20 @@ class _Request:
     need: Need
     conditions: tuple[Condition, ...]
     notes: tuple[str, ...]
-    missed: int
-    """How much of what is preferred no node of the site has."""
     images: tuple[Image, ...]
     busy: dict[str, list[Occupation]] | None
     now: datetime
     length: timedelta
+
+    @property
+    def missed(self) -> int:
+        """How much of what is preferred no node of the site has."""
+        return sum(one.missed for one in self.conditions)
+
+    def reduced(self, need: Need, nodes: Sequence[NodeType]) -> _Request:
+        """Return the same request for a lower need."""
+        conditions, notes = fit.conditions_at(need, nodes)
+        return replace(self, need=need, conditions=conditions, notes=notes)
 
 
 def place(
@@ -104,8 +112,11 @@ def place(
             raise unknown_type(node_type, catalogue_types)
     need = need_of(analysis)
     nodes = [node for group in groups for node in group.nodes]
+    conditions, notes = fit.conditions_at(need, nodes)
     request = _Request(
-        **_criteria(need, nodes),
+        need=need,
+        conditions=conditions,
+        notes=notes,
         images=(image,) if image else tuple(i for i in available_images if images.traits(i).official),
         busy=windows.by_host(occupations) if occupations is not None else None,
         now=now,
@@ -116,8 +127,8 @@ def place(
         region = groups[0].kind.region if groups else "this site"
         others = elsewhere(need, region)
         if not others and all(fit.lack(node, need, request.conditions) for node in nodes):
-            reduced = replace(request, **_criteria(least_of(analysis), nodes))
-            found, excluded = _best_there_is(groups, reduced, need, excluded)
+            reduced = request.reduced(least_of(analysis), nodes)
+            found, excluded = _best_there_is(groups, reduced, need, region, excluded)
         if not found:
             raise nothing_suitable(need, region, nodes, excluded, others)
     ordered = tuple(sorted(found, key=rank))
@@ -181,12 +192,6 @@ def rank(candidate: Candidate) -> tuple[object, ...]:
     return (candidate.compromise, *order, *named)
 
 
-def _criteria(need: Need, nodes: Sequence[NodeType]) -> dict[str, Any]:
-    """Return the part of a request that follows from the need."""
-    tests, notes = fit.conditions_at(need, nodes)
-    return {"need": need, "conditions": tests, "notes": notes, "missed": sum(one.missed for one in tests)}
-
-
 def _groups(kinds: Sequence[NodeType], hosts: Sequence[Host] | None) -> list[_Group]:
     if hosts is None:
         return [_Group(kind, None) for kind in kinds]
@@ -207,29 +212,27 @@ def _search(groups: Sequence[_Group], request: _Request, *, by_wish: bool) -> tu
 
 
 def _best_there_is(
-    groups: Sequence[_Group], request: _Request, whole: Need, refused: dict[str, str]
+    groups: Sequence[_Group], request: _Request, whole: Need, region: str, refused: dict[str, str]
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Return the types that satisfy a reduced need and come closest to the whole one, each with what it falls short."""
     if whole == request.need:
         return [], refused
-    short = {}
+    elsewhere_missing, elsewhere_name = closest_elsewhere(request.need, whole, region)
+    compromises = []
     for candidate in _search(groups, request, by_wish=False)[0]:
         amounts = fit.shortages(candidate.node_type, whole)
         missing = sum(doublings for _, doublings in amounts)
-        closer = closest_elsewhere(request.need, whole, candidate.region, missing)
         warning = f"no site has all that the project asks for: {'; '.join(text for text, _ in amounts)}"
-        if closer:
-            warning += f"; {closer} comes closer"
-        closest = candidate.model_copy(
-            update={
-                "waste": fit.waste(candidate.node_type, whole),
-                "compromise": candidate.compromise + 1 + round(_STEPS * missing),
-                "warnings": (warning, *candidate.warnings),
-            }
-        )
-        short[candidate.node_type.name] = closest
-    most = min((one.compromise for one in short.values()), default=0)
-    found = [one for one in short.values() if one.compromise == most]
+        if elsewhere_missing < missing:
+            warning += f"; {elsewhere_name} comes closer"
+        changes = {
+            "waste": fit.waste(candidate.node_type, whole),
+            "compromise": candidate.compromise + 1 + round(_STEPS * missing),
+            "warnings": (warning, *candidate.warnings),
+        }
+        compromises.append(candidate.model_copy(update=changes))
+    least = min((one.compromise for one in compromises), default=0)
+    found = [one for one in compromises if one.compromise == least]
     taken = {one.node_type.name for one in found}
     return found, {name: why for name, why in refused.items() if name not in taken}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from envagent.advice.fit import VENDORS, conditions_at, dotted, lack, reluctance, shortages
+from envagent.advice.fit import VENDORS, conditions_at, lack, reluctance, shortages
 from envagent.advice.needs import Need
 from envagent.advice.specials import Special, lacking
 from envagent.catalog import NodeType, flavors, node_types, sites
+from envagent.catalog.gpus import dotted
 from envagent.errors import NothingSuitable, UsageError
 from envagent.hints import Hint, Option
 
@@ -18,11 +20,11 @@ def unknown_type(name: str, here: Sequence[NodeType]) -> UsageError:
     """Create the error for a node type that does not exist at the site (as opposed to being full)."""
     region = here[0].region if here else "this site"
     names = sorted({t.name for t in here})
-    elsewhere = [s.region for s in sites() if any(t.name == name for t in node_types(s.region))]
+    others = [s.region for s in sites() if any(t.name == name for t in node_types(s.region))]
     lowered = {n.casefold(): n for n in names}
     near = [lowered[n] for n in difflib.get_close_matches(name.casefold(), lowered, n=3, cutoff=0.6)]
-    if elsewhere:
-        hint = Hint(f"{name} exists at {' and '.join(elsewhere)}: choose that site with", Option("cloud"))
+    if others:
+        hint = Hint(f"{name} exists at {' and '.join(others)}: choose that site with", Option("cloud"))
     elif near:
         hint = Hint(f"did you mean {' or '.join(near)}?")
     elif names:
@@ -46,42 +48,40 @@ def summary(need: Need) -> str:
     return ", ".join([*parts, *need.specials])
 
 
-def every_type() -> tuple[NodeType, ...]:
-    """Return the known node types and flavors of all sites."""
-    return tuple(t for s in sites() for t in (*node_types(s.region), *flavors(s.region)))
+def _suitable_elsewhere(need: Need, region: str) -> Iterator[NodeType]:
+    """Yield the node types of other sites that satisfy a need."""
+    for other in (s for s in sites() if s.region != region):
+        types = node_types(other.region)
+        tests, _ = conditions_at(need, types)
+        yield from (t for t in types if lack(t, need, tests) is None)
 
 
 def elsewhere(need: Need, region: str) -> tuple[str, ...]:
     """Name the node types of other sites that satisfy a need."""
-    found = []
-    for other in (s for s in sites() if s.region != region):
-        types = node_types(other.region)
-        tests, _ = conditions_at(need, types)
-        found += [f"{t.name} at {other.region}" for t in types if lack(t, need, tests) is None]
-    return tuple(found)
+    return tuple(f"{t.name} at {t.region}" for t in _suitable_elsewhere(need, region))
 
 
-def closest_elsewhere(reduced: Need, whole: Need, region: str, short: float) -> str | None:
-    """Name the type of another site that satisfies a reduced need and falls short of the whole one by less."""
-    found = []
-    for other in (s for s in sites() if s.region != region):
-        types = node_types(other.region)
-        tests, _ = conditions_at(reduced, types)
-        suitable = [t for t in types if lack(t, reduced, tests) is None and reluctance(t, reduced) is None]
-        found += [(sum(missing for _, missing in shortages(t, whole)), f"{t.name} at {other.region}") for t in suitable]
-    least, name = min(found, default=(short, ""))
-    return name if least < short else None
+def closest_elsewhere(reduced: Need, whole: Need, region: str) -> tuple[float, str]:
+    """Find the type of another site that satisfies a reduced need and comes closest to the whole one.
+
+    Returns:
+        The doublings by which it falls short, and its name; infinity if there is no such type.
+    """
+    suitable = (t for t in _suitable_elsewhere(reduced, region) if reluctance(t, reduced) is None)
+    found = ((sum(missing for _, missing in shortages(t, whole)), f"{t.name} at {t.region}") for t in suitable)
+    return min(found, default=(math.inf, ""))
 
 
 def had_nowhere(specials: Iterable[str], here: Iterable[NodeType] = ()) -> str | None:
     """Say which special hardware no site has, counting a site's live node types too; None if some site has all."""
-    nodes = (*every_type(), *here)
+    known = (t for s in sites() for t in (*node_types(s.region), *flavors(s.region)))
+    nodes = (*known, *here)
     missing = lacking(specials, nodes)
     if not missing:
         return None
     together = " on one machine" if any(kind.levels[-1](node) for kind in missing for node in nodes) else ""
-    known = "; ".join(kind.without for kind in missing if kind.without and len(kind.levels) == 1)
-    return f"needs {_names(missing)}{together}, which no Chameleon site has{f' ({known})' if known else ''}"
+    notes = "; ".join(kind.without for kind in missing if kind.without and len(kind.levels) == 1)
+    return f"needs {_names(missing)}{together}, which no Chameleon site has{f' ({notes})' if notes else ''}"
 
 
 def _names(kinds: Sequence[Special]) -> str:

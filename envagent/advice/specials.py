@@ -7,14 +7,12 @@ they can be installed, enabled or emulated.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from envagent.advice.untrusted import one_line
 from envagent.catalog import NodeType
-from envagent.catalog.cpus import features, named
-
-Test = Callable[[NodeType], bool]
+from envagent.catalog.cpus import Test, features, named
 
 _NAMED_CPU = "cpu:"
 """Starts a special that names a processor."""
