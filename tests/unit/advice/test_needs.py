@@ -54,28 +54,28 @@ def test_gpu_words_without_a_need_are_no_need() -> None:
     assert need_of(analysis(gpu_optional=True, gpu_memory_gb=24, cuda_version="12.1")).gpu is None
 
 
-def said(field: str, **notes: str) -> list[Evidence]:
-    """Return evidence by value, as `_64="minimum"`."""
-    return [evidence(field, value.lstrip("_"), note=note) for value, note in notes.items()]
+def said(field: str, notes: dict[int, str]) -> list[Evidence]:
+    """Return evidence by value, such as `{64: "minimum"}`."""
+    return [evidence(field, str(value), note=note) for value, note in notes.items()]
 
 
 @pytest.mark.parametrize(
     ("places", "stance"),
     [
-        ({"_64": "minimum"}, "minimum"),
-        ({"_64": "recommended"}, "recommended"),
-        ({"_64": "tested"}, "tested"),
-        ({"_64": "tested", "_16": "minimum"}, "tested"),
-        ({"_16": "minimum"}, "minimum"),
-        ({"_64": "minimum, of the RTX 6000"}, "minimum"),
-        ({"_64": "mentioned"}, "default"),
-        ({"_64": ""}, "default"),
+        ({64: "minimum"}, "minimum"),
+        ({64: "recommended"}, "recommended"),
+        ({64: "tested"}, "tested"),
+        ({64: "tested", 16: "minimum"}, "tested"),
+        ({16: "minimum"}, "minimum"),
+        ({64: "minimum, of the RTX 6000"}, "minimum"),
+        ({64: "mentioned"}, "default"),
+        ({64: ""}, "default"),
         ({}, "default"),
     ],
 )
-def test_the_firmest_place_tells_how_firmly_an_amount_is_asked_for(places: dict[str, str], stance: str) -> None:
-    assert stance_of(analysis(ram_gb=64, evidence=said("ram_gb", **places)), "ram_gb") == stance
-    assert stance_of(analysis(evidence=said("ram_gb", **places)), "ram_gb") == "default"
+def test_the_firmest_place_tells_how_firmly_an_amount_is_asked_for(places: dict[int, str], stance: str) -> None:
+    assert stance_of(analysis(ram_gb=64, evidence=said("ram_gb", places)), "ram_gb") == stance
+    assert stance_of(analysis(evidence=said("ram_gb", places)), "ram_gb") == "default"
 
 
 def test_only_documented_minimums_are_part_of_the_least_need() -> None:
@@ -89,9 +89,9 @@ def test_only_documented_minimums_are_part_of_the_least_need() -> None:
         gpu_count=4,
         gpu_memory_gb=40,
         evidence=[
-            *said("ram_gb", _512="recommended", _64="minimum"),
+            *said("ram_gb", {512: "recommended", 64: "minimum"}),
             *minimum(disk_gb=200, gpu_memory_gb=40),
-            *said("cpu_cores", _64="tested"),
+            *said("cpu_cores", {64: "tested"}),
         ],
     )
     whole, least = need_of(wanted), least_of(wanted)
@@ -107,17 +107,17 @@ def test_a_number_that_was_raised_keeps_the_documented_minimum() -> None:
 @pytest.mark.parametrize(
     ("places", "counts"),
     [
-        ({"_8": "tested", "_1": "minimum"}, (1, 8)),
-        ({"_8": "recommended", "_2": "recommended"}, (2, 8)),
-        ({"_8": "minimum", "_1": "tested"}, (8, 8)),
-        ({"_8": "tested"}, (8, 8)),
+        ({8: "tested", 1: "minimum"}, (1, 8)),
+        ({8: "recommended", 2: "recommended"}, (2, 8)),
+        ({8: "minimum", 1: "tested"}, (8, 8)),
+        ({8: "tested"}, (8, 8)),
         ({}, (8, 8)),
     ],
 )
 def test_the_count_of_the_largest_experiment_is_a_wish_where_a_smaller_one_is_named(
-    places: dict[str, str], counts: tuple[int, int]
+    places: dict[int, str], counts: tuple[int, int]
 ) -> None:
-    wanted = analysis(**GPU, gpu_count=8, evidence=said("gpu_count", **places))
+    wanted = analysis(**GPU, gpu_count=8, evidence=said("gpu_count", places))
     gpu = need_of(wanted).gpu
     assert gpu_counts(wanted) == counts and gpu is not None and gpu.count == counts[0]
 
