@@ -15,14 +15,15 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from envagent.repository.facts import PYTHON_MINORS
 
 FRAMEWORKS = frozenset({"torch", "torchvision", "torchaudio"})
-"""Packages that an index of CUDA builds provides under the names that PyPI knows, too."""
+"""Packages that an index of CUDA builds provides under the names that the usual index has, too."""
 
 _URL = re.compile(
     r"(?:[/+_=-]|%2b)(cu\d{2,3}|rocm-?(?:rel-)?\d[\d.]{0,8}|(?<=[/+])cpu|(?<=%2b)cpu|(?<=[/+])xpu)"
     r"(?=$|[^a-z0-9.]|\.html|\.dev|torch|pt\d)",
     re.IGNORECASE,
 )
-_OF_NVIDIA = re.compile(r"\bpypi\.(?:ngc\.)?nvidia\.com\b|jax_cuda_releases|/nvidia/label/cuda", re.IGNORECASE)
+# Whatever NVIDIA's own hosts provide is built for CUDA.
+_OF_CUDA = re.compile(r"\bnvidia\.com\b|jax_cuda_releases|/nvidia/label/cuda", re.IGNORECASE)
 _BUILD = re.compile(r"cuda[_-]?(\d{1,2})(?:\.(\d))?|(?<![a-z])cu(\d{2,3})(?![0-9])|cuda|(?<![a-z])gpu", re.IGNORECASE)
 _BUILD_FOR_CPU = re.compile(r"(?<![a-z])(?:cpu|mkl|eigen)(?![a-z])", re.IGNORECASE)
 _BUILD_PYTHON = re.compile(r"(?<![a-z])py(\d)\.?(\d{1,2})(?=[h_*]|$)", re.IGNORECASE)
@@ -45,7 +46,7 @@ def of_url(url: str) -> str:
     url = url[:_MAX_URL]
     if found := _URL.search(url):
         return re.sub(r"-(?:rel-)?", "", found[1].lower())
-    return "cuda" if _OF_NVIDIA.search(url) else ""
+    return "cuda" if _OF_CUDA.search(url) else ""
 
 
 def of_build(build: str) -> str:

@@ -26,7 +26,7 @@ def default_groups(tables: dict[str, Any]) -> frozenset[str]:
 
 
 def indexes(uv: dict[str, Any]) -> Iterator[str]:
-    """Yield the URLs of the indexes that any package may come from."""
+    """Yield the URLs of the indexes that any package may come from; of PyTorch's, which uv knows, only the path."""
     for place in (uv, table(uv, "pip")):
         for index in items(place, "index"):
             if isinstance(index, dict) and index.get("explicit") is not True and isinstance(index.get("url"), str):
@@ -34,7 +34,7 @@ def indexes(uv: dict[str, Any]) -> Iterator[str]:
         yield from strings([place.get("index-url"), *items(place, "extra-index-url"), *items(place, "find-links")])
         backend = place.get("torch-backend")
         if isinstance(backend, str) and backend != "auto":
-            yield f"https://download.pytorch.org/whl/{backend}"
+            yield f"/whl/{backend}"
 
 
 def targets(uv: dict[str, Any]) -> dict[tuple[str, str], str]:

@@ -29,7 +29,7 @@ requires-dist = [{ name = "torch" }]
 
 def uv_lock(*packages: tuple[str, str]) -> str:
     entries = (
-        f'[[package]]\nname = "{name}"\nversion = "{version}"\nsource = {{ registry = "https://pypi.org/simple" }}\n'
+        f'[[package]]\nname = "{name}"\nversion = "{version}"\nsource = {{ registry = "https://x.org/simple" }}\n'
         f'wheels = [\n    {{ url = "https://x.org/{name}.whl", hash = "sha256:{"0" * 64}", size = 1 }},\n]\n'
         for name, version in packages
     )
@@ -69,7 +69,7 @@ def test_a_lock_of_poetry() -> None:
 
         [package.source]
         type = "legacy"
-        url = "https://download.pytorch.org/whl/cu118"
+        url = "https://wheels.example.org/whl/cu118"
 
         [[package]]
         name = "torchaudio"
@@ -91,7 +91,7 @@ def test_a_lock_of_pdm() -> None:
 
 
 def test_locks_of_conda() -> None:
-    base = "https://conda.anaconda.org/conda-forge"
+    base = "https://conda.example.org/conda-forge"
     pixi = f"""\
         environments:
           default:

@@ -16,7 +16,7 @@ def targets(path: str, text: str) -> dict[str, str]:
 
 
 def test_an_index_of_cuda_builds_gives_the_frameworks_their_target() -> None:
-    facts = facts_of("requirements.txt", "--extra-index-url https://download.pytorch.org/whl/cu121\ntorch\nnumpy\n")
+    facts = facts_of("requirements.txt", "--extra-index-url https://wheels.example.org/whl/cu121\ntorch\nnumpy\n")
     assert {p.name: p.local for p in facts.packages} == {"torch": "cu121", "numpy": ""}
     assert [c.version for c in facts.cuda] == ["12.1"]
 
@@ -86,7 +86,7 @@ def test_sources_of_uv(sources: str, expected: str) -> None:
         {sources}
         [[tool.uv.index]]
         name = "pt"
-        url = "https://download.pytorch.org/whl/cu124"
+        url = "https://wheels.example.org/whl/cu124"
         explicit = true
         """
     main = [p for p in facts_of("pyproject.toml", text).packages if p.name == "torch" and p.scope == "main"]
@@ -94,7 +94,7 @@ def test_sources_of_uv(sources: str, expected: str) -> None:
 
 
 def test_an_index_of_uv_that_is_not_explicit_serves_all() -> None:
-    index = "[[tool.uv.index]]\nurl = 'https://download.pytorch.org/whl/cu126'\n"
+    index = "[[tool.uv.index]]\nurl = 'https://wheels.example.org/whl/cu126'\n"
     project = "[project]\nname = 'x'\ndependencies = ['torch', 'numpy']\n"
     assert targets("pyproject.toml", project + index) == {"torch": "cu126"}
     backend = "[tool.uv.pip]\ntorch-backend = 'cu128'\n"
@@ -120,7 +120,7 @@ def test_sources_and_groups_of_poetry() -> None:
         vllm = "*"
         [[tool.poetry.source]]
         name = "pt"
-        url = "https://download.pytorch.org/whl/cu118"
+        url = "https://wheels.example.org/whl/cu118"
         priority = "explicit"
         """
     facts = facts_of("pyproject.toml", text)
@@ -143,7 +143,7 @@ def test_a_source_of_poetry_serves_what_project_declares() -> None:
         torch = {source = "pt"}
         [[tool.poetry.source]]
         name = "pt"
-        url = "https://download.pytorch.org/whl/cu124"
+        url = "https://wheels.example.org/whl/cu124"
         """
     assert targets("pyproject.toml", text) == {"torch": "cu124"}
 
@@ -212,7 +212,7 @@ def test_conda_environments_name_cuda_in_many_ways() -> None:
           - cuda-nvcc>=11.3
           - __cuda >=11
           - pip:
-            - --extra-index-url https://download.pytorch.org/whl/cu113
+            - --extra-index-url https://wheels.example.org/whl/cu113
             - torchvision
         variables:
           CONDA_OVERRIDE_CUDA: "11.2"
@@ -234,7 +234,7 @@ def test_a_pipfile_with_a_source_of_cuda_builds() -> None:
     text = """\
         [[source]]
         name = "pt"
-        url = "https://download.pytorch.org/whl/cu118"
+        url = "https://wheels.example.org/whl/cu118"
         [packages]
         torch = {version = "==2.0.1", index = "pt"}
         pywin32 = {version = "*", sys_platform = "== 'win32'"}
@@ -258,7 +258,7 @@ def test_extras_keep_their_name() -> None:
 @pytest.mark.parametrize(
     ("command", "package", "target", "cuda"),
     [
-        ("pip install torch --index-url https://download.pytorch.org/whl/cu121", "torch", "cu121", "12.1"),
+        ("pip install torch --index-url https://wheels.example.org/whl/cu121", "torch", "cu121", "12.1"),
         ("pip install torch -f https://x.org/whl/cu113/torch_stable.html", "torch", "cu113", "11.3"),
         ("pip install https://x.org/torch-2.0.1%2Bcu118-cp310-cp310-linux_x86_64.whl", "torch", "cu118", "11.8"),
         ("pip install git+https://github.com/owner/flash-attention", "flash-attn", "", None),

@@ -87,7 +87,7 @@ def test_a_script_declares_what_it_needs() -> None:
         # ]
         #
         # [[tool.uv.index]]
-        # url = "https://download.pytorch.org/whl/cu124"
+        # url = "https://wheels.example.org/whl/cu124"
         # ///
         import torch
         """,

@@ -17,7 +17,7 @@ def test_requirements_with_options_markers_comments_and_urls() -> None:
         """\
         # torch==9.9
         -r base.txt
-        --extra-index-url https://download.pytorch.org/whl/cu121
+        --extra-index-url https://wheels.example.org/whl/cu121
         torch==2.3.1+cu121 \\
             --hash=sha256:00
         pywin32; sys_platform == 'win32'
@@ -31,7 +31,7 @@ def test_requirements_with_options_markers_comments_and_urls() -> None:
 
 
 def test_an_index_of_cpu_wheels_speaks_against_a_gpu() -> None:
-    facts = facts_of("requirements.txt", "--index-url https://download.pytorch.org/whl/cpu\ntorch==2.2.0+cpu\n")
+    facts = facts_of("requirements.txt", "--index-url https://wheels.example.org/whl/cpu\ntorch==2.2.0+cpu\n")
     assert facts.gpu[0].weight < -2
 
 

@@ -11,18 +11,19 @@ from envagent.repository.readers.targets import cuda_version, of_build, of_url, 
 @pytest.mark.parametrize(
     ("url", "target"),
     [
-        ("https://download.pytorch.org/whl/cu121", "cu121"),
-        ("https://download.pytorch.org/whl/nightly/cu128/", "cu128"),
-        ("https://download.pytorch.org/whl/cpu", "cpu"),
-        ("https://download.pytorch.org/whl/cpu/torch_stable.html", "cpu"),
-        ("https://download.pytorch.org/whl/rocm6.0", "rocm6.0"),
-        ("https://download.pytorch.org/whl/torch_stable.html", ""),
-        ("https://data.pyg.org/whl/torch-2.1.0+cu118.html", "cu118"),
-        ("https://data.pyg.org/whl/torch-2.1.0%2Bcpu.html", "cpu"),
+        ("https://wheels.example.org/whl/cu121", "cu121"),
+        ("https://wheels.example.org/whl/nightly/cu128/", "cu128"),
+        ("https://wheels.example.org/whl/cpu", "cpu"),
+        ("https://wheels.example.org/whl/cpu/torch_stable.html", "cpu"),
+        ("https://wheels.example.org/whl/rocm6.0", "rocm6.0"),
+        ("https://wheels.example.org/whl/torch_stable.html", ""),
+        ("https://wheels.example.org/whl/torch-2.1.0+cu118.html", "cu118"),
+        ("https://wheels.example.org/whl/torch-2.1.0%2Bcpu.html", "cpu"),
         ("https://wheels.example.org/cu113/torch1.10/index.html", "cu113"),
         ("https://repo.example.org/rocm/manylinux/rocm-rel-6.2/", "rocm6.2"),
-        ("https://pypi.nvidia.com", "cuda"),
-        ("https://pypi.org/simple", ""),
+        ("https://wheels.nvidia.com", "cuda"),
+        ("https://wheels.example.org/nvidia/label/cuda-12.4.0", "cuda"),
+        ("https://index.example.org/simple", ""),
         ("https://example.org/focus/cpuinfo/", ""),
     ],
 )
@@ -56,7 +57,7 @@ def test_cuda_versions_of_targets(target: str, version: str | None) -> None:
 
 
 def test_wheels_name_their_target_and_their_python() -> None:
-    wheel = wheel_of("https://download.pytorch.org/whl/cu118/torch-2.0.1%2Bcu118-cp310-cp310-linux_x86_64.whl")
+    wheel = wheel_of("https://wheels.example.org/whl/cu118/torch-2.0.1%2Bcu118-cp310-cp310-linux_x86_64.whl")
     assert wheel is not None
     assert (wheel.name, wheel.version, wheel.local) == ("torch", "2.0.1", "cu118")
     assert wheel.pythons == {"3.10"}
