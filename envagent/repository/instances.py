@@ -32,10 +32,18 @@ class Instance:
 def clouds_in(text: str) -> Iterator[tuple[Instance, int]]:
     """Yield each cloud instance type that the text names, and where its name begins."""
     for found in _clouds().finditer(text):
-        name = found[0].lower().removeprefix("standard_")
-        instance = _known("cloud").get(name) or _usual(name)
-        if instance is not None:
-            yield instance, found.start()
+        yield _cloud(found[0]), found.start()
+
+
+def cloud_instance(name: str) -> Instance | None:
+    """Find a cloud's instance type by its whole name."""
+    return _cloud(name) if _clouds().fullmatch(name) else None
+
+
+def chip_of_instance(name: str) -> str | None:
+    """Return the special hardware of a cloud's instance type that has another accelerator than GPUs."""
+    chips: dict[str, str] = table("instances")["cloud"][0]["chips"]
+    return chips.get(name.lower().partition(".")[0])
 
 
 def node_of_testbed(name: str) -> Instance | None:
@@ -68,7 +76,13 @@ def _clouds() -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.-])(?:{listed}|standard_(?:{prefixed})|{usual}|{series})(?![\w-])", re.IGNORECASE)
 
 
-def _usual(name: str) -> Instance | None:
+def _cloud(name: str) -> Instance:
+    """Return what an instance type has whose name fits the pattern of names."""
+    name = name.lower().removeprefix("standard_")
+    return _known("cloud").get(name) or _usual(name)
+
+
+def _usual(name: str) -> Instance:
     """Compute the size of an instance without GPUs from its name."""
     aws, google, _ = table("instances")["cloud"]
     family, _, size = name.partition(".")

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Literal
 
 from envagent.catalog.gpus import identify
+from envagent.repository import instances
 from envagent.repository.facts import Amount, Facts, GpuSign, Scope, SpecialSign, Spot, Vendor
 from envagent.repository.knowledge import table
 from envagent.repository.quantities import byte_size
@@ -19,7 +20,7 @@ from envagent.repository.readers.scopes import scope_of, words
 
 DECIDES = 3.0
 """The weight of a request that leaves no doubt."""
-_FACTOR: dict[Scope, float] = {"documented": 0.4, "optional": 0.3, "development": 0.15}
+_FACTOR: dict[Scope, float] = {"optional": 0.3, "development": 0.15}
 # Folders in which a repository keeps the manifests of its main job.
 _USUAL = frozenset([
     "deploy", "deployment", "deployments", "k", "8", "s", "kubernetes", "kube", "manifests", "manifest", "helm",
@@ -102,16 +103,12 @@ def parse_gpus(value: object, count: float | None = None) -> Gpus:
 
 
 def gpus_of_instance(name: object) -> Gpus | None:
-    """Return the GPUs of a cloud's machine type, if it is one that has any."""
-    for pattern, model, count in _instances():
-        if found := pattern.fullmatch(str(name).strip().lower()):
-            return parse_gpus(model, float(count or found["count"]))
-    return None
-
-
-@cache
-def _instances() -> list[tuple[re.Pattern[str], str, int]]:
-    return [(re.compile(pattern), model, count) for pattern, model, count in table("containers")["clouds"]["instances"]]
+    """Return the GPUs or other chips of a cloud's instance type, if it has any."""
+    text = str(name).strip()
+    if chip := instances.chip_of_instance(text):
+        return Gpus(chip)
+    found = instances.cloud_instance(text)
+    return Gpus(found.gpu.model, found.gpu.count, found.gpu.memory_gb) if found and found.gpu else None
 
 
 def add_gpus(

@@ -158,6 +158,11 @@ def test_other_platforms(path: str, text: str, count: int | None, memory: float 
     assert (got.gpu_required, got.gpu_count, got.gpu_memory_gb) == (True, count, memory)
 
 
+def test_machine_types_with_other_chips() -> None:
+    facts = facts_of("job.yaml", "steps:\n- instance_type: ml.trn1.32xlarge\n")
+    assert [s.tag for s in facts.specials] == ["trainium"] and facts.gpu == []
+
+
 def test_cog() -> None:
     text = 'build:\n  gpu: true\n  cuda: "11.8"\n  python_version: 3.10\n  python_packages: ["torch==2.0.1"]\n'
     got = concluded("cog.yaml", text)
