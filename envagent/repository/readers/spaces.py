@@ -20,13 +20,13 @@ _FRONT_MATTER = re.compile(r"\s{0,20}---[ \t]*\n(.{0,8000}?)\n---[ \t]*(?:\n|$)"
 def read_readme(path: str, text: str, facts: Facts) -> None:
     """Read a readme, and at the top of the repository the front matter of a Space."""
     if "/" not in path and (found := _FRONT_MATTER.match(text)):
-        read(path, found[1], text, facts)
+        _front_matter(path, found[1], text, facts)
     document.read(path, text, facts)
 
 
-def read(path: str, front_matter: str, text: str, facts: Facts) -> None:
-    """Read the front matter; only a Space names an SDK."""
+def _front_matter(path: str, front_matter: str, text: str, facts: Facts) -> None:
     wanted = yaml_table(path, front_matter, facts)
+    # Only a Space names an SDK.
     if not isinstance(wanted.get("sdk"), str):
         return
     allowed = python_specifier(str(wanted.get("python_version", "")))
@@ -38,7 +38,7 @@ def read(path: str, front_matter: str, text: str, facts: Facts) -> None:
         return
     spot = spot_of(path, text, "suggested_hardware")
     if row := table("spaces")["hardware"].get(hardware):
-        model, count, _, _ = row
+        model, count = row
         add_gpus(facts, spot, 1.0, "the hardware of its Space", [parse_gpus(model, float(count))])
     elif hardware.startswith("cpu"):
         facts.gpu.append(GpuSign("optional", -1.0, None, spot, "its Space runs without a GPU"))
