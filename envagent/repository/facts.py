@@ -18,7 +18,7 @@ Scope = Literal["main", "component", "documented", "optional", "development"]
 """main: what the main job installs; component: a part in a subfolder; documented: a command in the documentation;
 optional: an extra or a variant; development: tests, documentation, linting."""
 
-Measure = Literal["ram", "vram", "disk", "cores", "gpus", "parameters", "nodes", "capability"]
+Measure = Literal["ram", "vram", "disk", "cores", "gpus", "nodes"]
 Stance = Literal["minimum", "recommended", "tested", "mentioned"]
 
 PYTHON_MINORS = (
@@ -86,18 +86,7 @@ class GpuSign:
         weight: positive for, negative against; 3 alone is about enough.
     """
 
-    kind: Literal[
-        "statement",
-        "purpose",
-        "dependency",
-        "container",
-        "sources",
-        "command",
-        "network",
-        "memory",
-        "optional",
-        "denial",
-    ]
+    kind: Literal["statement", "dependency", "container", "sources", "command", "network", "optional", "denial"]
     weight: float
     vendor: Vendor | None
     spot: Spot
@@ -143,11 +132,7 @@ class CudaSign:
 
 @dataclass(frozen=True)
 class Amount:
-    """A required amount, in GB or pieces.
-
-    For `parameters` it is billions of parameters of the model, for `nodes` machines at the same time, for `capability`
-    the least CUDA compute capability.
-    """
+    """A required amount, in GB or pieces; for `nodes` it is machines at the same time."""
 
     what: Measure
     value: float

@@ -17,6 +17,7 @@ from envagent.repository.conclusions import amounts, model
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import CudaSign, Facts, GpuSign, Package, Said, Scope, Vendor
 from envagent.repository.knowledge import table
+from envagent.repository.readers.targets import cuda_version
 from envagent.repository.results import Evidence
 
 _GPU_ONLY = 2.5
@@ -226,8 +227,9 @@ def _known() -> list[tuple[re.Pattern[str], float, Vendor | None, str]]:
 def _package_cuda(packages: list[Package]) -> list[CudaSign]:
     signs = []
     for package in packages:
-        if found := re.fullmatch(r"cu(\d{2})(\d)", package.local):
-            signs.append(CudaSign(f"{found[1]}.{found[2]}", 2.0 * _SCOPE[package.scope], package.spot))
+        # Some builds name a major release only, which any other sign says better.
+        if (version := cuda_version(package.local)) and "." in version:
+            signs.append(CudaSign(version, 2.0 * _SCOPE[package.scope], package.spot))
         elif package.name in ("cudatoolkit", "pytorch-cuda", "cuda-toolkit", "cuda-version") and package.pinned:
             version = ".".join(package.pinned.split(".")[:2])
             signs.append(CudaSign(version, 1.8 * _SCOPE[package.scope], package.spot))
