@@ -48,12 +48,16 @@ def lacks(node: NodeType, need: Need, conditions: Sequence[Condition]) -> Iterat
         yield f"{node.cores} cores, {need.cores} needed" if node.cores else "its cores are unknown"
     if node.ram_gb is not None and node.ram_gb < need.ram_gb * _TOLERANCE:
         yield f"{node.ram_gb} GB RAM, {need.ram_gb:g} needed"
-    total = node.disk_gb + sum(node.extra_disks_gb)
+    total = _disk_gb(node)
     if total < need.disk_gb * _TOLERANCE:
         yield f"{total} GB of disk, {need.disk_gb:g} needed" if total else "its disk is unknown"
     for condition in conditions:
         if condition.test is not None and not condition.test(node):
             yield f"lacks {condition.kind.name}"
+
+
+def _disk_gb(node: NodeType) -> int:
+    return node.disk_gb + sum(node.extra_disks_gb)
 
 
 def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:
@@ -114,27 +118,23 @@ def warnings(node: NodeType, need: Need) -> tuple[str, ...]:
 def shortages(node: NodeType, need: Need) -> tuple[tuple[str, float], ...]:
     """Return by which amounts a node falls short, as texts, each with the doublings that are missing."""
     amounts: list[tuple[str, float, float]] = [
-        ("{} cores", need.cores, node.cores),
-        ("{} GB RAM", need.ram_gb, need.ram_gb if node.ram_gb is None else node.ram_gb),
-        ("{} GB of disk", need.disk_gb, node.disk_gb + sum(node.extra_disks_gb)),
+        ("cores", need.cores, node.cores),
+        ("GB RAM", need.ram_gb, need.ram_gb if node.ram_gb is None else node.ram_gb),
+        ("GB of disk", need.disk_gb, _disk_gb(node)),
     ]
-    older: list[tuple[str, float]] = []
+    found: list[tuple[str, float]] = []
     if need.gpu is not None and node.gpu is not None:
         gpu = node.gpu
-        amounts.append(("{} GPUs", need.gpu.count, gpu.guaranteed))
-        amounts.append(("{} GB per GPU", need.gpu.memory_gb, gpu.memory_gb or need.gpu.memory_gb))
+        amounts.append(("GPUs", need.gpu.count, gpu.guaranteed))
+        amounts.append(("GB per GPU", need.gpu.memory_gb, gpu.memory_gb or need.gpu.memory_gb))
         capability, has = need.gpu.capability, gpu.compute_capability
         if capability and has and version(has) < capability:
             missing = math.log2(float(dotted(capability)) / float(has))
-            older = [(f"compute capability {dotted(capability)} wanted, {has} here", missing)]
-    return (
-        *older,
-        *(
-            (f"{text.format(f'{wanted:g}')} wanted, {has:g} here", math.log2(wanted / has))
-            for text, wanted, has in amounts
-            if 0 < has < wanted * _TOLERANCE
-        ),
-    )
+            found.append((f"compute capability {dotted(capability)} wanted, {has} here", missing))
+    for unit, wanted, has_amount in amounts:
+        if 0 < has_amount < wanted * _TOLERANCE:
+            found.append((f"{wanted:g} {unit} wanted, {has_amount:g} here", math.log2(wanted / has_amount)))
+    return tuple(found)
 
 
 def waste(node: NodeType, need: Need) -> float:
