@@ -15,11 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from envagent.repository import languages
-from envagent.repository.analyzer import analyze
-from envagent.repository.facts import Facts
+from envagent.repository.analyzer import analyze, gather
 from envagent.repository.fetch import fetch
-from envagent.repository.readers.registry import read_file
 from envagent.repository.results import Analysis, Snapshot
 
 FIXTURE = Path(__file__).parents[1] / "tests" / "fixtures" / "sizing" / "measured.json"
@@ -28,10 +25,7 @@ FIELDS = {"cores": "cpu_cores", "ram_gb": "ram_gb", "disk_gb": "disk_gb"}
 
 def kept(snapshot: Snapshot, analysis: Analysis) -> dict[str, Any]:
     """Extract what the sizing depends on, without the repository's own text."""
-    facts = Facts()
-    for path, text in snapshot.files.items():
-        read_file(path, text, facts)
-    survey = languages.survey(snapshot.entries)
+    facts, survey = gather(snapshot)
     packages = {(f"{p.name}+{p.local}" if p.local else p.name, p.scope) for p in facts.packages}
     documented = analysis.requirements.model_dump(mode="json", exclude_defaults=True)
     return {
