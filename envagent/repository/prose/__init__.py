@@ -1,5 +1,5 @@
-"""What people write about hardware, read sentence by sentence.
+"""What people write about hardware, found by the words of one lexicon.
 
-`read` in `document` sends every sentence of a document to one module per subject: gpu, amounts, systems, special.
-Each knows the words of its subject; `context` knows how much a sentence counts where it stands.
+A document becomes sentences (`documents`), a sentence tokens and phrases, and these become mentions: an amount, a GPU,
+a system, a piece of special hardware. Each mention gets named features and a stance; `conclusions.model` weighs them.
 """

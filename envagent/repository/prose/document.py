@@ -12,8 +12,9 @@ from envagent.repository.documents.reading import sentences
 from envagent.repository.documents.sentence import Sentence
 from envagent.repository.facts import CudaSign, Facts, PythonSign, Said, Scope, Spot, quote
 from envagent.repository.prose import system_names
-from envagent.repository.prose.features import document_of, features, stance
-from envagent.repository.prose.mentions import Mention, Reading, mentions, readings
+from envagent.repository.prose.features import document_of, features, of_headings, stance, surroundings
+from envagent.repository.prose.mentions import Mention, mentions
+from envagent.repository.prose.readings import Reading, readings
 from envagent.repository.readers.dependencies import listed_package
 from envagent.repository.readers.shell_commands import read_command
 
@@ -51,8 +52,7 @@ def read(path: str, text: str, facts: Facts) -> None:
 
 
 def _command(sentence: Sentence, kind: str, facts: Facts) -> None:
-    one_way = features(Mention("command", None, 0, 0), Reading(sentence, ""), kind) & _ONE_WAY
-    weight = _WEIGHT[kind] * (0.3 if one_way else 1.0)
+    weight = _WEIGHT[kind] * (0.3 if of_headings(sentence) & _ONE_WAY else 1.0)
     scope: Scope = "documented" if weight > 0.5 else "optional"
     read_command(sentence.path, sentence.line, sentence.text, facts, scope=scope, weight=weight)
 
@@ -65,10 +65,12 @@ def _say(reading: Reading, kind: str, facts: Facts) -> None:
     spot = Spot(sentence.path, sentence.line, quote(shown))
 
     mentioned = list(mentions(reading))
-    several = {"among several"} if any(m.subject == "gpus" and m.value != 1 for m in mentioned) else set[str]()
+    around = surroundings(reading, kind)
+    if any(m.subject == "gpus" and m.value != 1 for m in mentioned):
+        around |= {"among several"}
 
     def said(mention: Mention, newer: bool = False) -> Said:
-        held = features(mention, reading, kind) | several
+        held = features(mention, reading, around)
         return Said(mention.subject, mention.value, held, stance(held), spot, newer)
 
     for mention in mentioned:
@@ -90,6 +92,6 @@ def _say(reading: Reading, kind: str, facts: Facts) -> None:
         facts.cuda.append(CudaSign(version, weight * factor, spot))
     if "research" in reading.concepts:
         facts.said.append(said(Mention("research", None, 0, 1)))
-    for size in _PARAMETERS.finditer(reading.text):
-        if weight == 1.0:
-            facts.said.append(said(Mention("parameters", float(size[1]), 0, 1)))
+    if weight == 1.0:
+        sizes = _PARAMETERS.finditer(reading.text)
+        facts.said += [said(Mention("parameters", float(size[1]), 0, 1)) for size in sizes]

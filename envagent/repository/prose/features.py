@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from envagent.repository.documents.sentence import Sentence
 from envagent.repository.prose.lexicon import concepts_of
-from envagent.repository.prose.mentions import Mention, Reading
+from envagent.repository.prose.mentions import Mention
+from envagent.repository.prose.readings import Reading
 from envagent.repository.readers.scopes import README, is_translation, scope_of
 
 _NEAR = 6
@@ -80,11 +82,10 @@ def stance(found: frozenset[str]) -> str:
     return next((name for name, features in STANCES if found & features), "named")
 
 
-def features(mention: Mention, reading: Reading, document: str) -> frozenset[str]:
-    """Return the names of what holds for the mention, in a document of this kind."""
+def surroundings(reading: Reading, document: str) -> frozenset[str]:
+    """Return the features that all mentions of a sentence share, in a document of this kind."""
     sentence = reading.sentence
-    found = {document, f"in.{sentence.kind}", f"is.{mention.subject}", f"from.{mention.origin}"}
-    found |= _of_headings(sentence.headings, sentence.path)
+    found = {document, f"in.{sentence.kind}", *of_headings(sentence)}
     if document == "doc.given":
         found.add("doc.main")
     elif sentence.order < 8 and document == "doc.main":
@@ -94,11 +95,16 @@ def features(mention: Mention, reading: Reading, document: str) -> frozenset[str
         found |= {f"col.{c}" for c in concepts_of(reading.column) if c in _SAID}
         found |= {f"row.{c}" for c in concepts_of(sentence.cells[0]) if c in _SAID}
     found |= {f"say.{c}" for c in _SAID if c in reading.concepts}
-    found |= _nearby(mention, reading)
-    if mention.plain:
-        found |= {"plain", *(f"plain&{c}" for c in _ALONE if c in reading.concepts)}
     if len(reading.words) > 40:
         found.add("long")
+    return frozenset(found)
+
+
+def features(mention: Mention, reading: Reading, around: frozenset[str]) -> frozenset[str]:
+    """Return the names of what holds for the mention, given those of its surroundings."""
+    found = {*around, f"is.{mention.subject}", f"from.{mention.origin}", *_nearby(mention, reading)}
+    if mention.plain:
+        found |= {"plain", *(f"plain&{c}" for c in _ALONE if c in reading.concepts)}
     if denials := _denials(mention, reading):
         found.add("denied" if denials == 1 else "denied twice")
     if any(
@@ -107,6 +113,11 @@ def features(mention: Mention, reading: Reading, document: str) -> frozenset[str
     ):
         found.add("of a model")
     return frozenset({*found, f"as.{stance(frozenset(found))}"})
+
+
+def of_headings(sentence: Sentence) -> frozenset[str]:
+    """Return the features that the headings above a sentence give it."""
+    return _of_headings(sentence.headings, sentence.path)
 
 
 def _nearby(mention: Mention, reading: Reading) -> set[str]:

@@ -5,15 +5,13 @@ Owns: which words a number belongs to. Must not: judge whether what is mentioned
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from itertools import zip_longest
+from functools import lru_cache
 
 from envagent.catalog import gpus
-from envagent.repository.documents.sentence import Sentence
-from envagent.repository.prose.lexicon import AMBIGUOUS, Found, concepts_of, find, numbers, words_of
+from envagent.repository.prose.lexicon import Found, concepts_of, find, numbers, words_of
+from envagent.repository.prose.readings import GPU, Reading
 from envagent.repository.prose.tokens import tokens, value
 
 _UNITS = {
@@ -28,8 +26,6 @@ _PLAIN = words_of("plain_memory")
 _HOST = frozenset(("ram", "dram"))
 _HOSTS = _HOST | {"内存", "內存", "メモリ"}
 _WITH = frozenset(("with", "each", "having", "which", "at", "minimum", "memory", "or", "≥", ">="))
-_GPU = frozenset(("gpu", "gpu_model"))
-_LISTED = frozenset((",", "/", "or", "and", "(", ":"))
 _EXACT = ("sm", "compute")
 _COUNTED = {"core": "cores", "thread": "threads", "gpu": "gpus", "gpu_model": "gpus", "machine": "nodes"}
 # Between a number and what it measures, on its right and on its left.
@@ -37,13 +33,6 @@ _BEHIND = words_of("between_number_and_noun")
 _AHEAD = words_of("between_noun_and_number")
 _ADJECTIVES = 3
 _CPU_MAKERS = frozenset(("intel", "amd"))
-_UNIT_OF_COLUMN = re.compile(r"(?:[(\[（]|\bin |, ?|/ ?)([GMT]i?B)\b", re.IGNORECASE)
-# A comment next to commands: `# This one needs 15 GB of GPU memory`.
-_REMARK = re.compile(r"(?:^|\s)(?:#+|//|--)[ +]+(?=\S+ +\S)(.*)")
-# Set like code, and yet a sentence; and packages made for one release of a system.
-_NO_COMMAND = re.compile(r"\s{0,40}[A-Z][\w.]{0,30}(?: [\w.,()/+-]{1,40}){1,20}[.:]?")
-_FOR_A_RELEASE = re.compile(r"\bros-[a-z]{4,12}-|ofed[\w.-]{1,60}ubuntu", re.IGNORECASE)
-_BARE = re.compile(r"[~≈<>]?\s?\d{1,5}(?:\.\d+)?\+?")
 
 
 @dataclass(frozen=True)
@@ -68,76 +57,14 @@ class Mention:
     plain: bool = False
 
 
-class Reading:
-    """A sentence with its tokens and the phrases of the lexicon in it."""
-
-    def __init__(self, sentence: Sentence, text: str | None = None, column: str | None = None) -> None:
-        self.sentence = sentence
-        self.column = column
-        self.text = sentence.text if text is None else text
-        self.words = tokens(self.text)
-        self.found = list(self._kept(list(find(self.words))))
-        self._at: dict[int, Found] = {place: one for one in self.found for place in range(one.start, one.end)}
-
-    def _kept(self, found: list[Found]) -> Iterator[Found]:
-        """Keep an ambiguous spelling of a GPU only next to a word for GPUs: `NVIDIA L4`, `GTX 1080 or 1070`."""
-        last = -1
-        for one, behind in zip_longest(found, found[1:]):
-            if AMBIGUOUS in one.concepts:
-                before = last >= 0 and all(word.text in _LISTED for word in self.words[last : one.start])
-                after = behind is not None and behind.start == one.end and not _GPU.isdisjoint(behind.concepts)
-                if not (before or after or not _GPU.isdisjoint(concepts_of(self.column or ""))):
-                    continue
-                one = replace(one, concepts=("gpu_model",))
-            if not _GPU.isdisjoint(one.concepts):
-                last = one.end
-            yield one
-
-    @cached_property
-    def concepts(self) -> frozenset[str]:
-        """All concepts of the sentence."""
-        return frozenset(concept for one in self.found for concept in one.concepts)
-
-    def phrase_at(self, place: int) -> Found | None:
-        """Return the phrase that takes in the token at `place`."""
-        return self._at.get(place)
-
-    def has(self, place: int, *concepts: str) -> bool:
-        """Return whether a phrase of these concepts takes in the token at `place`."""
-        one = self._at.get(place)
-        return one is not None and any(c in one.concepts for c in concepts)
-
-
-def readings(sentence: Sentence) -> list[Reading]:
-    """Return the sentence, or each cell of a table row with the head of its column."""
-    if sentence.kind == "code":
-        remark = _REMARK.search(sentence.text)
-        if remark:
-            return [Reading(sentence, remark[1])]
-        return (
-            [Reading(sentence)] if _NO_COMMAND.fullmatch(sentence.text) or _FOR_A_RELEASE.search(sentence.text) else []
-        )
-    if sentence.kind != "table" or not sentence.cells:
-        return [Reading(sentence)]
-    header = sentence.header if len(sentence.header) == len(sentence.cells) else ("",) * len(sentence.cells)
-    cells = zip(header, sentence.cells, strict=True)
-    return [Reading(sentence, _with_unit(cell, head), head) for head, cell in cells]
-
-
-def _with_unit(cell: str, head: str) -> str:
-    """Give a bare number the unit of its column: `GPU memory (GB)` above `26.0`."""
-    unit = _UNIT_OF_COLUMN.search(head)
-    return f"{cell.strip()} {unit[1]}" if unit and _BARE.fullmatch(cell.strip()) else cell
-
-
 def mentions(reading: Reading) -> Iterator[Mention]:
     """Yield everything that matters in the sentence, amounts first."""
-    numbers = [n for n, word in enumerate(reading.words) if word.is_number and not _inside(reading, n)]
-    sizes = {at: size for at in numbers if (size := _size(reading, at)) is not None}
+    counted = {n for n, word in enumerate(reading.words) if word.is_number and not _inside(reading, n)}
+    sizes = {at: size for at in sorted(counted) if (size := _size(reading, at)) is not None}
     taken = {place for at, (_, end) in sizes.items() for place in range(at, end)}
     counts: list[Mention] = []
     for at, word in enumerate(reading.words):
-        number = value(word.text) if at in numbers and at not in taken else None
+        number = value(word.text) if at in counted and at not in taken else None
         if word.text in _WORDS and not _inside(reading, at):
             counts += _counted(reading, at, at + 1, _WORDS[word.text], taken)
         elif reading.has(at, "pair") and (pair := reading.phrase_at(at)) and pair.start == at:
@@ -357,12 +284,12 @@ def _of_column(reading: Reading) -> tuple[str | None, str]:
                 return "ram", origin
             if "alternative_chip" in beside or "core" in heads:
                 return "ram", origin
-            return ("vram" if _GPU & (heads | beside) or {"vram", *_GPU} & around else "memory"), origin
-        if _GPU & concepts:
+            return ("vram" if GPU & (heads | beside) or {"vram", *GPU} & around else "memory"), origin
+        if GPU & concepts:
             return "vram", origin
         if concepts & {"data", "time", "saves"}:
             return None, ""
-    if {"vram", *_GPU} & around:
+    if {"vram", *GPU} & around:
         return "vram", "heading"
     return ("memory", "heading") if "head.requirements" in around and not beside & {"data", "time"} else (None, "")
 
@@ -391,7 +318,7 @@ def _counted(reading: Reading, at: int, place: int, number: int, sizes: set[int]
             plural = (
                 last.endswith("s") or number == 1 or times or not last.isascii() or words[at].text in ("dual", "quad")
             )
-            if what.startswith("gpu") and (not plural or reading.has(one.end, *_GPU, "ram", "vram")):
+            if what.startswith("gpu") and (not plural or reading.has(one.end, *GPU, "ram", "vram")):
                 # `two V100 32GB GPUs`
                 place = one.end
                 continue
@@ -487,8 +414,6 @@ def _capability(reading: Reading) -> Iterator[Mention]:
             behind = range(one.end, min(one.end + 4, len(reading.words)))
             numbers = (n for n in behind if reading.words[n].is_number and "." in reading.words[n].text)
             found += [Mention("capability", value(reading.words[n].text), one.start, n + 1) for n in numbers][:1]
-        elif "gpu_generation" in one.concepts and (
-            one.phrase.startswith(_EXACT) or reading.concepts & {*_GPU, "newer"}
-        ):
+        elif "gpu_generation" in one.concepts and (one.phrase.startswith(_EXACT) or reading.concepts & {*GPU, "newer"}):
             found.append(Mention("capability", float(gpus.architectures()[one.phrase]), one.start, one.end))
     yield from sorted(found, key=lambda one: float(str(one.value or 99)))[:1]

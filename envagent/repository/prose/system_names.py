@@ -12,7 +12,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from envagent.repository.facts import PYTHON_MINORS, minors
 from envagent.repository.knowledge import table
-from envagent.repository.prose.mentions import Mention, Reading
+from envagent.repository.prose.mentions import Mention
+from envagent.repository.prose.readings import Reading
 from envagent.repository.prose.versions import Versions, places_of, versions_behind
 
 _UBUNTU = re.compile(r"(1[4-9]|2[0-9])(?:\.(04|10))?(?:\.\d{1,2})?")
@@ -37,20 +38,20 @@ def systems(reading: Reading) -> Iterator[tuple[Mention, bool]]:
     for name, place in places_of(reading, "codename"):
         if "ubuntu" in reading.concepts:
             yield Mention("ubuntu", (codenames[name],), place - 1, place), False
-    words = {word.text: n for n, word in reversed(list(enumerate(reading.words)))}
+    words = [word.text for word in reading.words]
     if (
         "ros" in words
         and "ubuntu" not in reading.concepts
-        and (named := [n for n in ros if words.get(n, -2) >= words["ros"] - 1])
+        and (named := [n for n in ros if n in words and words.index(n) >= words.index("ros") - 1])
     ):
-        place = words[named[0]]
+        place = words.index(named[0])
         yield Mention("ubuntu", tuple(sorted({ros[name] for name in named})), place, place + 1), False
     for name, place in places_of(reading, "system"):
         found = versions_behind(reading, place, _OTHERS, name)
         if found:
             yield _mention(_ALIASES.get(name, name), found.named[:1], found), found.newer
     if "kernel" in words:
-        found = versions_behind(reading, words["kernel"] + 1, _KERNEL, "linux")
+        found = versions_behind(reading, words.index("kernel") + 1, _KERNEL, "linux")
         if found and (release := _of_kernel(found.named[0])):
             yield _mention("kernel", (release,), found), True
 

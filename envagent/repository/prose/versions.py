@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from envagent.repository.prose.lexicon import words_of
-from envagent.repository.prose.mentions import Reading
+from envagent.repository.prose.readings import Reading
 from envagent.repository.prose.tokens import Token
 
 _BOUNDS = {
