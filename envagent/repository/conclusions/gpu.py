@@ -15,7 +15,7 @@ from typing import Literal
 from envagent.catalog import gpus
 from envagent.repository.conclusions import amounts, model
 from envagent.repository.conclusions.evidence import evidence
-from envagent.repository.facts import CudaSign, Facts, GpuSign, Package, Said, Scope, Vendor
+from envagent.repository.facts import CudaSign, Facts, GpuSign, Package, Said, Scope, Spot, Vendor
 from envagent.repository.knowledge import table
 from envagent.repository.readers.targets import cuda_version
 from envagent.repository.results import Evidence
@@ -23,7 +23,6 @@ from envagent.repository.results import Evidence
 _GPU_ONLY = 2.5
 _ASKED = 3.0
 """A sign of this weight is a manifest's plain request, which decides unless the documents deny it."""
-_A_FRAMEWORK = 0.8
 _REPEATED = 0.2
 _LARGEST_GPU = 96
 _SUBJECTS = frozenset(("gpu", "purpose", "cpu_will_do", "vram"))
@@ -53,7 +52,7 @@ def conclude(facts: Facts) -> GpuConclusion:
     """Weigh everything that is said of GPUs."""
     signs, said = signs_of(facts), mentioned(facts)
     total = model.score("gpu", gpu_features(signs, said))
-    asked = any(s.weight >= _ASKED and s.kind not in ("dependency", "statement") for s in signs)
+    asked = any(s.weight >= _ASKED and s.kind != "dependency" for s in signs)
     # A board that is named first brings its GPU.
     asked = asked or any(
         s.subject == "special.jetson" and "early" in s.features and s.stance in ("purpose", "named", "need", "listed")
@@ -63,7 +62,7 @@ def conclude(facts: Facts) -> GpuConclusion:
     required = total > _ENOUGH or (asked and not denied)
     optional = not required and (total > _FOR_OPTIONAL or any(s.kind == "optional" for s in signs))
     vendor = _vendor(signs, said) if required else None
-    found = [evidence("gpu_required", required, s.spot, w, s.note) for w, s in _told(signs, said, required)]
+    found = [evidence("gpu_required", required, *place) for place in _told(signs, said, required)]
     memory, count, capability = None, None, None
     if required:
         memory, memory_evidence = amounts.conclude_gpu_memory(facts, _LARGEST_GPU)
@@ -126,14 +125,17 @@ def _name(said: Said) -> str:
     return f"{kind}{said.stance}.{said.tier}"
 
 
-def _told(signs: list[GpuSign], said: list[Said], required: bool) -> list[tuple[float, GpuSign]]:
-    """Return the five places that say most for the answer, each with its weight."""
-    places = [(s.weight, s) for s in signs]
+def _told(signs: list[GpuSign], said: list[Said], required: bool) -> list[tuple[Spot, float, str]]:
+    """Return the five places that say most for the answer, each with its weight and what it says."""
+    places = [(s.spot, s.weight, s.note) for s in signs]
     for one in said:
-        weight = model.score("gpu", {_name(one): 1.0}) - model.score("gpu", ())
-        places.append((weight, GpuSign("statement", weight, None, one.spot, _WHY.get(one.stance, "names one"))))
-    chosen = sorted((p for p in places if (p[0] > 0) == required and p[0]), key=lambda p: -abs(p[0]))
-    return list({(p[1].spot.path, p[1].spot.line): p for p in reversed(chosen)}.values())[::-1][:5]
+        weight = model.weight("gpu", _name(one))
+        places.append((one.spot, weight, _WHY.get(one.stance, "names one")))
+    strongest: dict[tuple[str, int | None], tuple[Spot, float, str]] = {}
+    for spot, weight, why in sorted(places, key=lambda place: -abs(place[1])):
+        if weight and (weight > 0) == required:
+            strongest.setdefault((spot.path, spot.line), (spot, weight, why))
+    return list(strongest.values())[:5]
 
 
 _WHY = {

@@ -27,6 +27,12 @@ def score(family: str, features: Mapping[str, float] | Iterable[str]) -> float:
     return weights[""] + sum(weights[name] * held[name] for name in sorted(held) if name in weights)
 
 
+def weight(family: str, name: str) -> float:
+    """Return what one feature adds to the log odds."""
+    weights: dict[str, float] = _families()[family]
+    return weights.get(name, 0.0)
+
+
 def probability(family: str, features: Mapping[str, float] | Iterable[str]) -> float:
     """Return the same as a probability."""
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score(family, features)))))

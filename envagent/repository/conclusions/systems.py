@@ -22,7 +22,6 @@ _NEAR_BEST = 0.5
 _CREDIBLE = 0.3
 _FIRM = 0.5
 _SPECIAL_ENOUGH = 0.4
-_STRICT_ENOUGH = 0.5
 _OFTEN_A_TOPIC = frozenset({"fpga", "docker", "kvm", "nvme", "kernel", "numa", "mpi", "kernel-module"})
 """What repositories often work for, on machines without it."""
 _ARCHITECTURES = ("aarch64", "x86_64")
@@ -147,25 +146,23 @@ def cpus_named(facts: Facts) -> list[str]:
 
 def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
     """Return whether hardware that few sites have is asked for, not only named."""
+    main = [s for s in by_tag.get(tag, ()) if s.tier == "main"]
+    asked = any(s.stance in ("need", "listed") for s in main)
+    early = any(s.stance != "optional" and "early" in s.features for s in main)
     if tag.startswith("cpu: "):
-        return any(s.tier == "main" and s.stance == "need" for s in by_tag.get(tag, ()))
+        return any(s.stance == "need" for s in main)
     if tag in _OTHER_PLATFORMS:
-        places = [s for s in by_tag.get(tag, ()) if s.features & {"doc.main", "doc.given"}]
-        first = "early" if tag == "apple-silicon" else "none"
-        return any(s.stance in ("need", "listed") or first in s.features for s in places)
-    if tag not in _RARE or tag not in by_tag:
-        return True
-    return any(
-        s.tier == "main" and (s.stance in ("need", "listed") or (s.stance != "optional" and "early" in s.features))
-        for s in by_tag.get(tag, ())
-    )
+        return any(s.stance in ("need", "listed") for s in main if "doc.main" in s.features) or (
+            tag == "apple-silicon" and any("early" in s.features for s in main)
+        )
+    return tag not in _RARE or tag not in by_tag or asked or early
 
 
 _OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
 _IMPLIED = {"intel-pt": "cpu: Intel CPU"}
 _RARE = frozenset((
-    "sdr", "phone", "windows", "macos", "gaudi", "tpu", "trainium", "ascend", "apple-silicon", "programmable-switch",
-    "smartnic", "dpu", "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
+    "sdr", "phone", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu", "tdx", "sev-snp",
+    "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
 ))  # fmt: skip
 _RANK = {"need": 4, "listed": 3, "tested": 2, "recommend": 2, "purpose": 1, "named": 1}
 
