@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 
 from bench.accuracy import FIXTURES, Score, load_as_fetched, load_case
 from envagent.repository.analyzer import conclude, gather
@@ -146,19 +147,10 @@ def score(cases: Iterable[Case], weights: dict[str, Any], into: dict[str, Score]
 def cross_validate(cases: list[Case]) -> dict[str, Score]:
     """Score every repository with weights fitted on those of the other folds."""
     scores: dict[str, Score] = {}
-    folds = {case.slug: place % FOLDS for place, case in enumerate(sorted(cases, key=lambda c: hash_of(c.slug)))}
-    for fold in range(FOLDS):
-        weights = fit(case for case in cases if folds[case.slug] != fold)
-        score((case for case in cases if folds[case.slug] == fold), weights, scores)
+    ordered = sorted(cases, key=lambda case: (case.group, case.slug))
+    for others, held_out in KFold(FOLDS, shuffle=True, random_state=_SEED).split(ordered):
+        score((ordered[n] for n in held_out), fit(ordered[n] for n in others), scores)
     return scores
-
-
-def hash_of(slug: str) -> int:
-    """Return a number that is the same on every machine, to shuffle by."""
-    value = _SEED
-    for character in slug:
-        value = (value * 1_000_003 + ord(character)) % (1 << 61)
-    return value
 
 
 def authors_label(line: dict[str, Any]) -> dict[str, Any]:
@@ -220,19 +212,16 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--own", type=Path, metavar="CLONES")
     parser.add_argument("--authors", type=Path, metavar="LABELS")
-    parser.add_argument("--write", action="store_true")
-    parser.add_argument("--only-write", action="store_true", help="do not score")
+    parser.add_argument("--write", action="store_true", help="also write the weights")
     options = parser.parse_args()
     with ProcessPoolExecutor(2) as pool:
         cases = list(pool.map(_read, _cases(options), chunksize=8))
     weights = fit(cases)
-    if options.write or options.only_write:
+    if options.write:
         WEIGHTS.write_text(_packed(weights), encoding="utf-8")
-    if options.only_write:
-        return
-    for title, scores in (("cross-validated", cross_validate(cases)), ("fitted", {})):
-        if not scores:
-            score(cases, weights, scores)
+    fitted: dict[str, Score] = {}
+    score(cases, weights, fitted)
+    for title, scores in (("cross-validated", cross_validate(cases)), ("fitted", fitted)):
         for group in ("own", "dev", "authors", "phrases", "all"):
             if group in scores:
                 scores[group].misses = scores[group].misses if group != "all" and title != "fitted" else []

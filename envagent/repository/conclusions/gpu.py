@@ -31,6 +31,7 @@ _FOR_OPTIONAL = -2.5
 _FIRM = ("need.main", "listed.main", "takes.main")
 _AGAINST = frozenset(("denied.main", "optional.main", "cpu.main"))
 _SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.0, "development": 0.1}
+_VENDOR_OF: dict[str, Vendor] = {"cuda": "nvidia", "amd_gpu": "amd", "intel_gpu": "intel"}
 _FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
 
 
@@ -61,7 +62,8 @@ def conclude(facts: Facts) -> GpuConclusion:
     denied = any(s.stance == "denied" and s.tier == "main" and s.subject != "vram" for s in said)
     required = total > _ENOUGH or (asked and not denied)
     optional = not required and (total > _FOR_OPTIONAL or any(s.kind == "optional" for s in signs))
-    vendor = _vendor(signs, said) if required else None
+    models = [s for s in facts.said if s.subject == "gpu_model" and s.tier != "side"]
+    vendor = _vendor(signs, [*said, *models]) if required else None
     found = [evidence("gpu_required", required, *place) for place in _told(signs, said, required)]
     memory, count, capability = None, None, None
     if required:
@@ -121,7 +123,7 @@ def _name(said: Said) -> str:
     """Return the feature of the repository that a mention of a GPU counts for."""
     if said.subject == "framework":
         return "introduced"
-    kind = "cuda." if said.value in ("cuda", "amd_gpu", "intel_gpu") else ""
+    kind = "cuda." if said.value in _VENDOR_OF else ""
     return f"{kind}{said.stance}.{said.tier}"
 
 
@@ -153,9 +155,8 @@ def _vendor(signs: list[GpuSign], said: list[Said]) -> Vendor:
         if sign.vendor is not None and sign.weight > 0:
             weight[sign.vendor] += sign.weight
     for one in said:
-        words: dict[str, Vendor] = {"cuda": "nvidia", "amd_gpu": "amd", "intel_gpu": "intel"}
-        model = gpus.by_spelling().get(str(one.value))
-        vendor = model.vendor if model else words.get(str(one.value))
+        named = gpus.by_spelling().get(str(one.value))
+        vendor = named.vendor if named else _VENDOR_OF.get(str(one.value))
         if vendor and one.stance not in ("optional", "aside", "denied"):
             weight[vendor] += 0.5 if one.tier == "main" else 0.1
     return max(weight, key=lambda v: weight[v]) if weight else "nvidia"
