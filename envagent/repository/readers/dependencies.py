@@ -6,8 +6,9 @@ Owns: turning one requirement, in pip's or conda's syntax, into a Package. Must 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -16,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from envagent.repository.facts import CudaSign, Facts, GpuSign, Package, PythonSign, Scope, Spot, minors, quote
 from envagent.repository.knowledge import table
+from envagent.repository.readers.parsing import strings
 from envagent.repository.readers.targets import cuda_version, of_build, of_url, python_of_build, wheel_of
 
 MOST_OF_A_FILE = 400
@@ -76,6 +78,13 @@ def caret(bound: str) -> str:
         else:
             parts.append(part)
     return ",".join(p for p in parts if p)
+
+
+def written(name: str, wanted: Mapping[str, Any], version: str, url: object) -> str:
+    """Write the table of a dependency as PEP 508: its extras, and its URL or else its version."""
+    extras = ",".join(strings(wanted.get("extras")))
+    named = f"{name}[{extras}]" if extras else name
+    return f"{named} @ {url}" if isinstance(url, str) else f"{named}{version}"
 
 
 def _below(version: str) -> str:
@@ -190,8 +199,10 @@ def add_index(facts: Facts, url: str, scope: Scope, spot: Spot) -> str:
 def conda_package(text: str, scope: Scope, path: str, line: int | None) -> Package | None:
     """Parse a conda match specification such as `pytorch=1.9.1`, `python>=3.8` or `pytorch=1.8=py3.8_cuda11.1`."""
     parts = _conda_parts(text)
-    if parts is None:
-        return None
+    return _of_conda(parts, text, scope, path, line) if parts else None
+
+
+def _of_conda(parts: tuple[str, str, str], text: str, scope: Scope, path: str, line: int | None) -> Package:
     name, wanted, build = parts
     return Package(
         name=table("packages")["conda"].get(name, name),
@@ -206,9 +217,10 @@ def conda_package(text: str, scope: Scope, path: str, line: int | None) -> Packa
 
 def add_conda(facts: Facts, text: str, scope: Scope, path: str, line: int | None) -> Package | None:
     """Append a conda requirement other than Python, with the CUDA version and the Python that its build names."""
-    package, parts = conda_package(text, scope, path, line), _conda_parts(text)
-    if package is None or parts is None:
+    parts = _conda_parts(text)
+    if parts is None:
         return None
+    package = _of_conda(parts, text, scope, path, line)
     if package.name == "python":
         return package
     name, wanted, build = parts

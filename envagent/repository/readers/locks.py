@@ -11,8 +11,8 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 from envagent.repository.facts import Facts, Scope, line_of
-from envagent.repository.readers.dependencies import add_conda, add_pip, applies, caret, pip_package
-from envagent.repository.readers.parsing import items, json_table, strings, table, toml_table
+from envagent.repository.readers.dependencies import add_conda, add_pip, applies, caret, pip_package, written
+from envagent.repository.readers.parsing import items, json_table, table, toml_table
 from envagent.repository.readers.pyproject import python_bound
 from envagent.repository.readers.targets import FRAMEWORKS, of_url
 
@@ -80,11 +80,9 @@ def _requirement(name: str, entry: dict[str, Any]) -> str | None:
         return None
     if isinstance(marker := entry.get("sys_platform"), str) and not applies(f"sys_platform {marker}"):
         return None
-    extras, source, version = strings(entry.get("extras")), entry.get("file"), entry.get("version")
-    named = f"{name}[{','.join(extras)}]" if extras else name
-    if isinstance(source, str) and "://" in source:
-        return f"{named} @ {source}"
-    return f"{named}{caret(version) if isinstance(version, str) else ''}"
+    source, version = entry.get("file"), entry.get("version")
+    url = source if isinstance(source, str) and "://" in source else None
+    return written(name, entry, caret(version) if isinstance(version, str) else "", url)
 
 
 def read_pipfile_lock(path: str, text: str, facts: Facts) -> None:

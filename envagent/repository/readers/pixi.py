@@ -19,10 +19,11 @@ from envagent.repository.readers.dependencies import (
     add_index,
     add_pip,
     python_sign,
+    written,
 )
 from envagent.repository.readers.parsing import items, strings, table, toml_table
 from envagent.repository.readers.scopes import group_scope, scope_of
-from envagent.repository.readers.targets import FRAMEWORKS, of_url
+from envagent.repository.readers.targets import FRAMEWORKS, of_url, shared
 
 _MOST_FEATURES = 40
 _TARGETS = ("linux-64", "linux", "unix")
@@ -93,11 +94,12 @@ def _feature(feature: dict[str, Any], scope: Scope, path: str, text: str, facts:
                 facts.pythons.append(sign)
     options = table(feature, "pypi-options")
     links = [link.get("url") for link in items(options, "find-links") if isinstance(link, dict)]
-    found = {
-        add_index(facts, url, scope, spot_of(path, text, url.rsplit("/", 1)[-1]))
-        for url in strings([options.get("index-url"), *items(options, "extra-index-urls"), *links])
-    } - {""}
-    target = found.pop() if len(found) == 1 else ""
+    target = shared(
+        [
+            add_index(facts, url, scope, spot_of(path, text, url.rsplit("/", 1)[-1]))
+            for url in strings([options.get("index-url"), *items(options, "extra-index-urls"), *links])
+        ]
+    )
     for name, wanted, of_pypi in list(_packages(feature))[:MOST_OF_A_FILE]:
         line = line_of(text, [name])[0]
         if of_pypi:
@@ -135,8 +137,5 @@ def _requirement(name: str, wanted: object) -> str:
     """Write a dependency on a package of PyPI as PEP 508."""
     if not isinstance(wanted, dict):
         return f"{name}{wanted}" if isinstance(wanted, str) and wanted != "*" else name
-    extras, url, version = strings(wanted.get("extras")), wanted.get("url"), wanted.get("version")
-    named = f"{name}[{','.join(extras)}]" if extras else name
-    if isinstance(url, str):
-        return f"{named} @ {url}"
-    return f"{named}{version}" if isinstance(version, str) and version != "*" else named
+    version = wanted.get("version")
+    return written(name, wanted, version if isinstance(version, str) and version != "*" else "", wanted.get("url"))

@@ -11,10 +11,10 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from envagent.repository.facts import Scope
-from envagent.repository.readers.dependencies import Declared, applies, caret
+from envagent.repository.readers.dependencies import Declared, applies, caret, written
 from envagent.repository.readers.parsing import items, strings, table
 from envagent.repository.readers.scopes import group_scope
-from envagent.repository.readers.targets import FRAMEWORKS, of_url
+from envagent.repository.readers.targets import FRAMEWORKS, of_url, shared
 
 _ASKED_FOR = ("explicit", "supplemental")
 
@@ -69,12 +69,8 @@ def _requirement(name: str, wanted: dict[str, Any]) -> str | None:
         return None
     if isinstance(marker, str) and not applies(marker):
         return None
-    extras = ",".join(strings(wanted.get("extras")))
-    named = f"{name}[{extras}]" if extras else name
-    if isinstance(url := wanted.get("url"), str):
-        return f"{named} @ {url}"
     version = wanted.get("version")
-    return f"{named}{caret(version) if isinstance(version, str) else ''}"
+    return written(name, wanted, caret(version) if isinstance(version, str) else "", wanted.get("url"))
 
 
 def _target(name: str, source: object, sources: dict[str, dict[str, Any]]) -> str:
@@ -82,5 +78,4 @@ def _target(name: str, source: object, sources: dict[str, dict[str, Any]]) -> st
         return of_url(sources[source]["url"]) if source in sources else ""
     if canonicalize_name(name) not in FRAMEWORKS:
         return ""
-    found = {of_url(s["url"]) for s in sources.values() if s.get("priority") not in _ASKED_FOR} - {""}
-    return found.pop() if len(found) == 1 else ""
+    return shared(of_url(s["url"]) for s in sources.values() if s.get("priority") not in _ASKED_FOR)

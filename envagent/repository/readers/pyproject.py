@@ -20,7 +20,7 @@ from envagent.repository.readers import pixi, poetry, uv
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, Declared, add_index, add_pip, caret
 from envagent.repository.readers.parsing import items, strings, table
 from envagent.repository.readers.scopes import group_scope, scope_of
-from envagent.repository.readers.targets import FRAMEWORKS, of_url
+from envagent.repository.readers.targets import FRAMEWORKS, of_url, shared
 
 _BOUND_LINE = re.compile(r"^[ \t]*(?:requires-python|python)[ \t]*=[ \t]*[\"']([^\"']+)[\"']", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -158,13 +158,13 @@ def _with_targets(declared: Iterator[Declared], tables: dict[str, Any]) -> Itera
     """Add what the indexes of uv, poetry and pdm provide."""
     of_uv, urls = uv.targets(table(tables, "tool", "uv")), uv.locations(table(tables, "tool", "uv"))
     of_poetry = poetry.targets(table(tables, "tool", "poetry"))
-    of_pdm = {of_url(url) for url in _pdm_indexes(tables)} - {""}
+    of_pdm = shared(map(of_url, _pdm_indexes(tables)))
     for one in declared:
         found = _NAME.match(one.text)
         name = canonicalize_name(found[0]) if found else ""
         target = of_uv.get((name, one.group)) or of_uv.get((name, "")) or of_poetry.get(name, "")
-        if not target and name in FRAMEWORKS and len(of_pdm) == 1:
-            target = next(iter(of_pdm))
+        if not target and name in FRAMEWORKS:
+            target = of_pdm
         if found and name in urls and "@" not in one.text:
             one = one._replace(text=f"{found[0]} @ {urls[name]}")
         yield one._replace(target=target)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from envagent.repository.facts import Facts, Scope, Spot, quote
 from envagent.repository.readers.dependencies import MOST_OF_A_FILE, add_index, add_pip
 from envagent.repository.readers.scopes import scope_of
-from envagent.repository.readers.targets import FRAMEWORKS
+from envagent.repository.readers.targets import FRAMEWORKS, shared
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _OPTION_TAIL = re.compile(r"\s--(hash|install-option|global-option|config-settings)\b.*$")
@@ -31,13 +31,14 @@ def read(path: str, text: str, facts: Facts) -> None:
 def read_lines(lines: Iterable[tuple[int | None, str]], scope: Scope, path: str, facts: Facts) -> None:
     """Read numbered lines of a requirements file, or of a list that takes the same lines."""
     kept = list(lines)[: 5 * MOST_OF_A_FILE]
-    targets = {
-        add_index(facts, found[1], scope, Spot(path, number, quote(line)))
-        for number, line in kept
-        if line.startswith("-") and (found := _INDEX.match(line))
-    } - {""}
     # An index provides the frameworks' builds, unless another one provides others.
-    target = targets.pop() if len(targets) == 1 else ""
+    target = shared(
+        [
+            add_index(facts, found[1], scope, Spot(path, number, quote(line)))
+            for number, line in kept
+            if line.startswith("-") and (found := _INDEX.match(line))
+        ]
+    )
     for number, line in kept:
         if line.startswith("-") and not line.startswith(("-e", "--editable")):
             continue

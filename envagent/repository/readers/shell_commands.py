@@ -7,6 +7,7 @@ Must not: run anything.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -16,7 +17,6 @@ from envagent.repository.facts import (
     Facts,
     GpuSign,
     Installation,
-    PythonSign,
     Scope,
     SpecialSign,
     Spot,
@@ -26,8 +26,8 @@ from envagent.repository.facts import (
 )
 from envagent.repository.patterns import any_of
 from envagent.repository.readers import batch, chameleon
-from envagent.repository.readers.dependencies import add_pip, conda_package
-from envagent.repository.readers.targets import FRAMEWORKS, cuda_version, of_url
+from envagent.repository.readers.dependencies import add_pip, conda_package, python_sign
+from envagent.repository.readers.targets import FRAMEWORKS, cuda_version, of_url, shared
 
 _GPU: tuple[tuple[float, Vendor | None, re.Pattern[str]], ...] = (
     (
@@ -91,8 +91,7 @@ def read_command(path: str, line: int | None, text: str, facts: Facts, *, scope:
     if _MPI.search(text):
         facts.specials.append(SpecialSign("mpi", 0.8 * weight, spot))
     if (pip := _PIP.search(text)) and "{" not in text:
-        found = {of_url(url) for url in _URL.findall(pip[1])} - {""}
-        target = found.pop() if len(found) == 1 else ""
+        target = shared(of_url(url) for url in _URL.findall(pip[1]))
         for word in _arguments(pip[1]):
             framework = re.split(r"[^A-Za-z0-9]", word, maxsplit=1)[0].lower() in FRAMEWORKS
             add_pip(facts, word, scope, path, line, local=target if framework else "")
@@ -124,9 +123,8 @@ def _conda(words: list[str], path: str, line: int | None, spot: Spot, facts: Fac
         if package is None or not re.match(r"[a-z0-9]", package.name):
             continue
         if package.name == "python":
-            allowed = minors(package.specifier)
-            if allowed and str(package.specifier):
-                facts.pythons.append(PythonSign(allowed, 1, spot, "the documented environment"))
+            if sign := python_sign(package, 1, "the documented environment"):
+                facts.pythons.append(replace(sign, spot=spot))
         elif scope != "main" or package.name not in ("create", "env"):
             facts.packages.append(package)
 

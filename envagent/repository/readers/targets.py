@@ -7,6 +7,7 @@ target is written as pip's local version label: cu124, rocm6.0, cpu; cuda withou
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -47,6 +48,12 @@ def of_url(url: str) -> str:
     if found := _URL.search(url):
         return re.sub(r"-(?:rel-)?", "", found[1].lower())
     return "cuda" if _OF_CUDA.search(url) else ""
+
+
+def shared(targets: Iterable[str]) -> str:
+    """Return the one target of several indexes, of which some may have none; empty if they differ."""
+    found = {target for target in targets if target}
+    return found.pop() if len(found) == 1 else ""
 
 
 def of_build(build: str) -> str:

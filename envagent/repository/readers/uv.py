@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from envagent.repository.readers.dependencies import applies
 from envagent.repository.readers.parsing import items, strings, table
-from envagent.repository.readers.targets import FRAMEWORKS, of_url
+from envagent.repository.readers.targets import FRAMEWORKS, of_url, shared
 
 _DEFAULT_GROUPS = ("dev",)
 
@@ -45,31 +45,30 @@ def targets(uv: dict[str, Any]) -> dict[tuple[str, str], str]:
         if isinstance(index, dict) and isinstance(index.get("name"), str) and isinstance(index.get("url"), str)
     }
     found: dict[tuple[str, str], str] = {}
-    everywhere = {of_url(url) for url in indexes(uv)} - {""}
-    if len(everywhere) == 1:
-        found = dict.fromkeys(((name, "") for name in FRAMEWORKS), everywhere.pop())
-    for name, sources in table(uv, "sources").items():
-        for source in sources if isinstance(sources, list) else [sources]:
-            if not isinstance(source, dict):
-                continue
-            marker = source.get("marker")
-            if isinstance(marker, str) and not applies(marker):
-                continue
-            index, url = source.get("index"), source.get("url")
-            target = named.get(index, "") if isinstance(index, str) else of_url(url) if isinstance(url, str) else ""
-            group = source.get("extra") or source.get("group") or ""
-            if target and isinstance(group, str):
-                found[canonicalize_name(name), canonicalize_name(group) if group else ""] = target
+    if everywhere := shared(map(of_url, indexes(uv))):
+        found = dict.fromkeys(((name, "") for name in FRAMEWORKS), everywhere)
+    for name, source in _sources(uv):
+        index, url = source.get("index"), source.get("url")
+        target = named.get(index, "") if isinstance(index, str) else of_url(url) if isinstance(url, str) else ""
+        group = source.get("extra") or source.get("group") or ""
+        if target and isinstance(group, str):
+            found[name, canonicalize_name(group) if group else ""] = target
     return found
 
 
 def locations(uv: dict[str, Any]) -> dict[str, str]:
     """Return the wheels and repositories that packages come from, by package."""
     found: dict[str, str] = {}
+    for name, source in _sources(uv):
+        if isinstance(url := source.get("url"), str):
+            found.setdefault(name, url)
+    return found
+
+
+def _sources(uv: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the sources that hold on Linux, with the normalised name of their package."""
     for name, sources in table(uv, "sources").items():
         for source in sources if isinstance(sources, list) else [sources]:
-            url = source.get("url") if isinstance(source, dict) else None
             marker = source.get("marker") if isinstance(source, dict) else None
-            if isinstance(url, str) and not (isinstance(marker, str) and not applies(marker)):
-                found.setdefault(canonicalize_name(name), url)
-    return found
+            if isinstance(source, dict) and not (isinstance(marker, str) and not applies(marker)):
+                yield canonicalize_name(name), source
