@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 
 from envagent.repository.documents.sentence import MAX_LINE, Block, clean
 
@@ -21,6 +22,7 @@ _CODE = re.compile(
     r"else|return|def|class|conda|docker|srun|module|git|mkdir|make|apt-get|apt)\b(?! [a-z]+ [a-z]+ [a-z]+ [a-z]+)|"
     r"-{1,2}[a-z]|///|[$@%]|[-*:\w]+:\s*$|coding[:=]|-\*-|vim?:|pylint|noqa|type:|[-=#*~_]{3,})"
 )
+_BULLET = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+")
 _QUOTED = re.compile(r"\s*(?:[rRuU]?)(\"\"\"|''')")
 
 
@@ -75,17 +77,13 @@ def _comments(lines: list[str]) -> Iterator[Block]:
 
 def _paragraphs(lines: list[tuple[int, str]]) -> Iterator[Block]:
     """Yield the paragraphs of a comment that are words; one about copyright is left out with what follows it."""
-    if any(_LEGAL.search(text) for _, text in lines):
-        lines = lines[: next(number for number, (_, text) in enumerate(lines) if _LEGAL.search(text))]
     open_lines: list[tuple[int, str]] = []
-    for number, text in [*lines, (0, "")]:
+    for number, text in [*takewhile(lambda line: not _LEGAL.search(line[1]), lines), (0, "")]:
         words = clean(text[:MAX_LINE]).strip(" #*\t─═━")
-        if words and not _CODE.match(words):
-            bullet = re.match(r"(?:[-*•]|\d{1,2}[.)])\s+", words)
-            if bullet and open_lines:
-                yield Block("comment", tuple(open_lines))
-                open_lines = []
-            open_lines.append((number, words[bullet.end() :] if bullet else words))
-        elif open_lines:
+        is_prose = bool(words) and not _CODE.match(words)
+        bullet = _BULLET.match(words)
+        if open_lines and (bullet or not is_prose):
             yield Block("comment", tuple(open_lines))
             open_lines = []
+        if is_prose:
+            open_lines.append((number, words[bullet.end() :] if bullet else words))

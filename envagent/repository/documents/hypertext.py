@@ -9,7 +9,18 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from envagent.repository.documents.sentence import MAX_CELLS, MAX_LINE, MINOR, Block, clean, is_bold_heading, row
+from envagent.repository.documents.sentence import (
+    MAX_CELLS,
+    MAX_LINE,
+    MINOR,
+    Block,
+    clean,
+    fill,
+    is_bold_heading,
+    row,
+    without_emphasis,
+    without_links,
+)
 
 _MAX_SPAN = 40
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -17,15 +28,15 @@ _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:[\s/](?:[^<>\"']|\"[^\"<>]*+\"|'[^'<>]*+')*+)?>")
 _SIGN = re.compile(r"<")
 _ALT = re.compile(r"!\[([^\[\]]{1,200})\]|\balt=[\"']([^\"'<>]{1,200})[\"']")
-_LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}(?:\s\"[^\"]{0,100}\")?\)")
-_EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|`")
-_STRUCK_TAGS = frozenset(["del", "s", "strike"])
+STRUCK = frozenset(["del", "s", "strike"])
+BOLD = frozenset(["b", "strong"])
 _SILENT = frozenset(["script", "style", "svg", "button", "nav", "noscript", "template", "title", "iframe", "video"])
-_INLINE = frozenset(["a", "b", "strong", "big", "code", "em", "font", "i", "kbd", "mark", "small", "span", "tt", "u", "wbr"])  # fmt: skip  # noqa: E501
+# Tags that stand inside a word or next to it.
+INLINE = frozenset(["a", "b", "strong", "big", "code", "em", "font", "i", "kbd", "mark", "small", "span", "tt", "u", "wbr"])  # fmt: skip  # noqa: E501
 _ITEMS = frozenset(["li", "dt", "dd"])
 _LISTS = frozenset(["ul", "ol", "dl", "menu"])
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
-_VOID = frozenset(["img", "hr", "wbr", "input", "col", "meta", "link", "source"])
+_VOID = frozenset(["br", "img", "hr", "wbr", "input", "col", "meta", "link", "source"])
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -66,7 +77,7 @@ def _sound(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Strip the marks of Markdown that stand in HTML."""
-    return clean(_EMPHASIS.sub("", _LINK.sub(lambda found: "" if found[0].startswith("!") else found[1], text)))
+    return clean(without_emphasis(without_links(text)))
 
 
 class _Table:
@@ -81,18 +92,8 @@ class _Table:
         self.rows = 0
         self.hanging: dict[int, tuple[int, str]] = {}
 
-    def fill(self) -> None:
-        """Repeat the cells that hang down from rows above into the next columns."""
-        while (hanging := self.hanging.get(len(self.cells))) and len(self.cells) < MAX_CELLS:
-            left, text = hanging
-            if left > 1:
-                self.hanging[len(self.cells)] = left - 1, text
-            else:
-                del self.hanging[len(self.cells)]
-            self.cells.append(text)
-
     def add(self, text: str, columns: int, rows: int, *, head: bool) -> None:
-        self.fill()
+        fill(self.cells, self.hanging)
         self.heads += head
         for _ in range(min(columns, MAX_CELLS - len(self.cells))):
             if rows > 1:
@@ -102,7 +103,7 @@ class _Table:
     def end_row(self) -> Block | None:
         if not self.cells:
             return None
-        self.fill()
+        fill(self.cells, self.hanging)
         cells, self.cells = self.cells, []
         is_header = bool(cells) and (self.in_head or self.heads == len(cells) or not self.rows)
         self.heads = 0
@@ -130,7 +131,8 @@ class _Reader(HTMLParser):
         self.text: list[tuple[int, str]] = []
         self.heading: int | None = None
         self.alt = ""
-        self.tables: list[_Table] = []
+        self.table: _Table | None = None
+        """The table that is open; one inside a cell of it is text."""
         self.span = 1, 1
         self.in_cell = ""
         self.bullet = False
@@ -153,9 +155,9 @@ class _Reader(HTMLParser):
             self.text.append((self.getpos()[0] + self.before, "\n"))
         elif tag == "img":
             self.alt = self.alt or next((value or "" for name, value in attrs if name == "alt"), "")[:200]
-        elif tag in _STRUCK_TAGS:
+        elif tag in STRUCK:
             self.struck += 1
-        elif tag in ("b", "strong"):
+        elif tag in BOLD:
             self.bold += 1
         elif tag in ("table", "thead", "tr", "td", "th"):
             self._start_table(tag, dict(attrs))
@@ -168,13 +170,13 @@ class _Reader(HTMLParser):
         elif tag in _LISTS:
             self._flush()
             self.items = min(20, self.items + 1)
-        elif tag not in _INLINE:
+        elif tag not in INLINE:
             self._add(" ")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("br", *_VOID):
+        if tag in _VOID:
             self.handle_starttag(tag, attrs)
-        elif tag not in _INLINE:
+        elif tag not in INLINE:
             # A component, not HTML.
             self._add(" ")
 
@@ -183,9 +185,9 @@ class _Reader(HTMLParser):
             self.silent_depth -= tag == self.silent
             if self.silent_depth <= 0:
                 self.silent = ""
-        elif tag in _STRUCK_TAGS:
+        elif tag in STRUCK:
             self.struck = max(0, self.struck - 1)
-        elif tag in ("b", "strong"):
+        elif tag in BOLD:
             self.bold = max(0, self.bold - 1)
         elif tag in ("td", "th"):
             self._end_cell()
@@ -201,7 +203,7 @@ class _Reader(HTMLParser):
             self._flush()
             if tag == "pre":
                 self.code = 0
-        elif tag not in _INLINE:
+        elif tag not in INLINE:
             self._add(" ")
 
     def handle_data(self, data: str) -> None:
@@ -210,9 +212,7 @@ class _Reader(HTMLParser):
 
     def end(self) -> None:
         """Close what the text leaves open."""
-        if self.tables:
-            self._end_cell()
-            self._end_table("table")
+        self._end_table("table")
         self._flush()
 
     # Blocks.
@@ -256,7 +256,7 @@ class _Reader(HTMLParser):
 
     def _flush(self) -> None:
         """End the paragraph, or the line of a cell."""
-        if self.tables:
+        if self.table is not None:
             if self.text and self.in_cell:
                 self.text.append((0, "\n"))
             return
@@ -294,19 +294,16 @@ class _Reader(HTMLParser):
 
     def _start_table(self, tag: str, attributes: dict[str, str | None]) -> None:
         if tag == "table":
-            if not self.tables:
+            if self.table is None:
                 self._flush()
-            if len(self.tables) < 1:
-                self.tables.append(_Table())
+                self.table = _Table()
             return
-        if not self.tables:
-            self.tables.append(_Table())
-        table = self.tables[-1]
+        table = self.table = self.table or _Table()
         self._end_cell()
         if tag == "thead":
             table.in_head = True
         elif tag == "tr":
-            self._end_row()
+            self._end_row(table)
             table.line = self.getpos()[0] + self.before
         else:
             self.in_cell = tag
@@ -315,26 +312,27 @@ class _Reader(HTMLParser):
                 table.line = self.getpos()[0] + self.before
 
     def _end_cell(self) -> None:
-        if self.tables and self.in_cell:
+        if self.table is None:
+            return
+        if self.in_cell:
             text = "; ".join(text.strip() for text in " ".join(t for _, t in self._lines()).split("\n") if text.strip())
-            self.tables[-1].add(text, *self.span, head=self.in_cell == "th")
+            self.table.add(text, *self.span, head=self.in_cell == "th")
             self.in_cell = ""
-        if self.tables:
-            self.text = []
+        self.text = []
 
-    def _end_row(self) -> None:
-        if block := self.tables[-1].end_row():
+    def _end_row(self, table: _Table) -> None:
+        if block := table.end_row():
             self.found.append(block)
 
     def _end_table(self, tag: str) -> None:
-        if not self.tables:
+        if self.table is None:
             return
         self._end_cell()
-        self._end_row()
+        self._end_row(self.table)
         if tag == "thead":
-            self.tables[-1].in_head = False
+            self.table.in_head = False
         elif tag == "table":
-            self.tables.pop()
+            self.table = None
             self.plain = False
 
 

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from envagent.repository.documents import hypertext
 from envagent.repository.documents.sentence import (
+    HEADING_WORDS,
     MAX_LINE,
+    MAX_PARAGRAPH,
     MINOR,
     TYPED_BULLET,
     Block,
     clean,
+    cut,
     is_bold_heading,
     reads_as_prose,
     row,
@@ -26,9 +29,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-_MAX_PARAGRAPH = 8000
 _MAX_DEPTH = 3
-_HEADING_WORDS = 14
 _TABLE_LINES = 400
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(?:(?!---|\.\.\.).*\n){0,400}(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
@@ -43,11 +44,7 @@ _STRUCTURE = re.compile(r"</?(?:table|tr|td|th|h[1-6]|summary|details|li|ul|ol|d
 _BELOW_TAG = re.compile(r"[ \t]{0,3}(?:\|.*\||[-*+] |\d{1,2}\. |#{1,6} |```|\*\*)")
 _OPEN_TAG = re.compile(r"<(?:table|pre|ul|ol|script|style)\b", re.IGNORECASE)
 _KEYED = re.compile(r"[A-Z][\w /()-]{0,30}: ")
-_STRUCK_TAGS = ("del", "s", "strike")
-_BOLD_TAGS = ("b", "strong")
 _TAG_NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-# Tags that stand inside a word or next to it.
-_INLINE_TAGS = frozenset(["a", "b", "big", "code", "em", "font", "i", "kbd", "mark", "small", "span", "strong", "tt", "u", "wbr"])  # fmt: skip  # noqa: E501
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -124,7 +121,7 @@ def _joined_tables(lines: Iterator[str]) -> Iterator[str]:
 
 def _blocks(text: str, offset: int, nesting: int, depth: int) -> Iterator[Block]:
     env: dict[str, object] = {}
-    walk = _Walk(_parser(), env, offset, nesting, depth)
+    walk = _Walk(env, offset, nesting, depth)
     for token in _parser().parse(text, env):
         yield from walk.blocks(token)
 
@@ -132,8 +129,8 @@ def _blocks(text: str, offset: int, nesting: int, depth: int) -> Iterator[Block]
 class _Walk:
     """Turns tokens to blocks, one after the other."""
 
-    def __init__(self, parser: MarkdownIt, env: dict[str, object], offset: int, nesting: int, depth: int) -> None:
-        self.parser, self.env, self.offset, self.nesting, self.depth = parser, env, offset, nesting, depth
+    def __init__(self, env: dict[str, object], offset: int, nesting: int, depth: int) -> None:
+        self.env, self.offset, self.nesting, self.depth = env, offset, nesting, depth
         self.item_begins = False
         self.heading: Token | None = None
         self.header: list[str] = []
@@ -218,15 +215,17 @@ class _Walk:
             return
         content = _ALERT.sub("", content, count=1) if content.startswith("[!") else content
         lines: list[tuple[int, str]] = []
-        bold = 0
+        bold = False
+        line = first
         for part in _parts(content):
-            found, bold_part = self._inline(part, first + content[: content.find(part)].count("\n") if lines else first)
+            found, bold_part = self._inline(part, line)
             bold = bold if lines else bold_part
             lines += found
+            line += part.count("\n")
         if self.heading is not None:
             yield from self._headed(self.heading, lines or [(first, hypertext.picture(content))])
         else:
-            yield from self._paragraph(lines, bold)
+            yield from self._paragraph(lines, bold=bold)
 
     def _headed(self, heading: Token, lines: list[tuple[int, str]]) -> Iterator[Block]:
         words = " ".join(text.strip() for _, text in lines).strip()
@@ -234,14 +233,14 @@ class _Walk:
         if not words:
             return
         # A line below a paragraph makes a heading of it, where most often a rule was meant.
-        if heading.markup in ("-", "=") and (len(words.split()) > _HEADING_WORDS or len(lines) > 2):
-            yield from self._paragraph(lines, 0)
+        if heading.markup in ("-", "=") and (len(words.split()) > HEADING_WORDS or len(lines) > 2):
+            yield from self._paragraph(lines, bold=False)
             return
         yield Block("heading", ((lines[0][0], words),), level=int(heading.tag[1]), nesting=self.nesting)
 
-    def _paragraph(self, lines: list[tuple[int, str]], bold: int) -> Iterator[Block]:
-        """Yield a paragraph; `bold` first lines of it are bold as a whole."""
-        if bold == 1 and not self.nesting and is_bold_heading(lines[0][1].strip(" :：\n")):
+    def _paragraph(self, lines: list[tuple[int, str]], *, bold: bool) -> Iterator[Block]:
+        """Yield a paragraph, whose first line may be bold as a whole."""
+        if bold and not self.nesting and is_bold_heading(lines[0][1].strip(" :：\n")):
             yield Block("heading", ((lines[0][0], lines[0][1].strip()),), level=MINOR)
             lines = lines[1:]
         if len(lines) > 1 and all(_KEYED.match(text) for _, text in lines):
@@ -260,21 +259,19 @@ class _Walk:
         if any(text.strip() for _, text in lines):
             yield self._begun(Block("prose", tuple(lines), nesting=self.nesting))
 
-    def _inline(self, content: str, first: int) -> tuple[list[tuple[int, str]], int]:
-        """Return the lines of a text without its markup, and how many of the first are bold as a whole."""
+    def _inline(self, content: str, first: int) -> tuple[list[tuple[int, str]], bool]:
+        """Return the lines of a text without its markup, and whether the first is bold as a whole."""
         children: list[Token] = []
-        self.parser.inline.parse(content, self.parser, self.env, children)
+        _parser().inline.parse(content, _parser(), self.env, children)
         return _Inline(content, first).read(children)
 
 
 def _parts(content: str) -> Iterator[str]:
     """Cut a text that is too long for one paragraph at the ends of lines."""
-    while len(content) > _MAX_PARAGRAPH:
-        end = content.rfind("\n", 0, _MAX_PARAGRAPH) + 1 or _MAX_PARAGRAPH
-        yield content[:end]
-        content = content[end:]
-    if content:
-        yield content
+    while content:
+        part = cut(content, MAX_PARAGRAPH)
+        yield part
+        content = content[len(part) :]
 
 
 class _Inline:
@@ -292,7 +289,7 @@ class _Inline:
         self.plain = False
         """Whether the first line has text that is not bold."""
 
-    def read(self, children: list[Token]) -> tuple[list[tuple[int, str]], int]:
+    def read(self, children: list[Token]) -> tuple[list[tuple[int, str]], bool]:
         link = ""
         for child in children:
             kind = child.type
@@ -319,8 +316,7 @@ class _Inline:
                 self.open.pop()
                 link = ""
         self._end("")
-        bold = 1 if self.lines and not self.plain else 0
-        return self.lines, bold
+        return self.lines, bool(self.lines) and not self.plain
 
     def _add(self, text: str) -> None:
         if text and not self.struck:
@@ -344,11 +340,11 @@ class _Inline:
         name = found[2].lower()
         if name == "br":
             self._end("\n")
-        elif name in _STRUCK_TAGS:
+        elif name in hypertext.STRUCK:
             self.struck = max(0, self.struck + step)
-        elif name in _BOLD_TAGS:
+        elif name in hypertext.BOLD:
             self.bold = max(0, self.bold + step)
-        elif name not in _INLINE_TAGS and not self.struck:
+        elif name not in hypertext.INLINE and not self.struck:
             self.open.append(" ")
 
     def _skip(self, code: str) -> None:

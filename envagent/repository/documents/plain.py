@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from envagent.repository.documents.sentence import (
+    HEADING_WORDS,
     MAX_LINE,
+    MAX_PARAGRAPH,
     MINOR,
     Block,
     clean,
@@ -18,17 +20,15 @@ from envagent.repository.documents.sentence import (
     reads_as_prose,
     row,
     unescape,
+    without_emphasis,
+    without_links,
 )
 
-_HEADING_WORDS = 14
 _MAX_NESTING = 12
-_MAX_PARAGRAPH = 8000
 
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,300}>")
-_LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}(?:\s\"[^\"]{0,100}\")?\)")
 _RST_LINK = re.compile(r"`([^`<>]{1,200}) <[^<>`]{1,300}>`_{1,2}")
 _ROLE = re.compile(r":[\w:+.-]{1,40}:`([^`]{1,200})`")
-_EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|`")
 _UNDERLINE = re.compile(r"([=\-~^\"'+*#.:_])\1{2,}")
 _RULE = re.compile(r"([^\w\s|])\1{3,}")
 _ATX = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
@@ -64,7 +64,6 @@ _ORG_TERM = re.compile(r"(.{1,100}?)\s+::\s+")
 class _Page:
     """The paragraph, list and table that are open."""
 
-    strip: re.Pattern[str] = _EMPHASIS
     lines: list[tuple[int, str]] = field(default_factory=list)
     bullet: bool = False
     indents: list[int] = field(default_factory=list)
@@ -80,7 +79,7 @@ class _Page:
 
     def add(self, line: int, text: str) -> Iterator[Block]:
         """Continue the paragraph; one that never ends is cut."""
-        if sum(len(one) for _, one in self.lines[-200:]) > _MAX_PARAGRAPH or len(self.lines) > 200:
+        if sum(len(one) for _, one in self.lines[-200:]) > MAX_PARAGRAPH or len(self.lines) > 200:
             yield from self.close()
         self.lines.append((line, text))
 
@@ -93,15 +92,14 @@ class _Page:
     def item(self, line: int, indent: int, text: str) -> Iterator[Block]:
         """Begin a bullet."""
         yield from self.close()
-        while self.indents and self.indents[-1] >= indent:
-            self.indents.pop()
+        self.outdent(indent)
         if len(self.indents) < _MAX_NESTING:
             self.indents.append(indent)
         self.bullet = True
         self.lines.append((line, text))
 
     def outdent(self, indent: int) -> None:
-        """Leave the list items that a paragraph of this indentation does not belong to."""
+        """Leave the list items that what has this indentation does not belong to."""
         while self.indents and self.indents[-1] >= indent:
             self.indents.pop()
 
@@ -121,9 +119,8 @@ class _Page:
 
 
 def _plain(text: str) -> str:
-    text = _LINK.sub(lambda found: "" if found[0].startswith("!") else found[1], text)
-    text = _ROLE.sub(r"\1", _RST_LINK.sub(r"\1", text))
-    return clean(unescape(_EMPHASIS.sub("", _TAG.sub(" ", text)))).strip()
+    text = _ROLE.sub(r"\1", _RST_LINK.sub(r"\1", without_links(text)))
+    return clean(unescape(without_emphasis(_TAG.sub(" ", text)))).strip()
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -194,7 +191,7 @@ def _title(line: str, following: str, after_blank: bool) -> tuple[int, str] | No
     if atx := _ATX.fullmatch(line):
         return len(atx[1]), _plain(atx[2])
     words = line.strip()
-    if line.startswith((" ", "\t", "|", "+")) or len(words.split()) > _HEADING_WORDS:
+    if line.startswith((" ", "\t", "|", "+")) or len(words.split()) > HEADING_WORDS:
         return None
     if _UNDERLINE.fullmatch(following) and len(following) >= max(3, len(words) * 0.6):
         return "=-~^\"'+*#.:_".index(following[0]) + 1, _plain(words)
@@ -284,7 +281,7 @@ def asciidoc_blocks(text: str) -> Iterator[Block]:
 def _asciidoc(text: str) -> str:
     text = _ADOC_LINK.sub(lambda found: found[1] or found[2] or "", _ADOC_IMAGE.sub("", text))
     text = text.removesuffix(" +")
-    return clean(unescape(_EMPHASIS.sub("", _TAG.sub(" ", text)))).replace("#", "").strip()
+    return clean(unescape(without_emphasis(_TAG.sub(" ", text)))).replace("#", "").strip()
 
 
 def org_blocks(text: str) -> Iterator[Block]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from envagent.repository.documents import comments, hypertext, markdown, notebook, plain, restructured
 from envagent.repository.documents.outline import Placed, outline
-from envagent.repository.documents.sentence import Block, Sentence
+from envagent.repository.documents.sentence import Block, Sentence, cut
 from envagent.repository.documents.splitting import pieces
 from envagent.repository.injection import gives_orders, is_suspect
 
@@ -42,8 +42,7 @@ def sentences(path: str, text: str) -> tuple[list[Sentence], list[int]]:
     Returns:
         Its sentences without those that address automated readers, and the lines of the sections skipped for that.
     """
-    if len(text) > _MAX_TEXT:
-        text = text[: text.rfind("\n", 0, _MAX_TEXT) + 1 or _MAX_TEXT]
+    text = cut(text, _MAX_TEXT)
     placed = outline(_format(path, text)(text))
     ordering = {number for number, one in enumerate(placed) if gives_orders(one.block.text)}
     refused = _refused(placed, ordering)

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from envagent.repository.documents import plain
-from envagent.repository.documents.sentence import MAX_LINE, MINOR, TYPED_BULLET, Block, clean, is_bold_heading, row
+from envagent.repository.documents.sentence import (
+    MAX_LINE,
+    MINOR,
+    TYPED_BULLET,
+    Block,
+    clean,
+    cut,
+    fill,
+    is_bold_heading,
+    row,
+)
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -67,7 +77,7 @@ _SETTINGS = {
 
 def blocks(text: str) -> list[Block]:
     """Read a document; what docutils cannot read is read as plain text."""
-    text = text[: text.rfind("\n", 0, _MAX_TEXT) + 1 or _MAX_TEXT] if len(text) > _MAX_TEXT else text
+    text = cut(text, _MAX_TEXT)
     lines = [
         TYPED_BULLET.sub(r"\1- ", line[:MAX_LINE]).expandtabs(8) for line in text.split("\n", _MAX_LINES)[:_MAX_LINES]
     ]
@@ -112,7 +122,6 @@ def _with_known_directives(lines: list[str]) -> Iterator[str]:
     # The bodies that surround a line: the indentation of each directive, how far its body moves, and whether it stays.
     around: list[tuple[int, int, bool]] = []
     options = False
-    body: int | None = None
     for line in lines:
         indent = len(line) - len(line.lstrip())
         if not line.strip():
@@ -129,13 +138,12 @@ def _with_known_directives(lines: list[str]) -> Iterator[str]:
             yield ""
             continue
         if around and around[-1][1] < 0:
-            body = around[-1][0]
-            around[-1] = around[-1][0], indent - body, True
+            around[-1] = around[-1][0], indent - around[-1][0], True
         shift = sum(moved for _, moved, _ in around if moved > 0)
         line = line[min(shift, indent) :]
         found = _DIRECTIVE.fullmatch(line)
         name = found[2].lower() if found else ""
-        if not found or (name.partition(":")[0] in _KNOWN and name not in _CODE):
+        if not found or name.partition(":")[0] in _KNOWN:
             yield _ROLE.sub(lambda role: f"``{(role[1] or role[2]).strip()}``", line) if ":`" in line else line
             continue
         if name in _CODE:
@@ -277,28 +285,19 @@ class _Walk:
             cells: list[str] = []
             line = 0
             for entry in one.children:
-                _fill(cells, hanging)
+                fill(cells, hanging)
                 line = line or min((part.line for part in entry.findall() if getattr(part, "line", None)), default=0)
                 text = "; ".join(" ".join(" ".join(_text(part)).split()) for part in entry.children)
                 for _ in range(1 + entry.get("morecols", 0)):
                     if more := entry.get("morerows", 0):
                         hanging[len(cells)] = more, text
                     cells.append(text)
-            _fill(cells, hanging)
+            fill(cells, hanging)
             self.line = line or self.line
             if block := row(self.line, header, cells):
                 self.found.append(block)
             if type(one.parent).__name__ == "thead" or not header:
                 header = cells
-
-
-def _fill(cells: list[str], hanging: dict[int, tuple[int, str]]) -> None:
-    """Repeat the cells that span rows from above."""
-    while found := hanging.pop(len(cells), None):
-        left, text = found
-        if left > 1:
-            hanging[len(cells)] = left - 1, text
-        cells.append(text)
 
 
 def _text(node: Any) -> list[str]:

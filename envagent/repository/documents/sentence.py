@@ -14,6 +14,9 @@ SentenceKind = Literal["heading", "prose", "bullet", "table", "code", "comment"]
 Scope = Literal["", "open", "close"]
 
 MAX_LINE = 4000
+MAX_PARAGRAPH = 8000
+HEADING_WORDS = 14
+"""The words of a line that may still be a heading where only a line below it says so."""
 MAX_CELLS = 40
 MAX_CELL = 300
 MINOR = 9
@@ -24,6 +27,8 @@ _EAST = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _GLUED = re.compile(rf"(?<={_EAST})(?=[A-Za-z0-9])|(?<=[A-Za-z0-9+])(?={_EAST})")
 _WIDE = re.compile(_EAST)
 _BLANKS = re.compile(r"[^\S\n]+")
+_LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}(?:\s\"[^\"]{0,100}\")?\)")
+_EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|`")
 TYPED_BULLET = re.compile(r"(\s{0,12})[•●▪◦‣∙·][ \t\u00a0]{1,8}")
 """A bullet as a word processor sets it, which no format knows."""
 _MINOR_HEADING = re.compile(r"[A-Z\u3040-\u9fff\uac00-\ud7af][^.!?,;。！？，；:：]{1,60}[:：]")
@@ -96,6 +101,21 @@ def clean(text: str) -> str:
     return text if text.isascii() else _GLUED.sub(" ", text)
 
 
+def without_links(text: str) -> str:
+    """Replace links of Markdown by their words, and drop its pictures."""
+    return _LINK.sub(lambda found: "" if found[0].startswith("!") else found[1], text)
+
+
+def without_emphasis(text: str) -> str:
+    """Drop the signs around emphasized words and code."""
+    return _EMPHASIS.sub("", text)
+
+
+def cut(text: str, most: int) -> str:
+    """Return the lines at the beginning of a text that are not longer than `most` together."""
+    return text if len(text) <= most else text[: text.rfind("\n", 0, most) + 1 or most]
+
+
 def unescape(text: str) -> str:
     """Decode entities."""
     return html.unescape(text) if "&" in text else text
@@ -111,6 +131,20 @@ def row(line: int, header: list[str], cells: list[str]) -> Block | None:
     if any(head):
         text = f"{' | '.join(head)[:200]} :: {text}"
     return Block("table", ((line, text.replace("\n", " ")),), header=head, cells=kept)
+
+
+def fill(cells: list[str], hanging: dict[int, tuple[int, str]]) -> None:
+    """Repeat the cells that hang down from rows above into the next columns.
+
+    Args:
+        cells: those of the row so far.
+        hanging: for each column, the number of rows that its cell still spans, and its text.
+    """
+    while len(cells) < MAX_CELLS and (found := hanging.pop(len(cells), None)):
+        left, text = found
+        if left > 1:
+            hanging[len(cells)] = left - 1, text
+        cells.append(text)
 
 
 def is_minor_heading(text: str) -> bool:
