@@ -99,6 +99,11 @@ def test_gpu_packages(packages: list[Package], required: bool, vendor: str | Non
     assert (concluded.required, concluded.vendor) == (required, vendor)
 
 
+def test_the_vendor_is_that_of_the_model_that_is_asked_for() -> None:
+    model_of_amd = mention("gpu_model", "mi250x", "need", "pre.need")
+    assert gpu.conclude(Facts(said=[NEEDS, model_of_amd])).vendor == "amd"
+
+
 def test_optional_is_said_where_it_is_not_required() -> None:
     assert gpu.conclude(Facts(gpu=[GpuSign("optional", -0.6, None, SPOT)])).optional
     assert not gpu.conclude(Facts(said=[NEEDS], gpu=[GpuSign("optional", -0.1, None, SPOT)])).optional
