@@ -46,6 +46,9 @@ REVISION = "0001"
 BUSY_SECONDS = 30.0
 """How long a write waits for a transaction of another process."""
 
+_PRIMARY_CODES = 0xFF
+"""SQLite's error codes above this one tell more than its message."""
+
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
@@ -292,4 +295,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _unusable(path: Path, error: BaseException) -> JournalError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    # "disk I/O error" alone has some thirty causes; an error of Python's own has no code.
+    if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) > _PRIMARY_CODES:
+        reason += f" ({error.sqlite_errorname})"
     return JournalError(f"cannot use the journal {path}: {reason}")

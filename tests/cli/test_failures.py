@@ -186,6 +186,7 @@ def test_a_full_disk_says_what_exists_and_loses_nothing(cli: Cli, repository: Pa
     assert ended.returncode == 10, ended.stderr
     document = json.loads(ended.stdout)
     assert document["error"]["type"] == "JournalError"
+    assert "disk I/O error (SQLITE_IOERR_" in document["error"]["message"]
     assert document["state"] == "interrupted"
     assert cli("resume", document["run_id"]).code == 0
     created = [line["kind"] for line in process.read_log(cli.home)[since:] if line["method"] == "POST"]

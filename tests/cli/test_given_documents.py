@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_the_journal_keeps_no_secret_of_an_address(cli: Cli, plain: Path, append
     finally:
         server.close()
     assert run["requirements"]["ram_gb"] == 180 and "token=s3cret" in Handler.asked[0][0]
-    with sqlite3.connect(cli.home / "journal.db") as journal:
+    with closing(sqlite3.connect(cli.home / "journal.db")) as journal:
         dump = "\n".join(journal.iterdump())
     assert "appendix.pdf" in dump and "s3cret" not in dump
     assert cli("teardown", run["run_id"]).code == 0

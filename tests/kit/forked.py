@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ def fork(arguments: Sequence[str], prepare: Callable[[], object]) -> int:
         arguments: What follows `envagent`.
         prepare: Called in the child first: it redirects the descriptors 0, 1 and 2, and whatever else is to be changed.
     """
+    assert not (held := _open_journals()), f"SQLite's connections must not be carried over a fork: {held}"
     sys.stdout.flush()
     sys.stderr.flush()
     return os.fork() or become(arguments, prepare)
@@ -64,6 +66,19 @@ def redirect(out: Path, err: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
+
+
+def _open_journals() -> list[str]:
+    """List the files of journals that this process has open.
+
+    A child would share SQLite's state of these files and none of its locks: "disk I/O error", then lost records. A
+    connection that nobody closes stays open until the next garbage collection.
+    """
+    opened = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            opened.append(str(entry.readlink()))
+    return sorted({name for name in opened if Path(name).name.startswith("journal.db")})
 
 
 def _forget_pytest() -> None:

@@ -23,6 +23,7 @@ from envagent.engine import tables
 from envagent.engine.journal import REVISION, Journal
 from envagent.engine.tables import TABLES, EventRecord, RunRecord
 from envagent.errors import JournalError, RunNotFound
+from tests.kit.forked import fork, redirect
 
 
 def a_run(run_id: str = "abcdefghjk") -> RunRecord:
@@ -244,11 +245,11 @@ def test_surrogate_keys_are_set_once(tmp_path: Path) -> None:
 def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     Journal.open(path).close()
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(JournalError, match="written by a newer envagent"):
         Journal.open(path)
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
 
 
@@ -259,6 +260,13 @@ def test_a_broken_file_is_said(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(JournalError, match=r"cannot use the journal .*journal\.db: "):
         Journal.open(path)
     assert path.read_bytes() == content
+
+
+def test_no_child_is_forked_while_a_journal_is_open(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal.db")
+    with pytest.raises(AssertionError, match=r"journal\.db-wal"):
+        fork(["--version"], lambda: redirect(tmp_path / "out", tmp_path / "err"))
+    journal.close()
 
 
 def test_a_path_that_cannot_be_is_said(tmp_path: Path) -> None:
