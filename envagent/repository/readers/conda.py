@@ -28,7 +28,10 @@ def read(path: str, text: str, facts: Facts) -> None:
 def read_as(scope: Scope, path: str, text: str, facts: Facts) -> None:
     """Read an environment for which something else than its path says whose it is."""
     loaded = yaml_table(path, _JINJA.sub("0", text), facts)
-    for item in _dependencies(loaded)[:MOST_OF_A_FILE]:
+    listed = _dependencies(loaded)
+    # The export of a whole installation lists hundreds, and those of pip last.
+    of_pip = [item for item in listed[MOST_OF_A_FILE:] if isinstance(item, dict)]
+    for item in (*listed[:MOST_OF_A_FILE], *of_pip[:1]):
         _one(item, scope, path, text, facts)
     for channel in strings(loaded.get("channels")):
         if found := _CUDA_CHANNEL.search(channel):

@@ -150,6 +150,12 @@ def test_setup_cfg() -> None:
     assert max(facts.pythons[0].allowed, key=lambda v: int(v.split(".")[1])) == "3.14"
 
 
+def test_what_pip_adds_to_a_whole_installation_counts() -> None:
+    listed = "".join(f"- tool-{number}=1.0\n" for number in range(450))
+    facts = facts_of("environment.yml", f"dependencies:\n{listed}- pip:\n  - torch==1.7.1\n")
+    assert facts.packages[-1].name == "torch"
+
+
 def test_conda_environments() -> None:
     facts = facts_of(
         "environment.yml",
