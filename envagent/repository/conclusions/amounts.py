@@ -21,12 +21,14 @@ _OF_MENTION = {
     "need": "minimum", "listed": "minimum", "takes": "minimum", "sized": "mentioned", "named": "mentioned",
     "recommend": "recommended", "tested": "tested", "aside": "used", "optional": "mentioned", "denied": "mentioned",
 }  # fmt: skip
-_CREDIBLE = {"vram": 0.12, "ram": 0.12, "disk": 0.12, "cores": 0.12, "gpus": 0.12, "nodes": 0.2, "capability": 0.2}
+_CREDIBLE = {"vram": 0.16, "ram": 0.12, "disk": 0.12, "cores": 0.12, "gpus": 0.12, "nodes": 0.2, "capability": 0.2}
 _PLAUSIBLE = {
     "ram": (1.0, 12_500.0), "vram": (1.0, 300.0), "disk": (0.1, 1e6), "cores": (1, 512), "gpus": (1, 1024),
     "nodes": (1, 1024), "capability": (1.0, 20.0),
 }  # fmt: skip
 _STATED = frozenset(("need", "listed"))
+_COUNTS = frozenset(("gpus", "nodes"))
+_SPOKEN_FOR = _STATED | {"recommend", "takes", "tested"}
 _NEAR_BEST = 0.4
 # What a machine that was used had, beyond which it tells nothing of what is needed.
 _USED = {"ram": 64, "disk": 500, "cores": 16}
@@ -84,6 +86,13 @@ def _told(facts: Facts, what: str) -> list[Said]:
         for s in facts.said
         if s.subject == what and s.tier != "side" and (s.stance != "aside" or s.spot.path not in firm)
     ]
+    # A GPU that is only named does not tell how much memory is needed.
+    found = [
+        s
+        for s in found
+        if s.stance in _SPOKEN_FOR
+        or not ("from.model" in s.features or (s.stance == "optional" and "of a model" in s.features))
+    ]
     named = [s for s in found if "plain" not in s.features]
     return named if what == "vram" and any(s.stance in _STATED for s in named) else found
 
@@ -98,6 +107,9 @@ def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Ev
     if not credible:
         return None, []
     firm = _firm(credible)
+    if what in _COUNTS and all(a.stance == "tested" for a in firm):
+        # The largest of several experiments is a wish.
+        firm = [min(firm, key=lambda a: (a.value, -a.weight))]
     likeliest = max(firm, key=lambda a: (a.weight, a.value)).value
     chosen = max((a for a in firm if a.value <= _JOB_RANGE * likeliest), key=lambda a: (a.value, a.weight))
     return chosen.value, [evidence(field, chosen.value, chosen.spot, 2 * chosen.weight, chosen.stance)]

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Literal
 
 from envagent.catalog import gpus
-from envagent.repository.conclusions import amounts, model
+from envagent.repository.conclusions import amounts, model, systems
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import CudaSign, Facts, GpuSign, Package, Said, Scope, Spot, Vendor
 from envagent.repository.knowledge import table
@@ -29,7 +29,8 @@ _SUBJECTS = frozenset(("gpu", "purpose", "cpu_will_do", "vram"))
 _ENOUGH = -0.3
 _FOR_OPTIONAL = -2.5
 _FIRM = ("need.main", "listed.main", "takes.main")
-_AGAINST = frozenset(("denied.main", "optional.main", "cpu.main"))
+_ASKING = frozenset(("need", "listed", "recommend"))
+_AGAINST = frozenset(f"{stance}.{tier}" for stance in ("denied", "optional", "cpu") for tier in ("main", "guide"))
 _SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.0, "development": 0.1}
 _VENDOR_OF: dict[str, Vendor] = {"cuda": "nvidia", "amd_gpu": "amd", "intel_gpu": "intel"}
 _FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
@@ -60,7 +61,8 @@ def conclude(facts: Facts) -> GpuConclusion:
         for s in facts.said
     )
     denied = any(s.stance == "denied" and s.tier == "main" and s.subject != "vram" for s in said)
-    required = total > _ENOUGH or (asked and not denied)
+    firm = any(s.tier == "main" and s.stance in _ASKING for s in said)
+    required = (total > _ENOUGH or (asked and not denied)) and (firm or not systems.other_chip(facts))
     optional = not required and (total > _FOR_OPTIONAL or any(s.kind == "optional" for s in signs))
     models = [s for s in facts.said if s.subject == "gpu_model" and s.tier != "side"]
     vendor = _vendor(signs, [*said, *models]) if required else None
@@ -71,7 +73,7 @@ def conclude(facts: Facts) -> GpuConclusion:
         number, count_evidence = amounts.conclude(facts, "gpus", "gpu_count")
         least, capability_evidence = amounts.conclude(facts, "capability", "compute_capability")
         found += [*memory_evidence, *count_evidence, *capability_evidence]
-        count = int(number) if number else None
+        count = int(number) if number else 1
         capability = f"{least:.1f}" if least else None
     cuda = _cuda([*facts.cuda, *_package_cuda(facts.packages)]) if required and vendor != "amd" else None
     if cuda is not None:
@@ -124,7 +126,8 @@ def _name(said: Said) -> str:
     if said.subject == "framework":
         return "introduced"
     kind = "cuda." if said.value in _VENDOR_OF else ""
-    return f"{kind}{said.stance}.{said.tier}"
+    tier = "guide" if "doc.install" in said.features else said.tier
+    return f"{kind}{said.stance}.{tier}"
 
 
 def _told(signs: list[GpuSign], said: list[Said], required: bool) -> list[tuple[Spot, float, str]]:

@@ -6,10 +6,13 @@ constrain its host and never reaches this place. Must not: know which images a s
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+from envagent.catalog import cpus, node_types, sites
 from envagent.repository.conclusions import model
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts, Said, SpecialSign, Spot
@@ -112,7 +115,7 @@ def conclude_special(
         for tag, weight in chosen.items()
     ]
     architecture: Literal["x86_64", "aarch64"] | None = None
-    if "aarch64" in chosen or any(tag == "apple-silicon" or tag.startswith("cpu: Apple") for tag in chosen):
+    if "aarch64" in chosen or any(tag == "apple-silicon" or tag.startswith(f"{_CPU}Apple") for tag in chosen):
         architecture = "aarch64"
     elif "x86_64" in chosen:
         architecture = "x86_64"
@@ -130,27 +133,52 @@ def tagged(facts: Facts) -> dict[str, list[Said]]:
         if said.subject.startswith("special."):
             found[said.subject.removeprefix("special.")].append(said)
         elif said.subject == "cpu":
-            found[f"cpu: {said.value}"].append(said)
+            found[f"{_CPU}{said.value}"].append(said)
     return found
+
+
+def other_chip(facts: Facts) -> bool:
+    """Return whether the main job is made for accelerators that are no GPUs."""
+    by_tag = tagged(facts)
+    return any(
+        tag in by_tag
+        and model.probability("special", special_features(tag, by_tag[tag])) >= _SPECIAL_ENOUGH
+        and _is_firm(tag, by_tag)
+        for tag in _CHIPS
+    )
 
 
 def cpus_named(facts: Facts) -> list[str]:
     """Tell which CPUs the main documents name without asking for them: results may depend on them."""
     places = {
-        tag.removeprefix("cpu: "): said[0].spot
+        tag.removeprefix(_CPU): said[0].spot
         for tag, said in tagged(facts).items()
-        if tag.startswith("cpu: ") and said[0].tier == "main" and not _is_firm(tag, {tag: said})
+        if tag.startswith(_CPU) and said[0].tier == "main" and not _is_firm(tag, {tag: said})
     }
-    return [f"{s.path}:{s.line} names a CPU, on which results may depend: {cpu}." for cpu, s in places.items()][:2]
+    return [
+        f"{place.path}:{place.line} names a CPU, on which results may depend: {cpu}"
+        + ("." if _somewhere(cpu) else ", and no Chameleon site has one like it.")
+        for cpu, place in places.items()
+    ][:2]
+
+
+@lru_cache(maxsize=64)
+def _somewhere(cpu: str) -> bool:
+    """Return whether a site has a CPU like one that is named; True if the name says too little."""
+    known = cpus.named(cpu)
+    return known is None or any(known.alike(node) for site in sites() for node in node_types(site.region))
 
 
 def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
     """Return whether hardware that few sites have is asked for, not only named."""
-    main = [s for s in by_tag.get(tag, ()) if s.tier == "main"]
+    told = by_tag.get(tag, [])
+    main = told if _agreed(told) else [s for s in told if s.tier == "main"]
     asked = any(s.stance in ("need", "listed") for s in main)
     early = any(s.stance != "optional" and "early" in s.features for s in main)
-    if tag.startswith("cpu: "):
-        return any(s.stance == "need" for s in main)
+    if tag.startswith(_CPU):
+        # Few machines have a CPU of another maker than Intel or AMD: one that is listed is meant.
+        rare = not _somewhere(tag.removeprefix(_CPU)) and not _USUAL_CPU.search(tag)
+        return any(s.stance == "need" for s in main) or (rare and asked)
     if tag in _OTHER_PLATFORMS:
         return any(s.stance in ("need", "listed") for s in main if "doc.main" in s.features) or (
             tag == "apple-silicon" and any("early" in s.features for s in main)
@@ -158,6 +186,9 @@ def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
     return tag not in _RARE or tag not in by_tag or asked or early
 
 
+_CPU = "cpu: "
+_USUAL_CPU = re.compile(r"intel|amd|core|xeon|epyc|ryzen|\bi\d|lake|zen|apple", re.IGNORECASE)
+_CHIPS = frozenset(("gaudi", "tpu", "trainium", "ascend", "apple-silicon"))
 _OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
 _IMPLIED = {"intel-pt": "cpu: Intel CPU"}
 _RARE = frozenset((
@@ -169,12 +200,21 @@ _RANK = {"need": 4, "listed": 3, "tested": 2, "recommend": 2, "purpose": 1, "nam
 
 def special_features(tag: str, said: list[Said]) -> dict[str, float]:
     """Describe how a repository mentions a feature."""
+    agreed = _agreed(said)
     held = model.counted(
-        name for s in said for name in (f"{s.stance}.{s.tier}", *(("early",) if "early" in s.features else ()))
+        name
+        for s in said
+        for name in (f"{s.stance}.{'main' if agreed else s.tier}", *(("early",) if "early" in s.features else ()))
     )
     if tag in _OFTEN_A_TOPIC:
         held |= {"topic": 1.0, "topic&early": held.get("early", 0.0), "topic&need": held.get("need.main", 0.0)}
     return held
+
+
+def _agreed(said: list[Said]) -> bool:
+    """Return whether several parts of the project need the same, and no main document speaks of it."""
+    needed = {s.spot.path for s in said if s.stance == "need"}
+    return len(needed) > 1 and all(s.tier != "main" for s in said)
 
 
 def _package_signs(facts: Facts) -> list[SpecialSign]:

@@ -68,11 +68,16 @@ _EITHER = frozenset(("pre.or", "post.or"))
 
 def stance(found: frozenset[str]) -> str:
     """Return the stance of a mention with these features; `named` where nothing tells."""
+    if "if below" in found:
+        return "need"
     if found & _OF_A_MACHINE:
         found -= _OTHER_WAYS
     if "near-head.requirements" in found:
         # `What is new`, and below it `System requirements`.
         found -= {"head.aside"}
+    if found & {"pre.need", "post.need"} and "near-head.install" in found:
+        # Steps to reproduce results begin with what must be there.
+        found -= {"near-head.results"}
     if not found & _EITHER:
         found -= {"say.alternative_chip"}
     if found & {"pre.need", "post.need"} or not found.isdisjoint(f"is.{name}" for name in _SYSTEMS):
@@ -105,6 +110,9 @@ def features(mention: Mention, reading: Reading, around: frozenset[str]) -> froz
     found = {*around, f"is.{mention.subject}", f"from.{mention.origin}", *_nearby(mention, reading)}
     if mention.plain:
         found |= {"plain", *(f"plain&{c}" for c in _ALONE if c in reading.concepts)}
+    if reading.has(mention.start - 1, "below") and any(word.text == "if" for word in reading.words[: mention.start]):
+        # `If your GPU has less than 80 GB, change the batch size`: as it stands, it needs 80.
+        found.add("if below")
     if denials := _denials(mention, reading):
         found.add("denied" if denials == 1 else "denied twice")
     if any(

@@ -171,6 +171,10 @@ def _on_the_right(reading: Reading, at: int, end: int) -> tuple[str | None, str]
             # `16 GB (32 GB recommended) of RAM`
             place = next((n + 1 for n in range(place, min(place + 8, len(words))) if words[n].text == ")"), len(words))
             continue
+        if words[place - 1].text == "of" and one is None and reading.has(place + 1, *_SIZES):
+            # `62 GB of allocatable RAM`
+            place += 1
+            continue
         if words[place].text not in _BEHIND and not (one and {"least", "newer", "recommend"} & set(one.concepts)):
             return None, ""
         place += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ def test_cuda_of_the_strongest_place_and_never_for_amd() -> None:
         ([amount("vram", 8), amount("vram", 14), amount("vram", 32)], 32),  # one GPU for most variants
         ([amount("vram", 8), amount("vram", 32.5)], 8),
         ([amount("vram", 24), amount("vram", 80, "recommended")], 80),
-        ([amount("vram", 12, "tested", weight=0.2)], 12),  # said in passing is still said
+        ([amount("vram", 12, "tested", weight=0.3)], 12),  # said in passing is still said
         ([amount("vram", 12, "tested", weight=0.1)], None),
         ([amount("vram", 11.5)], 12),
         ([amount("vram", 192)], 96),  # the sum over several
@@ -276,6 +277,64 @@ def test_special(
 ) -> None:
     facts = Facts(specials=[SpecialSign(tag, weight, SPOT) for tag, weight in signs])
     assert systems.conclude_special(facts, gpu_vendor=vendor)[:2] == (tags, architecture)
+
+
+def elsewhere(subject: str, value: Any, stance: str, path: str) -> Said:
+    said = mention(subject, value, stance, spot=Spot(path, 1, "words"))
+    return replace(said, features=said.features - {"doc.main"} | {"doc.part"})
+
+
+def test_what_several_parts_need_alike_is_needed_where_the_readme_is_silent() -> None:
+    parts = [elsewhere("cpu", "Intel Kaby Lake", "need", f"{part}/README.md") for part in "ab"]
+    assert systems.conclude_special(Facts(said=parts), gpu_vendor=None)[0] == ("cpu: Intel Kaby Lake",)
+    assert systems.conclude_special(Facts(said=parts[:1]), gpu_vendor=None)[0] == ()
+    named = mention("cpu", "Xeon Gold 6126", "tested")
+    assert systems.conclude_special(Facts(said=[*parts[:1], named]), gpu_vendor=None)[0] == ()
+
+
+def test_a_cpu_of_an_unusual_maker_need_only_be_listed() -> None:
+    def listed(cpu: str) -> tuple[str, ...]:
+        said = [mention("cpu", cpu, "listed", "early")] * 3
+        return systems.conclude_special(Facts(said=said), gpu_vendor=None)[0]
+
+    assert listed("Hygon") == ("cpu: Hygon",)
+    assert listed("i7-9750H") == ()
+
+
+@pytest.mark.parametrize(("cpu", "end"), [("i7-9750H", ", and no Chameleon site has one like it."), ("Skylake", ".")])
+def test_a_cpu_that_is_only_named_is_told(cpu: str, end: str) -> None:
+    (told,) = systems.cpus_named(Facts(said=[mention("cpu", cpu, "tested")]))
+    assert told == f"README.md:1 names a CPU, on which results may depend: {cpu}{end}"
+
+
+def test_another_accelerator_is_no_gpu_unless_one_is_asked_for() -> None:
+    gaudi = [mention("special.gaudi", None, "named", "early")] * 4
+    signs = [GpuSign("command", 2.5, None, SPOT)]
+    assert gpu.conclude(Facts(gpu=signs)).required
+    assert not gpu.conclude(Facts(said=gaudi, gpu=signs)).required
+    assert gpu.conclude(Facts(said=[*gaudi, NEEDS], gpu=signs)).required
+
+
+def test_a_gpu_that_is_needed_is_at_least_one() -> None:
+    assert gpu.conclude(Facts(said=[NEEDS])).count == 1
+    assert gpu.conclude(Facts(said=[DENIES])).count is None
+
+
+def test_of_several_experiments_the_smallest_tells_how_many_machines() -> None:
+    found = [amount("nodes", 4, "tested"), amount("nodes", 16, "tested")]
+    assert amounts.conclude(Facts(amounts=found), "nodes", "node_count")[0] == 4
+
+
+def test_a_gpu_that_is_only_named_tells_no_memory() -> None:
+    def needed(stance: str, *features: str) -> float | None:
+        likely = ("as.need", "pre.need", "pre.least", "head.requirements", "say.need", "say.least", "from.right")
+        vram = mention("vram", 40.0, stance, *likely, *features)
+        return gpu.conclude(Facts(gpu=[GpuSign("container", 3.0, None, SPOT)], said=[vram])).memory_gb
+
+    assert needed("need", "from.model") == 40.0
+    assert needed("aside", "from.model") is None
+    assert needed("optional", "of a model") is None
+    assert needed("optional") == 40.0
 
 
 NOTHING = Survey({}, 0)

@@ -259,6 +259,10 @@ def amounts(text: str) -> list[tuple[str, object, str]]:
         ("| Machine | RAM (GB) | Disk (GB) | Cores |\n|--|--|--|--|\n| server | 64 | 500 | 16 |",
          [("ram", 64, "sized"), ("disk", 500, "sized"), ("cores", 16, "named")]),
         ("No graphics card is needed: 6 GB of free RAM is enough.", [("memory", 6, "need")]),
+        ("The search itself requires around 60GB of allocatable RAM.", [("ram", 60, "need")]),
+        ("60GB of images on RAM disks", []),
+        ("If your GPUs have less than 48GB, change the batch size.", [("vram", 48, "need")]),
+        ("It runs on GPUs with less than 48GB.", [("vram", 48, "tested")]),
     ],
 )  # fmt: skip
 def test_amounts(text: str, expected: list[tuple[str, float, str]]) -> None:
@@ -276,6 +280,7 @@ def test_amounts(text: str, expected: list[tuple[str, float, str]]) -> None:
         ("You need a desktop with an Intel Core i9-9900K.", "cpu", "Intel Core i9-9900K", "need"),
         ("It needs an AMD EPYC 7763 CPU.", "cpu", "AMD EPYC 7763", "need"),
         ("An Ice Lake server is required.", "cpu", "Ice Lake", "need"),
+        ("## Reproduce results\n\n1. Ensure you are running on a Kaby Lake CPU.", "cpu", "Kaby Lake", "need"),
         ("The experiments need two servers joined by a link.", "nodes", 2, "need"),
     ],
 )

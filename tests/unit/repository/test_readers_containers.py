@@ -97,28 +97,28 @@ def test_variables_that_grow_stay_small() -> None:
     ("service", "count"),
     [
         ("deploy: {resources: {reservations: {devices: [{driver: nvidia, count: 4, capabilities: [gpu]}]}}}", 4),
-        ("deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}", None),
+        ("deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}", 1),
         ("deploy: {resources: {reservations: {devices: [{device_ids: ['0', '3'], capabilities: [compute]}]}}}", 2),
-        ("deploy: {resources: {reservations: {devices: [{driver: cdi, device_ids: ['nvidia.com/gpu=all']}]}}}", None),
+        ("deploy: {resources: {reservations: {devices: [{driver: cdi, device_ids: ['nvidia.com/gpu=all']}]}}}", 1),
         ("deploy: {resources: {reservations: {devices: [{capabilities: [[gpu, utility]], count: 2}]}}}", 2),
         (
             "deploy: {resources: {reservations: {"
             "generic_resources: [{discrete_resource_spec: {kind: GPU, value: 2}}]}}}",
             2,
         ),
-        ("gpus: all", None),
+        ("gpus: all", 1),
         ("gpus: [{driver: nvidia, count: 2}]", 2),
         ("gpus: '${GPUS:-3}'", 3),
-        ("devices: ['nvidia.com/gpu=all']", None),
+        ("devices: ['nvidia.com/gpu=all']", 1),
         ("devices: ['nvidia.com/gpu=0', 'nvidia.com/gpu=1']", 2),
         ("devices: ['/dev/nvidia0:/dev/nvidia0', '/dev/nvidiactl']", 1),
-        ("runtime: nvidia", None),
+        ("runtime: nvidia", 1),
         ("{runtime: nvidia, environment: {NVIDIA_VISIBLE_DEVICES: '0,1'}}", 2),
-        ("{runtime: nvidia, environment: [NVIDIA_VISIBLE_DEVICES=all]}", None),
+        ("{runtime: nvidia, environment: [NVIDIA_VISIBLE_DEVICES=all]}", 1),
         ("{extends: {service: base}}\n  base: {gpus: 2}", 2),
     ],
 )
-def test_services_that_reserve_gpus(service: str, count: int | None) -> None:
+def test_services_that_reserve_gpus(service: str, count: int) -> None:
     own = service if service.startswith("{") else f"\n    image: b\n    {service}\n"
     got = concluded(COMPOSE, f"services:\n  a: {own}\n")
     assert (got.gpu_required, got.gpu_vendor, got.gpu_count) == (True, "nvidia", count)

@@ -31,8 +31,8 @@ def pod(limits: str, where: str = "restartPolicy: Never") -> str:
         ("{nvidia.com/gpu: 1}", "nodeSelector: {node.kubernetes.io/instance-type: p4d.24xlarge}", "nvidia", 1, 40),
         ("{nvidia.com/mig-1g.10gb: 3}", "", "nvidia", 1, None),
         ("{amd.com/gpu: 8}", "", "amd", 8, None),
-        ("{cpu: 4}", "runtimeClassName: nvidia", "nvidia", None, None),
-        ("{cpu: 4}", "nodeSelector: {nvidia.com/gpu.present: 'true'}", "nvidia", None, None),
+        ("{cpu: 4}", "runtimeClassName: nvidia", "nvidia", 1, None),
+        ("{cpu: 4}", "nodeSelector: {nvidia.com/gpu.present: 'true'}", "nvidia", 1, None),
     ],
 )
 def test_pods_with_gpus(limits: str, where: str, vendor: str, count: int | None, memory: float | None) -> None:
@@ -109,7 +109,7 @@ def test_values_of_charts(values: str, count: int | None, ram: float | None) -> 
     ("resources", "count", "memory"),
     [
         ("accelerators: A100-80GB:8", 8, 80),
-        ("accelerators: V100", None, 16),
+        ("accelerators: V100", 1, 16),
         ("accelerators: {L4: 1, A100: 1}", 1, 24),
         ("accelerators: [H100:8, T4:1]", 1, 16),
         ("any_of: [{accelerators: A100:4}, {accelerators: A10G:4, cloud: aws}]", 4, 24),
@@ -136,7 +136,7 @@ def test_sizes_of_a_task() -> None:
     [
         (".dstack.yml", "type: task\nresources:\n  gpu: A100:80GB:2\n", 2, 80),
         (".dstack.yml", "type: service\nresources:\n  gpu: {name: [L4, H100], count: 1..4, memory: 24GB..}\n", 1, 24),
-        (".dstack.yml", "type: task\nresources:\n  gpu: 40GB..80GB\n", None, 40),
+        (".dstack.yml", "type: task\nresources:\n  gpu: 40GB..80GB\n", 1, 40),
         ("config.yaml", "model_name: a\nresources:\n  accelerator: A10G:2\n  use_gpu: true\n", 2, 24),
         ("fly.toml", '[[vm]]\ngpu_kind = "a100-40gb"\ngpus = 2\n', 2, 40),
         ("cerebrium.toml", '[cerebrium.hardware]\ncompute = "AMPERE_A10"\ngpu_count = 1\n', 1, 24),
@@ -150,7 +150,7 @@ def test_sizes_of_a_task() -> None:
             2,
             16,
         ),
-        ("bentofile.yaml", "docker: {cuda_version: '12.1'}\n", None, None),
+        ("bentofile.yaml", "docker: {cuda_version: '12.1'}\n", 1, None),
     ],
 )
 def test_other_platforms(path: str, text: str, count: int | None, memory: float | None) -> None:
@@ -196,9 +196,9 @@ def test_settings_of_launchers_are_no_need(text: str) -> None:
         ('import modal\nGPU = "H100"\nN = 4\n@app.cls(gpu=f"{GPU}:{N}")\nclass A: pass\n', 4, 80),
         ('import modal\n@app.function(gpu=modal.gpu.A100(count=2, size="80GB"))\ndef f(): pass\n', 2, 80),
         ('import modal\n@app.function(gpu=["H100", "A10G:2"])\ndef f(): pass\n', 2, 24),
-        ('import modal\n@app.function(gpu="any")\ndef f(): pass\n', None, None),
-        ('import modal, os\n@app.function(gpu=os.environ.get("GPU", "L4"))\ndef f(): pass\n', None, 24),
-        ('from beam import endpoint\n@endpoint(gpu="A10G", memory="16Gi")\ndef f(): pass\n', None, 24),
+        ('import modal\n@app.function(gpu="any")\ndef f(): pass\n', 1, None),
+        ('import modal, os\n@app.function(gpu=os.environ.get("GPU", "L4"))\ndef f(): pass\n', 1, 24),
+        ('from beam import endpoint\n@endpoint(gpu="A10G", memory="16Gi")\ndef f(): pass\n', 1, 24),
         ('import bentoml\n@bentoml.service(resources={"gpu": 1, "gpu_type": "nvidia-l4"})\nclass A: pass\n', 1, 24),
         ('from flytekit import Resources, task\n@task(requests=Resources(gpu="2"))\ndef f(): pass\n', 2, None),
         ("from metaflow import step, resources\n@resources(gpu=1)\ndef f(self): pass\n", 1, None),
