@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,22 +26,29 @@ PROGRAMS = {
     *("cd", "chmod", "cp", "git", "grep", "ls", "mv", "openstack"),
     *("perl", "pip", "puttygen", "rm", "ssh-keygen", "unset"),
 }
-PRODUCT = list(modules())
+
+
+@cache
+def named_calls() -> tuple[tuple[str, str, ast.Call], ...]:
+    """List the product's calls of what its modules import from `envagent.hints`: the name there, the place, the call."""
+    found = []
+    for path, tree in modules():
+        nodes = list(ast.walk(tree))
+        ours = {
+            alias.asname or alias.name: alias.name
+            for node in nodes
+            if isinstance(node, ast.ImportFrom) and node.module == "envagent.hints"
+            for alias in node.names
+        }
+        for node in nodes:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ours:
+                found.append((ours[node.func.id], f"{path}:{node.lineno}", node))
+    return tuple(found)
 
 
 def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
-    """List the product's calls of what a module imports from `envagent.hints` under a name."""
-    for path, tree in PRODUCT:
-        ours = {
-            alias.asname or alias.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and node.module == "envagent.hints"
-            for alias in node.names
-            if alias.name == name
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ours:
-                yield f"{path}:{node.lineno}", node
+    """List the calls of one of these names."""
+    return ((where, call) for one, where, call in named_calls() if one == name)
 
 
 def options(where: str, call: ast.Call) -> Iterator[tuple[str, str | float | bool]]:
@@ -52,6 +60,7 @@ def options(where: str, call: ast.Call) -> Iterator[tuple[str, str | float | boo
         yield keyword.arg, known
 
 
+@cache
 def commands() -> dict[Command, str]:
     """Return each command of envagent that a hint in the product names, with a place where it does."""
     found: dict[Command, str] = {}
@@ -66,11 +75,8 @@ def commands() -> dict[Command, str]:
     return found
 
 
-HINTED = commands()
-
-
 def test_the_commands_are_found() -> None:
-    assert {resume(), teardown()} < HINTED.keys()
+    assert {resume(), teardown()} < commands().keys()
 
 
 def test_each_option_exists() -> None:
@@ -98,7 +104,7 @@ def test_no_hint_spells_a_command_itself() -> None:
         words = [part for part in call.args if isinstance(part, (ast.Constant, ast.JoinedStr))]
         texts = [str(part.value) for word in words for part in ast.walk(word) if isinstance(part, ast.Constant)]
         wrong += [f"{where}: {text}" for text in texts if re.search(r"envagent |RUN_ID|--[a-z]", text)]
-    for path, tree in PRODUCT:
+    for path, tree in modules():
         given = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "hint"]
         bare = [one for one in given if isinstance(one, (ast.Constant, ast.JoinedStr)) and ast.unparse(one) != "None"]
         wrong += [f"{path}:{one.lineno}: {ast.unparse(one)}" for one in bare]
@@ -108,12 +114,13 @@ def test_no_hint_spells_a_command_itself() -> None:
 def test_each_command_runs(cli: Cli, repository: Path) -> None:
     """None is refused as wrong usage, on a run that has succeeded."""
     run_id = str(cli.run(repository)["run_id"])
-    for command in sorted(HINTED, key=lambda one: (one.name in ("teardown", "sandbox"), one.name)):
+    hinted = commands()
+    for command in sorted(hinted, key=lambda one: (one.name in ("teardown", "sandbox"), one.name)):
         if command == teardown():
             run_id = str(cli.run(repository, "--new")["run_id"])
         words = [str(repository) if word == "URL" else word for word in shlex.split(hint_text(Hint(command), run_id))]
         ended = cli(*words[1:], *(("--cloud", "sandbox") if {"--orphans", "run"} & {*words} else ()))
-        assert ended.code in (0, 10), (HINTED[command], words, ended.err)
+        assert ended.code in (0, 10), (hinted[command], words, ended.err)
         assert "Traceback" not in ended.err and "Usage:" not in ended.err
 
 

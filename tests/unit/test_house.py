@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,13 @@ LIBRARIES = {
 }
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+@cache
+def modules() -> tuple[tuple[str, ast.Module], ...]:
     """Give every module of the product by its path below the package, steps and migrations included."""
+    return tuple(_parsed())
+
+
+def _parsed() -> Iterator[tuple[str, ast.Module]]:
     for folder, prefix in ((ROOT / "envagent", ""), (ROOT / "steps", "steps/"), (ROOT / "migrations", "migrations/")):
         for path in sorted(folder.rglob("*.py")):
             relative = path.relative_to(folder).as_posix()

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler
 from itertools import count
 from typing import Any
@@ -83,15 +84,22 @@ SLOW: dict[str, Act] = {
 }
 
 
+@cache
 def bomb(bits: int, size: int) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, bits)
     piece = packer.compress(b" " * (1 << 20))
     return piece + b"".join(packer.compress(b" " * (1 << 20)) for _ in range(size - 1)) + packer.flush()
 
 
-def packed(encoding: bytes, content: bytes) -> Act:
-    head = b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (encoding, len(content))
-    return sent(HEAD, head, content)
+def packed(encoding: bytes, pack: Callable[[], bytes]) -> Act:
+    """Send what is packed once it is asked for: that takes a while."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        content = pack()
+        head = b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (encoding, len(content))
+        sent(HEAD, head, content)(handler)
+
+    return act
 
 
 MEGABYTE = b" " * (1 << 20)
@@ -102,9 +110,9 @@ LARGE: dict[str, tuple[Act, str]] = {
         sent(HEAD, b"Transfer-Encoding: chunked\r\n\r\n", *[b"100000\r\n", MEGABYTE, b"\r\n"] * 70),
         "larger than 64 MiB",
     ),
-    "gzip": (packed(b"gzip", bomb(31, 70)), "larger than 64 MiB"),
-    "deflate": (packed(b"deflate", bomb(-15, 70)), "larger than 64 MiB"),
-    "gzip in gzip": (packed(b"gzip, gzip", gzip.compress(bomb(31, 70))), "larger than 64 MiB"),
+    "gzip": (packed(b"gzip", lambda: bomb(31, 70)), "larger than 64 MiB"),
+    "deflate": (packed(b"deflate", lambda: bomb(-15, 70)), "larger than 64 MiB"),
+    "gzip in gzip": (packed(b"gzip, gzip", lambda: gzip.compress(bomb(31, 70))), "larger than 64 MiB"),
     "interim answers": (sent(*[b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000] * 20), "head of the response"),
 }
 
@@ -198,7 +206,7 @@ def test_a_service_may_not_send_a_run_to_sleep_for_years(asked: str, stub: StubC
 
 
 def test_a_damaged_compressed_answer_is_read_again_later(stub: StubCloud, connected: Connect) -> None:
-    stub.on("GET", "/v1/leases$", Reply(act=packed(b"gzip", b"\x1f\x8b\x08no")))
+    stub.on("GET", "/v1/leases$", Reply(act=packed(b"gzip", lambda: b"\x1f\x8b\x08no")))
     with pytest.raises(CloudUnreachable, match="damaged"):
         connected().leases()
 
