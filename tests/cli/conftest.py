@@ -18,6 +18,7 @@ import pytest
 from envagent.cli.main import main
 from envagent.sandbox import process
 from tests.cli.child import Child, OnTerminal, Piped
+from tests.kit import warm_sandbox
 from tests.kit.commands import Ended
 from tests.kit.git import git, make_repository
 
@@ -70,7 +71,7 @@ class Cli:
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home folder with a running sandbox, for all tests of a process."""
     home = tmp_path_factory.mktemp("home") / "envagent"
-    process.ensure_running(home, speed=SPEED)
+    warm_sandbox.start(home, speed=SPEED)
     yield home
     process.stop(home)
 

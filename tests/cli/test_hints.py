@@ -30,7 +30,7 @@ PROGRAMS = {
 
 @cache
 def named_calls() -> tuple[tuple[str, str, ast.Call], ...]:
-    """List the product's calls of what its modules import from `envagent.hints`: the name there, the place, the call."""
+    """List the calls of what modules import from `envagent.hints`: its name there, the place, the call."""
     found = []
     for path, tree in modules():
         nodes = list(ast.walk(tree))
@@ -40,9 +40,11 @@ def named_calls() -> tuple[tuple[str, str, ast.Call], ...]:
             if isinstance(node, ast.ImportFrom) and node.module == "envagent.hints"
             for alias in node.names
         }
-        for node in nodes:
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ours:
-                found.append((ours[node.func.id], f"{path}:{node.lineno}", node))
+        found += [
+            (ours[node.func.id], f"{path}:{node.lineno}", node)
+            for node in nodes
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ours
+        ]
     return tuple(found)
 
 

@@ -26,11 +26,11 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         found = named(NAMED)
         yield found
     else:
-        from envagent.sandbox import ensure_running
         from envagent.sandbox.process import stop
+        from tests.kit import warm_sandbox
 
         home = tmp_path_factory.mktemp("home")
-        endpoint = ensure_running(home, speed=SANDBOX_SPEED, profile=request.param.split()[1], idle_seconds=3600)
+        endpoint = warm_sandbox.start(home, speed=SANDBOX_SPEED, profile=request.param.split()[1], idle_seconds=3600)
         config = OpenStackConfig(config_files=[str(endpoint.clouds_file)], load_envvars=False)
         found = find(
             "sandbox",

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from envagent.sandbox import Endpoint, ensure_running, read_log
+from envagent.sandbox import Endpoint, read_log
 from envagent.sandbox.process import stop
+from tests.kit import warm_sandbox
 from tests.kit.by_hand import host_lease
 from tests.kit.commands import Ended, Started, call
 from tests.kit.git import PLAIN, make_repository
@@ -84,7 +85,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     home = tmp_path / "home"
     home.mkdir()
     repository = make_repository(tmp_path / "thing", PLAIN)
-    yield Shell(home, ensure_running(home, speed=1000), repository)
+    yield Shell(home, warm_sandbox.start(home, speed=1000), repository)
     stop(home)
 
 

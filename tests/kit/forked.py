@@ -30,12 +30,13 @@ def fork(arguments: Sequence[str], prepare: Callable[[], object]) -> int:
     return os.fork() or become(arguments, prepare)
 
 
-def become(arguments: Sequence[str], prepare: Callable[[], object]) -> NoReturn:
+def become(arguments: Sequence[str], prepare: Callable[[], object], command: Callable[[], object] = main) -> NoReturn:
     """Go on as that command line, and end with its exit code.
 
     Args:
         arguments: What follows `envagent`.
         prepare: As for `fork`.
+        command: What reads the arguments.
     """
     code = 1
     try:
@@ -48,7 +49,7 @@ def become(arguments: Sequence[str], prepare: Callable[[], object]) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         _forget_pytest()
         sys.argv = ["envagent", *arguments]
-        main()
+        command()
         code = 0
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)

@@ -29,7 +29,7 @@ class Warm:
             out: File for its stdout.
             err: File for its stderr.
         """
-        self._process = _server().Process(target=_become, args=(arguments, folder, environment, out, err))
+        self._process = server().Process(target=_become, args=(arguments, folder, environment, out, err))
         self._process.start()
 
     @property
@@ -44,7 +44,7 @@ class Warm:
 
 
 @cache
-def _server() -> ForkServerContext:
+def server() -> ForkServerContext:
     """Return what forks the children; the forking process starts with the first child, and ends with this one."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.kit.preloaded"])

@@ -14,9 +14,10 @@ import requests
 from blazarclient.client import Client as blazar_client
 from openstack.config import OpenStackConfig
 
-from envagent.sandbox import Endpoint, ensure_running, read_log
+from envagent.sandbox import Endpoint, read_log
 from envagent.sandbox.files import Paths
 from envagent.sandbox.process import stop
+from tests.kit import warm_sandbox
 from tests.kit.by_hand import date, host_reservation
 
 SPEED = 2000
@@ -114,7 +115,7 @@ class Sandbox:
 
     def __init__(self, home: Path, **more: Any) -> None:
         self.home = home
-        self.endpoint = ensure_running(home, **{"speed": SPEED, "idle_seconds": 60.0, **more})
+        self.endpoint = warm_sandbox.start(home, **{"speed": SPEED, "idle_seconds": 60.0, **more})
 
     def person(self, cloud: str = "sandbox") -> Person:
         """Return somebody with an account."""
