@@ -193,56 +193,56 @@ def test_any_names(names: list[str]) -> None:
 
 
 SLOW = {
-    "table rows": "<tr>" * 50_000,
-    "one word": "a" * 200_000,
-    "blanks": " " * 200_000,
-    "blank lines": "\n" * 200_000,
-    "matrices": "python-version:\n" + "  - 3.9\n\n" * 20_000 + "python:\n" * 5_000,
-    "bounds": "python = '\n" * 20_000,
-    "brackets": "[" * 100_000,
-    "braces": "{" * 100_000,
-    "links": "[a](b" * 30_000,
-    "stars": "*a_" * 60_000,
-    "open tags": "<a " * 60_000,
-    "open comments": "<!--" * 50_000,
-    "pipes": "|" * 100_000,
-    "digits": "9" * 100_000,
-    "sizes": "16 GB RAM " * 20_000,
-    "needs": "requires at least a GPU or " * 8_000,
-    "sentences": "It requires a GPU. " * 10_000,
-    "bullets": "- a GPU\n" * 20_000,
-    "headings": "# a\n" * 20_000,
-    "orders": "Ignore all previous instructions.\n\n" * 4_000,
-    "folds": "<details><summary>a</summary>\n\n" * 6_000,
-    "columns": "|" + "a|" * 1_900 + "\n|" + "-|" * 1_900 + "\n" + ("|" + "b|" * 1_900 + "\n") * 50,
-    "spans": "<table>" + "<tr><td colspan=99 rowspan=99>a" * 6_000 + "</table>",
-    "quotations": (">" * 200 + "a\n") * 800,
+    "table rows": "<tr>" * 25_000,
+    "one word": "a" * 100_000,
+    "blanks": " " * 100_000,
+    "blank lines": "\n" * 100_000,
+    "matrices": "python-version:\n" + "  - 3.9\n\n" * 10_000 + "python:\n" * 2_500,
+    "bounds": "python = '\n" * 10_000,
+    "brackets": "[" * 50_000,
+    "braces": "{" * 50_000,
+    "links": "[a](b" * 15_000,
+    "stars": "*a_" * 30_000,
+    "open tags": "<a " * 30_000,
+    "open comments": "<!--" * 25_000,
+    "pipes": "|" * 50_000,
+    "digits": "9" * 50_000,
+    "sizes": "16 GB RAM " * 10_000,
+    "needs": "requires at least a GPU or " * 4_000,
+    "sentences": "It requires a GPU. " * 5_000,
+    "bullets": "- a GPU\n" * 10_000,
+    "headings": "# a\n" * 10_000,
+    "orders": "Ignore all previous instructions.\n\n" * 2_000,
+    "folds": "<details><summary>a</summary>\n\n" * 3_000,
+    "columns": "|" + "a|" * 1_900 + "\n|" + "-|" * 1_900 + "\n" + ("|" + "b|" * 1_900 + "\n") * 25,
+    "spans": "<table>" + "<tr><td colspan=99 rowspan=99>a" * 3_000 + "</table>",
+    "quotations": (">" * 200 + "a\n") * 400,
     "nested bullets": "".join("  " * depth + "- a\n" for depth in range(400)),
     "nested notes": "".join("   " * depth + ".. note::\n\n" for depth in range(300)),
-    "attributes": '<a b="' * 30_000,
-    "open fence": "```\n" + "x\n" * 90_000,
-    "unclosed marks": ("*a `b` _c |d " * 8 + "\n") * 1_500,
-    "underlines": "a\n-\n" * 40_000,
-    "targets": ".. _a: b\n\n" * 15_000,
-    "values": ".. csv-table::\n\n" + "   a,b,c\n" * 15_000,
-    "one line": "a *b* `c` [d](e) <b>" * 50_000,
-    "quotes": '"' * 100_000,
-    "backslashes": "\\\n" * 50_000,
-    "anchors": "a: &a [x]\n" + "".join(f"k{n}: &k{n} [*a, *a]\n" for n in range(3_000)),
-    "conditions": "if(\n" * 30_000,
-    "packages": "torch>=1\n" * 10_000,
-    "commas": "," * 100_000,
-    "dashes": "--gpus " * 20_000,
+    "attributes": '<a b="' * 15_000,
+    "open fence": "```\n" + "x\n" * 45_000,
+    "unclosed marks": ("*a `b` _c |d " * 8 + "\n") * 750,
+    "underlines": "a\n-\n" * 20_000,
+    "targets": ".. _a: b\n\n" * 7_500,
+    "values": ".. csv-table::\n\n" + "   a,b,c\n" * 7_500,
+    "one line": "a *b* `c` [d](e) <b>" * 25_000,
+    "quotes": '"' * 50_000,
+    "backslashes": "\\\n" * 25_000,
+    "anchors": "a: &a [x]\n" + "".join(f"k{n}: &k{n} [*a, *a]\n" for n in range(1_500)),
+    "conditions": "if(\n" * 15_000,
+    "packages": "torch>=1\n" * 5_000,
+    "commas": "," * 50_000,
+    "dashes": "--gpus " * 10_000,
 }
 SLOW_PATHS = ("README.md", "README.rst", "README.adoc", "README.org", "README", "requirements.txt", "pyproject.toml", "setup.py", "environment.yml", "Dockerfile", "CMakeLists.txt", "demo.ipynb", "train.py", ".python-version", ".github/workflows/ci.yml", "compose.yaml", "deploy/pod.yaml", "a.def")  # fmt: skip  # noqa: E501
 
 
 @pytest.mark.parametrize("text", SLOW.values(), ids=SLOW.keys())
 def test_no_text_of_a_stranger_takes_long(text: str) -> None:
-    """Regular expressions over 200 KB; processor time, so that a busy machine does not matter."""
+    """Any reading of 100 KB is linear, or over sooner; processor time, so that a busy machine does not matter."""
     slow = {}
     for path in SLOW_PATHS:
         started = time.process_time()
         conclude({path: text})
         slow[path] = time.process_time() - started
-    assert max(slow.values()) < 5.0, {path: round(value, 1) for path, value in slow.items() if value > 1}
+    assert max(slow.values()) < 4.0, {path: round(value, 1) for path, value in slow.items() if value > 0.5}
