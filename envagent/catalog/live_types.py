@@ -35,7 +35,8 @@ def _devices(properties: Mapping[str, str], group: str) -> list[dict[str, str]]:
     """Gather `group.N.field` keys to one mapping per device, in order of N."""
     found: dict[int, dict[str, str]] = defaultdict(dict)
     for key, value in properties.items():
-        match = _INDEXED.fullmatch(key)
+        # A site reports thousands of properties, and few of them are those of devices.
+        match = _INDEXED.fullmatch(key) if key.startswith(group) else None
         if match and match["group"] == group:
             found[int(match["index"])][match["field"]] = value
     return [found[index] for index in sorted(found)]
