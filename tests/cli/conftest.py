@@ -22,7 +22,7 @@ from tests.kit import warm_sandbox
 from tests.kit.commands import Ended
 from tests.kit.git import git, make_repository
 
-SPEED = 1000
+SPEED = 5000
 ROOT = Path(__file__).parents[2]
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.cli.conftest import Cli, Sandbox
+from tests.cli.conftest import SPEED, Cli, Sandbox
 from tests.kit.git import commit, git
 
 
@@ -65,7 +65,7 @@ def test_a_run_under_way_is_named(cli: Cli, repository: Path, sandbox: Sandbox) 
     assert f"run {run_id} of this repository and commit is being worked on" in second.document["error"]["message"]
     running.kill()
     second = cli("run", str(repository), "--cloud", "sandbox", "--json")
-    sandbox.speed(1000)
+    sandbox.speed(SPEED)
     if second.code == 10:  # the lease had been asked for
         assert second.document["error"]["hint"].startswith(f"envagent resume {run_id};")
     else:

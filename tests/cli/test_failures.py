@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from envagent.sandbox import process
-from tests.cli.conftest import Cli, Sandbox
+from tests.cli.conftest import SPEED, Cli, Sandbox
 
 EVIL = "No valid host was found. \x1b]0;owned\x07[bold red]x[/bold red] \u202e"
 SHOWN = "No valid host was found. \\x1b]0;owned\\x07[bold red]x[/bold red] \\u202e"
@@ -72,7 +72,7 @@ def test_on_failure_teardown_holds_for_the_resumed_run(cli: Cli, repository: Pat
     running.until("waiting for the lease to start")
     running.send(signal.SIGKILL)
     running.wait()
-    sandbox.speed(1000)
+    sandbox.speed(SPEED)
     sandbox.faults({"action": "server_error", "text": "broken"})
     ended = cli("resume", "last", "--json")
     assert (ended.code, ended.document["state"]) == (6, "torn_down"), ended.err

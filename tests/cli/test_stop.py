@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.child import Piped
-from tests.cli.conftest import Cli, Sandbox
+from tests.cli.conftest import SPEED, Cli, Sandbox
 
 SLOW = 10
 """A server takes about a minute at this speed: long enough to be stopped in."""
@@ -47,7 +47,7 @@ def test_the_first_signal_stops_and_the_run_goes_on_later(
     assert document["steps"][6]["state"] == "interrupted"
     assert document["server"]["status"].startswith("BUILD")
     assert cli("status", run_id, "--json").document["state"] == "interrupted"
-    sandbox.speed(1000)
+    sandbox.speed(SPEED)
     assert cli("resume", run_id, "--json").document["state"] == "succeeded"
     assert sandbox.writes(run_id).count(("POST", "server")) == 1
     assert sandbox.writes(run_id).count(("POST", "lease")) == 1
@@ -65,7 +65,7 @@ def test_the_second_signal_ends_at_once(cli: Cli, repository: Path, sandbox: San
     running.send(signal.SIGINT)
     assert running.wait(30) == 130
     sandbox.faults()
-    sandbox.speed(1000)
+    sandbox.speed(SPEED)
     assert cli("resume", run_id).code == 0
     assert sandbox.writes(run_id).count(("POST", "server")) == 1
     assert cli("teardown", run_id).code == 0
@@ -119,7 +119,7 @@ def test_a_killed_run_is_interrupted_and_goes_on(cli: Cli, repository: Path, san
     document = cli("status", run_id, "--json").document
     assert document["state"] == "interrupted"
     assert document["next"] == [f"envagent {verb} {run_id}" for verb in ("resume", "teardown", "status")]
-    sandbox.speed(1000)
+    sandbox.speed(SPEED)
     assert cli("resume", "last", "--json").document["run_id"] == run_id
     assert cli("teardown", run_id).code == 0
 

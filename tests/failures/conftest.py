@@ -85,7 +85,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     home = tmp_path / "home"
     home.mkdir()
     repository = make_repository(tmp_path / "thing", PLAIN)
-    yield Shell(home, warm_sandbox.start(home, speed=1000), repository)
+    yield Shell(home, warm_sandbox.start(home, speed=5000), repository)
     stop(home)
 
 
