@@ -180,7 +180,10 @@ def _special(wanted: str, told: Sequence[str]) -> bool:
 
 
 def node_meets(need: str, value: Any, given: dict[str, Any]) -> bool:
-    """Return whether the chosen node has what is needed; what a node type cannot tell counts as there."""
+    """Return whether the chosen node has what is needed, or the run says of a CPU that no site has it.
+
+    What a node type cannot tell counts as there.
+    """
     node = given["node"] or {}
     gpu = node.get("gpu") or {}
     test: dict[str, Callable[[], bool]] = {
@@ -198,6 +201,8 @@ def node_meets(need: str, value: Any, given: dict[str, Any]) -> bool:
     if need == "nodes_min":
         return bool(node)
     head, _, tail = value.partition(":")
+    if head == "specific_cpu" and any("names a CPU" in text and "no Chameleon site" in text for text in given["texts"]):
+        return True
     kind = kind_of(f"cpu: {tail}" if head == "specific_cpu" else (tail or head).replace("_", " "))
     return bool(node) and (kind is None or not kind.levels or kind.levels[-1](NodeType.model_validate(node)))
 

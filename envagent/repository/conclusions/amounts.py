@@ -21,7 +21,7 @@ _OF_MENTION = {
     "need": "minimum", "listed": "minimum", "takes": "minimum", "sized": "mentioned", "named": "mentioned",
     "recommend": "recommended", "tested": "tested", "aside": "used", "optional": "mentioned", "denied": "mentioned",
 }  # fmt: skip
-_CREDIBLE = {"vram": 0.16, "ram": 0.12, "disk": 0.12, "cores": 0.12, "gpus": 0.12, "nodes": 0.2, "capability": 0.2}
+_CREDIBLE = {"vram": 0.16, "ram": 0.12, "disk": 0.2, "cores": 0.12, "gpus": 0.12, "nodes": 0.2, "capability": 0.2}
 _PLAUSIBLE = {
     "ram": (1.0, 12_500.0), "vram": (1.0, 300.0), "disk": (0.1, 1e6), "cores": (1, 512), "gpus": (1, 1024),
     "nodes": (1, 1024), "capability": (1.0, 20.0),
@@ -48,6 +48,7 @@ class Asked:
     stance: str
     spot: Spot
     firm: bool = True
+    said: bool = False
 
 
 def asked(facts: Facts, what: str) -> list[Asked]:
@@ -62,6 +63,7 @@ def asked(facts: Facts, what: str) -> list[Asked]:
             _OF_MENTION.get(said.stance, "mentioned"),
             said.spot,
             said.stance in _STATED,
+            said=True,
         )
         for said in _told(facts, what)
         if isinstance(said.value, int | float)
@@ -69,8 +71,9 @@ def asked(facts: Facts, what: str) -> list[Asked]:
     found = [a for a in found if low <= a.value <= high]
     most = _USED.get(what, math.inf)
     found = [a for a in found if a.stance != "used" or a.value <= most]
-    best = max((a.weight for a in found), default=0.0)
-    return [a for a in found if a.weight >= max(_CREDIBLE[what], _NEAR_BEST * best)]
+    # What a manifest asks for is certain, and would outweigh every sentence.
+    best = {said: max((a.weight for a in found if a.said == said), default=0.0) for said in (True, False)}
+    return [a for a in found if a.weight >= max(_CREDIBLE[what], _NEAR_BEST * best[a.said])]
 
 
 def _told(facts: Facts, what: str) -> list[Said]:

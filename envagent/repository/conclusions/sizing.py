@@ -53,7 +53,8 @@ def size(requirements: Requirements, facts: Facts, listing: Survey) -> Sizing:
             need.at_least(row["cores"], row["ram"], row["disk"], row["why"])
     if any(s.subject == "research" and s.tier == "main" for s in facts.said):
         row = table("builds")["research"]
-        need.at_least(row["cores"], row["ram"], row["disk"], row["why"])
+        # How much disk the experiments take is known where it is documented.
+        need.at_least(row["cores"], row["ram"], 0 if requirements.disk_gb else row["disk"], row["why"])
     if "docker" in requirements.special_requirements:
         images = table("builds")["containers"]["disk"]
         need.at_least(need.cores, need.ram, need.disk + images, "container images")

@@ -70,6 +70,9 @@ def stance(found: frozenset[str]) -> str:
     """Return the stance of a mention with these features; `named` where nothing tells."""
     if "if below" in found:
         return "need"
+    if {"pre.most", "say.support"} <= found and "is.disk" in found:
+        # `ext4 only supports files up to 16 TB`
+        return "aside"
     if found & _OF_A_MACHINE:
         found -= _OTHER_WAYS
     if "near-head.requirements" in found:

@@ -28,6 +28,7 @@ _HOSTS = _HOST | {"内存", "內存", "メモリ"}
 _WITH = frozenset(("with", "each", "having", "which", "at", "minimum", "memory", "or", "≥", ">="))
 _EXACT = ("sm", "compute")
 _COUNTED = {"core": "cores", "thread": "threads", "gpu": "gpus", "gpu_model": "gpus", "machine": "nodes"}
+_OTHERS = frozenset(("core", "thread", "machine", "ram", "vram", "disk"))
 # Between a number and what it measures, on its right and on its left.
 _BEHIND = words_of("between_number_and_noun")
 _AHEAD = words_of("between_noun_and_number")
@@ -344,6 +345,12 @@ def _counted(reading: Reading, at: int, place: int, number: int, sizes: set[int]
         if text in ("of", "to", "in", "on", "for", "with", "per", "and", "or", "is", "are", "bit", "th"):
             break
         place += 1
+    ends = at + 1 == len(words) or not words[at + 1].text.isalnum()
+    spelled = number > 1 and words[at].text in _WORDS and reading.has(at - 1, "least")
+    if spelled and ends and reading.concepts & GPU and not reading.concepts & _OTHERS:
+        # `One GPU will do, while training requires at least two.`
+        yield Mention("gpus", number, at, at + 1)
+        return
     if reading.column is not None and len(words) == 1:
         yield from _counted_by(reading, at, number)
         return

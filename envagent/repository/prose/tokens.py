@@ -11,7 +11,9 @@ import unicodedata
 from dataclasses import dataclass
 
 _EAST = "\u2e80-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_TOKEN = re.compile(rf"[ei]\.[ge]\.|[0-9]+(?:[.,][0-9]+)*|[{_EAST}]|[^\W\d_{_EAST}]+|[<>=!~]=|[^\s\w]")
+_HASH = r"(?<![^\W_])[0-9a-f]{12,64}(?![^\W_])"
+_TOKEN = re.compile(rf"{_HASH}|[ei]\.[ge]\.|[0-9]+(?:[.,][0-9]+)*|[{_EAST}]|[^\W\d_{_EAST}]+|[<>=!~]=|[^\s\w]")
+_SHORTEST_HASH = 12
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"\d+,\d{1,2}")
 _TIMES = re.compile(r"x(?=[a-z])")
@@ -54,7 +56,8 @@ def tokens(text: str) -> list[Token]:
         if word == "*" and found and (found[-1].is_number or (start == last and narrow[end : end + 1].isdigit())):
             # `4 * A100`, `80GB*8`
             word = "×"
-        if word in _SKIPPED:
+        if word in _SKIPPED or (len(word) >= _SHORTEST_HASH and not word.isalpha() and word.isalnum()):
+            # `a40ca69ff22a` is a commit, not a GPU.
             continue
         joined = start == last
         last = end
