@@ -199,8 +199,9 @@ class Journal:
             self._engine.dispose()
 
     def _of_run(self, record: type[AnyRecord], run_id: str, order: str) -> list[AnyRecord]:
-        columns: Any = TABLES[record]
-        return self._read(record, select(columns).where(columns.run_id == run_id).order_by(getattr(columns, order)))
+        with _explained(self.path), self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(_query(record, order), (run_id,)).mappings()
+            return [record.model_validate(dict(row)) for row in rows]
 
     def _read(self, record: type[AnyRecord], statement: Any) -> list[AnyRecord]:
         with _explained(self.path), Session(self._engine) as session:
@@ -224,6 +225,14 @@ class _Upsert:
 
 
 _upsert = cache(_Upsert)
+
+
+@cache
+def _query(record: type[Record], order: str) -> str:
+    """Return SELECT for one run's records of a kind, compiled once: that costs more than reading them."""
+    columns: Any = TABLES[record]
+    query = select(columns).where(columns.run_id == "").order_by(getattr(columns, order))
+    return str(query.compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
 def _configure(connection: sqlite3.Connection, mode: str) -> None:
