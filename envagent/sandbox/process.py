@@ -224,7 +224,9 @@ def _endpoint(paths: Paths) -> Endpoint:
     import yaml
 
     known = json.loads(paths.server.read_text("utf-8"))
-    clouds = yaml.safe_load(paths.clouds.read_text("utf-8"))["clouds"]
+    # The loader in C is ten times as fast; it would crash on a hostile file, and this one is the server's own.
+    safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    clouds = yaml.load(paths.clouds.read_text("utf-8"), safe)["clouds"]  # noqa: S506
     return Endpoint(url=known["url"], secret=known.get("secret", ""), clouds_file=paths.clouds, clouds=clouds)
 
 
