@@ -109,7 +109,14 @@ def conclude_special(
     if gpu_vendor is not None or any(s.subject in _DISTRIBUTIONS for s in facts.said):
         # What runs on a Linux or with a GPU of a server needs no other system.
         weights = {tag: weight for tag, weight in weights.items() if tag not in _OTHER_PLATFORMS}
-    chosen = {tag: weight for tag, weight in weights.items() if weight >= _SPECIAL_ENOUGH and _is_firm(tag, by_tag)}
+    signed = {sign.tag for sign in facts.specials}
+    # What only some nodes have, one page besides the main documents does not ask for.
+    aside = {tag for tag in _OF_SOME_NODES - signed if tag in by_tag and not _speaking(by_tag[tag])}
+    chosen = {
+        tag: weight
+        for tag, weight in weights.items()
+        if weight >= _SPECIAL_ENOUGH and tag not in aside and _is_firm(tag, by_tag)
+    }
     found = [
         evidence("architecture" if tag in _ARCHITECTURES else "special_requirements", tag, places[tag], 2 * weight)
         for tag, weight in chosen.items()
@@ -171,8 +178,7 @@ def _somewhere(cpu: str) -> bool:
 
 def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
     """Return whether hardware that few sites have is asked for, not only named."""
-    told = by_tag.get(tag, [])
-    main = told if _agreed(told) else [s for s in told if s.tier == "main"]
+    main = _speaking(by_tag.get(tag, []))
     asked = any(s.stance in ("need", "listed") for s in main)
     early = any(s.stance != "optional" and "early" in s.features for s in main)
     if tag.startswith(_CPU):
@@ -195,6 +201,7 @@ _RARE = frozenset((
     "sdr", "phone", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu", "tdx", "sev-snp",
     "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
 ))  # fmt: skip
+_OF_SOME_NODES = frozenset(("rdma", "infiniband", "mellanox", "nvme", "sgx", "pmem", "gpudirect"))
 _RANK = {"need": 4, "listed": 3, "tested": 2, "recommend": 2, "purpose": 1, "named": 1}
 
 
@@ -209,6 +216,11 @@ def special_features(tag: str, said: list[Said]) -> dict[str, float]:
     if tag in _OFTEN_A_TOPIC:
         held |= {"topic": 1.0, "topic&early": held.get("early", 0.0), "topic&need": held.get("need.main", 0.0)}
     return held
+
+
+def _speaking(said: list[Said]) -> list[Said]:
+    """Return what speaks for the whole project: the main documents, or parts that agree where those are silent."""
+    return said if _agreed(said) else [s for s in said if s.tier == "main"]
 
 
 def _agreed(said: list[Said]) -> bool:

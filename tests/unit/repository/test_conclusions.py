@@ -292,6 +292,15 @@ def test_what_several_parts_need_alike_is_needed_where_the_readme_is_silent() ->
     assert systems.conclude_special(Facts(said=[*parts[:1], named]), gpu_vendor=None)[0] == ()
 
 
+def test_one_page_does_not_ask_for_what_only_some_nodes_have() -> None:
+    page = [elsewhere("special.rdma", None, stance, "docs/tuning.md") for stance in ("need", "need", "named", "takes")]
+    assert systems.conclude_special(Facts(said=page), gpu_vendor=None)[0] == ()
+    signs = [SpecialSign("rdma", 1.0, SPOT)]
+    assert systems.conclude_special(Facts(said=page, specials=signs), gpu_vendor=None)[0] == ("rdma",)
+    readme = mention("special.rdma", None, "need", "early")
+    assert systems.conclude_special(Facts(said=[*page, readme]), gpu_vendor=None)[0] == ("rdma",)
+
+
 def test_a_cpu_of_an_unusual_maker_need_only_be_listed() -> None:
     def listed(cpu: str) -> tuple[str, ...]:
         said = [mention("cpu", cpu, "listed", "early")] * 3
