@@ -72,6 +72,7 @@ def _absent(name: str, words: str, *, without: str = "") -> Special:
 KINDS: tuple[Special, ...] = (
     _absent("Jetson boards", r"jetson|tegra", without="such boards are only at CHI@Edge"),
     _absent("a phone", r"^phones?$|smartphone|\b(?:android|ios|rooted) (?:phone|device)"),
+    _absent("a microcontroller", r"microcontroller"),
     _absent("a software-defined radio", r"\bsdr\b|\busrp\b|software.defined radio"),
     _absent("Windows", r"^windows$|\bwindows (?:\d+|server)\b"),
     _absent("macOS", r"\bmac ?os\b"),

@@ -25,6 +25,8 @@ _NEAR_BEST = 0.5
 _CREDIBLE = 0.3
 _FIRM = 0.5
 _SPECIAL_ENOUGH = 0.4
+_CPU_ENOUGH = 0.3
+"""One sentence is enough for a CPU, which is taken only where it is needed in so many words; see `_is_firm`."""
 _OFTEN_A_TOPIC = frozenset({"fpga", "docker", "kvm", "nvme", "kernel", "numa", "mpi", "kernel-module"})
 """What repositories often work for, on machines without it."""
 _ARCHITECTURES = ("aarch64", "x86_64")
@@ -115,7 +117,9 @@ def conclude_special(
     chosen = {
         tag: weight
         for tag, weight in weights.items()
-        if weight >= _SPECIAL_ENOUGH and tag not in aside and _is_firm(tag, by_tag)
+        if weight >= (_CPU_ENOUGH if tag.startswith(_CPU) else _SPECIAL_ENOUGH)
+        and tag not in aside
+        and _is_firm(tag, by_tag)
     }
     found = [
         evidence("architecture" if tag in _ARCHITECTURES else "special_requirements", tag, places[tag], 2 * weight)
@@ -185,11 +189,14 @@ def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
         # Few machines have a CPU of another maker than Intel or AMD: one that is listed is meant.
         rare = not _somewhere(tag.removeprefix(_CPU)) and not _USUAL_CPU.search(tag)
         return any(s.stance == "need" for s in main) or (rare and asked)
+    emulated = [s for s in main if "say.emulated" in s.features]
+    if tag in _RARE | {"pmem"} and emulated and all(s.stance != "need" for s in main if s not in emulated):
+        return False
     if tag in _OTHER_PLATFORMS:
         return any(s.stance in ("need", "listed") for s in main if "doc.main" in s.features) or (
             tag == "apple-silicon" and any("early" in s.features for s in main)
         )
-    return tag not in _RARE or tag not in by_tag or asked or early
+    return tag not in _RARE or tag not in by_tag or asked or (early and tag != "microcontroller")
 
 
 _CPU = "cpu: "
@@ -198,8 +205,8 @@ _CHIPS = frozenset(("gaudi", "tpu", "trainium", "ascend", "apple-silicon"))
 _OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
 _IMPLIED = {"intel-pt": "cpu: Intel CPU"}
 _RARE = frozenset((
-    "sdr", "phone", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu", "tdx", "sev-snp",
-    "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
+    "sdr", "phone", "microcontroller", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu",
+    "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
 ))  # fmt: skip
 _OF_SOME_NODES = frozenset(("rdma", "infiniband", "mellanox", "nvme", "sgx", "pmem", "gpudirect"))
 _RANK = {"need": 4, "listed": 3, "tested": 2, "recommend": 2, "purpose": 1, "named": 1}

@@ -26,6 +26,7 @@ _SAID = (
     "need", "least", "recommend", "tested", "used", "optional", "support", "if", "part", "may", "enough", "takes",
     "most", "saves", "example", "each", "total", "data", "time", "reduced", "container", "trains", "framework",
     "alternative_chip", "several", "special.docker", "cpu_model", "machine", "cpu_will_do",
+    "emulated",
 )  # fmt: skip
 _NEARBY = frozenset((
     "need", "least", "recommend", "optional", "may", "most", "example", "each", "total", "if", "takes", "enough",

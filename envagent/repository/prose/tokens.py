@@ -61,6 +61,9 @@ def tokens(text: str) -> list[Token]:
             continue
         joined = start == last
         last = end
+        if word == "min" and joined and found[-1].is_number:
+            # `30min`
+            word = "minutes"
         if word == "+" and found and not joined:
             # `GPU + CUDA`, unlike `24 GB+`.
             word = "&"

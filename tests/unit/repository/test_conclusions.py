@@ -301,6 +301,23 @@ def test_one_page_does_not_ask_for_what_only_some_nodes_have() -> None:
     assert systems.conclude_special(Facts(said=[*page, readme]), gpu_vendor=None)[0] == ("rdma",)
 
 
+def test_what_is_emulated_need_not_be_there() -> None:
+    def needed(*said: Said) -> tuple[str, ...]:
+        return systems.conclude_special(Facts(said=list(said)), gpu_vendor=None)[0]
+
+    title = mention("special.cxl", None, "named", "early")
+    emulated = mention("special.cxl", None, "need", "early", "say.emulated")
+    assert needed(title, title, emulated) == ()
+    assert needed(title, title, mention("special.cxl", None, "need")) == ("cxl",)
+
+
+def test_a_microcontroller_is_asked_for_not_only_served() -> None:
+    topic = [mention("special.microcontroller", None, "named", "early")] * 3
+    assert systems.conclude_special(Facts(said=topic), gpu_vendor=None)[0] == ()
+    board = mention("special.microcontroller", None, "need")
+    assert systems.conclude_special(Facts(said=[*topic, board]), gpu_vendor=None)[0] == ("microcontroller",)
+
+
 def test_a_cpu_of_an_unusual_maker_need_only_be_listed() -> None:
     def listed(cpu: str) -> tuple[str, ...]:
         said = [mention("cpu", cpu, "listed", "early")] * 3
