@@ -73,6 +73,10 @@ class Desk:
     def run(self, *arguments: str, **environment: str) -> Ended:
         return call(*arguments, folder=self.work, environment=self.environment | environment)
 
+    def run_warm(self, *arguments: str, **environment: str) -> Ended:
+        """Run a command where it does not matter what happens while modules are imported (tests/kit/warm.py)."""
+        return call(*arguments, folder=self.work, environment=self.environment | environment, warm=True)
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
@@ -191,7 +195,7 @@ def test_a_resumed_run_reads_nothing_inside_its_repository_either(desk: Desk) ->
     fast = {"ENVAGENT_SANDBOX__SPEED": "1000"}
     try:
         for command in (("run", ".", "--cloud", "sandbox", "--yes"), ("resume", "last", "--yes")):
-            ended = desk.run(*command, **fast)
+            ended = desk.run_warm(*command, **fast)
             assert ended.code == 0, ended.err
             assert ended.err.count("ignoring ./.env: it lies inside the repository under analysis") == 1
     finally:
@@ -200,10 +204,11 @@ def test_a_resumed_run_reads_nothing_inside_its_repository_either(desk: Desk) ->
 
 def test_the_ai_key_goes_nowhere_else(desk: Desk, listener: Listener) -> None:
     desk.write(_env=f"OPENAI_BASE_URL={listener.url}/v1\n")
-    ended = desk.run("analyze", str(desk.repository), OPENAI_API_KEY=KEY, https_proxy=OWN, ENVAGENT_AI__RETRIES="0")
+    ours = {"OPENAI_API_KEY": KEY, "ENVAGENT_AI__RETRIES": "0"}
+    ended = desk.run_warm("analyze", str(desk.repository), https_proxy=OWN, **ours)
     assert listener.heard == []
     assert "ignoring ai.base_url in ./.env" in ended.err and "--config .env" in ended.err
-    named = desk.run("analyze", str(desk.repository), "--config", ".env", OPENAI_API_KEY=KEY, ENVAGENT_AI__RETRIES="0")
+    named = desk.run_warm("analyze", str(desk.repository), "--config", ".env", **ours)
     assert len(listener.heard) == 1 and KEY in listener.heard[0]
     assert named.code == 0 and "./.env" not in named.err
 
@@ -525,10 +530,10 @@ def test_a_home_that_others_can_write_to_is_refused(desk: Desk) -> None:
         ("sandbox", "reset"),
     ):
         (home / "journal.db").touch()
-        ended = desk.run(*command, ENVAGENT_HOME=str(home))
+        ended = desk.run_warm(*command, ENVAGENT_HOME=str(home))
         assert ended.code == 2 and "other users can write to the folder" in ended.err
         assert f"chmod go-w {home}" in ended.err
         assert [one.name for one in home.iterdir()] == ["journal.db"]
     (home / "journal.db").unlink()
     home.chmod(0o755)
-    assert json.loads(desk.run("status", "--json", ENVAGENT_HOME=str(home)).out)["runs"] == []
+    assert json.loads(desk.run_warm("status", "--json", ENVAGENT_HOME=str(home)).out)["runs"] == []
