@@ -82,7 +82,7 @@ def conclude(snapshot: Snapshot, facts: Facts, survey: Survey) -> Analysis:
         ),
         assumptions=(*_unknown(requirements, snapshot), *python.assumptions, *systems.cpus_named(facts), *facts.notes),
         languages=survey.languages,
-        workload=workload(snapshot, requirements),
+        workload=workload(facts.workload, requirements, empty=not snapshot.entries),
     )
     return also.with_places(analysis, snapshot)
 

@@ -6,6 +6,7 @@ weighs; deciding is the job of `conclusions`. Must not: read or weigh.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -205,6 +206,8 @@ class Facts:
     projects: list[Project] = field(default_factory=list)
     installations: list[Installation] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    workload: Counter[str] = field(default_factory=Counter)
+    """How often the main readme uses the words of each kind of job."""
     has_main_readme: bool = True
     """False where every readme is a translation: the first of them speaks then."""
     notes: list[str] = field(default_factory=list)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from envagent.repository.documents.reading import sentences
+from envagent.repository.documents.sentence import Sentence
 from envagent.repository.patterns import any_of
-from envagent.repository.results import Requirements, Snapshot
+from envagent.repository.results import Requirements
 
-_READ_BYTES = 12_000
+_READ_CHARACTERS = 12_000
 _WORDS = {
     "training": any_of(r"\b(?:pre-?train|fine-?tun|train)(?:s|ed|ing)?\b", r"\bepochs?\b"),
     "inference": any_of(
@@ -32,16 +32,28 @@ _NETWORK_TAGS = {"rdma", "dpdk", "infiniband", "mellanox"}
 _STORAGE_TAGS = {"nvme", "zns", "pmem", "optane"}
 
 
-def workload(snapshot: Snapshot, requirements: Requirements) -> str:
-    """Return training, inference, benchmark, storage, network, build or general."""
+def count_words(path: str, text: str, found: list[Sentence]) -> Counter[str]:
+    """Count the words of each kind in the beginning of the main readme; nothing in another document."""
     count: Counter[str] = Counter()
-    for path, text in snapshot.files.items():
-        if "/" not in path and re.match(r"readme", path, re.IGNORECASE):
-            for sentence in sentences(path, text[:_READ_BYTES])[0]:
-                for kind, words in _WORDS.items():
-                    # The first sentences describe the whole project.
-                    count[kind] += len(words.findall(sentence.text)) * (3 if sentence.order < 8 else 1)
-    tags = set(requirements.special_requirements)
+    if "/" in path or not re.match(r"readme", path, re.IGNORECASE):
+        return count
+    last_line = text.count("\n", 0, _READ_CHARACTERS) + 1
+    for sentence in (s for s in found if s.line <= last_line):
+        for kind, words in _WORDS.items():
+            # The first sentences describe the whole project.
+            count[kind] += len(words.findall(sentence.text)) * (3 if sentence.order < 8 else 1)
+    return count
+
+
+def workload(words: Counter[str], requirements: Requirements, *, empty: bool) -> str:
+    """Return training, inference, benchmark, storage, network, build or general.
+
+    Args:
+        words: how often the main readme uses the words of each kind.
+        requirements: what the repository needs.
+        empty: whether it has no files.
+    """
+    count, tags = words.copy(), set(requirements.special_requirements)
     if tags & _NETWORK_TAGS:
         count["network"] += 20
     if tags & _STORAGE_TAGS:
@@ -51,4 +63,4 @@ def workload(snapshot: Snapshot, requirements: Requirements) -> str:
     kind, seen = count.most_common(1)[0] if count else ("", 0)
     if seen >= 6 and kind not in ("training", "inference"):
         return kind
-    return "build" if snapshot.entries else "general"
+    return "general" if empty else "build"

@@ -17,6 +17,7 @@ from envagent.repository.prose.mentions import Mention, mentions
 from envagent.repository.prose.readings import Reading, readings
 from envagent.repository.readers.dependencies import listed_package
 from envagent.repository.readers.shell_commands import read_command
+from envagent.repository.workload import count_words
 
 _WEIGHT = {
     "doc.main": 1.0, "doc.given": 1.0, "doc.top": 1.0, "doc.install": 0.8, "doc.artifact": 0.6, "doc.docs": 0.3,
@@ -38,6 +39,7 @@ def read(path: str, text: str, facts: Facts) -> None:
     found, addressed = sentences(path, text)
     for line in addressed[:3]:
         facts.notes.append(f"{path}:{line} addresses automated readers; what it says was not taken as evidence.")
+    facts.workload += count_words(path, text, found)
     kind = document_of(path)
     if kind == "doc.translation" and not facts.has_main_readme:
         kind = "doc.main"
