@@ -92,7 +92,9 @@ def _rows(case: Case) -> Iterator[tuple[str, _Row]]:
         yield "system", _Row(_held(one), right, 1 / math.sqrt(len(found)))
     if label.get("special") is not None and "special" not in skipped:
         for tag, said in systems.tagged(case.facts).items():
-            if tag in _LABELLED_TAGS or case.group == "phrases":
+            if case.group == "phrases" or tag in (
+                _TAG_OF_AUTHORS.values() if case.group == "authors" else _LABELLED_TAGS
+            ):
                 yield "special", _Row(systems.special_features(tag, said), tag in label["special"])
 
 
@@ -100,6 +102,13 @@ _LABELLED_TAGS = frozenset((
     "rdma", "infiniband", "mellanox", "dpdk", "fpga", "nvme", "optane", "zns", "pmem", "sgx", "hugepages", "kernel",
     "kernel-module", "kvm", "mpi", "gpudirect", "jetson", "docker",
 ))  # fmt: skip
+
+
+_TAG_OF_AUTHORS = {
+    "sgx": "sgx", "tdx": "tdx", "sev": "sev-snp", "fpga": "fpga", "rdma": "rdma", "smartnic": "smartnic",
+    "nvme": "nvme", "pmem": "pmem", "intel_pt": "intel-pt", "usrp/sdr": "sdr", "phone/mobile": "phone",
+}  # fmt: skip
+"""The tag of each kind of hardware that labels of authors name."""
 
 
 def _held(said: Said) -> dict[str, float]:
@@ -156,7 +165,14 @@ def cross_validate(cases: list[Case]) -> dict[str, Score]:
 def authors_label(line: dict[str, Any]) -> dict[str, Any]:
     """Turn a label of authors into the corpus's form: what is a need and stated in the repository."""
     fields, stances, told = line["fields"], line["stances"], line["stated_in_repo"]
-    label: dict[str, Any] = {"python_version": None, "os_versions_ok": None, "special": None}
+    kinds = [
+        kind for kind in fields["special"] if stances[f"special:{kind}"] == "minimum" and told.get(f"special:{kind}")
+    ]
+    label: dict[str, Any] = {
+        "python_version": None,
+        "os_versions_ok": None,
+        "special": [_TAG_OF_AUTHORS[kind] for kind in kinds if kind in _TAG_OF_AUTHORS],
+    }
     for name in _AMOUNTS.values():
         firm = stances.get(name) in ("minimum", "recommended")
         label[name] = fields.get(name) if firm and told.get(name) else None

@@ -209,7 +209,7 @@ class Facts:
     workload: Counter[str] = field(default_factory=Counter)
     """How often the main readme uses the words of each kind of job."""
     has_main_readme: bool = True
-    """False where every readme is a translation: the first of them speaks then."""
+    """False where the top has none, or translations only: another one speaks then."""
     notes: list[str] = field(default_factory=list)
 
     def add(self, package: Package | None) -> None:

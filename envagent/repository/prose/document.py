@@ -28,6 +28,8 @@ _ONE_WAY = frozenset(
     ("near-head.optional", "near-head.elsewhere", "near-head.aside", "head.aside", "near-head.results")
 )
 _FIRM = frozenset(("need", "listed", "recommend", "tested", "takes"))
+_SHOWN_INSTEAD = re.compile(r"(?:docs|\.github)/readme", re.IGNORECASE)
+"""The readme that GitHub shows where the top has none."""
 _PARAMETERS = re.compile(
     r"(?<![\w.])(?:[A-Za-z][\w.]{0,30}-)?(\d{1,3}(?:\.\d)?)b(?:-\w{1,20})?[- ](?:model|param|chat|instruct|base)",
     re.IGNORECASE,
@@ -41,7 +43,7 @@ def read(path: str, text: str, facts: Facts) -> None:
         facts.notes.append(f"{path}:{line} addresses automated readers; what it says was not taken as evidence.")
     facts.workload += count_words(path, text, found)
     kind = document_of(path)
-    if kind == "doc.translation" and not facts.has_main_readme:
+    if not facts.has_main_readme and (kind == "doc.translation" or _SHOWN_INSTEAD.match(path)):
         kind = "doc.main"
     weight = _WEIGHT[kind]
     for sentence in found:

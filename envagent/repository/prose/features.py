@@ -22,11 +22,12 @@ _REACH = 4
 _HARDWARE = ("gpu", "gpu_model", "ram", "vram", "disk", "core")
 _LISTING = frozenset((",", "(", ")", "or", "and", "/", "nor", "oder", "ou", "o", "或", "as", "such", "like"))
 _BREAKS = frozenset((".", ";", "!", "?", "。", "；", "but", "so", "however", "whereas", "while"))
+_SUBJECTS = frozenset(("you", "we", "it", "they", "i"))
 _SAID = (
     "need", "least", "recommend", "tested", "used", "optional", "support", "if", "part", "may", "enough", "takes",
     "most", "saves", "example", "each", "total", "data", "time", "reduced", "container", "trains", "framework",
     "alternative_chip", "several", "special.docker", "cpu_model", "machine", "cpu_will_do",
-    "emulated",
+    "emulated", "having",
 )  # fmt: skip
 _NEARBY = frozenset((
     "need", "least", "recommend", "optional", "may", "most", "example", "each", "total", "if", "takes", "enough",
@@ -36,7 +37,7 @@ _LEADS = ("need", "least", "recommend", "tested", "used")
 _ALONE = ("gpu", "trains", "cpu_model", "reduced")
 _DOCS = re.compile(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/")
 _GUIDE = re.compile(r"install|require|hardware|setup|build|prerequisite|start|manual")
-_ARTIFACT = re.compile(r"(?:ae|artifacts?|artefacts?)(?:[-_]?eval\w*)?/")
+_ARTIFACT = re.compile(r"(?:docs?/)?(?:ae|artifacts?|artefacts?)(?:[-_]?eval\w*)?/")
 
 # Who needs it, in one word: the first row of which a feature holds.
 STANCES: tuple[tuple[str, frozenset[str]], ...] = (
@@ -84,7 +85,7 @@ def stance(found: frozenset[str]) -> str:
         found -= {"near-head.results"}
     if not found & _EITHER:
         found -= {"say.alternative_chip"}
-    if found & {"pre.need", "post.need"} or not found.isdisjoint(f"is.{name}" for name in _SYSTEMS):
+    if found & {"pre.need", "post.need", "say.having"} or not found.isdisjoint(f"is.{name}" for name in _SYSTEMS):
         found -= {"say.support"}
         if "pre.container" in found and "say.machine" not in found and "is.ubuntu" in found:
             return "aside"
@@ -161,6 +162,9 @@ def _denials(mention: Mention, reading: Reading) -> int:
     needed = any(reading.has(place, "need") for place in _clause(reading, mention.end))
     for place in range(mention.start - 1, -1, -1):
         if reading.words[place].text in _BREAKS or reading.has(place, "beyond") or count > 1:
+            break
+        if reading.words[place].text in _SUBJECTS and place and reading.words[place - 1].text == ",":
+            # `If you are not a reviewer, you will need a GPU.`
             break
         colon = colon or reading.words[place].text == ":"
         if colon and reading.has(place, *_HARDWARE):

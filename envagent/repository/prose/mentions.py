@@ -5,21 +5,21 @@ Owns: which words a number belongs to. Must not: judge whether what is mentioned
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from envagent.catalog import gpus
 from envagent.repository.prose.lexicon import Found, concepts_of, find, numbers, words_of
 from envagent.repository.prose.readings import GPU, Reading
-from envagent.repository.prose.tokens import tokens, value
+from envagent.repository.prose.tokens import Token, tokens, value
 
 _UNITS = {
     **dict.fromkeys(("gb", "gib", "gbs", "g", "go", "gigabytes", "gigabyte", "gigs", "gig", "гб"), 1.0),
     **dict.fromkeys(("tb", "tib", "t", "to", "terabytes", "terabyte", "tbs", "тб"), 1000.0),
-    **dict.fromkeys(("mb", "mib", "m", "mo", "megabytes", "megabyte", "мб"), 1 / 1024),
+    **dict.fromkeys(("mb", "mib", "mo", "megabytes", "megabyte", "мб"), 1 / 1024),
 }
-_ONLY_JOINED = frozenset(("g", "t", "m", "go", "to", "mo"))
+_ONLY_JOINED = frozenset(("g", "t", "go", "to", "mo"))
 _WORDS = numbers()
 _SIZES = ("vram", "ram", "disk")
 _PLAIN = words_of("plain_memory")
@@ -170,7 +170,7 @@ def _on_the_right(reading: Reading, at: int, end: int) -> tuple[str | None, str]
             continue
         if words[place].text == "(" and place + 1 < len(words) and words[place + 1].is_number:
             # `16 GB (32 GB recommended) of RAM`
-            place = next((n + 1 for n in range(place, min(place + 8, len(words))) if words[n].text == ")"), len(words))
+            place = _behind(words, place)
             continue
         if words[place - 1].text == "of" and one is None and reading.has(place + 1, *_SIZES):
             # `62 GB of allocatable RAM`
@@ -180,6 +180,11 @@ def _on_the_right(reading: Reading, at: int, end: int) -> tuple[str | None, str]
             return None, ""
         place += 1
     return None, ""
+
+
+def _behind(words: Sequence[Token], place: int) -> int:
+    """Return the place behind what stands in brackets; the end of the sentence if they are long."""
+    return next((n + 1 for n in range(place, min(place + 8, len(words))) if words[n].text == ")"), len(words))
 
 
 def _memory(reading: Reading, one: Found, left: int) -> str:
@@ -314,9 +319,8 @@ def _counted(reading: Reading, at: int, place: int, number: int, sizes: set[int]
         times, place = words[place].text != "+", place + 1
     if place < len(words) and words[place].text in "张块片枚个颗":
         times, place = True, place + 1
-    for _ in range(_ADJECTIVES + 1):
-        if place >= len(words):
-            break
+    adjectives = 0
+    while place < len(words) and adjectives <= _ADJECTIVES:
         one = reading.phrase_at(place)
         if one is not None and (what := next((c for c in _COUNTED if c in one.concepts), None)):
             last = words[one.end - 1].text
@@ -340,11 +344,16 @@ def _counted(reading: Reading, at: int, place: int, number: int, sizes: set[int]
             place = place + 1 if one is None else one.end
             continue
         text = words[place].text
+        if text == "(":
+            # `8 A800 80GB (or A100) GPUs`
+            place = _behind(words, place)
+            continue
         if not text.isalpha() or (one is not None and not {"cuda", "least", "recommend"} & set(one.concepts)):
             break
         if text in ("of", "to", "in", "on", "for", "with", "per", "and", "or", "is", "are", "bit", "th"):
             break
         place += 1
+        adjectives += 1
     ends = at + 1 == len(words) or not words[at + 1].text.isalnum()
     spelled = number > 1 and words[at].text in _WORDS and reading.has(at - 1, "least")
     if spelled and ends and reading.concepts & GPU and not reading.concepts & _OTHERS:

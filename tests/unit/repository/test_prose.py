@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from envagent.repository.analyzer import analyze
-from envagent.repository.facts import Said
+from envagent.repository.facts import Facts, Said
+from envagent.repository.prose import document
 from envagent.repository.results import Entry, Requirements, Snapshot
 from tests.unit.repository.facts import facts_of
 
@@ -39,6 +40,7 @@ def concluded(text: str) -> Requirements:
         ("You need a GPU with 22 GiB VRAM and CUDA support.", "need"),
         ("This does not require anything beyond a common GPU server.", "need"),
         ("It does not work without a GPU.", "need"),
+        ("If you are not a reviewer, you will need a GPU.", "need"),
     ],
 )
 def test_needed(text: str, stance: str) -> None:
@@ -261,6 +263,8 @@ def amounts(text: str) -> list[tuple[str, object, str]]:
         ("No graphics card is needed: 6 GB of free RAM is enough.", [("memory", 6, "need")]),
         ("The search itself requires around 60GB of allocatable RAM.", [("ram", 60, "need")]),
         ("60GB of images on RAM disks", []),
+        ("It took 2.6M GPU hours.", []),
+        ("You need 8 A800 80G (or A100 80G) GPUs.", [("vram", 80, "need"), ("vram", 80, "need"), ("gpus", 8, "need")]),
         ("Training takes 30min on a 8xH100 node.", [("vram", 80, "sized"), ("gpus", 8, "takes")]),
         ("A minimum of 4 x 80GB multi-GPU system is required.", [("vram", 80, "need"), ("gpus", 4, "need")]),
         ("One GPU will do for a start, but training requires at least two.",
@@ -305,6 +309,8 @@ def test_names_that_are_no_generation(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "tag", "stance"),
     [
+        ("## Hardware\n\n- A NIC that supports RDMA\n", "rdma", "listed"),
+        ("The library supports RDMA and TCP.", "rdma", "optional"),
         ("A CPU with Intel SGX is needed for the evaluation.", "sgx", "need"),
         ("The artifact requires an Intel CPU with SGX2 support.", "sgx", "need"),
         ("A CPU with KVM is needed; SGX is not needed at all.", "sgx", "denied"),
@@ -433,6 +439,14 @@ def test_a_picture_for_a_title_leaves_sections_sections() -> None:
 def test_what_headings_are_an_aside(headings: tuple[str, ...], stance: str) -> None:
     text = "# It\n\n" + "".join(f"{'#' * (n + 2)} {words}\n\n" for n, words in enumerate(headings))
     assert stances(f"{text}It has 16 GB of RAM.\n", "ram") == {stance}
+
+
+def test_the_readme_of_docs_speaks_where_the_top_has_none() -> None:
+    text = "# It\n\nIt needs RDMA.\n"
+    for has_main_readme, tier in ((False, "main"), (True, "other")):
+        facts = Facts(has_main_readme=has_main_readme)
+        document.read("docs/README.md", text, facts)
+        assert [s.tier for s in facts.said if s.subject == "special.rdma"] == [tier]
 
 
 def test_a_python_that_is_not_supported_is_none() -> None:
