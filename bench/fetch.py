@@ -29,7 +29,7 @@ from tests.kit.git import git, git_daemon
 from tests.kit.servers import relay, serving
 
 FILES = 20_000
-RATIO, SECONDS, ROUNDS = 1.3, 3.0, 3
+RATIO, SECONDS, ROUNDS = 1.3, 1.5, 3
 WORDS = ("alpha", "beta", "gamma", "delta", "lease", "node", "stack", "queue", "index", "buffer", "packet", "kernel")
 TELLING = {
     "README.md": "# Made\n\nA training framework.\n\n## Requirements\n\nAn NVIDIA GPU with 24 GB, 64 GB of RAM.\n",
