@@ -32,13 +32,17 @@ _MOST_SOURCES = 7
 _CONCLUSIONS = {
     "gpu_required True": "GPU required",
     "gpu_required False": "no GPU required",
+    "gpu_count 1": "1 GPU",
+    "gpu_count": "{} GPUs",
     "gpu_memory_gb": "GPU memory {} GB",
+    "compute_capability": "compute capability {}",
     "cuda_version": "CUDA {}",
     "python_version": "Python {}",
     "ram_gb": "RAM {} GB",
     "disk_gb": "disk {} GB",
     "cpu_cores": "{} cores",
     "os_version": "Ubuntu {}",
+    "node_count": "{} machines",
 }
 """How a piece of evidence is worded, by its field or by field and value."""
 

@@ -111,6 +111,9 @@ class TestRules:
         says = [evidence("gpu_required", "True"), evidence("gpu_required", "True"), evidence("ram_gb", "16")]
         _, decision = Advisor().requirements(snapshot(), analysis(evidence=says, ram_gb=16, **GPU))
         assert decision.reason == 'GPU required, RAM 16 GB (README.md:3 "a quote")'
+        says = [evidence("gpu_count", "1"), evidence("gpu_count", "4"), evidence("node_count", "2")]
+        _, decision = Advisor().requirements(snapshot(), analysis(evidence=says, **GPU))
+        assert decision.reason == '1 GPU, 4 GPUs, 2 machines (README.md:3 "a quote")'
 
     def test_what_was_left_out_is_in_the_decision(self) -> None:
         run = Run(Advisor(), analysis(**GPU))
