@@ -27,7 +27,7 @@ from envagent.hints import Command, Hint
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-SAME_SIGNAL_SECONDS = 0.1
+SAME_SIGNAL_SECONDS = 0.25
 """A signal repeated within this time is the same one: wrappers forward what their whole group gets anyway."""
 
 DECLINED = 130
