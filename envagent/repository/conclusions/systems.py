@@ -140,7 +140,8 @@ def conclude_special(
 def tagged(facts: Facts) -> dict[str, list[Said]]:
     """Return what sentences say of special hardware, by tag; a named CPU is a tag of its own."""
     found: dict[str, list[Said]] = defaultdict(list)
-    for said in (s for s in facts.said if s.tier != "side"):
+    # Comments of scripts tell how they work, not what the machine must have.
+    for said in (s for s in facts.said if s.tier != "side" and "in.comment" not in s.features):
         if said.subject.startswith("special."):
             found[said.subject.removeprefix("special.")].append(said)
         elif said.subject == "cpu":

@@ -39,8 +39,18 @@ def python_blocks(text: str) -> Iterator[Block]:
         if line.strip() and not line.startswith("#"):
             header = number
             break
-    yield from _comments(lines[:header])
+    yield from _comments(_without_metadata(lines[:header]))
     yield from _docstring(lines, header)
+
+
+def _without_metadata(lines: list[str]) -> list[str]:
+    """Blank the blocks that declare what a script needs (PEP 723), which are no prose."""
+    kept, within = [], False
+    for line in lines:
+        marks = line.startswith("# ///")
+        kept.append("" if within or marks else line)
+        within = within != marks
+    return kept
 
 
 def _docstring(lines: list[str], at: int) -> Iterator[Block]:

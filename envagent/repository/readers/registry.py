@@ -196,6 +196,8 @@ KINDS: tuple[Kind, ...] = (
     # Readmes of parts and platforms, with endings of their own.
     Kind(document.read, 4, 1, ("readme[._-]*",)),
 )
+_WITH_WORDS = (code.read_notebook, code.read_script, code.read_job, batch.read, installs.read)
+"""Of what these read, the Markdown cells and the comments are documents of their own."""
 DEEPEST = max(kind.depth for kind in KINDS)
 
 
@@ -249,5 +251,7 @@ def read_file(path: str, text: str, facts: Facts) -> None:
         return
     try:
         kind.reader(path, text, facts)
+        if kind.reader in _WITH_WORDS:
+            document.read(path, text, facts)
     except Exception as error:
         facts.notes.append(f"{path}: could not be read ({type(error).__name__}).")

@@ -318,6 +318,13 @@ def test_a_microcontroller_is_asked_for_not_only_served() -> None:
     assert systems.conclude_special(Facts(said=[*topic, board]), gpu_vendor=None)[0] == ("microcontroller",)
 
 
+def test_the_comments_of_scripts_ask_for_no_hardware() -> None:
+    readme = mention("special.rdma", None, "need", "early")
+    comment = replace(readme, features=readme.features - {"in.prose"} | {"in.comment"})
+    assert systems.conclude_special(Facts(said=[readme] * 2), gpu_vendor=None)[0] == ("rdma",)
+    assert systems.conclude_special(Facts(said=[comment] * 2), gpu_vendor=None)[0] == ()
+
+
 def test_a_cpu_of_an_unusual_maker_need_only_be_listed() -> None:
     def listed(cpu: str) -> tuple[str, ...]:
         said = [mention("cpu", cpu, "listed", "early")] * 3

@@ -234,6 +234,13 @@ def test_notebooks_give_imports_and_kernel() -> None:
     assert facts.gpu[0].weight > 0
 
 
+def test_the_words_of_notebooks_and_scripts_are_read_too() -> None:
+    cells = '{"cells": [{"cell_type": "markdown", "source": ["It requires 24 GB of RAM."]}]}'
+    assert [s.value for s in facts_of("demo.ipynb", cells).said if s.subject == "ram"] == [24]
+    script = "#!/bin/sh\n# It requires 24 GB of RAM.\npython train.py\n"
+    assert [s.value for s in facts_of("run.sh", script).said if s.subject == "ram"] == [24]
+
+
 def test_scripts_that_ask_for_a_gpu_differ_from_those_that_take_one() -> None:
     assert facts_of("train.py", "import torch\nmodel.cuda()\n").gpu
     assert not facts_of("train.py", "d = 'cuda' if torch.cuda.is_available() else 'cpu'\nmodel.to('cuda')\n").gpu
