@@ -150,7 +150,7 @@ def tagged(facts: Facts) -> dict[str, list[Said]]:
 
 
 def other_chip(facts: Facts) -> bool:
-    """Return whether the main job is made for accelerators that are no GPUs."""
+    """Return whether the main job is made for accelerators that are no GPUs, or for devices that are no servers."""
     by_tag = tagged(facts)
     return any(
         tag in by_tag
@@ -202,7 +202,7 @@ def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
 
 _CPU = "cpu: "
 _USUAL_CPU = re.compile(r"intel|amd|core|xeon|epyc|ryzen|\bi\d|lake|zen|apple", re.IGNORECASE)
-_CHIPS = frozenset(("gaudi", "tpu", "trainium", "ascend", "apple-silicon"))
+_CHIPS = frozenset(("gaudi", "tpu", "trainium", "ascend", "apple-silicon", "microcontroller", "phone"))
 _OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
 _IMPLIED = {"intel-pt": "cpu: Intel CPU"}
 _RARE = frozenset((
