@@ -204,7 +204,7 @@ _CPU = "cpu: "
 _USUAL_CPU = re.compile(r"intel|amd|core|xeon|epyc|ryzen|\bi\d|lake|zen|apple", re.IGNORECASE)
 _CHIPS = frozenset(("gaudi", "tpu", "trainium", "ascend", "apple-silicon", "microcontroller", "phone"))
 _OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
-_IMPLIED = {"intel-pt": "cpu: Intel CPU"}
+_IMPLIED = {"intel-pt": f"{_CPU}Intel CPU"}
 _RARE = frozenset((
     "sdr", "phone", "microcontroller", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu",
     "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",

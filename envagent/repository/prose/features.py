@@ -41,6 +41,7 @@ _ARTIFACT = re.compile(r"(?:docs?/)?(?:ae|artifacts?|artefacts?)(?:[-_]?eval\w*)
 
 # Who needs it, in one word: the first row of which a feature holds.
 STANCES: tuple[tuple[str, frozenset[str]], ...] = (
+    ("need", frozenset(("if below",))),
     ("denied", frozenset(("denied",))),
     ("cpu", frozenset(("is.cpu_will_do",))),
     ("optional", frozenset((
@@ -70,8 +71,6 @@ _EITHER = frozenset(("pre.or", "post.or"))
 
 def stance(found: frozenset[str]) -> str:
     """Return the stance of a mention with these features; `named` where nothing tells."""
-    if "if below" in found:
-        return "need"
     if {"pre.most", "say.support"} <= found and "is.disk" in found:
         # `ext4 only supports files up to 16 TB`
         return "aside"

@@ -11,9 +11,9 @@ import unicodedata
 from dataclasses import dataclass
 
 _EAST = "\u2e80-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_HASH = r"(?<![^\W_])[0-9a-f]{12,64}(?![^\W_])"
-_TOKEN = re.compile(rf"{_HASH}|[ei]\.[ge]\.|[0-9]+(?:[.,][0-9]+)*|[{_EAST}]|[^\W\d_{_EAST}]+|[<>=!~]=|[^\s\w]")
 _SHORTEST_HASH = 12
+_HASH = rf"(?<![^\W_])[0-9a-f]{{{_SHORTEST_HASH},64}}(?![^\W_])"
+_TOKEN = re.compile(rf"{_HASH}|[ei]\.[ge]\.|[0-9]+(?:[.,][0-9]+)*|[{_EAST}]|[^\W\d_{_EAST}]+|[<>=!~]=|[^\s\w]")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"\d+,\d{1,2}")
 _TIMES = re.compile(r"x(?=[a-z])")
@@ -72,7 +72,7 @@ def tokens(text: str) -> list[Token]:
             # `8xA100`
             pieces = ("x", word[1:])
         for piece in pieces:
-            found.append(Token(piece, start, start + len(piece), joined))
+            found.append(Token(piece, start, min(start + len(piece), end), joined))
             start += len(piece)
             joined = True
         if len(found) >= MOST:

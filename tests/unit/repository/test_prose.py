@@ -5,6 +5,7 @@ import pytest
 from envagent.repository.analyzer import analyze
 from envagent.repository.facts import Facts, Said
 from envagent.repository.prose import document
+from envagent.repository.prose.tokens import tokens
 from envagent.repository.results import Entry, Requirements, Snapshot
 from tests.unit.repository.facts import facts_of
 
@@ -528,3 +529,7 @@ def test_of_what_is_set_like_code_only_names_and_what_is_made_for_a_release_tell
 ) -> None:
     found = systems(f"# It\n\n## System requirements\n\nIt runs on:\n\n    {line}\n")
     assert [value for value, *_ in found] == ([versions] if versions else [])
+
+
+def test_minutes_are_no_minimum_and_end_where_they_are_written() -> None:
+    assert [(one.text, one.end) for one in tokens("30min, min")] == [("30", 2), ("minutes", 5), (",", 6), ("min", 10)]
