@@ -30,8 +30,9 @@ from envagent.engine.journal import Journal
 from envagent.engine.loaded_run import stored_summaries
 from envagent.engine.loop import run_until_idle
 from envagent.engine.runner import Runner
+from envagent.engine.runtime import Listener
 from envagent.engine.step import Question, Stopped
-from envagent.engine.tables import RunState
+from envagent.engine.tables import EventRecord, RunState
 from envagent.errors import EnvagentError, UsageError
 from envagent.hints import Hint, resume, teardown
 
@@ -48,12 +49,22 @@ Start: TypeAlias = "Callable[[Runner[Services], Services], Execution[Services]]"
 class RunSession:
     """Work on one run. The caller has opened the journal and holds the run's lock."""
 
-    def __init__(self, home: Home, journal: Journal, access: CloudAccess, *, yes: bool, as_json: bool) -> None:
+    def __init__(
+        self,
+        home: Home,
+        journal: Journal,
+        access: CloudAccess,
+        *,
+        yes: bool,
+        as_json: bool,
+        watch: Listener | None = None,
+    ) -> None:
         self._home = home
         self._journal = journal
         self._access = access
         self._yes = yes
         self._as_json = as_json
+        self._watch = watch
         self._terminal = err()
         self._asks = False
         self._plan_shown = False
@@ -73,7 +84,7 @@ class RunSession:
             stop = stack.enter_context(StopSignals(lambda: _announce_stop(output), output.restore))
             services = make_services(self._home, self._access, run_id, request, stop.event, asks=self._asks)
             stack.callback(services.close)
-            runner = make_runner(self._journal, self._access.settings, output, stop.event)
+            runner = make_runner(self._journal, self._access.settings, self._listener(output), stop.event)
             stack.callback(runner.close)
             execution = start(runner, services)
             self._terminal.line((f"run {run_id}", "bold"), f": {request.repository} on {self._access.name or 'OS_*'}")
@@ -99,6 +110,16 @@ class RunSession:
                 screens.show_next(self._terminal, document)
                 raise
             return self._end(outcome, execution, output, stop, request.on_failure)
+
+    def _listener(self, output: ProgressLines) -> Listener:
+        """Return what receives the run's events: the progress, then whoever else watches."""
+
+        def listen(event: EventRecord) -> None:
+            output(event)
+            if self._watch is not None:
+                self._watch(event)
+
+        return listen
 
     def _execute(
         self, runner: Runner[Services], execution: Execution[Services], output: ProgressLines, stop: StopSignals

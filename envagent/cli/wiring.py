@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from envagent.cloud.port import Cloud, Identity
     from envagent.engine.removal import Teardown
     from envagent.engine.runner import Runner
-    from envagent.engine.runtime import Runtime
+    from envagent.engine.runtime import Listener, Runtime
     from envagent.engine.step import RetryPolicy
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Services
@@ -107,22 +107,22 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
     return Advisor(asked, required=settings.ai.required and ai, longest_hours=settings.lease.max_hours)
 
 
-def make_runner(journal: Journal, settings: Settings, output: ProgressLines, stop: threading.Event) -> Runner[Services]:
+def make_runner(journal: Journal, settings: Settings, listener: Listener, stop: threading.Event) -> Runner[Services]:
     """Make the runner of the steps."""
     from envagent.engine.runner import Runner
     from envagent.steps import PROVISIONING
 
-    return Runner(PROVISIONING, _runtime(journal, settings, output, stop), retry=_retry_policy(settings))
+    return Runner(PROVISIONING, _runtime(journal, settings, listener, stop), retry=_retry_policy(settings))
 
 
-def _runtime(journal: Journal, settings: Settings, output: ProgressLines, stop: threading.Event) -> Runtime:
+def _runtime(journal: Journal, settings: Settings, listener: Listener, stop: threading.Event) -> Runtime:
     from envagent.engine.runtime import Runtime
 
     return Runtime(
         journal,
         settle=timedelta(seconds=settings.settle_seconds),
         removal_timeout=timedelta(seconds=settings.removal_timeout_seconds),
-        listener=output,
+        listener=listener,
         stop=stop,
     )
 

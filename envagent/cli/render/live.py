@@ -53,7 +53,7 @@ class LiveProgress(ProgressLines):
 
     def restore(self) -> None:
         """Show the cursor again."""
-        self.terminal.raw("\x1b[?25h\n")
+        self.terminal.show_cursor()
 
     def _described(self, event: EventRecord, step: StepProgress | None, before: object) -> Parts | None:
         """Omit what the table shows: states, waits, decisions."""

@@ -223,6 +223,11 @@ class Terminal:
         self.console.print(styled((question, "bold")), end="", soft_wrap=True)
         self.stream.flush()
 
+    def show_cursor(self) -> None:
+        """Show the cursor that a live view has hidden, because the process is about to end."""
+        if self.interactive:
+            self.raw("\x1b[?25h\n")
+
     def raw(self, text: str) -> None:
         """Write text that is already harmless, such as a JSON document."""
         self.stream.write(text)
