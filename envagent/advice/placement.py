@@ -165,13 +165,13 @@ def look_again(
         if candidate.node_type.virtual:  # no hosts are shown for flavors
             seen.append(candidate)
             continue
-        starts = [
-            windows.first_start(busy.get(host.id, ()), now, length)
+        ids = [
+            host.id
             for host in hosts
             if host.node_type == candidate.node_type.name and host.reservable and host.uid not in candidate.exclude_uids
         ]
-        found = {"free_now": starts.count(now), "next_free": min(starts, default=None)}
-        seen.append(candidate.model_copy(update=found))
+        free_now, next_free = windows.availability(ids, busy, now, length)
+        seen.append(candidate.model_copy(update={"free_now": free_now, "next_free": next_free}))
     return placement.model_copy(update={"candidates": tuple(seen)})
 
 
@@ -324,19 +324,11 @@ def _availability(
 ) -> tuple[int | None, datetime | None]:
     if hosts is None or request.busy is None:
         return None, None
-    ids = [host.id for host, _ in hosts]
-    starts = {
-        host_id: windows.first_start(request.busy.get(host_id, ()), request.now, request.length) for host_id in ids
-    }
-    return sum(start == request.now for start in starts.values()), min(starts.values(), default=None)
+    return windows.availability((host.id for host, _ in hosts), request.busy, request.now, request.length)
 
 
 def _why(node: NodeType, free_now: int | None, next_free: datetime | None, su: float) -> str:
-    parts = [f"{node.cores} cores", f"{node.ram_gb} GB RAM" if node.ram_gb else "RAM unknown"]
-    if node.gpu:
-        memory = f" {node.gpu.memory_gb:g} GB" if node.gpu.memory_gb else ""
-        parts.append(f"{node.gpu.count} x {node.gpu.model}{'' if 'GB' in node.gpu.model else memory}")
-    parts.append(f"{su:g} SU/h")
+    parts = [node.hardware, f"{su:g} SU/h"]
     if free_now:
         parts.append(f"{free_now} free now")
     elif free_now == 0:

@@ -6,7 +6,7 @@ are deleted asynchronously and starts are minute-granular.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from envagent.cloud.port import Occupation
@@ -45,3 +45,18 @@ def first_start(busy: Sequence[Occupation], now: datetime, length: timedelta) ->
         if occupation.end > start - MARGIN:
             start = max(start, ceil_minute(occupation.end + MARGIN))
     return start
+
+
+def availability(
+    host_ids: Iterable[str], busy: Mapping[str, Sequence[Occupation]], now: datetime, length: timedelta
+) -> tuple[int, datetime | None]:
+    """Count the hosts that are free from `now` on, and find the earliest start on any of them; None without hosts.
+
+    Args:
+        host_ids: the hosts.
+        busy: their occupations, as `by_host` returns them.
+        now: the earliest start allowed.
+        length: how long the window must be.
+    """
+    starts = [first_start(busy.get(host_id, ()), now, length) for host_id in host_ids]
+    return starts.count(now), min(starts, default=None)

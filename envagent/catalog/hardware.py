@@ -84,6 +84,16 @@ class NodeType(CatalogModel):
     as_of: date | None = None
 
     @property
+    def hardware(self) -> str:
+        """What a node has, in a few words: `24 cores, 192 GB RAM, 4 x Tesla V100 32 GB`."""
+        ram = "RAM unknown" if self.ram_gb is None else f"{self.ram_gb or 'under 1'} GB RAM"
+        parts = [f"{self.cores} core{'' if self.cores == 1 else 's'}", ram]
+        if self.gpu:
+            memory = f" {self.gpu.memory_gb:g} GB" if self.gpu.memory_gb and "GB" not in self.gpu.model else ""
+            parts.append(f"{self.gpu.count} x {self.gpu.model}{memory}")
+        return ", ".join(parts)
+
+    @property
     def known(self) -> bool:
         """Whether the packaged catalogue has the type (False: derived from live properties alone)."""
         return self.as_of is not None

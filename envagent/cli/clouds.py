@@ -182,6 +182,6 @@ def _names(cloud: str | None, settings: Settings) -> tuple[str, ...]:
     """List the sites to compare: the sandbox's, or those in clouds.yaml."""
     if is_sandbox(cloud):
         return SANDBOX_SITES
-    from envagent.cloud.login import cloud_names
+    from envagent.cloud.login import cloud_entries
 
-    return cloud_names(settings.login.variables, settings.login.folder)
+    return tuple(one.name for one in cloud_entries(settings.login.variables, settings.login.folder))

@@ -20,6 +20,7 @@ from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import CONFIG_FILES, CONFIG_SEARCH_PATH, SECURE_FILES, VENDOR_FILES
 
+from envagent import catalog
 from envagent.cloud.cloud_files import (
     KEYSTONE,
     SET_IT,
@@ -68,6 +69,19 @@ class Credentials:
         return str(self.region.config["auth"].get("auth_url", ""))
 
 
+@dataclass(frozen=True)
+class CloudEntry:
+    """An entry of clouds.yaml.
+
+    Attributes:
+        name: its name.
+        site: the region of the Chameleon site that it is for; None for another OpenStack.
+    """
+
+    name: str
+    site: str | None
+
+
 class _Config(OpenStackConfig):
     """openstacksdk's configuration, from given variables and folders.
 
@@ -101,8 +115,8 @@ def _elsewhere(files: list[str]) -> list[str]:
     return [path for path in files if str(Path(path).parent) in CONFIG_SEARCH_PATH[1:]]
 
 
-def cloud_names(variables: Mapping[str, str], folder: Path | None) -> tuple[str, ...]:
-    """List the names in the user's clouds.yaml.
+def cloud_entries(variables: Mapping[str, str], folder: Path | None) -> tuple[CloudEntry, ...]:
+    """List the entries of the user's clouds.yaml.
 
     Args:
         variables: the OS_* variables that count (OS_CLIENT_CONFIG_FILE names a file).
@@ -111,11 +125,29 @@ def cloud_names(variables: Mapping[str, str], folder: Path | None) -> tuple[str,
     Raises:
         ConfigurationError: the file cannot be read.
     """
+    _check_files(None, variables, folder)
     try:
         config = _Config(variables, folder)
-        return tuple(name for name in config.get_cloud_names() if name not in (config.envvar_key, "defaults"))
+        entries = {name: config.cloud_config["clouds"][name] for name in config.get_cloud_names()}
     except (sdk_errors.SDKException, yaml.YAMLError, OSError) as error:
         raise ConfigurationError(f"cannot read clouds.yaml: {error}") from None
+    listed = {name: entry for name, entry in entries.items() if name not in (config.envvar_key, "defaults")}
+    return tuple(CloudEntry(name, _known_site(entry)) for name, entry in listed.items())
+
+
+def _known_site(entry: Mapping[str, Any]) -> str | None:
+    """Return the region of the Chameleon site that an entry names, or whose Keystone it names."""
+    auth = entry.get("auth")
+    host = _host(str(auth.get("auth_url", ""))) if isinstance(auth, dict) else ""
+    region = str(entry.get("region_name")).casefold()
+    for site in catalog.sites():
+        if region == site.region.casefold() or host == _host(site.auth_url):
+            return site.region
+    return None
+
+
+def _host(address: str) -> str:
+    return re.sub(r"^https?://|[:/].*$", "", address.strip().casefold())
 
 
 def read_credentials(
