@@ -6,19 +6,20 @@ Forks and clones count as other repositories; runs that are torn down or whose l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envagent.cli import interaction
+from envagent.cli.audience import Audience
 from envagent.cli.documents.costs import end_date, lease_request
 from envagent.cli.documents.run_document import StoredRun, run_document, stored_output
 from envagent.cli.documents.run_list import Labels, StoredRequest
 from envagent.cli.home import Home
-from envagent.cli.interaction import StopSignals
-from envagent.cli.render import screens, times
-from envagent.cli.render.terminal import Terminal, out, print_document
+from envagent.cli.render import times
+from envagent.cli.render.terminal import Terminal
+from envagent.cli.run_session import Ended
 from envagent.engine.journal import Journal
 from envagent.engine.tables import IntentState, ResourceState, RunRecord, RunState
 from envagent.errors import EnvagentError, RunStateError
@@ -34,61 +35,49 @@ _ANY_CASE = ("https://github.com/", "https://gitlab.com/", "https://bitbucket.or
 
 
 def offer_existing(
-    home: Home,
-    journal: Journal,
-    request: RunRequest,
-    terminal: Terminal,
-    config: list[Path] | None,
-    *,
-    yes: bool,
-    as_json: bool,
-) -> int | None:
+    home: Home, journal: Journal, request: RunRequest, audience: Audience, config: Sequence[Path] | None
+) -> Ended | None:
     """Offer the existing run of what is requested.
 
     Args:
         home: where the runs are kept.
         journal: their journal.
         request: what is requested.
-        terminal: where to ask.
+        audience: who is asked.
         config: the user's `--config`, for a resume.
-        yes: whether to ask nothing.
-        as_json: whether to print a document.
 
     Returns:
-        None to start a new run, else the exit code: the user chose the existing one.
+        None to start a new run; else what came of the existing one, which the user chose.
 
     Raises:
         RunStateError: there is one, and nobody can be asked.
         RepositoryRefused: a run of this repository is live, and the commit that is meant now cannot be read.
     """
-    found = _live_duplicate(home, journal, request, terminal)
+    found = _live_duplicate(home, journal, request, audience.terminal)
     if found is None:
         return None
     working = home.is_worked_on(found.run_id)
     document = run_document(StoredRun.load(journal, found, working=working))
     existing = _in_words(document, working=working)
-    if yes or working or not interaction.can_ask():
+    if working or not audience.answers:
         use_it = Command("status" if working or document.state == "succeeded" else "resume", (found.run_id,))
         raise RunStateError(
             existing, hint=Hint(use_it, "; for a second server, repeat the command with", Option("new"))
         )
-    terminal.line(existing)
-    with StopSignals(lambda: None, lambda: None) as stop:
-        if document.state != "succeeded" and interaction.agreed(terminal, f"Resume run {found.run_id}?", stop.event):
+    audience.terminal.line(existing)
+    with audience.stoppable() as stop:
+        if document.state != "succeeded" and audience.agreed(f"Resume run {found.run_id}?", stop.event):
             resumes = True
-        elif interaction.agreed(terminal, "Reserve a second server?", stop.event):
+        elif audience.agreed("Reserve a second server?", stop.event):
             return None
         else:
             resumes = False
     if resumes:
-        from envagent.cli.commands.resume import resume
+        from envagent.cli.actions import resume_run
 
-        return resume(found.run_id, as_json=as_json, config=config)
-    if as_json:
-        print_document(document)
-    elif document.state == "succeeded":
-        screens.show_result(out(), document)
-    return interaction.DECLINED if stop.signal is None else stop.exit_code
+        return resume_run(found.run_id, audience, config=config)
+    code = interaction.DECLINED if stop.signal is None else stop.exit_code
+    return Ended(document, code, closing=document.state == "succeeded")
 
 
 def _live_duplicate(home: Home, journal: Journal, request: RunRequest, terminal: Terminal) -> RunRecord | None:

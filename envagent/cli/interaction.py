@@ -17,13 +17,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from envagent.cli.render.terminal import Terminal, answerable
-from envagent.errors import UsageError
-from envagent.hints import Command, Hint
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -34,6 +31,17 @@ DECLINED = 130
 """The exit code when the user says no: as if the command had been stopped by Ctrl-C."""
 
 POLL_SECONDS = 0.1
+
+
+class Stop(Protocol):
+    """A stop request: its event, and the signal that brought it."""
+
+    event: threading.Event
+    signal: signal.Signals | None
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number."""
 
 
 class StopSignals:
@@ -120,25 +128,4 @@ def agreed(terminal: Terminal, question: str, stop: threading.Event) -> bool:
         readable, _, _ = select.select([sys.stdin], [], [], POLL_SECONDS)
         if readable:
             return sys.stdin.readline().strip().lower() in ("y", "yes")
-    return False
-
-
-def removal_agreed(terminal: Terminal, question: str, stop: threading.Event, *, again: Command) -> bool:
-    """Ask before a removal; report a no.
-
-    Args:
-        terminal: where to ask.
-        question: what is to be removed.
-        stop: set by a stop request.
-        again: the command that asks.
-
-    Raises:
-        UsageError: nobody can answer.
-    """
-    if not can_ask():
-        yes = replace(again, options=(*again.options, ("yes", True)))
-        raise UsageError("teardown asks before it removes anything, and this is not a terminal", hint=Hint(yes))
-    if agreed(terminal, question, stop):
-        return True
-    terminal.line("Nothing was removed.")
     return False

@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from envagent.cli import interaction
+from envagent.cli.audience import Audience
 from envagent.cli.clouds import CloudAccess, chosen_cloud, reach
 from envagent.cli.documents.json_models import OrphanPart, OrphansDocument
 from envagent.cli.documents.run_list import state_of
 from envagent.cli.home import Home
-from envagent.cli.interaction import StopSignals
+from envagent.cli.interaction import Stop
 from envagent.cli.render import screens, times
 from envagent.cli.render.hint_text import command_text, hint_text
 from envagent.cli.render.progress import ProgressLines
-from envagent.cli.render.terminal import Terminal, err, print_document
+from envagent.cli.render.terminal import Terminal, print_document
 from envagent.cli.wiring import opened_teardown
 from envagent.config import Settings
 from envagent.engine.intents import REPEAT_DELETE
@@ -204,14 +205,20 @@ class Orphans:
 
 
 def remove_orphans(
-    home: Home, settings: Settings, *, yes: bool, as_json: bool, everything: bool = False, dry_run: bool = False
+    home: Home,
+    settings: Settings,
+    audience: Audience,
+    *,
+    as_json: bool,
+    everything: bool = False,
+    dry_run: bool = False,
 ) -> int:
     """Find, list, ask, remove and check; return the exit code.
 
     Args:
         home: where the journal is.
         settings: which cloud.
-        yes: whether to remove without asking.
+        audience: who is asked.
         as_json: whether to print the document.
         everything: whether to remove also what runs in the journal have.
         dry_run: whether to list only.
@@ -224,13 +231,11 @@ def remove_orphans(
     flags: dict[str, str | float | bool] = {"orphans": True}
     flags |= {} if access.name is None else {"cloud": access.name}
     again = Command("teardown", (), tuple((flags | ({"all": True} if everything else {})).items()))
-    terminal = err()
+    terminal = audience.terminal
     try:
         with contextlib.ExitStack() as stack:
             journal = _journal(home, stack, terminal)
-            stop = stack.enter_context(
-                StopSignals(lambda: terminal.line("Stopping after the current request."), lambda: None)
-            )
+            stop = stack.enter_context(audience.stoppable(lambda: terminal.line("Stopping after the current request.")))
             orphans = Orphans(home, journal, access, terminal, stop.event, everything=everything)
             stack.callback(orphans.close)
             document = orphans.document(after=False)
@@ -239,8 +244,7 @@ def remove_orphans(
                 terminal.line("Dry run: nothing was removed.")
                 code = 0
             elif orphans.offered:
-                free = yes or access.simulated
-                code, document = _carry_out(orphans, document, terminal, stop, again, free=free)
+                code, document = _carry_out(orphans, document, audience, stop, again, free=access.simulated)
             else:
                 code = 0
             if as_json:
@@ -253,11 +257,12 @@ def remove_orphans(
 
 
 def _carry_out(
-    orphans: Orphans, listed: OrphansDocument, terminal: Terminal, stop: StopSignals, again: Command, *, free: bool
+    orphans: Orphans, listed: OrphansDocument, audience: Audience, stop: Stop, again: Command, *, free: bool
 ) -> tuple[int, OrphansDocument]:
     """Ask unless `free`, remove and check; `again` is the command that is being carried out."""
+    terminal = audience.terminal
     question = f"Remove these {len(orphans.offered)} resources?"
-    if not (free or interaction.removal_agreed(terminal, question, stop.event, again=again)):
+    if not (free or audience.removal_agreed(question, stop.event, again=again)):
         return stop.exit_code if stop.signal is not None else interaction.DECLINED, listed
     try:
         orphans.remove()

@@ -6,24 +6,25 @@ It holds the run's lock all the while.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from envagent.cli import interaction
+from envagent.cli.audience import Audience
 from envagent.cli.clouds import CloudAccess
-from envagent.cli.commands.options import REQUESTS
 from envagent.cli.documents.durations import typical_seconds
 from envagent.cli.documents.json_models import ErrorPart, RunDocument
 from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.documents.run_list import StoredRequest, state_of
 from envagent.cli.home import Home
-from envagent.cli.interaction import StopSignals
+from envagent.cli.interaction import Stop
 from envagent.cli.render import screens
 from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.progress import ProgressLines
-from envagent.cli.render.terminal import Terminal, err, out, print_document
+from envagent.cli.render.terminal import err, out, print_document
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
 from envagent.engine.execution import Execution, Outcome
 from envagent.engine.journal import Journal
@@ -32,7 +33,7 @@ from envagent.engine.loop import run_until_idle
 from envagent.engine.runner import Runner
 from envagent.engine.runtime import Listener
 from envagent.engine.step import Question, Stopped
-from envagent.engine.tables import EventRecord, RunState
+from envagent.engine.tables import EventRecord, RunRecord, RunState
 from envagent.errors import EnvagentError, UsageError
 from envagent.hints import Hint, resume, teardown
 
@@ -46,6 +47,23 @@ UNFINISHED = {"interrupted": "was interrupted", "failed": "has failed"}
 Start: TypeAlias = "Callable[[Runner[Services], Services], Execution[Services]]"
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What a command on a run came to.
+
+    Attributes:
+        document: the run.
+        exit_code: the command's.
+        error: what failed; None after a success, a stop and a declined question.
+        closing: whether the last screen is still to be shown.
+    """
+
+    document: RunDocument
+    exit_code: int = 0
+    error: EnvagentError | None = None
+    closing: bool = True
+
+
 class RunSession:
     """Work on one run. The caller has opened the journal and holds the run's lock."""
 
@@ -54,34 +72,32 @@ class RunSession:
         home: Home,
         journal: Journal,
         access: CloudAccess,
+        audience: Audience,
         *,
-        yes: bool,
-        as_json: bool,
         watch: Listener | None = None,
     ) -> None:
         self._home = home
         self._journal = journal
         self._access = access
-        self._yes = yes
-        self._as_json = as_json
+        self._audience = audience
         self._watch = watch
-        self._terminal = err()
+        self._terminal = audience.terminal
         self._asks = False
         self._plan_shown = False
         self._unanswered: UsageError | None = None
 
-    def go(self, run_id: str, request: RunRequest, start: Start) -> int:
-        """Execute the run to its end, and return the exit code.
+    def go(self, run_id: str, request: RunRequest, start: Start) -> Ended:
+        """Execute the run to its end.
 
         Args:
             run_id: the run's id.
             request: the run's request.
             start: starts or resumes the run.
         """
-        self._asks = not self._yes and interaction.can_ask()
-        output = make_progress(self._terminal)
+        self._asks = self._audience.answers
+        output = self._audience.progress()
         with ExitStack() as stack:
-            stop = stack.enter_context(StopSignals(lambda: _announce_stop(output), output.restore))
+            stop = stack.enter_context(self._audience.stoppable(lambda: _announce_stop(output), output.restore))
             services = make_services(self._home, self._access, run_id, request, stop.event, asks=self._asks)
             stack.callback(services.close)
             runner = make_runner(self._journal, self._access.settings, self._listener(output), stop.event)
@@ -101,8 +117,8 @@ class RunSession:
                 # The journal failed: only what is in memory is known.
                 runner.close()  # another thread's call may still create something
                 interrupted = {"state": "interrupted", "error": ErrorPart.of(error, run_id)}
-                self._close(run_document(StoredRun.in_memory(execution.run)).model_copy(update=interrupted))
-                return error.exit_code
+                document = run_document(StoredRun.in_memory(execution.run)).model_copy(update=interrupted)
+                return Ended(document, error.exit_code, error)
             except Exception:  # a bug: main reports it; what exists must be shown all the same
                 runner.close()
                 document = run_document(StoredRun.in_memory(execution.run))
@@ -122,10 +138,10 @@ class RunSession:
         return listen
 
     def _execute(
-        self, runner: Runner[Services], execution: Execution[Services], output: ProgressLines, stop: StopSignals
+        self, runner: Runner[Services], execution: Execution[Services], output: ProgressLines, stop: Stop
     ) -> Outcome:
         """Advance the run until it ends, and ask its questions. BLOCKED: a no, or nobody can be asked."""
-        unseen = self._yes or (self._access.simulated and not self._asks)
+        unseen = self._audience.yes or (self._access.simulated and not self._asks)
         if unseen and execution.run.row.approved_at is None:
             runner.approve(execution)
         while True:
@@ -134,11 +150,11 @@ class RunSession:
             if progress.outcome is not Outcome.BLOCKED:
                 return progress.outcome
             self._show_plan(execution)
-            if not self._agreed(progress.question, stop):
+            if not self._agreed(progress.question, stop, execution):
                 stop.event.set()  # recorded as an interruption: nothing was reserved, and it can be resumed
                 runner.advance(execution)
                 if not self._asks:
-                    self._unanswered = _unanswered(progress.question, by_yes=self._yes)
+                    self._unanswered = self._no_answer(progress.question)
                 return Outcome.BLOCKED
             runner.approve(execution, progress.question)
 
@@ -149,43 +165,42 @@ class RunSession:
             screens.show_plan(self._terminal, document.plan, document.decisions)
             self._plan_shown = True
 
-    def _agreed(self, question: Question | None, stop: StopSignals) -> bool:
+    def _agreed(self, question: Question | None, stop: Stop, execution: Execution[Services]) -> bool:
         """Ask a run's question; in the sandbox, which charges nothing, the answer is yes."""
         if self._access.simulated:
             return True
         if question is None or not self._asks:
             return False
-        return interaction.agreed(self._terminal, question.text, stop.event)
+        return self._audience.agreed(question.text, stop.event, self._document(execution))
 
     def _end(
         self,
         outcome: Outcome,
         execution: Execution[Services],
         output: ProgressLines,
-        stop: StopSignals,
+        stop: Stop,
         on_failure: Literal["keep", "teardown"],
-    ) -> int:
-        """Report how the run ended, and return the exit code."""
+    ) -> Ended:
+        """Return how the run ended."""
         if outcome is Outcome.FAILED and on_failure == "teardown":
             self._tear_down(execution, output, stop)
         document = self._document(execution)
-        if self._unanswered is not None:
-            self._close(document.model_copy(update={"error": ErrorPart.of(self._unanswered, document.run_id)}))
-            return self._unanswered.exit_code
+        if (unanswered := self._unanswered) is not None:
+            document = document.model_copy(update={"error": ErrorPart.of(unanswered, document.run_id)})
+            return Ended(document, unanswered.exit_code, unanswered)
         declined = outcome is Outcome.BLOCKED and stop.signal is None
         if outcome in (Outcome.STOPPED, Outcome.BLOCKED):
             self._terminal.line("Nothing was reserved." if declined else "Stopped. Nothing was deleted.")
-        self._close(document)
         match outcome:
             case Outcome.SUCCEEDED:
-                return 0
+                return Ended(document)
             case Outcome.FAILED:
-                return _error(document).exit_code
+                return Ended(document, _error(document).exit_code, stored_error(execution.run.row))
             case Outcome.STOPPED | Outcome.BLOCKED:
-                return interaction.DECLINED if declined else stop.exit_code
+                return Ended(document, interaction.DECLINED if declined else stop.exit_code)
         raise AssertionError(f"run {document.run_id} ended with {outcome}")
 
-    def _tear_down(self, execution: Execution[Services], output: ProgressLines, stop: StopSignals) -> None:
+    def _tear_down(self, execution: Execution[Services], output: ProgressLines, stop: Stop) -> None:
         """Remove what the failed run created; problems are reported, and the failure stays the result."""
         row = execution.run.row
         try:
@@ -196,18 +211,16 @@ class RunSession:
         except EnvagentError as error:
             screens.show_error(self._terminal, ErrorPart.of(error, row.run_id, removing=True))
 
-    def _close(self, document: RunDocument) -> None:
-        """Print the last lines: the result on stdout, everything else on stderr."""
-        if self._as_json:
-            print_document(document)
-        if document.state == "succeeded":
-            if not self._as_json:
-                screens.show_result(out(), document)
-            return
-        if document.error is not None:
-            screens.show_error(self._terminal, document.error, hint=document.teardown_started_at is None)
-        screens.show_existing(self._terminal, document)
-        screens.show_next(self._terminal, document)
+    def _no_answer(self, question: Question | None) -> UsageError:
+        """Return the error for a question that nobody can answer."""
+        if self._audience.yes and question is not None:  # --yes does not cover it
+            return UsageError(
+                f"the AI's plan costs much more than the built-in rules alone would: {question.amount:g} SU",
+                hint=Hint(resume(yes=True, max_su=question.amount), ", or answer on a terminal"),
+            )
+        return UsageError(
+            f"run asks before it reserves anything, {self._audience.silence}", hint=Hint(resume(yes=True))
+        )
 
     def _document(self, execution: Execution[Services]) -> RunDocument:
         return run_document(StoredRun.load(self._journal, execution.run.row, working=False))
@@ -226,14 +239,44 @@ class RunSession:
                 return
 
 
-def make_progress(terminal: Terminal) -> ProgressLines:
-    """Choose how events are shown: drawn on a terminal that is large enough, else (and with --verbose) as lines."""
-    if terminal.interactive and not logging.getLogger(REQUESTS).isEnabledFor(logging.INFO):
-        from envagent.cli.render.live import ROWS_NEEDED, LiveProgress
+def close(ended: Ended, *, as_json: bool) -> int:
+    """Print the last lines, the result on stdout and everything else on stderr; return the exit code."""
+    document, terminal = ended.document, err()
+    if as_json:
+        print_document(document)
+    if not ended.closing:
+        return ended.exit_code
+    if document.state == "succeeded":
+        if not as_json:
+            screens.show_result(out(), document)
+        return ended.exit_code
+    if document.error is not None:
+        screens.show_error(terminal, document.error, hint=document.teardown_started_at is None)
+    screens.show_existing(terminal, document)
+    screens.show_next(terminal, document)
+    return ended.exit_code
 
-        if terminal.console.height >= ROWS_NEEDED:
-            return LiveProgress(terminal)
-    return ProgressLines(terminal)
+
+def stored_error(row: RunRecord) -> EnvagentError:
+    """Return the error with which a run failed."""
+    if row.error is None:
+        raise AssertionError(f"run {row.run_id} failed without an error")
+    stored = json.loads(row.error)
+    known = {one.__name__: one for one in _all_errors(EnvagentError)}
+    error = known.get(stored["error"], EnvagentError)(
+        stored["message"],
+        hint=Hint.load(stored.get("hint")),
+        service_said=stored.get("service_said"),
+        request_id=stored.get("request_id"),
+    )
+    error.run_id = row.run_id
+    return error
+
+
+def _all_errors(root: type[EnvagentError]) -> Iterator[type[EnvagentError]]:
+    yield root
+    for one in root.__subclasses__():
+        yield from _all_errors(one)
 
 
 def _announce_stop(output: ProgressLines) -> None:
@@ -241,16 +284,6 @@ def _announce_stop(output: ProgressLines) -> None:
         ("Stopping after the current request; nothing is deleted, and the run can be resumed. ", "yellow"),
         "Press Ctrl-C again to quit immediately.",
     )
-
-
-def _unanswered(question: Question | None, *, by_yes: bool) -> UsageError:
-    """Return the error for a question that nobody can answer."""
-    if by_yes and question is not None:  # --yes does not cover it
-        return UsageError(
-            f"the AI's plan costs much more than the built-in rules alone would: {question.amount:g} SU",
-            hint=Hint(resume(yes=True, max_su=question.amount), ", or answer on a terminal"),
-        )
-    return UsageError("run asks before it reserves anything, and this is not a terminal", hint=Hint(resume(yes=True)))
 
 
 def _error(document: RunDocument) -> ErrorPart:

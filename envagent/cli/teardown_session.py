@@ -8,15 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from envagent.cli import interaction
+from envagent.cli.audience import Audience
 from envagent.cli.clouds import CloudAccess, is_sandbox, reach
 from envagent.cli.documents.json_models import ErrorPart, RunDocument
 from envagent.cli.documents.run_document import StoredRun, resource_part, run_document, stored_output
 from envagent.cli.home import Home
-from envagent.cli.interaction import StopSignals
+from envagent.cli.interaction import Stop
 from envagent.cli.render import screens
 from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.progress import ProgressLines
-from envagent.cli.render.terminal import err, print_document
+from envagent.cli.run_session import Ended
 from envagent.cli.wiring import opened_teardown
 from envagent.config import Settings
 from envagent.engine.journal import Journal
@@ -32,14 +33,15 @@ from envagent.steps.info_file import mark_torn_down
 class TeardownSession:
     """Remove what one run created."""
 
-    def __init__(self, home: Home, journal: Journal, settings: Settings) -> None:
+    def __init__(self, home: Home, journal: Journal, settings: Settings, audience: Audience) -> None:
         self._home = home
         self._journal = journal
         self._settings = settings
-        self._terminal = err()
+        self._audience = audience
+        self._terminal = audience.terminal
 
-    def remove(self, row: RunRecord, *, yes: bool, as_json: bool, delete_key: bool) -> int:
-        """Ask, remove and report; return the exit code.
+    def remove(self, row: RunRecord, *, delete_key: bool) -> Ended:
+        """Ask, remove and report.
 
         Raises:
             UsageError: nobody can be asked.
@@ -57,24 +59,20 @@ class TeardownSession:
                 )
             access = reach(document.cloud, self._settings)
             output = ProgressLines(self._terminal)
-            with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
-                if not over and not self._agreed(document, access, stop, yes=yes):
-                    if as_json:
-                        print_document(document)
-                    return stop.exit_code if stop.signal is not None else interaction.DECLINED
-                failed = self._carry_out(row, access, output, stop, as_json=as_json)
+            with self._audience.stoppable(lambda: _announce_stop(output), output.restore) as stop:
+                if not over and not self._agreed(document, access, stop):
+                    return Ended(document, stop.exit_code if stop.signal is not None else interaction.DECLINED)
+                failed = self._carry_out(row, access, output, stop)
             if failed is not None:
                 return failed
         used = self._document(row).cost
         if used is not None:
             screens.show_used(self._terminal, used)
-        self._settle_key(row, document, delete=delete_key, ask=not yes)
+        self._settle_key(row, document, delete=delete_key)
         self._mark_file(document)
-        if as_json:
-            print_document(self._document(row))
-        return 0
+        return Ended(self._document(row))
 
-    def preview(self, row: RunRecord, *, as_json: bool, delete_key: bool) -> int:
+    def preview(self, row: RunRecord, *, delete_key: bool) -> Ended:
         """Show what would be removed, as the cloud has it now; nothing is removed or recorded.
 
         Raises:
@@ -83,54 +81,40 @@ class TeardownSession:
         document = self._document(row)
         access = reach(document.cloud, self._settings)
         output = ProgressLines(self._terminal)
-        with StopSignals(lambda: _announce_stop(output), output.restore) as stop:
+        with self._audience.stoppable(lambda: _announce_stop(output), output.restore) as stop:
             try:
                 with opened_teardown(self._journal, access, row, output, stop.event) as removal:
                     listed = [resource_part(one) for one in removal.preview(row)]
             except Stopped:
-                return stop.exit_code
+                return Ended(document, stop.exit_code)
         screens.show_removable(self._terminal, listed)
         key = self._made_key(row) if delete_key else None
         if key is not None and key.exists() and self._other_user(row, key) is None:
             self._terminal.line(f"the private key {key} would be removed as well")
         self._terminal.line("Dry run: nothing was removed.")
-        if as_json:
-            print_document(document.model_copy(update={"would_remove": listed}))
-        return 0
+        return Ended(document.model_copy(update={"would_remove": listed}))
 
-    def _agreed(self, document: RunDocument, access: CloudAccess, stop: StopSignals, *, yes: bool) -> bool:
+    def _agreed(self, document: RunDocument, access: CloudAccess, stop: Stop) -> bool:
         screens.show_existing(self._terminal, document)
-        if yes or access.simulated:
+        if access.simulated:
             return True
-        return interaction.removal_agreed(
-            self._terminal,
-            f"Remove everything that run {document.run_id} created?",
-            stop.event,
-            again=Command("teardown", (document.run_id,)),
-        )
+        question = f"Remove everything that run {document.run_id} created?"
+        return self._audience.removal_agreed(question, stop.event, again=Command("teardown", (document.run_id,)))
 
-    def _carry_out(
-        self, row: RunRecord, access: CloudAccess, output: ProgressLines, stop: StopSignals, *, as_json: bool
-    ) -> int | None:
-        """Remove everything; return None once all is gone, else the exit code."""
+    def _carry_out(self, row: RunRecord, access: CloudAccess, output: ProgressLines, stop: Stop) -> Ended | None:
+        """Remove everything; return None once all is gone."""
         try:
             with opened_teardown(self._journal, access, row, output, stop.event) as removal:
                 removed = removal.run(row)
         except Stopped:
             self._terminal.line(hint_text(Hint("Stopped. To continue:", teardown()), row.run_id))
-            code = stop.exit_code
+            return Ended(self._document(row), stop.exit_code)
         except EnvagentError as error:
             part = ErrorPart.of(error, row.run_id, removing=True)
             screens.show_error(self._terminal, part)
-            if as_json:
-                print_document(self._document(row).model_copy(update={"error": part}))
-            return error.exit_code
-        else:
-            self._terminal.line(f"Run {row.run_id} is torn down: {len(removed)} removed, nothing is left.")
-            return None
-        if as_json:
-            print_document(self._document(row))
-        return code
+            return Ended(self._document(row).model_copy(update={"error": part}), error.exit_code, error)
+        self._terminal.line(f"Run {row.run_id} is torn down: {len(removed)} removed, nothing is left.")
+        return None
 
     def _mark_file(self, document: RunDocument) -> None:
         """Remove the login from the file that the run wrote."""
@@ -143,7 +127,7 @@ class TeardownSession:
         except OSError as error:
             self._terminal.line(f"{document.info_file} cannot be written ({error.strerror}): it still shows the login")
 
-    def _settle_key(self, row: RunRecord, document: RunDocument, *, delete: bool, ask: bool) -> None:
+    def _settle_key(self, row: RunRecord, document: RunDocument, *, delete: bool) -> None:
         """Remove the private key that was created for the run, or say how; never one that another run uses."""
         path = self._made_key(row)
         if path is None or not path.exists():
@@ -154,9 +138,9 @@ class TeardownSession:
         if other is not None:
             self._terminal.line(f"The private key {path} was kept: run {other} uses it as well.")
             return
-        if not delete and ask and not is_sandbox(document.cloud) and interaction.can_ask():
-            with StopSignals(lambda: None, lambda: None) as stop:
-                delete = interaction.agreed(self._terminal, f"Remove the private key {path} as well?", stop.event)
+        if not delete and not is_sandbox(document.cloud) and self._audience.answers:
+            with self._audience.stoppable() as stop:
+                delete = self._audience.agreed(f"Remove the private key {path} as well?", stop.event)
         if not delete:
             kept = Hint(f"The private key {path} was kept. To remove it:", teardown(delete_key=True))
             self._terminal.line(hint_text(kept, row.run_id))

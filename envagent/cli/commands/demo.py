@@ -68,16 +68,17 @@ def demo(
     Writes a small repository that needs a GPU, launches a simulated server for it, logs in, and tears everything down.
     With --kill-at, continue as after a crash: `envagent resume last`.
     """
+    from envagent.cli.audience import Audience
     from envagent.cli.clouds import reach
     from envagent.cli.home import Home, read_settings
-    from envagent.cli.render.terminal import err
-    from envagent.cli.run_session import RunSession
+    from envagent.cli.run_session import RunSession, close
     from envagent.cli.teardown_session import TeardownSession
     from envagent.engine.runner import new_run_id
     from envagent.steps.request import RunRequest
 
     settings = read_settings(config, cloud="sandbox")
-    home, terminal = Home(settings.home), err()
+    home, audience = Home(settings.home), Audience()
+    terminal = audience.terminal
     step = None if kill_at is None else _known_step(kill_at)
     repository = write_repository(home)
     access = reach("sandbox", settings)
@@ -88,16 +89,16 @@ def demo(
         run_id = new_run_id()
         with home.starting(journal, run_id):
             watch = None if step is None else _killer(step, home, journal, terminal, run_id)
-            session = RunSession(home, journal, access, yes=False, as_json=False, watch=watch)
-            code = session.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
-            if code != 0:
-                return code
+            session = RunSession(home, journal, access, audience, watch=watch)
+            ended = session.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
+            close(ended, as_json=False)
+            if ended.exit_code != 0:
+                return ended.exit_code
             _log_in(journal, run_id, terminal)
             if keep:
                 return 0
-            return TeardownSession(home, journal, settings).remove(
-                journal.run(run_id), yes=True, as_json=False, delete_key=True
-            )
+            removal = TeardownSession(home, journal, settings, audience)
+            return removal.remove(journal.run(run_id), delete_key=True).exit_code
 
 
 def write_repository(home: Home) -> Path:

@@ -15,27 +15,8 @@ def resume(
     Finished steps are not repeated, resources that exist are reused, and failed steps are tried again. The resources
     of the run are checked first, even if it had succeeded: the result shows them as they are now.
     """
-    from envagent.cli.clouds import reach
-    from envagent.cli.home import Home, read_settings, request_of
-    from envagent.cli.run_session import RunSession
-    from envagent.config import load
-    from envagent.engine.tables import RunState
-    from envagent.errors import RunStateError
-    from envagent.hints import Hint, command
+    from envagent.cli.actions import resume_run
+    from envagent.cli.audience import Audience
+    from envagent.cli.run_session import close
 
-    home = Home(load(files=config or ()).home)
-    with home.opened_journal(to_read=True) as journal:
-        found = journal.run(run_id)
-        with home.working_on(found.run_id):
-            row = journal.run(found.run_id)  # as the process that held the lock left it
-            if row.state == RunState.TORN_DOWN:
-                raise RunStateError(
-                    f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
-                )
-            request = request_of(row)
-            if max_su is not None:
-                request = request.model_copy(update={"max_su": max_su})
-                row.request = request.model_dump_json()  # stored as the run is resumed
-            access = reach(request.cloud, read_settings(config, repository=request.repository))
-            drive = RunSession(home, journal, access, yes=yes, as_json=as_json)
-            return drive.go(row.run_id, request, lambda runner, services: runner.resume(row, services))
+    return close(resume_run(run_id, Audience(yes=yes), max_su=max_su, config=config), as_json=as_json)

@@ -42,8 +42,6 @@ def teardown(
     Removes floating IP, server, lease and keypair, in that order, and nothing that the run did not create. Can be
     repeated after an interruption; exits with code 11 and lists the ids if something remains.
     """
-    from envagent.cli.home import Home, read_settings
-
     if orphans == (run_id is not None):
         raise UsageError(
             "name either one run or --orphans",
@@ -55,19 +53,20 @@ def teardown(
         raise UsageError("--all needs --orphans", hint=Hint(command("teardown", orphans=True, all=True)))
     if delete_key and orphans:
         raise UsageError("--delete-key needs a run", hint=Hint(command("teardown", "last", delete_key=True)))
-    settings = read_settings(config, **({} if cloud is None else {"cloud": cloud}))
-    home = Home(settings.home)
+    from envagent.cli.audience import Audience
+
+    audience = Audience(yes=yes)
     if run_id is None:
+        from envagent.cli.home import Home, read_settings
         from envagent.cli.orphans import remove_orphans
 
-        return remove_orphans(home, settings, yes=yes, as_json=as_json, everything=everything, dry_run=dry_run)
-    from envagent.cli.teardown_session import TeardownSession
+        settings = read_settings(config, **({} if cloud is None else {"cloud": cloud}))
+        home = Home(settings.home)
+        return remove_orphans(home, settings, audience, as_json=as_json, everything=everything, dry_run=dry_run)
+    from envagent.cli.actions import tear_down_run
+    from envagent.cli.render.terminal import print_document
 
-    with home.opened_journal(to_read=True) as journal:
-        found = journal.run(run_id)
-        with home.working_on(found.run_id):
-            row = journal.run(found.run_id)
-            removal = TeardownSession(home, journal, settings)
-            if dry_run:
-                return removal.preview(row, as_json=as_json, delete_key=delete_key)
-            return removal.remove(row, yes=yes, as_json=as_json, delete_key=delete_key)
+    ended = tear_down_run(run_id, audience, dry_run=dry_run, delete_key=delete_key, config=config)
+    if as_json:
+        print_document(ended.document)
+    return ended.exit_code

@@ -1,0 +1,251 @@
+"""What the commands on runs do, without arguments and last screens: shared by the command line and `envagent.api`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from envagent.cli.audience import Audience
+    from envagent.cli.documents.json_models import RunDocument, RunsDocument
+    from envagent.cli.home import Home
+    from envagent.cli.run_session import Ended
+    from envagent.config import Settings
+    from envagent.engine.journal import Journal
+    from envagent.engine.tables import RunRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a user wants of a new run; the fields are the options of `envagent run`."""
+
+    repo: str
+    cloud: str | None = None
+    node_type: str | None = None
+    image: str | None = None
+    hours: int | None = None
+    max_su: float | None = None
+    key_name: str | None = None
+    public_key: Path | None = None
+    network: str | None = None
+    server_name: str | None = None
+    floating_ip: bool = True
+    ai: bool = True
+    ref: str | None = None
+    also: Sequence[str] = ()
+    start: datetime | None = None
+    wait_for_capacity: bool = False
+    site: Literal["any"] | None = None
+    new: bool = False
+    on_failure: Literal["keep", "teardown"] = "keep"
+    speed: float | None = None
+    config: Sequence[Path] | None = None
+
+
+def start_run(options: RunOptions, audience: Audience) -> Ended:
+    """Start a run and work on it until it ends.
+
+    Raises:
+        EnvagentError: it cannot be started.
+    """
+    from pydantic import ValidationError
+
+    from envagent import keys
+    from envagent.cli.clouds import choose_site, chosen_cloud, is_sandbox, reach
+    from envagent.cli.duplicates import offer_existing
+    from envagent.cli.home import Home, read_settings
+    from envagent.cli.inputs import (
+        check_key_name,
+        check_names,
+        find_repository,
+        given_documents,
+        stored_name,
+        writable_folder,
+    )
+    from envagent.cli.run_session import RunSession
+    from envagent.engine.runner import new_run_id
+    from envagent.errors import UsageError
+    from envagent.hints import Hint, Option
+    from envagent.steps.request import RunRequest
+
+    check_names(
+        node_type=options.node_type,
+        image=options.image,
+        network=options.network,
+        server_name=options.server_name,
+        ref=options.ref,
+    )
+    check_key_name(options.key_name)
+    repository = stored_name(options.repo, options.ref)
+    key_file = None if options.public_key is None else options.public_key.expanduser().absolute()
+    flags: dict[str, Any] = {} if options.speed is None else {"sandbox": {"speed": options.speed}}
+    flags |= {} if options.cloud is None else {"cloud": options.cloud}
+    settings = read_settings(options.config, repository=repository, **flags)
+    name = chosen_cloud(settings)
+    if options.speed is not None and not is_sandbox(name):
+        raise UsageError("--speed only applies to the sandbox", hint=Hint("leave out", Option("speed")))
+    if (public_file := key_file or settings.key.public_key) is not None:
+        keys.pair_of(public_file)
+    documents = given_documents(options.also)
+    find_repository(repository, options.ref)
+    access = reach(name, settings)
+    try:
+        request = RunRequest(
+            repository=repository,
+            ref=options.ref,
+            also=documents,
+            cloud=access.name,
+            node_type=options.node_type,
+            image=options.image,
+            hours=options.hours,
+            max_su=options.max_su,
+            start=options.start,
+            wait_for_capacity=options.wait_for_capacity,
+            key_name=options.key_name,
+            public_key=key_file,
+            network=options.network,
+            server_name=options.server_name,
+            floating_ip=options.floating_ip,
+            ai=options.ai,
+            on_failure=options.on_failure,
+            output_folder=writable_folder(),
+        )
+    except ValidationError as error:
+        raise UsageError(f"invalid option: {error.errors(include_input=False)[0]['msg']}") from None
+    if options.site == "any":
+        access = choose_site(request, settings, audience.terminal)
+        request = request.model_copy(update={"cloud": access.name})
+    home, run_id = Home(settings.home), new_run_id()
+    with home.opened_journal() as journal:
+        taken = None if options.new else offer_existing(home, journal, request, audience, options.config)
+        if taken is not None:
+            return taken
+        with home.starting(journal, run_id):
+            session = RunSession(home, journal, access, audience)
+            return session.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
+
+
+def resume_run(
+    run_id: str, audience: Audience, *, max_su: float | None = None, config: Sequence[Path] | None = None
+) -> Ended:
+    """Continue a run until it ends.
+
+    Raises:
+        EnvagentError: it cannot be continued.
+    """
+    from envagent.cli.clouds import reach
+    from envagent.cli.home import Home, read_settings, request_of
+    from envagent.cli.run_session import RunSession
+    from envagent.config import load
+    from envagent.engine.tables import RunState
+    from envagent.errors import RunStateError
+    from envagent.hints import Hint, command
+
+    home = Home(load(files=config or ()).home)
+    with home.opened_journal(to_read=True) as journal:
+        found = journal.run(run_id)
+        with home.working_on(found.run_id):
+            row = journal.run(found.run_id)  # as the process that held the lock left it
+            if row.state == RunState.TORN_DOWN:
+                raise RunStateError(
+                    f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
+                )
+            request = request_of(row)
+            if max_su is not None:
+                request = request.model_copy(update={"max_su": max_su})
+                row.request = request.model_dump_json()  # stored as the run is resumed
+            access = reach(request.cloud, read_settings(config, repository=request.repository))
+            session = RunSession(home, journal, access, audience)
+            return session.go(row.run_id, request, lambda runner, services: runner.resume(row, services))
+
+
+def list_runs(config: Sequence[Path] | None = None) -> RunsDocument:
+    """Return the list of all runs; it loads no step."""
+    from envagent.cli.documents.json_models import RunsDocument
+    from envagent.cli.documents.run_list import run_lines
+    from envagent.cli.home import Home, read_settings
+    from envagent.errors import RunNotFound
+
+    home = Home(read_settings(config).home)
+    try:
+        with home.opened_journal(to_read=True) as journal:
+            return RunsDocument(runs=run_lines(journal, home.is_worked_on))
+    except RunNotFound:
+        return RunsDocument(runs=[])
+
+
+def read_run(
+    run_id: str, audience: Audience, *, refresh: bool = False, config: Sequence[Path] | None = None
+) -> RunDocument:
+    """Return one run as it is recorded, or with `refresh` as it is in the cloud.
+
+    Raises:
+        RunNotFound: there is no such run.
+        RunLocked: with `refresh`, another process is working on the run, and checks it anyway.
+        EnvagentError: the cloud cannot be reached.
+    """
+    from envagent.cli.documents.run_document import StoredRun, run_document
+    from envagent.cli.home import Home, read_settings
+
+    settings = read_settings(config)
+    home = Home(settings.home)
+    with home.opened_journal(to_read=True) as journal:
+        row = journal.run(run_id)
+        if refresh:
+            row = _refreshed(home, journal, settings, row, audience)
+        return run_document(StoredRun.load(journal, row, working=home.is_worked_on(row.run_id)))
+
+
+def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord, audience: Audience) -> RunRecord:
+    """Compare a run's record with the cloud and return it corrected; a run that is being torn down stays as it is."""
+    if row.teardown_at is not None:
+        return row
+    from envagent.cli.clouds import reach
+    from envagent.cli.home import request_of
+    from envagent.cli.render.progress import ProgressLines
+    from envagent.cli.wiring import make_runner, make_services
+
+    with ExitStack() as stack:
+        stack.enter_context(home.working_on(row.run_id))
+        row = journal.run(row.run_id)
+        request = request_of(row)
+        access = reach(request.cloud, settings)
+        output = ProgressLines(audience.terminal)
+        stop = stack.enter_context(audience.stoppable(lambda: output.say("stopping"), output.restore))
+        services = make_services(home, access, row.run_id, request, stop.event)
+        stack.callback(services.close)
+        runner = make_runner(journal, access.settings, output, stop.event)
+        stack.callback(runner.close)
+        return runner.refresh(row, services).run.row
+
+
+def tear_down_run(
+    run_id: str,
+    audience: Audience,
+    *,
+    dry_run: bool = False,
+    delete_key: bool = False,
+    config: Sequence[Path] | None = None,
+) -> Ended:
+    """Remove what a run created, or with `dry_run` list it.
+
+    Raises:
+        EnvagentError: the removal cannot be started.
+    """
+    from envagent.cli.home import Home, read_settings
+    from envagent.cli.teardown_session import TeardownSession
+
+    settings = read_settings(config)
+    home = Home(settings.home)
+    with home.opened_journal(to_read=True) as journal:
+        found = journal.run(run_id)
+        with home.working_on(found.run_id):
+            row = journal.run(found.run_id)
+            removal = TeardownSession(home, journal, settings, audience)
+            return (
+                removal.preview(row, delete_key=delete_key) if dry_run else removal.remove(row, delete_key=delete_key)
+            )

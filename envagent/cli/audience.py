@@ -1,0 +1,95 @@
+"""Whom a run is shown to and who answers its questions: a person at the command line, or a Python program."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from envagent.cli import interaction
+from envagent.cli.commands.options import REQUESTS
+from envagent.cli.interaction import Stop, StopSignals
+from envagent.cli.render.progress import ProgressLines
+from envagent.cli.render.terminal import Terminal, err
+from envagent.errors import UsageError
+from envagent.hints import Command, Hint
+
+if TYPE_CHECKING:
+    from envagent.cli.documents.json_models import RunDocument
+
+
+class Audience:
+    """A person at the command line.
+
+    Args:
+        yes: whether everything is agreed to, and nothing is asked.
+
+    Attributes:
+        terminal: where progress and notes are shown.
+    """
+
+    silence = "and this is not a terminal"
+    """Why nobody answers."""
+
+    def __init__(self, *, yes: bool = False) -> None:
+        self.terminal: Terminal = err()
+        self.yes = yes
+
+    @property
+    def answers(self) -> bool:
+        """Whether somebody answers questions."""
+        return not self.yes and interaction.can_ask()
+
+    def progress(self) -> ProgressLines:
+        """Choose how events are shown: drawn on a terminal that is large enough, else (and with -v) as lines."""
+        if self.terminal.interactive and not logging.getLogger(REQUESTS).isEnabledFor(logging.INFO):
+            from envagent.cli.render.live import ROWS_NEEDED, LiveProgress
+
+            if self.terminal.console.height >= ROWS_NEEDED:
+                return LiveProgress(self.terminal)
+        return ProgressLines(self.terminal)
+
+    def stoppable(
+        self, announce: Callable[[], None] = lambda: None, restore: Callable[[], None] = lambda: None
+    ) -> AbstractContextManager[Stop]:
+        """Turn signals into a stop request while a block is running.
+
+        Args:
+            announce: called once a stop is requested.
+            restore: called before the process ends at a second signal.
+        """
+        return StopSignals(announce, restore)
+
+    def agreed(self, question: str, stop: threading.Event, run: RunDocument | None = None) -> bool:
+        """Ask a question.
+
+        Args:
+            question: what is asked.
+            stop: set by a stop request, which means no.
+            run: the run whose plan is to be approved, if the question is about one.
+        """
+        return interaction.agreed(self.terminal, question, stop)
+
+    def removal_agreed(self, question: str, stop: threading.Event, *, again: Command) -> bool:
+        """Ask before a removal; report a no.
+
+        Args:
+            question: what is to be removed.
+            stop: set by a stop request.
+            again: the command that asks.
+
+        Raises:
+            UsageError: nobody can answer.
+        """
+        if self.yes:
+            return True
+        if not self.answers:
+            yes = replace(again, options=(*again.options, ("yes", True)))
+            raise UsageError(f"teardown asks before it removes anything, {self.silence}", hint=Hint(yes))
+        if self.agreed(question, stop):
+            return True
+        self.terminal.line("Nothing was removed.")
+        return False
