@@ -148,6 +148,7 @@ class RunSession:
             with output:
                 [progress] = run_until_idle(runner, [execution])
             if progress.outcome is not Outcome.BLOCKED:
+                output.finish()
                 return progress.outcome
             self._show_plan(execution)
             if not self._agreed(progress.question, stop, execution):

@@ -115,7 +115,13 @@ def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
         output(waiting("first.b", "the lease to start", "PENDING"))
         output(event(EventKind.STAGE_FAILED, "first.a", "no node is free"))
         output(event(EventKind.REPORT, "first.b", "another stage is still at it"))
-    table = arrived(seen).rpartition("\x1b[2K")[2]  # as it was drawn last
+    output.finish()
+    terminal.show_cursor()
+    deadline = time.monotonic() + 10
+    while b"".join(seen).count(b"\x1b[?25h") < 2:  # the view has gone, and its end is printed
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    table = arrived(seen).rpartition("\x1b[2K")[2]
     assert "no node is free" in table
     assert "still at it" not in table
     assert "PENDING" not in table

@@ -68,7 +68,7 @@ def test_when_others_are_faster_the_next_window_is_named(shell: Shell, nothing_l
     shell.faults(LATE_NEWS)
     done = shell.run("--node-type", "gpu_rtx_6000")
     assert done.code == 5
-    assert "requesting lease" in done.err
+    assert "refused: cannot reserve lease" in done.err
     assert "free again: gpu_rtx_6000 at" in done.document["error"]["message"]
     assert "--wait-for-capacity" in done.document["error"]["hint"]
     assert shell.live()["lease"] == 0

@@ -38,6 +38,7 @@ class LiveProgress(ProgressLines):
             console=self.terminal.console,
             get_renderable=self._draw,
             refresh_per_second=PER_SECOND,
+            transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -47,9 +48,13 @@ class LiveProgress(ProgressLines):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        live, self._live = self._live, None  # the spinner stops: the last drawing stays
+        live, self._live = self._live, None
         if live is not None:
             live.stop()
+
+    def finish(self) -> None:
+        """Print how far the steps have come, once."""
+        self.terminal.console.print(self._draw())
 
     def restore(self) -> None:
         """Show the cursor again."""
@@ -62,7 +67,6 @@ class LiveProgress(ProgressLines):
             EventKind.STAGE_WAITING,
             EventKind.DECISION,
             EventKind.REPORT,
-            EventKind.INTENT_SENT,
         ):
             return None
         return super()._described(event, step, None)

@@ -169,7 +169,6 @@ Parts = tuple[str | tuple[str, str], ...]
 
 SHOWN_AS_SENT = {
     EventKind.REPORT,
-    EventKind.INTENT_SENT,
     EventKind.INTENT_REFUSED,
     EventKind.OUTCOME_UNKNOWN,
     EventKind.RESOURCE_OWNED,
@@ -233,6 +232,9 @@ class ProgressLines:
     def say(self, *parts: str | tuple[str, str]) -> None:
         """Print a line."""
         self.terminal.line(*parts)
+
+    def finish(self) -> None:
+        """Show what remains to be seen once the work has ended; lines have shown everything."""
 
     def restore(self) -> None:
         """Leave the terminal usable, because the process is about to exit."""

@@ -201,7 +201,7 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     terminal.table([_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", ""))
     if run.resources:
         terminal.line()
-        head = ("resource", "id", "name", "state", "")
+        head = ("resource", "name", "state", "id")
         terminal.table([_resource_row(one) for one in run.resources], head=head)
     if run.decisions:
         terminal.line()
@@ -278,16 +278,18 @@ def _step_row(step: StepPart) -> tuple[str, ...]:
 
 
 def _resource_row(one: ResourcePart) -> tuple[str, ...]:
+    """Return kind, name, state and id; the id comes last, since it needs most room and is read least."""
     end = times.parsed(one.end_date)
-    until = "" if end is None or one.state == "absent" else f"until {times.both(end)}"
+    state: str = one.state
     if one.ended_at is not None:
-        until = "ended with its lease" if one.kind == "server" else "ended by itself"
-    if one.state == "unknown":
-        until = "requested, outcome unknown"
-    if one.ownership == "foreign":
-        until = "not created by this run"
-    state = one.state if one.ended_at is None else "ended"
-    return one.kind, one.id or "?", one.name, state, until
+        state = "ended with its lease" if one.kind == "server" else "ended by itself"
+    elif one.state == "unknown":
+        state = "requested, outcome unknown"
+    elif one.ownership == "foreign":
+        state = "not created by this run"
+    elif one.state == "present" and end is not None:
+        state = f"until {times.both(end)}"
+    return one.kind, one.name, state, one.id or "?"
 
 
 def _value(decision: DecisionPart) -> str:
