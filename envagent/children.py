@@ -7,8 +7,10 @@ nothing that makes a program load code or run another one (LD_PRELOAD, GIT_*, SS
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
+from typing import NoReturn
 
 BASICS = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT")
 
@@ -42,3 +44,14 @@ def run(command: Sequence[str], seconds: float, *variables: str) -> subprocess.C
         )
     except subprocess.TimeoutExpired:
         return None
+
+
+def become(command: Sequence[str], *variables: str) -> NoReturn:
+    """Replace this process by a program, whose signals, terminal and exit code are then the user's own.
+
+    Args:
+        command: the program and its arguments.
+        variables: names of the user's variables that it needs on top of BASICS.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the interpreter ignores it, and the program would inherit that
+    os.execvpe(command[0], list(command), environment(*variables))  # noqa: S606

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,35 @@ class Login:
     """Whether another attempt may succeed: not without a client, or with a key whose passphrase is needed."""
     changed: bool = False
     """Whether the server shows another host key than at an earlier login."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to log in to: where, as whom, with which key.
+
+    Attributes:
+        known_hosts: the run's own file, in which the server's host key is pinned.
+    """
+
+    address: str
+    user: str
+    private_key: Path | None
+    known_hosts: Path
+    port: int = PORT
+
+    def command(self) -> list[str]:
+        """Return the command that logs in, as `try_login` does; a command for the server may follow."""
+        return ["ssh", *_identity(self.private_key, self.known_hosts, self.port), f"{self.user}@{self.address}"]
+
+    def config_entry(self, names: Sequence[str]) -> str:
+        """Return this login as an entry of an ssh configuration file, under these names."""
+        options = {"HostName": self.address, "User": self.user, "Port": str(self.port)}
+        if self.private_key is not None:
+            options |= {"IdentityFile": _value(self.private_key), "IdentitiesOnly": "yes"}
+        options["UserKnownHostsFile"] = _value(self.known_hosts)
+        if self.known_hosts.exists():
+            options["StrictHostKeyChecking"] = "yes"
+        return "".join([f"Host {' '.join(names)}\n", *(f"    {name} {value}\n" for name, value in options.items())])
 
 
 def no_client() -> str | None:
@@ -95,7 +125,7 @@ def try_login(address: str, user: str, private_key: Path | None, known_hosts: Pa
 
 def command_line(address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = PORT) -> str:
     """Return the command that a user pastes into a shell: it logs in as `try_login` does."""
-    return shlex.join(["ssh", *_identity(private_key, known_hosts, port), f"{user}@{address}"])
+    return shlex.join(Target(address, user, private_key, known_hosts, port).command())
 
 
 def _identity(private_key: Path | None, known_hosts: Path, port: int) -> list[str]:

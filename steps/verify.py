@@ -25,6 +25,7 @@ class Verified(Output):
     ssh_user: str
     ssh_command: str | None
     """None when the server has no address."""
+    ssh_port: int = ssh.PORT
     logged_in: bool
     """Whether a login succeeded."""
 
@@ -76,6 +77,7 @@ class Verify(Step):
             floating_ip=assigned.address,
             ssh_user=user,
             ssh_command=command,
+            ssh_port=port,
             logged_in=logged_in,
         )
 

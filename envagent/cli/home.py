@@ -42,6 +42,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
+        self._changed = False
 
     @property
     def journal(self) -> Path:
@@ -57,6 +58,11 @@ class Home:
     def keys(self) -> Path:
         """The folder of private keys that envagent created."""
         return self.path / "keys"
+
+    @property
+    def ssh_config(self) -> Path:
+        """The file with an entry for each server that can be logged in to."""
+        return self.path / "ssh_config"
 
     def run(self, run_id: str) -> Path:
         """Return a run's own folder."""
@@ -95,6 +101,7 @@ class Home:
         """
         try:
             with run_lock(self.run(run_id), run_id):
+                self._changed = True
                 yield
         except EnvagentError as error:
             error.run_id = run_id
@@ -115,7 +122,7 @@ class Home:
 
     @contextmanager
     def opened_journal(self, *, to_read: bool = False) -> Iterator[Journal]:
-        """Open the journal.
+        """Open the journal; after work on a run, the entries for ssh are brought up to date.
 
         Args:
             to_read: fail where there is none, instead of creating it.
@@ -135,6 +142,10 @@ class Home:
         try:
             yield journal
         finally:
+            if self._changed:
+                from envagent.cli.ssh_config import keep_current
+
+                keep_current(self, journal)
             journal.close()
 
 

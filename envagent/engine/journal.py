@@ -33,6 +33,8 @@ from envagent.engine.tables import (
     IntentRecord,
     Record,
     ResourceRecord,
+    ResourceState,
+    ResourceTable,
     RunRecord,
     RunTable,
     StageRecord,
@@ -171,6 +173,14 @@ class Journal:
     def runs(self) -> list[RunRecord]:
         """List all runs, newest first."""
         return self._read(RunRecord, select(RunTable).order_by(col(RunTable.created_at).desc()))
+
+    def holders(self, kind: str) -> list[RunRecord]:
+        """List the runs that have an object of a kind, as far as is known; newest first."""
+        held = select(col(ResourceTable.run_id)).where(
+            col(ResourceTable.kind) == kind, col(ResourceTable.state) != ResourceState.ABSENT.value
+        )
+        runs = select(RunTable).where(col(RunTable.run_id).in_(held))
+        return self._read(RunRecord, runs.order_by(col(RunTable.created_at).desc()))
 
     def stages(self, run_id: str) -> list[StageRecord]:
         """List a run's stages in the pipeline's order."""

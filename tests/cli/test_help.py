@@ -21,13 +21,14 @@ COMMANDS = [
     "analyze",
     "demo",
     "nodes",
+    "ssh",
     "sandbox",
     "sandbox serve",
     "sandbox log",
     "sandbox reset",
 ]
 
-VERBS = {"Reserve", "Continue", "Show", "Remove", "Serve", "Serve,", "List", "Stop", "Go"}
+VERBS = {"Reserve", "Continue", "Show", "Remove", "Serve", "Serve,", "List", "Stop", "Go", "Log"}
 
 
 def examples(text: str) -> list[str]:
@@ -51,7 +52,7 @@ def test_help_begins_with_a_verb_and_ends_with_two_examples(cli: Cli, command: s
 def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
     for example in examples(cli(*command.split(), "--help").out):
         for one in example.split(" && "):
-            words = shlex.split(one)[1:]
+            words = shlex.split(one.partition(" -- ")[0])[1:]
             name = words[: 2 if words[0] == "sandbox" else 1]
             known = set(re.findall(r"(?<!\w)(--?[a-z][a-z-]*)", cli(*name, "--help").out))
             assert {word for word in words if word.startswith("-")} <= known
@@ -68,6 +69,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "analyze": "--json --no-ai --ref --also",
         "demo": "--kill-at --keep",
         "nodes": "--gpu --cloud --site --hours --json",
+        "ssh": "--setup",
         "sandbox serve": "--speed --port --faults --profile",
         "sandbox log": "--json",
         "sandbox reset": "",
@@ -94,7 +96,7 @@ def test_run_ids_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("abcdefghjk", "abzzzzzzzz", "zyxwvutsrq"):
         (cli.home / "runs" / name).mkdir(parents=True, exist_ok=True)
     try:
-        for command in ("resume", "status", "teardown"):
+        for command in ("resume", "status", "teardown", "ssh"):
             for begun, wanted in (("ab", {"abcdefghjk", "abzzzzzzzz"}), ("zy", {"zyxwvutsrq"}), ("la", {"last"})):
                 monkeypatch.setenv("_ENVAGENT_COMPLETE", "complete_bash")
                 monkeypatch.setenv("COMP_WORDS", f"envagent {command} {begun}")

@@ -24,7 +24,7 @@ SAMPLES: dict[str, str | float] = {"max_su": 100000.0}
 ON_A_RUN = ("resume", "teardown", "status")
 PROGRAMS = {
     *("cd", "chmod", "cp", "git", "grep", "ls", "mv", "openstack"),
-    *("perl", "pip", "puttygen", "rm", "ssh-keygen", "unset"),
+    *("perl", "pip", "puttygen", "rm", "ssh-add", "ssh-keygen", "unset"),
 }
 
 
