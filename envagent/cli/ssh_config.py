@@ -35,7 +35,7 @@ def host_names(logins: Iterable[ServerLogin]) -> dict[str, list[str]]:
     taken = _own_hosts()
     names: dict[str, list[str]] = {}
     for login in logins:
-        names[login.run_id] = [f"envagent-{login.run_id}"]
+        names[login.run_id] = [login.host]
         if _NAME.fullmatch(login.server_name) and login.server_name not in taken:
             names[login.run_id].append(login.server_name)
             taken.add(login.server_name)

@@ -22,13 +22,14 @@ COMMANDS = [
     "demo",
     "nodes",
     "ssh",
+    "open",
     "sandbox",
     "sandbox serve",
     "sandbox log",
     "sandbox reset",
 ]
 
-VERBS = {"Reserve", "Continue", "Show", "Remove", "Serve", "Serve,", "List", "Stop", "Go", "Log"}
+VERBS = {"Reserve", "Continue", "Show", "Remove", "Serve", "Serve,", "List", "Stop", "Go", "Log", "Open"}
 
 
 def examples(text: str) -> list[str]:
@@ -70,6 +71,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "demo": "--kill-at --keep",
         "nodes": "--gpu --cloud --site --hours --json",
         "ssh": "--setup",
+        "open": "--editor --folder",
         "sandbox serve": "--speed --port --faults --profile",
         "sandbox log": "--json",
         "sandbox reset": "",
@@ -96,7 +98,7 @@ def test_run_ids_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("abcdefghjk", "abzzzzzzzz", "zyxwvutsrq"):
         (cli.home / "runs" / name).mkdir(parents=True, exist_ok=True)
     try:
-        for command in ("resume", "status", "teardown", "ssh"):
+        for command in ("resume", "status", "teardown", "ssh", "open"):
             for begun, wanted in (("ab", {"abcdefghjk", "abzzzzzzzz"}), ("zy", {"zyxwvutsrq"}), ("la", {"last"})):
                 monkeypatch.setenv("_ENVAGENT_COMPLETE", "complete_bash")
                 monkeypatch.setenv("COMP_WORDS", f"envagent {command} {begun}")

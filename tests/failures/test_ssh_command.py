@@ -38,6 +38,12 @@ def test_a_run_can_be_logged_in_to_until_it_is_torn_down(shell: Shell, node: Nod
         assert done.returncode == 0, name
     assert node.logins == ["cc"] * 5
 
+    opened = plainly(shell, "open", "last", "--editor", "cursor", "--folder", "/data/a b?c")
+    host = f"envagent-{document['run_id']}"
+    assert opened.out == f"cursor://vscode-remote/ssh-remote+{host}/data/a%20b%3Fc\n"
+    assert "envagent ssh --setup" in opened.err
+    assert plainly(shell, "open", "last").out == f"vscode://vscode-remote/ssh-remote+{host}/home/cc\n"
+
     key = Path(document["private_key"])
     key.rename(key.with_suffix(".elsewhere"))
     without = plainly(shell, "ssh", "last", "--", "true")
