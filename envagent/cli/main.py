@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 
 from envagent import __version__
 from envagent.cli.commands import analyze, demo, nodes, open_editor, resume, run, sandbox, ssh_login, status, teardown
-from envagent.cli.commands.options import REQUESTS, VERBOSE, Invocation, examples
+from envagent.cli.commands.options import COLOR, REQUESTS, VERBOSE, Invocation, examples
 from envagent.cli.render.terminal import err, print_document, printable, safe_streams
 from envagent.errors import EnvagentError, OutputLost
 
@@ -82,6 +82,7 @@ def _envagent(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     verbose: VERBOSE = False,
+    color: COLOR = "auto",
 ) -> None:
     """Go from a repository to a bare-metal server on Chameleon Cloud that you can log in to."""
 
@@ -143,9 +144,9 @@ class _LogLines(logging.Handler):
 def _exit_code(invocation: Invocation) -> int:
     """Run a command and return its exit code, whatever happens."""
     command: Any = typer.main.get_command(app)
-    verbose = copy.copy(next(one for one in command.params if one.name == "verbose"))
-    verbose.expose_value = False
-    _add_option(command, verbose)
+    for option in [copy.copy(one) for one in command.params if one.name in ("color", "verbose")]:
+        option.expose_value = False
+        _add_option(command, option)
     try:
         returned = command.main(invocation.arguments, prog_name="envagent", standalone_mode=False, obj=invocation)
     except EnvagentError as error:

@@ -79,7 +79,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     for command, options in interface.items():
         shown = cli(*command.split(), "--help").out.partition("Options:")[2].partition("Examples:")[0]
         found = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", shown, re.MULTILINE)
-        assert {*found} == {*options.split(), "--config", "--verbose", "--help"}, command
+        assert {*found} == {*options.split(), "--config", "--color", "--verbose", "--help"}, command
 
 
 @pytest.mark.parametrize(("typo", "meant"), [("rnu", "run"), ("stauts", "status"), ("tear-down", "teardown")])

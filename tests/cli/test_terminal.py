@@ -11,6 +11,7 @@ import pytest
 
 from envagent.cli.documents.json_models import ErrorDocument, ErrorPart
 from envagent.cli.render.terminal import SafeStream, Terminal, print_document
+from tests.cli.conftest import Cli
 from tests.kit.terminals import read_to_end
 
 
@@ -39,6 +40,19 @@ def test_no_colour_in_a_pipe_unless_it_is_forced(monkeypatch: pytest.MonkeyPatch
     assert "\x1b[31m" in shown(("x", "red"))
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[31m" not in shown(("x", "red"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "variable", "colored"),
+    [("always", "NO_COLOR", True), ("never", "FORCE_COLOR", False), ("auto", "FORCE_COLOR", True)],
+)
+def test_the_option_wins_over_the_variables(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, choice: str, variable: str, colored: bool
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    child = cli.start("status", "no-such-run", "--color", choice)
+    assert child.wait() == 10
+    assert ("\x1b[1;31m" in child.err) is colored
 
 
 @pytest.mark.parametrize(("term", "moving"), [("xterm-256color", True), ("dumb", False), ("", False)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -39,6 +40,14 @@ def _note_verbose(context: typer.Context, value: bool) -> bool:
 
         logging.getLogger(REQUESTS).setLevel(logging.INFO)
         context.obj.verbose = True
+    return value
+
+
+def _note_color(value: str) -> str:
+    """Let the option decide, in the terms that rich and other programs know."""
+    if value != "auto":
+        os.environ.pop("NO_COLOR" if value == "always" else "FORCE_COLOR", None)
+        os.environ["FORCE_COLOR" if value == "always" else "NO_COLOR"] = "1"
     return value
 
 
@@ -90,6 +99,12 @@ VERBOSE = Annotated[
         is_eager=True,
         callback=_note_verbose,
         help="Show each request to the cloud, and warnings of libraries.",
+    ),
+]
+COLOR = Annotated[
+    Literal["auto", "always", "never"],
+    typer.Option(
+        is_eager=True, callback=_note_color, help="Use colors. Default: on a terminal (NO_COLOR, FORCE_COLOR)."
     ),
 ]
 NO_AI = Annotated[bool, typer.Option("--no-ai", help="Use only the built-in rules.")]
