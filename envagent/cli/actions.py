@@ -102,7 +102,7 @@ def start_run(options: RunOptions, audience: Audience) -> Ended:
             node_type=options.node_type,
             image=options.image,
             hours=options.hours,
-            max_su=options.max_su,
+            max_su=options.max_su or settings.lease.max_su,
             start=options.start,
             wait_for_capacity=options.wait_for_capacity,
             key_name=options.key_name,

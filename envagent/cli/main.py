@@ -22,7 +22,19 @@ import typer
 from typer.core import TyperGroup
 
 from envagent import __version__
-from envagent.cli.commands import analyze, demo, nodes, open_editor, resume, run, sandbox, ssh_login, status, teardown
+from envagent.cli.commands import (
+    analyze,
+    config_show,
+    demo,
+    nodes,
+    open_editor,
+    resume,
+    run,
+    sandbox,
+    ssh_login,
+    status,
+    teardown,
+)
 from envagent.cli.commands.options import COLOR, REQUESTS, VERBOSE, Invocation, examples
 from envagent.cli.render.terminal import err, print_document, printable, safe_streams
 from envagent.errors import EnvagentError, OutputLost
@@ -96,6 +108,7 @@ app.command(epilog=demo.EPILOG, rich_help_panel=SETUP)(demo.demo)
 app.command(epilog=nodes.EPILOG, rich_help_panel=BEFORE)(nodes.nodes)
 app.command(epilog=ssh_login.EPILOG, rich_help_panel=DURING)(ssh_login.ssh)
 app.command("open", epilog=open_editor.EPILOG, rich_help_panel=DURING)(open_editor.open_editor)
+app.add_typer(config_show.app, name="config", rich_help_panel=SETUP)
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel=SETUP)
 
 

@@ -23,6 +23,8 @@ COMMANDS = [
     "nodes",
     "ssh",
     "open",
+    "config",
+    "config show",
     "sandbox",
     "sandbox serve",
     "sandbox log",
@@ -54,7 +56,7 @@ def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
     for example in examples(cli(*command.split(), "--help").out):
         for one in example.split(" && "):
             words = shlex.split(one.partition(" -- ")[0])[1:]
-            name = words[: 2 if words[0] == "sandbox" else 1]
+            name = words[: 2 if words[0] in ("config", "sandbox") else 1]
             known = set(re.findall(r"(?<!\w)(--?[a-z][a-z-]*)", cli(*name, "--help").out))
             assert {word for word in words if word.startswith("-")} <= known
 
@@ -72,6 +74,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "nodes": "--gpu --cloud --site --hours --json",
         "ssh": "--setup",
         "open": "--editor --folder",
+        "config show": "--origin --json",
         "sandbox serve": "--speed --port --faults --profile",
         "sandbox log": "--json",
         "sandbox reset": "",
