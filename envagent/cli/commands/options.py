@@ -104,7 +104,10 @@ VERBOSE = Annotated[
 COLOR = Annotated[
     Literal["auto", "always", "never"],
     typer.Option(
-        is_eager=True, callback=_note_color, help="Use colors. Default: on a terminal (NO_COLOR, FORCE_COLOR)."
+        is_eager=True,
+        callback=_note_color,
+        show_default=False,
+        help="Use colors. Default: auto, on a terminal, or as NO_COLOR and FORCE_COLOR say.",
     ),
 ]
 NO_AI = Annotated[bool, typer.Option("--no-ai", help="Use only the built-in rules.")]

@@ -231,7 +231,7 @@ class ProgressLines:
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """Print a line."""
-        self.terminal.line(*parts)
+        self.terminal.prose(*parts, inset=10)
 
     def finish(self) -> None:
         """Show what remains to be seen once the work has ended; lines have shown everything."""

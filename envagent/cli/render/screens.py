@@ -145,10 +145,10 @@ def _alternatives(candidates: Sequence[CandidatePart]) -> str:
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
     """Print what failed, the service's own words and, unless it is too late, what to do."""
     where = "" if error.step is None else f"{error.step.partition('.')[0]} failed: "
-    terminal.line(("error: ", "bold red"), f"{where}{error.message}")
+    terminal.prose(("error: ", "bold red"), f"{where}{error.message}")
     if error.service_said:
         request = f" (request {error.request_id})" if error.request_id else ""
-        terminal.line(f"  the service said: {error.service_said}{request}")
+        terminal.prose(f"  the service said: {error.service_said}{request}")
     elif error.request_id:
         terminal.line(f"  request id: {error.request_id}")
     if hint and error.hint:
@@ -208,7 +208,7 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
         rows = [(one.name, _value(one), one.source, one.reason) for one in run.decisions]
         terminal.table(rows, head=("decision", "value", "by", "reason"))
     for warning in dict.fromkeys(run.warnings):
-        terminal.line(("warning: ", "yellow"), warning)
+        terminal.prose(("warning: ", "yellow"), warning)
     if run.error is not None:
         terminal.line()
         show_error(terminal, run.error, hint=run.state != "torn_down")
