@@ -172,7 +172,10 @@ class RunSession:
             return True
         if question is None or not self._asks:
             return False
-        return self._audience.agreed(question.text, stop.event, self._document(execution))
+        plan = self._document(execution).plan
+        if plan is not None:
+            plan = plan.model_copy(update={"ceiling": question.amount})
+        return self._audience.agreed(question.text, stop.event, plan)
 
     def _end(
         self,
