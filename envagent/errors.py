@@ -23,7 +23,7 @@
     ├── RepositoryRefused          9   the repository cannot, or must not, be read
     │   └── DocumentUnreachable    9   a document at a URL cannot be downloaded
     ├── RunStateError             10   the run cannot be used now
-    │   ├── RunNotFound           10
+    │   ├── RunNotFound           10   no run has that id, or several have
     │   ├── RunLocked             10   another process is using it
     │   ├── RunMismatch           10   another project or site, or outputs of another version
     │   └── JournalError          10   the journal cannot be opened, read or written

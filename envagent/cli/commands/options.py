@@ -64,6 +64,32 @@ def _run_ids(incomplete: str) -> list[str]:
     return [name for name in (*(one.name for one in folders), "last") if name.startswith(incomplete)]
 
 
+def _clouds(incomplete: str) -> list[str]:
+    """Complete the name of a cloud: those in clouds.yaml and those of the sandbox; nothing is sent."""
+    from envagent import config
+    from envagent.cli.clouds import SANDBOX, SANDBOX_SITES
+    from envagent.cloud.login import cloud_entries
+    from envagent.errors import EnvagentError
+
+    try:
+        login = config.load().login
+        names = [one.name for one in cloud_entries(login.variables, login.folder)]
+    except EnvagentError:
+        names = []
+    return [name for name in (*names, SANDBOX, *SANDBOX_SITES) if name.startswith(incomplete)]
+
+
+def _node_types(incomplete: str) -> list[tuple[str, str]]:
+    """Complete the name of a node type of the packaged catalogue, with its hardware."""
+    from envagent import catalog
+
+    kinds = (
+        one for site in catalog.sites() for one in (*catalog.node_types(site.region), *catalog.flavors(site.region))
+    )
+    known = {one.name: one.hardware for one in kinds if one.name.startswith(incomplete)}
+    return sorted(known.items())
+
+
 REPO = Annotated[
     str,
     typer.Argument(
@@ -80,8 +106,13 @@ SOME_RUN_ID = Annotated[str | None, _RUN]
 CLOUD = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Cloud in clouds.yaml, or `sandbox` (no account needed). Default: OS_CLOUD or OS_*."
+        metavar="NAME",
+        help="Cloud in clouds.yaml, or `sandbox` (no account needed). Default: OS_CLOUD or OS_*.",
+        autocompletion=_clouds,
     ),
+]
+NODE_TYPE = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Reserve this node type.", autocompletion=_node_types)
 ]
 YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not prompt.")]
 MAX_SU = Annotated[

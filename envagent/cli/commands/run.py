@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from envagent.cli.commands.options import ALSO, AS_JSON, CLOUD, CONFIG, MAX_SU, NO_AI, REF, REPO, YES, examples
+from envagent.cli.commands.options import (
+    ALSO,
+    AS_JSON,
+    CLOUD,
+    CONFIG,
+    MAX_SU,
+    NO_AI,
+    NODE_TYPE,
+    REF,
+    REPO,
+    YES,
+    examples,
+)
 
 EPILOG = examples(
     "envagent run https://github.com/karpathy/minGPT --cloud sandbox",
@@ -20,7 +32,7 @@ def run(
     cloud: CLOUD = None,
     yes: YES = False,
     as_json: AS_JSON = False,
-    node_type: Annotated[str | None, typer.Option(metavar="NAME", help="Reserve this node type.")] = None,
+    node_type: NODE_TYPE = None,
     image: Annotated[str | None, typer.Option(metavar="NAME", help="Use this image (name or id).")] = None,
     hours: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease in hours.")
