@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -55,8 +54,7 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
     else:
         terminal.line("  log in       ", (run.ssh, "bold"))
         if not run.ssh_verified:
-            simulated = run.floating_ip is not None and ipaddress.ip_address(run.floating_ip).is_loopback
-            terminal.field("", "SSH login skipped (simulated server)" if simulated else "SSH login not verified")
+            terminal.field("", "SSH login not verified")
     if run.cost is not None:
         show_cost(terminal, run.cost)
     if run.info_file is not None:
