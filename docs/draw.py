@@ -53,10 +53,10 @@ def architecture() -> Iterator[str]:
         return depths[room]
 
     layers: dict[int, list[str]] = {}
-    for room in ROOMS:
+    for room in (one for one in ROOMS if one != "api"):
         layers.setdefault(depth(room), []).append(room)
     yield "flowchart TD"
-    for number, rooms in enumerate([["cli"], *(layers[one] for one in sorted(layers, reverse=True))]):
+    for number, rooms in enumerate([["api"], ["cli"], *(layers[one] for one in sorted(layers, reverse=True))]):
         yield f"  subgraph layer{number}[ ]"
         yield from (f"    {room}" for room in rooms)
         yield "  end"
@@ -65,7 +65,7 @@ def architecture() -> Iterator[str]:
         room = room_of(path)
         for name in imported(tree):
             other = name.split(".")[1] if name.startswith("envagent.") else room
-            if room in {*ROOMS, "cli"} and other in ROOMS.keys() - {room, "errors", "hints"}:
+            if room in {*ROOMS, "cli"} and other in {*ROOMS, "cli"} - {room, "errors", "hints"}:
                 arrows[f"  {room} --> {other}"] = None
     yield from sorted(arrows)
     yield '  cloud --> openstack["OpenStack and Blazar, over their SDKs"]'

@@ -6,7 +6,7 @@ The current folder is often a clone of somebody else's repository, so what is re
    indicates that it came with a repository or that others can write to it (`envagent.provenance`).
 2. For an unpacked archive that cannot be known. So a file that was found controls only what it brings itself: the AI's
    address only together with its own key, OS_* and clouds.yaml only as a whole, never mixed with credentials from
-   elsewhere; and it never sets which SSH key is let in or where the journal is.
+   elsewhere; and it never sets which SSH key is let in, what may be spent or where the journal is.
 
 What is ignored is reported in one line. A file named with --config is used in full, and then nothing is searched for in
 the current folder. Of a .env only ENVAGENT_*, OPENAI_* and OS_* are used; they never reach the process's environment,
@@ -18,6 +18,7 @@ Cloud credentials are not settings: openstacksdk reads clouds.yaml and OS_* from
 from __future__ import annotations
 
 import io
+import json
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -67,79 +68,111 @@ class Section(BaseModel):
 
 
 class AiSettings(Section):
-    """The OpenAI-compatible service that proposes; without a key, only the built-in rules decide."""
+    """Any service with an OpenAI-compatible API that makes proposals; without a key, the rules decide on their own.
 
-    base_url: str | None = None
-    api_key: SecretStr | None = None
-    model: str = "gpt-4o-mini"
-    timeout_seconds: Seconds = 60
-    retries: int = Field(default=2, ge=0, le=10)
-    max_cost_factor: float = Field(default=4, ge=1, allow_inf_nan=False)
-    """The AI's choices may cost this many times what the built-in rules alone would, unless a person agrees."""
-    required: bool = False
-    """Exit with code 8 if the AI fails, instead of using the built-in rules."""
+    OPENAI_API_KEY and OPENAI_BASE_URL are read, too. Keep the key in the environment or in ./.env rather than here.
+    """
+
+    enabled: bool = Field(default=True, description="whether an AI makes proposals if there is a key")
+    base_url: str | None = Field(default=None, examples=["https://api.openai.com/v1"], description="its address")
+    api_key: SecretStr | None = Field(default=None, examples=["..."], description="its key")
+    model: str = Field(default="gpt-4o-mini", description="the model to ask")
+    timeout_seconds: Seconds = Field(default=60, description="how long to wait for an answer")
+    retries: int = Field(default=2, ge=0, le=10, description="how often a failed question is repeated")
+    max_cost_factor: float = Field(
+        default=4,
+        ge=1,
+        allow_inf_nan=False,
+        description="the AI's choices may cost this many times the rules' choice unless a person agrees",
+    )
+    required: bool = Field(
+        default=False, description="fail with exit code 8 if the AI is unavailable, instead of deciding by rules"
+    )
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is an AI to ask."""
+        return self.enabled and (self.api_key is not None or self.base_url is not None)
 
 
 class LeaseSettings(Section):
     """Reserving hardware."""
 
-    hours: int | None = Field(default=None, ge=1, le=168)
-    """A fixed duration, instead of advice on it."""
-    max_hours: int = Field(default=168, ge=1, le=168)
-    """The longest lease that advice may propose."""
-    poll_seconds: Seconds = 10
-    timeout_seconds: Seconds = 300
-    """From the lease's start time to ACTIVE."""
+    hours: int | None = Field(
+        default=None,
+        ge=1,
+        le=168,
+        examples=[24],
+        description="length of a lease, 1 to 168; by default rules and AI choose it",
+    )
+    max_su: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        examples=[50],
+        description="accept any suitable node type if the lease costs at most this many service units",
+    )
+    max_hours: int = Field(default=168, ge=1, le=168, description="the longest duration that rules and AI may choose")
+    poll_seconds: Seconds = Field(default=10, description="pause between two looks")
+    timeout_seconds: Seconds = Field(default=300, description="from the lease's start time until it is ACTIVE")
 
 
 class ServerSettings(Section):
     """Launching the server."""
 
-    poll_seconds: Seconds = 30
-    timeout_seconds: Seconds = 1800
-    tries: PositiveInt = 2
-    """How many servers are tried in one lease if deployment fails."""
+    poll_seconds: Seconds = Field(default=30, description="pause between two looks")
+    timeout_seconds: Seconds = Field(default=1800, description="from the request until it is ACTIVE")
+    tries: PositiveInt = Field(default=2, description="servers to try in one lease if deployment fails")
 
 
 class SshSettings(Section):
     """Verifying the login."""
 
-    enabled: bool = True
-    port: int = Field(default=22, ge=1, le=65535)
-    poll_seconds: Seconds = 15
-    timeout_seconds: Seconds = 600
-    """From the server's address to the first login; bare metal opens SSH minutes after ACTIVE."""
+    enabled: bool = Field(default=True, description="whether a run succeeds only after an SSH login")
+    port: int = Field(default=22, ge=1, le=65535, description="port of the server")
+    poll_seconds: Seconds = Field(default=15, description="pause between two attempts")
+    timeout_seconds: Seconds = Field(
+        default=600, description="until the first login; bare metal opens SSH minutes after ACTIVE"
+    )
 
 
 class NetworkSettings(Section):
     """Networks by name."""
 
-    name: str = "sharednet1"
-    external: str = "public"
+    name: str = Field(default="sharednet1", description="network of the server")
+    external: str = Field(default="public", description="where floating IPs come from")
 
 
 class KeySettings(Section):
     """The SSH key."""
 
-    name: str | None = Field(default=None, pattern=f"^{KEY_NAME}$")
-    """A keypair's name in the cloud; without one, each run creates its own key."""
-    public_key: Path | None = None
-    """A public key to register under that name if the cloud does not have it."""
+    name: str | None = Field(
+        default=None,
+        pattern=f"^{KEY_NAME}$",
+        examples=["mykey"],
+        description="a keypair in the cloud; without a name, each run creates its own key",
+    )
+    public_key: Path | None = Field(
+        default=None,
+        examples=["~/.ssh/id_ed25519.pub"],
+        description="registered under that name if the cloud does not have it",
+    )
 
 
 class RetrySettings(Section):
-    """Retrying a step after a passing error."""
+    """Retrying a step after a transient error."""
 
-    tries: int = Field(default=8, ge=0)
-    first_seconds: Seconds = 1
-    longest_seconds: Seconds = 30
+    tries: int = Field(default=8, ge=0, description="how often")
+    first_seconds: Seconds = Field(default=1, description="the first pause; each further one is twice as long")
+    longest_seconds: Seconds = Field(default=30, description="the longest pause")
 
 
 class SandboxSettings(Section):
     """The simulated Chameleon of `--cloud sandbox`."""
 
-    speed: PositiveFloat = 200
-    """How many times faster than reality the simulated cloud runs."""
+    speed: PositiveFloat = Field(
+        default=200, description="how many times faster than real time the simulated Chameleon runs"
+    )
 
 
 @dataclass(frozen=True)
@@ -162,17 +195,30 @@ class Settings(BaseSettings):
         env_prefix="ENVAGENT_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
-    home: Path = Field(default_factory=lambda: user_data_path("envagent"))
-    cloud: str | None = None
-    """The clouds.yaml name to use; also OS_CLOUD."""
-    timeout_seconds: AnswerSeconds = 30
-    """How long a service may be silent before a read or a login fails; an exchange may take three times as long in all,
-    a call with its login and all pages of a list six times, and none more than ten minutes."""
-    write_timeout_seconds: AnswerSeconds = 120
-    """The same for a write; Blazar deletes an active lease while the client waits."""
-    settle_seconds: Seconds = 60
-    """How long a write whose response was lost may still take effect."""
-    removal_timeout_seconds: Seconds = 300
+    home: Path = Field(
+        default_factory=lambda: user_data_path("envagent"),
+        examples=["/path/to/folder"],
+        description="journal, keys, sandbox; default: the platform's folder for application data",
+    )
+    cloud: str | None = Field(
+        default=None,
+        examples=["chi_uc"],
+        description="name in clouds.yaml; `sandbox` needs no account; default: OS_CLOUD or OS_*",
+    )
+    timeout_seconds: AnswerSeconds = Field(
+        default=30,
+        description="a read or a login fails after this much silence, or after three times as long in total (six times "
+        "with login and all pages, and never after more than ten minutes); raise it on a slow network",
+    )
+    write_timeout_seconds: AnswerSeconds = Field(
+        default=120, description="the same for a write; Blazar deletes an active lease while the client waits"
+    )
+    settle_seconds: Seconds = Field(
+        default=60, description="how long a write whose response was lost may still take effect"
+    )
+    removal_timeout_seconds: Seconds = Field(
+        default=300, description="after this time teardown reports an object that is still there as a leftover"
+    )
     ai: AiSettings = AiSettings()
     lease: LeaseSettings = LeaseSettings()
     server: ServerSettings = ServerSettings()
@@ -183,11 +229,27 @@ class Settings(BaseSettings):
     sandbox: SandboxSettings = SandboxSettings()
 
     _login: LoginSources = PrivateAttr(default_factory=LoginSources)
+    _sources: tuple[tuple[str, Mapping[str, Any]], ...] = PrivateAttr(default=())
 
     @property
     def login(self) -> LoginSources:
         """Where the cloud's credentials come from."""
         return self._login
+
+    def source(self, section: str, key: str) -> str:
+        """Return where a setting comes from: a flag, the environment, a file; `default` if it is set nowhere.
+
+        Args:
+            section: its table, or nothing.
+            key: its name there.
+        """
+        for source, layer in self._sources:
+            table = layer.get(section) if section else layer
+            if isinstance(table, str):  # a whole table in one variable
+                table = json.loads(table)
+            if isinstance(table, Mapping) and key in table:
+                return source
+        return "default"
 
     @classmethod
     def settings_customise_sources(
@@ -211,12 +273,16 @@ class _Files:
         variables: the variables of .env that are used.
         clouds: a clouds.yaml that was named, or the current folder if its own is used.
         found: whether they were found in the current folder, not named.
+        settings_name: how to name the envagent.toml.
+        variables_name: how to name the .env.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     clouds: Path | None = None
     found: bool = False
+    settings_name: str = f"./{SETTINGS_FILE}"
+    variables_name: str = f"./{VARIABLES_FILE}"
 
     @property
     def layers(self) -> tuple[dict[str, Any], ...]:
@@ -281,9 +347,9 @@ def _named(paths: Iterable[Path]) -> _Files:
         if path.suffix in (".yaml", ".yml", ".json"):
             read.clouds = path
         elif path.suffix == ".toml":
-            read.settings = _parsed(content)
+            read.settings, read.settings_name = _parsed(content), str(path)
         else:
-            read.variables = _variables(content)
+            read.variables, read.variables_name = _variables(content), str(path)
     return read
 
 
@@ -352,6 +418,7 @@ def _composed(flags: dict[str, Any], read: _Files, report: Callable[[str], None]
     for section, key, variable, what in (
         ("", "home", "ENVAGENT_HOME", "where the journal and the keys are"),
         ("key", "public_key", "ENVAGENT_KEY__PUBLIC_KEY", "which key the server lets in"),
+        ("lease", "max_su", "ENVAGENT_LEASE__MAX_SU", "what may be spent without asking"),
     ):
         if file := read.leave_out(section, key, variable):
             name = f"{section}.{key}".lstrip(".")
@@ -372,22 +439,27 @@ def _composed(flags: dict[str, Any], read: _Files, report: Callable[[str], None]
 
 def _settings(flags: dict[str, Any], read: _Files) -> Settings:
     user = user_file()
-    token = _LAYERS.set((*read.layers, _parsed(user.read_bytes()) if user.is_file() else {}))
+    variables, file = read.layers
+    layers = (
+        (read.variables_name, variables),
+        (read.settings_name, file),
+        (str(user), _parsed(user.read_bytes()) if user.is_file() else {}),
+        ("environment (OPENAI_*)", _of_openai(os.environ)),
+        (f"{read.variables_name} (OPENAI_*)", _of_openai(read.variables)),
+    )
+    token = _LAYERS.set(tuple(layer for _, layer in layers))
     try:
         settings = Settings(**flags)
     finally:
         _LAYERS.reset(token)
-    return _with_openai_variables(settings, {**read.variables, **os.environ})
+    settings._sources = (("flag", flags), ("environment", _nested(os.environ)), *layers)
+    return settings
 
 
-def _with_openai_variables(settings: Settings, variables: Mapping[str, str]) -> Settings:
-    """Use the openai client's variables for a key or address that is not set otherwise."""
-    found: dict[str, Any] = {}
-    if settings.ai.api_key is None and variables.get("OPENAI_API_KEY"):
-        found["api_key"] = SecretStr(variables["OPENAI_API_KEY"])
-    if settings.ai.base_url is None and variables.get("OPENAI_BASE_URL"):
-        found["base_url"] = variables["OPENAI_BASE_URL"]
-    return settings.model_copy(update={"ai": settings.ai.model_copy(update=found)}) if found else settings
+def _of_openai(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the key and the address in the openai client's variables: used where they are not set otherwise."""
+    names = {"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL"}
+    return {"ai": {key: variables[name] for key, name in names.items() if variables.get(name)}}
 
 
 def _login_sources(read: _Files, report: Callable[[str], None]) -> LoginSources:

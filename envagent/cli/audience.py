@@ -18,7 +18,7 @@ from envagent.errors import UsageError
 from envagent.hints import Command, Hint
 
 if TYPE_CHECKING:
-    from envagent.cli.documents.json_models import RunDocument
+    from envagent.cli.documents.json_models import PlanPart
 
 
 class Audience:
@@ -63,13 +63,13 @@ class Audience:
         """
         return StopSignals(announce, restore)
 
-    def agreed(self, question: str, stop: threading.Event, run: RunDocument | None = None) -> bool:
+    def agreed(self, question: str, stop: threading.Event, plan: PlanPart | None = None) -> bool:
         """Ask a question.
 
         Args:
             question: what is asked.
             stop: set by a stop request, which means no.
-            run: the run whose plan is to be approved, if the question is about one.
+            plan: the plan that is to be approved, if the question is about one.
         """
         return interaction.agreed(self.terminal, question, stop)
 

@@ -89,13 +89,14 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
     Home(settings.home).prepare()
     with sandbox_errors():
         endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
-        pace = float(endpoint.control("health")["speed"])
+        health = endpoint.control("health")
     if name not in endpoint.clouds:
         known = ", ".join(sorted(endpoint.clouds))
         raise ConfigurationError(
             f"the sandbox has no cloud {name!r}; it has: {known}", hint=Hint("try", Option("cloud", "sandbox"))
         )
-    return CloudAccess(name, paced(settings, pace), endpoint.clouds_file)
+    adapted = reached_by_ssh(paced(settings, float(health["speed"])), health.get("ssh_port"))
+    return CloudAccess(name, adapted, endpoint.clouds_file)
 
 
 class SandboxError(CloudError):
@@ -137,6 +138,14 @@ def paced(settings: Settings, speed: float) -> Settings:
             pause = _shorter(getattr(section, "poll_seconds"), speed)  # noqa: B009 - three sections share the field
             changed[name] = section.model_copy(update={"poll_seconds": pause})
     return settings.model_copy(update=changed)
+
+
+def reached_by_ssh(settings: Settings, port: int | None) -> Settings:
+    """Log in at the sandbox's port, unless the user has set one; None is a machine where it has no servers to reach."""
+    if "port" in settings.ssh.model_fields_set:
+        return settings
+    changed: dict[str, object] = {"enabled": False} if port is None else {"port": port}
+    return settings.model_copy(update={"ssh": settings.ssh.model_copy(update=changed)})
 
 
 def _shorter(seconds: float, speed: float) -> float:

@@ -24,10 +24,11 @@ from typer.core import TyperGroup
 from envagent import __version__
 from envagent.cli.commands import (
     analyze,
+    config_show,
     demo,
+    help_topics,
     nodes,
     open_editor,
-    planning,
     resume,
     run,
     sandbox,
@@ -35,7 +36,7 @@ from envagent.cli.commands import (
     status,
     teardown,
 )
-from envagent.cli.commands.options import REQUESTS, VERBOSE, Invocation, examples
+from envagent.cli.commands.options import COLOR, REQUESTS, VERBOSE, Invocation, examples
 from envagent.cli.render.terminal import err, print_document, printable, safe_streams
 from envagent.errors import EnvagentError, OutputLost
 
@@ -94,6 +95,7 @@ def _envagent(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     verbose: VERBOSE = False,
+    color: COLOR = "auto",
 ) -> None:
     """Go from a repository to a bare-metal server on Chameleon Cloud that you can log in to."""
 
@@ -102,12 +104,13 @@ app.command(epilog=run.EPILOG)(run.run)
 app.command(epilog=resume.EPILOG)(resume.resume)
 app.command(epilog=status.EPILOG)(status.status)
 app.command(epilog=teardown.EPILOG)(teardown.teardown)
-app.command(epilog=planning.EPILOG, rich_help_panel=BEFORE)(planning.plan)
 app.command(epilog=analyze.EPILOG, rich_help_panel=BEFORE)(analyze.analyze)
 app.command(epilog=demo.EPILOG, rich_help_panel=SETUP)(demo.demo)
 app.command(epilog=nodes.EPILOG, rich_help_panel=BEFORE)(nodes.nodes)
 app.command(epilog=ssh_login.EPILOG, rich_help_panel=DURING)(ssh_login.ssh)
 app.command("open", epilog=open_editor.EPILOG, rich_help_panel=DURING)(open_editor.open_editor)
+app.command("help", epilog=help_topics.EPILOG, rich_help_panel=SETUP)(help_topics.show_help)
+app.add_typer(config_show.app, name="config", rich_help_panel=SETUP)
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel=SETUP)
 
 
@@ -156,9 +159,9 @@ class _LogLines(logging.Handler):
 def _exit_code(invocation: Invocation) -> int:
     """Run a command and return its exit code, whatever happens."""
     command: Any = typer.main.get_command(app)
-    verbose = copy.copy(next(one for one in command.params if one.name == "verbose"))
-    verbose.expose_value = False
-    _add_option(command, verbose)
+    for option in [copy.copy(one) for one in command.params if one.name in ("color", "verbose")]:
+        option.expose_value = False
+        _add_option(command, option)
     try:
         returned = command.main(invocation.arguments, prog_name="envagent", standalone_mode=False, obj=invocation)
     except EnvagentError as error:

@@ -95,9 +95,9 @@ class TeardownSession:
         return Ended(document.model_copy(update={"would_remove": listed}))
 
     def _agreed(self, document: RunDocument, access: CloudAccess, stop: Stop) -> bool:
-        screens.show_existing(self._terminal, document)
         if access.simulated:
             return True
+        screens.show_existing(self._terminal, document)
         question = f"Remove everything that run {document.run_id} created?"
         return self._audience.removal_agreed(question, stop.event, again=Command("teardown", (document.run_id,)))
 

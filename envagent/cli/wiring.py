@@ -85,7 +85,7 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
             raise Stopped
 
     asked = None
-    has_ai = settings.ai.api_key is not None or settings.ai.base_url is not None
+    has_ai = settings.ai.configured
     if ai and settings.ai.required and not has_ai:
         raise AdviceUnavailable(
             "an AI is required (ai.required) and none is configured",

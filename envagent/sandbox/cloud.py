@@ -66,6 +66,8 @@ class Sandbox:
         self.clock = Clock()
         self.pace = Pace()
         self.profile: Profile = PROFILES["chameleon"]
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after each change of the state or the settings."""
         self._apply()
 
     def _initialise(self) -> None:
@@ -114,6 +116,7 @@ class Sandbox:
             for key, value in wanted.items():
                 self.state.set(key, value)
         self._apply()
+        self.on_change()
 
     def _apply(self) -> None:
         self.clock.offset = float(self.state.setting("clock_offset", 0.0))
@@ -132,6 +135,7 @@ class Sandbox:
         """Carry out all due events, each at its own moment."""
         now = self.clock.now()
         while (due := self.state.next_due(now)) is not None:
+            self.on_change()
             try:
                 with self.state.transaction():
                     self.state.done(due)
@@ -157,6 +161,8 @@ class Sandbox:
             time = utc(call.world.at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             for change in call.changes:
                 self.state.log(time, service.name, call.method, call.log_path, reply.status, call.request_id, *change)
+        if call.changes:
+            self.on_change()
         return reply
 
     def _caller(self, service: Service, call: Call) -> Identity:

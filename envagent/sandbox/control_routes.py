@@ -29,14 +29,19 @@ Act = Callable[[Any], Any]
 class Control:
     """Handles the control endpoints; every body and response is JSON."""
 
-    def __init__(self, sandbox: Sandbox, stop: Callable[[], None]) -> None:
+    def __init__(self, sandbox: Sandbox, stop: Callable[[], None], ssh_port: int | None = None) -> None:
         self._sandbox = sandbox
         self._stop = stop
+        self._ssh_port = ssh_port
 
     def routes(self) -> list[Route]:
         """Return the HTTP routes."""
         table: dict[tuple[str, str], Act] = {
-            ("GET", "health"): lambda _: {"id": self._sandbox.id, **self._sandbox.settings()},
+            ("GET", "health"): lambda _: {
+                "id": self._sandbox.id,
+                "ssh_port": self._ssh_port,
+                **self._sandbox.settings(),
+            },
             ("GET", "log"): lambda _: self._sandbox.state.writes(),
             ("GET", "faults"): lambda _: self._sandbox.faults.report(),
             ("POST", "faults"): self.load_faults,
@@ -118,6 +123,7 @@ class Control:
         self._sandbox.catch_up()
         with self._sandbox.state.transaction():
             MISHAPS[body["what"]](self._sandbox.world(body.get("site", "uc")), body)
+        self._sandbox.on_change()
         return {"what": body["what"]}
 
     def stop(self, body: Any) -> Any:

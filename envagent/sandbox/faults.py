@@ -54,9 +54,17 @@ ACTIONS: dict[str, Action] = {
     "lease_stuck": _action(match=LEASE_CREATE),
     "server_error": _action("text", "code", "after", match=SERVER_CREATE),
     "server_stuck": _action(match=SERVER_CREATE),
+    # The running node.
+    "ssh_silent": _action(match=SERVER_CREATE),
+    "ssh_late": _action(match=SERVER_CREATE, required=["seconds"]),
+    "ssh_refused": _action("seconds", match=SERVER_CREATE),
+    "node_shows": _action("cores", "memory_gb", "disk_gb", "gpus", "driver", match=SERVER_CREATE),
     "fip_pool_empty": _action(match=ADDRESS_CREATE),
     "fip_quota": _action(match=ADDRESS_CREATE),
 }
+
+NODE_ACTIONS = ("ssh_silent", "ssh_late", "ssh_refused", "node_shows")
+"""The actions that a server carries with it."""
 
 
 class BadSchedule(ValueError):

@@ -69,10 +69,20 @@ def server_fails(world: World, wanted: dict[str, Any]) -> None:
     server_life.break_down(world, server, str(wanted.get("text", "the node is gone")))
 
 
+def host_key_changes(world: World, wanted: dict[str, Any]) -> None:
+    """Give a server's node other host keys and an empty home, as after an installation by hand."""
+    server = world.get(Server, wanted["id"])
+    if server is None:
+        raise ValueError(f"no server {wanted['id']}")
+    server.installed += 1
+    world.put(server)
+
+
 MISHAPS: dict[str, Callable[[World, dict[str, Any]], None]] = {
     "lease_ends": lease_ends,
     "lease_fails": lease_fails,
     "node_lost": node_lost,
     "node_replaced": node_replaced,
     "server_fails": server_fails,
+    "host_key_changes": host_key_changes,
 }

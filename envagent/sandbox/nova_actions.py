@@ -12,10 +12,19 @@ from envagent.sandbox.cloud_time import iso_micro
 from envagent.sandbox.exchange import Call, Reply
 from envagent.sandbox.neutron_groups import groups
 from envagent.sandbox.nova_requests import bad_request, body, conflict, not_allowed, not_found, not_simulated, since
-from envagent.sandbox.nova_servers import bootable, change, check_metadata, get, password, refuse_locked, save
+from envagent.sandbox.nova_servers import (
+    bootable,
+    change,
+    check_metadata,
+    get,
+    password,
+    public_key,
+    refuse_locked,
+    save,
+)
 from envagent.sandbox.nova_versions import microversion
 from envagent.sandbox.nova_views import changed_view
-from envagent.sandbox.records import Keypair, SecurityGroup, Server
+from envagent.sandbox.records import SecurityGroup, Server
 from envagent.sandbox.server_life import ports
 
 LIVING = ("active", "paused", "suspended", "stopped")
@@ -81,11 +90,12 @@ def _rebuild(call: Call) -> Reply:
     image = bootable(call, asked["imageRef"], "Cannot find image for rebuild")
     expect(server, "rebuild", "active", "stopped", "error")
     key = asked.get("key_name")
-    if key is not None and call.world.get(Keypair, f"{call.identity.user}/{key}") is None:
+    if key is not None and public_key(call, key) is None:
         raise bad_request("Invalid key_name provided.")
     if server.host is None:
         raise not_simulated("the rebuild of a server without a host")
     server.image, server.key_name = image.id, asked.get("key_name", server.key_name)
+    server.public_key = server.public_key if key is None else public_key(call, key)
     server.metadata = dict(asked.get("metadata", server.metadata))
     change(server, asked)
     _record(call, server, "rebuild")

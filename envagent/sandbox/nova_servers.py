@@ -9,6 +9,7 @@ from typing import Any
 from envagent.sandbox import cloud_time, nova_schemas, server_life
 from envagent.sandbox.body_schemas import is_uuid
 from envagent.sandbox.exchange import Call, Reply
+from envagent.sandbox.faults import NODE_ACTIONS
 from envagent.sandbox.glance import visible
 from envagent.sandbox.inventory import Image
 from envagent.sandbox.neutron_groups import default_group, groups
@@ -43,6 +44,12 @@ def check_metadata(metadata: dict[str, str]) -> None:
 def password() -> str:
     """Generate a password as Nova does."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
+
+
+def public_key(call: Call, name: str | None) -> str | None:
+    """Return the public part of a keypair of the caller's, None without a name."""
+    keypair = None if name is None else call.world.get(Keypair, f"{call.identity.user}/{name}")
+    return None if keypair is None else keypair.public_key
 
 
 def save(call: Call, server: Server) -> None:
@@ -98,7 +105,7 @@ def _check_references(call: Call, asked: dict[str, Any]) -> None:
     if str(asked["flavorRef"]) not in [flavor.id for flavor in flavors(call)]:
         raise bad_request(f"Flavor {asked['flavorRef']} could not be found.")
     key = asked.get("key_name")
-    if key is not None and call.world.get(Keypair, f"{call.identity.user}/{key}") is None:
+    if key is not None and public_key(call, key) is None:
         raise bad_request("Invalid key_name provided.")
     default_group(call)
     known = groups(call)
@@ -193,6 +200,8 @@ def _make(call: Call, asked: dict[str, Any], name: str, networks: list[str]) -> 
         doomed=call.effects.get("server_error"),
         never_builds="server_stuck" in call.effects,
         action_request_id=call.request_id,
+        public_key=public_key(call, asked.get("key_name")),
+        faults={action: call.effects[action] for action in NODE_ACTIONS if action in call.effects},
         given={"hostname": hostname(name), **{field: asked[field] for field in SHOWN_AS_GIVEN if field in asked}},
     )
     call.store(server)

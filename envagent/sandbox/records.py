@@ -94,7 +94,9 @@ class Lease(Record):
 class Server(Record):
     """A Nova server; `host` is the Blazar host id that it occupies.
 
-    `given` holds fields shown as given (accessIPv4, ...), `actions` the actions since its creation.
+    `given` holds fields shown as given (accessIPv4, ...), `actions` the actions since its creation. `public_key` is the
+    keypair's at its creation, `faults` are the parameters of faults of the running node by action, and `installed`
+    counts its installations: each has host keys and files of its own.
     """
 
     kind = "server"
@@ -124,6 +126,10 @@ class Server(Record):
     locked_reason: str | None = None
     given: dict[str, Any] = field(default_factory=dict)
     actions: list[dict[str, Any]] = field(default_factory=list)
+    public_key: str | None = None
+    booted_at: float | None = None
+    installed: int = 1
+    faults: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass

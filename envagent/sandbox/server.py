@@ -30,6 +30,7 @@ from envagent.sandbox.control_routes import Control
 from envagent.sandbox.faults import BadSchedule
 from envagent.sandbox.files import Paths, locked, write_private
 from envagent.sandbox.sandbox_errors import SetupError
+from envagent.sandbox.ssh_server import SshServers, can_listen
 from envagent.sandbox.state import State
 
 HOST = "127.0.0.1"
@@ -39,10 +40,11 @@ LOCK_SECONDS = 1.0
 
 @dataclass
 class Activity:
-    """Counts requests in progress, to detect that the server is idle."""
+    """Counts requests and logins in progress, to detect that the server is idle."""
 
     app: ASGIApp
     exchanges: Exchanges
+    logins: SshServers
     running: int = 0
     last: float = 0.0
 
@@ -57,7 +59,8 @@ class Activity:
 
     def idle_since(self) -> float | None:
         """Return since when the server is idle, None while it is busy."""
-        return None if self.running or self.exchanges.pending else self.last
+        busy = self.running or self.exchanges.pending or self.logins.connections
+        return None if busy else max(self.last, self.logins.last)
 
 
 class Connections:
@@ -169,7 +172,11 @@ def _serve(
     def stop() -> None:
         server.should_exit = True
 
-    activity = Activity(build(exchanges, Control(sandbox, stop).routes(), HOSTS), exchanges, last=time.monotonic())
+    logins = SshServers(sandbox, port)
+    sandbox.on_change = logins.wake
+    ssh_port = port if can_listen(port) else None
+    control = Control(sandbox, stop, ssh_port).routes()
+    activity = Activity(build(exchanges, control, HOSTS), exchanges, logins, last=time.monotonic())
     config = uvicorn.Config(
         activity,
         http=connections.protocol(),
@@ -192,12 +199,12 @@ def _serve(
     ready()
 
     async def main() -> None:
-        watch = None
+        tasks = [asyncio.create_task(logins.run())] if ssh_port is not None else []
         if idle_seconds is not None:
-            watch = asyncio.create_task(_stop_when_idle(server, activity, idle_seconds))
+            tasks.append(asyncio.create_task(_stop_when_idle(server, activity, idle_seconds)))
         await server.serve(sockets=[listener])
-        if watch is not None:
-            watch.cancel()
+        for task in tasks:
+            task.cancel()
 
     try:
         asyncio.run(main())

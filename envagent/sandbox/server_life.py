@@ -114,7 +114,7 @@ def become_active(world: World, due: Due) -> None:
     if server is None or server.task_state != "spawning":
         return
     server.status, server.vm_state, server.task_state = "ACTIVE", "active", None
-    server.launched_at = server.updated_at = world.at
+    server.launched_at = server.booted_at = server.updated_at = world.at
     world.put(server)
     for port in ports(world, server):
         port.status, port.updated_at = "ACTIVE", world.at

@@ -46,7 +46,8 @@ def finish(world: World, due: Due) -> None:
         return
     rebuilt_to_stop = due.detail["task"] == "rebuilding" and due.detail["after"] == "stopped"
     server.vm_state = "active" if rebuilt_to_stop else due.detail["after"]
-    server.task_state, server.updated_at = None, world.at
+    server.task_state, server.updated_at, server.booted_at = None, world.at, world.at
+    server.installed += due.detail["task"] == "rebuilding"
     server.status, server.fault = STATUS[server.vm_state], None
     if rebuilt_to_stop:
         begin(world, server, "powering-off")

@@ -93,6 +93,11 @@ class State:
         seq, at, site, what, id, detail = row
         return Due(seq, at, site, what, id, json.loads(detail))
 
+    def next_moment(self) -> float | None:
+        """Return the moment of the earliest event, None if there is none."""
+        at: float | None = self.db.execute("SELECT min(at) FROM due").fetchone()[0]
+        return at
+
     def done(self, due: Due) -> None:
         """Remove an event that was carried out."""
         self.db.execute("DELETE FROM due WHERE seq=?", (due.seq,))

@@ -161,4 +161,5 @@ def real_cloud(shared_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
     for name in ("SETTLE_SECONDS", "LEASE__POLL_SECONDS", "SERVER__POLL_SECONDS", "SSH__POLL_SECONDS"):
         monkeypatch.setenv(f"ENVAGENT_{name}", "0.1")
+    monkeypatch.setenv("ENVAGENT_SSH__PORT", str(process.control(shared_home, "health")["ssh_port"]))
     return "chi"

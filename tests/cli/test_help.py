@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +14,22 @@ import pytest
 
 from envagent import __version__
 from tests.cli.conftest import Cli
+from tests.unit.test_errors import drawn
+from tests.unit.test_house import modules
 
 COMMANDS = [
     "run",
     "resume",
     "status",
     "teardown",
-    "plan",
     "analyze",
     "demo",
     "nodes",
     "ssh",
     "open",
+    "help",
+    "config",
+    "config show",
     "sandbox",
     "sandbox serve",
     "sandbox log",
@@ -55,26 +61,26 @@ def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
     for example in examples(cli(*command.split(), "--help").out):
         for one in example.split(" && "):
             words = shlex.split(one.partition(" -- ")[0])[1:]
-            name = words[: 2 if words[0] == "sandbox" else 1]
+            name = words[: 2 if words[0] in ("config", "sandbox") else 1]
             known = set(re.findall(r"(?<!\w)(--?[a-z][a-z-]*)", cli(*name, "--help").out))
             assert {word for word in words if word.startswith("-")} <= known
 
 
 def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
-        "run": "--cloud --yes --json --plan --node-type --image --hours --max-su --key-name --public-key --network "
+        "run": "--cloud --yes --json --node-type --image --hours --max-su --key-name --public-key --network "
         "--server-name --no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --new "
         "--on-failure --speed",
         "resume": "--yes --json --max-su",
         "status": "--json --refresh",
         "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key",
-        "plan": "--output --cloud --json --node-type --image --hours --max-su --network --server-name --no-floating-ip "
-        "--no-ai --ref --also --start --wait-for-capacity --site --speed",
         "analyze": "--json --no-ai --ref --also",
         "demo": "--kill-at --keep",
         "nodes": "--gpu --cloud --site --hours --json",
         "ssh": "--setup",
         "open": "--editor --folder",
+        "help": "",
+        "config show": "--origin --json",
         "sandbox serve": "--speed --port --faults --profile",
         "sandbox log": "--json",
         "sandbox reset": "",
@@ -82,7 +88,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     for command, options in interface.items():
         shown = cli(*command.split(), "--help").out.partition("Options:")[2].partition("Examples:")[0]
         found = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", shown, re.MULTILINE)
-        assert {*found} == {*options.split(), "--config", "--verbose", "--help"}, command
+        assert {*found} == {*options.split(), "--config", "--color", "--verbose", "--help"}, command
 
 
 @pytest.mark.parametrize(("typo", "meant"), [("rnu", "run"), ("stauts", "status"), ("tear-down", "teardown")])
@@ -136,3 +142,48 @@ def test_status_loads_no_step_and_no_client(cli: Cli) -> None:
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_help_shows_a_command_or_a_topic(cli: Cli) -> None:
+    assert cli("help", "run").out == cli("run", "--help").out
+    assert cli("help", "sandbox", "log").out == cli("sandbox", "log", "--help").out
+    assert cli("help").out == cli("--help").out
+    wrong = cli("help", "enviroment")
+    assert (wrong.code, "did you mean environment?" in wrong.err) == (2, True)
+    assert str(cli.home / "journal.db") in cli("help", "files").out
+
+
+def test_every_error_is_among_the_exit_codes(cli: Cli) -> None:
+    rows = [line.split() for line in cli("help", "exit-codes").out.splitlines()]
+    shown = {row[1]: int(row[0]) for row in rows if len(row) > 2 and row[0].isdigit()}
+    assert {name: code for name, (_, code) in drawn().items() if name != "EnvagentError"}.items() <= shown.items()
+    assert {row[0] for row in rows if row} >= {"0", "1", "129", "130", "143"}
+
+
+def test_every_variable_that_is_read_is_listed(cli: Cli) -> None:
+    """All that the product looks up by name, and each setting's."""
+    named = {
+        text
+        for _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.environ.get", "os.getenv")
+        for text in [str(one.value) for one in node.args[:1] if isinstance(one, ast.Constant)]
+        if text.startswith(("ENVAGENT_", "OPENAI_", "NO_", "FORCE_"))
+    }
+    listed = {line.split()[0] for line in cli("help", "environment").out.splitlines() if line}
+    assert {"ENVAGENT_NO_PROMPT", "ENVAGENT_DEBUG"} <= named <= listed
+    assert {"ENVAGENT_HOME", "ENVAGENT_LEASE__MAX_SU"} <= listed
+
+
+def test_clouds_and_node_types_are_completed(cli: Cli, real_cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_ENVAGENT_COMPLETE", "complete_bash")
+    monkeypatch.setattr(socket, "socket", None)  # nothing may be sent
+    for words, wanted in (
+        (f"run x --cloud {real_cloud[:2]}", {real_cloud}),
+        ("nodes --cloud sandbox-t", {"sandbox-tacc"}),
+        ("run x --node-type gpu_a100", {"gpu_a100_nvlink", "gpu_a100_pcie"}),
+        ("help ex", {"exit-codes"}),
+    ):
+        monkeypatch.setenv("COMP_WORDS", f"envagent {words}")
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
+        assert {*cli().out.split()} >= wanted, words

@@ -79,7 +79,7 @@ def test_the_example_names_every_setting_with_its_default(cli: Cli) -> None:
     settings = config.load(**monkeyed)
     given = {
         "ai": {"base_url", "api_key"},
-        "lease": {"hours"},
+        "lease": {"hours", "max_su"},
         "key": {"name", "public_key"},
     }
     for name in Settings.model_fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -45,7 +46,11 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
     up, login, *_, removal = ended.out.splitlines()
     assert up.startswith(f"envagent-{run_id}-toy is up: gpu_")
     assert f"ssh -i {cli.home}/keys/envagent-{run_id} -o IdentitiesOnly=yes " in login
-    assert f" -o UserKnownHostsFile={cli.home}/runs/{run_id}/known_hosts cc@127.21." in login
+    assert f" -o UserKnownHostsFile={cli.home}/runs/{run_id}/known_hosts -p " in login
+    pasted = subprocess.run(
+        f"{login.split('log in')[1]} hostname", shell=True, capture_output=True, text=True, check=False
+    )
+    assert (pasted.returncode, pasted.stdout) == (0, f"envagent-{run_id}-toy\n"), pasted.stderr
     assert "lease ends" in ended.out
     assert "UTC" in ended.out
     assert " SU for the whole lease" in ended.out
@@ -59,7 +64,9 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
 
     again = cli("resume", run_id[:6])
     assert (again.code, again.out.splitlines()[1]) == (0, login)
-    assert again.err == f"run {run_id}: {repository} on sandbox\n"  # looked at, nothing done again
+    first, *done_again = again.err.splitlines()
+    assert first == f"run {run_id}: {repository} on sandbox"
+    assert [line.split()[2] for line in done_again] == ["verify:", "save_state:"]  # the login is tried, nothing else
 
     gone = cli("teardown", run_id, "--json")
     assert gone.code == 0
@@ -92,7 +99,7 @@ def test_the_document_of_a_run(cli: Cli, repository: Path) -> None:
     assert document["server"]["name"] == "mine"
     assert document["server"]["status"] == "ACTIVE"
     assert document["ssh"].endswith(f"cc@{document['floating_ip']}")
-    assert document["ssh_verified"] is False
+    assert document["ssh_verified"] is True
     assert Path(document["info_file"]).name == "mine_info.json"
     assert [step["name"] for step in document["steps"]] == STEPS
     for step in document["steps"]:

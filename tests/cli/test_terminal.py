@@ -6,11 +6,13 @@ import io
 import os
 import pty
 import re
+from collections.abc import Callable
 
 import pytest
 
 from envagent.cli.documents.json_models import ErrorDocument, ErrorPart
 from envagent.cli.render.terminal import SafeStream, Terminal, print_document
+from tests.cli.conftest import Cli
 from tests.kit.terminals import read_to_end
 
 
@@ -39,6 +41,19 @@ def test_no_colour_in_a_pipe_unless_it_is_forced(monkeypatch: pytest.MonkeyPatch
     assert "\x1b[31m" in shown(("x", "red"))
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[31m" not in shown(("x", "red"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "variable", "colored"),
+    [("always", "NO_COLOR", True), ("never", "FORCE_COLOR", False), ("auto", "FORCE_COLOR", True)],
+)
+def test_the_option_wins_over_the_variables(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, choice: str, variable: str, colored: bool
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    child = cli.start("status", "no-such-run", "--color", choice)
+    assert child.wait() == 10
+    assert ("\x1b[1;31m" in child.err) is colored
 
 
 @pytest.mark.parametrize(("term", "moving"), [("xterm-256color", True), ("dumb", False), ("", False)])
@@ -86,19 +101,48 @@ def test_a_document_is_ascii_whatever_is_in_it(capsys: pytest.CaptureFixture[str
     assert '"a\\u001b[31m\\u009b\\u202e\\u6771"' in printed
 
 
+@pytest.fixture
+def of_width(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[Terminal], None]], list[str]]:
+    """Give the lines that something prints on a terminal of some width."""
+
+    def lines(columns: int, show: Callable[[Terminal], None]) -> list[str]:
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", str(columns))
+        leader, follower = pty.openpty()
+        with os.fdopen(follower, "w") as stream:
+            show(Terminal(stream))
+        parts: list[bytes] = []
+        read_to_end(leader, parts.append)
+        os.close(leader)
+        return re.sub(r"\x1b\[[\d;]*m", "", b"".join(parts).decode()).split("\r\n")
+
+    return lines
+
+
+KNOWN = "8d2c1f5e-0f0a-4b1c-9a52-3a1f3c3f9e11"
+PROSE = " ".join(["one two three four five six seven eight nine ten"] * 3)
+
+
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_a_table_keeps_ids_whole_and_wraps_prose_at_any_width(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", str(columns))
-    known, prose = "8d2c1f5e-0f0a-4b1c-9a52-3a1f3c3f9e11", "one two three four five six seven eight nine ten " * 3
-    leader, follower = pty.openpty()
-    with os.fdopen(follower, "w") as stream:
-        Terminal(stream).table([("lease", known, prose.strip()), ("server", "x", "")], head=("kind", "id", "note"))
-    parts: list[bytes] = []
-    read_to_end(leader, parts.append)
-    os.close(leader)
-    lines = re.sub(r"\x1b\[\d*m", "", b"".join(parts).decode()).split("\r\n")
-    assert any(known in line for line in lines)
-    assert max(map(len, lines)) <= columns
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda one: one.table([("lease", KNOWN, PROSE), ("present", "x", "")], head=("kind", "id", "note")),
+        lambda one: one.table([("present", PROSE[:20], KNOWN), ("lease", PROSE, "x")], head=("kind", "note", "id")),
+        lambda one: one.prose((KNOWN, "bold"), f" {PROSE}", inset=4),
+    ],
+)
+def test_ids_stay_whole_and_prose_is_wrapped_at_any_width(
+    of_width: Callable[[int, Callable[[Terminal], None]], list[str]], columns: int, show: Callable[[Terminal], None]
+) -> None:
+    lines = of_width(columns, show)
+    assert any(KNOWN in line for line in lines)
+    assert all(len(line) <= columns for line in lines if PROSE not in line)
     words = " ".join(lines).split()
-    assert [word for word in words if word in prose.split()] == prose.split()
+    assert [word for word in words if word in PROSE.split()][-30:] == PROSE.split()
+
+
+def test_prose_is_one_line_where_nobody_looks() -> None:
+    stream = Piped()
+    Terminal(stream).prose(PROSE * 3)
+    assert stream.getvalue() == f"{PROSE * 3}\n"

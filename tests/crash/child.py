@@ -192,6 +192,8 @@ class Home:
             "ENVAGENT_REMOVAL_TIMEOUT_SECONDS": "5",
             "ENVAGENT_LEASE__POLL_SECONDS": "0.05",
             "ENVAGENT_SERVER__POLL_SECONDS": "0.15",
+            "ENVAGENT_SSH__POLL_SECONDS": "0.05",
+            "ENVAGENT_SSH__PORT": str(self.world.ssh_port),
             "ENVAGENT_RETRY__FIRST_SECONDS": "0.05",
             "ENVAGENT_RETRY__LONGEST_SECONDS": "0.2",
         }

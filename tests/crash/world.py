@@ -133,6 +133,11 @@ class World:
         """Where the sandbox listens."""
         return str(json.loads((self.folder / "sandbox" / "server.json").read_text("utf-8"))["url"])
 
+    @cached_property
+    def ssh_port(self) -> int:
+        """The port of its servers' SSH."""
+        return int(self.control("health")["ssh_port"])
+
     @property
     def clouds_file(self) -> Path:
         """A clouds.yaml that does not tell a simulation from a site."""

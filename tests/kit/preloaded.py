@@ -12,7 +12,13 @@ from envagent.repository.analyzer import analyze
 from envagent.repository.results import Snapshot
 from tests.crash.child import warm_up
 
-_LIBRARIES = ("alembic.command", "cryptography.hazmat.primitives.serialization", "filelock", "keystoneauth1.identity")
+_LIBRARIES = (
+    "asyncssh",
+    "alembic.command",
+    "cryptography.hazmat.primitives.serialization",
+    "filelock",
+    "keystoneauth1.identity",
+)
 """What none of our modules imports while it is imported itself."""
 
 for _name in _LIBRARIES:

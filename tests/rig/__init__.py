@@ -6,6 +6,6 @@
 
 `ENVAGENT_TEST_CLOUD` names an entry of clouds.yaml; `<name>-admin` (the judge) and `<name>-other` (a user of another
 project) stand beside it, and `<name>-appcred`, `<name>-appcred-unrestricted` where application credentials are tried.
-No machine need be behind a server: addresses on loopback are not waited for. Only for a cloud that nobody else uses:
-what is in the project besides strangers' things and the runs' own counts as left behind.
+No machine need be behind a server: no login is tried. Only for a cloud that nobody else uses: what is in the project
+besides strangers' things and the runs' own counts as left behind.
 """

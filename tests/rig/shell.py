@@ -12,8 +12,9 @@ POLLS = {
     "ENVAGENT_LEASE__POLL_SECONDS": "2",
     "ENVAGENT_SERVER__POLL_SECONDS": "2",
     "ENVAGENT_RETRY__FIRST_SECONDS": "0.5",
+    "ENVAGENT_SSH__ENABLED": "false",
 }
-"""A look every two seconds, where bare metal would be looked at every half minute."""
+"""A look every two seconds, where bare metal would be looked at every half minute; no machine need be there."""
 
 
 class Shell:

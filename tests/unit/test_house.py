@@ -30,6 +30,7 @@ ROOMS = {
     "keys": {"errors", "hints", "children"},
     "ssh": {"errors", "hints", "children", "keys"},
     "sandbox": set(),
+    "api": {"cli", "errors", "hints"},
     "steps": {"errors", "hints", "catalog", "engine", "repository", "cloud", "advice", "config", "keys", "ssh"},
 }
 """Each room with the rooms that it may import; cli may import all."""
@@ -45,6 +46,7 @@ LIBRARIES = {
     "markdown_it": {"repository/documents/markdown.py"},
     "docutils": {"repository/documents/restructured.py"},
     "rich": {"cli"},
+    "IPython": {"cli/render/notebook_view.py"},
     "typer": {"cli"},
     "click": {"cli"},
     "sqlmodel": {"engine/journal.py", "engine/tables.py", "migrations"},
@@ -118,6 +120,7 @@ HEAVY = (
 @pytest.mark.parametrize(
     ("statement", "unwanted"),
     [
+        ("import envagent", (*HEAVY, "envagent.api", "envagent.cli", "pydantic", "rich", "typer")),
         ("import envagent.cli.main", (*HEAVY, "pydantic")),
         ("import envagent.config, envagent.errors, envagent.keys, envagent.ssh", HEAVY),
         ("import envagent.steps", ("openstack", "blazarclient", "openai", "starlette", "cryptography", "alembic")),

@@ -82,7 +82,7 @@ def demo(
     step = None if kill_at is None else _known_step(kill_at)
     repository = write_repository(home)
     access = reach("sandbox", settings)
-    terminal.line(("A simulated Chameleon: nothing here is real or costs anything. The repository:", "bold"))
+    terminal.prose(("A simulated Chameleon: nothing here is real or costs anything. The repository:", "bold"))
     terminal.field(repository.name, next(line for line in REPOSITORY["README.md"].splitlines() if "GPU" in line))
     request = RunRequest(repository=str(repository), cloud=access.name, ai=False, output_folder=repository.parent)
     with home.opened_journal() as journal:

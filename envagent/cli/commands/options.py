@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -42,6 +43,14 @@ def _note_verbose(context: typer.Context, value: bool) -> bool:
     return value
 
 
+def _note_color(value: str) -> str:
+    """Let the option decide, in the terms that rich and other programs know."""
+    if value != "auto":
+        os.environ.pop("NO_COLOR" if value == "always" else "FORCE_COLOR", None)
+        os.environ["FORCE_COLOR" if value == "always" else "NO_COLOR"] = "1"
+    return value
+
+
 def _run_ids(incomplete: str) -> list[str]:
     """Complete a run id, newest first, or `last`: from the folders' names, without opening the journal."""
     from envagent import config
@@ -55,11 +64,40 @@ def _run_ids(incomplete: str) -> list[str]:
     return [name for name in (*(one.name for one in folders), "last") if name.startswith(incomplete)]
 
 
-_REPO = typer.Argument(
-    metavar="REPO", help="https://host/owner/name (also with /tree/REF), or a local path.", show_default=False
-)
-REPO = Annotated[str, _REPO]
-SOME_REPO = Annotated[str | None, _REPO]
+def _clouds(incomplete: str) -> list[str]:
+    """Complete the name of a cloud: those in clouds.yaml and those of the sandbox; nothing is sent."""
+    from envagent import config
+    from envagent.cli.clouds import SANDBOX, SANDBOX_SITES
+    from envagent.cloud.login import cloud_entries
+    from envagent.errors import EnvagentError
+
+    try:
+        login = config.load().login
+        names = [one.name for one in cloud_entries(login.variables, login.folder)]
+    except EnvagentError:
+        names = []
+    return [name for name in (*names, SANDBOX, *SANDBOX_SITES) if name.startswith(incomplete)]
+
+
+def _node_types(incomplete: str) -> list[tuple[str, str]]:
+    """Complete the name of a node type of the packaged catalogue, with its hardware."""
+    from envagent import catalog
+
+    kinds = (
+        one for site in catalog.sites() for one in (*catalog.node_types(site.region), *catalog.flavors(site.region))
+    )
+    known = {one.name: one.hardware for one in kinds if one.name.startswith(incomplete)}
+    return sorted(known.items())
+
+
+REPO = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPO",
+        help="https://host/owner/name (also with /tree/REF), or a local path.",
+        show_default=False,
+    ),
+]
 _RUN = typer.Argument(
     metavar="RUN_ID", help="A run id, its first characters, or `last`.", autocompletion=_run_ids, show_default=False
 )
@@ -68,8 +106,13 @@ SOME_RUN_ID = Annotated[str | None, _RUN]
 CLOUD = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Cloud in clouds.yaml, or `sandbox` (no account needed). Default: OS_CLOUD or OS_*."
+        metavar="NAME",
+        help="Cloud in clouds.yaml, or `sandbox` (no account needed). Default: OS_CLOUD or OS_*.",
+        autocompletion=_clouds,
     ),
+]
+NODE_TYPE = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Reserve this node type.", autocompletion=_node_types)
 ]
 YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not prompt.")]
 MAX_SU = Annotated[
@@ -87,6 +130,15 @@ VERBOSE = Annotated[
         is_eager=True,
         callback=_note_verbose,
         help="Show each request to the cloud, and warnings of libraries.",
+    ),
+]
+COLOR = Annotated[
+    Literal["auto", "always", "never"],
+    typer.Option(
+        is_eager=True,
+        callback=_note_color,
+        show_default=False,
+        help="Use colors. Default: auto, on a terminal, or as NO_COLOR and FORCE_COLOR say.",
     ),
 ]
 NO_AI = Annotated[bool, typer.Option("--no-ai", help="Use only the built-in rules.")]
@@ -108,29 +160,6 @@ ALSO = Annotated[
         help="Also read this document (PDF, text, HTML, e-mail, notebook), such as the paper's artifact appendix. "
         "Can be repeated.",
     ),
-]
-
-
-NODE_TYPE = Annotated[str | None, typer.Option(metavar="NAME", help="Reserve this node type.")]
-IMAGE = Annotated[str | None, typer.Option(metavar="NAME", help="Use this image (name or id).")]
-HOURS = Annotated[int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease in hours.")]
-NETWORK = Annotated[str | None, typer.Option(metavar="NAME", help="Network of the server (name or id).")]
-SERVER_NAME = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the server.")]
-NO_FLOATING_IP = Annotated[bool, typer.Option("--no-floating-ip", help="Do not allocate a floating IP.")]
-START = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="Start of the lease: 2026-12-01T09:00 (local time; with Z: UTC)."),
-]
-WAIT_FOR_CAPACITY = Annotated[
-    bool, typer.Option("--wait-for-capacity", help="If nothing is free now, reserve the earliest window.")
-]
-SITE = Annotated[
-    Literal["any"] | None,
-    typer.Option(metavar="any", help="Compare all sites in clouds.yaml (or of the sandbox) and use the best."),
-]
-SPEED = Annotated[
-    float | None,
-    typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than real time the sandbox works."),
 ]
 
 

@@ -9,9 +9,9 @@ from rich.live import Live
 from rich.table import Table
 
 from envagent.cli.render import times
-from envagent.cli.render.progress import Parts, ProgressLines, StepProgress
+from envagent.cli.render.progress import DrawnProgress
 from envagent.cli.render.terminal import Terminal, styled
-from envagent.engine.tables import EventKind, EventRecord, StageState
+from envagent.engine.tables import StageState
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PER_SECOND = 8
@@ -26,7 +26,7 @@ STYLES = {
 }
 
 
-class LiveProgress(ProgressLines):
+class LiveProgress(DrawnProgress):
     """Draws the steps; warnings and created resources are printed above them."""
 
     def __init__(self, terminal: Terminal) -> None:
@@ -60,17 +60,6 @@ class LiveProgress(ProgressLines):
         """Show the cursor again."""
         self.terminal.show_cursor()
 
-    def _described(self, event: EventRecord, step: StepProgress | None, before: object) -> Parts | None:
-        """Omit what the table shows: states, waits, decisions."""
-        if event.kind in (
-            EventKind.STAGE_SUCCEEDED,
-            EventKind.STAGE_WAITING,
-            EventKind.DECISION,
-            EventKind.REPORT,
-        ):
-            return None
-        return super()._described(event, step, None)
-
     def _draw(self) -> Table:
         with self._lock:
             now = times.now()
@@ -81,8 +70,7 @@ class LiveProgress(ProgressLines):
             table.add_column()  # the only column that shrinks; its cells do not wrap
             for step in self.progress.steps.values():
                 state = step.state
-                seconds = step.seconds(now)
-                took = "" if seconds is None or state == StageState.PENDING else times.duration(seconds)
+                took = self._took(step, now)
                 style = STYLES.get(StageState(state), "") if state != "started" else "cyan"
                 name = styled((step.name, "dim" if state == StageState.PENDING else ""))
                 table.add_row(
@@ -102,16 +90,3 @@ class LiveProgress(ProgressLines):
                 return self.terminal.sign(FRAMES[int(now.timestamp() * PER_SECOND) % len(FRAMES)], "*")
             case _:
                 return self.terminal.sign("…", "-")
-
-    def _about(self, step: StepProgress, now: datetime) -> str:
-        if step.state == StageState.FAILED:
-            return step.failure
-        if not step.waiting or step.state == StageState.SUCCEEDED:
-            return step.note if step.state != StageState.PENDING else ""
-        wait = list(step.waiting.values())[-1]
-        parts = [f"waiting for {wait.what}" + (f": {wait.status_words}" if wait.status else "")]
-        if step.name in self.typical:
-            parts.append(f"usually {times.duration(self.typical[step.name])}")
-        if wait.deadline is not None:
-            parts.append(f"timeout {times.until(wait.deadline, now)}")
-        return ", ".join(parts)

@@ -116,7 +116,7 @@ class Progress:
                 one.answered(at)
         step_name, _, stage = (event.stage or "").partition(".")
         step = self.steps.get(step_name)
-        if step is None or stage not in step.stages:
+        if step is None:
             return None
         match event.kind:
             case EventKind.STAGE_STARTED:
@@ -231,7 +231,7 @@ class ProgressLines:
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """Print a line."""
-        self.terminal.line(*parts)
+        self.terminal.prose(*parts, inset=10)
 
     def finish(self) -> None:
         """Show what remains to be seen once the work has ended; lines have shown everything."""
@@ -273,3 +273,37 @@ class ProgressLines:
         typical = f", the step usually takes {times.duration(self.typical[step])}" if step in self.typical else ""
         timeout = "" if wait.deadline is None else f", timeout at {times.clock(wait.deadline)}"
         return (where, f"waiting for {wait.what}{status}{typical}{timeout}")
+
+
+class DrawnProgress(ProgressLines):
+    """Progress whose steps are drawn as a table: only what the table does not show is printed."""
+
+    def _described(self, event: EventRecord, step: StepProgress | None, before: object) -> Parts | None:
+        """Omit what the table shows: states, waits, decisions."""
+        if event.kind in (
+            EventKind.STAGE_SUCCEEDED,
+            EventKind.STAGE_WAITING,
+            EventKind.DECISION,
+            EventKind.REPORT,
+        ):
+            return None
+        return super()._described(event, step, None)
+
+    def _about(self, step: StepProgress, now: datetime) -> str:
+        """Return what a step waits for, or what it came to."""
+        if step.state == StageState.FAILED:
+            return step.failure
+        if not step.waiting or step.state == StageState.SUCCEEDED:
+            return step.note if step.state != StageState.PENDING else ""
+        wait = list(step.waiting.values())[-1]
+        parts = [f"waiting for {wait.what}" + (f": {wait.status_words}" if wait.status else "")]
+        if step.name in self.typical:
+            parts.append(f"usually {times.duration(self.typical[step.name])}")
+        if wait.deadline is not None:
+            parts.append(f"timeout {times.until(wait.deadline, now)}")
+        return ", ".join(parts)
+
+    def _took(self, step: StepProgress, now: datetime) -> str:
+        """Return how long a step has worked."""
+        seconds = step.seconds(now)
+        return "" if seconds is None or step.state == StageState.PENDING else times.duration(seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -10,11 +9,13 @@ from pydantic import JsonValue
 
 from envagent.cli.documents.json_models import (
     AnalysisDocument,
+    CandidatePart,
     CostPart,
     DecisionPart,
     ErrorPart,
     LogDocument,
     OrphansDocument,
+    PlanPart,
     ResourcePart,
     RunDocument,
     RunLine,
@@ -24,6 +25,8 @@ from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
 from envagent.hints import command, status, teardown
+
+MOST_ALTERNATIVES = 5
 
 RECENT = timedelta(minutes=2)
 """What was checked so recently is shown as current."""
@@ -51,8 +54,7 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
     else:
         terminal.line("  log in       ", (run.ssh, "bold"))
         if not run.ssh_verified:
-            simulated = run.floating_ip is not None and ipaddress.ip_address(run.floating_ip).is_loopback
-            terminal.field("", "SSH login skipped (simulated server)" if simulated else "SSH login not verified")
+            terminal.field("", "SSH login not verified")
     if run.cost is not None:
         show_cost(terminal, run.cost)
     if run.info_file is not None:
@@ -87,13 +89,64 @@ def show_used(terminal: Terminal, cost: CostPart) -> None:
     terminal.field("used", f"{cost.su_so_far:g} SU in {cost.hours_so_far:g} h")
 
 
+def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPart]) -> None:
+    """Print what will be reserved, why, for how long, at what price, and the alternatives."""
+    from envagent.repository.results import Requirements
+    from envagent.steps.analyze_repository import describe
+
+    first, *others = plan.candidates
+    terminal.line(("Plan", "bold"))
+    for one in decisions:
+        if one.name == "requirements" and isinstance(one.value, dict):
+            terminal.field("needs", describe(Requirements.model_validate(one.value)))
+            terminal.field("", one.reason)
+    terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
+    terminal.field("", first.why)
+    start = times.parsed(plan.start) or times.now()
+    terminal.field("lease", f"{plan.hours} h ({plan.hours_reason})")
+    terminal.field("from", "now" if plan.start is None else times.both(start))
+    terminal.field("until", times.both(times.after_hours(start, plan.hours)))
+    terminal.field("costs", _costs(plan))
+    images = [
+        str(name)
+        for one in decisions
+        if one.name == "image_candidates" and isinstance(one.value, list)
+        for name in one.value
+    ]
+    if images:
+        terminal.field("images", ", ".join(images))
+    if taken := [one for one in others if one.taken_unasked]:
+        terminal.field("if refused", _alternatives(taken))
+    if dearer := [one for one in others if not one.taken_unasked]:
+        terminal.field("costs more", f"{_alternatives(dearer)}: only if you agree, or with --max-su")
+
+
+def _costs(plan: PlanPart) -> str:
+    """Describe what the lease costs, and what it would cost by the built-in rules alone."""
+    rate = f"{plan.candidates[0].su_per_hour:g} SU/h"
+    costs = f"at most {plan.service_units:g} SU ({rate})"
+    if plan.ceiling > plan.service_units:
+        costs = f"{plan.service_units:g} SU ({rate}), at most {plan.ceiling:g} SU if it is refused"
+    rules = plan.by_rules
+    if rules is not None:
+        costs += f"; by the built-in rules: {rules.service_units:g} SU ({rules.node_type} for {rules.hours} h)"
+    return f"{costs}; less if removed early"
+
+
+def _alternatives(candidates: Sequence[CandidatePart]) -> str:
+    """List node types with their prices."""
+    shown = candidates[:MOST_ALTERNATIVES]
+    names = ", ".join(f"{one.node_type} {one.service_units:g} SU{_free(one.free_now, one.total)}" for one in shown)
+    return names if len(candidates) == len(shown) else f"{names} and {len(candidates) - len(shown)} more"
+
+
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
     """Print what failed, the service's own words and, unless it is too late, what to do."""
     where = "" if error.step is None else f"{error.step.partition('.')[0]} failed: "
-    terminal.line(("error: ", "bold red"), f"{where}{error.message}")
+    terminal.prose(("error: ", "bold red"), f"{where}{error.message}")
     if error.service_said:
         request = f" (request {error.request_id})" if error.request_id else ""
-        terminal.line(f"  the service said: {error.service_said}{request}")
+        terminal.prose(f"  the service said: {error.service_said}{request}")
     elif error.request_id:
         terminal.line(f"  request id: {error.request_id}")
     if hint and error.hint:
@@ -153,7 +206,7 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
         rows = [(one.name, _value(one), one.source, one.reason) for one in run.decisions]
         terminal.table(rows, head=("decision", "value", "by", "reason"))
     for warning in dict.fromkeys(run.warnings):
-        terminal.line(("warning: ", "yellow"), warning)
+        terminal.prose(("warning: ", "yellow"), warning)
     if run.error is not None:
         terminal.line()
         show_error(terminal, run.error, hint=run.state != "torn_down")
@@ -205,6 +258,12 @@ def _lease(run: RunLine, now: datetime) -> str:
 def _checked(run: RunLine, now: datetime) -> str:
     """Return when the cloud was last checked; nothing for a run that is worked on or torn down."""
     return "" if run.state in ("running", "torn_down") else times.ago(datetime.fromisoformat(run.looked_at), now)
+
+
+def _free(free: int | None, total: int) -> str:
+    if free is None:
+        return f" ({total} in all)" if total else ""
+    return f" ({free} of {total} free)"
 
 
 def _step_row(step: StepPart) -> tuple[str, ...]:

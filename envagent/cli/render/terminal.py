@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -179,6 +180,22 @@ class Terminal:
         self.console.print(styled(*parts), soft_wrap=True)  # copied commands must have no line breaks of ours
         self.stream.flush()
 
+    def prose(self, *parts: str | tuple[str, str], inset: int = 2) -> None:
+        """Print parts like `line`, broken between words on a terminal; further lines are inset by so many columns.
+
+        For what is read, not pasted.
+        """
+        text, width = styled(*parts), self.width
+        if width is None or text.cell_len <= width:
+            self.line(*parts)
+            return
+        text.no_wrap, text.overflow = False, "ignore"  # an id or a path stays whole
+        first, *others = text.wrap(self.console, width - inset)
+        for number, one in enumerate((first, *others)):
+            one.rstrip()
+            self.console.print(" " * inset if number else "", one, sep="", end="\n", soft_wrap=True)
+        self.stream.flush()
+
     def table(self, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
         """Print cells in columns; on a terminal, prose in the last column is wrapped between words.
 
@@ -210,7 +227,7 @@ class Terminal:
         with wide.capture() as captured:
             wide.print(table)
         for number, line in enumerate(captured.get().splitlines()):
-            self.raw(f"{' ' * indent}{line}".rstrip() + "\n")
+            self.raw(f"{' ' * indent}{_PADDING.sub('', line)}\n")
             if text := below.get(number):
                 self.raw(f"{text}\n")
 
@@ -232,6 +249,10 @@ class Terminal:
         """Write text that is already harmless, such as a JSON document."""
         self.stream.write(text)
         self.stream.flush()
+
+
+_PADDING = re.compile(r" +(?=(?:\x1b\[[0-9;]*m)*$)")
+"""Spaces at the end of a row, before or after its last colors: they would wrap on a narrow terminal."""
 
 
 def _wrapped(prose: str, width: int, inset: str = "") -> str:

@@ -82,7 +82,7 @@ class Person:
     def server(self, reservation: str | None, name: str = "a-server", **more: Any) -> Any:
         """Boot a server."""
         hints = {} if reservation is None else {"scheduler_hints": {"reservation": reservation}}
-        return self.conn.compute.create_server(name=name, **self.boot(), **hints, **more)
+        return self.conn.compute.create_server(name=name, **{**self.boot(), **hints, **more})
 
     @functools.cached_property
     def _boot(self) -> dict[str, Any]:

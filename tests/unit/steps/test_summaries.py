@@ -98,7 +98,6 @@ CASES: list[tuple[Output, str]] = [
     (AssignedAddress(floating_ip_id=None, address=None), "no floating IP"),
     (verified(logged_in=True), "logged in as cc"),
     (verified(), "SSH login not verified"),
-    (verified(floating_ip="127.21.0.4"), "SSH login skipped (simulated server)"),
     (verified(floating_ip=None), "SSH login not verified"),
     (verified(floating_ip=None, ssh_command=None), "the server has no address to log in to"),
     (SavedState(path=Path("/home/me/thing_info.json")), "/home/me/thing_info.json"),

@@ -1,0 +1,380 @@
+"""envagent from Python and notebooks: `run`, `resume`, `status` and `teardown` as calls.
+
+Each returns the pydantic document that the command of the same name prints with `--json`, and raises the errors of
+`envagent.errors`. Nothing is asked: what would cost service units, or remove something, must be allowed by an argument.
+In the sandbox, which costs nothing, everything is allowed.
+
+    import envagent
+
+    node = envagent.run("https://github.com/karpathy/minGPT", cloud="chi_uc", max_su=24)
+    print(node.ssh)
+    envagent.teardown(node.run_id, approve=True)
+
+A run shows its progress: as a table in a notebook, on stderr elsewhere. An interrupt (Ctrl-C, or the notebook's stop
+button) ends the call after the current request, with KeyboardInterrupt; `resume` continues the run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
+
+from envagent.cli import actions
+from envagent.cli.audience import Audience
+from envagent.cli.documents.json_models import PlanPart, RunDocument, RunsDocument
+from envagent.cli.inputs import start_time
+from envagent.cli.render.hint_text import hint_text
+from envagent.cli.render.notebook_view import NotebookProgress, in_notebook
+from envagent.cli.render.progress import ProgressLines
+from envagent.cli.render.terminal import Terminal
+from envagent.errors import EnvagentError
+from envagent.hints import Command, Hint, Option, Placeholder, Value
+
+if TYPE_CHECKING:
+    from envagent.cli.run_session import Ended
+
+__all__ = ["Approval", "PlanPart", "RunDocument", "RunsDocument", "resume", "run", "status", "teardown"]
+
+Approval: TypeAlias = bool | Callable[[PlanPart], bool]
+"""True, False, or a function that gets the plan and returns whether it is approved."""
+
+Files: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def run(
+    repo: str | os.PathLike[str],
+    *,
+    cloud: str | None = None,
+    approve: Approval = False,
+    max_su: float | None = None,
+    node_type: str | None = None,
+    image: str | None = None,
+    hours: int | None = None,
+    key_name: str | None = None,
+    public_key: str | os.PathLike[str] | None = None,
+    network: str | None = None,
+    server_name: str | None = None,
+    floating_ip: bool = True,
+    ai: bool = True,
+    ref: str | None = None,
+    also: Sequence[str] = (),
+    start: datetime | str | None = None,
+    wait_for_capacity: bool = False,
+    site: Literal["any"] | None = None,
+    new: bool = False,
+    on_failure: Literal["keep", "teardown"] = "keep",
+    speed: float | None = None,
+    config: Files = (),
+    progress: bool = True,
+) -> RunDocument:
+    """Reserve and launch a server on which a repository will run, as `envagent run` does.
+
+    Args:
+        repo: `https://host/owner/name`, or the path of a local clone.
+        cloud: a name in clouds.yaml, or `sandbox`; by default OS_CLOUD or the OS_* variables.
+        approve: True to reserve what the plan says, or a function that gets the plan and returns whether to.
+        max_su: approve any plan, and any suitable node type, if the lease costs at most this many service units.
+        node_type: reserve this node type.
+        image: use this image (name or id).
+        hours: the length of the lease, 1 to 168.
+        key_name: a keypair in the cloud; registered if it does not exist.
+        public_key: a public key file to register; by default a new key is created.
+        network: the server's network (name or id).
+        server_name: the server's name.
+        floating_ip: whether to allocate a floating IP.
+        ai: whether a configured AI may make proposals.
+        ref: a branch, tag or commit.
+        also: documents to read along with the repository, as files or URLs.
+        start: when the lease starts; by default now.
+        wait_for_capacity: if nothing is free now, reserve the earliest window.
+        site: `any` to compare all sites in clouds.yaml and use the best.
+        new: launch another server, even if a run of this repository and commit has one.
+        on_failure: whether to keep or remove resources if the run fails.
+        speed: how many times faster than real time the sandbox works.
+        config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
+        progress: whether to show the progress.
+
+    Returns:
+        The run, with `ssh` as the command that logs in. If the function `approve` declined the plan, nothing was
+        reserved: its state is `interrupted`, and `resume` asks again.
+
+    Raises:
+        UsageError: nothing approves the plan, or an argument is not valid.
+        EnvagentError: the run failed; `run_id` names it, and its class tells why.
+        KeyboardInterrupt: the call was interrupted.
+    """
+    audience = _Program(approve, max_su, progress=progress)
+    with _errors_for_python():
+        options = actions.RunOptions(
+            repo=os.fspath(repo),
+            cloud=cloud,
+            node_type=node_type,
+            image=image,
+            hours=hours,
+            max_su=max_su,
+            key_name=key_name,
+            public_key=None if public_key is None else Path(public_key),
+            network=network,
+            server_name=server_name,
+            floating_ip=floating_ip,
+            ai=ai,
+            ref=ref,
+            also=also,
+            start=None if start is None else start_time(start if isinstance(start, str) else start.isoformat()),
+            wait_for_capacity=wait_for_capacity,
+            site=site,
+            new=new,
+            on_failure=on_failure,
+            speed=speed,
+            config=_files(config),
+        )
+        return _document(actions.start_run(options, audience), audience)
+
+
+def resume(
+    run_id: str,
+    *,
+    approve: Approval = False,
+    max_su: float | None = None,
+    config: Files = (),
+    progress: bool = True,
+) -> RunDocument:
+    """Continue a run that was interrupted or failed; check one that succeeded.
+
+    Args:
+        run_id: a run's id, its first characters, or `last`.
+        approve: True to reserve what the plan says, or a function that gets the plan and returns whether to.
+        max_su: approve any suitable node type, if the lease costs at most this many service units.
+        config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
+        progress: whether to show the progress.
+
+    Returns:
+        The run, as `run` returns it.
+
+    Raises:
+        UsageError: nothing approves the plan.
+        EnvagentError: the run failed, or cannot be continued.
+        KeyboardInterrupt: the call was interrupted.
+    """
+    audience = _Program(approve, max_su, progress=progress)
+    with _errors_for_python():
+        return _document(actions.resume_run(run_id, audience, max_su=max_su, config=_files(config)), audience)
+
+
+@overload
+def status(run_id: None = None, *, config: Files = ...) -> RunsDocument: ...
+
+
+@overload
+def status(run_id: str, *, refresh: bool = ..., config: Files = ...) -> RunDocument: ...
+
+
+def status(run_id: str | None = None, *, refresh: bool = False, config: Files = ()) -> RunDocument | RunsDocument:
+    """List all runs, or return one in detail.
+
+    Args:
+        run_id: a run's id, its first characters, or `last`; without one, all runs are listed.
+        refresh: check the run's resources in the cloud first, and correct its record.
+        config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
+
+    Returns:
+        One run, or the list of all, newest first.
+
+    Raises:
+        EnvagentError: there is no such run, or the cloud cannot be reached.
+    """
+    with _errors_for_python():
+        if run_id is None:
+            return actions.list_runs(_files(config))
+        audience = _Program(False, None, progress=False)
+        return actions.read_run(run_id, audience, refresh=refresh, config=_files(config))
+
+
+def teardown(
+    run_id: str,
+    *,
+    approve: bool = False,
+    dry_run: bool = False,
+    delete_key: bool = False,
+    config: Files = (),
+    progress: bool = True,
+) -> RunDocument:
+    """Remove all resources of a run, and verify that they are gone.
+
+    Args:
+        run_id: a run's id, its first characters, or `last`.
+        approve: remove what the run created; needed on a real cloud.
+        dry_run: remove nothing, and list in `would_remove` what would be removed.
+        delete_key: also delete the local private key that envagent created for the run.
+        config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
+        progress: whether to show the progress.
+
+    Returns:
+        The run as it is now.
+
+    Raises:
+        UsageError: `approve` is missing.
+        LeftoversExist: something could not be removed.
+        EnvagentError: the cloud cannot be reached, or the run is in use.
+        KeyboardInterrupt: the call was interrupted.
+    """
+    audience = _Program(approve, None, progress=progress)
+    with _errors_for_python():
+        ended = actions.tear_down_run(run_id, audience, dry_run=dry_run, delete_key=delete_key, config=_files(config))
+        return _document(ended, audience)
+
+
+class _Program(Audience):
+    """A Python program: its arguments answer, and an interrupt stops.
+
+    Attributes:
+        stopped: whether an interrupt ended the work.
+    """
+
+    silence = "and neither approve nor max_su allows it"
+
+    def __init__(self, approve: Approval, max_su: float | None, *, progress: bool) -> None:
+        super().__init__(yes=approve is True or (max_su is not None and not callable(approve)))
+        self._approve = approve
+        self._drawn = progress and in_notebook()
+        if not progress:
+            self.terminal = Terminal(_Nowhere())
+        elif self._drawn:
+            self.terminal = Terminal(sys.stdout)
+        self.stopped = False
+
+    @property
+    def answers(self) -> bool:
+        """Whether a function approves plans."""
+        return callable(self._approve)
+
+    def progress(self) -> ProgressLines:
+        """Choose how events are shown."""
+        return NotebookProgress(self.terminal) if self._drawn else super().progress()
+
+    @contextmanager
+    def stoppable(
+        self, announce: Callable[[], None] = lambda: None, restore: Callable[[], None] = lambda: None
+    ) -> Iterator[_Interrupt]:
+        """Turn an interrupt into a stop request while a block is running."""
+        with _Interrupt(announce).listening() as interrupt:
+            try:
+                yield interrupt
+            finally:
+                self.stopped |= interrupt.signal is not None
+
+    def agreed(self, question: str, stop: threading.Event, plan: PlanPart | None = None) -> bool:
+        """Ask the function about a plan; there is no answer to anything else."""
+        return plan is not None and callable(self._approve) and bool(self._approve(plan))
+
+
+class _Interrupt:
+    """A stop request by SIGINT, in the main thread; a second one raises KeyboardInterrupt at once."""
+
+    def __init__(self, announce: Callable[[], None]) -> None:
+        self.event = threading.Event()
+        self.signal: signal.Signals | None = None
+        self._announce = announce
+        self._arrived: SimpleQueue[bool] = SimpleQueue()  # a signal handler may put, and must not take a lock
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number."""
+        return 128 + signal.SIGINT
+
+    @contextmanager
+    def listening(self) -> Iterator[_Interrupt]:
+        """Receive interrupts while a block is running."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        thread = threading.Thread(target=self._watch, name="interrupt", daemon=True)
+        thread.start()
+        before = signal.signal(signal.SIGINT, self._handle)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self._arrived.put(False)
+            thread.join(timeout=1)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = signal.SIGINT
+        self._arrived.put(True)
+
+    def _watch(self) -> None:
+        if self._arrived.get():
+            self.event.set()
+            self._announce()
+
+
+class _Nowhere(io.StringIO):
+    """A stream that drops what is written."""
+
+    def write(self, text: str) -> int:
+        """Drop it."""
+        return len(text)
+
+
+def _files(config: Files) -> list[Path]:
+    return [Path(config)] if isinstance(config, str | os.PathLike) else [Path(one) for one in config]
+
+
+def _document(ended: Ended, audience: _Program) -> RunDocument:
+    """Return the document of a run, or raise why it did not go on."""
+    if ended.error is not None:
+        ended.error.run_id = ended.document.run_id
+        raise ended.error
+    if audience.stopped and ended.exit_code != 0:
+        raise KeyboardInterrupt(f"run {ended.document.run_id} was stopped; {' or '.join(ended.document.next)}")
+    return ended.document
+
+
+@contextmanager
+def _errors_for_python() -> Iterator[None]:
+    """Add the hint to an error that is raised, spelled as calls."""
+    try:
+        yield
+    except EnvagentError as error:
+        if not getattr(error, "__notes__", ()):
+            error.add_note(f"hint: {_spelled(error.hint, error.run_id)}")
+        raise
+
+
+def _spelled(hint: Hint, run_id: str | None) -> str:
+    """Return a hint with commands and options as a program writes them, where there is a call for them."""
+    return hint_text(Hint(*(_call(one, run_id) if isinstance(one, Command | Option) else one for one in hint.parts)))
+
+
+def _call(part: Command | Option, run_id: str | None) -> str | Command | Option:
+    known = {name: inspect.signature(globals()[name]).parameters for name in ("run", "resume", "status", "teardown")}
+    if isinstance(part, Option):
+        name, value = _argument(part.name, part.value or "...")
+        if name not in known["run"]:
+            return part
+        default = known["run"][name].default
+        return f"{name}={not default if isinstance(default, bool) else value}"
+    options = [_argument(name, value) for name, value in part.options if name != "json"]
+    if part.name not in known or any(name not in known[part.name] for name, _ in options):
+        return part
+    positional = [repr((run_id or "last") if isinstance(one, Placeholder) else one) for one in part.arguments]
+    return f"envagent.{part.name}({', '.join([*positional, *(f'{name}={value}' for name, value in options)])})"
+
+
+def _argument(name: str, value: Value) -> tuple[str, str]:
+    """Return an option's name and value as those of an argument."""
+    name = {"yes": "approve", "no_ai": "ai", "no_floating_ip": "floating_ip"}.get(name, name)
+    return name, value if value == "..." else repr(value)
