@@ -13,13 +13,14 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
+from envagent.cli.documents import check_models, node_models, settings_text  # noqa: E402
 from envagent.cli.documents import json_models as documents  # noqa: E402
-from envagent.cli.documents import node_models, settings_text  # noqa: E402
 
 COMMANDS: dict[str, type[BaseModel]] = {
     "run, resume, status RUN_ID, teardown RUN_ID": documents.RunDocument,
     "status": documents.RunsDocument,
     "analyze": documents.AnalysisDocument,
+    "doctor": check_models.ChecksDocument,
     "config show": settings_text.SettingsDocument,
     "nodes": node_models.NodesDocument,
     "teardown --orphans": documents.OrphansDocument,

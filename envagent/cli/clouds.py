@@ -18,7 +18,7 @@ from envagent.errors import CloudError, ConfigurationError, UsageError
 from envagent.hints import Hint, Option, command
 
 if TYPE_CHECKING:
-    from envagent.cloud.port import Cloud
+    from envagent.cloud.port import Cloud, InspectableCloud
     from envagent.steps.request import RunRequest
 
 SANDBOX = "sandbox"
@@ -46,7 +46,7 @@ class CloudAccess:
         """Whether nothing there is real or costs anything."""
         return self.clouds_yaml is not None
 
-    def connect(self) -> Cloud:
+    def connect(self) -> InspectableCloud:
         """Connect to the cloud; nothing is sent yet.
 
         Raises:

@@ -23,7 +23,8 @@ from envagent.cloud import classify, convert, rest, ssh_group
 from envagent.cloud.http_session import MALFORMED, NoResponse, Redirected, Refused, SingleShotSession, quiet_loggers
 from envagent.cloud.login import Credentials, login_failed, read_credentials
 from envagent.cloud.port import (
-    Cloud,
+    Account,
+    ComputeLimits,
     Flavor,
     FlavorReservation,
     FloatingIp,
@@ -31,6 +32,7 @@ from envagent.cloud.port import (
     HostReservation,
     Identity,
     Image,
+    InspectableCloud,
     Keypair,
     Lease,
     Network,
@@ -47,7 +49,7 @@ from envagent.hints import Hint, Shell
 _EXTRA_SPECS = "2.61"  # Nova (2018) lists a flavor's extra specs from this microversion on.
 _PAGE = "1000"  # Glance's own default is 25 images a page; this is its upper limit.
 _NOBODY = "0" * 32
-_UNRESTRICTED = Hint(
+UNRESTRICTED = Hint(
     "create an unrestricted application credential at this site (Horizon > Identity > Application Credentials), "
     "or log in with the CLI password: Blazar needs a trust for each lease"
 )
@@ -61,7 +63,7 @@ def connect(
     folder: Path | None = None,
     timeout: float = 30.0,
     write_timeout: float = 120.0,
-) -> Cloud:
+) -> InspectableCloud:
     """Open the cloud of the credentials that `read_credentials` finds; nothing is sent before the first method call.
 
     `timeout` is how many seconds without a byte a connection or a read may take (in all, three times as long);
@@ -101,6 +103,7 @@ class _OpenStackCloud:
         self._glance = Rest(session, region, "image", "v2")
         self._nova = Rest(session, region, "compute", "v2.1")
         self._neutron = Rest(session, region, "network", "v2.0")
+        self._reservation = Rest(session, region, "reservation", "v1")
         self._blazar = BlazarClient(
             session=session,
             service_type=region.get_service_type("reservation"),
@@ -115,12 +118,7 @@ class _OpenStackCloud:
     def identity(self) -> Identity:
         """Log in, once per process as long as the token lives."""
         with self._call("log in"):
-            auth = self._session.auth
-            if not isinstance(auth, BaseIdentityPlugin):
-                raise AuthenticationError(
-                    "this kind of login does not name a project", hint=Hint("use one of Keystone's auth_types")
-                )
-            access = auth.get_access(self._session)
+            access = self._login().get_access(self._session)
             if access.project_id is None or access.user_id is None:
                 raise AuthenticationError(
                     "the login succeeded, but the credentials do not name a project",
@@ -138,6 +136,29 @@ class _OpenStackCloud:
                 profile=self._site_kind(),
             )
 
+    def account(self) -> Account:
+        with self._call("log in"):
+            access = self._login().get_access(self._session)
+            services = (self._keystone, self._glance, self._nova, self._neutron, self._reservation)
+            missing = tuple(one.service_type for one in services if not one.has_address())
+            return Account(roles=tuple(access.role_names or ()), missing_services=missing)
+
+    def server_time(self) -> datetime | None:
+        with self._call("read the time"):
+            return self._keystone.server_time("")
+
+    def can_make_trusts(self) -> bool | None:
+        """Read whether an application credential is unrestricted; a password always may create trusts."""
+        if self._credentials.kind != "application_credential":
+            return None
+        named = self._credentials.region.config["auth"].get("application_credential_id")
+        if not named:
+            return None
+        with self._call("read the application credential"):
+            user = _segment(self._session.get_user_id() or "")
+            body = self._keystone.get(f"/users/{user}/application_credentials/{_segment(str(named))}")
+            return bool(body["application_credential"]["unrestricted"])
+
     # Glance
 
     def images(self) -> list[Image]:
@@ -154,6 +175,15 @@ class _OpenStackCloud:
         with self._call("list the flavors"):
             bodies = self._nova.pages("/flavors/detail", "flavors", microversion=_EXTRA_SPECS)
             return [convert.flavor(body) for body in bodies]
+
+    def compute_limits(self) -> ComputeLimits:
+        with self._call("read the limits of Nova"):
+            limits = self._nova.get("/limits")["limits"]["absolute"]
+            return ComputeLimits(
+                servers=_limit(limits["maxTotalInstances"]),
+                servers_used=int(limits["totalInstancesUsed"]),
+                keypairs=_limit(limits["maxTotalKeypairs"]),
+            )
 
     def keypair(self, name: str) -> Keypair | None:
         try:
@@ -218,6 +248,11 @@ class _OpenStackCloud:
             project = self._session.get_project_id() or ""
             bodies = self._neutron.pages("/floatingips", "floatingips", project_id=project)
             return [convert.floating_ip(body) for body in bodies]
+
+    def floating_ip_limit(self) -> int | None:
+        with self._call("read the quota of floating IPs"):
+            project = _segment(self._session.get_project_id() or "")
+            return _limit(self._neutron.get(f"/quotas/{project}")["quota"]["floatingip"])
 
     def floating_ip(self, floating_ip_id: str) -> FloatingIp:
         with self._call(f"read floating IP {floating_ip_id}"):
@@ -321,6 +356,14 @@ class _OpenStackCloud:
 
     # The site
 
+    def _login(self) -> BaseIdentityPlugin:
+        auth = self._session.auth
+        if not isinstance(auth, BaseIdentityPlugin):
+            raise AuthenticationError(
+                "this kind of login does not name a project", hint=Hint("use one of Keystone's auth_types")
+            )
+        return auth
+
     def _site_kind(self) -> SiteKindName:
         def flavor_names() -> set[str]:
             return {flavor["name"] for flavor in self._nova.pages("/flavors", "flavors")}
@@ -387,7 +430,7 @@ class _OpenStackCloud:
                     raise Forbidden(
                         f"cannot reserve lease {name}: Keystone refuses this application credential the trust that "
                         "Blazar needs for each lease",
-                        hint=_UNRESTRICTED,
+                        hint=UNRESTRICTED,
                         service_said=proof.response.text,
                         request_id=response.request_id,
                     ) from None
@@ -396,3 +439,9 @@ class _OpenStackCloud:
 def _segment(name: str) -> str:
     """Quote a name or id as one path segment."""
     return quote(name, safe="")
+
+
+def _limit(number: object) -> int | None:
+    """Read a limit; the services write -1 where there is none."""
+    limit = int(str(number))
+    return None if limit < 0 else limit

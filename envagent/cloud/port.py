@@ -242,6 +242,21 @@ class ServerRequest(CloudModel):
     security_groups: tuple[str, ...] = ()
 
 
+class Account(CloudModel):
+    """What a login gives: the roles in the project, and which services the catalog has no address for."""
+
+    roles: tuple[str, ...]
+    missing_services: tuple[str, ...]
+
+
+class ComputeLimits(CloudModel):
+    """Nova's limits; None where there is none."""
+
+    servers: int | None
+    servers_used: int
+    keypairs: int | None
+
+
 class Cloud(Protocol):
     """One project at one site, for one user. Implementations are safe to call from several threads."""
 
@@ -335,3 +350,22 @@ class Cloud(Protocol):
 
     def close(self) -> None:
         """Close the connections."""
+
+
+class InspectableCloud(Cloud, Protocol):
+    """A cloud that also shows what the credentials are good for; only reads."""
+
+    def account(self) -> Account:
+        """Log in and return what the login gives."""
+
+    def server_time(self) -> datetime | None:
+        """Read Keystone's clock, to the second; None where it does not show it."""
+
+    def can_make_trusts(self) -> bool | None:
+        """Return whether these credentials may create the trust that Blazar needs; None where that is not shown."""
+
+    def compute_limits(self) -> ComputeLimits:
+        """Read how many servers and keypairs there may be."""
+
+    def floating_ip_limit(self) -> int | None:
+        """Read how many floating IPs the project may have; None without a limit."""

@@ -7,6 +7,8 @@ API's own is inserted; asking the service would cost an exchange at each start.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -40,12 +42,25 @@ class Rest:
             endpoint_override=region.get_endpoint(service_type),
             additional_headers={"Accept": "application/json"},  # without it Glance words its errors as HTML
         )
+        self.service_type = service_type
         self._version = version
         self._prefix: str | None = None
 
     def get(self, path: str, *, microversion: str | None = None, **query: str) -> dict[str, Any]:
         """Read one object or one page."""
         return _object(self._send("GET", path, params=query, microversion=microversion))
+
+    def has_address(self) -> bool:
+        """Return whether the catalog has an address for the service; logs in if necessary."""
+        return bool(self._adapter.get_endpoint())
+
+    def server_time(self, path: str) -> datetime | None:
+        """Read the server's clock from a response."""
+        date = self._send("GET", path).headers.get("Date", "")
+        try:
+            return parsedate_to_datetime(date).astimezone(UTC)
+        except ValueError:
+            return None
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Create an object."""

@@ -23,6 +23,7 @@ SAMPLES: dict[str, str | float] = {"max_su": 100000.0}
 
 ON_A_RUN = ("resume", "teardown", "status")
 PROGRAMS = {
+    *("apt", "timedatectl"),
     *("cd", "chmod", "cp", "git", "grep", "ls", "mv", "openstack"),
     *("perl", "pip", "puttygen", "rm", "ssh-add", "ssh-keygen", "unset"),
 }

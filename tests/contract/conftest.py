@@ -10,7 +10,7 @@ import pytest
 from openstack.config import OpenStackConfig
 
 from envagent.cloud.adapter import connect
-from envagent.cloud.port import Cloud
+from envagent.cloud.port import InspectableCloud
 from envagent.errors import Forbidden
 
 from .target import Target, Wire, find
@@ -77,7 +77,7 @@ def node_types(name: str, config: OpenStackConfig) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def cloud(target: Target) -> Cloud:
+def cloud(target: Target) -> InspectableCloud:
     """The port's adapter."""
     return target.cloud
 

@@ -23,7 +23,7 @@ from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
 
 from envagent.cloud.adapter import connect
-from envagent.cloud.port import Cloud, Lease
+from envagent.cloud.port import InspectableCloud, Lease
 from tests.kit.by_hand import date, host_reservation
 
 NOBODY = "00000000-0000-0000-0000-000000000001"
@@ -88,10 +88,10 @@ class Target:
     """A cloud and what is known of it. `scarce` is a node type with one free host, `plenty` one with more."""
 
     name: str
-    cloud: Cloud
+    cloud: InspectableCloud
     wire: Wire
     entries: dict[str, dict[str, Any]]
-    open_entry: Callable[[str], tuple[Cloud, Wire]]
+    open_entry: Callable[[str], tuple[InspectableCloud, Wire]]
     scarce: str
     plenty: str
     image_id: str
@@ -103,7 +103,7 @@ class Target:
     """Asks the sandbox's control endpoints."""
     mark: str = field(default_factory=lambda: f"contract-{uuid.uuid4().hex[:6]}")
 
-    def role(self, role: str) -> tuple[Cloud, Wire]:
+    def role(self, role: str) -> tuple[InspectableCloud, Wire]:
         """The adapter and the wire of `<name>-<role>`, or skip."""
         entry = f"{self.name}-{role}"
         if entry not in self.entries:
@@ -119,7 +119,7 @@ class Target:
         return str(pytest.skip(f"needs an entry {' or '.join(names)} in clouds.yaml"))
 
     @contextlib.contextmanager
-    def operator(self) -> Iterator[tuple[Cloud, Wire]]:
+    def operator(self) -> Iterator[tuple[InspectableCloud, Wire]]:
         """Somebody who may list the hosts: an operator, or at the sandbox the user with the policy opened."""
         if self.control is None:
             yield self.role("admin")
@@ -251,7 +251,7 @@ def find(name: str, config: OpenStackConfig, clouds_yaml: Path | None, **known: 
     """Log in and look around: one image, flavor, inner and outer network, and two node types."""
     entries = config.cloud_config["clouds"]
 
-    def open_entry(entry: str) -> tuple[Cloud, Wire]:
+    def open_entry(entry: str) -> tuple[InspectableCloud, Wire]:
         return connect(entry, clouds_yaml=clouds_yaml), Wire(config.get_one(entry))
 
     cloud, wire = open_entry(name)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from keystoneauth1.identity.base import BaseIdentityPlugin
 
 from envagent.cloud.adapter import connect
-from envagent.cloud.port import Cloud
+from envagent.cloud.port import Cloud, InspectableCloud
 from envagent.errors import AuthenticationError
 
 from .target import Target, Wire, send
@@ -202,3 +204,28 @@ def test_who_may_make_trusts_is_told_before_the_trustee_is_looked_up(wire: Wire)
         "roles": [],
     }
     assert wire.ask("identity", "POST", "/OS-TRUST/trusts", {"trust": trust}).status == 404
+
+
+def test_what_the_credentials_are_good_for(target: Target, cloud: InspectableCloud, wire: Wire) -> None:
+    account = cloud.account()
+    assert isinstance(wire.auth, BaseIdentityPlugin)
+    assert {*account.roles} == {*(wire.auth.get_access(wire.session).role_names or ())}
+    assert account.missing_services == ()
+    shown = cloud.server_time()
+    assert shown is not None and abs(datetime.now(UTC) - shown) < timedelta(minutes=5)
+    limits = cloud.compute_limits()
+    body = wire.ask("compute", "GET", "/limits").body["limits"]["absolute"]
+    assert limits.servers_used == body["totalInstancesUsed"]
+    assert limits.servers == (None if body["maxTotalInstances"] < 0 else body["maxTotalInstances"])
+    assert limits.keypairs == body["maxTotalKeypairs"]
+    with target.quota("floatingip", 3):
+        assert cloud.floating_ip_limit() == 3
+
+
+def test_an_application_credential_shows_whether_it_is_unrestricted(target: Target, cloud: InspectableCloud) -> None:
+    by_password(target)
+    assert cloud.can_make_trusts() is None
+    for ending, unrestricted in (("appcred", True), ("appcred-restricted", False)):
+        restrained, _ = target.open_entry(target.entry(ending))
+        assert restrained.can_make_trusts() is unrestricted
+        restrained.close()

@@ -33,6 +33,9 @@ MIN_PROSE_COLUMNS = 28
 """A narrower column of prose is hard to read."""
 
 STATE_STYLES = {
+    "ok": "green",
+    "warn": "yellow",
+    "fail": "red",
     "succeeded": "green",
     "present": "green",
     "failed": "red",
@@ -222,7 +225,7 @@ class Terminal:
         for heading in headings or [""] * max(map(len, cells), default=0):
             table.add_column(Text(heading, "dim"), no_wrap=True)
         for row in cells:
-            table.add_row(*(Text(cell, STATE_STYLES.get(cell, "")) for cell in row))
+            table.add_row(*(Text(cell, STATE_STYLES.get(cell.rstrip(), "")) for cell in row))
         wide = self._make_console(width=100_000)  # the table's own width: nothing is cropped
         with wide.capture() as captured:
             wide.print(table)

@@ -1,0 +1,37 @@
+"""envagent doctor: check what a run needs."""
+
+from __future__ import annotations
+
+import shlex
+
+import typer
+
+from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, Invocation, examples
+
+EPILOG = examples("envagent doctor --cloud sandbox", "envagent doctor --cloud chi_uc --json")
+
+
+def doctor(context: typer.Context, cloud: CLOUD = None, as_json: AS_JSON = False, config: CONFIG = None) -> int:
+    """Show whether everything that a run needs is in place, and how to fix what is not.
+
+    Checks this machine, the settings, and what the credentials are good for: project, roles, services, clock, quota,
+    addresses, network. Only reads, and asks no AI. The exit code is 0, or that of the first failure.
+    """
+    from envagent.cli.checks import all_checks
+    from envagent.cli.documents.check_models import CheckPart, ChecksDocument
+    from envagent.cli.render.check_screen import show_check, show_verdict
+    from envagent.cli.render.terminal import out, print_document
+
+    arguments = context.obj.arguments if isinstance(context.obj, Invocation) else []
+    again, terminal = shlex.join(["envagent", *arguments]), out()
+    parts: list[CheckPart] = []
+    for check in all_checks(cloud, config):
+        parts.append(check.part(again))
+        if not as_json:
+            show_check(terminal, parts[-1])
+    exit_code = next((one.exit_code for one in parts if one.state == "fail" and one.exit_code), 0)
+    if as_json:
+        print_document(ChecksDocument(cloud=cloud, checks=parts, exit_code=exit_code))
+    else:
+        show_verdict(terminal, parts)
+    return exit_code
