@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envagent.catalog import NodeType
 from envagent.cloud.failures import server_failed
-from envagent.cloud.port import Image, Server, ServerRequest
+from envagent.cloud.port import Image, Server, ServerRequest, ServerStatus
 from envagent.cloud.site_kinds import resource_type_of
 from envagent.engine.kinds import Found, Try
 from envagent.engine.step import NotYet, Output, Step, stage
@@ -22,13 +22,13 @@ from envagent.steps.resources import LaunchRequest, TaggedKind, server_kind
 from envagent.steps.select_image import ImageCandidates, SelectedImage
 from envagent.steps.services import StepContext, record
 
-WAKE = {
-    "SHUTOFF": "start",
-    "PAUSED": "unpause",
-    "SUSPENDED": "resume",
-    "SHELVED": "unshelve",
-    "SHELVED_OFFLOADED": "unshelve",
-    "RESCUE": "unrescue",
+WAKE: dict[str, str] = {
+    ServerStatus.SHUTOFF: "start",
+    ServerStatus.PAUSED: "unpause",
+    ServerStatus.SUSPENDED: "resume",
+    ServerStatus.SHELVED: "unshelve",
+    ServerStatus.SHELVED_OFFLOADED: "unshelve",
+    ServerStatus.RESCUE: "unrescue",
 }
 """The states that a server does not leave by itself, with the openstack client's command that ends each."""
 
@@ -108,7 +108,7 @@ class LaunchServer(Step):
     def confirm(self, context: StepContext, output: LaunchedServer) -> None:
         """Check that the server still exists and is running."""
         server = server_kind(context.services.cloud).read_own(context.ledger, output.server_id, output.server_name)
-        if server.status == "ERROR":
+        if server.status == ServerStatus.ERROR:
             raise ResourceLost(server_failed(server).message, service_said=server.fault_text)
         if server.status in WAKE:
             raise _asleep(context, server)
@@ -125,7 +125,7 @@ class LaunchServer(Step):
         if context.ledger.why_removing(kind.name, found.id) is not None:
             return context.ledger.remove(kind, found.id)
         server = kind.read_own(context.ledger, found.id, found.name, hint=_LAUNCH_AGAIN)
-        if server.status == "ACTIVE":
+        if server.status == ServerStatus.ACTIVE:
             return LaunchedServer(
                 server_id=server.id,
                 server_name=server.name,
@@ -135,7 +135,7 @@ class LaunchServer(Step):
             )
         if server.status in WAKE:
             raise _asleep(context, server)
-        if server.status != "ERROR":
+        if server.status != ServerStatus.ERROR:
             if wait.over:
                 raise ServerFailed(
                     f"server {server.name} ({server.id}) is still {server.status} after {wait.seconds / 60:.0f} min",

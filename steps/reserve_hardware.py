@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from envagent.advice.decisions import Candidate, Placement
 from envagent.cloud.failures import lease_failed
-from envagent.cloud.port import Lease
+from envagent.cloud.port import Lease, LeaseStatus
 from envagent.cloud.site_kinds import read_hardware, resource_type_of
 from envagent.engine.kinds import Found, ResourceKind, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
@@ -157,7 +157,7 @@ class ReserveHardware(Step):
         context.ledger.record_found(kind.name, kind.found(lease))
         if lease.ending:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) has ended at {lease.end:%Y-%m-%d %H:%M} UTC")
-        if lease.status == "ERROR":
+        if lease.status == LeaseStatus.ERROR:
             raise ResourceLost(
                 f"lease {lease.name} ({lease.id}) is in ERROR; it is charged until {lease.end:%Y-%m-%d %H:%M} UTC"
             )
@@ -192,7 +192,7 @@ class ReserveHardware(Step):
         wait = context.wait(
             "the lease to start", every=settings.poll_seconds, timeout=settings.timeout_seconds, counted_from=begins
         )
-        if lease.status == "ACTIVE":
+        if lease.status == LeaseStatus.ACTIVE:
             context.label(node_type=candidate.node_type.name, lease_end=lease.end.isoformat())
             return _reserved(plan, candidate, lease)
         if lease.starting and not wait.over:

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Generic, TypeVar
 
 from pydantic import PlainSerializer
 
-from envagent.cloud.port import Cloud, FloatingIp, Keypair, Lease, Server
+from envagent.cloud.port import Cloud, FloatingIp, Keypair, Lease, Server, ServerStatus
 from envagent.engine.intents import Ledger
 from envagent.engine.kinds import Found, ObjectRequest, RequestT, ResourceKind
 from envagent.engine.tables import IntentRecord, IntentState
@@ -144,7 +144,7 @@ def server_kind(cloud: Cloud) -> TaggedKind[Server, LaunchRequest]:
 
     def look_up(server_id: str) -> Server | None:
         server = cloud.server(server_id)
-        return None if server.status in ("DELETED", "SOFT_DELETED") else server
+        return None if server.status in (ServerStatus.DELETED, ServerStatus.SOFT_DELETED) else server
 
     def describe(server: Server, run_id: str, number: int) -> Found:
         traits: dict[str, str | None] = {

@@ -26,6 +26,7 @@ from envagent.cli.commands import (
     analyze,
     config_show,
     demo,
+    diagram,
     doctor,
     help_topics,
     nodes,
@@ -113,6 +114,7 @@ app.command("open", epilog=open_editor.EPILOG, rich_help_panel=DURING)(open_edit
 app.command(epilog=doctor.EPILOG, rich_help_panel=SETUP)(doctor.doctor)
 app.command("help", epilog=help_topics.EPILOG, rich_help_panel=SETUP)(help_topics.show_help)
 app.add_typer(config_show.app, name="config", rich_help_panel=SETUP)
+app.command(epilog=diagram.EPILOG, rich_help_panel=SETUP)(diagram.diagram)
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel=SETUP)
 
 

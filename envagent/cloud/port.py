@@ -13,12 +13,44 @@ method raises the errors of `envagent.errors`:
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LEASE_STARTING = ("CREATING", "PENDING", "STARTING", "UPDATING")
-LEASE_ENDING = ("TERMINATING", "TERMINATED", "DELETING")
+
+class LeaseStatus(StrEnum):
+    """The states of a lease, as Blazar names them."""
+
+    CREATING = "CREATING"
+    PENDING = "PENDING"
+    STARTING = "STARTING"
+    ACTIVE = "ACTIVE"
+    UPDATING = "UPDATING"
+    TERMINATING = "TERMINATING"
+    TERMINATED = "TERMINATED"
+    DELETING = "DELETING"
+    ERROR = "ERROR"
+
+
+LEASE_STARTING = (LeaseStatus.CREATING, LeaseStatus.PENDING, LeaseStatus.STARTING, LeaseStatus.UPDATING)
+LEASE_ENDING = (LeaseStatus.TERMINATING, LeaseStatus.TERMINATED, LeaseStatus.DELETING)
+
+
+class ServerStatus(StrEnum):
+    """Those states of a server, as Nova names them, that change what a run does; others are waited for."""
+
+    BUILD = "BUILD"
+    ACTIVE = "ACTIVE"
+    ERROR = "ERROR"
+    SHUTOFF = "SHUTOFF"
+    PAUSED = "PAUSED"
+    SUSPENDED = "SUSPENDED"
+    SHELVED = "SHELVED"
+    SHELVED_OFFLOADED = "SHELVED_OFFLOADED"
+    RESCUE = "RESCUE"
+    DELETED = "DELETED"
+    SOFT_DELETED = "SOFT_DELETED"
 
 
 class CloudModel(BaseModel):
@@ -163,7 +195,7 @@ class Lease(CloudModel):
     id: str
     name: str
     status: str
-    """CREATING, PENDING, STARTING, ACTIVE, UPDATING, TERMINATING, TERMINATED, DELETING or ERROR."""
+    """A LeaseStatus."""
     start: datetime
     end: datetime
     project_id: str | None = None

@@ -31,6 +31,11 @@ def test_a_run_from_start_to_teardown(cli: Cli, repository: Path, capfd: pytest.
     assert envagent.status("last", refresh=True).resources == run.resources
     assert envagent.status().runs[0].run_id == run.run_id
 
+    drawn = cli("diagram", "run", "last", "--format", "svg").out
+    assert [drawn.find(f"{step.name}.{step.stages[-1].name}<") > 0 for step in run.steps] == [True] * len(run.steps)
+    assert cli("diagram", "run", run.run_id).out.startswith(f"gantt\n  title run {run.run_id}")
+    assert cli("diagram", "run").code == cli("diagram", "states", "last").code == 2
+
     with pytest.raises(RunStateError) as again:
         envagent.run(repository, cloud="sandbox")
     known_run = f"envagent.status('{run.run_id}')"

@@ -31,13 +31,14 @@ COMMANDS = [
     "help",
     "config",
     "config show",
+    "diagram",
     "sandbox",
     "sandbox serve",
     "sandbox log",
     "sandbox reset",
 ]
 
-VERBS = {"Reserve", "Continue", "Show", "Remove", "Serve", "Serve,", "List", "Stop", "Go", "Log", "Open"}
+VERBS = {"Draw", "Reserve", "Continue", "Show", "Remove", "Serve", "Serve,", "List", "Stop", "Go", "Log", "Open"}
 
 
 def examples(text: str) -> list[str]:
@@ -83,6 +84,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "doctor": "--cloud --json",
         "help": "",
         "config show": "--origin --json",
+        "diagram": "--format --output",
         "sandbox serve": "--speed --port --faults --profile",
         "sandbox log": "--json",
         "sandbox reset": "",

@@ -31,6 +31,7 @@ ROOMS = {
     "ssh": {"errors", "hints", "children", "keys"},
     "sandbox": set(),
     "api": {"cli", "errors", "hints"},
+    "diagrams": {"cloud", "engine", "steps"},
     "steps": {"errors", "hints", "catalog", "engine", "repository", "cloud", "advice", "config", "keys", "ssh"},
 }
 """Each room with the rooms that it may import; cli may import all."""
