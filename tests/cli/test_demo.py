@@ -11,7 +11,7 @@ from tests.cli.conftest import Cli, Sandbox
 def test_it_ends_with_nothing_left(cli: Cli, sandbox: Sandbox) -> None:
     ended = cli("demo")
     assert ended.code == 0, ended.err
-    assert "Traceback" not in ended.err and "nothing is left" in ended.err
+    assert "GPU 0: Quadro RTX 6000" in ended.err and "nothing is left" in ended.err
     run = json.loads(cli("status", "last", "--json").out)
     assert (run["state"], run["node_type"]) == ("torn_down", "gpu_rtx_6000")
     made = [kind for method, kind in sandbox.writes(run["run_id"]) if method == "POST"]

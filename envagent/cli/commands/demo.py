@@ -94,7 +94,7 @@ def demo(
             close(ended, as_json=False)
             if ended.exit_code != 0:
                 return ended.exit_code
-            _log_in(journal, run_id, terminal)
+            _log_in(home, journal, run_id, terminal)
             if keep:
                 return 0
             removal = TeardownSession(home, journal, settings, audience)
@@ -180,18 +180,17 @@ def _killer(step: str, home: Home, journal: Journal, terminal: Terminal, run_id:
     return watch
 
 
-def _log_in(journal: Journal, run_id: str, terminal: Terminal) -> None:
+def _log_in(home: Home, journal: Journal, run_id: str, terminal: Terminal) -> None:
     """Run a command on the server by SSH, and show it with its output."""
-    import shlex
-
     from envagent import children
-    from envagent.cli.documents.run_document import StoredRun, run_document
+    from envagent.cli.documents.run_document import StoredRun
+    from envagent.cli.logins import login_of
+    from envagent.cli.render.hint_text import command_text
+    from envagent.hints import Command
 
-    login = run_document(StoredRun.load(journal, journal.run(run_id), working=False)).ssh
-    if login is None:
-        return
-    terminal.line((f"$ ssh cc@{login.rpartition('@')[2]} '{SHOWN_ON_THE_SERVER}'", "bold"))
-    done = children.run([*shlex.split(login), "-o", "BatchMode=yes", SHOWN_ON_THE_SERVER], 10)
-    if done is not None:
-        for line in done.stdout.decode(errors="replace").splitlines():
-            terminal.line(f"  {line}")
+    login = login_of(home, StoredRun.load(journal, journal.run(run_id), working=False))
+    shown = command_text(Command("ssh", (run_id,)))
+    terminal.line((f"$ {shown} -- '{SHOWN_ON_THE_SERVER}'", "bold"))
+    done = children.run([*login.target.command(), "-o", "BatchMode=yes", SHOWN_ON_THE_SERVER], 10)
+    for line in () if done is None else done.stdout.decode(errors="replace").splitlines():
+        terminal.line(f"  {line}")

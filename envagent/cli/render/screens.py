@@ -24,7 +24,7 @@ from envagent.cli.documents.json_models import (
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
-from envagent.hints import command, status, teardown
+from envagent.hints import Command, command, status, teardown
 
 MOST_ALTERNATIVES = 5
 
@@ -52,7 +52,8 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
     elif run.ssh is None:
         terminal.field("log in", "not possible: the server has no address")
     else:
-        terminal.line("  log in       ", (run.ssh, "bold"))
+        terminal.line("  log in       ", (command_text(Command("ssh", (run.run_id,))), "bold"))
+        terminal.line("  or           ", (run.ssh, "dim"))
         if not run.ssh_verified:
             terminal.field("", "SSH login not verified")
     if run.cost is not None:
