@@ -19,6 +19,7 @@ from envagent.cli.documents import json_models as documents  # noqa: E402
 COMMANDS: dict[str, type[BaseModel]] = {
     "run, resume, status RUN_ID, teardown RUN_ID": documents.RunDocument,
     "status": documents.RunsDocument,
+    "plan": documents.PlanDocument,
     "analyze": documents.AnalysisDocument,
     "doctor": check_models.ChecksDocument,
     "config show": settings_text.SettingsDocument,

@@ -26,6 +26,7 @@
     │   ├── RunNotFound           10   no run has that id, or several have
     │   ├── RunLocked             10   another process is using it
     │   ├── RunMismatch           10   another project or site, or outputs of another version
+    │   ├── PlanOutdated          10   a saved plan that no longer fits the cloud
     │   └── JournalError          10   the journal cannot be opened, read or written
     ├── LeftoversExist            11   something is still there after a teardown
     └── OutputLost                12   done, but the result could not be written to stdout
@@ -219,6 +220,12 @@ class RunLocked(RunStateError):
 
 class RunMismatch(RunStateError):
     """The run belongs to another project or site, or its outputs to another version."""
+
+
+class PlanOutdated(RunStateError):
+    """A saved plan no longer fits: what it names is gone, taken or changed, or it was made elsewhere."""
+
+    default_hint = Hint("make a new plan:", command("plan", "URL"))
 
 
 class JournalError(RunStateError):

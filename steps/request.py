@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from envagent.repository.results import Document
 
 
-class RunRequest(BaseModel):
-    """The user's request, as stored with the run; None leaves the choice to envagent."""
+class Wishes(BaseModel):
+    """What the user wants, as far as it shapes the plan; None leaves the choice to envagent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,13 +32,23 @@ class RunRequest(BaseModel):
     """When the lease starts; None means now."""
     wait_for_capacity: bool = False
     """Reserve the earliest window when nothing is free now."""
-    key_name: str | None = None
-    public_key: Path | None = None
     network: str | None = None
     server_name: str | None = None
     floating_ip: bool = True
     ai: bool = True
+
+
+class RunRequest(Wishes):
+    """The user's request, as stored with the run."""
+
+    key_name: str | None = None
+    public_key: Path | None = None
     on_failure: Literal["keep", "teardown"] = "keep"
     """Whether resources are kept or removed when the run fails, also after it was resumed."""
     output_folder: Path
     """Where `{server_name}_info.json` is written."""
+
+    @property
+    def wishes(self) -> Wishes:
+        """What of it shapes the plan."""
+        return Wishes(**{name: getattr(self, name) for name in Wishes.model_fields})

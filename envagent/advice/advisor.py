@@ -272,16 +272,10 @@ class Advisor:
         Raises:
             UsageError: the user's hours are outside 1 to 168.
         """
-        ours, reason = duration.by_rules(analysis, node_type)
+        ours, reason = duration.by_rules(analysis)
         if wish is not None:
-            asked = duration.checked(wish)
-            cost = duration.service_units(node_type, asked)
-            return asked, Decision(
-                name="duration",
-                value=asked,
-                source="user",
-                reason=f"requested by the user; {cost:g} SU on {node_type.name}",
-                rules_value=ours,
+            return duration.checked(wish), Decision(
+                name="duration", value=wish, source="user", reason="requested by the user", rules_value=ours
             )
         reply = self._choose(
             proposals.DurationProposal,
@@ -303,7 +297,7 @@ class Advisor:
             elif said > ours and cost > most_su:
                 rejected = (f"{said} hours: {cost:g} SU on {node_type.name}, limit {most_su:g} SU",)
             else:
-                hours, by_ai, reason = said, True, f"{reply.reason} (about {cost:g} SU)"
+                hours, by_ai, reason = said, True, reply.reason
         return hours, self._decision(
             reply, by_ai, name="duration", value=hours, reason=reason, rules_value=ours, rejected=rejected
         )

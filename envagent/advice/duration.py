@@ -1,4 +1,4 @@
-"""How long to reserve: hours with their reason, and what they cost."""
+"""How long to reserve: hours with their reason; and what hours cost."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ def by_workload(analysis: Analysis) -> int:
     return _BY_WORKLOAD.get(analysis.workload, _BY_DEFAULT)[0]
 
 
-def by_rules(analysis: Analysis, node_type: NodeType) -> tuple[int, str]:
-    """Return the hours for the kind of work, and the reason with the charge."""
+def by_rules(analysis: Analysis) -> tuple[int, str]:
+    """Return the hours for the kind of work, and the reason."""
     hours, why = _BY_WORKLOAD.get(analysis.workload, _BY_DEFAULT)
-    where = "on GPUs" if analysis.requirements.gpu_required else "on CPUs"
-    cost = service_units(node_type, hours)
-    return hours, f"{why}, {where}; about {cost:g} SU on {node_type.name}, less when released early"
+    return hours, f"{why}, {'on GPUs' if analysis.requirements.gpu_required else 'on CPUs'}"

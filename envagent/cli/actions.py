@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from envagent.cli.audience import Audience
-    from envagent.cli.documents.json_models import RunDocument, RunsDocument
+    from envagent.cli.documents.json_models import PlanDocument, RunDocument, RunsDocument
     from envagent.cli.home import Home
     from envagent.cli.run_session import Ended
     from envagent.config import Settings
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 class RunOptions:
     """What a user wants of a new run; the fields are the options of `envagent run`."""
 
-    repo: str
+    repo: str | None = None
+    """None with a plan."""
+    plan: Path | None = None
+    """A saved plan, to be carried out exactly."""
     cloud: str | None = None
     node_type: str | None = None
     image: str | None = None
@@ -52,81 +55,47 @@ def start_run(options: RunOptions, audience: Audience) -> Ended:
     Raises:
         EnvagentError: it cannot be started.
     """
-    from pydantic import ValidationError
-
-    from envagent import keys
-    from envagent.cli.clouds import choose_site, chosen_cloud, is_sandbox, reach
     from envagent.cli.duplicates import offer_existing
-    from envagent.cli.home import Home, read_settings
-    from envagent.cli.inputs import (
-        check_key_name,
-        check_names,
-        find_repository,
-        given_documents,
-        stored_name,
-        writable_folder,
-    )
+    from envagent.cli.home import Home
+    from envagent.cli.inputs import writable_folder
+    from envagent.cli.preparation import prepare
     from envagent.cli.run_session import RunSession
     from envagent.engine.runner import new_run_id
-    from envagent.errors import UsageError
-    from envagent.hints import Hint, Option
-    from envagent.steps.request import RunRequest
 
-    check_names(
-        node_type=options.node_type,
-        image=options.image,
-        network=options.network,
-        server_name=options.server_name,
-        ref=options.ref,
-    )
-    check_key_name(options.key_name)
-    repository = stored_name(options.repo, options.ref)
-    key_file = None if options.public_key is None else options.public_key.expanduser().absolute()
-    flags: dict[str, Any] = {} if options.speed is None else {"sandbox": {"speed": options.speed}}
-    flags |= {} if options.cloud is None else {"cloud": options.cloud}
-    settings = read_settings(options.config, repository=repository, **flags)
-    name = chosen_cloud(settings)
-    if options.speed is not None and not is_sandbox(name):
-        raise UsageError("--speed only applies to the sandbox", hint=Hint("leave out", Option("speed")))
-    if (public_file := key_file or settings.key.public_key) is not None:
-        keys.pair_of(public_file)
-    documents = given_documents(options.also)
-    find_repository(repository, options.ref)
-    access = reach(name, settings)
-    try:
-        request = RunRequest(
-            repository=repository,
-            ref=options.ref,
-            also=documents,
-            cloud=access.name,
-            node_type=options.node_type,
-            image=options.image,
-            hours=options.hours,
-            max_su=options.max_su or settings.lease.max_su,
-            start=options.start,
-            wait_for_capacity=options.wait_for_capacity,
-            key_name=options.key_name,
-            public_key=key_file,
-            network=options.network,
-            server_name=options.server_name,
-            floating_ip=options.floating_ip,
-            ai=options.ai,
-            on_failure=options.on_failure,
-            output_folder=writable_folder(),
-        )
-    except ValidationError as error:
-        raise UsageError(f"invalid option: {error.errors(include_input=False)[0]['msg']}") from None
-    if options.site == "any":
-        access = choose_site(request, settings, audience.terminal)
-        request = request.model_copy(update={"cloud": access.name})
-    home, run_id = Home(settings.home), new_run_id()
+    prepared = prepare(options, audience.terminal, output_folder=writable_folder())
+    request, plan = prepared.request, prepared.plan
+    known, labels = (None, None) if plan is None else (plan.known(), plan.labels())
+    commit = None if plan is None else plan.analyzed.commit
+    home, run_id = Home(prepared.settings.home), new_run_id()
     with home.opened_journal() as journal:
-        taken = None if options.new else offer_existing(home, journal, request, audience, options.config)
-        if taken is not None:
-            return taken
+        if not options.new:
+            taken = offer_existing(home, journal, request, audience, options.config, commit=commit)
+            if taken is not None:
+                return taken
         with home.starting(journal, run_id):
-            session = RunSession(home, journal, access, audience)
-            return session.go(run_id, request, lambda runner, services: runner.begin(request, services, run_id=run_id))
+            session = RunSession(home, journal, prepared.access, audience)
+            return session.go(
+                run_id,
+                request,
+                lambda runner, services: runner.begin(request, services, run_id=run_id, labels=labels, known=known),
+            )
+
+
+def make_plan(options: RunOptions, audience: Audience) -> PlanDocument | int:
+    """Make the plan of a run; nothing is written to the cloud, and no run is recorded.
+
+    Returns:
+        The plan, or the exit code of a stop request.
+
+    Raises:
+        EnvagentError: what would fail a run before its approval.
+    """
+    from envagent.cli.home import Home
+    from envagent.cli.plan_session import planned
+    from envagent.cli.preparation import prepare
+
+    prepared = prepare(options, audience.terminal)
+    return planned(Home(prepared.settings.home), prepared.access, prepared.request, audience)
 
 
 def resume_run(

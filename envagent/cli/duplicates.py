@@ -35,7 +35,13 @@ _ANY_CASE = ("https://github.com/", "https://gitlab.com/", "https://bitbucket.or
 
 
 def offer_existing(
-    home: Home, journal: Journal, request: RunRequest, audience: Audience, config: Sequence[Path] | None
+    home: Home,
+    journal: Journal,
+    request: RunRequest,
+    audience: Audience,
+    config: Sequence[Path] | None,
+    *,
+    commit: str | None = None,
 ) -> Ended | None:
     """Offer the existing run of what is requested.
 
@@ -45,6 +51,7 @@ def offer_existing(
         request: what is requested.
         audience: who is asked.
         config: the user's `--config`, for a resume.
+        commit: the commit that is meant; None for the one that the request's `ref` names now.
 
     Returns:
         None to start a new run; else what came of the existing one, which the user chose.
@@ -53,7 +60,7 @@ def offer_existing(
         RunStateError: there is one, and nobody can be asked.
         RepositoryRefused: a run of this repository is live, and the commit that is meant now cannot be read.
     """
-    found = _live_duplicate(home, journal, request, audience.terminal)
+    found = _live_duplicate(home, journal, request, audience.terminal, commit)
     if found is None:
         return None
     working = home.is_worked_on(found.run_id)
@@ -80,9 +87,11 @@ def offer_existing(
     return Ended(document, code, closing=document.state == "succeeded")
 
 
-def _live_duplicate(home: Home, journal: Journal, request: RunRequest, terminal: Terminal) -> RunRecord | None:
+def _live_duplicate(
+    home: Home, journal: Journal, request: RunRequest, terminal: Terminal, meant: str | None
+) -> RunRecord | None:
     """Return the newest run of the same repository, commit and cloud that has a lease, or may get one."""
-    ours: list[str | None] = []
+    ours: list[str | None] = [] if meant is None else [meant]
     for row, theirs in _of_this_repository(journal, request):
         if not (_holds_lease(journal, row) or home.is_worked_on(row.run_id)):
             continue

@@ -31,6 +31,7 @@ from envagent.cli.commands import (
     help_topics,
     nodes,
     open_editor,
+    planning,
     resume,
     run,
     sandbox,
@@ -106,6 +107,7 @@ app.command(epilog=run.EPILOG)(run.run)
 app.command(epilog=resume.EPILOG)(resume.resume)
 app.command(epilog=status.EPILOG)(status.status)
 app.command(epilog=teardown.EPILOG)(teardown.teardown)
+app.command(epilog=planning.EPILOG, rich_help_panel=BEFORE)(planning.plan)
 app.command(epilog=analyze.EPILOG, rich_help_panel=BEFORE)(analyze.analyze)
 app.command(epilog=demo.EPILOG, rich_help_panel=SETUP)(demo.demo)
 app.command(epilog=nodes.EPILOG, rich_help_panel=BEFORE)(nodes.nodes)

@@ -23,6 +23,7 @@ from envagent.cli.home import Home
 from envagent.cli.interaction import Stop
 from envagent.cli.render import screens
 from envagent.cli.render.hint_text import hint_text
+from envagent.cli.render.plan_screen import show_plan
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import err, out, print_document
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
@@ -163,7 +164,7 @@ class RunSession:
         """Show the plan, once."""
         document = self._document(execution)
         if document.plan is not None and not self._plan_shown:
-            screens.show_plan(self._terminal, document.plan, document.decisions)
+            show_plan(self._terminal, document.plan, document.decisions)
             self._plan_shown = True
 
     def _agreed(self, question: Question | None, stop: Stop, execution: Execution[Services]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from envagent.engine.context import Context
 from envagent.engine.loaded_run import Run
 from envagent.engine.step import NotYet, Output, Question, Step, Stopped
+from envagent.engine.tables import DecisionRecord
 from envagent.errors import EnvagentError
 
 Services = TypeVar("Services")
@@ -50,6 +52,21 @@ class Schedule:
     blocked_on: NotYet | None = None
     """Why the stage is not entered until somebody acts."""
     failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is settled before a run starts, from an earlier look at the same request.
+
+    Attributes:
+        outputs: those of the stages that are not to be entered.
+        decisions: the decisions behind them.
+        warnings: what the user was warned of.
+    """
+
+    outputs: Sequence[Output]
+    decisions: Sequence[DecisionRecord] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass(slots=True)

@@ -62,6 +62,14 @@ class Pipeline:
         """Return the stage whose output is the step's."""
         return self.stages[f"{step}.{self.steps[step].stages[-1]}"]
 
+    def independent_of(self, key: str) -> frozenset[str]:
+        """Return the stages that can finish before a stage does, without that stage."""
+        after, found = {key}, [key]
+        while found:
+            found = [one for each in found for one in self.downstream[each] if one not in after]
+            after |= {*found}
+        return frozenset(self.stages) - after
+
     def _sources(self, stage: Stage) -> dict[str, str | None]:
         sources: dict[str, str | None] = {}
         for parameter, model in stage.reads.items():

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from envagent.engine.clock import to_text
 from envagent.engine.context import APPROVED_AMOUNT, Context
-from envagent.engine.execution import SLACK, Entry, Execution, Outcome, Progress, Schedule
+from envagent.engine.execution import SLACK, Entry, Execution, Known, Outcome, Progress, Schedule
 from envagent.engine.intents import Ledger, dump_error
 from envagent.engine.loaded_run import Run
 from envagent.engine.pipeline import Pipeline
@@ -75,8 +75,17 @@ class Runner(Generic[Services]):
         *,
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
+        known: Known | None = None,
     ) -> Execution[Services]:
-        """Store a new run and return it, ready to advance."""
+        """Store a new run and return it, ready to advance.
+
+        Args:
+            request: what the run is for.
+            services: what its steps work with.
+            run_id: its id; a new one by default.
+            labels: what a list of runs shows next to the id.
+            known: what is settled already; its stages are not entered.
+        """
         now = to_text(self.clock.now())
         row = RunRecord(
             run_id=run_id or new_run_id(),
@@ -93,10 +102,27 @@ class Runner(Generic[Services]):
         }
         execution = Execution(Run(self.pipeline, row, request, stages), services)
         line = EventRecord(run_id=row.run_id, at=now, kind=EventKind.RUN_STARTED)
+        told = [] if known is None else self._settle(execution.run, known)
         started = self._start_ready(execution)
-        self.runtime.store(row, *stages.values(), events=[line])
+        self.runtime.store(row, *stages.values(), *told, events=[line])
         self._announce_started(execution.run, started)
         return execution
+
+    def _settle(self, run: Run, known: Known) -> list[Record]:
+        """Finish the stages whose outputs are known; return what else is to be stored of them."""
+        told: list[Record] = []
+        for output in known.outputs:
+            key = self.pipeline.producer(type(output)).key
+            _finished(run.stages[key], output, run.row.created_at)
+            run.outputs[key] = output
+            if summary := output.summary():
+                done = self._line(run, EventKind.STAGE_SUCCEEDED, key)
+                done.detail = json.dumps({"summary": summary})
+                told.append(done)
+        now = {"id": None, "run_id": run.run_id, "at": run.row.created_at}
+        told += [one.model_copy(update=now) for one in known.decisions]
+        told += [self._line(run, EventKind.WARNING, message=one) for one in known.warnings]
+        return told
 
     def resume(self, row: RunRecord, services: Services) -> Execution[Services]:
         """Load an unfinished run; a failed stage gets a new attempt. The caller holds the run's lock.
@@ -371,9 +397,7 @@ class Runner(Generic[Services]):
             raise TypeError(f"{key} returned {type(output).__name__}, its signature says {stage.makes.__name__}")
         now = to_text(self.clock.now())
         row = run.stages[key]
-        row.state, row.finished_at, row.error = StageState.SUCCEEDED.value, now, None
-        row.model, row.model_version = stage.makes.__name__, stage.makes.version
-        row.output = output.model_dump_json()
+        _finished(row, output, now)
         run.outputs[key] = output
         execution.schedules.pop(key, None)
         changed: list[Record] = [row]
@@ -469,3 +493,10 @@ class Runner(Generic[Services]):
             self.runtime.announce(
                 *(self._line(run, EventKind.STAGE_STARTED, f"{one.step}.{one.stage}") for one in stages)
             )
+
+
+def _finished(row: StageRecord, output: Output, at: str) -> None:
+    """Make a stage's row its checkpoint."""
+    row.state, row.finished_at, row.error = StageState.SUCCEEDED.value, at, None
+    row.model, row.model_version = type(output).__name__, type(output).version
+    row.output = output.model_dump_json()

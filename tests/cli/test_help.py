@@ -22,6 +22,7 @@ COMMANDS = [
     "resume",
     "status",
     "teardown",
+    "plan",
     "analyze",
     "demo",
     "nodes",
@@ -70,12 +71,14 @@ def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
 
 def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
-        "run": "--cloud --yes --json --node-type --image --hours --max-su --key-name --public-key --network "
+        "run": "--cloud --yes --json --plan --node-type --image --hours --max-su --key-name --public-key --network "
         "--server-name --no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --new "
         "--on-failure --speed",
         "resume": "--yes --json --max-su",
         "status": "--json --refresh",
         "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key",
+        "plan": "--output --cloud --json --node-type --image --hours --max-su --network --server-name --no-floating-ip "
+        "--no-ai --ref --also --start --wait-for-capacity --site --speed",
         "analyze": "--json --no-ai --ref --also",
         "demo": "--kill-at --keep",
         "nodes": "--gpu --cloud --site --hours --json",

@@ -90,14 +90,11 @@ def _node_types(incomplete: str) -> list[tuple[str, str]]:
     return sorted(known.items())
 
 
-REPO = Annotated[
-    str,
-    typer.Argument(
-        metavar="REPO",
-        help="https://host/owner/name (also with /tree/REF), or a local path.",
-        show_default=False,
-    ),
-]
+_REPO = typer.Argument(
+    metavar="REPO", help="https://host/owner/name (also with /tree/REF), or a local path.", show_default=False
+)
+REPO = Annotated[str, _REPO]
+SOME_REPO = Annotated[str | None, _REPO]
 _RUN = typer.Argument(
     metavar="RUN_ID", help="A run id, its first characters, or `last`.", autocompletion=_run_ids, show_default=False
 )
@@ -160,6 +157,28 @@ ALSO = Annotated[
         help="Also read this document (PDF, text, HTML, e-mail, notebook), such as the paper's artifact appendix. "
         "Can be repeated.",
     ),
+]
+
+
+IMAGE = Annotated[str | None, typer.Option(metavar="NAME", help="Use this image (name or id).")]
+HOURS = Annotated[int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease in hours.")]
+NETWORK = Annotated[str | None, typer.Option(metavar="NAME", help="Network of the server (name or id).")]
+SERVER_NAME = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the server.")]
+NO_FLOATING_IP = Annotated[bool, typer.Option("--no-floating-ip", help="Do not allocate a floating IP.")]
+START = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Start of the lease: 2026-12-01T09:00 (local time; with Z: UTC)."),
+]
+WAIT_FOR_CAPACITY = Annotated[
+    bool, typer.Option("--wait-for-capacity", help="If nothing is free now, reserve the earliest window.")
+]
+SITE = Annotated[
+    Literal["any"] | None,
+    typer.Option(metavar="any", help="Compare all sites in clouds.yaml (or of the sandbox) and use the best."),
+]
+SPEED = Annotated[
+    float | None,
+    typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than real time the sandbox works."),
 ]
 
 

@@ -12,11 +12,20 @@ from envagent.cli.commands.options import (
     AS_JSON,
     CLOUD,
     CONFIG,
+    HOURS,
+    IMAGE,
     MAX_SU,
+    NETWORK,
     NO_AI,
+    NO_FLOATING_IP,
     NODE_TYPE,
     REF,
-    REPO,
+    SERVER_NAME,
+    SITE,
+    SOME_REPO,
+    SPEED,
+    START,
+    WAIT_FOR_CAPACITY,
     YES,
     examples,
 )
@@ -28,15 +37,16 @@ EPILOG = examples(
 
 
 def run(
-    repo: REPO,
+    repo: SOME_REPO = None,
     cloud: CLOUD = None,
     yes: YES = False,
     as_json: AS_JSON = False,
-    node_type: NODE_TYPE = None,
-    image: Annotated[str | None, typer.Option(metavar="NAME", help="Use this image (name or id).")] = None,
-    hours: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=168, help="Length of the lease in hours.")
+    plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Carry out this plan, saved by `plan -o`, instead of a REPO.")
     ] = None,
+    node_type: NODE_TYPE = None,
+    image: IMAGE = None,
+    hours: HOURS = None,
     max_su: MAX_SU = None,
     key_name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keypair in the cloud; registered if it does not exist.")
@@ -44,33 +54,22 @@ def run(
     public_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Public key file to register. Default: create a new key.")
     ] = None,
-    network: Annotated[str | None, typer.Option(metavar="NAME", help="Network of the server (name or id).")] = None,
-    server_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the server.")] = None,
-    no_floating_ip: Annotated[bool, typer.Option("--no-floating-ip", help="Do not allocate a floating IP.")] = False,
+    network: NETWORK = None,
+    server_name: SERVER_NAME = None,
+    no_floating_ip: NO_FLOATING_IP = False,
     no_ai: NO_AI = False,
     ref: REF = None,
     also: ALSO = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Start of the lease: 2026-12-01T09:00 (local time; with Z: UTC)."),
-    ] = None,
-    wait_for_capacity: Annotated[
-        bool, typer.Option("--wait-for-capacity", help="If nothing is free now, reserve the earliest window.")
-    ] = False,
-    site: Annotated[
-        Literal["any"] | None,
-        typer.Option(metavar="any", help="Compare all sites in clouds.yaml (or of the sandbox) and use the best."),
-    ] = None,
+    start: START = None,
+    wait_for_capacity: WAIT_FOR_CAPACITY = False,
+    site: SITE = None,
     new: Annotated[
         bool, typer.Option("--new", help="Launch another server, even if a run of this repository and commit has one.")
     ] = False,
     on_failure: Annotated[
         Literal["keep", "teardown"], typer.Option(help="Keep or remove resources if the run fails.")
     ] = "keep",
-    speed: Annotated[
-        float | None,
-        typer.Option(metavar="FACTOR", min=0.001, help="How many times faster than real time the sandbox works."),
-    ] = None,
+    speed: SPEED = None,
     config: CONFIG = None,
 ) -> int:
     """Reserve and launch a server on which a repository will run.
@@ -85,6 +84,7 @@ def run(
 
     options = RunOptions(
         repo=repo,
+        plan=plan,
         cloud=cloud,
         node_type=node_type,
         image=image,

@@ -195,6 +195,8 @@ class CandidatePart(Document):
     """The charge for the whole lease."""
     taken_unasked: bool = True
     """Whether it may be reserved without asking again, if those before it are refused."""
+    hardware: str = ""
+    """What a node has, in words."""
 
 
 class RulesPart(Document):
@@ -203,6 +205,14 @@ class RulesPart(Document):
     node_type: str
     hours: int
     service_units: float
+
+
+class CreationPart(Document):
+    """An object that a run would create in the cloud."""
+
+    kind: str
+    name: str
+    """Its name; RUN_ID in it stands for the id that the run will have. A floating IP's is the network it comes from."""
 
 
 class PlanPart(Document):
@@ -220,7 +230,11 @@ class PlanPart(Document):
     """Null if the rules would reserve the same."""
     candidates: list[CandidatePart]
     excluded: dict[str, str]
+    """Node types that are not suitable, with the reason."""
     approved_at: str | None
+    image: ImagePart | None = None
+    """For the first node type."""
+    creates: list[CreationPart] = []
 
 
 class CostPart(Document):
@@ -286,6 +300,29 @@ class RunDocument(Document):
     """Commands that make sense now."""
     would_remove: list[ResourcePart] | None = None
     """With `teardown --dry-run`: what exists now and would be removed."""
+
+
+class PlanDocument(Document):
+    """`plan REPO`, and the file that `run --plan` carries out."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["envagent plan"] = "envagent plan"
+    envagent: str
+    """The version that made it; no other one carries it out."""
+    made_at: str
+    cloud: str | None
+    """The name in clouds.yaml; null means OS_*."""
+    site: str
+    project: str
+    repository: RepositoryPart
+    requirements: dict[str, JsonValue]
+    plan: PlanPart
+    decisions: list[DecisionPart]
+    warnings: list[str]
+    saved: dict[str, JsonValue]
+    """What `run --plan` reads; its form changes from version to version."""
+    digest: str
+    """SHA-256 of `saved`: a plan that was changed is refused."""
 
 
 class RunLine(Document):

@@ -15,6 +15,7 @@ from envagent.cli.documents.costs import cost_part, end_date, latest, over_since
 from envagent.cli.documents.durations import History
 from envagent.cli.documents.json_models import (
     CandidatePart,
+    CreationPart,
     DecisionPart,
     ErrorPart,
     ImagePart,
@@ -51,6 +52,7 @@ from envagent.engine.tables import (
 )
 from envagent.errors import UsageError
 from envagent.hints import resume, status, teardown
+from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.ensure_keypair import ChosenKey, EnsuredKeypair
 from envagent.steps.find_network import FoundNetwork
@@ -169,7 +171,7 @@ def run_document(run: StoredRun) -> RunDocument:
         info_file=str(saved.path) if saved else None,
         plan=plan_part(run),
         cost=cost,
-        decisions=[_decision(one) for one in run.decisions],
+        decisions=decision_parts(run),
         steps=step_parts(run),
         resources=resource_parts(run, ended_at),
         warnings=[one.message for one in run.events if one.kind == EventKind.WARNING],
@@ -261,6 +263,7 @@ def plan_part(run: StoredRun) -> PlanPart | None:
             su_per_hour=one.su_per_hour,
             service_units=one.cost(plan.hours),
             taken_unasked=one.cost(plan.hours) <= limit,
+            hardware=one.node_type.hardware,
         )
         for one in plan.placement.candidates
     ]
@@ -274,7 +277,22 @@ def plan_part(run: StoredRun) -> PlanPart | None:
         candidates=candidates,
         excluded=plan.placement.excluded,
         approved_at=run.row.approved_at,
+        image=_image(run),
+        creates=creations(run, plan),
     )
+
+
+def creations(run: StoredRun, plan: Plan) -> list[CreationPart]:
+    """List what the run creates once the plan is approved, in the order of their creation."""
+    request, key, network = StoredRequest.of(run.row), run.output(ChosenKey), run.output(FoundNetwork)
+    slug = mark.slug(request.repository)
+    made = [CreationPart(kind="lease", name=mark.lease_name(run.row.run_id, 1, slug))]
+    if key is None or key.origin != "existing":
+        made.append(CreationPart(kind="keypair", name=mark.keypair_name(run.row.run_id) if key is None else key.name))
+    made.append(CreationPart(kind="server", name=request.server_name or mark.server_name(run.row.run_id, slug)))
+    if request.floating_ip and network is not None and network.external_id is not None:
+        made.append(CreationPart(kind="floating_ip", name=network.external_name))
+    return made
 
 
 def _json_time(moment: datetime | None) -> str | None:
@@ -330,6 +348,11 @@ def _status(run: StoredRun, row: ResourceRecord, known: str | None) -> str | Non
         return known
     making = (one for one in run.stages if f"{one.step}.{one.stage}" == row.stage)
     return next((one.status for one in making if one.state == StageState.WAITING), None)
+
+
+def decision_parts(run: StoredRun) -> list[DecisionPart]:
+    """List the decisions, in the order in which they were made."""
+    return [_decision(one) for one in run.decisions]
 
 
 def _decision(row: DecisionRecord) -> DecisionPart:

@@ -24,6 +24,8 @@ class StoredRequest(BaseModel):
     ref: str | None = None
     cloud: str | None = None
     max_su: float | None = None
+    server_name: str | None = None
+    floating_ip: bool = True
 
     @classmethod
     def of(cls, run: RunRecord) -> StoredRequest:

@@ -116,7 +116,7 @@ class Progress:
                 one.answered(at)
         step_name, _, stage = (event.stage or "").partition(".")
         step = self.steps.get(step_name)
-        if step is None:
+        if step is None or stage not in step.stages:
             return None
         match event.kind:
             case EventKind.STAGE_STARTED:

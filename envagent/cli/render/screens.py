@@ -9,13 +9,11 @@ from pydantic import JsonValue
 
 from envagent.cli.documents.json_models import (
     AnalysisDocument,
-    CandidatePart,
     CostPart,
     DecisionPart,
     ErrorPart,
     LogDocument,
     OrphansDocument,
-    PlanPart,
     ResourcePart,
     RunDocument,
     RunLine,
@@ -25,8 +23,6 @@ from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
 from envagent.hints import Command, command, status, teardown
-
-MOST_ALTERNATIVES = 5
 
 RECENT = timedelta(minutes=2)
 """What was checked so recently is shown as current."""
@@ -88,57 +84,6 @@ def show_cost(terminal: Terminal, cost: CostPart) -> None:
 def show_used(terminal: Terminal, cost: CostPart) -> None:
     """Print what a run has used, once nothing is charged any more."""
     terminal.field("used", f"{cost.su_so_far:g} SU in {cost.hours_so_far:g} h")
-
-
-def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPart]) -> None:
-    """Print what will be reserved, why, for how long, at what price, and the alternatives."""
-    from envagent.repository.results import Requirements
-    from envagent.steps.analyze_repository import describe
-
-    first, *others = plan.candidates
-    terminal.line(("Plan", "bold"))
-    for one in decisions:
-        if one.name == "requirements" and isinstance(one.value, dict):
-            terminal.field("needs", describe(Requirements.model_validate(one.value)))
-            terminal.field("", one.reason)
-    terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}{_free(first.free_now, first.total)}")
-    terminal.field("", first.why)
-    start = times.parsed(plan.start) or times.now()
-    terminal.field("lease", f"{plan.hours} h ({plan.hours_reason})")
-    terminal.field("from", "now" if plan.start is None else times.both(start))
-    terminal.field("until", times.both(times.after_hours(start, plan.hours)))
-    terminal.field("costs", _costs(plan))
-    images = [
-        str(name)
-        for one in decisions
-        if one.name == "image_candidates" and isinstance(one.value, list)
-        for name in one.value
-    ]
-    if images:
-        terminal.field("images", ", ".join(images))
-    if taken := [one for one in others if one.taken_unasked]:
-        terminal.field("if refused", _alternatives(taken))
-    if dearer := [one for one in others if not one.taken_unasked]:
-        terminal.field("costs more", f"{_alternatives(dearer)}: only if you agree, or with --max-su")
-
-
-def _costs(plan: PlanPart) -> str:
-    """Describe what the lease costs, and what it would cost by the built-in rules alone."""
-    rate = f"{plan.candidates[0].su_per_hour:g} SU/h"
-    costs = f"at most {plan.service_units:g} SU ({rate})"
-    if plan.ceiling > plan.service_units:
-        costs = f"{plan.service_units:g} SU ({rate}), at most {plan.ceiling:g} SU if it is refused"
-    rules = plan.by_rules
-    if rules is not None:
-        costs += f"; by the built-in rules: {rules.service_units:g} SU ({rules.node_type} for {rules.hours} h)"
-    return f"{costs}; less if removed early"
-
-
-def _alternatives(candidates: Sequence[CandidatePart]) -> str:
-    """List node types with their prices."""
-    shown = candidates[:MOST_ALTERNATIVES]
-    names = ", ".join(f"{one.node_type} {one.service_units:g} SU{_free(one.free_now, one.total)}" for one in shown)
-    return names if len(candidates) == len(shown) else f"{names} and {len(candidates) - len(shown)} more"
 
 
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
@@ -259,12 +204,6 @@ def _lease(run: RunLine, now: datetime) -> str:
 def _checked(run: RunLine, now: datetime) -> str:
     """Return when the cloud was last checked; nothing for a run that is worked on or torn down."""
     return "" if run.state in ("running", "torn_down") else times.ago(datetime.fromisoformat(run.looked_at), now)
-
-
-def _free(free: int | None, total: int) -> str:
-    if free is None:
-        return f" ({total} in all)" if total else ""
-    return f" ({free} of {total} free)"
 
 
 def _step_row(step: StepPart) -> tuple[str, ...]:

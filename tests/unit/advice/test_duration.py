@@ -12,17 +12,16 @@ from .samples import analysis, one
 
 @pytest.mark.parametrize("workload", ["training", "inference", "build", "benchmark", "general", "unheard-of"])
 def test_rules_stay_within_the_bounds_and_say_why(workload: str) -> None:
-    hours, reason = by_rules(analysis(workload=workload), one("compute_skylake"))
-    assert 1 <= hours <= 168 and f"about {hours} SU" in reason
+    hours, reason = by_rules(analysis(workload=workload))
+    assert 1 <= hours <= 168 and reason.endswith("on CPUs")
 
 
 def test_the_default_is_a_day() -> None:
-    assert by_rules(analysis(), one("compute_skylake"))[0] == DEFAULT_HOURS == 24
+    assert by_rules(analysis())[0] == DEFAULT_HOURS == 24
 
 
 def test_the_charge_is_factor_times_hours() -> None:
     assert service_units(one("gpu_a100_pcie"), 24) == 384
-    assert "GPUs; about 384 SU" in by_rules(analysis(gpu_required=True), one("gpu_a100_pcie"))[1]
 
 
 @pytest.mark.parametrize("hours", [0, -1, 169, 10_000])

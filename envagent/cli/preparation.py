@@ -1,0 +1,204 @@
+"""What `run` and `plan` do before the first step: check the options, read documents, find repository and cloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envagent.errors import UsageError
+from envagent.hints import Command, Hint, Option, Value
+
+if TYPE_CHECKING:
+    from envagent.cli.actions import RunOptions
+    from envagent.cli.clouds import CloudAccess
+    from envagent.cli.render.terminal import Terminal
+    from envagent.config import Settings
+    from envagent.steps.request import RunRequest
+    from envagent.steps.saved_plan import SavedPlan
+
+SETTLED = {
+    "repo": "REPO",
+    "cloud": "--cloud",
+    "site": "--site",
+    "ref": "--ref",
+    "also": "--also",
+    "node_type": "--node-type",
+    "image": "--image",
+    "hours": "--hours",
+    "max_su": "--max-su",
+    "start": "--start",
+    "wait_for_capacity": "--wait-for-capacity",
+    "network": "--network",
+    "server_name": "--server-name",
+    "floating_ip": "--no-floating-ip",
+    "ai": "--no-ai",
+}
+"""The options that a saved plan has settled."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run, or a plan, starts with.
+
+    Attributes:
+        plan: the saved plan that it carries out, if any.
+    """
+
+    request: RunRequest
+    access: CloudAccess
+    settings: Settings
+    plan: SavedPlan | None = None
+
+
+def prepare(options: RunOptions, terminal: Terminal, *, output_folder: Path | None = None) -> Prepared:
+    """Check what the user wants, and make the request of it.
+
+    Args:
+        options: what the user wants.
+        terminal: where the choice among several sites is explained.
+        output_folder: where the info file will be written; None for a plan, which writes none.
+
+    Raises:
+        PlanOutdated: the saved plan does not fit any more.
+        EnvagentError: something of it cannot be used.
+    """
+    if options.plan is not None:
+        return _of_saved_plan(options.plan, options, output_folder)
+    from envagent.cli.clouds import choose_site, chosen_cloud, reach
+    from envagent.cli.home import read_settings
+    from envagent.cli.inputs import check_names, find_repository, given_documents, stored_name
+
+    if options.repo is None:
+        raise UsageError("REPO is missing", hint=Hint("name one, or a saved plan with", Option("plan")))
+    check_names(**{name: getattr(options, name) for name in ("node_type", "image", "network", "server_name", "ref")})
+    repository = stored_name(options.repo, options.ref)
+    settings = read_settings(options.config, repository=repository, **_flags(options.cloud, options.speed))
+    name = chosen_cloud(settings)
+    key_file = _checked(options, settings, name)
+    documents = given_documents(options.also)
+    find_repository(repository, options.ref)
+    access = reach(name, settings)
+    request = _request(
+        repository=repository,
+        ref=options.ref,
+        also=documents,
+        cloud=access.name,
+        node_type=options.node_type,
+        image=options.image,
+        hours=options.hours,
+        max_su=options.max_su or settings.lease.max_su,
+        start=options.start,
+        wait_for_capacity=options.wait_for_capacity,
+        key_name=options.key_name,
+        public_key=key_file,
+        network=options.network,
+        server_name=options.server_name,
+        floating_ip=options.floating_ip,
+        ai=options.ai,
+        on_failure=options.on_failure,
+        output_folder=output_folder or settings.home,
+    )
+    if options.site == "any":
+        access = choose_site(request, settings, terminal)
+        request = request.model_copy(update={"cloud": access.name})
+    return Prepared(request, access, settings)
+
+
+def _of_saved_plan(path: Path, options: RunOptions, output_folder: Path | None) -> Prepared:
+    """Read a saved plan and check that it still fits; the run does exactly that."""
+    from envagent.cli.clouds import reach
+    from envagent.cli.documents.plan_document import read_plan
+    from envagent.cli.home import read_settings
+    from envagent.cli.inputs import check_names
+    from envagent.cli.render import times
+    from envagent.errors import PlanOutdated
+
+    changed = [one.name for one in fields(options) if getattr(options, one.name) != one.default]
+    if given := [SETTLED[name] for name in changed if name in SETTLED]:
+        raise UsageError(
+            f"the plan settles {', '.join(given)}", hint=Hint("leave it out, or make another plan with it")
+        )
+    plan = read_plan(path)
+    wishes = plan.wishes
+    check_names(**{name: getattr(wishes, name) for name in ("node_type", "image", "network", "server_name", "ref")})
+    settings = read_settings(options.config, repository=wishes.repository, **_flags(wishes.cloud, options.speed))
+    limit = settings.lease.max_su
+    if limit is not None and plan.plan.most > limit:
+        raise PlanOutdated(f"the plan may cost {plan.plan.most:g} SU, more than the limit of {limit:g} SU")
+    key_file = _checked(options, settings, wishes.cloud)
+    access = reach(wishes.cloud, settings)
+    cloud = access.connect()
+    try:
+        plan.check(cloud, times.now())
+    except PlanOutdated as error:
+        if error.hint == PlanOutdated.default_hint:
+            error.hint = Hint("make a new plan:", _plan_again(plan, path))
+        raise
+    finally:
+        cloud.close()
+    wished = {name: getattr(wishes, name) for name in type(wishes).model_fields}
+    request = _request(
+        **wished,
+        key_name=options.key_name,
+        public_key=key_file,
+        on_failure=options.on_failure,
+        output_folder=output_folder or settings.home,
+    )
+    return Prepared(request, access, settings, plan)
+
+
+def _request(**fields: Any) -> RunRequest:
+    """Make the request.
+
+    Raises:
+        UsageError: a value is not valid.
+    """
+    from pydantic import ValidationError
+
+    from envagent.steps.request import RunRequest
+
+    try:
+        return RunRequest(**fields)
+    except ValidationError as error:
+        raise UsageError(f"invalid option: {error.errors(include_input=False)[0]['msg']}") from None
+
+
+def _checked(options: RunOptions, settings: Settings, cloud: str | None) -> Path | None:
+    """Check the key and the speed that the user names, and return the key's public file.
+
+    Raises:
+        UsageError: one of them cannot be used.
+    """
+    from envagent import keys
+    from envagent.cli.clouds import is_sandbox
+    from envagent.cli.inputs import check_key_name
+
+    check_key_name(options.key_name)
+    if options.speed is not None and not is_sandbox(cloud):
+        raise UsageError("--speed only applies to the sandbox", hint=Hint("leave out", Option("speed")))
+    key_file = None if options.public_key is None else options.public_key.expanduser().absolute()
+    if (public_file := key_file or settings.key.public_key) is not None:
+        keys.pair_of(public_file)
+    return key_file
+
+
+def _flags(cloud: str | None, speed: float | None) -> dict[str, Any]:
+    flags: dict[str, Any] = {"sandbox": {"speed": speed}} if speed is not None else {}
+    return flags | ({} if cloud is None else {"cloud": cloud})
+
+
+def _plan_again(plan: SavedPlan, path: Path) -> Command:
+    """Return the command that makes such a plan again; documents are given along with it once more."""
+    wishes = plan.wishes
+    names = ("cloud", "ref", "node_type", "image", "network", "server_name", "hours", "max_su")
+    options: list[tuple[str, Value]] = [(name, value) for name in names if (value := getattr(wishes, name)) is not None]
+    if wishes.start is not None:
+        options.append(("start", wishes.start.isoformat()))
+    switches = {
+        "wait_for_capacity": wishes.wait_for_capacity,
+        "no_floating_ip": not wishes.floating_ip,
+        "no_ai": not wishes.ai,
+    }
+    options += [(name, True) for name, on in switches.items() if on]
+    return Command("plan", (wishes.repository,), (*options, ("output", str(path))))

@@ -1,0 +1,129 @@
+"""The screen of a plan: what is needed and why, the node types, the price, and what would be created."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from envagent.cli.documents.json_models import CandidatePart, CreationPart, DecisionPart, PlanDocument, PlanPart
+from envagent.cli.render import times
+from envagent.cli.render.terminal import Terminal
+
+MOST_CANDIDATES = 8
+MOST_NAMES = 4
+"""Node types of one reason that are named among the unsuitable ones."""
+
+AFTER_A_QUOTE = r'(?<="\)); '
+"""Where one piece of evidence ends; a quote has no such marks inside."""
+
+KINDS = {"floating_ip": "floating IP of"}
+"""How a kind of object is worded, where it is not its name."""
+
+
+def show_plan_document(terminal: Terminal, document: PlanDocument) -> None:
+    """Print a plan by itself: for what and where it is, then the plan and its warnings."""
+    commit = "" if document.repository.commit is None else f" at {document.repository.commit[:12]}"
+    terminal.line((document.repository.url, "bold"), commit)
+    cloud = document.cloud or "OS_*"
+    terminal.field("cloud", f"{cloud}, site {document.site}, project {document.project}")
+    show_plan(terminal, document.plan, document.decisions)
+    for warning in dict.fromkeys(document.warnings):
+        terminal.line(("warning: ", "yellow"), warning)
+
+
+def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPart]) -> None:
+    """Print what will be reserved, why, for how long, at what price, and the alternatives."""
+    from envagent.repository.results import Requirements
+    from envagent.steps.analyze_repository import describe
+
+    first = plan.candidates[0]
+    terminal.line(("Plan", "bold"))
+    for one in decisions:
+        if one.name == "requirements" and isinstance(one.value, dict):
+            terminal.field("needs", describe(Requirements.model_validate(one.value)))
+            for source in re.split(AFTER_A_QUOTE, one.reason):
+                terminal.field("", source)
+    terminal.line("  node type    ", (first.node_type, "bold"), f" at {first.site}")
+    terminal.field("", first.hardware)
+    if plan.image is not None:
+        terminal.field("image", plan.image.name)
+    start = times.parsed(plan.start)
+    end = times.both(times.after_hours(start or times.now(), plan.hours))
+    terminal.field("lease", f"{plan.hours} h ({plan.hours_reason})")
+    terminal.field("", f"{'now' if start is None else times.both(start)} until {end}")
+    terminal.field("costs", _costs(plan))
+    if plan.creates:
+        terminal.field("creates", ", ".join(map(_creation, plan.creates)))
+    terminal.line()
+    _show_candidates(terminal, plan)
+
+
+def _costs(plan: PlanPart) -> str:
+    """Describe what the lease costs, and what it would cost by the built-in rules alone."""
+    costs = f"at most {plan.service_units:g} SU"
+    if plan.ceiling > plan.service_units:
+        costs = f"{plan.service_units:g} SU, at most {plan.ceiling:g} SU if {plan.candidates[0].node_type} is refused"
+    rules = plan.by_rules
+    if rules is not None:
+        costs += f"; by the built-in rules: {rules.service_units:g} SU ({rules.node_type} for {rules.hours} h)"
+    return f"{costs}; less if removed early"
+
+
+def _creation(made: CreationPart) -> str:
+    return f"{KINDS.get(made.kind, made.kind)} {made.name}"
+
+
+def _show_candidates(terminal: Terminal, plan: PlanPart) -> None:
+    """Print the suitable node types as a table, and why the others are not suitable."""
+    shown = plan.candidates[:MOST_CANDIDATES]
+    chosen = terminal.sign("✓", "*")
+    free, rates, totals = (
+        _aligned([told(one) for one in shown]) for told in (_free, _rate, lambda one: f"{one.service_units:g} SU")
+    )
+    rows = [
+        (chosen if one is shown[0] else "", one.node_type, free[at], rates[at], totals[at], _note(plan, one))
+        for at, one in enumerate(shown)
+    ]
+    terminal.table(rows, head=("", "node type", "free", "SU/h", "total", ""))
+    if more := len(plan.candidates) - len(shown):
+        terminal.line(f"  and {more} more that are suitable")
+    for reason, names in _excluded(plan.excluded):
+        terminal.table([(terminal.sign("✗", "-"), f"{names}: {reason}")])
+
+
+def _aligned(texts: Sequence[str]) -> list[str]:
+    widest = max(map(len, texts))
+    return [one.rjust(widest) for one in texts]
+
+
+def _rate(one: CandidatePart) -> str:
+    return f"{one.su_per_hour:g}"
+
+
+def _free(one: CandidatePart) -> str:
+    """Say how many nodes are free at the start of the lease."""
+    if one.free_now is None:
+        return f"? of {one.total}" if one.total else "?"
+    return f"{one.free_now} of {one.total}"
+
+
+def _note(plan: PlanPart, one: CandidatePart) -> str:
+    """Say when a node type is used, and when it is free again."""
+    if one is plan.candidates[0]:
+        note = "chosen"
+    else:
+        note = "if refused" if one.taken_unasked else "only if you agree, or with --max-su"
+    again = times.parsed(one.next_free)
+    if one.free_now == 0:
+        note += "; no node known to become free" if again is None else f"; next free {times.both(again)}"
+    return note
+
+
+def _excluded(excluded: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each reason with the names of the node types that it excludes, the most frequent first."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in excluded.items():
+        by_reason.setdefault(why, []).append(name)
+    for why, names in sorted(by_reason.items(), key=lambda one: -len(one[1])):
+        more = len(names) - MOST_NAMES
+        yield why, ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
