@@ -43,12 +43,13 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
     for number, name in enumerate(STEPS, 1):
         assert f"{number:2}/{len(STEPS)} {name}: done" in ended.err
     run_id = ended.err.split()[1].rstrip(":")
-    up, login, *_, removal = ended.out.splitlines()
+    up, short, login, *_, removal = ended.out.splitlines()
     assert up.startswith(f"envagent-{run_id}-toy is up: gpu_")
+    assert short.split("log in")[1].strip() == f"envagent ssh {run_id}"
     assert f"ssh -i {cli.home}/keys/envagent-{run_id} -o IdentitiesOnly=yes " in login
     assert f" -o UserKnownHostsFile={cli.home}/runs/{run_id}/known_hosts -p " in login
     pasted = subprocess.run(
-        f"{login.split('log in')[1]} hostname", shell=True, capture_output=True, text=True, check=False
+        f"{login.split('or ', 1)[1]} hostname", shell=True, capture_output=True, text=True, check=False
     )
     assert (pasted.returncode, pasted.stdout) == (0, f"envagent-{run_id}-toy\n"), pasted.stderr
     assert "lease ends" in ended.out
@@ -63,7 +64,7 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
     assert (info["server_id"], info["floating_ip"]) == (status["server"]["id"], status["floating_ip"])
 
     again = cli("resume", run_id[:6])
-    assert (again.code, again.out.splitlines()[1]) == (0, login)
+    assert (again.code, again.out.splitlines()[2]) == (0, login)
     first, *done_again = again.err.splitlines()
     assert first == f"run {run_id}: {repository} on sandbox"
     assert [line.split()[2] for line in done_again] == ["verify:", "save_state:"]  # the login is tried, nothing else
