@@ -13,11 +13,12 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
-from envagent.cli.documents import check_models, node_models, settings_text  # noqa: E402
+from envagent.cli.documents import batch_document, check_models, node_models, settings_text  # noqa: E402
 from envagent.cli.documents import json_models as documents  # noqa: E402
 
 COMMANDS: dict[str, type[BaseModel]] = {
     "run, resume, status RUN_ID, teardown RUN_ID": documents.RunDocument,
+    "run --file, resume --file, teardown --file": batch_document.BatchDocument,
     "status": documents.RunsDocument,
     "plan": documents.PlanDocument,
     "analyze": documents.AnalysisDocument,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from envagent.advice.decisions import Decision
     from envagent.cloud.port import Cloud
 
+Dearer: TypeAlias = Literal["ask", "refuse", "take"]
+"""What happens to an alternative that costs more than the plan's first choice."""
+
 
 class Services:
     """The services of one run; safe to use from several threads.
@@ -36,7 +39,7 @@ class Services:
         key_folder: Path,
         connect: Callable[[], Cloud],
         advise: Callable[[], Advisor],
-        dearer: Literal["ask", "refuse", "take"] = "refuse",
+        dearer: Dearer = "refuse",
     ) -> None:
         self.settings = settings
         self.run_folder = run_folder

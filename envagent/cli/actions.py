@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ class RunOptions:
     """What a user wants of a new run; the fields are the options of `envagent run`."""
 
     repo: str | None = None
-    """None with a plan."""
+    """None with a plan, and for a file of repositories."""
     plan: Path | None = None
     """A saved plan, to be carried out exactly."""
     cloud: str | None = None
@@ -49,8 +49,13 @@ class RunOptions:
     config: Sequence[Path] | None = None
 
 
-def start_run(options: RunOptions, audience: Audience) -> Ended:
+def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, str] | None = None) -> Ended:
     """Start a run and work on it until it ends.
+
+    Args:
+        options: what the user wants.
+        audience: who sees it.
+        labels: what is noted of the run for lists; runs of the same `batch` are not each other's duplicates.
 
     Raises:
         EnvagentError: it cannot be started.
@@ -64,12 +69,15 @@ def start_run(options: RunOptions, audience: Audience) -> Ended:
 
     prepared = prepare(options, audience.terminal, output_folder=writable_folder())
     request, plan = prepared.request, prepared.plan
-    known, labels = (None, None) if plan is None else (plan.known(), plan.labels())
+    known = None if plan is None else plan.known()
+    labels = {**({} if plan is None else plan.labels()), **(labels or {})}
     commit = None if plan is None else plan.analyzed.commit
     home, run_id = Home(prepared.settings.home), new_run_id()
     with home.opened_journal() as journal:
         if not options.new:
-            taken = offer_existing(home, journal, request, audience, options.config, commit=commit)
+            taken = offer_existing(
+                home, journal, request, audience, options.config, commit=commit, batch=labels.get("batch")
+            )
             if taken is not None:
                 return taken
         with home.starting(journal, run_id):

@@ -19,6 +19,7 @@ from envagent.hints import Command, Hint
 
 if TYPE_CHECKING:
     from envagent.cli.documents.json_models import PlanPart
+    from envagent.steps.services import Dearer
 
 
 class Audience:
@@ -42,6 +43,19 @@ class Audience:
     def answers(self) -> bool:
         """Whether somebody answers questions."""
         return not self.yes and interaction.can_ask()
+
+    @property
+    def approves(self) -> bool:
+        """Whether somebody approves a plan before anything is reserved."""
+        return self.answers
+
+    def dearer(self, *, simulated: bool) -> Dearer:
+        """Return what happens to a node type that costs more than the plan's first choice, if that is refused."""
+        return "take" if simulated else "ask" if self.answers else "refuse"
+
+    def agrees_unasked(self, *, simulated: bool) -> bool:
+        """Return whether a plan is agreed to without a question: a simulation charges nothing."""
+        return simulated
 
     def progress(self) -> ProgressLines:
         """Choose how events are shown: drawn on a terminal that is large enough, else (and with -v) as lines."""

@@ -42,6 +42,7 @@ def offer_existing(
     config: Sequence[Path] | None,
     *,
     commit: str | None = None,
+    batch: str | None = None,
 ) -> Ended | None:
     """Offer the existing run of what is requested.
 
@@ -52,6 +53,7 @@ def offer_existing(
         audience: who is asked.
         config: the user's `--config`, for a resume.
         commit: the commit that is meant; None for the one that the request's `ref` names now.
+        batch: the file of repositories that asks; its own runs do not count.
 
     Returns:
         None to start a new run; else what came of the existing one, which the user chose.
@@ -60,7 +62,7 @@ def offer_existing(
         RunStateError: there is one, and nobody can be asked.
         RepositoryRefused: a run of this repository is live, and the commit that is meant now cannot be read.
     """
-    found = _live_duplicate(home, journal, request, audience.terminal, commit)
+    found = _live_duplicate(home, journal, request, audience.terminal, commit, batch)
     if found is None:
         return None
     working = home.is_worked_on(found.run_id)
@@ -88,11 +90,18 @@ def offer_existing(
 
 
 def _live_duplicate(
-    home: Home, journal: Journal, request: RunRequest, terminal: Terminal, meant: str | None
+    home: Home,
+    journal: Journal,
+    request: RunRequest,
+    terminal: Terminal,
+    meant: str | None,
+    batch: str | None,
 ) -> RunRecord | None:
     """Return the newest run of the same repository, commit and cloud that has a lease, or may get one."""
     ours: list[str | None] = [] if meant is None else [meant]
     for row, theirs in _of_this_repository(journal, request):
+        if batch is not None and Labels.of(row).batch == batch:
+            continue
         if not (_holds_lease(journal, row) or home.is_worked_on(row.run_id)):
             continue
         commit = _commit_of(journal, row)

@@ -37,7 +37,10 @@ class Stop(Protocol):
     """A stop request: its event, and the signal that brought it."""
 
     event: threading.Event
-    signal: signal.Signals | None
+
+    @property
+    def signal(self) -> signal.Signals | None:
+        """The first signal that arrived, if any."""
 
     @property
     def exit_code(self) -> int:

@@ -95,11 +95,12 @@ class RunSession:
             request: the run's request.
             start: starts or resumes the run.
         """
-        self._asks = self._audience.answers
+        self._asks = self._audience.approves
         output = self._audience.progress()
         with ExitStack() as stack:
             stop = stack.enter_context(self._audience.stoppable(lambda: _announce_stop(output), output.restore))
-            services = make_services(self._home, self._access, run_id, request, stop.event, asks=self._asks)
+            dearer = self._audience.dearer(simulated=self._access.simulated)
+            services = make_services(self._home, self._access, run_id, request, stop.event, dearer=dearer)
             stack.callback(services.close)
             runner = make_runner(self._journal, self._access.settings, self._listener(output), stop.event)
             stack.callback(runner.close)
@@ -169,7 +170,7 @@ class RunSession:
 
     def _agreed(self, question: Question | None, stop: Stop, execution: Execution[Services]) -> bool:
         """Ask a run's question; in the sandbox, which charges nothing, the answer is yes."""
-        if self._access.simulated:
+        if self._audience.agrees_unasked(simulated=self._access.simulated):
             return True
         if question is None or not self._asks:
             return False

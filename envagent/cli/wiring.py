@@ -26,13 +26,19 @@ if TYPE_CHECKING:
     from envagent.engine.runtime import Listener, Runtime
     from envagent.engine.step import RetryPolicy
     from envagent.steps.request import RunRequest
-    from envagent.steps.services import Services
+    from envagent.steps.services import Dearer, Services
 
 OPENAI = "https://api.openai.com/v1"
 
 
 def make_services(
-    home: Home, access: CloudAccess, run_id: str, request: RunRequest, stop: threading.Event, *, asks: bool = False
+    home: Home,
+    access: CloudAccess,
+    run_id: str,
+    request: RunRequest,
+    stop: threading.Event,
+    *,
+    dearer: Dearer = "refuse",
 ) -> Services:
     """Make what the steps of one run work with; the cloud is opened now, so a wrong name fails before anything else.
 
@@ -42,7 +48,7 @@ def make_services(
         run_id: the run's id.
         request: what the run is for.
         stop: set by a stop request.
-        asks: whether a person is there who can be asked.
+        dearer: what happens to a node type that costs more than the plan's first choice.
 
     Raises:
         ConfigurationError: no such cloud, or credentials that cannot be used.
@@ -59,7 +65,7 @@ def make_services(
         key_folder=home.keys,
         connect=lambda: cloud,
         advise=lambda: advisor,
-        dearer="take" if access.simulated else "ask" if asks else "refuse",
+        dearer=dearer,
     )
 
 

@@ -73,10 +73,10 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
         "run": "--cloud --yes --json --plan --node-type --image --hours --max-su --key-name --public-key --network "
         "--server-name --no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --new "
-        "--on-failure --speed",
-        "resume": "--yes --json --max-su",
+        "--on-failure --speed --file --parallel --max-su-total --csv",
+        "resume": "--yes --json --max-su --file --parallel --max-su-total --csv",
         "status": "--json --refresh",
-        "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key",
+        "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key --file",
         "plan": "--output --cloud --json --node-type --image --hours --max-su --network --server-name --no-floating-ip "
         "--no-ai --ref --also --start --wait-for-capacity --site --speed",
         "analyze": "--json --no-ai --ref --also",

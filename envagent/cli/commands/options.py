@@ -147,6 +147,18 @@ CONFIG = Annotated[
         help="Read this envagent.toml, .env or clouds.yaml instead of those in the current folder. Can be repeated.",
     ),
 ]
+FILE = Annotated[
+    Path | None,
+    typer.Option("--file", metavar="FILE", help="Work on the repositories that a file lists, one a line."),
+]
+PARALLEL = Annotated[
+    int, typer.Option(metavar="N", min=1, max=100, help="With --file: work on N repositories at once.")
+]
+MAX_SU_TOTAL = Annotated[
+    float | None,
+    typer.Option(metavar="SU", min=0.01, max=1e6, help="With --file: reserve nothing beyond SU for all leases."),
+]
+CSV = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="With --file: write the result to a CSV file.")]
 REF = Annotated[str | None, typer.Option(metavar="REF", help="Branch, tag or commit.")]
 
 ALSO = Annotated[

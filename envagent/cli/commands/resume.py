@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
-from envagent.cli.commands.options import AS_JSON, CONFIG, MAX_SU, RUN_ID, YES, examples
+from envagent.cli.commands.options import (
+    AS_JSON,
+    CONFIG,
+    CSV,
+    FILE,
+    MAX_SU,
+    MAX_SU_TOTAL,
+    PARALLEL,
+    SOME_RUN_ID,
+    YES,
+    examples,
+)
+from envagent.errors import UsageError
+from envagent.hints import Hint, command
 
 EPILOG = examples("envagent resume last", "envagent resume k3j9 --json")
 
 
 def resume(
-    run_id: RUN_ID, yes: YES = False, as_json: AS_JSON = False, max_su: MAX_SU = None, config: CONFIG = None
+    run_id: SOME_RUN_ID = None,
+    yes: YES = False,
+    as_json: AS_JSON = False,
+    max_su: MAX_SU = None,
+    file: FILE = None,
+    parallel: PARALLEL = 4,
+    max_su_total: MAX_SU_TOTAL = None,
+    csv: CSV = None,
+    config: CONFIG = None,
 ) -> int:
     """Continue a run where it stopped.
 
     Finished steps are not repeated, resources that exist are reused, and failed steps are tried again. The resources
     of the run are checked first, even if it had succeeded: the result shows them as they are now.
     """
+    if (run_id is None) == (file is None):
+        raise UsageError("name either one run or a file", hint=Hint(command("resume", "last")))
+    if file is not None:
+        from envagent.cli.batch_session import BatchOptions, close_batch, resume_batch
+
+        batch = BatchOptions(file, parallel=parallel, max_su_total=max_su_total, yes=yes, config=config)
+        return close_batch(resume_batch(batch, max_su=max_su), batch, as_json=as_json, csv=csv)
+    if run_id is None:
+        raise AssertionError
     from envagent.cli.actions import resume_run
     from envagent.cli.audience import Audience
     from envagent.cli.run_session import close

@@ -12,13 +12,17 @@ from envagent.cli.commands.options import (
     AS_JSON,
     CLOUD,
     CONFIG,
+    CSV,
+    FILE,
     HOURS,
     IMAGE,
     MAX_SU,
+    MAX_SU_TOTAL,
     NETWORK,
     NO_AI,
     NO_FLOATING_IP,
     NODE_TYPE,
+    PARALLEL,
     REF,
     SERVER_NAME,
     SITE,
@@ -69,6 +73,10 @@ def run(
     on_failure: Annotated[
         Literal["keep", "teardown"], typer.Option(help="Keep or remove resources if the run fails.")
     ] = "keep",
+    file: FILE = None,
+    parallel: PARALLEL = 4,
+    max_su_total: MAX_SU_TOTAL = None,
+    csv: CSV = None,
     speed: SPEED = None,
     config: CONFIG = None,
 ) -> int:
@@ -76,6 +84,9 @@ def run(
 
     Reads what the repository needs, reserves matching hardware, launches a server, assigns it an address and verifies
     the SSH login. If it is interrupted at any moment, `envagent resume` continues it.
+
+    With --file, does so for each line of a file: a repository, with options of its own such as --ref and --hours. Asks
+    once for all. Repeated, it skips what has succeeded and continues the rest.
     """
     from envagent.cli.actions import RunOptions, start_run
     from envagent.cli.audience import Audience
@@ -106,4 +117,9 @@ def run(
         speed=speed,
         config=config,
     )
+    if file is not None:
+        from envagent.cli.batch_session import BatchOptions, close_batch, run_batch
+
+        batch = BatchOptions(file, parallel=parallel, max_su_total=max_su_total, yes=yes, config=config)
+        return close_batch(run_batch(batch, options), batch, as_json=as_json, csv=csv)
     return close(start_run(options, Audience(yes=yes)), as_json=as_json)

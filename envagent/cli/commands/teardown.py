@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, SOME_RUN_ID, YES, examples
+from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, FILE, SOME_RUN_ID, YES, examples
 from envagent.errors import UsageError
 from envagent.hints import Hint, Option, command
 
@@ -30,6 +30,7 @@ def teardown(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be removed, with ids, without removing it.")
     ] = False,
+    file: FILE = None,
     cloud: CLOUD = None,
     delete_key: Annotated[
         bool,
@@ -42,9 +43,9 @@ def teardown(
     Removes floating IP, server, lease and keypair, in that order, and nothing that the run did not create. Can be
     repeated after an interruption; exits with code 11 and lists the ids if something remains.
     """
-    if orphans == (run_id is not None):
+    if [orphans, run_id is not None, file is not None].count(True) != 1:
         raise UsageError(
-            "name either one run or --orphans",
+            "name either one run, --file or --orphans",
             hint=Hint(command("teardown", "last"), "; or:", command("teardown", orphans=True)),
         )
     if cloud is not None and not orphans:
@@ -56,6 +57,13 @@ def teardown(
     from envagent.cli.audience import Audience
 
     audience = Audience(yes=yes)
+    if file is not None:
+        from envagent.cli.batch_session import BatchOptions, close_batch, tear_down_batch
+        from envagent.cli.render.batch_view import show_removed
+
+        batch = BatchOptions(file, yes=yes, config=config)
+        removed = tear_down_batch(batch, delete_key=delete_key, dry_run=dry_run)
+        return close_batch(removed, batch, as_json=as_json, show=show_removed)
     if run_id is None:
         from envagent.cli.home import Home, read_settings
         from envagent.cli.orphans import remove_orphans

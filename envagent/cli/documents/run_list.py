@@ -43,6 +43,10 @@ class Labels(BaseModel):
     lease_end: str | None = None
     looked_at: str | None = None
     approved_amount: float | None = None
+    batch: str | None = None
+    """The file that lists the run's repository, for `run --file`."""
+    batch_line: str | None = None
+    """The identity of its line there."""
 
     @classmethod
     def of(cls, run: RunRecord) -> Labels:
