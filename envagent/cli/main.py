@@ -35,6 +35,7 @@ from envagent.cli.commands import (
     resume,
     run,
     sandbox,
+    skill,
     ssh_login,
     status,
     teardown,
@@ -117,6 +118,7 @@ app.command(epilog=doctor.EPILOG, rich_help_panel=SETUP)(doctor.doctor)
 app.command("help", epilog=help_topics.EPILOG, rich_help_panel=SETUP)(help_topics.show_help)
 app.add_typer(config_show.app, name="config", rich_help_panel=SETUP)
 app.command(epilog=diagram.EPILOG, rich_help_panel=SETUP)(diagram.diagram)
+app.command(epilog=skill.EPILOG, rich_help_panel=SETUP)(skill.skill)
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel=SETUP)
 
 

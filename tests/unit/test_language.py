@@ -27,7 +27,8 @@ DOCUMENTS = [
             "pyproject.toml",
         )
     ),
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("envagent/cli/documents/*.md"),
     *ROOT.glob("envagent/**/README.md"),
     *ROOT.glob(".github/**/*.*"),
     *ROOT.glob("scripts/*"),

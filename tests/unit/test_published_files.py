@@ -86,13 +86,13 @@ def test_a_form_can_be_filled_in(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NAMING, ids=lambda path: path.name)
-def test_every_command_that_is_named_exists(path: Path) -> None:
+def test_every_command_that_is_namedexists(path: Path) -> None:
     spans = re.findall(r"`(envagent [^`]+)`", path.read_text("utf-8"))
     assert spans or path.name == "CONTRIBUTING.md"
-    assert [span for span in spans if not _exists(span)] == []
+    assert [span for span in spans if not exists(span)] == []
 
 
-def _exists(span: str) -> bool:
+def exists(span: str) -> bool:
     """Return whether the command and its options are there; README writes `[OPTIONAL]` and `one|another`."""
     known: Any = typer.main.get_command(app)
     words = re.sub(r"[][]", "", span).replace("\\|", "|").split()[1:]
