@@ -7,12 +7,15 @@ nothing that makes a program load code or run another one (LD_PRELOAD, GIT_*, SS
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import IO, Any, NoReturn
 
 BASICS = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT")
+MOST_OUTPUT = 1 << 20
 
 
 def environment(*further: str, **own: str) -> dict[str, str]:
@@ -28,22 +31,50 @@ def environment(*further: str, **own: str) -> dict[str, str]:
 def run(command: Sequence[str], seconds: float, *variables: str) -> subprocess.CompletedProcess[bytes] | None:
     """Run a program without input, whatever its exit code; None if it took longer than `seconds`.
 
+    Of what it writes, the first `MOST_OUTPUT` bytes are kept.
+
     Args:
         command: the program and its arguments.
         seconds: when to kill it.
         variables: names of the user's variables that it needs on top of BASICS.
     """
-    try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-            env=environment(*variables),
-        )
-    except subprocess.TimeoutExpired:
-        return None
+    own = environment(*variables)
+    piped = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=piped, stderr=piped, env=own) as process:
+        try:
+            out, err = _read((process.stdout, process.stderr), time.monotonic() + seconds)
+            code = process.wait(seconds)
+        except (TimeoutError, subprocess.TimeoutExpired):
+            process.kill()
+            return None
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, code, out, err)
+
+
+def _read(streams: Sequence[IO[bytes] | None], deadline: float) -> list[bytes]:
+    """Read streams to their ends, and keep the beginning of each.
+
+    Raises:
+        TimeoutError: one has not ended by the deadline.
+    """
+    kept: dict[Any, bytes] = {stream: b"" for stream in streams if stream is not None}
+    with selectors.DefaultSelector() as waiting:
+        for stream in kept:
+            waiting.register(stream, selectors.EVENT_READ)
+        while waiting.get_map():
+            ready = waiting.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                data = os.read(key.fd, 1 << 16)
+                stream = key.fileobj
+                if data:
+                    kept[stream] += data[: MOST_OUTPUT - len(kept[stream])]
+                else:
+                    waiting.unregister(stream)
+    return list(kept.values())
 
 
 def become(command: Sequence[str], *variables: str) -> NoReturn:

@@ -18,6 +18,8 @@ from envagent.errors import ConfigurationError
 
 PORT = 22
 CONNECT_SECONDS = 10
+FAILED = 255
+"""The exit code of ssh itself; any other is the command's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class Login:
     """Whether another attempt may succeed: not without a client, or with a key whose passphrase is needed."""
     changed: bool = False
     """Whether the server shows another host key than at an earlier login."""
+    output: str = ""
+    """What the command printed (untrusted)."""
+    unclear: bool = False
+    """Whether the command took too long or failed there, so that nothing is known of the login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,10 @@ def obstacle(private_key: Path | None) -> str | None:
     return None
 
 
-def try_login(address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = PORT) -> Login:
-    """Try once to log in to a server, for at most half a minute.
+def try_login(
+    address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = PORT, command: str = "true"
+) -> Login:
+    """Try once to log in to a server and run a command that succeeds, for at most half a minute.
 
     `known_hosts` is the run's own file, which the first successful login creates.
     """
@@ -109,18 +117,20 @@ def try_login(address: str, user: str, private_key: Path | None, known_hosts: Pa
         "ForwardAgent": "no",
         "LogLevel": "ERROR",
     }
-    command = ["ssh", "-F", "none", *(word for pair in options.items() for word in ("-o", "=".join(pair)))]
-    command += [*_identity(private_key, hosts, port), "--", f"{user}@{address}", "true"]
-    done = children.run(command, 3 * CONNECT_SECONDS, "SSH_AUTH_SOCK")
+    words = ["ssh", "-F", "none", *(word for pair in options.items() for word in ("-o", "=".join(pair)))]
+    words += [*_identity(private_key, hosts, port), "--", f"{user}@{address}", command]
+    done = children.run(words, 3 * CONNECT_SECONDS, "SSH_AUTH_SOCK")
     if done is None:
-        return Login(reached=True, logged_in=False, said="the login took too long")
+        return Login(reached=True, logged_in=False, said="the login took too long", unclear=True)
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode == 0:
         if not verified and hosts.exists():  # ssh may have failed to write it: then the key stays unverified
             hosts.replace(known_hosts)
-        return Login(reached=True, logged_in=True, said=said[-300:] or "logged in")
+        output = done.stdout.decode(errors="replace")
+        return Login(reached=True, logged_in=True, said=said[-300:] or "logged in", output=output)
     changed = verified and "Host key verification failed" in said
-    return Login(reached=True, logged_in=False, said=said[-300:], changed=changed)
+    ran = done.returncode != FAILED
+    return Login(reached=True, logged_in=False, said=said[-300:], changed=changed, unclear=ran)
 
 
 def command_line(address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = PORT) -> str:

@@ -75,7 +75,7 @@ class LaunchServer(Step):
         """Create the server and wait until it is ACTIVE."""
         cloud = context.services.cloud
         kind = server_kind(cloud)
-        reserved_as = resource_type_of(_reserved_type(plan, reserved))
+        reserved_as = resource_type_of(reserved_type(plan, reserved))
         while True:
             current = context.ledger.current(kind)
             if current is None:
@@ -173,13 +173,14 @@ def _image_for(
     if reserved.node_type == best.name or context.ledger.failed(server_kind(context.services.cloud)):
         return selected
     ordered = [selected, *(one for one in candidates.images if one.id != selected.id)]
-    image, decision = context.services.advisor.image(ordered, analyzed.analysis, _reserved_type(plan, reserved))
+    image, decision = context.services.advisor.image(ordered, analyzed.analysis, reserved_type(plan, reserved))
     if image.id != selected.id:
         record(context, decision)
     return image
 
 
-def _reserved_type(plan: Plan, reserved: ReservedHardware) -> NodeType:
+def reserved_type(plan: Plan, reserved: ReservedHardware) -> NodeType:
+    """Return the node type that was reserved, as the plan describes it."""
     return next(one.node_type for one in plan.placement.candidates if one.node_type.name == reserved.node_type)
 
 

@@ -1,4 +1,4 @@
-"""Read the server once more, and log in."""
+"""Read the server once more, log in, and compare the node with what was asked for."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from envagent import ssh
 from envagent.engine.step import NotYet, Output, Redo, Step, stage
 from envagent.errors import ServerFailed
 from envagent.hints import Hint, Shell, resume
+from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.assign_floating_ip import AssignedAddress
 from envagent.steps.ensure_keypair import EnsuredKeypair
-from envagent.steps.launch_server import LaunchedServer
+from envagent.steps.launch_server import LaunchedServer, reserved_type
+from envagent.steps.node_check import LOOK, SeenNode, differences, read_node
+from envagent.steps.plan import Plan
+from envagent.steps.reserve_hardware import ReservedHardware
 from envagent.steps.select_image import ImageCandidates
 from envagent.steps.services import StepContext
 
@@ -27,6 +31,10 @@ class Verified(Output):
     ssh_port: int = ssh.PORT
     logged_in: bool
     """Whether a login succeeded."""
+    seen: SeenNode | None = None
+    """What the node has shown of itself; None without a login, and in runs of earlier versions."""
+    differences: tuple[str, ...] = ()
+    """In which respects the node has less than was asked for, or than its type has."""
 
     def summary(self) -> str:
         """Say whether the login works."""
@@ -38,7 +46,7 @@ class Verified(Output):
 
 
 class Verify(Step):
-    """Read the server once more, and try to log in by SSH until it works.
+    """Read the server once more, try to log in by SSH until it works, and look at the node's hardware there.
 
     Reads: Nova; the server itself.
     Creates: a known_hosts file in the run's own folder, at the first successful login.
@@ -54,8 +62,11 @@ class Verify(Step):
         assigned: AssignedAddress,
         keypair: EnsuredKeypair,
         candidates: ImageCandidates,
+        analyzed: AnalyzedRepository,
+        plan: Plan,
+        reserved: ReservedHardware,
     ) -> Verified | NotYet:
-        """Collect addresses and try to log in."""
+        """Collect addresses, try to log in, and warn of what the node lacks."""
         from envagent.advice.images import ssh_user
 
         server = context.services.cloud.server(launched.server_id)
@@ -63,9 +74,14 @@ class Verify(Step):
         user = "cc" if image is None else ssh_user(image)
         fixed = next(iter(server.fixed_ips), None)
         address = assigned.address or fixed
-        logged_in = self._log_in(context, assigned.address, user, keypair.private_key)
-        if isinstance(logged_in, NotYet):
-            return logged_in
+        login = self._log_in(context, assigned.address, user, keypair.private_key)
+        if isinstance(login, NotYet):
+            return login
+        seen = read_node(login.output) if login is not None else None
+        offered = reserved_type(plan, reserved)
+        lacking = () if seen is None else differences(seen, analyzed.analysis.requirements, offered)
+        for difference in lacking:
+            context.warn(difference)
         port = context.services.settings.ssh.port
         command = ssh.command_line(address, user, keypair.private_key, _known_hosts(context), port) if address else None
         return Verified(
@@ -75,24 +91,31 @@ class Verify(Step):
             ssh_user=user,
             ssh_command=command,
             ssh_port=port,
-            logged_in=logged_in,
+            logged_in=login is not None,
+            seen=seen,
+            differences=lacking,
         )
 
     def confirm(self, context: StepContext, output: Verified) -> Redo | None:
         """Log in again if a login succeeded before; otherwise there is nothing to confirm."""
         return Redo("check", "") if output.logged_in else None
 
-    def _log_in(self, context: StepContext, address: str | None, user: str, key: Path | None) -> bool | NotYet:
+    def _log_in(
+        self, context: StepContext, address: str | None, user: str, key: Path | None
+    ) -> ssh.Login | NotYet | None:
+        """Log in and look at the node; None if this machine cannot, or is not to."""
         settings = context.services.settings.ssh
         if not settings.enabled or address is None:
-            return False
+            return None
         wait = context.wait("SSH login", every=settings.poll_seconds, timeout=settings.timeout_seconds)
-        login = ssh.try_login(address, user, key, _known_hosts(context), settings.port)
+        login = ssh.try_login(address, user, key, _known_hosts(context), settings.port, LOOK)
+        if login.unclear:
+            login = ssh.try_login(address, user, key, _known_hosts(context), settings.port)
         if login.logged_in:
-            return True
+            return login
         if login.reached and not login.repeatable:
             context.warn(f"SSH responds at {address}, but the login could not be verified: {login.said}")
-            return False
+            return None
         if login.changed:
             raise ServerFailed(
                 f"the server at {address} has another host key than at the last login",

@@ -100,7 +100,7 @@ class Shell:
         self._commands = 0
         if len(line) > MAX_LINE:
             return self._syntax_error("line too long")
-        return self.run_nested(line, given)
+        return self._interpret(line, given)
 
     def reads_input(self, line: str) -> bool:
         """Return whether the first command of a line reads its input."""
@@ -115,7 +115,14 @@ class Shell:
         return reads is not None and len(files) <= reads and not given
 
     def run_nested(self, line: str, given: str = "") -> Answer:
-        """Run a line within a line, as `$(...)` and `bash -c` do."""
+        """Run a line within a line, as `$(...)` and `bash -c` do: its folder, variables and end are its own."""
+        kept = self.folder, dict(self.variables)
+        answer = self._interpret(line, given)
+        self.folder, self.variables = kept
+        self.ended = False
+        return answer
+
+    def _interpret(self, line: str, given: str) -> Answer:
         if self._depth >= MAX_DEPTH:
             return Answer(err="bash: too many nested commands\n", code=1)
         self._depth += 1

@@ -236,3 +236,28 @@ def test_any_site_is_asked_but_the_one_that_cannot_be_used(cli: Cli, repository:
     assert ended.code == 0, ended.err
     assert "site half (skipped): the credentials are incomplete" in ended.err
     assert cli("teardown", ended.document["run_id"], "--yes").code == 0
+
+
+def test_what_the_node_lacks_is_said_and_fails_nothing(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "node_shows", "gpus": 0, "memory_gb": 96})
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--node-type", "gpu_rtx_6000")
+    assert ended.code == 0, ended.err
+    lacking = ["asked for 1 GPU, nvidia-smi shows 0", "gpu_rtx_6000 has 192 GB of memory, the node has 93.9"]
+    for difference in lacking:
+        assert f"verify: warning: {difference}" in ended.err
+        assert f"  differs      {difference}" in ended.out
+    document = cli("status", "last", "--json").document
+    assert document["node"]["differences"] == lacking
+    assert set(lacking) < set(document["warnings"])
+    assert (document["node"]["cores"], document["node"]["gpus"]) == (24, [])
+
+
+def test_a_server_that_never_answers_fails_the_run(
+    cli: Cli, repository: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.faults({"action": "ssh_silent"})
+    monkeypatch.setenv("ENVAGENT_SSH__TIMEOUT_SECONDS", "0.3")
+    ended = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    assert (ended.code, ended.document["error"]["type"]) == (6, "ServerFailed")
+    assert "no SSH login at cc@127.21.0." in ended.document["error"]["message"]
+    assert ended.document["error"]["service_said"] == "no response"

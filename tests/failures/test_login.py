@@ -18,6 +18,7 @@ import asyncssh
 import pytest
 
 from envagent import keys, ssh
+from envagent.catalog import node_types
 from envagent.cli.render.hint_text import hint_text
 from envagent.config import Settings, SshSettings
 from envagent.engine.context import Context
@@ -27,9 +28,11 @@ from envagent.engine.runtime import Runtime
 from envagent.engine.step import NotYet
 from envagent.engine.tables import StageRecord
 from envagent.errors import ServerFailed
+from envagent.repository.results import Requirements
 from envagent.steps.assign_floating_ip import AssignedAddress
 from envagent.steps.ensure_keypair import EnsuredKeypair
 from envagent.steps.launch_server import LaunchedServer
+from envagent.steps.node_check import LOOK
 from envagent.steps.select_image import ImageCandidates
 from envagent.steps.services import Services
 from envagent.steps.verify import Verify
@@ -48,6 +51,8 @@ class Node:
     logins: list[str] = field(default_factory=list)
     offered: set[str] = field(default_factory=set)
     """Keys that clients have shown."""
+    succeeding: set[str] = field(default_factory=lambda: {"true", LOOK})
+    """The commands that exit with 0."""
     renew: Callable[[str], None] = lambda kind: None
     """Makes its host key anew, as cloud-init does while it sets a machine up."""
 
@@ -79,7 +84,7 @@ def node() -> Iterator[Node]:
 
     async def work(process: asyncssh.SSHServerProcess[str]) -> None:
         node.logins.append(process.get_extra_info("username"))
-        process.exit(0 if process.command == "true" else 1)
+        process.exit(0 if process.command in node.succeeding else 1)
 
     async def serve() -> asyncssh.SSHAcceptor:
         key = asyncssh.generate_private_key("ssh-ed25519")
@@ -218,6 +223,9 @@ def log_in(context: Context[Services], key: Path) -> bool | str:
         AssignedAddress(floating_ip_id="f", address=own_address()),
         EnsuredKeypair(name="k", private_key=key),
         ImageCandidates(images=()),
+        SimpleNamespace(analysis=SimpleNamespace(requirements=Requirements())),  # type: ignore[arg-type]
+        SimpleNamespace(placement=SimpleNamespace(candidates=[SimpleNamespace(node_type=node_types("CHI@UC")[0])])),  # type: ignore[arg-type]
+        SimpleNamespace(node_type=node_types("CHI@UC")[0].name),  # type: ignore[arg-type]
     )
     return (verified.status or "") if isinstance(verified, NotYet) else verified.logged_in
 
@@ -230,6 +238,14 @@ def test_a_login_that_cannot_be_proved_here_does_not_fail_the_run(
     context = verifying(node, tmp_path, warnings)
     assert log_in(context, locked_key(tmp_path)) is False
     assert "passphrase" in warnings[0]
+
+
+def test_a_login_is_proved_although_looking_at_the_node_fails(node: Node, tmp_path: Path) -> None:
+    keys.create_private_key(tmp_path / "key")
+    node.any_key = True
+    node.succeeding = {"true"}
+    assert log_in(verifying(node, tmp_path, []), tmp_path / "key") is True
+    assert node.logins == ["cc", "cc"]
 
 
 def test_a_pem_key_that_is_not_installed_yet_is_waited_for(node: Node, tmp_path: Path) -> None:

@@ -113,6 +113,33 @@ class ServerPart(Document):
     status: str | None
 
 
+class GpuPart(Document):
+    """A GPU that nvidia-smi shows."""
+
+    name: str
+    memory_gb: float | None
+
+
+class NodePart(Document):
+    """What the node showed of itself at the login; null where it did not say. The texts are untrusted."""
+
+    summary: str
+    architecture: str | None
+    cores: int | None
+    threads: int | None
+    memory_gb: float | None
+    disk_gb: float | None
+    """The size of the root file system."""
+    gpus: list[GpuPart] | None
+    """Null without nvidia-smi."""
+    driver: str | None
+    """NVIDIA's."""
+    python: str | None
+    system: str | None
+    differences: list[str]
+    """In which respects it has less than was asked for, or than its type has."""
+
+
 class DecisionPart(Document):
     """One choice: by whom, why, and the alternatives."""
 
@@ -287,6 +314,8 @@ class RunDocument(Document):
     """The command that logs in; null without a server, and after its lease's end."""
     ssh_verified: bool | None
     """Whether a login succeeded; null before the step verify."""
+    node: NodePart | None = None
+    """Null without a login."""
     info_file: str | None
     plan: PlanPart | None
     cost: CostPart | None

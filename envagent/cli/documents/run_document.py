@@ -20,6 +20,7 @@ from envagent.cli.documents.json_models import (
     ErrorPart,
     ImagePart,
     LeasePart,
+    NodePart,
     PlanPart,
     RepositoryPart,
     ResourcePart,
@@ -168,6 +169,7 @@ def run_document(run: StoredRun) -> RunDocument:
         floating_ip=address.name if address and _is_present(address) else None,
         ssh=verified.ssh_command if verified and server_up else None,
         ssh_verified=verified.logged_in if verified else None,
+        node=_node(verified),
         info_file=str(saved.path) if saved else None,
         plan=plan_part(run),
         cost=cost,
@@ -179,6 +181,13 @@ def run_document(run: StoredRun) -> RunDocument:
         teardown_started_at=row.teardown_at,
         next=next_commands(row, working=run.working),
     )
+
+
+def _node(verified: Verified | None) -> NodePart | None:
+    if verified is None or verified.seen is None:
+        return None
+    seen = verified.seen.model_dump(exclude={"devices"})
+    return NodePart(**seen, summary=verified.seen.summary(), differences=list(verified.differences))
 
 
 def next_commands(run: RunRecord, *, working: bool) -> list[str]:

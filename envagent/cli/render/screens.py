@@ -52,11 +52,21 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
         terminal.line("  or           ", (run.ssh, "dim"))
         if not run.ssh_verified:
             terminal.field("", "SSH login not verified")
+        show_node(terminal, run)
     if run.cost is not None:
         show_cost(terminal, run.cost)
     if run.info_file is not None:
         terminal.line(f"  details      {run.info_file}")
     terminal.line(f"  remove it    {command_text(teardown(), run.run_id)}")
+
+
+def show_node(terminal: Terminal, run: RunDocument) -> None:
+    """Print what the node showed at the login, and what it lacks."""
+    if run.node is None:
+        return
+    terminal.field("checked", run.node.summary)
+    for difference in run.node.differences:
+        terminal.line("  differs      ", (difference, "yellow"))
 
 
 def show_cost(terminal: Terminal, cost: CostPart) -> None:
@@ -139,6 +149,7 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
         terminal.line(f"  last checked {checked}{f'; to check again: {again}' if run.resources else ''}")
     if run.ssh is not None:
         terminal.line("  log in       ", (run.ssh, "bold"))
+        show_node(terminal, run)
     if run.cost is not None:
         show_cost(terminal, run.cost)
     terminal.line()

@@ -1,0 +1,156 @@
+"""What a node shows of itself is read without trusting it, and compared with what was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from envagent.catalog import NodeType, node_types
+from envagent.repository.results import Requirements
+from envagent.steps.node_check import SeenGpu, SeenNode, differences, read_node
+
+A100 = """@threads
+128
+@cpu
+Architecture:                         x86_64
+CPU(s):                               128
+Core(s) per socket:                   32
+Socket(s):                            2
+@memory
+MemTotal:       527996956 kB
+@disk
+Filesystem        1B-blocks        Used    Available Use% Mounted on
+/dev/sda1      470123454464 24122916864 425984073728   6% /
+@devices
+03:00.0 VGA compatible controller: Matrox Electronics Systems Ltd. Integrated Matrox G200eW3 Graphics Controller
+17:00.0 3D controller: NVIDIA Corporation GA100 [A100 PCIe 40GB] (rev a1)
+65:00.0 3D controller: NVIDIA Corporation GA100 [A100 PCIe 40GB] (rev a1)
+@python
+Python 3.10.12
+@system
+PRETTY_NAME="Ubuntu 22.04.4 LTS"
+NAME="Ubuntu"
+@gpus
+NVIDIA A100-PCIE-40GB, 40960, 535.104.05
+NVIDIA A100-PCIE-40GB, 40960, 535.104.05
+@smi 0
+"""
+
+WITHOUT_DRIVER = A100.partition("NVIDIA A100-PCIE")[0] + "@smi 127\n"
+
+FULL = SeenNode(
+    architecture="x86_64",
+    cores=64,
+    threads=128,
+    memory_gb=503.5,
+    disk_gb=470.1,
+    gpus=(SeenGpu(name="NVIDIA A100-PCIE-40GB", memory_gb=40.0),) * 2,
+    devices={"nvidia": 2, "amd": 0, "intel": 0},
+    driver="535.104.05",
+    python="3.10.12",
+    system="Ubuntu 22.04.4 LTS",
+)
+
+SKYLAKE = next(one for one in node_types("CHI@UC") if one.name == "compute_skylake")
+V100 = next(one for one in node_types("CHI@UC") if one.name == "gpu_v100")
+
+
+def test_a_real_node_is_read() -> None:
+    assert read_node(A100) == FULL
+    assert FULL.summary() == (
+        "64 cores, 504 GB RAM, 470 GB disk, 2 x NVIDIA A100-PCIE-40GB 40 GB, driver 535.104.05, Python 3.10.12, "
+        "Ubuntu 22.04.4 LTS"
+    )
+    assert read_node(WITHOUT_DRIVER) == FULL.model_copy(update={"gpus": None, "driver": None})
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "@threads\n-1\n@memory\nMemTotal: 1e9 kB\n@disk\n\n/dev/sda1\n@cpu\nSocket(s): two\nCore(s) per socket: 9\n",
+        "@gpus\nFailed to initialize NVML: Driver/library version mismatch\n@smi 18",
+        "@gpus\n"
+        + "x" * 9000
+        + ", [N/A], "
+        + "9" * 9000
+        + "\n"
+        + ", , \n" * 9
+        + "a, b, c\n" * 900
+        + "@smi\n@python\nPython",
+        "@" * 4000,
+        "@threads\n" + "9" * 5000 + "\n@memory\nMemTotal: \u0663 kB",
+    ],
+)
+def test_what_makes_no_sense_is_left_out(output: str) -> None:
+    seen = read_node(output)
+    assert seen is not None and len(seen.model_dump_json()) < 20_000
+    assert (seen.threads, seen.memory_gb, seen.disk_gb, seen.cores) == (None, None, None, None)
+    assert all(gpu.memory_gb is None for gpu in seen.gpus or ())
+
+
+def test_a_node_that_prints_nothing_has_shown_nothing() -> None:
+    assert read_node("") is None
+    assert read_node("Welcome to the machine\n") is None
+
+
+def test_all_there_differs_in_nothing() -> None:
+    needs = Requirements(gpu_required=True, gpu_count=2, gpu_memory_gb=40, cpu_cores=64, ram_gb=512, disk_gb=500)
+    assert differences(FULL, needs, SKYLAKE) == ()
+
+
+CASES: list[tuple[dict[str, object], dict[str, object], NodeType, list[str]]] = [
+    (
+        {"gpus": FULL.gpus and FULL.gpus[:1]},
+        {"gpu_required": True, "gpu_count": 2},
+        V100,
+        ["asked for 2 GPUs, nvidia-smi shows 1"],
+    ),
+    ({"gpus": ()}, {"gpu_required": True}, V100, ["asked for 1 GPU, nvidia-smi shows 0"]),
+    ({}, {}, V100, ["gpu_v100 has 4 GPUs, nvidia-smi shows 2"]),
+    (
+        {"gpus": (SeenGpu(name="T4", memory_gb=15.0),) * 4},
+        {"gpu_required": True, "gpu_memory_gb": 24},
+        V100,
+        ["asked for 24 GB of GPU memory, nvidia-smi shows 15"],
+    ),
+    (
+        {"gpus": None},
+        {"gpu_required": True},
+        V100,
+        ["the image has no NVIDIA driver (nvidia-smi is missing; lspci shows 2 NVIDIA GPUs)"],
+    ),
+    (
+        {"gpus": None, "devices": None},
+        {"gpu_required": True},
+        V100,
+        ["the image has no NVIDIA driver (nvidia-smi is missing)"],
+    ),
+    (
+        {"gpus": None, "devices": {"nvidia": 0}},
+        {"gpu_required": True},
+        SKYLAKE,
+        ["asked for 1 GPU, lspci shows 0"],
+    ),
+    ({"gpus": None}, {}, V100, []),
+    (
+        {"gpus": None, "devices": {"amd": 1}},
+        {"gpu_required": True, "gpu_vendor": "amd", "gpu_count": 2},
+        SKYLAKE,
+        ["asked for 2 GPUs, lspci shows 1"],
+    ),
+    ({"cores": 12}, {}, SKYLAKE, ["compute_skylake has 24 cores, lscpu shows 12"]),
+    ({"cores": 24}, {"cpu_cores": 32}, SKYLAKE, ["asked for 32 cores, lscpu shows 24"]),
+    ({"memory_gb": 93.9}, {"ram_gb": 128}, SKYLAKE, ["asked for 128 GB of memory, the node has 93.9"]),
+    ({"disk_gb": 100.0}, {}, SKYLAKE, ["compute_skylake has 240 GB of disk, the root file system has 100"]),
+    ({"architecture": "aarch64"}, {}, SKYLAKE, ["compute_skylake is x86_64, the node is aarch64"]),
+    ({"python": "3.6.8"}, {"python_version": "3.11"}, SKYLAKE, ["asked for Python 3.11, python3 is 3.6.8"]),
+    ({"python": None}, {"python_version": "3.11"}, SKYLAKE, ["asked for Python 3.11, python3 is missing"]),
+    ({"python": "3.12.3"}, {"python_version": "3.11"}, SKYLAKE, []),
+]
+
+
+@pytest.mark.parametrize(("shown", "asked", "offered", "wanted"), CASES)
+def test_what_a_node_lacks(
+    shown: dict[str, object], asked: dict[str, object], offered: NodeType, wanted: list[str]
+) -> None:
+    seen = FULL.model_copy(update=shown)
+    assert list(differences(seen, Requirements.model_validate(asked), offered)) == wanted
