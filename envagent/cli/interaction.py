@@ -21,6 +21,7 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 from envagent.cli.render.terminal import Terminal, answerable
+from envagent.errors import UsageError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -122,6 +123,19 @@ def _arrives_through_the_pipe(number: int, frame: FrameType | None) -> None:
 def can_ask() -> bool:
     """Return whether a person can answer: stdin and stderr are terminals."""
     return answerable(sys.stdin, sys.stderr)
+
+
+def text_answer(terminal: Terminal, question: str) -> str:
+    """Ask for a line of text; empty keeps a default.
+
+    Raises:
+        UsageError: the input has ended.
+    """
+    terminal.prompt(question)
+    line = sys.stdin.readline()
+    if not line:
+        raise UsageError("the input has ended; nothing was written")
+    return line.strip()
 
 
 def agreed(terminal: Terminal, question: str, stop: threading.Event) -> bool:

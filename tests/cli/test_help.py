@@ -28,6 +28,7 @@ COMMANDS = [
     "nodes",
     "ssh",
     "open",
+    "init",
     "doctor",
     "help",
     "config",
@@ -40,7 +41,9 @@ COMMANDS = [
     "sandbox reset",
 ]
 
-VERBS = {"Draw", "Reserve", "Continue", "Show", "Remove", "Serve", "Serve,", "List", "Stop", "Go", "Log", "Open"}
+VERBS = {
+    *["Continue", "Draw", "Go", "List", "Log", "Open", "Remove", "Reserve", "Serve", "Serve,", "Show", "Stop", "Write"]
+}
 
 
 def examples(text: str) -> list[str]:
@@ -85,6 +88,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "nodes": "--gpu --cloud --site --hours --json",
         "ssh": "--setup",
         "open": "--editor --folder",
+        "init": "--cloud --hours --max-su --ai --public-key --output --force --yes",
         "doctor": "--cloud --json",
         "help": "",
         "config show": "--origin --json",

@@ -12,7 +12,6 @@ from tests.cli.conftest import ROOT, Cli
 
 
 def test_each_setting_is_shown_with_where_it_comes_from(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("ENVAGENT_SANDBOX__SPEED", "70")
     monkeypatch.setenv("ENVAGENT_SSH", '{"port": 2222}')
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
