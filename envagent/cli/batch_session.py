@@ -7,6 +7,8 @@ once all lines have a plan, there is one question with the sum. A line that fail
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,8 +32,10 @@ from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import Terminal, out, print_document
 from envagent.config import load
 from envagent.engine.journal import Journal
+from envagent.engine.lock import file_lock
+from envagent.engine.removal import in_doubt
 from envagent.engine.tables import RunRecord, RunState
-from envagent.errors import EnvagentError, QuotaExceeded, RunNotFound, UsageError
+from envagent.errors import EnvagentError, QuotaExceeded, RunLocked, RunNotFound, UsageError
 from envagent.hints import Command, Hint, Option
 
 if TYPE_CHECKING:
@@ -56,6 +60,7 @@ class BatchOptions:
         parallel: how many lines are worked on at once.
         max_su_total: the most that all leases of the file may cost.
         yes: whether nothing is asked.
+        csv: the file for the result, if one is wanted.
         config: the user's `--config`.
     """
 
@@ -63,6 +68,7 @@ class BatchOptions:
     parallel: int = PARALLEL
     max_su_total: float | None = None
     yes: bool = False
+    csv: Path | None = None
     config: Sequence[Path] | None = None
 
 
@@ -168,15 +174,15 @@ class BatchSession:
 
     def run(self, common: RunOptions) -> Result:
         """Start a run for each line that has none, continue what is unfinished, skip what has succeeded."""
-        lines = read_lines(self._options.file)
-        with self._home.opened_journal() as journal:
+        lines = self._read()
+        with self._home.opened_journal() as journal, self._alone():
             self._find(journal, lines)
             return self._execute(journal, lambda job: self._advance(job, common))
 
     def resume(self, max_su: float | None) -> Result:
         """Continue the unfinished runs of the file; start none."""
-        lines = read_lines(self._options.file)
-        with self._home.opened_journal(to_read=True) as journal:
+        lines = self._read()
+        with self._home.opened_journal(to_read=True) as journal, self._alone():
             self._find(journal, lines)
             if all(job.row is None for job in self._jobs):
                 raise RunNotFound(f"no run of {self._options.file} can be resumed", hint=Hint(self._again("run")))
@@ -184,8 +190,12 @@ class BatchSession:
 
     def tear_down(self, *, delete_key: bool, dry_run: bool) -> Result:
         """Remove what the runs of the file created, also of lines that are no longer there."""
-        with self._home.opened_journal(to_read=True) as journal:
-            rows = [row for row in reversed(self._runs(journal)) if row.state != RunState.TORN_DOWN]
+        with self._home.opened_journal(to_read=True) as journal, self._alone():
+            rows = [
+                row
+                for row in reversed(self._runs(journal))
+                if row.state != RunState.TORN_DOWN or in_doubt(journal, row.run_id)
+            ]
             for row in rows:
                 request = StoredRequest.of(row)
                 self._add(None, request.repository, request.ref, row, finished=False)
@@ -325,6 +335,8 @@ class BatchSession:
         )
         priced = [job for job in accepted if not job.simulated]
         agreed = self._options.yes or not priced or self._agreed(priced, stop)
+        if not agreed:
+            self._terminal.line("Nothing was reserved.")
         for job in accepted:
             job.answer = agreed
             if not agreed:
@@ -339,6 +351,26 @@ class BatchSession:
                 hint=Hint(replace(self._again("run"), options=(("file", str(self._options.file)), ("yes", True)))),
             )
         return self._audience.agreed(f"Reserve {servers}, at most {most:g} SU in all?", stop.event)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from working on the file: two would start two runs for a line.
+
+        Raises:
+            RunLocked: one is.
+        """
+        digest = hashlib.sha256(os.fsencode(self._name)).hexdigest()[:16]
+        folder = self._home.path / "batches"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock = file_lock(folder / f"{digest}.lock")
+        try:
+            lock.acquire(blocking=False)
+        except TimeoutError:
+            raise RunLocked(f"another process is working on {self._options.file}") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def _stoppable(self) -> Iterator[Stop]:
@@ -359,7 +391,14 @@ class BatchSession:
             return stop.exit_code
         return next((job.exit_code for job in self._jobs if job.exit_code), 0)
 
-    # --- the runs of the file
+    # --- the file and its runs
+
+    def _read(self) -> list[BatchLine]:
+        """Read the file, and see that the result can be written, before anything starts."""
+        lines = read_lines(self._options.file)
+        if self._options.csv is not None:
+            _write(self._options.csv, "")
+        return lines
 
     def _runs(self, journal: Journal) -> list[RunRecord]:
         """List the runs of the file, newest first."""
@@ -456,7 +495,6 @@ def close_batch(
     options: BatchOptions,
     *,
     as_json: bool,
-    csv: Path | None = None,
     show: Callable[[Terminal, BatchDocument, str], None] = show_batch,
 ) -> int:
     """Print and write what a batch came to; return the exit code.
@@ -465,7 +503,6 @@ def close_batch(
         result: what it came to.
         options: which file.
         as_json: whether to print the document.
-        csv: the file to write.
         show: prints the screen.
 
     Raises:
@@ -476,11 +513,14 @@ def close_batch(
         print_document(document)
     else:
         show(out(), document, str(options.file))
-    if csv is not None:
-        try:
-            csv.expanduser().write_text(as_csv(document), "utf-8")
-        except OSError as error:
-            raise UsageError(
-                f"cannot write {csv}: {error.strerror}", hint=Hint("name another", Option("csv"))
-            ) from None
+    if options.csv is not None:
+        _write(options.csv, as_csv(document))
     return code
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, or say that it cannot be written."""
+    try:
+        path.expanduser().write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint=Hint("name another", Option("csv"))) from None

@@ -85,6 +85,8 @@ def test_a_stop_stops_all_and_all_continue(cli: Cli, sandbox: Sandbox, file: Pat
     child = cli.start("run", "--file", str(file), "--cloud", "sandbox", "--json")
     for name in ("one", "two"):
         child.until(f"-1-{name}")  # its lease
+    second = cli("run", "--file", str(file), "--cloud", "sandbox")
+    assert (second.code, "another process is working on" in second.err) == (10, True)
     child.send(signal.SIGINT)
     assert child.wait() == 130
     sandbox.speed(5000)

@@ -41,8 +41,8 @@ def resume(
     if file is not None:
         from envagent.cli.batch_session import BatchOptions, close_batch, resume_batch
 
-        batch = BatchOptions(file, parallel=parallel, max_su_total=max_su_total, yes=yes, config=config)
-        return close_batch(resume_batch(batch, max_su=max_su), batch, as_json=as_json, csv=csv)
+        batch = BatchOptions(file, parallel=parallel, max_su_total=max_su_total, yes=yes, csv=csv, config=config)
+        return close_batch(resume_batch(batch, max_su=max_su), batch, as_json=as_json)
     if run_id is None:
         raise AssertionError
     from envagent.cli.actions import resume_run

@@ -120,6 +120,6 @@ def run(
     if file is not None:
         from envagent.cli.batch_session import BatchOptions, close_batch, run_batch
 
-        batch = BatchOptions(file, parallel=parallel, max_su_total=max_su_total, yes=yes, config=config)
-        return close_batch(run_batch(batch, options), batch, as_json=as_json, csv=csv)
+        batch = BatchOptions(file, parallel=parallel, max_su_total=max_su_total, yes=yes, csv=csv, config=config)
+        return close_batch(run_batch(batch, options), batch, as_json=as_json)
     return close(start_run(options, Audience(yes=yes)), as_json=as_json)

@@ -123,7 +123,7 @@ def offer_setup(home: Home) -> None:
     asked = home.path / "ssh_config.asked"
     if asked.exists() or not interaction.can_ask() or is_included(home):
         return
-    question = "Add one line to ~/.ssh/config, so that plain ssh, scp, rsync and VS Code find your servers by name?"
+    question = "Add an Include to ~/.ssh/config, so that `ssh NAME` and VS Code work?"
     with StopSignals(lambda: None, lambda: None) as stop:
         wanted = interaction.agreed(err(), question, stop.event)
     asked.touch()

@@ -298,7 +298,14 @@ def _repository(one: BatchLinePart) -> str:
 def _result(one: BatchLinePart) -> str:
     if one.error is not None:
         return one.error.message if one.run_id is None else f"{one.error.message} (run {one.run_id})"
-    return command_text(Command("ssh", (one.run_id or "",))) if one.ssh is not None else one.run_id or ""
+    if one.ssh is not None:
+        return command_text(Command("ssh", (one.run_id or "",)))
+    return f"its lease has ended (run {one.run_id})" if one.state == "succeeded" and _is_over(one) else one.run_id or ""
+
+
+def _is_over(one: BatchLinePart) -> bool:
+    end = times.parsed(one.lease_end)
+    return end is not None and end <= times.now()
 
 
 def short_name(repository: str) -> str:
