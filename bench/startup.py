@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from envagent.engine.journal import Journal
-from envagent.engine.tables import RunRecord, StageRecord
 
-RUNS = 50
+RUNS = 10_000
+STORED = Path(__file__).parents[1] / "tests" / "fixtures" / "journals" / "0001.db"
+TEMPLATE = "ynzh4tdvb7"
+"""A run in there that has succeeded."""
+NEW = {
+    "run_id": "copies.run_id",
+    "created_at": "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now', copies.age)",
+}
 
 
 def seconds(command: list[str], home: str) -> float:
@@ -41,37 +50,36 @@ def compare(name: str, ours: list[str], imports: str, limit: float, home: str, r
 
 
 def fill(home: Path) -> str:
-    """Store runs of twelve stages, as many as somebody has after a while; give the last one's id."""
-    journal = Journal.open(home / "journal.db")
-    with journal.transaction() as transaction:
-        for number in range(RUNS):
-            run_id, at = f"run{number:07}", f"2026-11-23T12:{number:02}:00.000000+00:00"
-            transaction.save(
-                RunRecord(
-                    run_id=run_id,
-                    pipeline="provisioning",
-                    state="succeeded",
-                    created_at=at,
-                    updated_at=at,
-                    request='{"repository": "https://github.com/karpathy/minGPT", "cloud": "sandbox"}',
-                    labels='{"site": "CHI@UC", "node_type": "gpu_rtx_6000"}',
+    """Store as many runs as somebody has after years, copies of one that has succeeded; return the last one's id."""
+    path = home / "journal.db"
+    shutil.copy(STORED, path)
+    Journal.open(path).close()  # upgrades it
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE steps SET output = NULL WHERE length(output) > 20000")  # all images of a site
+        connection.execute("CREATE TEMP TABLE copies (run_id TEXT PRIMARY KEY, age TEXT)")
+        ages = [(f"run{number:07}", f"-{(RUNS - number) * 10} minutes") for number in range(RUNS)]
+        connection.executemany("INSERT INTO copies VALUES (?, ?)", ages)
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            if "run_id" in names:
+                columns = [one for one in names if one not in ("id", "seq")]
+                read = [NEW.get(one, f"theirs.{one}") for one in columns]
+                connection.execute(
+                    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(read)} "
+                    f"FROM copies JOIN {table} AS theirs ON theirs.run_id = ?",
+                    (TEMPLATE,),
                 )
-            )
-            for position in range(12):
-                transaction.save(
-                    StageRecord(run_id=run_id, step=f"step{position}", stage="do", position=position, state="succeeded")
-                )
-    journal.close()
-    return run_id
+    return ages[-1][0]
 
 
 def main(rounds: int) -> bool:
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o700)
         last = fill(Path(folder))
         return all(
             [
                 compare("envagent --help", ["--help"], "typer, rich", 1.5, folder, rounds),
-                compare("envagent status", ["status"], "typer, rich, sqlmodel", 2.0, folder, rounds),
+                compare("envagent status", ["status"], "typer, rich, sqlmodel", 1.3, folder, rounds),
                 compare("envagent status RUN_ID", ["status", last], "typer, rich, sqlmodel", 2.0, folder, rounds),
                 compare("envagent status --json", ["status", "--json"], "typer, rich, sqlmodel", 2.0, folder, rounds),
             ]

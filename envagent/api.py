@@ -196,7 +196,7 @@ def status(run_id: str | None = None, *, refresh: bool = False, config: Files = 
     """
     with _errors_for_python():
         if run_id is None:
-            return actions.list_runs(_files(config))
+            return actions.list_runs(config=_files(config))
         audience = _Program(False, None, progress=False)
         return actions.read_run(run_id, audience, refresh=refresh, config=_files(config))
 

@@ -8,7 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from envagent.engine.step import Described
+from envagent.errors import RepositoryRefused
 from envagent.repository.results import Document
+from envagent.repository.source import parse_source
 
 
 class Wishes(BaseModel):
@@ -38,7 +41,7 @@ class Wishes(BaseModel):
     ai: bool = True
 
 
-class RunRequest(Wishes):
+class RunRequest(Wishes, Described):
     """The user's request, as stored with the run."""
 
     key_name: str | None = None
@@ -52,3 +55,16 @@ class RunRequest(Wishes):
     def wishes(self) -> Wishes:
         """What of it shapes the plan."""
         return Wishes(**{name: getattr(self, name) for name in Wishes.model_fields})
+
+    @property
+    def subject(self) -> str:
+        """The repository in one spelling: runs with the same one can be found in the journal."""
+        try:
+            return parse_source(self.repository).identity
+        except RepositoryRefused:
+            return self.repository
+
+    @property
+    def labels(self) -> dict[str, str | None]:
+        """What lists of runs show of the request, and select by."""
+        return {"repository": self.repository, "cloud": self.cloud}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from envagent.cli.audience import Audience
     from envagent.cli.documents.json_models import PlanDocument, RunDocument, RunsDocument
+    from envagent.cli.documents.run_list import RunFilter
     from envagent.cli.home import Home
     from envagent.cli.run_session import Ended
     from envagent.config import Settings
@@ -140,19 +141,27 @@ def resume_run(
             return session.go(row.run_id, request, lambda runner, services: runner.resume(row, services))
 
 
-def list_runs(config: Sequence[Path] | None = None) -> RunsDocument:
-    """Return the list of all runs; it loads no step."""
+def list_runs(
+    chosen: RunFilter | None = None, *, limit: int | None = None, config: Sequence[Path] | None = None
+) -> RunsDocument:
+    """Return the list of runs, newest first; it loads no step.
+
+    Args:
+        chosen: which runs; all that are not archived by default.
+        limit: how many of the newest, apart from those that have a lease; None for all.
+        config: the files named by --config.
+    """
     from envagent.cli.documents.json_models import RunsDocument
-    from envagent.cli.documents.run_list import run_lines
+    from envagent.cli.documents.run_list import RunFilter, runs_document
     from envagent.cli.home import Home, read_settings
     from envagent.errors import RunNotFound
 
     home = Home(read_settings(config).home)
     try:
         with home.opened_journal(to_read=True) as journal:
-            return RunsDocument(runs=run_lines(journal, home.is_worked_on))
+            return runs_document(journal, home.is_worked_on, chosen or RunFilter(), limit)
     except RunNotFound:
-        return RunsDocument(runs=[])
+        return RunsDocument(runs=[], more=0, warnings=[])
 
 
 def read_run(

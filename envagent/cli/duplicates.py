@@ -15,23 +15,22 @@ from envagent.cli import interaction
 from envagent.cli.audience import Audience
 from envagent.cli.documents.costs import end_date, lease_request
 from envagent.cli.documents.run_document import StoredRun, run_document, stored_output
-from envagent.cli.documents.run_list import Labels, StoredRequest
+from envagent.cli.documents.run_list import Labels, StoredRequest, grouped
 from envagent.cli.home import Home
 from envagent.cli.render import times
 from envagent.cli.render.terminal import Terminal
 from envagent.cli.run_session import Ended
 from envagent.engine.journal import Journal
-from envagent.engine.tables import IntentState, ResourceState, RunRecord, RunState
+from envagent.engine.run_query import RunQuery
+from envagent.engine.tables import IntentRecord, IntentState, ResourceRecord, ResourceState, RunRecord
 from envagent.errors import EnvagentError, RunStateError
 from envagent.hints import Command, Hint, Option
+from envagent.repository.source import parse_source
 from envagent.steps.analyze_repository import AnalyzedRepository
 
 if TYPE_CHECKING:
     from envagent.cli.documents.json_models import RunDocument
     from envagent.steps.request import RunRequest
-
-_ANY_CASE = ("https://github.com/", "https://gitlab.com/", "https://bitbucket.org/", "https://codeberg.org/")
-"""Hosts that ignore the case of owner and name."""
 
 
 def offer_existing(
@@ -99,10 +98,13 @@ def _live_duplicate(
 ) -> RunRecord | None:
     """Return the newest run of the same repository, commit and cloud that has a lease, or may get one."""
     ours: list[str | None] = [] if meant is None else [meant]
-    for row, theirs in _of_this_repository(journal, request):
+    found = dict(_of_this_repository(journal, request))
+    leases = grouped(journal.selected(ResourceRecord, found))
+    requests = grouped(journal.selected(IntentRecord, found))
+    for run_id, (row, theirs) in found.items():
         if batch is not None and Labels.of(row).batch == batch:
             continue
-        if not (_holds_lease(journal, row) or home.is_worked_on(row.run_id)):
+        if not (_holds_lease(row, leases[run_id], requests[run_id]) or home.is_worked_on(run_id)):
             continue
         commit = _commit_of(journal, row)
         if commit is None:  # not analyzed yet
@@ -117,28 +119,21 @@ def _live_duplicate(
     return None
 
 
-def _of_this_repository(journal: Journal, request: RunRequest) -> Iterator[tuple[RunRecord, StoredRequest]]:
-    """List the runs that are not torn down, with their requests, newest first."""
-    identity = _identity(request.repository)
-    for row in journal.runs():
+def _of_this_repository(journal: Journal, request: RunRequest) -> Iterator[tuple[str, tuple[RunRecord, StoredRequest]]]:
+    """List the runs that are not torn down, with their requests, by id and newest first."""
+    ours = RunQuery(subject=request.subject, labels={"cloud": request.cloud}, removing=False)
+    for row in journal.runs(ours):
         theirs = StoredRequest.of(row)
-        if row.state == RunState.TORN_DOWN or row.teardown_at is not None or theirs.cloud != request.cloud:
-            continue
-        if _identity(theirs.repository) == identity:
-            yield row, theirs
+        if row.subject is not None or _subject(theirs.repository) == request.subject:
+            yield row.run_id, (row, theirs)
 
 
-def _identity(repository: str) -> str:
-    """Return one name for a repository, however it was written."""
-    from envagent.repository.source import Local, parse_source
-
+def _subject(repository: str) -> str:
+    """Return what a run of an earlier version is about."""
     try:
-        source = parse_source(repository)
+        return parse_source(repository).identity
     except EnvagentError:
         return repository
-    if isinstance(source, Local):
-        return str(Path(source.path).resolve())
-    return source.url.casefold() if source.url.casefold().startswith(_ANY_CASE) else source.url
 
 
 def _commit_of(journal: Journal, row: RunRecord) -> str | None:
@@ -152,15 +147,15 @@ def _commit_now(request: RunRequest) -> str | None:
     return fetch(request.repository, ref=request.ref).commit
 
 
-def _holds_lease(journal: Journal, row: RunRecord) -> bool:
+def _holds_lease(row: RunRecord, resources: list[ResourceRecord], intents: list[IntentRecord]) -> bool:
     """Return whether the run has a lease that has not ended, or has requested one with unknown outcome."""
     now = times.now()
-    for lease in journal.resources(row.run_id):
+    for lease in resources:
         if lease.kind == "lease" and lease.state != ResourceState.ABSENT:
             end = end_date(lease) or Labels.of(row).lease_end
             if end is None or datetime.fromisoformat(end) > now:
                 return True
-    for intent in journal.intents(row.run_id):
+    for intent in intents:
         if intent.kind == "lease" and intent.state == IntentState.SENT:
             request = lease_request(intent)
             if request is None:

@@ -18,6 +18,7 @@ from envagent.cli.documents.run_list import Labels
 from envagent.cli.home import Home
 from envagent.cli.render import times
 from envagent.engine.journal import Journal
+from envagent.engine.run_query import RunQuery
 from envagent.engine.tables import RunState
 from envagent.errors import RunStateError
 from envagent.hints import Hint, Shell, command, resume, status, teardown
@@ -96,7 +97,7 @@ def check_client(run: StoredRun, login: ServerLogin) -> None:
 def current_logins(home: Home, journal: Journal) -> list[ServerLogin]:
     """List the logins to all servers that exist, newest run first."""
     now, found = times.now(), []
-    for row in journal.holders("server"):
+    for row in journal.runs(RunQuery(holding="server", archived=True)):
         end = Labels.of(row).lease_end
         if row.state == RunState.TORN_DOWN or (end is not None and datetime.fromisoformat(end) <= now):
             continue

@@ -18,7 +18,7 @@ from envagent.cli.clouds import CloudAccess
 from envagent.cli.documents.durations import typical_seconds
 from envagent.cli.documents.json_models import ErrorPart, RunDocument
 from envagent.cli.documents.run_document import StoredRun, run_document
-from envagent.cli.documents.run_list import StoredRequest, state_of
+from envagent.cli.documents.run_list import state_of
 from envagent.cli.home import Home
 from envagent.cli.interaction import Stop
 from envagent.cli.render import screens
@@ -31,6 +31,7 @@ from envagent.engine.execution import Execution, Outcome
 from envagent.engine.journal import Journal
 from envagent.engine.loaded_run import stored_summaries
 from envagent.engine.loop import run_until_idle
+from envagent.engine.run_query import RunQuery
 from envagent.engine.runner import Runner
 from envagent.engine.runtime import Listener
 from envagent.engine.step import Question, Stopped
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 UNFINISHED = {"interrupted": "was interrupted", "failed": "has failed"}
 """The states of runs that can be resumed, in words."""
+
+MOST_MENTIONED = 10
+"""How many of the newest unfinished runs are looked at; others may be worked on."""
 
 Start: TypeAlias = "Callable[[Runner[Services], Services], Execution[Services]]"
 
@@ -233,11 +237,16 @@ class RunSession:
 
     def _mention_unfinished(self, execution: Execution[Services]) -> None:
         """Point to the newest run of the same repository and cloud that can be resumed instead."""
-        mine = StoredRequest.of(execution.run.row)
-        for row in self._journal.runs():
-            other, state = StoredRequest.of(row), state_of(row, working=self._home.is_worked_on(row.run_id))
-            same = (other.repository, other.cloud) == (mine.repository, mine.cloud)
-            if same and state in UNFINISHED and row.teardown_at is None:
+        mine = execution.run.row
+        same = RunQuery(
+            labels={name: json.loads(mine.labels).get(name) for name in ("repository", "cloud")},
+            subject=mine.subject,
+            removing=False,
+            states=(RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED),
+        )
+        for row in self._journal.runs(same, limit=MOST_MENTIONED):
+            state = state_of(row, working=self._home.is_worked_on(row.run_id))
+            if state in UNFINISHED:
                 note = Hint(
                     f"note: run {row.run_id} of this repository {UNFINISHED[state]}; to resume it instead:", resume()
                 )

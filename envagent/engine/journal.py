@@ -10,10 +10,11 @@ itself (see bench/).
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +23,11 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import Session, col, select
+from sqlmodel import select
 
 from envagent.engine.filesystem import network_kind
 from envagent.engine.lock import file_lock
+from envagent.engine.run_query import EVERY_RUN, NEWEST_FIRST, RunQuery
 from envagent.engine.tables import (
     TABLES,
     DecisionRecord,
@@ -33,20 +35,23 @@ from envagent.engine.tables import (
     IntentRecord,
     Record,
     ResourceRecord,
-    ResourceState,
-    ResourceTable,
     RunRecord,
-    RunTable,
     StageRecord,
 )
 from envagent.errors import JournalError, RunNotFound
 from envagent.hints import Hint, command
 
-REVISION = "0001"
+REVISION = "0002"
 """The schema that this version reads and writes: the head of migrations/ (a test compares them)."""
 
 BUSY_SECONDS = 30.0
 """How long a write waits for a transaction of another process."""
+
+MOST_NAMED = 5
+"""How many runs an ambiguous prefix names."""
+
+_ABOVE_ALL = "\U0010ffff"
+"""The last character: ids that start with a prefix sort before the prefix with it."""
 
 _PRIMARY_CODES = 0xFF
 """SQLite's error codes above this one tell more than its message."""
@@ -155,32 +160,49 @@ class Journal:
         Raises:
             RunNotFound: no run matches, or several do.
         """
-        runs = select(RunTable).order_by(col(RunTable.created_at).desc(), col(RunTable.run_id).desc())
         if prefix == "last":
-            found = self._read(RunRecord, runs.limit(1))
+            found = self.runs(limit=1)
         else:
             # An empty prefix (an unset variable in a script) would match the only run there is.
-            named = col(RunTable.run_id).startswith(prefix, autoescape=True)
-            found = self._read(RunRecord, runs.where(named)) if prefix else []
+            named = f"WHERE run_id >= ? AND run_id < ? {NEWEST_FIRST} LIMIT {MOST_NAMED + 1}"
+            found = self._read(RunRecord, named, (prefix, f"{prefix}{_ABOVE_ALL}")) if prefix else []
         if not found and prefix == "last":
             raise RunNotFound("there are no runs yet", hint=Hint(command("run", "URL")))
         if not found:
             raise RunNotFound(f"no run id starts with {prefix!r}")
         if len(found) > 1:
-            raise RunNotFound(f"{prefix!r} is ambiguous; it matches {', '.join(row.run_id for row in found[:5])}")
+            raise RunNotFound(f"{prefix!r} is ambiguous; it matches {_listed([row.run_id for row in found])}")
         return found[0]
 
-    def runs(self) -> list[RunRecord]:
-        """List all runs, newest first."""
-        return self._read(RunRecord, select(RunTable).order_by(col(RunTable.created_at).desc()))
+    def runs(self, query: RunQuery = EVERY_RUN, *, limit: int | None = None) -> list[RunRecord]:
+        """List the runs that a query selects, newest first, at most `limit`."""
+        condition, values = query.condition()
+        bound = "" if limit is None else f" LIMIT {limit:d}"
+        return self._read(RunRecord, f"WHERE {condition} {NEWEST_FIRST}{bound}", values)
 
-    def holders(self, kind: str) -> list[RunRecord]:
-        """List the runs that have an object of a kind, as far as is known; newest first."""
-        held = select(col(ResourceTable.run_id)).where(
-            col(ResourceTable.kind) == kind, col(ResourceTable.state) != ResourceState.ABSENT.value
-        )
-        runs = select(RunTable).where(col(RunTable.run_id).in_(held))
-        return self._read(RunRecord, runs.order_by(col(RunTable.created_at).desc()))
+    def run_states(self, query: RunQuery = EVERY_RUN) -> list[tuple[str, str, bool]]:
+        """List id, stored state and whether the teardown has started of the selected runs, newest first."""
+        condition, values = query.condition()
+        statement = f"SELECT run_id, state, teardown_at IS NOT NULL FROM runs WHERE {condition} {NEWEST_FIRST}"  # noqa: S608
+        rows = self._execute(statement, values)
+        return [(str(run_id), str(state), bool(removing)) for run_id, state, removing in rows]
+
+    def count(self, query: RunQuery = EVERY_RUN) -> int:
+        """Return how many runs a query selects."""
+        condition, values = query.condition()
+        [(number,)] = self._execute(f"SELECT count(*) FROM runs WHERE {condition}", values)  # noqa: S608
+        return int(number)
+
+    def selected(self, record: type[AnyRecord], run_ids: Iterable[str]) -> list[AnyRecord]:
+        """List the records of one kind that belong to these runs: runs newest first, others oldest first."""
+        order = NEWEST_FIRST if record is RunRecord else "ORDER BY rowid"
+        chosen = "WHERE run_id IN (SELECT value FROM json_each(?))"  # a statement has a limited number of parameters
+        return self._read(record, f"{chosen} {order}", (json.dumps(list(run_ids)),))
+
+    def outputs(self, run_ids: Iterable[str], *models: str) -> list[StageRecord]:
+        """List the stages of these runs whose output is of one of these models."""
+        chosen = "WHERE run_id IN (SELECT value FROM json_each(?)) AND model IN (SELECT value FROM json_each(?))"
+        return self._read(StageRecord, chosen, (json.dumps(list(run_ids)), json.dumps(models)))
 
     def stages(self, run_id: str) -> list[StageRecord]:
         """List a run's stages in the pipeline's order."""
@@ -209,13 +231,17 @@ class Journal:
             self._engine.dispose()
 
     def _of_run(self, record: type[AnyRecord], run_id: str, order: str) -> list[AnyRecord]:
-        with _explained(self.path), self._engine.connect() as connection:
-            rows = connection.exec_driver_sql(_query(record, order), (run_id,)).mappings()
-            return [record.model_validate(dict(row)) for row in rows]
+        return self._read(record, f"WHERE run_id = ? ORDER BY {order}", (run_id,))
 
-    def _read(self, record: type[AnyRecord], statement: Any) -> list[AnyRecord]:
-        with _explained(self.path), Session(self._engine) as session:
-            return [record.model_validate(row, from_attributes=True) for row in session.exec(statement)]
+    def _read(self, record: type[AnyRecord], rest: str, values: Sequence[Any] = ()) -> list[AnyRecord]:
+        """Read records of one kind; `rest` is the statement from WHERE on."""
+        names, select_all = _select(record)
+        rows = self._execute(f"{select_all} {rest}", values)
+        return [record.model_validate(dict(zip(names, row, strict=True))) for row in rows]
+
+    def _execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        with _explained(self.path), self._engine.connect() as connection:
+            return list(connection.exec_driver_sql(statement, tuple(values)))
 
 
 class _Upsert:
@@ -238,11 +264,16 @@ _upsert = cache(_Upsert)
 
 
 @cache
-def _query(record: type[Record], order: str) -> str:
-    """Return SELECT for one run's records of a kind, compiled once: that costs more than reading them."""
-    columns: Any = TABLES[record]
-    query = select(columns).where(columns.run_id == "").order_by(getattr(columns, order))
-    return str(query.compile(dialect=sqlite.dialect(paramstyle="qmark")))
+def _select(record: type[Record]) -> tuple[tuple[str, ...], str]:
+    """Return the columns of a kind of record and its SELECT, compiled once: that costs more than reading some."""
+    table: Any = TABLES[record]
+    columns = tuple(column.name for column in table.__table__.columns)
+    return columns, str(select(table).compile(dialect=sqlite.dialect(paramstyle="qmark")))
+
+
+def _listed(run_ids: Sequence[str]) -> str:
+    """List some run ids, and say whether there are more."""
+    return ", ".join(run_ids[:MOST_NAMED]) + (", ..." if len(run_ids) > MOST_NAMED else "")
 
 
 def _configure(connection: sqlite3.Connection, mode: str) -> None:

@@ -23,7 +23,7 @@ from envagent.engine.intents import Ledger, dump_error
 from envagent.engine.loaded_run import Run
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runtime import Runtime
-from envagent.engine.step import NotYet, Output, Question, Redo, RetryPolicy, Stopped
+from envagent.engine.step import Described, NotYet, Output, Question, Redo, RetryPolicy, Stopped
 from envagent.engine.tables import EventKind, EventRecord, Record, RunRecord, RunState, StageRecord, StageState
 from envagent.errors import EnvagentError, ProvisioningError, RunStateError
 from envagent.hints import Hint, teardown
@@ -83,7 +83,7 @@ class Runner(Generic[Services]):
             request: what the run is for.
             services: what its steps work with.
             run_id: its id; a new one by default.
-            labels: what a list of runs shows next to the id.
+            labels: what lists show of the run, beyond what its request says.
             known: what is settled already; its stages are not entered.
         """
         now = to_text(self.clock.now())
@@ -94,7 +94,8 @@ class Runner(Generic[Services]):
             created_at=now,
             updated_at=now,
             request=request.model_dump_json(),
-            labels=json.dumps(dict(labels or {})),
+            labels=json.dumps({**(request.labels if isinstance(request, Described) else {}), **(labels or {})}),
+            subject=request.subject if isinstance(request, Described) else None,
         )
         stages = {
             key: StageRecord(run_id=row.run_id, step=stage.step, stage=stage.name, position=position)
@@ -140,7 +141,7 @@ class Runner(Generic[Services]):
         run = execution.run
         if row.state == RunState.SUCCEEDED:  # it stays so unless a look at what it created finds otherwise
             return execution
-        row.state, row.error = RunState.RUNNING.value, None
+        row.state, row.error, row.archived_at = RunState.RUNNING.value, None, None
         for stored in run.stages.values():
             if stored.state == StageState.FAILED:  # a new attempt starts a new wait
                 stored.wait = stored.wait_since = stored.deadline = stored.status = stored.error = None

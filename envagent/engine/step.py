@@ -30,6 +30,20 @@ class Stopped(Exception):
     """The user asked to stop, and what was about to be sent was not; not an error."""
 
 
+class Described(BaseModel):
+    """A request of a pipeline that says how its runs are found and listed."""
+
+    @property
+    def subject(self) -> str:
+        """Return what the run is about, in one spelling."""
+        raise NotImplementedError
+
+    @property
+    def labels(self) -> dict[str, str | None]:
+        """Return what lists show of the run from its start."""
+        raise NotImplementedError
+
+
 class Output(BaseModel):
     """What stages pass on and the journal stores: immutable, strict about its fields, with a version.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlmodel import Field, SQLModel, UniqueConstraint
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
 
 class RunState(StrEnum):
@@ -113,12 +113,17 @@ class RunRecord(Record):
     approved_at: str | None = None
     teardown_at: str | None = None
     """When teardown started; from then on the run is never resumed."""
+    subject: str | None = None
+    """What the run is about, in one spelling, so that runs of the same subject can be found; null in runs of 0001."""
+    archived_at: str | None = None
+    """When the user put the run away; lists then leave it out."""
 
 
 class RunTable(RunRecord, table=True):
     """RunRecord as stored."""
 
     __tablename__ = "runs"
+    __table_args__ = (Index("runs_by_age", "archived_at", "created_at"), Index("runs_by_subject", "subject"))
 
 
 class StageRecord(Record):
@@ -198,6 +203,7 @@ class ResourceTable(ResourceRecord, table=True):
     """ResourceRecord as stored."""
 
     __tablename__ = "resources"
+    __table_args__ = (Index("resources_of_run", "run_id"), Index("resources_by_state", "kind", "state"))
 
 
 class DecisionRecord(Record):
@@ -218,6 +224,7 @@ class DecisionTable(DecisionRecord, table=True):
     """DecisionRecord as stored."""
 
     __tablename__ = "decisions"
+    __table_args__ = (Index("decisions_of_run", "run_id"),)
 
 
 class EventRecord(Record):
@@ -236,6 +243,7 @@ class EventTable(EventRecord, table=True):
     """EventRecord as stored."""
 
     __tablename__ = "events"
+    __table_args__ = (Index("events_of_run", "run_id"),)
 
 
 TABLES: dict[type[Record], type[Record]] = {

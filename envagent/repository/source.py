@@ -41,6 +41,8 @@ _ALSO_KNOWN_AS = {
     "altssh.bitbucket.org": "bitbucket.org",
 }
 _AZURE = {"GB": "", "GT": "refs/tags/", "GC": ""}
+_ANY_CASE = ("https://github.com/", "https://gitlab.com/", "https://bitbucket.org/", "https://codeberg.org/")
+"""Hosts that ignore the case of owner and name."""
 _MAX_LENGTH = 2000
 _MAX_PIECES = 6
 
@@ -61,6 +63,11 @@ class Remote:
         """How to call it in a message."""
         return self.url
 
+    @property
+    def identity(self) -> str:
+        """The same text for every way to write the repository."""
+        return self.url.casefold() if self.url.casefold().startswith(_ANY_CASE) else self.url
+
 
 @dataclass(frozen=True)
 class Local:
@@ -73,6 +80,11 @@ class Local:
     def name(self) -> str:
         """How to call it in a message."""
         return str(self.path)
+
+    @property
+    def identity(self) -> str:
+        """The same text for every way to write the path."""
+        return str(self.path.resolve())
 
 
 def parse_source(source: str, *, ref: str | None = None) -> Remote | Local:

@@ -11,7 +11,7 @@ from tests.kit.git import commit, git
 
 
 def runs(cli: Cli) -> int:
-    return len(cli("status", "--json").document["runs"])
+    return len(cli("status", "--limit", "0", "--json").document["runs"])
 
 
 def test_a_second_run_is_refused_and_the_first_one_named(cli: Cli, repository: Path, tmp_path: Path) -> None:

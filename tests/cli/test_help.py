@@ -79,7 +79,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "--server-name --no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --new "
         "--on-failure --speed --file --parallel --max-su-total --csv",
         "resume": "--yes --json --max-su --file --parallel --max-su-total --csv",
-        "status": "--json --refresh",
+        "status": "--json --refresh --limit --state --repo --cloud --site --archived",
         "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key --file",
         "plan": "--output --cloud --json --node-type --image --hours --max-su --network --server-name --no-floating-ip "
         "--no-ai --ref --also --start --wait-for-capacity --site --speed",

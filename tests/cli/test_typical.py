@@ -33,7 +33,8 @@ def past(
         state=state,
         created_at=at,
         updated_at=at,
-        request=f'{{"repository": "/x", "cloud": "{cloud}"}}',
+        request="{}",
+        labels=f'{{"cloud": "{cloud}"}}',
     )
     stages = [
         StageRecord(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
 from envagent.cli.commands.options import AS_JSON, CONFIG, SOME_RUN_ID, examples
 
+RunStateName: TypeAlias = Literal["running", "interrupted", "failed", "succeeded", "torn_down"]
+
 EPILOG = examples("envagent status", "envagent status last --refresh --json")
+
+USUAL_LIMIT = 20
 
 
 def status(
@@ -17,9 +21,24 @@ def status(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Check the run's resources in the cloud first, and correct its record.")
     ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="List the newest N runs, and older ones that have a lease; 0: all. Default: 20."
+        ),
+    ] = None,
+    state: Annotated[RunStateName | None, typer.Option(help="List runs in this state.")] = None,
+    repo: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="List runs whose repository contains this text.")
+    ] = None,
+    cloud: Annotated[
+        str | None, typer.Option(metavar="NAME", help="List runs on this cloud, as named in clouds.yaml.")
+    ] = None,
+    site: Annotated[str | None, typer.Option(metavar="NAME", help="List runs at this site, such as CHI@UC.")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="List archived runs, too.")] = False,
     config: CONFIG = None,
 ) -> int:
-    """List all runs, or show one in detail.
+    """Show the newest runs, or everything about one.
 
     Shows what the journal on this machine has recorded; only --refresh contacts the cloud.
     """
@@ -29,11 +48,18 @@ def status(
     from envagent.errors import UsageError
     from envagent.hints import Hint, command
 
+    filtered = bool(state or repo or cloud or site or archived)
+    if run_id is not None and (limit is not None or filtered):
+        raise UsageError("filters apply to the list of runs, not to one run", hint=Hint(command("status")))
     if run_id is None:
         if refresh:
             raise UsageError("--refresh needs a run", hint=Hint(command("status", "last", refresh=True)))
-        listed = list_runs(config)
-        print_document(listed) if as_json else screens.show_runs(out(), listed.runs)
+        from envagent.cli.documents.run_list import RunFilter
+        from envagent.cli.render.home_page import show_runs
+
+        chosen = RunFilter(state=state, repository=repo, cloud=cloud, site=site, archived=archived)
+        listed = list_runs(chosen, limit=USUAL_LIMIT if limit is None else limit or None, config=config)
+        print_document(listed) if as_json else show_runs(out(), listed, filtered=filtered)
         return 0
     from envagent.cli.audience import Audience
 

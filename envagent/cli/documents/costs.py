@@ -7,20 +7,20 @@ once a lease exists.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envagent.cli.documents.json_models import CostPart, LeasePhase
 from envagent.cli.render import times
-from envagent.engine.tables import IntentRecord, Ownership, ResourceRecord, ResourceState
+from envagent.engine.tables import IntentRecord, Ownership, ResourceRecord, ResourceState, StageRecord
 
 if TYPE_CHECKING:
-    from envagent.cli.documents.run_document import StoredRun
-    from envagent.steps.plan import Plan
-    from envagent.steps.reserve_hardware import ReservedHardware
     from envagent.steps.resources import LeaseRequest
+
+PLAN, RESERVED = "Plan", "ReservedHardware"
+"""The outputs that say what a lease costs. Lists read them without their models, which take long to import."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,12 @@ class LeaseCharge:
         stop = min(now, self.end, self.removed or now)
         return max(0.0, (stop - self.start).total_seconds()) / 3600
 
+    def hours_left(self, now: datetime) -> float:
+        """Return the hours that are still to be charged."""
+        if self.phase(now) in ("removed", "ended"):
+            return 0.0
+        return (self.end - max(self.start, now)).total_seconds() / 3600
+
 
 def latest(resources: Iterable[ResourceRecord], kind: str) -> ResourceRecord | None:
     """Return the object of a kind that a run has now, or had last."""
@@ -83,23 +89,76 @@ def lease_period(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> Leas
     """Return when a lease is charged, from the journal's rows alone."""
     created = datetime.fromisoformat(lease.created_at)
     reported = json.loads(lease.detail).get("start_date")  # not in journals of earlier versions
-    start = times.parsed(reported) or max(created, _start_requested(lease, intents) or created)
+    requested = times.parsed(_request_of(lease, intents).get("start"))
+    start = times.parsed(reported) or max(created, requested or created)
     removed = lease.removed_at if lease.state == ResourceState.ABSENT else None
     return LeasePeriod(start, times.parsed(end_date(lease)), times.parsed(removed))
 
 
-def cost_part(run: StoredRun, now: datetime) -> CostPart | None:
-    """Return what the run's leases cost; None while there has been none."""
-    from envagent.steps.plan import Plan
-    from envagent.steps.reserve_hardware import ReservedHardware
+@dataclass(frozen=True)
+class Terms:
+    """What a run's stored outputs say of its leases.
 
-    lease, plan, reserved = latest(run.resources, "lease"), run.output(Plan), run.output(ReservedHardware)
-    if lease is None or plan is None:
+    Attributes:
+        hours: how long a lease is.
+        start: when it begins; None means at once.
+        rates: node type to service units per hour.
+        rate: that of the first choice.
+        reserved: the reservation that succeeded, as stored.
+    """
+
+    hours: int
+    start: datetime | None
+    rates: dict[str, float]
+    rate: float
+    reserved: dict[str, Any] | None
+
+    @classmethod
+    def read(cls, stages: Iterable[StageRecord]) -> Terms | None:
+        """Read them; None before there is a plan, and where another version stored it in another form."""
+        outputs = {one.model: one.output for one in stages if one.model in (PLAN, RESERVED) and one.output is not None}
+        if PLAN not in outputs:
+            return None
+        try:
+            plan = json.loads(outputs[PLAN])
+            candidates = plan["placement"]["candidates"]
+            rates = {one["node_type"]["name"]: float(one["su_per_hour"]) for one in candidates}
+            reserved = json.loads(outputs.get(RESERVED, "null"))
+            return cls(plan["hours"], times.parsed(plan["start"]), rates, next(iter(rates.values())), reserved)
+        except (ValueError, LookupError, TypeError, StopIteration):
+            return None
+
+    def charge(self, lease: ResourceRecord, intents: Iterable[IntentRecord]) -> LeaseCharge:
+        """Return what one lease is charged."""
+        period = lease_period(lease, intents)
+        if self.reserved is not None and self.reserved["lease_id"] == lease.cloud_id:
+            start, planned = (datetime.fromisoformat(self.reserved[name]) for name in ("start", "end"))
+            end = period.end or planned  # the lease may have been prolonged or shortened since
+            booked = self.hours + (end - planned).total_seconds() / 3600
+            rate = self.reserved["service_units"] / self.reserved["hours"]
+            return LeaseCharge(rate, start, end, period.removed, booked)
+        request = _request_of(lease, intents)
+        rate = self.rates.get(request.get("node_type", ""), self.rate)
+        start = max(period.start, self.start or period.start)
+        end = period.end or times.after_hours(start, self.hours)
+        return LeaseCharge(rate, start, end, period.removed, self.hours)
+
+
+def cost_part(
+    stages: Iterable[StageRecord],
+    resources: Sequence[ResourceRecord],
+    intents: Sequence[IntentRecord],
+    now: datetime,
+) -> CostPart | None:
+    """Return what a run's leases cost; None while there has been none."""
+    lease, terms = latest(resources, "lease"), Terms.read(stages)
+    if lease is None or terms is None:
         return None
-    current = _charge(run, lease, plan, reserved)
-    ours = [one for one in run.resources if one.kind == "lease" and one.ownership != Ownership.FOREIGN]
-    charges = [_charge(run, one, plan, reserved) for one in ours]
+    current = terms.charge(lease, intents)
+    ours = [one for one in resources if one.kind == "lease" and one.ownership != Ownership.FOREIGN]
+    charges = [terms.charge(one, intents) for one in ours]
     running = [one for one in charges if one.phase(now) == "running"]
+    left = current.hours_left(now)
     return CostPart(
         su_per_hour=current.rate,
         su_estimate=round(current.rate * current.booked, 2),
@@ -109,6 +168,8 @@ def cost_part(run: StoredRun, now: datetime) -> CostPart | None:
         charged_now=bool(running),
         hours_so_far=round(sum(one.hours(now) for one in charges), 2),
         su_per_hour_now=sum(one.rate for one in running),
+        hours_left=round(left, 2),
+        su_left=round(current.rate * left, 2),
         lease_removed_at=None if current.removed is None else current.removed.isoformat(),
         phase=current.phase(now),
     )
@@ -121,29 +182,11 @@ def over_since(cost: CostPart) -> str | None:
     return cost.lease_removed_at if cost.phase == "removed" else None
 
 
-def _charge(run: StoredRun, lease: ResourceRecord, plan: Plan, reserved: ReservedHardware | None) -> LeaseCharge:
-    period = lease_period(lease, run.intents)
-    if reserved is not None and reserved.lease_id == lease.cloud_id:
-        end = period.end or reserved.end  # the lease may have been prolonged or shortened since
-        booked = plan.hours + (end - reserved.end).total_seconds() / 3600
-        rate = reserved.service_units / reserved.hours
-        return LeaseCharge(rate, reserved.start, end, period.removed, booked)
-    rates = {one.node_type.name: one.su_per_hour for one in plan.placement.candidates}
-    request = _request_of(lease, run.intents)
-    rate = rates.get("" if request is None else request.node_type, plan.placement.best.su_per_hour)
-    start = max(period.start, plan.start or period.start)
-    return LeaseCharge(rate, start, period.end or times.after_hours(start, plan.hours), period.removed, plan.hours)
-
-
-def _start_requested(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> datetime | None:
-    request = _request_of(lease, intents)
-    return None if request is None else request.start
-
-
-def _request_of(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> LeaseRequest | None:
-    """Return the request that created a lease; None for one that the run only found."""
+def _request_of(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> dict[str, Any]:
+    """Return the stored request that created a lease; nothing for one that the run only found."""
     asked = next((one for one in intents if (one.kind, one.cloud_id) == ("lease", lease.cloud_id)), None)
-    return None if asked is None else lease_request(asked)
+    request: dict[str, Any] = {} if asked is None else json.loads(asked.request)
+    return request
 
 
 def lease_request(intent: IntentRecord) -> LeaseRequest | None:

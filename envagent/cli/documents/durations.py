@@ -9,9 +9,9 @@ import statistics
 from collections.abc import Iterable
 from datetime import datetime
 
-from envagent.cli.documents.run_list import StoredRequest
 from envagent.cli.render import times
 from envagent.engine.journal import Journal
+from envagent.engine.run_query import RunQuery
 from envagent.engine.tables import EventKind, EventRecord, RunState, StageRecord
 
 PERSON = "approval of "
@@ -70,13 +70,9 @@ SHORTEST = 5.0
 
 def typical_seconds(journal: Journal, cloud: str | None) -> dict[str, float]:
     """Return the usual seconds by step, from the last successful runs on a cloud; only for longer steps."""
-    same = [
-        run
-        for run in journal.runs()
-        if run.state in (RunState.SUCCEEDED, RunState.TORN_DOWN) and StoredRequest.of(run).cloud == cloud
-    ]
+    same = RunQuery(states=(RunState.SUCCEEDED, RunState.TORN_DOWN), labels={"cloud": cloud}, archived=True)
     taken: dict[str, list[float]] = {}
-    for run in same[:MOST_RUNS]:
+    for run in journal.runs(same, limit=MOST_RUNS):
         history = History(journal.events(run.run_id))
         steps: dict[str, list[StageRecord]] = {}
         for row in journal.stages(run.run_id):

@@ -26,7 +26,7 @@ LeasePhase = Literal["not_begun", "running", "ended", "removed"]
 class Document(BaseModel):
     """An immutable part of a document."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)  # most commands use few of them
 
 
 class ErrorPart(Document):
@@ -280,6 +280,10 @@ class CostPart(Document):
     """The hours that su_so_far is for."""
     su_per_hour_now: float
     """What is charged now; 0 before the lease starts and after its end or removal."""
+    hours_left: float
+    """The hours that the lease will still be charged if it runs to its end."""
+    su_left: float
+    """What these hours cost."""
     lease_removed_at: str | None
     phase: LeasePhase
 
@@ -372,13 +376,20 @@ class RunLine(Document):
     looked_at: str
     """When the cloud was last known to be in this state."""
     error: str | None
+    cost: CostPart | None
+    """Null while there has been no lease."""
+    archived_at: str | None
 
 
 class RunsDocument(Document):
-    """`status`: all runs, newest first."""
+    """`status`: the newest runs, and older ones that still have a lease; newest first."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     runs: list[RunLine]
+    more: int
+    """How many other runs are not listed because of --limit."""
+    warnings: list[str]
+    """Leases that end soon."""
 
 
 class AnalysisDocument(Document):

@@ -141,7 +141,7 @@ def run_document(run: StoredRun) -> RunDocument:
     row, labels, request = run.row, Labels.of(run.row), StoredRequest.of(run.row)
     verified, analyzed, saved = run.output(Verified), run.output(AnalyzedRepository), run.output(SavedState)
     key, network = run.output(EnsuredKeypair) or run.output(ChosenKey), run.output(FoundNetwork)
-    cost = cost_part(run, times.now())
+    cost = cost_part(run.stages, run.resources, run.intents, times.now())
     ended_at = None if cost is None else over_since(cost)
     server_up = verified is not None and _is_present(latest(run.resources, "server")) and ended_at is None
     address = latest(run.resources, "floating_ip")

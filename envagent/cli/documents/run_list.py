@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from pydantic import BaseModel
 
-from envagent.cli.documents.costs import latest, lease_period
-from envagent.cli.documents.json_models import ErrorPart, RunLine, RunStateName
+from envagent.cli.documents.costs import PLAN, RESERVED, cost_part, latest, lease_period
+from envagent.cli.documents.json_models import CostPart, ErrorPart, RunLine, RunsDocument, RunStateName
+from envagent.cli.render import times
 from envagent.engine.journal import Journal
-from envagent.engine.tables import ResourceRecord, ResourceState, RunRecord, RunState, StageRecord, StageState
+from envagent.engine.run_query import RunQuery
+from envagent.engine.tables import (
+    IntentRecord,
+    ResourceRecord,
+    ResourceState,
+    RunRecord,
+    RunState,
+    StageRecord,
+    StageState,
+)
 from envagent.errors import AuthenticationError, CloudError
 
 NO_ANSWER = (AuthenticationError.exit_code, CloudError.exit_code)
@@ -34,8 +47,10 @@ class StoredRequest(BaseModel):
 
 
 class Labels(BaseModel):
-    """What the steps have noted of a run for the list."""
+    """What is noted of a run for lists: from its request, and by its steps."""
 
+    repository: str = ""
+    cloud: str | None = None
     site: str | None = None
     project: str | None = None
     node_type: str | None = None
@@ -54,20 +69,126 @@ class Labels(BaseModel):
         return cls.model_validate_json(run.labels)
 
 
-def run_lines(journal: Journal, is_worked_on: Callable[[str], bool]) -> list[RunLine]:
-    """List all runs, newest first."""
-    return [run_line(journal, row, working=is_worked_on(row.run_id)) for row in journal.runs()]
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs a list is for; what is not given does not matter.
+
+    Attributes:
+        state: the state, as it is shown.
+        repository: part of the repository's URL or path, in any case.
+        cloud: the name in clouds.yaml.
+        site: the site's name.
+        archived: whether archived runs are listed, too.
+    """
+
+    state: RunStateName | None = None
+    repository: str | None = None
+    cloud: str | None = None
+    site: str | None = None
+    archived: bool = False
+
+    def query(self) -> RunQuery:
+        """Return what the journal can select; whether a run is worked on, only its lock knows."""
+        states = () if self.state is None else (RunState.TORN_DOWN,) if self.state == "torn_down" else NOT_TORN_DOWN
+        labels = {"cloud": self.cloud, "site": self.site}
+        return RunQuery(
+            states=states,
+            labels={name: value for name, value in labels.items() if value is not None},
+            containing={} if self.repository is None else {"repository": self.repository},
+            archived=self.archived,
+        )
 
 
-def run_line(journal: Journal, run: RunRecord, *, working: bool) -> RunLine:
-    """Return a run's entry in the list."""
-    labels, request = Labels.of(run), StoredRequest.of(run)
-    start, end = _lease(journal, run, labels)
+NOT_TORN_DOWN = (RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED, RunState.SUCCEEDED)
+
+ENDS_SOON = timedelta(hours=2)
+"""How long before its end a lease is warned of."""
+
+Row = TypeVar("Row", StageRecord, ResourceRecord, IntentRecord)
+
+
+def runs_document(
+    journal: Journal, is_worked_on: Callable[[str], bool], chosen: RunFilter, limit: int | None
+) -> RunsDocument:
+    """List the newest runs, and older ones that still have a lease; the work depends on how many are listed.
+
+    Args:
+        journal: where the runs are.
+        is_worked_on: whether a process works on a run.
+        chosen: which runs to list.
+        limit: how many, apart from those that have a lease; None for all.
+    """
+    now = times.now()
+    if chosen.state in (None, "torn_down"):
+        query = chosen.query()
+        rows = journal.runs(query, limit=limit)
+        if limit is not None and len(rows) == limit:
+            held = journal.runs(replace(query, holding="lease", at=now.isoformat()))
+            rows += [row for row in held if row.run_id not in {one.run_id for one in rows}]
+        more = 0 if limit is None or len(rows) < limit else journal.count(query) - len(rows)
+    else:
+        ids = _in_state(journal, is_worked_on, chosen)
+        rows = journal.selected(RunRecord, ids[:limit])
+        more = len(ids) - len(rows)
+    shown = {row.run_id for row in rows}
+    stages = grouped(journal.outputs(shown, PLAN, RESERVED))
+    resources = grouped(journal.selected(ResourceRecord, shown))
+    intents = grouped(journal.selected(IntentRecord, shown))
+    lines = [
+        _run_line(
+            row,
+            cost_part(stages[row.run_id], resources[row.run_id], intents[row.run_id], now),
+            resources[row.run_id],
+            intents[row.run_id],
+            working=is_worked_on(row.run_id),
+        )
+        for row in rows
+    ]
+    return RunsDocument(runs=lines, more=more, warnings=[text for one in lines for text in _ending(one, now)])
+
+
+def grouped(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:
+    """Group the records of several runs by run id."""
+    groups: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.run_id].append(row)
+    return groups
+
+
+def _in_state(journal: Journal, is_worked_on: Callable[[str], bool], chosen: RunFilter) -> list[str]:
+    """List the ids of the runs that are in a state, newest first; locks are looked at only where they decide."""
+    asked = chosen.state
+    candidates = [
+        (run_id, idle)
+        for run_id, stored, removing in journal.run_states(chosen.query())
+        if (idle := _shown_state(stored, removing=removing, working=False)) == asked or asked == "running"
+    ]
+    return [run_id for run_id, idle in candidates if asked == ("running" if is_worked_on(run_id) else idle)]
+
+
+def _ending(run: RunLine, now: datetime) -> Iterator[str]:
+    """Warn of a lease that ends soon."""
+    if run.cost is not None and run.cost.phase == "running":
+        end = datetime.fromisoformat(run.cost.lease_end)
+        if end - now < ENDS_SOON:
+            yield f"the lease of run {run.run_id} ends {times.until(end, now)}: what is on its server is lost then"
+
+
+def _run_line(
+    run: RunRecord,
+    cost: CostPart | None,
+    resources: list[ResourceRecord],
+    intents: list[IntentRecord],
+    *,
+    working: bool,
+) -> RunLine:
+    labels = Labels.of(run)
+    start, end = _lease(run, resources, intents, labels)
     return RunLine(
         run_id=run.run_id,
         state=state_of(run, working=working),
-        repository=request.repository,
-        cloud=request.cloud,
+        repository=labels.repository,
+        cloud=labels.cloud,
         site=labels.site,
         node_type=labels.node_type,
         image=labels.image,
@@ -77,18 +198,24 @@ def run_line(journal: Journal, run: RunRecord, *, working: bool) -> RunLine:
         updated_at=run.updated_at,
         looked_at=looked_at(run),
         error=None if run.error is None else ErrorPart.stored(run.error, run.run_id).message,
+        cost=cost,
+        archived_at=run.archived_at,
     )
 
 
 def state_of(run: RunRecord, *, working: bool) -> RunStateName:
     """Return the state of a run: the stored one, unless work on it was started and nobody continues it."""
-    if run.state == RunState.TORN_DOWN:
+    return _shown_state(run.state, removing=run.teardown_at is not None, working=working)
+
+
+def _shown_state(stored: str, *, removing: bool, working: bool) -> RunStateName:
+    if stored == RunState.TORN_DOWN:
         return "torn_down"
     if working:
         return "running"
-    if run.state == RunState.RUNNING or run.teardown_at is not None:
+    if stored == RunState.RUNNING or removing:
         return "interrupted"
-    return RunState(run.state).value
+    return RunState(stored).value
 
 
 def looked_at(run: RunRecord, stages: Iterable[StageRecord] = (), resources: Iterable[ResourceRecord] = ()) -> str:
@@ -104,13 +231,13 @@ def looked_at(run: RunRecord, stages: Iterable[StageRecord] = (), resources: Ite
     return max((one for one in known if one is not None), key=datetime.fromisoformat, default=run.created_at)
 
 
-def _lease(journal: Journal, run: RunRecord, labels: Labels) -> tuple[str | None, str | None]:
+def _lease(
+    run: RunRecord, resources: list[ResourceRecord], intents: list[IntentRecord], labels: Labels
+) -> tuple[str | None, str | None]:
     """Return start and end of the lease that a run has, if it has one."""
-    if run.state == RunState.TORN_DOWN:
+    lease = latest(resources, "lease")
+    if run.state == RunState.TORN_DOWN or lease is None or lease.state == ResourceState.ABSENT:
         return None, None
-    lease = latest(journal.resources(run.run_id), "lease")
-    if lease is None or lease.state == ResourceState.ABSENT:
-        return None, None
-    period = lease_period(lease, journal.intents(run.run_id))
+    period = lease_period(lease, intents)
     end = labels.lease_end if period.end is None else period.end.isoformat()
     return period.start.isoformat(), end

@@ -16,13 +16,12 @@ from envagent.cli.documents.json_models import (
     OrphansDocument,
     ResourcePart,
     RunDocument,
-    RunLine,
     StepPart,
 )
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
-from envagent.hints import Command, command, status, teardown
+from envagent.hints import Command, status, teardown
 
 RECENT = timedelta(minutes=2)
 """What was checked so recently is shown as current."""
@@ -178,43 +177,6 @@ def show_next(terminal: Terminal, run: RunDocument, *, but: str = "") -> None:
             terminal.line()
         terminal.line(("Next:", "bold"))
         terminal.table(commands)
-
-
-def show_runs(terminal: Terminal, runs: list[RunLine]) -> None:
-    """Print the list of runs."""
-    if not runs:
-        terminal.line(f"No runs yet. To start one: {command_text(command('run', 'URL', cloud='sandbox'))}")
-        return
-    now = times.now()
-    rows = [
-        (
-            one.run_id,
-            one.state,
-            times.until(datetime.fromisoformat(one.created_at), now),
-            one.cloud or "OS_*",
-            one.node_type or "",
-            _lease(one, now),
-            _checked(one, now),
-            one.repository,
-        )
-        for one in runs
-    ]
-    head = ("run", "state", "started", "cloud", "node type", "lease", "last checked", "repository")
-    terminal.table(rows, head=head, indent=0)
-
-
-def _lease(run: RunLine, now: datetime) -> str:
-    start, end = times.parsed(run.lease_start), times.parsed(run.lease_end)
-    if start is None or end is None:
-        return ""
-    if now < start:
-        return f"starts {times.until(start, now)}"
-    return f"{'ends' if now < end else 'ended'} {times.until(end, now)}"
-
-
-def _checked(run: RunLine, now: datetime) -> str:
-    """Return when the cloud was last checked; nothing for a run that is worked on or torn down."""
-    return "" if run.state in ("running", "torn_down") else times.ago(datetime.fromisoformat(run.looked_at), now)
 
 
 def _step_row(step: StepPart) -> tuple[str, ...]:

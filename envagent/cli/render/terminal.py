@@ -13,10 +13,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
@@ -161,14 +160,11 @@ class Terminal:
     def console(self) -> Console:
         """Rich's console, created at its first use; pass it strings only through `printable`."""
         if self._console is None:
-            self._console = self._make_console()
+            from rich.console import Console
+
+            file: Any = self.stream
+            self._console = Console(file=file, markup=False, emoji=False, highlight=False, legacy_windows=False)
         return self._console
-
-    def _make_console(self, width: int | None = None) -> Console:
-        from rich.console import Console
-
-        file: Any = self.stream
-        return Console(file=file, width=width, markup=False, emoji=False, highlight=False, legacy_windows=False)
 
     def sign(self, sign: str, plain: str) -> str:
         """Return a sign, or its plain form if the stream's encoding lacks it."""
@@ -206,8 +202,6 @@ class Terminal:
         commands are copied, so they are never cut.
         """
         from rich.cells import cell_len
-        from rich.table import Table
-        from rich.text import Text
 
         headings, cells = list(head), [[printable(cell) for cell in row] for row in rows]
         columns = list(zip_longest(headings, *cells, fillvalue=""))
@@ -217,22 +211,29 @@ class Terminal:
             if room < min(MIN_PROSE_COLUMNS, max(map(cell_len, columns[-1]), default=0)):
                 inset = 2 * indent + 2
                 wrapped = (_wrapped(row[-1], self.width - inset, " " * inset) for row in cells)
-                below = dict(enumerate(wrapped, start=bool(headings)))
+                below = dict(enumerate(wrapped))
                 headings, cells = headings[:-1], [row[:-1] for row in cells]
             else:
                 cells = [[*row[:-1], _wrapped(row[-1], room)] for row in cells]
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=bool(headings), header_style="")
-        for heading in headings or [""] * max(map(len, cells), default=0):
-            table.add_column(Text(heading, "dim"), no_wrap=True)
-        for row in cells:
-            table.add_row(*(Text(cell, STATE_STYLES.get(cell.rstrip(), "")) for cell in row))
-        wide = self._make_console(width=100_000)  # the table's own width: nothing is cropped
-        with wide.capture() as captured:
-            wide.print(table)
-        for number, line in enumerate(captured.get().splitlines()):
-            self.raw(f"{' ' * indent}{_PADDING.sub('', line)}\n")
+        widths = [max(map(cell_len, column)) for column in zip_longest(headings, *_lines_of(cells), fillvalue="")]
+        if headings:
+            self._row(headings, widths, indent, lambda _: "dim")
+        for number, row in enumerate(cells):
+            for line in _lines_of([row]):
+                self._row(line, widths, indent, lambda cell: STATE_STYLES.get(cell.rstrip(), ""))
             if text := below.get(number):
                 self.raw(f"{text}\n")
+
+    def _row(self, cells: Sequence[str], widths: Sequence[int], indent: int, style: Callable[[str], str]) -> None:
+        """Print cells in columns of these widths; nothing is cut off."""
+        from rich.cells import cell_len
+
+        parts: list[str | tuple[str, str]] = [" " * indent]
+        last = max((number for number, cell in enumerate(cells) if cell), default=-1)
+        for number, cell in enumerate(cells[: last + 1]):
+            gap = " " * (widths[number] - cell_len(cell) + 2) if number < last else ""
+            parts += [(cell, style(cell)), gap]
+        self.line(*parts)
 
     def field(self, name: str, prose: str) -> None:
         """Print a named text."""
@@ -254,8 +255,10 @@ class Terminal:
         self.stream.flush()
 
 
-_PADDING = re.compile(r" +(?=(?:\x1b\[[0-9;]*m)*$)")
-"""Spaces at the end of a row, before or after its last colors: they would wrap on a narrow terminal."""
+def _lines_of(cells: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+    """Split rows whose cells have several lines into lines."""
+    for row in cells:
+        yield from (list(line) for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue=""))
 
 
 def _wrapped(prose: str, width: int, inset: str = "") -> str:

@@ -54,11 +54,23 @@ def ago(moment: datetime, since: datetime) -> str:
     ['just now', '5 min ago', '59 min ago', '2 h ago', '2 d ago']
     """
     minutes = int((since - moment).total_seconds() // 60)
-    if minutes < 1:
-        return "just now"
+    return "just now" if minutes < 1 else f"{_roughly(minutes)} ago"
+
+
+def ahead(moment: datetime, since: datetime) -> str:
+    """Format the time until a moment in its largest unit; in minutes where less than two hours are left.
+
+    >>> [ahead(datetime(2026, 1, 1) + timedelta(minutes=one), datetime(2026, 1, 1)) for one in (0.5, 100, 150, 4000)]
+    ['in 0 min', 'in 100 min', 'in 2 h', 'in 2 d']
+    """
+    minutes = int((moment - since).total_seconds() // 60)
+    return f"in {minutes} min" if minutes < 120 else f"in {_roughly(minutes)}"
+
+
+def _roughly(minutes: int) -> str:
     if minutes < 60:
-        return f"{minutes} min ago"
-    return f"{minutes // 60} h ago" if minutes < 24 * 60 else f"{minutes // (24 * 60)} d ago"
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 24 * 60 else f"{minutes // (24 * 60)} d"
 
 
 def parsed(text: str | None) -> datetime | None:
