@@ -1,4 +1,4 @@
-"""envagent from Python and notebooks: `run`, `resume`, `status` and `teardown` as calls.
+"""envagent from Python and notebooks: `plan`, `run`, `resume`, `status` and `teardown` as calls.
 
 Each returns the pydantic document that the command of the same name prints with `--json`, and raises the errors of
 `envagent.errors`. Nothing is asked: what would cost service units, or remove something, must be allowed by an argument.
@@ -21,6 +21,7 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from envagent.cli import actions
 from envagent.cli.audience import Audience
-from envagent.cli.documents.json_models import PlanPart, RunDocument, RunsDocument
+from envagent.cli.documents.json_models import PlanDocument, PlanPart, RunDocument, RunsDocument
+from envagent.cli.documents.plan_document import write_plan
 from envagent.cli.inputs import start_time
 from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.notebook_view import NotebookProgress, in_notebook
@@ -44,7 +46,18 @@ from envagent.hints import Command, Hint, Option, Placeholder, Value
 if TYPE_CHECKING:
     from envagent.cli.run_session import Ended
 
-__all__ = ["Approval", "PlanPart", "RunDocument", "RunsDocument", "resume", "run", "status", "teardown"]
+__all__ = [
+    "Approval",
+    "PlanDocument",
+    "PlanPart",
+    "RunDocument",
+    "RunsDocument",
+    "plan",
+    "resume",
+    "run",
+    "status",
+    "teardown",
+]
 
 Approval: TypeAlias = bool | Callable[[PlanPart], bool]
 """True, False, or a function that gets the plan and returns whether it is approved."""
@@ -52,9 +65,71 @@ Approval: TypeAlias = bool | Callable[[PlanPart], bool]
 Files: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def run(
+def plan(
     repo: str | os.PathLike[str],
     *,
+    cloud: str | None = None,
+    max_su: float | None = None,
+    node_type: str | None = None,
+    image: str | None = None,
+    hours: int | None = None,
+    network: str | None = None,
+    server_name: str | None = None,
+    floating_ip: bool = True,
+    ai: bool = True,
+    ref: str | None = None,
+    also: Sequence[str] = (),
+    start: datetime | str | None = None,
+    wait_for_capacity: bool = False,
+    site: Literal["any"] | None = None,
+    speed: float | None = None,
+    config: Files = (),
+    output: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> PlanDocument:
+    """Return what a run would reserve, why, and at what price; nothing is created in the cloud.
+
+    The arguments are those of `run`. With `output`, the plan is saved as well, for `run(plan=...)` or `run --plan`.
+
+    Returns:
+        The plan: `plan.service_units` is its estimate, `plan.candidates` are the node types in the order of requests.
+
+    Raises:
+        EnvagentError: what would fail a run before its approval.
+        KeyboardInterrupt: the call was interrupted.
+    """
+    with _errors_for_python():
+        options = actions.RunOptions(
+            repo=os.fspath(repo),
+            cloud=cloud,
+            max_su=max_su,
+            node_type=node_type,
+            image=image,
+            hours=hours,
+            network=network,
+            server_name=server_name,
+            floating_ip=floating_ip,
+            ai=ai,
+            ref=ref,
+            also=also,
+            start=_start(start),
+            wait_for_capacity=wait_for_capacity,
+            site=site,
+            speed=speed,
+            config=_files(config),
+        )
+        made = actions.make_plan(options, _Program(False, None, progress=progress))
+        if isinstance(made, int):
+            raise KeyboardInterrupt("planning was stopped; nothing was reserved")
+        if output is not None:
+            write_plan(Path(output), made)
+        return made
+
+
+def run(
+    repo: str | os.PathLike[str] | None = None,
+    *,
+    plan: PlanDocument | str | os.PathLike[str] | None = None,
     cloud: str | None = None,
     approve: Approval = False,
     max_su: float | None = None,
@@ -82,6 +157,7 @@ def run(
 
     Args:
         repo: `https://host/owner/name`, or the path of a local clone.
+        plan: a plan to carry out exactly, or its file, in place of `repo` and of what it settles.
         cloud: a name in clouds.yaml, or `sandbox`; by default OS_CLOUD or the OS_* variables.
         approve: True to reserve what the plan says, or a function that gets the plan and returns whether to.
         max_su: approve any plan, and any suitable node type, if the lease costs at most this many service units.
@@ -115,9 +191,10 @@ def run(
         KeyboardInterrupt: the call was interrupted.
     """
     audience = _Program(approve, max_su, progress=progress)
-    with _errors_for_python():
+    with _errors_for_python(), _plan_file(plan) as file:
         options = actions.RunOptions(
-            repo=os.fspath(repo),
+            repo=None if repo is None else os.fspath(repo),
+            plan=file,
             cloud=cloud,
             node_type=node_type,
             image=image,
@@ -131,7 +208,7 @@ def run(
             ai=ai,
             ref=ref,
             also=also,
-            start=None if start is None else start_time(start if isinstance(start, str) else start.isoformat()),
+            start=_start(start),
             wait_for_capacity=wait_for_capacity,
             site=site,
             new=new,
@@ -329,6 +406,21 @@ class _Nowhere(io.StringIO):
         return len(text)
 
 
+def _start(moment: datetime | str | None) -> datetime | None:
+    return None if moment is None else start_time(moment if isinstance(moment, str) else moment.isoformat())
+
+
+@contextmanager
+def _plan_file(plan: PlanDocument | str | os.PathLike[str] | None) -> Iterator[Path | None]:
+    """Yield the file of a plan; one in memory is written to a temporary file."""
+    if not isinstance(plan, PlanDocument):
+        yield None if plan is None else Path(plan)
+        return
+    with tempfile.TemporaryDirectory(prefix="envagent-plan-") as folder:
+        write_plan(Path(folder, "plan.json"), plan)
+        yield Path(folder, "plan.json")
+
+
 def _files(config: Files) -> list[Path]:
     return [Path(config)] if isinstance(config, str | os.PathLike) else [Path(one) for one in config]
 
@@ -360,7 +452,9 @@ def _spelled(hint: Hint, run_id: str | None) -> str:
 
 
 def _call(part: Command | Option, run_id: str | None) -> str | Command | Option:
-    known = {name: inspect.signature(globals()[name]).parameters for name in ("run", "resume", "status", "teardown")}
+    known = {
+        name: inspect.signature(globals()[name]).parameters for name in ("plan", "run", "resume", "status", "teardown")
+    }
     if isinstance(part, Option):
         name, value = _argument(part.name, part.value or "...")
         if name not in known["run"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,11 @@ def test_a_real_cloud_needs_an_approval(cli: Cli, repository: Path, real_cloud: 
     with pytest.raises(KeyboardInterrupt, match=f"envagent resume {declined.run_id}"):
         envagent.resume(declined.run_id, approve=interrupt)
     assert signal.getsignal(signal.SIGINT) == before
-    up = envagent.resume(declined.run_id, approve=lambda plan: plan.ceiling <= 100)
+    made = envagent.plan(repository, cloud=real_cloud, ai=False, hours=1, output="plan.json", progress=False)
+    assert made.model_dump(mode="json") == json.loads(Path("plan.json").read_text())
+    with pytest.raises(UsageError, match="settles --hours"):
+        envagent.run(plan=made, hours=2, approve=True)
+    up = envagent.run(plan=made, approve=lambda plan: plan.ceiling == made.plan.ceiling)
     assert up.state == "succeeded"
     with pytest.raises(UsageError, match="teardown asks"):
         envagent.teardown(up.run_id)

@@ -72,7 +72,7 @@ def test_the_page_for_agents(cli: Cli) -> None:
     make_repository(cli.work / "my-repo", FILES)
     page = cli("skill").out
     assert page.startswith("---\nname: envagent\n")
-    assert play(cli, page) == 7
+    assert play(cli, page) == 8
     assert {int(code) for code in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE) for code in code.split(",")} == {
         0,
         129,
