@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -34,6 +34,7 @@ from envagent.config import load
 from envagent.engine.journal import Journal
 from envagent.engine.lock import file_lock
 from envagent.engine.removal import in_doubt
+from envagent.engine.run_query import RunQuery
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import EnvagentError, QuotaExceeded, RunLocked, RunNotFound, UsageError
 from envagent.hints import Command, Hint, Option
@@ -75,19 +76,20 @@ class BatchOptions:
 class LineStop:
     """The stop request of one line: it stops alone if its plan is declined, and with all others at a signal."""
 
-    def __init__(self, all_lines: Stop) -> None:
+    def __init__(self) -> None:
         self.event = threading.Event()
-        self._all = all_lines
+        self.all_lines: Stop | None = None
+        """That of the batch, once its work starts."""
 
     @property
     def signal(self) -> signal.Signals | None:
         """The signal that arrived, if any."""
-        return self._all.signal
+        return None if self.all_lines is None else self.all_lines.signal
 
     @property
     def exit_code(self) -> int:
         """128 + the signal's number."""
-        return self._all.exit_code
+        return interaction.DECLINED if self.all_lines is None else self.all_lines.exit_code
 
 
 @dataclass
@@ -100,6 +102,7 @@ class Job:
     view: LineView
     line: BatchLine | None = None
     row: RunRecord | None = None
+    run_id: str | None = None
     asked: PlanPart | None = None
     """The plan that waits for approval."""
     answer: bool | None = None
@@ -108,7 +111,7 @@ class Job:
     error: ErrorPart | None = None
     exit_code: int = 0
     ended: bool = False
-    stop: LineStop = field(init=False)
+    stop: LineStop = field(default_factory=LineStop)
 
 
 class LineAudience(Audience):
@@ -167,6 +170,7 @@ class BatchSession:
         self._slots = threading.Semaphore(options.parallel)
         self._turn = threading.Condition()
         self._jobs: list[Job] = []
+        self._known: list[RunRecord] = []
         self._bug: Exception | None = None
         self._view = BatchView(self._terminal)
 
@@ -267,7 +271,7 @@ class BatchSession:
     def _work(self, act: Callable[[Job], Ended | None], stop: Stop, decide: Callable[[], None] = lambda: None) -> None:
         """Have every line worked on in a thread of its own; once all have ended or ask, decide."""
         for job in self._jobs:
-            job.stop = LineStop(stop)
+            job.stop.all_lines = stop
             if stop.event.is_set():
                 job.stop.event.set()
         threads = [threading.Thread(target=self._attend, args=(job, act), daemon=True) for job in self._jobs]
@@ -304,6 +308,7 @@ class BatchSession:
                             job.error = ended.document.error
             except EnvagentError as error:
                 job.error, job.exit_code = ErrorPart.of(error, again=self._again_text()), error.exit_code
+                job.run_id = job.run_id or error.run_id
             except Exception as error:  # a bug: the others end as they can, then it is reported
                 self._bug, job.exit_code = error, 1
             finally:
@@ -402,12 +407,13 @@ class BatchSession:
 
     def _runs(self, journal: Journal) -> list[RunRecord]:
         """List the runs of the file, newest first."""
-        return [row for row in journal.runs() if Labels.of(row).batch == self._name]
+        return journal.runs(RunQuery(labels={"batch": self._name}, archived=True))
 
     def _find(self, journal: Journal, lines: list[BatchLine]) -> None:
         """Find the run of each line, the newest that is not torn down."""
         known: dict[str, RunRecord] = {}
-        for row in self._runs(journal):
+        self._known = self._runs(journal)
+        for row in self._known:
             if row.teardown_at is None:
                 known.setdefault(Labels.of(row).batch_line or "", row)
         for line in lines:
@@ -423,7 +429,7 @@ class BatchSession:
         self, number: int | None, repository: str, ref: str | None, row: RunRecord | None, *, finished: bool
     ) -> Job:
         view = self._view.add(short_name(repository), finished=finished)
-        job = Job(number, repository, ref, view, row=row)
+        job = Job(number, repository, ref, view, row=row, run_id=None if row is None else row.run_id)
         self._jobs.append(job)
         return job
 
@@ -431,23 +437,24 @@ class BatchSession:
         """Return the most that the leases of the file may cost as far as they are approved, old ones included."""
         if self._options.max_su_total is None:
             return 0.0
-        runs = self._runs(journal)
-        return sum(committed(run_document(StoredRun.load(journal, row, working=False))) for row in runs)
+        return sum(committed(self._run_document(journal, row)) for row in self._known)
 
     def _document(self, journal: Journal) -> BatchDocument:
         """Return what the lines have come to."""
-        newest = {Labels.of(row).batch_line: row for row in reversed(self._runs(journal))}
         parts = []
         for job in self._jobs:
-            row = newest.get(job.line.key) if job.line is not None else job.row
             document = job.document
-            if document is None and row is not None and (job.row is not None or row.teardown_at is None):
-                row = journal.run(row.run_id)
-                document = run_document(StoredRun.load(journal, row, working=self._home.is_worked_on(row.run_id)))
+            if document is None and job.run_id is not None:
+                with suppress(RunNotFound):  # it failed before its run was stored
+                    document = self._run_document(journal, journal.run(job.run_id))
             parts.append(
                 line_part(job.number, job.repository, job.ref, document, exit_code=job.exit_code, error=job.error)
             )
         return batch_document(self._name, parts, self._options.max_su_total)
+
+    def _run_document(self, journal: Journal, row: RunRecord) -> RunDocument:
+        working = self._home.is_worked_on(row.run_id)
+        return run_document(StoredRun.load(journal, row, working=working))
 
     def _again(self, name: str) -> Command:
         return Command(name, (), (("file", str(self._options.file)),))
