@@ -145,7 +145,7 @@ def _too_old(seen: Traits, node: NodeType) -> str | None:
 
 def _preferred_release(distro: str, need: Need) -> str:
     known = [r for r in releases() if r.distro == distro]
-    by_python = next((r for r in known if r.supported and r.python == need.python), None)
+    by_python = next((r for r in known if r.supported and r.python in need.pythons), None)
     return (by_python or known[0]).release
 
 
@@ -153,7 +153,7 @@ def _rank(image: Image, need: Need) -> tuple[Any, ...]:
     """Return a sort key, best first: maintained, distribution, nearest release, current, preferred release, newest.
 
     A release that Chameleon no longer maintains counts only if the project requires exactly that one; CUDA on
-    anything but Ubuntu is not maintained at all. The preferred release has the project's Python.
+    anything but Ubuntu is not maintained at all. The preferred release has a Python that the project allows.
     """
     seen = traits(image)
     distro = relative(need.os_type)
@@ -242,8 +242,8 @@ def explain(image: Image, need: Need) -> tuple[str, tuple[str, ...]]:
     known = next((r for r in releases() if (r.distro, r.release) == (seen.distro, seen.release)), None)
     if known and not known.supported:
         warnings.append(f"{image.name} is no longer maintained by Chameleon")
-    if known and need.python and known.python != need.python:
-        warnings.append(f"the image ships Python {known.python}; install {need.python} with uv or conda")
+    if known and need.pythons and known.python not in need.pythons:
+        warnings.append(f"the image ships Python {known.python}; install {need.pythons[0]} with uv or conda")
     if seen.cuda and need.gpu and need.gpu.cuda and need.gpu.cuda[0] > seen.cuda[0]:
         asked = ".".join(map(str, need.gpu.cuda))
         warnings.append(f"its driver may be too old for CUDA {asked}; check nvidia-smi before installing")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from envagent.catalog.gpus import version
 from envagent.catalog.hardware import Architecture, Vendor
-from envagent.repository.results import Analysis, Evidence
+from envagent.repository.results import Analysis, Evidence, Requirements
 
 Stance = Literal["minimum", "recommended", "tested", "default"]
 """How firmly the files ask for an amount; default: they say nothing about it, or do not say how."""
@@ -45,7 +45,8 @@ class Need:
     specials: tuple[str, ...]
     os_type: str | None
     os_version: str | None
-    python: str | None
+    pythons: tuple[str, ...]
+    """The versions of Python that will do, the one to install first; empty where none is needed."""
 
 
 def _cuda(text: str | None) -> tuple[int, int] | None:
@@ -137,8 +138,14 @@ def need_of(analysis: Analysis) -> Need:
         specials=wanted.special_requirements,
         os_type=wanted.os_type.casefold() if wanted.os_type else None,
         os_version=wanted.os_version,
-        python=wanted.python_version,
+        pythons=_pythons(wanted),
     )
+
+
+def _pythons(wanted: Requirements) -> tuple[str, ...]:
+    """Return the versions of Python that will do; an AI names one where the files say nothing."""
+    best = () if wanted.python_version is None else (wanted.python_version,)
+    return tuple(dict.fromkeys((*best, *wanted.python_allowed)))
 
 
 def least_of(analysis: Analysis) -> Need:

@@ -63,6 +63,7 @@ def conclude(snapshot: Snapshot, facts: Facts, survey: Survey) -> Analysis:
         os_version=os_version,
         architecture=architecture,
         python_version=python.version,
+        python_allowed=python.allowed,
         special_requirements=special,
         node_count=int(nodes) if nodes and nodes > 1 else None,
     )

@@ -102,6 +102,8 @@ class Requirements(Model):
     architecture: Literal["x86_64", "aarch64"] | None = None
     python_version: str | None = None
     """The CPython minor to install, such as 3.11."""
+    python_allowed: tuple[str, ...] = ()
+    """All minors that the files allow."""
     special_requirements: tuple[str, ...] = ()
     node_count: int | None = None
     """Machines that the main job needs at the same time, where more than one is asked for."""

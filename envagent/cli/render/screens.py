@@ -216,7 +216,8 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
     """Print what a repository needs, and the evidence."""
     commit = "" if analysis.repository.commit is None else f" at {analysis.repository.commit[:12]}"
     terminal.line((analysis.repository.url, "bold"), commit)
-    known = [_named(name, value) for name, value in analysis.requirements.items() if value not in (None, [], False)]
+    stated = {name: value for name, value in analysis.requirements.items() if name != "python_allowed"}
+    known = [_named(name, value) for name, value in stated.items() if value not in (None, [], False)]
     terminal.line(("Needs", "bold"), "" if known else ": its files state no requirements")
     if known:
         terminal.table(known)

@@ -24,9 +24,10 @@ _A_PYTHON_REPOSITORY = 0.25
 
 @dataclass(frozen=True)
 class PythonConclusion:
-    """The version with its evidence, and what had to be assumed."""
+    """The version with its evidence, all that are allowed, and what had to be assumed."""
 
     version: str | None
+    allowed: tuple[str, ...]
     evidence: tuple[Evidence, ...]
     assumptions: tuple[str, ...]
 
@@ -55,12 +56,13 @@ def conclude(facts: Facts, *, python_share: float) -> PythonConclusion:
     runtime = [p for p in facts.packages if p.scope in ("main", "component")]
     bound = any(s.authority > _MERELY_USED for s in kept)
     if not bound and (python_share < _A_PYTHON_REPOSITORY or not (kept or runtime)):
-        return PythonConclusion(None, (), ())
+        return PythonConclusion(None, (), (), ())
     if not kept:
         assumptions.append("No Python bound was found; its unpinned packages install on any current version.")
     version = next(v for v in _PREFERENCE if v in allowed)
     found = [evidence("python_version", version, s.spot, 0.5 * s.authority, s.note) for s in kept[:5]]
-    return PythonConclusion(version, tuple(found), tuple(assumptions[:3]))
+    inside = tuple(v for v in PYTHON_MINORS if v in allowed)
+    return PythonConclusion(version, inside, tuple(found), tuple(assumptions[:3]))
 
 
 def _wheel_signs(packages: list[Package]) -> list[PythonSign]:

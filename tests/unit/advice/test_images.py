@@ -102,6 +102,8 @@ class TestChoice:
             ({"python_version": "3.10"}, "CC-Ubuntu22.04"),
             ({"python_version": "3.12"}, "CC-Ubuntu24.04"),
             ({"python_version": "3.8"}, "CC-Ubuntu24.04"),
+            ({"python_version": "3.11", "python_allowed": ("3.9", "3.10", "3.11")}, "CC-Ubuntu22.04"),
+            ({"python_version": "3.11", "python_allowed": ("3.10", "3.11", "3.12")}, "CC-Ubuntu24.04"),
             ({"python_version": "3.10", "os_version": "24.04", "os_type": "ubuntu"}, "CC-Ubuntu24.04"),
         ],
     )
