@@ -225,7 +225,10 @@ def test_what_the_credentials_are_good_for(target: Target, cloud: InspectableClo
 def test_an_application_credential_shows_whether_it_is_unrestricted(target: Target, cloud: InspectableCloud) -> None:
     by_password(target)
     assert cloud.can_make_trusts() is None
-    for ending, unrestricted in (("appcred", True), ("appcred-restricted", False)):
-        restrained, _ = target.open_entry(target.entry(ending))
+    for endings, unrestricted in (
+        (("appcred-unrestricted", "appcred"), True),
+        (("appcred-restricted", "appcred"), False),
+    ):
+        restrained, _ = target.open_entry(target.entry(*endings))
         assert restrained.can_make_trusts() is unrestricted
         restrained.close()
