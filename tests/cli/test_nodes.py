@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import yaml
 
 from envagent import config
 from envagent.cli.site_survey import ask_sites, sites_to_ask
+from envagent.sandbox import process
 from tests.cli.conftest import Cli
 
 
@@ -73,3 +75,14 @@ def test_a_site_that_takes_too_long_is_not_waited_for(clouds: None) -> None:
     assert others == ["private"]
     answers = list(ask_sites(sites[:1], datetime.now(UTC), 24, seconds=0.05))
     assert [str(one.error) for one in answers] == ["no answer within 0.05 s"]
+
+
+def test_a_site_that_hides_its_hosts_says_so(cli: Cli) -> None:
+    process.control(cli.home, "settings", {"overrides": {"users_see_hosts": False, "users_see_allocations": False}})
+    try:
+        ended = cli("nodes", "--cloud", "sandbox", "--gpu")
+    finally:
+        process.control(cli.home, "settings", {"overrides": {}})
+    assert ended.code == 0
+    assert "does not show what is free" in ended.out
+    assert re.search(r"gpu_v100 +\? of 4 +not shown +2 ", ended.out)

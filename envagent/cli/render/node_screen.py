@@ -29,6 +29,10 @@ def show_nodes(terminal: Terminal, document: NodesDocument, *, gpu: bool) -> Non
         if number:
             terminal.line()
         terminal.line((site, "bold"), f"  cloud {cloud}, free for {document.hours} h")
+        hidden = [one for one in parts if one.free_now is None and not one.virtual]
+        if hidden:
+            known = "" if any(one.total for one in hidden) else ", and not which of these node types it has"
+            terminal.line((f"  the site does not show what is free{known}", "yellow"))
         rows = [(one.node_type, _free(one), _next(one, now), f"{one.su_per_hour:g}", _hardware(one)) for one in parts]
         terminal.table(rows, head=("node type", "free", "next free", "SU/h", "each node has"))
 
