@@ -55,19 +55,25 @@ class Check:
         return CheckPart(name=self.name, state=self.state, text=self.text, fix=fix, exit_code=self.exit_code)
 
 
-def all_checks(cloud: str | None, files: list[Path] | None) -> Iterator[Check]:
-    """Make all checks, one after the other.
+def settings_check(cloud: str | None, files: list[Path] | None) -> tuple[Check, Settings | None]:
+    """Read the settings.
 
     Args:
         cloud: the cloud that the user named.
         files: the files named by --config.
+
+    Returns:
+        The check, and the settings if they can be read.
     """
-    settings: Settings | None = None
     try:
         settings = read_settings(files, **({} if cloud is None else {"cloud": cloud}))
-        yield Check("settings", "ok", "can be read")
     except EnvagentError as error:
-        yield Check.failed("settings", error)
+        return Check.failed("settings", error), None
+    return Check("settings", "ok", "can be read"), settings
+
+
+def further_checks(settings: Settings | None) -> Iterator[Check]:
+    """Make all other checks, one after the other; without settings, only those of this machine."""
     yield from _machine()
     if settings is None:
         return

@@ -24,6 +24,9 @@ from envagent.hints import Hint, Option, command
 
 T = TypeVar("T")
 
+VARIABLES = "OS_*"
+"""The choice of the credentials in the environment, instead of a name in clouds.yaml."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -43,7 +46,7 @@ class Answers:
     def settings(self) -> dict[str, object]:
         """Return them as settings, by name."""
         wanted = {
-            "cloud": self.cloud,
+            "cloud": None if self.cloud == VARIABLES else self.cloud,
             "lease.hours": self.hours,
             "lease.max_su": self.max_su,
             "ai.enabled": self.ai,
@@ -153,6 +156,8 @@ def cloud_choices(files: Sequence[Path]) -> list[str]:
     selected = login.variables.get("OS_CLOUD")
     if selected in names:
         names = [selected, *(one for one in names if one != selected)]
+    if "OS_AUTH_URL" in login.variables:
+        names.insert(0, VARIABLES)
     return [*names, SANDBOX]
 
 

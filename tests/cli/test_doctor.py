@@ -42,7 +42,7 @@ def test_everything_is_in_place_in_the_sandbox(cli: Cli, monkeypatch: pytest.Mon
 
 def test_a_wrong_clock_a_used_up_quota_and_a_missing_network(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     now = times.now
-    monkeypatch.setattr(times, "now", lambda: now() + timedelta(minutes=7))
+    monkeypatch.setattr(times, "now", lambda: now() + timedelta(minutes=7, seconds=30))
     monkeypatch.setenv("ENVAGENT_NETWORK__NAME", "nowhere")
     process.control(cli.home, "settings", {"quotas": {"floatingip": 0}})
     try:
@@ -57,9 +57,11 @@ def test_a_wrong_clock_a_used_up_quota_and_a_missing_network(cli: Cli, monkeypat
     assert ended.code == ended.document["exit_code"] == 2  # the first one's
 
 
-def test_a_restricted_application_credential_is_found(cli: Cli) -> None:
-    ended = cli("doctor", "--cloud", "sandbox-appcred-restricted", "--json")
+def test_a_restricted_application_credential_is_found(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVAGENT_CLOUD", "sandbox-appcred-restricted")
+    ended = cli("doctor", "--json")
     assert (ended.code, failed(ended.document)) == (4, {"trust"})
+    assert ended.document["cloud"] == "sandbox-appcred-restricted"
     assert "unrestricted" in checks(ended.document)["trust"]["fix"]
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
 from envagent import config
 from envagent.cli.documents.settings_text import toml_text
+from envagent.cli.setup_questions import Answers, cloud_choices
 from envagent.config import user_file
 from tests.cli.conftest import Cli
 from tests.kit.commands import Ended
@@ -60,8 +63,11 @@ def test_options_answer_without_a_terminal_and_nothing_is_overwritten(cli: Cli) 
     assert [one.name for one in cli.work.iterdir()] == ["envagent.toml"]
 
 
-def test_without_a_terminal_and_options_it_is_one_error(cli: Cli) -> None:
+def test_without_a_terminal_and_options_it_is_one_error(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = cli("init")
     assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 2)
     assert cli("init", "--cloud", "nowhere").code == 2
+    monkeypatch.setenv("OS_AUTH_URL", "https://chi.example.org:5000/v3")
+    assert cloud_choices([]) == ["OS_*", "sandbox"]
+    assert Answers(cloud="OS_*", hours=3).settings() == {"lease.hours": 3}
     assert not user_file().exists()

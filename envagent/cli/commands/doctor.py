@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from itertools import chain
 
 import typer
 
@@ -17,7 +18,8 @@ def doctor(context: typer.Context, cloud: CLOUD = None, as_json: AS_JSON = False
     Checks this machine, the settings, and what the credentials are good for: project, roles, services, clock, quota,
     addresses, network. Only reads, and asks no AI. The exit code is 0, or that of the first failure.
     """
-    from envagent.cli.checks import all_checks
+    from envagent.cli.checks import further_checks, settings_check
+    from envagent.cli.clouds import chosen_cloud
     from envagent.cli.documents.check_models import CheckPart, ChecksDocument
     from envagent.cli.render.check_screen import show_check, show_verdict
     from envagent.cli.render.terminal import out, print_document
@@ -25,13 +27,15 @@ def doctor(context: typer.Context, cloud: CLOUD = None, as_json: AS_JSON = False
     arguments = context.obj.arguments if isinstance(context.obj, Invocation) else []
     again, terminal = shlex.join(["envagent", *arguments]), out()
     parts: list[CheckPart] = []
-    for check in all_checks(cloud, config):
+    first, settings = settings_check(cloud, config)
+    for check in chain([first], further_checks(settings)):
         parts.append(check.part(again))
         if not as_json:
             show_check(terminal, parts[-1])
     exit_code = next((one.exit_code for one in parts if one.state == "fail" and one.exit_code), 0)
     if as_json:
-        print_document(ChecksDocument(cloud=cloud, checks=parts, exit_code=exit_code))
+        name = cloud if settings is None else chosen_cloud(settings)
+        print_document(ChecksDocument(cloud=name, checks=parts, exit_code=exit_code))
     else:
         show_verdict(terminal, parts)
     return exit_code

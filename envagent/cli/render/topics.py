@@ -44,7 +44,7 @@ def show_exit_codes(terminal: Terminal) -> None:
     rows += [("143", "", "SIGTERM")]
     terminal.table(rows, head=("code", "error.type with --json", "meaning"), indent=0)
     terminal.line()
-    terminal.line("A run that ends with a code other than 0 and 2 can usually be continued: envagent resume last")
+    terminal.line("To continue a run after most of these: envagent resume last")
 
 
 def show_environment(terminal: Terminal) -> None:
