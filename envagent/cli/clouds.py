@@ -18,6 +18,7 @@ from envagent.errors import CloudError, ConfigurationError, UsageError
 from envagent.hints import Hint, Option, command
 
 if TYPE_CHECKING:
+    from envagent.cloud.http_session import Recorder
     from envagent.cloud.port import Cloud, InspectableCloud
     from envagent.steps.request import RunRequest
 
@@ -46,8 +47,8 @@ class CloudAccess:
         """Whether nothing there is real or costs anything."""
         return self.clouds_yaml is not None
 
-    def connect(self) -> InspectableCloud:
-        """Connect to the cloud; nothing is sent yet.
+    def connect(self, record: Recorder | None = None) -> InspectableCloud:
+        """Connect to the cloud; nothing is sent yet. `record` receives every exchange.
 
         Raises:
             ConfigurationError: no such cloud, or its credentials are unusable.
@@ -61,6 +62,7 @@ class CloudAccess:
             folder=self.settings.login.folder,
             timeout=self.settings.timeout_seconds,
             write_timeout=self.settings.write_timeout_seconds,
+            record=record,
         )
 
 

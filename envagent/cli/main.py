@@ -30,6 +30,7 @@ from envagent.cli.commands import (
     doctor,
     help_topics,
     init,
+    logs,
     nodes,
     open_editor,
     planning,
@@ -115,6 +116,7 @@ app.command(epilog=demo.EPILOG, rich_help_panel=SETUP)(demo.demo)
 app.command(epilog=nodes.EPILOG, rich_help_panel=BEFORE)(nodes.nodes)
 app.command(epilog=ssh_login.EPILOG, rich_help_panel=DURING)(ssh_login.ssh)
 app.command("open", epilog=open_editor.EPILOG, rich_help_panel=DURING)(open_editor.open_editor)
+app.command(epilog=logs.EPILOG, rich_help_panel=DURING)(logs.logs)
 app.command(epilog=init.EPILOG, rich_help_panel=SETUP)(init.init)
 app.command(epilog=doctor.EPILOG, rich_help_panel=SETUP)(doctor.doctor)
 app.command("help", epilog=help_topics.EPILOG, rich_help_panel=SETUP)(help_topics.show_help)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from envagent.cli.clouds import CloudAccess
 from envagent.cli.home import Home
 from envagent.cli.render.progress import ProgressLines
+from envagent.cli.run_log import RunLog
 from envagent.config import Settings
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
@@ -58,7 +59,7 @@ def make_services(
 
     settings = access.settings
     advisor = make_advisor(settings, ai=request.ai, stop=stop)
-    cloud = access.connect()
+    cloud = access.connect(RunLog(home.run(run_id)))
     return Services(
         settings,
         run_folder=home.run(run_id),
@@ -154,7 +155,8 @@ def opened_teardown(
     from envagent.steps.resources import registered_keys, removal_order
 
     intents = journal.intents(row.run_id)
-    cloud = access.connect() if intents else None  # without an intent nothing was created
+    log = RunLog(Home(journal.path.parent).run(row.run_id))
+    cloud = access.connect(log) if intents else None  # without an intent nothing was created
     try:
         if cloud is not None:
             _check_identity(journal, _log_in(cloud, _retry_policy(access.settings), stop), row.run_id)

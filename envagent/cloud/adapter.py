@@ -20,7 +20,15 @@ from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity.base import BaseIdentityPlugin
 
 from envagent.cloud import classify, convert, rest, ssh_group
-from envagent.cloud.http_session import MALFORMED, NoResponse, Redirected, Refused, SingleShotSession, quiet_loggers
+from envagent.cloud.http_session import (
+    MALFORMED,
+    NoResponse,
+    Recorder,
+    Redirected,
+    Refused,
+    SingleShotSession,
+    quiet_loggers,
+)
 from envagent.cloud.login import Credentials, login_failed, read_credentials
 from envagent.cloud.port import (
     Account,
@@ -63,11 +71,13 @@ def connect(
     folder: Path | None = None,
     timeout: float = 30.0,
     write_timeout: float = 120.0,
+    record: Recorder | None = None,
 ) -> InspectableCloud:
     """Open the cloud of the credentials that `read_credentials` finds; nothing is sent before the first method call.
 
     `timeout` is how many seconds without a byte a connection or a read may take (in all, three times as long);
-    `write_timeout` is the same for a write: Blazar deletes an active lease while the client waits.
+    `write_timeout` is the same for a write: Blazar deletes an active lease while the client waits. `record` receives
+    every exchange.
 
     Raises:
         ConfigurationError: nothing is configured, or what is configured cannot be used.
@@ -78,6 +88,7 @@ def connect(
     session = SingleShotSession(
         read_timeout=timeout,
         write_timeout=write_timeout,
+        record=record,
         auth=credentials.region.get_auth(),
         verify=verify,
         cert=certificate,

@@ -16,10 +16,11 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
@@ -63,6 +64,27 @@ _SIGNS = {
 
 CALL_FACTOR = 6
 """A call with its login and its pages may take this many times the limit on silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpExchange:
+    """One request and what came of it, without headers, body, host and query: these may hold secrets.
+
+    Attributes:
+        path: the path of the URL.
+        outcome: the status of the response, or why there is none.
+        request_id: the service's, harmless and short.
+    """
+
+    method: str
+    path: str
+    outcome: str
+    request_id: str | None
+    milliseconds: float
+
+
+Recorder: TypeAlias = Callable[[HttpExchange], None]
+"""Called after each exchange, in the thread that made it; it must not raise."""
 
 
 @dataclass(eq=False)
@@ -111,13 +133,17 @@ class SingleShotSession(Session):
     Args:
         read_timeout: seconds without a byte before a read or a login is given up; also for making a connection.
         write_timeout: the same for writes; Blazar's DELETE blocks until the servers of the lease are gone.
+        record: receives every exchange.
         options: keystoneauth's own (auth, verify, cert).
     """
 
-    def __init__(self, *, read_timeout: float, write_timeout: float, **options: Any) -> None:
+    def __init__(
+        self, *, read_timeout: float, write_timeout: float, record: Recorder | None = None, **options: Any
+    ) -> None:
         super().__init__(session=LimitedSession(), app_name="envagent", **options)
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
+        self._record = record
         self._renewing = _LoginLock()
         if isinstance(self.auth, BaseIdentityPlugin):
             # keystoneauth's own lock waits forever for a login by another thread, or even by the same one.
@@ -166,12 +192,12 @@ class SingleShotSession(Session):
         try:
             response = self._send(service, url, method, silence, *args, **kwargs)
         except NoResponse as error:
-            _log(method, url, error.reason, None, started)
+            self._log(method, url, error.reason, None, started)
             raise
         except keystone_errors.HttpError as error:  # of a login
-            _log(method, url, str(error.http_status), error.request_id, started)
+            self._log(method, url, str(error.http_status), error.request_id, started)
             raise
-        _log(method, response.url, str(response.status_code), request_id(response.headers), started)
+        self._log(method, response.url, str(response.status_code), request_id(response.headers), started)
         return response
 
     def _send(
@@ -193,6 +219,17 @@ class SingleShotSession(Session):
             reason = f"HTTP {response.status_code} came instead of a response"
             raise NoResponse(service, _host(response.url), sent=True, reason=reason)
         return response
+
+    def _log(self, method: str, url: str, outcome: str, request_id: str | None, started: float) -> None:
+        """Log and record one exchange."""
+        if self._record is None and not _REQUESTS.isEnabledFor(logging.INFO):
+            return
+        shown_id = re.sub(r"[^\w.:-]", "", request_id or "")[:_LONGEST_ID] or None
+        milliseconds = (time.monotonic() - started) * 1000
+        done = HttpExchange(method, urlsplit(address(url)).path, outcome, shown_id, milliseconds)
+        _REQUESTS.info("%s %s %s %s %.0f ms", method, done.path, outcome, shown_id or "-", milliseconds)
+        if self._record is not None:
+            self._record(done)
 
     def _renew(self, refused: str) -> bool:
         """Replace a refused token, unless another thread has; return False where the login has no tokens.
@@ -246,14 +283,6 @@ def quiet_loggers() -> None:
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
         logger.setLevel(logging.WARNING)
-
-
-def _log(method: str, url: str, outcome: str, request_id: str | None, started: float) -> None:
-    """Log one exchange, without headers, body, host and query: these may hold secrets."""
-    if _REQUESTS.isEnabledFor(logging.INFO):
-        milliseconds = (time.monotonic() - started) * 1000
-        path, shown_id = urlsplit(address(url)).path, re.sub(r"[^\w.:-]", "", request_id or "-")[:_LONGEST_ID]
-        _REQUESTS.info("%s %s %s %s %.0f ms", method, path, outcome, shown_id, milliseconds)
 
 
 def _holds_half_a_character(response: requests.Response) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,9 @@ _LABELLING = threading.Lock()
 
 APPROVED_AMOUNT = "approved_amount"
 """The label that holds the amount that the user approved."""
+
+ENTERED: ContextVar[str | None] = ContextVar("entered", default=None)
+"""The stage that this thread is in, such as `launch_server.launch`; None outside of stages."""
 
 LOOKS_PER_WAIT = 0.1
 """A wait is checked again after a tenth of the time that it has taken so far, so that little is lost when it ends."""

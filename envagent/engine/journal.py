@@ -220,9 +220,9 @@ class Journal:
         """List a run's decisions, oldest first."""
         return self._of_run(DecisionRecord, run_id, "id")
 
-    def events(self, run_id: str) -> list[EventRecord]:
-        """List what happened in a run, oldest first."""
-        return self._of_run(EventRecord, run_id, "seq")
+    def events(self, run_id: str, *, after: int = 0) -> list[EventRecord]:
+        """List what happened in a run, oldest first; only what follows the event number `after`."""
+        return self._read(EventRecord, "WHERE run_id = ? AND seq > ? ORDER BY seq", (run_id, after))
 
     def close(self) -> None:
         """Close the file."""

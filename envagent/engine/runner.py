@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from envagent.engine.clock import to_text
-from envagent.engine.context import APPROVED_AMOUNT, Context
+from envagent.engine.context import APPROVED_AMOUNT, ENTERED, Context
 from envagent.engine.execution import SLACK, Entry, Execution, Known, Outcome, Progress, Schedule
 from envagent.engine.intents import Ledger, dump_error
 from envagent.engine.loaded_run import Run
@@ -353,10 +353,13 @@ class Runner(Generic[Services]):
 
     def _enter(self, entry: Entry) -> Entry:
         stage = self.pipeline.stages[entry.key]
+        ENTERED.set(entry.key)
         try:
             entry.result = stage.enter(entry.context, **entry.inputs)
         except BaseException as error:  # handled by the recording thread
             entry.result = error
+        finally:
+            ENTERED.set(None)
         return entry
 
     def _record(self, execution: Execution[Services], entry: Entry) -> EnvagentError | None:

@@ -28,6 +28,7 @@ COMMANDS = [
     "nodes",
     "ssh",
     "open",
+    "logs",
     "init",
     "doctor",
     "help",
@@ -88,6 +89,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "nodes": "--gpu --cloud --site --hours --json",
         "ssh": "--setup",
         "open": "--editor --folder",
+        "logs": "--follow --step --json",
         "init": "--cloud --hours --max-su --ai --public-key --output --force --yes",
         "doctor": "--cloud --json",
         "help": "",
@@ -120,7 +122,7 @@ def test_run_ids_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("abcdefghjk", "abzzzzzzzz", "zyxwvutsrq"):
         (cli.home / "runs" / name).mkdir(parents=True, exist_ok=True)
     try:
-        for command in ("resume", "status", "teardown", "ssh", "open"):
+        for command in ("resume", "status", "teardown", "ssh", "open", "logs"):
             for begun, wanted in (("ab", {"abcdefghjk", "abzzzzzzzz"}), ("zy", {"zyxwvutsrq"}), ("la", {"last"})):
                 monkeypatch.setenv("_ENVAGENT_COMPLETE", "complete_bash")
                 monkeypatch.setenv("COMP_WORDS", f"envagent {command} {begun}")

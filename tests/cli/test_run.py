@@ -211,7 +211,7 @@ def test_an_earlier_unfinished_run_is_mentioned(cli: Cli, repository: Path, sand
 
 def test_status_shows_a_home_that_is_new(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVAGENT_HOME", str(tmp_path / "new"))
-    assert cli("status", "--json").document == {"schema_version": 1, "runs": []}
+    assert cli("status", "--json").document == {"schema_version": 1, "runs": [], "more": 0, "warnings": []}
     assert "No runs yet" in cli("status").out
     assert cli("status", "last").code == 10
     assert not (tmp_path / "new").exists()

@@ -68,4 +68,5 @@ def _units(cost: CostPart | None) -> str:
     """Return the service units that a lease will still cost, or what the run has used."""
     if cost is None:
         return ""
-    return f"{cost.su_left:.4g} left" if cost.su_left else f"{cost.su_so_far:.4g} used"
+    units, word = (cost.su_left, "left") if cost.su_left else (cost.su_so_far, "used")
+    return f"{units:.0f} {word}" if units >= 10 else f"{units:.2g} {word}"

@@ -165,6 +165,37 @@ def decided(event: EventRecord) -> str:
     return f"{name}{'' if value is None else f' {value}'}{by}: {decision['reason']}"
 
 
+UNTOLD = {
+    EventKind.RUN_STARTED: "run started",
+    EventKind.RUN_RESUMED: "run resumed",
+    EventKind.RUN_APPROVED: "plan approved",
+    EventKind.RUN_SUCCEEDED: "run succeeded",
+    EventKind.RUN_INTERRUPTED: "run interrupted",
+    EventKind.RUN_TORN_DOWN: "run torn down",
+    EventKind.TEARDOWN_STARTED: "teardown started",
+}
+"""Events that carry no message."""
+
+
+def described(event: EventRecord) -> str:
+    """Describe a stored event in one line."""
+    detail = json.loads(event.detail)
+    match event.kind:
+        case EventKind.DECISION:
+            return decided(event)
+        case EventKind.STAGE_WAITING:
+            status = Wait(event.message, detail.get("status") or "", None, None).status_words
+            return f"waiting for {event.message}{f': {status}' if status else ''}"
+        case EventKind.STAGE_SUCCEEDED:
+            return f"done: {detail.get('summary', '')}"
+        case EventKind.STAGE_FAILED:
+            return f"failed: {event.message}"
+        case EventKind.WARNING:
+            return f"warning: {event.message}"
+        case _:
+            return event.message or {one.value: words for one, words in UNTOLD.items()}.get(event.kind, event.kind)
+
+
 Parts = tuple[str | tuple[str, str], ...]
 
 SHOWN_AS_SENT = {
