@@ -1,10 +1,5 @@
 """A file of repositories for `run --file`: a line for each, with options of its own.
 
-    # URL or path, then options; what a line does not say is taken from the command line
-    https://github.com/karpathy/minGPT
-    https://github.com/openai/whisper --ref v20231117 --node-type gpu_rtx_6000 --hours 12
-    ../artifacts/sorting --also appendix.pdf --max-su 24
-
 Paths are relative to the file. A line's identity is its repository, ref and options, so lines may be moved and comments
 changed between two calls.
 """
@@ -25,6 +20,23 @@ from envagent.hints import Command, Hint
 
 if TYPE_CHECKING:
     from envagent.cli.actions import RunOptions
+
+EXAMPLE = """\
+# what a line does not say is taken from the command line
+https://github.com/karpathy/minGPT
+https://github.com/openai/whisper --ref v20231117 --hours 12
+../artifacts/sorting --also appendix.pdf --max-su 24
+"""
+
+LINE_OPTIONS = {
+    "--ref": "branch, tag or commit",
+    "--node-type": "reserve this node type",
+    "--image": "use this image (name or id)",
+    "--hours": "length of the lease in hours",
+    "--max-su": "accept any suitable node type if the lease costs at most SU",
+    "--also": "also read this document, such as the paper's artifact appendix; can be repeated",
+}
+"""The options that a line may have: those of `run` that differ between repositories."""
 
 LARGEST = 1 << 20
 LONGEST_LEASE = 168
@@ -93,11 +105,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> _Parser:
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("repo")
-    for name in ("--ref", "--node-type", "--image"):
-        parser.add_argument(name)
-    parser.add_argument("--hours", type=_hours)
-    parser.add_argument("--max-su", type=_amount)
-    parser.add_argument("--also", action="append")
+    types: dict[str, Any] = {"--hours": _hours, "--max-su": _amount}
+    for name in LINE_OPTIONS:
+        parser.add_argument(name, type=types.get(name, str), action="append" if name == "--also" else "store")
     return parser
 
 
@@ -132,4 +142,4 @@ def _line(number: int, words: list[str], folder: Path, seen: Counter[str]) -> Ba
 
 
 def _help() -> Hint:
-    return Hint("a line is a URL with options such as those of", Command("run", (), (("help", True),)))
+    return Hint("what a line may say:", Command("help", ("batch",)))

@@ -166,6 +166,7 @@ def test_help_shows_a_command_or_a_topic(cli: Cli) -> None:
     wrong = cli("help", "enviroment")
     assert (wrong.code, "did you mean environment?" in wrong.err) == (2, True)
     assert str(cli.home / "journal.db") in cli("help", "files").out
+    assert "--node-type" in cli("help", "batch").out
 
 
 def test_every_error_is_among_the_exit_codes(cli: Cli) -> None:

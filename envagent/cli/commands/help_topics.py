@@ -12,7 +12,7 @@ from envagent.hints import Command, Hint
 
 EPILOG = examples("envagent help exit-codes", "envagent help run")
 
-TOPICS = ("exit-codes", "environment", "files")
+TOPICS = ("exit-codes", "environment", "files", "batch")
 
 
 def _completed(context: typer.Context, incomplete: str) -> list[str]:
@@ -26,7 +26,7 @@ def show_help(
         list[str] | None,
         typer.Argument(
             metavar="TOPIC|COMMAND",
-            help="exit-codes, environment, files, or a command.",
+            help="exit-codes, environment, files, batch, or a command.",
             show_default=False,
             autocompletion=_completed,
         ),
@@ -44,6 +44,8 @@ def show_help(
             topics.show_environment(out())
         case ["files"]:
             topics.show_files(out(), config or ())
+        case ["batch"]:
+            topics.show_batch_file(out())
         case _:
             _show_command(context.find_root(), words or [])
     return 0

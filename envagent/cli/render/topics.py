@@ -1,4 +1,4 @@
-"""What `envagent help TOPIC` shows: exit codes, environment variables and files, as the program has them."""
+"""What `envagent help TOPIC` shows: exit codes, variables, files and what a batch lists, as the program has them."""
 
 from __future__ import annotations
 
@@ -95,3 +95,24 @@ def show_files(terminal: Terminal, files: Sequence[Path] = ()) -> None:
     terminal.table(read, head=("read", ""), indent=0)
     terminal.line()
     terminal.table(written, head=("written", ""), indent=0)
+
+
+def show_batch_file(terminal: Terminal) -> None:
+    """Print what a file of repositories may say, and which commands work on it."""
+    from envagent.cli.batch_file import EXAMPLE, LINE_OPTIONS
+
+    terminal.line("A repository a line, with options of its own; paths are relative to the file:")
+    terminal.line()
+    for line in EXAMPLE.splitlines():
+        terminal.line(f"  {line}")
+    terminal.line()
+    terminal.table(LINE_OPTIONS.items(), head=("option of a line", ""), indent=0)
+    terminal.line()
+    commands = [
+        ("envagent run --file repos.txt", "start a run for each line; repeated, continue and start what is missing"),
+        ("envagent resume --file repos.txt", "continue the unfinished runs, and start none"),
+        ("envagent teardown --file repos.txt", "remove what all runs of the file created"),
+    ]
+    terminal.table(commands, head=("command", ""), indent=0)
+    terminal.line()
+    terminal.line("The exit code is that of the first line that did not succeed.")
