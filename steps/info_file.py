@@ -43,8 +43,8 @@ def mark_torn_down(path: Path, run_id: str, at: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    info = _read(path) or {}
-    if info.get("run_id") != run_id:
+    info = _of_run(path, run_id)
+    if info is None:
         return
     changed = info | {"state": TORN_DOWN} | dict.fromkeys(("ssh", "floating_ip", "fixed_ip"))
     changed.setdefault("torn_down_at", at)
@@ -53,6 +53,22 @@ def mark_torn_down(path: Path, run_id: str, at: str) -> None:
         changed["private_key"] = None
     if changed != info:
         _write(path, changed, replace=True)
+
+
+def mark_extended(path: Path, run_id: str, end: str) -> None:
+    """Write the new end of the lease into a run's file, if it exists and is still this run's.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    info = _of_run(path, run_id)
+    if info is not None and info.get("lease_end") != end:
+        _write(path, info | {"lease_end": end}, replace=True)
+
+
+def _of_run(path: Path, run_id: str) -> dict[str, Any] | None:
+    info = _read(path)
+    return info if info is not None and info.get("run_id") == run_id else None
 
 
 def _file_name(server_name: str, ending: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -207,6 +207,31 @@ def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord,
         runner = make_runner(journal, access.settings, output, stop.event)
         stack.callback(runner.close)
         return runner.refresh(row, services).run.row
+
+
+def extend_run(
+    run_id: str,
+    length: timedelta,
+    audience: Audience,
+    *,
+    max_su: float | None = None,
+    config: Sequence[Path] | None = None,
+) -> Ended:
+    """Extend the lease of a run.
+
+    Raises:
+        EnvagentError: it was refused, or nobody can be asked.
+    """
+    from envagent.cli.extension_session import ExtensionSession
+    from envagent.cli.home import Home, read_settings
+
+    settings = read_settings(config)
+    home = Home(settings.home)
+    with home.opened_journal(to_read=True) as journal:
+        found = journal.run(run_id)
+        with home.working_on(found.run_id):
+            row = journal.run(found.run_id)
+            return ExtensionSession(home, journal, settings, audience).extend(row, length, max_su)
 
 
 def tear_down_run(

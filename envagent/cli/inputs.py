@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from envagent.repository.results import Document
 
 _SHORT = re.compile(r"(?:github\.com/)?([\w.-]+/[\w.-]+)/?")
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 LONGEST_NAME = 255
 """Characters; Nova's limit for servers and keypairs."""
@@ -116,6 +118,19 @@ def writable_folder() -> Path:
             f"cannot write SERVER_info.json into the current folder {folder}: {error.strerror}",
             hint=Hint("cd into another folder"),
         ) from None
+
+
+def length_of_time(text: str) -> timedelta:
+    """Parse a length of time, such as 6h, 90m or 2d; a number alone means hours.
+
+    Raises:
+        UsageError: it is none, or not between a minute and a week.
+    """
+    found = re.fullmatch(r"(\d{1,5})([mhd]?)", text.strip().lower(), re.ASCII)
+    length = timedelta() if found is None else int(found[1]) * _UNITS[found[2] or "h"]
+    if not timedelta(0) < length <= timedelta(days=7):
+        raise UsageError(f"{text!r} is not a length of time up to 7 days", hint=Hint("write it like 6h, 90m or 2d"))
+    return length
 
 
 def start_time(text: str) -> datetime:

@@ -28,6 +28,7 @@ from envagent.cli.commands import (
     demo,
     diagram,
     doctor,
+    extend,
     help_topics,
     init,
     logs,
@@ -114,6 +115,7 @@ app.command(epilog=planning.EPILOG, rich_help_panel=BEFORE)(planning.plan)
 app.command(epilog=analyze.EPILOG, rich_help_panel=BEFORE)(analyze.analyze)
 app.command(epilog=demo.EPILOG, rich_help_panel=SETUP)(demo.demo)
 app.command(epilog=nodes.EPILOG, rich_help_panel=BEFORE)(nodes.nodes)
+app.command(epilog=extend.EPILOG, rich_help_panel=DURING)(extend.extend)
 app.command(epilog=ssh_login.EPILOG, rich_help_panel=DURING)(ssh_login.ssh)
 app.command("open", epilog=open_editor.EPILOG, rich_help_panel=DURING)(open_editor.open_editor)
 app.command(epilog=logs.EPILOG, rich_help_panel=DURING)(logs.logs)

@@ -22,6 +22,7 @@ from envagent.hints import Hint, Option
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
     from envagent.cloud.port import Cloud, Identity
+    from envagent.engine.changes import ChangeLedger
     from envagent.engine.removal import Teardown
     from envagent.engine.runner import Runner
     from envagent.engine.runtime import Listener, Runtime
@@ -165,6 +166,22 @@ def opened_teardown(
     finally:
         if cloud is not None:
             cloud.close()
+
+
+def change_ledger(
+    journal: Journal, access: CloudAccess, row: RunRecord, cloud: Cloud, output: ProgressLines, stop: threading.Event
+) -> ChangeLedger:
+    """Make the ledger that changes what a run has created, on the cloud where the run was started.
+
+    Raises:
+        RunMismatch: the credentials belong to another project, site or user.
+    """
+    from envagent.engine.changes import ChangeLedger
+    from envagent.engine.loaded_run import Inventory
+
+    _check_identity(journal, _log_in(cloud, _retry_policy(access.settings), stop), row.run_id)
+    runtime = _runtime(journal, access.settings, output, stop)
+    return ChangeLedger(runtime, Inventory.load(journal, row.run_id), "extend")
 
 
 def _log_in(cloud: Cloud, retry: RetryPolicy, stop: threading.Event) -> Identity:

@@ -358,6 +358,11 @@ class _OpenStackCloud:
                 raise
             return convert.lease(body)
 
+    def extend_lease(self, lease_id: str, end: datetime) -> Lease:
+        """Move the end; the status of the response is UPDATING, and the next read shows the stable one."""
+        with self._call(f"move the end of lease {lease_id}", write=True):
+            return convert.lease(self._blazar.lease.update(_segment(lease_id), end_date=convert.lease_date(end)))
+
     def delete_lease(self, lease_id: str) -> None:
         with self._deletion(f"end lease {lease_id}"):
             self._blazar.lease.delete(_segment(lease_id))

@@ -377,6 +377,9 @@ class Cloud(Protocol):
     ) -> Lease:
         """Reserve; None as `start` means now. Raises NoCapacity when nothing is free in that window."""
 
+    def extend_lease(self, lease_id: str, end: datetime) -> Lease:
+        """Move a lease's end to a whole minute; repeating it is harmless. Raises NoCapacity when its node is taken."""
+
     def delete_lease(self, lease_id: str) -> None:
         """End a lease; Blazar removes the servers on it."""
 

@@ -366,14 +366,32 @@ class Ledger:
         make: Callable[[], Found],
     ) -> Found | NotYet:
         self.runtime.check_stop()
+        before = self._inventory.intents.get((kind.name, number))
+        lost = before is not None and before.state == IntentState.SENT
+        intent = self._store_sent(kind.name, number, name, request)
+        try:
+            found = make()
+        except OutcomeUnknown as error:
+            return self._unanswered(intent, error)
+        except EnvagentError as error:
+            late = self._created(kind, {number}) if lost else []
+            if late:  # an earlier request took effect after all, which may be why this one was refused
+                return self._close(kind, intent, late[0], Ownership.ADOPTED, late)
+            self._refused(intent, error)
+            raise
+        # If this look fails, the intent stays as sent, and the next entry finds what exists.
+        there = self._created(kind, self._sent_twice(kind)) if intent.sends > 1 else []
+        return self._close(kind, intent, found, Ownership.OWNED, there)
+
+    def _store_sent(self, kind: str, number: int, name: str, request: ObjectRequest) -> IntentRecord:
+        """Write the intent to disk, before its request goes out."""
         now = to_text(self._clock.now())
-        intent = self._inventory.intents.get((kind.name, number))
-        lost = intent is not None and intent.state == IntentState.SENT
+        intent = self._inventory.intents.get((kind, number))
         if intent is None:
             intent = IntentRecord(
                 run_id=self._inventory.run_id,
                 stage=self._stage,
-                kind=kind.name,
+                kind=kind,
                 number=number,
                 name=name,
                 request="",
@@ -385,35 +403,30 @@ class Ledger:
         intent.state, intent.attempt, intent.sent_at = IntentState.SENT.value, self._attempt, now
         intent.sends += 1
         intent.error = None
-        self.note(EventKind.INTENT_SENT, f"requesting {kind.name} {name}")
+        self.note(EventKind.INTENT_SENT, f"requesting {kind} {name}")
         self.pending.append(intent)
         self.flush()
-        self._inventory.intents[kind.name, number] = intent
-        try:
-            found = make()
-        except OutcomeUnknown as error:
-            intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(dump_error(error))
-            self._inventory.given_up[kind.name, number] = self._clock.steady()
-            self._inventory.lost[kind.name, number] += 1
-            self.pending.append(intent)
-            self.note(
-                EventKind.OUTCOME_UNKNOWN, f"outcome of the request for {kind.name} {name} unknown: {error.message}"
-            )
-            return NotYet(_outcome_of(intent), self._clock.now(), status="unknown")
-        except EnvagentError as error:
-            late = self._created(kind, {number}) if lost else []
-            if late:  # an earlier request took effect after all, which may be why this one was refused
-                return self._close(kind, intent, late[0], Ownership.ADOPTED, late)
-            intent.state = IntentState.REFUSED.value
-            if error.retryable:
-                intent.attempt = 0  # it never reached the service: the next entry sends it again
-            intent.error = json.dumps(dump_error(error))
-            self.note(EventKind.INTENT_REFUSED, f"{kind.name} {name} refused: {error.message}")
-            self.pending.append(intent)
-            raise
-        # If this look fails, the intent stays as sent, and the next entry finds what exists.
-        there = self._created(kind, self._sent_twice(kind)) if intent.sends > 1 else []
-        return self._close(kind, intent, found, Ownership.OWNED, there)
+        self._inventory.intents[kind, number] = intent
+        return intent
+
+    def _unanswered(self, intent: IntentRecord, error: OutcomeUnknown) -> NotYet:
+        """Record that a request got no response."""
+        intent.sent_at, intent.error = to_text(self._clock.now()), json.dumps(dump_error(error))
+        self._inventory.given_up[intent.kind, intent.number] = self._clock.steady()
+        self._inventory.lost[intent.kind, intent.number] += 1
+        self.pending.append(intent)
+        what = f"outcome of the request for {intent.kind} {intent.name} unknown: {error.message}"
+        self.note(EventKind.OUTCOME_UNKNOWN, what)
+        return NotYet(_outcome_of(intent), self._clock.now(), status="unknown")
+
+    def _refused(self, intent: IntentRecord, error: EnvagentError) -> None:
+        """Record that a request was refused, and changed nothing."""
+        intent.state = IntentState.REFUSED.value
+        if error.retryable:
+            intent.attempt = 0  # it never reached the service: the next entry sends it again
+        intent.error = json.dumps(dump_error(error))
+        self.note(EventKind.INTENT_REFUSED, f"{intent.kind} {intent.name} refused: {error.message}")
+        self.pending.append(intent)
 
     def _created(self, kind: ResourceKind, numbers: Collection[int]) -> list[Found]:
         """List what the requests with these numbers created; disown what is tagged and does not match."""

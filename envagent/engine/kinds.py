@@ -26,6 +26,10 @@ class Found:
     """What the cloud shows of what the request set (user, name, image, ...); None if it shows nothing."""
 
 
+CHANGE = "change of "
+"""The prefix of the kind of an intent that changes an object instead of creating one."""
+
+
 class ObjectRequest(BaseModel):
     """What is requested of an object; each kind that a run creates has a model of its own.
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from envagent.engine.clock import to_text
 from envagent.engine.intents import Ledger, time_to_settle
 from envagent.engine.journal import Journal
-from envagent.engine.kinds import ResourceKind
+from envagent.engine.kinds import CHANGE, ResourceKind
 from envagent.engine.loaded_run import Inventory
 from envagent.engine.runtime import Runtime
 from envagent.engine.tables import (
@@ -159,5 +159,6 @@ class Teardown:
 
 
 def in_doubt(journal: Journal, run_id: str) -> bool:
-    """Return whether a request may have taken effect unnoticed: it was sent twice or never answered."""
-    return any(one.sends > 1 or one.state == IntentState.SENT for one in journal.intents(run_id))
+    """Return whether a request may have created something unnoticed: it was sent twice or never answered."""
+    creations = (one for one in journal.intents(run_id) if not one.kind.startswith(CHANGE))
+    return any(one.sends > 1 or one.state == IntentState.SENT for one in creations)

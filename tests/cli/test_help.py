@@ -23,6 +23,7 @@ COMMANDS = [
     "status",
     "teardown",
     "plan",
+    "extend",
     "analyze",
     "demo",
     "nodes",
@@ -43,7 +44,22 @@ COMMANDS = [
 ]
 
 VERBS = {
-    *["Continue", "Draw", "Go", "List", "Log", "Open", "Remove", "Reserve", "Serve", "Serve,", "Show", "Stop", "Write"]
+    *[
+        "Continue",
+        "Draw",
+        "Extend",
+        "Go",
+        "List",
+        "Log",
+        "Open",
+        "Remove",
+        "Reserve",
+        "Serve",
+        "Serve,",
+        "Show",
+        "Stop",
+        "Write",
+    ]
 }
 
 
@@ -82,6 +98,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "resume": "--yes --json --max-su --file --parallel --max-su-total --csv",
         "status": "--json --refresh --limit --state --repo --cloud --site --archived",
         "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key --file",
+        "extend": "--yes --json --max-su",
         "plan": "--output --cloud --json --node-type --image --hours --max-su --network --server-name --no-floating-ip "
         "--no-ai --ref --also --start --wait-for-capacity --site --speed",
         "analyze": "--json --no-ai --ref --also",

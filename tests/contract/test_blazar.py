@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -64,6 +64,25 @@ def test_the_shape_of_a_lease(target: Target, wire: Wire, lease: Lease) -> None:
 def test_it_reads_the_same_alone_and_in_the_list(cloud: Cloud, lease: Lease) -> None:
     assert cloud.lease(lease.id) == lease
     assert [each for each in cloud.leases() if each.id == lease.id] == [lease]
+
+
+def test_the_end_of_a_lease_is_moved_unless_its_node_is_taken_then(target: Target) -> None:
+    begin, kind = moment(30), HostReservation(node_type=target.scarce)
+    lease = target.cloud.create_lease(target.label("longer"), begin, moment(31), kind)
+    following = target.cloud.create_lease(target.label("following"), moment(35), moment(36), kind)
+    try:
+        for _ in range(2):  # repeating it is harmless
+            target.cloud.extend_lease(lease.id, moment(32))
+        shown = target.cloud.lease(lease.id)
+        assert (shown.status, shown.start, shown.end) == ("PENDING", lease.start, lease.end + timedelta(hours=1))
+        with pytest.raises(NoCapacity):
+            target.cloud.extend_lease(lease.id, moment(35.5))
+        assert target.cloud.lease(lease.id).end == shown.end
+    finally:
+        target.cloud.delete_lease(lease.id)
+        target.cloud.delete_lease(following.id)
+    with pytest.raises(NotFound):
+        target.cloud.extend_lease(NOBODY, moment(32))
 
 
 def test_creating_is_201_and_deleting_204(target: Target, wire: Wire) -> None:

@@ -453,6 +453,9 @@ class SimulatedCloud:
             reservations=(reservation,),
         )
 
+    def extend_lease(self, lease_id: str, end: datetime) -> Lease:
+        raise NotImplementedError("no story extends a lease")
+
     def delete_lease(self, lease_id: str) -> None:
         self._delete("lease", lambda one: one.id == lease_id, 0.0)
 

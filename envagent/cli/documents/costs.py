@@ -133,9 +133,11 @@ class Terms:
         period = lease_period(lease, intents)
         if self.reserved is not None and self.reserved["lease_id"] == lease.cloud_id:
             start, planned = (datetime.fromisoformat(self.reserved[name]) for name in ("start", "end"))
-            end = period.end or planned  # the lease may have been prolonged or shortened since
-            booked = self.hours + (end - planned).total_seconds() / 3600
-            rate = self.reserved["service_units"] / self.reserved["hours"]
+            end = period.end or planned  # the lease may have been extended or shortened since
+            total, hours = self.reserved["service_units"], self.reserved["hours"]
+            rate = self.rates.get(self.reserved["node_type"]) or total / hours
+            # An end that was moved before is part of the stored charge, and not of the stored hours.
+            booked = (total / rate if rate else hours) + (end - planned).total_seconds() / 3600
             return LeaseCharge(rate, start, end, period.removed, booked)
         request = _request_of(lease, intents)
         rate = self.rates.get(request.get("node_type", ""), self.rate)

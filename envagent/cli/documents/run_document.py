@@ -35,6 +35,7 @@ from envagent.cli.documents.run_list import Labels, StoredRequest, looked_at, st
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.engine.journal import Journal
+from envagent.engine.kinds import CHANGE
 from envagent.engine.loaded_run import Run, stored_summaries
 from envagent.engine.step import Output
 from envagent.engine.tables import (
@@ -227,7 +228,7 @@ def resource_parts(run: StoredRun, ended_at: str | None) -> list[ResourcePart]:
             removed_at=None,
         )
         for one in run.intents
-        if one.state == IntentState.SENT and run.row.state != RunState.TORN_DOWN
+        if one.state == IntentState.SENT and run.row.state != RunState.TORN_DOWN and not one.kind.startswith(CHANGE)
     ]
     return known + unknown
 

@@ -68,6 +68,13 @@ def show_node(terminal: Terminal, run: RunDocument) -> None:
         terminal.line("  differs      ", (difference, "yellow"))
 
 
+def show_extended(terminal: Terminal, run: RunDocument) -> None:
+    """Print until when a lease is now, and what it costs."""
+    terminal.line((f"the lease of run {run.run_id} was extended", "bold green"), f": {run.node_type} at {run.site}")
+    if run.cost is not None:
+        show_cost(terminal, run.cost)
+
+
 def show_cost(terminal: Terminal, cost: CostPart) -> None:
     """Print start and end of the lease, and what it costs or has cost."""
     now = times.now()
