@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
-from envagent.cli.documents import batch_document, check_models, log_models, node_models, settings_text  # noqa: E402
+from envagent.cli.documents import batch_document, check_models, explanation, log_models, node_models, settings_text  # noqa: E402
 from envagent.cli.documents import json_models as documents  # noqa: E402
 
 COMMANDS: dict[str, type[BaseModel]] = {
@@ -25,6 +25,7 @@ COMMANDS: dict[str, type[BaseModel]] = {
     "doctor": check_models.ChecksDocument,
     "config show": settings_text.SettingsDocument,
     "nodes": node_models.NodesDocument,
+    "explain": explanation.ExplanationDocument,
     "logs": log_models.RunLogDocument,
     "logs --follow": log_models.LogEntry,
     "teardown --orphans": documents.OrphansDocument,

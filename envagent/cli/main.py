@@ -28,6 +28,7 @@ from envagent.cli.commands import (
     demo,
     diagram,
     doctor,
+    explain,
     extend,
     help_topics,
     init,
@@ -118,6 +119,7 @@ app.command(epilog=nodes.EPILOG, rich_help_panel=BEFORE)(nodes.nodes)
 app.command(epilog=extend.EPILOG, rich_help_panel=DURING)(extend.extend)
 app.command(epilog=ssh_login.EPILOG, rich_help_panel=DURING)(ssh_login.ssh)
 app.command("open", epilog=open_editor.EPILOG, rich_help_panel=DURING)(open_editor.open_editor)
+app.command(epilog=explain.EPILOG, rich_help_panel=DURING)(explain.explain)
 app.command(epilog=logs.EPILOG, rich_help_panel=DURING)(logs.logs)
 app.command(epilog=init.EPILOG, rich_help_panel=SETUP)(init.init)
 app.command(epilog=doctor.EPILOG, rich_help_panel=SETUP)(doctor.doctor)

@@ -55,7 +55,19 @@ def test_a_run_ends_with_8_where_a_required_ai_names_nothing_that_is_there(
         return Reply(body=b"{}")
 
     server = ai(answer)
-    assert cli("teardown", cli.run(repository)["run_id"], "--yes").code == 0
+    run_id = cli.run(repository)["run_id"]
+    document = cli("explain", run_id, "--json").document
+    assert any("Windows 11" in text for one in document["decisions"] for text in one["rejected"])
+    assert {"path": "README.md", "line": 3, "quote": "Needs a GPU with 16 GB."}.items() <= document["evidence"][
+        0
+    ].items()
+    told = cli("explain", run_id).out
+    assert 'README.md:3 "Needs a GPU with 16 GB."' in told
+    [refused] = [line for line in told.splitlines() if line.startswith("  refused ")]
+    assert "Windows 11" in refused
+    left_out = document["plan"]["excluded"]
+    assert left_out and all(name in told and why in told for name, why in left_out.items())
+    assert cli("teardown", run_id, "--yes").code == 0
     monkeypatch.setenv("ENVAGENT_AI__REQUIRED", "true")
 
     def sensible(request: dict[str, Any]) -> Reply:

@@ -29,6 +29,7 @@ COMMANDS = [
     "nodes",
     "ssh",
     "open",
+    "explain",
     "logs",
     "init",
     "doctor",
@@ -106,6 +107,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "nodes": "--gpu --cloud --site --hours --json",
         "ssh": "--setup",
         "open": "--editor --folder",
+        "explain": "--json",
         "logs": "--follow --step --json",
         "init": "--cloud --hours --max-su --ai --public-key --output --force --yes",
         "doctor": "--cloud --json",
@@ -139,7 +141,7 @@ def test_run_ids_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("abcdefghjk", "abzzzzzzzz", "zyxwvutsrq"):
         (cli.home / "runs" / name).mkdir(parents=True, exist_ok=True)
     try:
-        for command in ("resume", "status", "teardown", "ssh", "open", "logs"):
+        for command in ("resume", "status", "teardown", "ssh", "open", "logs", "explain"):
             for begun, wanted in (("ab", {"abcdefghjk", "abzzzzzzzz"}), ("zy", {"zyxwvutsrq"}), ("la", {"last"})):
                 monkeypatch.setenv("_ENVAGENT_COMPLETE", "complete_bash")
                 monkeypatch.setenv("COMP_WORDS", f"envagent {command} {begun}")

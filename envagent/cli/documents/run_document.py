@@ -362,10 +362,11 @@ def _status(run: StoredRun, row: ResourceRecord, known: str | None) -> str | Non
 
 def decision_parts(run: StoredRun) -> list[DecisionPart]:
     """List the decisions, in the order in which they were made."""
-    return [_decision(one) for one in run.decisions]
+    return [decision_part(one) for one in run.decisions]
 
 
-def _decision(row: DecisionRecord) -> DecisionPart:
+def decision_part(row: DecisionRecord) -> DecisionPart:
+    """Return the part of a stored decision."""
     stored = json.loads(row.detail)
     return DecisionPart(**{**stored, "name": row.name, "source": row.source, "step": row.stage, "at": row.at})
 

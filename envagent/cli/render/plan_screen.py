@@ -55,7 +55,7 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
     if plan.creates:
         terminal.field("creates", ", ".join(map(_creation, plan.creates)))
     terminal.line()
-    _show_candidates(terminal, plan)
+    show_candidates(terminal, plan)
 
 
 def _costs(plan: PlanPart) -> str:
@@ -73,9 +73,9 @@ def _creation(made: CreationPart) -> str:
     return f"{KINDS.get(made.kind, made.kind)} {made.name}"
 
 
-def _show_candidates(terminal: Terminal, plan: PlanPart) -> None:
-    """Print the suitable node types as a table, and why the others are not suitable."""
-    shown = plan.candidates[:MOST_CANDIDATES]
+def show_candidates(terminal: Terminal, plan: PlanPart, *, every: bool = False) -> None:
+    """Print the suitable node types as a table, and why the others are not suitable; `every` one, or the first."""
+    shown = plan.candidates if every else plan.candidates[:MOST_CANDIDATES]
     chosen = terminal.sign("✓", "*")
     free, rates, totals = (
         _aligned([told(one) for one in shown]) for told in (_free, _rate, lambda one: f"{one.service_units:g} SU")
@@ -87,7 +87,7 @@ def _show_candidates(terminal: Terminal, plan: PlanPart) -> None:
     terminal.table(rows, head=("", "node type", "free", "SU/h", "total", ""))
     if more := len(plan.candidates) - len(shown):
         terminal.line(f"  and {more} more that are suitable")
-    for reason, names in _excluded(plan.excluded):
+    for reason, names in _excluded(plan.excluded, None if every else MOST_NAMES):
         terminal.table([(terminal.sign("✗", "-"), f"{names}: {reason}")])
 
 
@@ -119,11 +119,11 @@ def _note(plan: PlanPart, one: CandidatePart) -> str:
     return note
 
 
-def _excluded(excluded: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _excluded(excluded: dict[str, str], most: int | None) -> Iterator[tuple[str, str]]:
     """Yield each reason with the names of the node types that it excludes, the most frequent first."""
     by_reason: dict[str, list[str]] = {}
     for name, why in excluded.items():
         by_reason.setdefault(why, []).append(name)
     for why, names in sorted(by_reason.items(), key=lambda one: -len(one[1])):
-        more = len(names) - MOST_NAMES
-        yield why, ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        more = 0 if most is None else len(names) - most
+        yield why, ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -224,24 +224,26 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
     commit = "" if analysis.repository.commit is None else f" at {analysis.repository.commit[:12]}"
     terminal.line((analysis.repository.url, "bold"), commit)
     stated = {name: value for name, value in analysis.requirements.items() if name != "python_allowed"}
-    known = [_named(name, value) for name, value in stated.items() if value not in (None, [], False)]
+    known = [named(name, value) for name, value in stated.items() if value not in (None, [], False)]
     terminal.line(("Needs", "bold"), "" if known else ": its files state no requirements")
     if known:
         terminal.table(known)
-    sizes = [_named(name, value) for name, value in analysis.sizing.items() if value and name != "reasons"]
+    sizes = [named(name, value) for name, value in analysis.sizing.items() if value and name != "reasons"]
     terminal.line(("Sized as", "bold"))
     terminal.table(sizes)
     if analysis.evidence:
         terminal.line(("Evidence", "bold"))
-        rows = [
-            (*_named(str(one["field"]), one["value"]), f'{_place(one)} "{_plain(one["quote"])}"')
-            for one in analysis.evidence
-        ]
-        terminal.table(dict.fromkeys(rows))  # a line may be evidence for one thing twice
+        show_evidence(terminal, analysis.evidence)
     for assumption in analysis.assumptions:
         terminal.line("assumed: ", assumption)
     for note in (*analysis.notes, *analysis.decision.warnings):
         terminal.line(("note: ", "yellow"), note)
+
+
+def show_evidence(terminal: Terminal, evidence: Sequence[Mapping[str, JsonValue]]) -> None:
+    """Print the quoted lines, each with what it is evidence for."""
+    rows = [(*named(str(one["field"]), one["value"]), f'{_place(one)} "{_plain(one["quote"])}"') for one in evidence]
+    terminal.table(dict.fromkeys(rows))  # a line may be evidence for one thing twice
 
 
 def show_log(terminal: Terminal, log: LogDocument) -> None:
@@ -259,7 +261,7 @@ def _place(evidence: Mapping[str, JsonValue]) -> str:
     return f"{evidence['path']}" if line is None else f"{evidence['path']}:{line}"
 
 
-def _named(field: str, value: JsonValue) -> tuple[str, str]:
+def named(field: str, value: JsonValue) -> tuple[str, str]:
     """Return a requirement's name and value as they are shown, such as `GPU memory` and `24 GB`."""
     name, unit = (field[:-3], " GB") if field.endswith("_gb") else (field, "")
     words = [word.upper() if word in ("gpu", "cpu", "ram", "os", "cuda") else word for word in name.split("_")]

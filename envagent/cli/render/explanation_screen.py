@@ -1,0 +1,89 @@
+"""The explanation of a run: each decision, who made it and why, what it rests on, and what was refused."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+
+from envagent.cli.documents.explanation import ExplanationDocument
+from envagent.cli.documents.json_models import DecisionPart, PlanPart
+from envagent.cli.render.plan_screen import show_candidates
+from envagent.cli.render.screens import named, show_evidence
+from envagent.cli.render.terminal import Terminal
+
+SOURCES = {"ai": "the AI", "rules": "the built-in rules", "user": "you"}
+
+TITLES = {
+    "requirements": "Requirements",
+    "node_type": "Node type",
+    "duration": "Length of the lease",
+    "image_candidates": "Images considered",
+    "image": "Image",
+}
+
+MOST_ALTERNATIVES = 6
+
+
+def show_explanation(terminal: Terminal, shown: ExplanationDocument) -> None:
+    """Print why a run decided as it did."""
+    commit = "" if shown.repository.commit is None else f" at {shown.repository.commit[:12]}"
+    terminal.line((f"run {shown.run_id}", "bold"), f": {shown.repository.url}{commit}")
+    if not shown.decisions:
+        terminal.line("It has not decided anything yet.")
+    for one in shown.decisions:
+        terminal.line()
+        terminal.line((TITLES.get(one.name, one.name), "bold"), f", decided by {SOURCES.get(one.source, one.source)}")
+        _show_decision(terminal, one, shown.plan)
+        if one.name == "requirements":
+            _show_evidence(terminal, shown)
+        elif one.name == "node_type" and shown.plan is not None:
+            show_candidates(terminal, shown.plan, every=True)
+
+
+def _show_decision(terminal: Terminal, one: DecisionPart, plan: PlanPart | None) -> None:
+    terminal.field("decided", _words(one, one.value))
+    terminal.field("because", one.reason)
+    if one.source != "rules" and one.rules_value is not None:
+        same = one.rules_value == one.value
+        terminal.field("rules alone", "the same" if same else _words(one, one.rules_value))
+    known = set() if plan is None else {f"{name}: {why}" for name, why in plan.excluded.items()}
+    for refused in one.rejected:
+        if refused not in known:  # node types that do not suit are listed below
+            terminal.field("refused", refused)
+    for warning in one.warnings:
+        terminal.field("warning", warning)
+    if one.name != "node_type" and one.alternatives:
+        names = [str(name) for name in one.alternatives]
+        more = len(names) - MOST_ALTERNATIVES
+        terminal.field("others", ", ".join(names[:MOST_ALTERNATIVES]) + (f" and {more} more" if more > 0 else ""))
+    if isinstance(one.usage, dict):
+        terminal.field("AI usage", ", ".join(f"{name} {value}" for name, value in one.usage.items() if value))
+
+
+def _show_evidence(terminal: Terminal, shown: ExplanationDocument) -> None:
+    if shown.evidence:
+        terminal.line("  What it rests on:")
+        show_evidence(terminal, shown.evidence)
+    if shown.sizing is not None:
+        sizes = [" ".join(named(name, value)) for name, value in shown.sizing.items() if value and name != "reasons"]
+        terminal.field("sized as", ", ".join(sizes))
+        reasons = shown.sizing.get("reasons")
+        for reason in reasons if isinstance(reasons, list) else []:
+            terminal.field("", str(reason))
+    for text in shown.assumptions:
+        terminal.field("assumed", text)
+    for text in shown.notes:
+        terminal.field("note", text)
+
+
+def _words(one: DecisionPart, value: JsonValue) -> str:
+    """Return the value of a decision in words."""
+    if one.name == "requirements" and isinstance(value, dict):
+        from envagent.repository.results import Requirements
+        from envagent.steps.analyze_repository import describe
+
+        return describe(Requirements.model_validate(value))
+    if isinstance(value, dict):
+        return str(value.get("name", ""))
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value} h" if one.name == "duration" else str(value)
