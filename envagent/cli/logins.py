@@ -38,11 +38,6 @@ class ServerLogin:
     """The URL or path of the run's repository (untrusted)."""
     target: ssh.Target
 
-    @property
-    def host(self) -> str:
-        """The name of its entry in the configuration of ssh."""
-        return f"envagent-{self.run_id}"
-
 
 def login_of(home: Home, run: StoredRun) -> ServerLogin:
     """Return how to log in to a run's server.

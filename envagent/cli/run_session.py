@@ -26,6 +26,7 @@ from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.plan_screen import show_plan
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import err, out, print_document
+from envagent.cli.ssh_config import is_included, plain_host
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
 from envagent.engine.execution import Execution, Outcome
 from envagent.engine.journal import Journal
@@ -61,12 +62,14 @@ class Ended:
         exit_code: the command's.
         error: what failed; None after a success, a stop and a declined question.
         closing: whether the last screen is still to be shown.
+        host: the name by which plain ssh finds the server, if the user has included the entries for ssh.
     """
 
     document: RunDocument
     exit_code: int = 0
     error: EnvagentError | None = None
     closing: bool = True
+    host: str | None = None
 
 
 class RunSession:
@@ -203,7 +206,7 @@ class RunSession:
             self._terminal.line("Nothing was reserved." if declined else "Stopped. Nothing was deleted.")
         match outcome:
             case Outcome.SUCCEEDED:
-                return Ended(document)
+                return Ended(document, host=plain_host(document.run_id) if is_included(self._home) else None)
             case Outcome.FAILED:
                 return Ended(document, _error(document).exit_code, stored_error(execution.run.row))
             case Outcome.STOPPED | Outcome.BLOCKED:
@@ -263,7 +266,7 @@ def close(ended: Ended, *, as_json: bool) -> int:
         return ended.exit_code
     if document.state == "succeeded":
         if not as_json:
-            screens.show_result(out(), document)
+            screens.show_result(out(), document, ended.host)
         return ended.exit_code
     if document.error is not None:
         screens.show_error(terminal, document.error, hint=document.teardown_started_at is None)

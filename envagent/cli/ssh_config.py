@@ -30,12 +30,17 @@ _HOST = re.compile(r"\s*host[\s=]+(.*)", re.IGNORECASE)
 _UNWRITABLE = re.compile(r'[\x00-\x1f\x7f*?\[\]"\\]')
 
 
+def plain_host(run_id: str) -> str:
+    """Return the name of a run's server that is always its own."""
+    return f"envagent-{run_id}"
+
+
 def host_names(logins: Iterable[ServerLogin]) -> dict[str, list[str]]:
     """Choose the names of each run's host: one made of the run's id and, where it is free, the server's own."""
     taken = _own_hosts()
     names: dict[str, list[str]] = {}
     for login in logins:
-        names[login.run_id] = [login.host]
+        names[login.run_id] = [plain_host(login.run_id)]
         if _NAME.fullmatch(login.server_name) and login.server_name not in taken:
             names[login.run_id].append(login.server_name)
             taken.add(login.server_name)

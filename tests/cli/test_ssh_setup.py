@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from envagent import ssh
@@ -43,3 +44,16 @@ def test_a_name_that_means_another_host_is_left_alone(cli: Cli, tmp_path: Path) 
     names = {"a": "mine", "b": "*", "c": "github.com", "d": "lab", "e": "mine", "f": "x\nHost *", "g": "third"}
     hosts = host_names([ServerLogin(run_id, name, "", target) for run_id, name in names.items()])
     assert hosts == {"a": ["envagent-a", "mine"]} | {one: [f"envagent-{one}"] for one in "bcdefg"}
+
+
+def test_plain_ssh_finds_a_server_until_it_is_torn_down(cli: Cli, repository: Path, tmp_path: Path) -> None:
+    assert cli("ssh", "--setup").code == 0
+    ended = cli("run", str(repository), "--cloud", "sandbox")
+    [host] = [line.split()[-1] for line in ended.out.splitlines() if line.split()[:2] == ["or", "ssh"]]
+    # ssh looks for its configuration in the account's home folder, not in $HOME
+    plainly = ["ssh", "-F", str(tmp_path / ".ssh" / "config"), "-o", "BatchMode=yes", host, "hostname"]
+    done = subprocess.run(plainly, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{host}-")
+    assert cli("teardown", host.removeprefix("envagent-")).code == 0
+    gone = subprocess.run(plainly, capture_output=True, text=True, check=False)
+    assert (gone.returncode, "resolve hostname" in gone.stderr) == (255, True)

@@ -48,28 +48,29 @@ def open_editor(
     from envagent.cli.home import Home, read_settings
     from envagent.cli.render.hint_text import command_text
     from envagent.cli.render.terminal import err, out
-    from envagent.cli.ssh_config import is_included
+    from envagent.cli.ssh_config import is_included, plain_host
     from envagent.hints import Command
 
     home = Home(read_settings(config).home)
     login = find_login(home, run_id)
     offer_setup(home)
-    url = editor_url(editor, login, folder or _folder(login))
+    host = plain_host(login.run_id)
+    url = editor_url(editor, host, folder or _folder(login))
     terminal = err()
     if not is_included(home):
         setup = command_text(Command("ssh", (), (("setup", True),)))
         terminal.line(f"note: the editor finds the server only after: {setup}")
     elif _opened(url):
-        terminal.line(f"Opening {login.host} in {editor}.")
+        terminal.line(f"Opening {host} in {editor}.")
     out().line(url)
     return 0
 
 
-def editor_url(editor: str, login: ServerLogin, folder: str) -> str:
+def editor_url(editor: str, host: str, folder: str) -> str:
     """Return the URL that opens a folder on a server in an editor."""
     from urllib.parse import quote
 
-    return URLS[editor].format(host=login.host, folder=quote(f"/{folder.lstrip('/')}"))
+    return URLS[editor].format(host=host, folder=quote(f"/{folder.lstrip('/')}"))
 
 
 def _folder(login: ServerLogin) -> str:

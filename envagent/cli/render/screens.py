@@ -34,8 +34,14 @@ PURPOSES = {
 """What each of the commands that follow a run does."""
 
 
-def show_result(terminal: Terminal, run: RunDocument) -> None:
-    """Print the result of a finished run: how to log in, what it costs, how to remove it."""
+def show_result(terminal: Terminal, run: RunDocument, host: str | None = None) -> None:
+    """Print the result of a finished run: how to log in, what it costs, how to remove it.
+
+    Args:
+        terminal: where to print.
+        run: the run.
+        host: the name by which plain ssh finds the server, if it does.
+    """
     where = f" at {run.site}" if run.site else ""
     image = "" if run.image is None else f" with {run.image.name}"
     server = "the server" if run.server is None else run.server.name
@@ -48,7 +54,7 @@ def show_result(terminal: Terminal, run: RunDocument) -> None:
         terminal.field("log in", "not possible: the server has no address")
     else:
         terminal.line("  log in       ", (command_text(Command("ssh", (run.run_id,))), "bold"))
-        terminal.line("  or           ", (run.ssh, "dim"))
+        terminal.line("  or           ", (f"ssh {host}" if host else run.ssh, "dim"))
         if not run.ssh_verified:
             terminal.field("", "SSH login not verified")
         show_node(terminal, run)
