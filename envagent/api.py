@@ -92,7 +92,8 @@ def plan(
     The arguments are those of `run`. With `output`, the plan is saved as well, for `run(plan=...)` or `run --plan`.
 
     Returns:
-        The plan: `plan.service_units` is its estimate, `plan.candidates` are the node types in the order of requests.
+        The plan, with its estimate in `plan.service_units` and the node types to request, in order, in
+        `plan.candidates`.
 
     Raises:
         EnvagentError: what would fail a run before its approval.
@@ -183,7 +184,7 @@ def run(
 
     Returns:
         The run, with `ssh` as the command that logs in. If the function `approve` declined the plan, nothing was
-        reserved: its state is `interrupted`, and `resume` asks again.
+        reserved, its state is `interrupted`, and `resume` asks again.
 
     Raises:
         UsageError: nothing approves the plan, or an argument is not valid.

@@ -20,7 +20,7 @@ html_title = f"envagent {release}"
 myst_heading_anchors = 3
 autodoc_typehints = "description"
 autodoc_typehints_format = "short"
-nitpicky = False
+default_role = "code"
 
 HERE = Path(__file__).parent
 GENERATED = HERE / "generated"

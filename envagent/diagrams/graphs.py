@@ -93,7 +93,8 @@ class Graph:
             for arrow in self.arrows:
                 if arrow.source in ids:
                     source = "[*]" if ids[arrow.source].kind == "start" else arrow.source
-                    yield f"    {source} --> {arrow.target}{': ' if arrow.label else ''}{arrow.label}"
+                    label = arrow.label.translate({ord(":"): ",", ord(";"): ","})  # they would end it
+                    yield f"    {source} --> {arrow.target}{': ' if label else ''}{label}"
             yield "  }"
 
 
