@@ -216,7 +216,7 @@ def _system_differences(seen: SeenNode, needs: Requirements, offered: NodeType) 
         return
     if seen.python is None:
         yield f"asked for Python {needs.python_version}, python3 is missing"
-    elif _minor(seen.python) < _minor(needs.python_version):
+    elif _minor(seen.python) < min(map(_minor, (needs.python_version, *needs.python_allowed))):
         yield f"asked for Python {needs.python_version}, python3 is {seen.python}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from envagent.sandbox.node_facts import Disk, Node
@@ -137,21 +137,34 @@ def _free(shell: Shell, arguments: list[str], given: str) -> Answer:
         unit = next((UNITS[argument] for argument in arguments if argument in UNITS), 1)
         shown = [str(value // unit) for value in values]
     head = ("total", "used", "free", "shared", "buff/cache", "available")
+    width = max(12, *(len(one) + 2 for one in shown))
     rows = [("", head), ("Mem:", shown), ("Swap:", ["0", "0", "0"])]
-    return Answer("".join(f"{name:<7}" + "".join(f"{one:>13}" for one in row) + "\n" for name, row in rows))
+    return Answer("".join(f"{name:<7}" + "".join(f"{one:>{width}}" for one in row) + "\n" for name, row in rows))
 
 
 def _df(shell: Shell, arguments: list[str], given: str) -> Answer:
     node = shell.node
     disk = node.disks[0] if node.disks else Disk("sda", 20_000_000_000, "disk", rotational=False)
-    size = int(disk.size * ROOT_SHARE)
+    size = max(1, int(disk.size * ROOT_SHARE))
     used = min(ROOT_USED, size // 2)
     show, head = (_human, "Size") if "-h" in arguments else (lambda size: str(int(size) // 1024), "1K-blocks")
     if "-B1" in arguments or "-B1" in "".join(arguments):
         show, head = (lambda size: str(int(size))), "1B-blocks"
     row = [f"/dev/{disk.name}{_partition(disk)}", show(size), show(used), show(size - used), f"{100 * used // size}%"]
-    rows = [["Filesystem", head, "Used", "Available", "Use%", "Mounted on"], [*row, "/"]]
-    return Answer("".join(f"{r[0]:<16}{r[1]:>15}{r[2]:>14}{r[3]:>15} {r[4]:>4} {r[5]}\n" for r in rows))
+    return Answer(
+        _aligned([["Filesystem", head, "Used", "Avail", "Use%", "Mounted on"], [*row, "/"]], right=(1, 2, 3, 4))
+    )
+
+
+def _aligned(rows: list[list[str]], right: Sequence[int] = ()) -> str:
+    """Lay rows out in columns, some of them aligned on the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        padded = [one.rjust(wide) if place in right else one.ljust(wide) for place, (one, wide) in enumerate(cells)]
+        lines.append(" ".join(padded).rstrip())
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _partition(disk: Disk) -> str:
@@ -178,13 +191,11 @@ def _lsblk(shell: Shell, arguments: list[str], given: str) -> Answer:
         return Answer(json.dumps({"blockdevices": devices}) + "\n")
     if "n" not in flags:
         shown.insert(0, {column: column for column in columns})
-    return Answer("".join(" ".join(f"{row[column]:<10}" for column in columns).rstrip() + "\n" for row in shown))
+    return Answer(_aligned([list(row.values()) for row in shown]))
 
 
 def _lsb_release(shell: Shell, arguments: list[str], given: str) -> Answer:
     system = shell.node.system
-    if system.id != "ubuntu":
-        return Answer(err="bash: lsb_release: command not found\n", code=127)
     rows = {"i": ("Distributor ID", system.name), "d": ("Description", f"{system.name} {system.long}")}
     rows |= {"r": ("Release", system.version), "c": ("Codename", system.codename)}
     flags = "".join(argument.lstrip("-") for argument in arguments)
@@ -194,11 +205,8 @@ def _lsb_release(shell: Shell, arguments: list[str], given: str) -> Answer:
 
 
 def _python(shell: Shell, arguments: list[str], given: str) -> Answer:
-    version = shell.node.system.python
-    if version is None:
-        return Answer(err="bash: python3: command not found\n", code=127)
     if arguments and arguments[0] in ("--version", "-V"):
-        return Answer(f"Python {version}\n")
+        return Answer(f"Python {shell.node.system.python}\n")
     return Answer(err="python3: this simulated node only shows its version\n", code=1)
 
 
@@ -442,6 +450,13 @@ PROGRAMS: dict[str, Program] = {
     "sudo": _within,
     "nohup": _within,
     "timeout": _timeout,
-    "help": lambda shell, arguments, given: Answer(f"This node is simulated. It knows: {' '.join(sorted(PROGRAMS))}\n"),
+    "help": _text(lambda shell: f"This node is simulated. It knows: {' '.join(sorted(shell.programs))}\n"),
     "clear": _text(lambda shell: "\x1b[H\x1b[2J"),
 }
+
+
+def programs_of(node: Node) -> dict[str, Program]:
+    """Return the programs that a node has."""
+    system = node.system
+    there = {"nvidia-smi": system.driver, "python3": system.python, "lsb_release": system.id == "ubuntu"}
+    return {name: program for name, program in PROGRAMS.items() if there.get(name, True)}

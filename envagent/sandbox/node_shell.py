@@ -81,6 +81,8 @@ class Shell:
     ended: bool = False
     _depth: int = 0
     _commands: int = 0
+    _stray: str = ""
+    """What substituted commands have written as errors."""
 
     def __post_init__(self) -> None:
         """Begin in the home folder."""
@@ -189,7 +191,10 @@ class Shell:
                     given = self.files.read(self.files.absolute(target, self.folder))
                 except Refused as reason:
                     return Answer(err=f"bash: {target}: {reason}\n", code=1)
-        return self._redirect(self.call(words, given), [one for one in targets if one[0] != "<"])
+        stray, self._stray = self._stray, ""
+        answer = self.call(words, given)
+        answer = Answer(answer.out, stray + answer.err, answer.code)
+        return self._redirect(answer, [one for one in targets if one[0] != "<"])
 
     def _redirect(self, answer: Answer, targets: list[tuple[str, str]]) -> Answer:
         """Write the streams of an answer where the redirections, from left to right, send them."""
@@ -238,7 +243,9 @@ class Shell:
 
     def _value(self, piece: _Piece) -> str:
         if piece.kind == "command":
-            return self.run_nested(piece.text).out.rstrip("\n")
+            answer = self.run_nested(piece.text)
+            self._stray = (self._stray + answer.err)[:MAX_OUTPUT]
+            return answer.out.rstrip("\n")
         if piece.kind == "variable":
             return str(self.code) if piece.text == "?" else self.variables.get(piece.text, "")
         return piece.text

@@ -182,7 +182,12 @@ class SshServers:
     async def _accept(self, address: str, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(listener)
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:  # too many open files, or the client is gone
+                sys.stderr.write(f"no SSH connection at {address}: {error.strerror}\n")
+                await asyncio.sleep(0.1)
+                continue
             opened = self._open[address]
             if self.connections >= MAX_CONNECTIONS:
                 connection.close()
@@ -192,9 +197,9 @@ class SshServers:
             task.add_done_callback(opened.connections.discard)
 
     async def _talk(self, door: Door, connection: socket.socket) -> None:
-        from envagent.sandbox.ssh_sessions import talk
-
         try:
+            from envagent.sandbox.ssh_sessions import talk
+
             await talk(door, connection, self._sandbox.clock)
         finally:
             connection.close()

@@ -10,13 +10,14 @@ import asyncio
 import base64
 import contextlib
 import socket
+import traceback
 
 import asyncssh
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from envagent.sandbox.cloud_time import Clock
-from envagent.sandbox.node_programs import PROGRAMS
+from envagent.sandbox.node_programs import programs_of
 from envagent.sandbox.node_shell import MAX_LINE, MAX_OUTPUT, Answer, Shell
 from envagent.sandbox.ssh_server import Door
 
@@ -53,6 +54,7 @@ async def talk(door: Door, connection: socket.socket, clock: Clock) -> None:
             compression_algs=None,
             gss_host=None,
             agent_forwarding=False,
+            line_history=100,
             max_line_length=MAX_LINE,
         )
         try:
@@ -87,7 +89,7 @@ class _Gate(asyncssh.SSHServer):
 
 async def _serve(door: Door, process: Process) -> None:
     """Run a session: one command, or a shell until its end."""
-    shell = Shell(door.node, door.files, PROGRAMS, door.node.system.user)
+    shell = Shell(door.node, door.files, programs_of(door.node), door.node.system.user)
     try:
         if process.subsystem is not None:
             _write(process, Answer(err=f"{process.subsystem}: not simulated\n", code=1))
@@ -99,6 +101,9 @@ async def _serve(door: Door, process: Process) -> None:
         process.exit(shell.code)
     except (asyncssh.Error, OSError, TimeoutError):
         process.exit(1)
+    except Exception:
+        traceback.print_exc()
+        process.exit(1)
 
 
 async def _interact(shell: Shell, process: Process) -> None:
@@ -106,20 +111,12 @@ async def _interact(shell: Shell, process: Process) -> None:
     terminal = process.term_type is not None
     if terminal:
         system = shell.node.system
-        process.stdout.write(
-            f"Welcome to {system.name} {system.long} on a simulated node: nothing here runs on a real machine.\n"
-            "`help` lists what it knows.\n"
-        )
+        process.stdout.write(f"{system.name} {system.long} on a simulated node; `help` lists what it knows.\n")
     while not shell.ended:
         if terminal:
             process.stdout.write(shell.prompt)
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                line = await process.stdin.readline()
-        except (asyncssh.BreakReceived, asyncssh.SignalReceived):
-            process.stdout.write("^C\n")
-            continue
-        except asyncssh.TerminalSizeChanged:
+        line = await _line(process)
+        if line is None:
             continue
         if not line:
             if terminal:
@@ -127,6 +124,21 @@ async def _interact(shell: Shell, process: Process) -> None:
             return
         _write(process, shell.run(line.rstrip("\r\n")))
         await process.stdout.drain()
+
+
+async def _line(process: Process) -> str | None:
+    """Read a line: "" at the end of the input, None if it was interrupted."""
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                return await process.stdin.readline()
+        except asyncssh.TerminalSizeChanged:
+            continue
+        except (asyncssh.BreakReceived, asyncssh.SignalReceived):
+            if isinstance(process.channel, asyncssh.SSHLineEditorChannel):
+                process.channel.clear_input()
+            process.stdout.write("^C\n")
+            return None
 
 
 def _write(process: Process, answer: Answer) -> None:

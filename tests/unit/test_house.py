@@ -57,6 +57,7 @@ LIBRARIES = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "jsonschema": {"sandbox"},
+    "asyncssh": {"sandbox/ssh_sessions.py"},
 }
 
 
@@ -126,6 +127,7 @@ HEAVY = (
         ("import envagent.config, envagent.errors, envagent.keys, envagent.ssh", HEAVY),
         ("import envagent.steps", ("openstack", "blazarclient", "openai", "starlette", "cryptography", "alembic")),
         ("import envagent.advice.advisor", ("openai",)),
+        ("import envagent.sandbox.server", ("asyncssh", "openstack", "yaml")),
     ],
 )
 def test_nothing_heavy_is_imported_before_its_use(statement: str, unwanted: tuple[str, ...]) -> None:

@@ -71,7 +71,7 @@ def show_node(terminal: Terminal, run: RunDocument) -> None:
         return
     terminal.field("checked", run.node.summary)
     for difference in run.node.differences:
-        terminal.line("  differs      ", (difference, "yellow"))
+        terminal.prose("  differs      ", (difference, "yellow"), inset=15)
 
 
 def show_extended(terminal: Terminal, run: RunDocument) -> None:

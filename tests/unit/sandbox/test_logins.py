@@ -14,7 +14,7 @@ import pytest
 from envagent import keys
 from envagent.sandbox.node_facts import Disk, Gpu, Node, system_of
 from envagent.sandbox.node_files import MAX_BYTES, Files
-from envagent.sandbox.node_programs import PROGRAMS, system_files
+from envagent.sandbox.node_programs import programs_of, system_files
 from envagent.sandbox.node_shell import MAX_OUTPUT, Shell
 from envagent.sandbox.process import stop
 
@@ -154,6 +154,7 @@ LINES = [
     ("echo x > /etc/os-release", "", "bash: /etc/os-release: Permission denied\n", 1),
     ("cat ../../etc/passwd", "", "cat: ../../etc/passwd: No such file or directory\n", 1),
     ("nvidia-smi; rsync", "", "bash: nvidia-smi: command not found\nbash: rsync: command not found\n", 127),
+    ("which python3 nvidia-smi || echo $(rsync)-", "/usr/bin/python3\n-\n", "bash: rsync: command not found\n", 0),
     ("lsb_release -ds; python3 --version", "Ubuntu 22.04.5 LTS\nPython 3.10.12\n", "", 0),
     ("sudo timeout -k 1 5 uname -rm", "5.15.0-138-generic x86_64\n", "", 0),
     ("bash -c 'cd /tmp; exit 3'; echo $? $(pwd; exit 4) $?", "3 /home/cc 4\n", "", 0),
@@ -165,7 +166,7 @@ LINES = [
 
 
 def new_shell() -> Shell:
-    return Shell(NODE, Files(system_files(NODE)), PROGRAMS, "cc")
+    return Shell(NODE, Files(system_files(NODE)), programs_of(NODE), "cc")
 
 
 @pytest.mark.parametrize(("line", "out", "err", "code"), LINES, ids=[line for line, *_ in LINES])

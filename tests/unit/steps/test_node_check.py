@@ -145,6 +145,7 @@ CASES: list[tuple[dict[str, object], dict[str, object], NodeType, list[str]]] = 
     ({"python": "3.6.8"}, {"python_version": "3.11"}, SKYLAKE, ["asked for Python 3.11, python3 is 3.6.8"]),
     ({"python": None}, {"python_version": "3.11"}, SKYLAKE, ["asked for Python 3.11, python3 is missing"]),
     ({"python": "3.12.3"}, {"python_version": "3.11"}, SKYLAKE, []),
+    ({"python": "3.8.10"}, {"python_version": "3.11", "python_allowed": ("3.8", "3.11")}, SKYLAKE, []),
 ]
 
 
