@@ -93,13 +93,16 @@ class AuthenticationError(EnvagentError):
     """The cloud rejects the credentials."""
 
     exit_code = 4
-    default_hint = Hint("check the credentials of this cloud in clouds.yaml or OS_*; on Chameleon use the CLI password")
+    default_hint = Hint(
+        "check the credentials of this cloud in clouds.yaml or OS_*; on Chameleon use the CLI password; to check all:",
+        command("doctor"),
+    )
 
 
 class Forbidden(AuthenticationError):
     """The cloud accepts the credentials and denies the request."""
 
-    default_hint = Hint("ask the project's PI for the role that this needs")
+    default_hint = Hint("ask the project's PI for the role that this needs; to see your roles:", command("doctor"))
 
 
 class CapacityError(EnvagentError):
