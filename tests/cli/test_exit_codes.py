@@ -97,7 +97,7 @@ def test_a_traceback_is_for_those_who_ask(cli: Cli, monkeypatch: pytest.MonkeyPa
         (["run", "x", "--on-failure", "explode"], "teardown"),
         (["run", "x", "--start", "yesterday"], "--start"),
         (["run", "x", "--start", "2020-01-01"], "has passed"),
-        (["resume"], "RUN_ID"),
+        (["resume"], "name either one run or a file"),
         (["teardown"], "--orphans"),
         (["teardown", "x", "--orphans"], "--orphans"),
         (["teardown", "x", "--cloud", "y"], "--cloud"),
