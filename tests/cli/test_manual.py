@@ -147,4 +147,6 @@ def test_the_notebook(cli: Cli) -> None:
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     tables = [one["data"]["text/html"] for one in shown if "text/html" in one.get("data", {})]
     assert any("launch_server" in table and "✓" in table for table in tables)
+    [run] = [table for table in tables if "(succeeded)" in table]
+    assert "ssh -" in run
     assert notebook.cells[-1].outputs[-1]["data"]["text/plain"] == "'torn_down'"

@@ -334,6 +334,12 @@ class RunDocument(Document):
     would_remove: list[ResourcePart] | None = None
     """With `teardown --dry-run`: what exists now and would be removed."""
 
+    def _repr_html_(self) -> str:
+        """Show the run in a notebook."""
+        from envagent.cli.render.notebook_view import run_markup
+
+        return run_markup(self)
+
 
 class PlanDocument(Document):
     """`plan REPO`, and the file that `run --plan` carries out."""

@@ -1,4 +1,4 @@
-"""The progress of a run in a notebook: the steps as one HTML table that is replaced in place."""
+"""A run in a notebook: its progress as an HTML table that is replaced in place, and its document as a short one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import html
 import importlib
 import sys
 import threading
+from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envagent.cli.render import times
 from envagent.cli.render.progress import DrawnProgress
 from envagent.cli.render.terminal import Terminal, printable
 from envagent.engine.tables import StageState
+
+if TYPE_CHECKING:
+    from envagent.cli.documents.json_models import RunDocument
 
 PER_SECOND = 4
 NOTES = 8
@@ -32,6 +36,27 @@ def in_notebook() -> bool:
     """Return whether this process is a notebook's kernel."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
+
+
+def run_markup(run: RunDocument) -> str:
+    """Return a run as a short HTML table; every text in it is escaped."""
+    cost = run.cost
+    rows = (
+        ("run", f"{run.run_id} ({run.state})"),
+        ("repository", run.repository.url),
+        ("node type", " at ".join(filter(None, (run.node_type, run.site)))),
+        ("login", run.ssh),
+        ("lease until", None if cost is None else times.both(datetime.fromisoformat(cost.lease_end))),
+        ("used", None if cost is None else f"{cost.su_so_far:g} SU, now {cost.su_per_hour_now:g} SU/h"),
+        ("error", None if run.error is None else run.error.message),
+        ("next", " or ".join(run.next)),
+    )
+    cells = "".join(
+        f'<tr><td>{name}</td><td style="text-align:left">{html.escape(printable(text))}</td></tr>'
+        for name, text in rows
+        if text
+    )
+    return f"<table>{cells}</table>"
 
 
 class NotebookProgress(DrawnProgress):
