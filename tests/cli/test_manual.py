@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[2]
 MANUAL = ROOT / "docs" / "manual"
 PAGES = (
     "quickstart",
+    "servers",
+    "batch",
     "credentials",
     "python",
     "sandbox-tests",
