@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 import socket
@@ -13,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from envagent import __version__
-from tests.cli.conftest import Cli
+from tests.cli.conftest import ROOT, Cli
 from tests.unit.test_errors import drawn
-from tests.unit.test_house import modules
 
 COMMANDS = [
     "run",
@@ -197,14 +195,8 @@ def test_every_error_is_among_the_exit_codes(cli: Cli) -> None:
 
 def test_every_variable_that_is_read_is_listed(cli: Cli) -> None:
     """All that the product looks up by name, and each setting's."""
-    named = {
-        text
-        for _, tree in modules()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.environ.get", "os.getenv")
-        for text in [str(one.value) for one in node.args[:1] if isinstance(one, ast.Constant)]
-        if text.startswith(("ENVAGENT_", "OPENAI_", "NO_", "FORCE_"))
-    }
+    read = re.compile(r'os\.(?:environ\.get|getenv)\("((?:ENVAGENT|OPENAI|NO|FORCE)_\w+)"')
+    named = {name for path in (ROOT / "envagent").rglob("*.py") for name in read.findall(path.read_text("utf-8"))}
     listed = {line.split()[0] for line in cli("help", "environment").out.splitlines() if line}
     assert {"ENVAGENT_NO_PROMPT", "ENVAGENT_DEBUG"} <= named <= listed
     assert {"ENVAGENT_HOME", "ENVAGENT_LEASE__MAX_SU"} <= listed
