@@ -34,7 +34,6 @@ _NEARBY = frozenset((
     "tested", "used", "data", "part", "alternative_chip", "or", "container", "machine", "saves", "time",
 ))  # fmt: skip
 _LEADS = ("need", "least", "recommend", "tested", "used")
-_ALONE = ("gpu", "trains", "cpu_model", "reduced")
 _DOCS = re.compile(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/")
 _GUIDE = re.compile(r"install|require|hardware|setup|build|prerequisite|start|manual")
 _ARTIFACT = re.compile(r"(?:docs?/)?(?:ae|artifacts?|artefacts?)(?:[-_]?eval\w*)?/")
@@ -104,8 +103,6 @@ def surroundings(reading: Reading, document: str) -> frozenset[str]:
         found |= {f"col.{c}" for c in concepts_of(reading.column) if c in _SAID}
         found |= {f"row.{c}" for c in concepts_of(sentence.cells[0]) if c in _SAID}
     found |= {f"say.{c}" for c in _SAID if c in reading.concepts}
-    if len(reading.words) > 40:
-        found.add("long")
     return frozenset(found)
 
 
@@ -113,7 +110,7 @@ def features(mention: Mention, reading: Reading, around: frozenset[str]) -> froz
     """Return the names of what holds for the mention, given those of its surroundings."""
     found = {*around, f"is.{mention.subject}", f"from.{mention.origin}", *_nearby(mention, reading)}
     if mention.plain:
-        found |= {"plain", *(f"plain&{c}" for c in _ALONE if c in reading.concepts)}
+        found.add("plain")
     if reading.has(mention.start - 1, "below") and any(word.text == "if" for word in reading.words[: mention.start]):
         # `If your GPU has less than 80 GB, change the batch size`: as it stands, it needs 80.
         found.add("if below")
