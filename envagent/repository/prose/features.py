@@ -24,14 +24,12 @@ _LISTING = frozenset((",", "(", ")", "or", "and", "/", "nor", "oder", "ou", "o",
 _BREAKS = frozenset((".", ";", "!", "?", "。", "；", "but", "so", "however", "whereas", "while"))
 _SUBJECTS = frozenset(("you", "we", "it", "they", "i"))
 _SAID = (
-    "need", "least", "recommend", "tested", "used", "optional", "support", "if", "part", "may", "enough", "takes",
-    "most", "saves", "example", "each", "total", "data", "time", "reduced", "container", "trains", "framework",
-    "alternative_chip", "several", "special.docker", "cpu_model", "machine", "cpu_will_do",
-    "emulated", "having",
+    "need", "least", "recommend", "tested", "used", "optional", "support", "alternative_chip", "machine", "emulated",
+    "having",
 )  # fmt: skip
 _NEARBY = frozenset((
-    "need", "least", "recommend", "optional", "may", "most", "example", "each", "total", "if", "takes", "enough",
-    "tested", "used", "data", "part", "alternative_chip", "or", "container", "machine", "saves", "time",
+    "need", "least", "recommend", "optional", "most", "each", "takes", "enough", "tested", "alternative_chip", "or",
+    "container",
 ))  # fmt: skip
 _LEADS = ("need", "least", "recommend", "tested", "used")
 _DOCS = re.compile(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/")

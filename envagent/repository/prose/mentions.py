@@ -406,7 +406,7 @@ def _named(reading: Reading, one: Found) -> Iterator[Mention]:
             yield Mention("gpu_model", one.phrase, one.start, one.end)
         elif concept.startswith("special."):
             yield Mention(concept, None, one.start, one.end)
-        elif concept in ("purpose", "cpu_will_do", "framework"):
+        elif concept in ("purpose", "cpu_will_do"):
             yield Mention(concept, one.phrase, one.start, one.end)
         elif concept in ("cpu_generation", "cpu_model"):
             yield from _cpu(reading, one)

@@ -74,14 +74,6 @@ def test_a_package_named_in_many_files_is_one_fact() -> None:
     assert described[0] == described[1]
 
 
-def test_training_speaks_of_a_gpu_only_beside_a_deep_learning_framework() -> None:
-    def together(name: str) -> float:
-        trains = Facts(gpu=[GpuSign("network", 1.0, None, SPOT)] * 3, packages=[package(name)])
-        return gpu.gpu_features(gpu.signs_of(trains), [])["framework&network"]
-
-    assert (together("torch"), together("scikit-learn")) == (1.0, 0.0)
-
-
 @pytest.mark.parametrize(
     ("packages", "required", "vendor"),
     [
