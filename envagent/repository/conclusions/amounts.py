@@ -19,12 +19,14 @@ _STANCE = {"minimum": 1.0, "recommended": 0.9, "tested": 0.6, "mentioned": 0.2}
 _OF_MENTION = {
     "need": "minimum", "listed": "minimum", "takes": "minimum", "sized": "mentioned", "named": "mentioned",
     "recommend": "recommended", "tested": "tested", "aside": "used", "optional": "mentioned", "denied": "mentioned",
+    "purpose": "mentioned", "cpu": "mentioned",
 }  # fmt: skip
-_CREDIBLE = 0.1
+_CREDIBLE = {"vram": 0.12, "ram": 0.1, "disk": 0.2, "cores": 0.12, "gpus": 0.12, "nodes": 0.2, "capability": 0.2}
 _PLAUSIBLE = {
     "ram": (1.0, 12_500.0), "vram": (1.0, 300.0), "disk": (0.1, 1e6), "cores": (1, 512), "gpus": (1, 1024),
     "nodes": (1, 1024), "capability": (1.0, 20.0),
 }  # fmt: skip
+_NEAR_BEST = 0.4
 _STATED = frozenset(("need", "listed"))
 _COUNTS = frozenset(("gpus", "nodes"))
 _SPOKEN_FOR = _STATED | {"recommend", "takes", "tested"}
@@ -49,11 +51,20 @@ def asked(facts: Facts, what: str) -> list[Asked]:
     """Return the credible amounts: those of manifests as they are, those of sentences as the model weighs them."""
     low, high = _PLAUSIBLE[what]
     found = [Asked(a.value, a.weight * _STANCE[a.stance], a.stance, a.spot) for a in facts.amounts if a.what == what]
-    for said in _told(facts, what):
-        if isinstance(said.value, int | float):
-            weight, stance = model.probability("amount", said.features), _OF_MENTION.get(said.stance, "mentioned")
-            found.append(Asked(said.value, weight, stance, said.spot, said.stance in _STATED))
-    return [a for a in found if low <= a.value <= high and a.weight > _CREDIBLE]
+    told = [
+        Asked(
+            said.value,
+            model.probability("amount", said.features),
+            _OF_MENTION[said.stance],
+            said.spot,
+            said.stance in _STATED,
+        )
+        for said in _told(facts, what)
+        if isinstance(said.value, int | float)
+    ]
+    likeliest = max((a.weight for a in told), default=0.0)
+    found += [a for a in told if a.weight >= _NEAR_BEST * likeliest]
+    return [a for a in found if low <= a.value <= high and a.weight > _CREDIBLE[what]]
 
 
 def _told(facts: Facts, what: str) -> list[Said]:

@@ -93,7 +93,7 @@ def mentioned(facts: Facts) -> list[Said]:
 
 def gpu_features(signs: list[GpuSign], said: list[Said]) -> dict[str, float]:
     """Describe a repository: how often sentences take each stance, and how strong the signs of each kind are."""
-    held = model.counted(_name(s) for s in said if s.value not in _VENDOR_OF)
+    held = model.counted(_name(s) for s in said)
     kinds: dict[str, list[float]] = defaultdict(list)
     for sign in signs:
         kinds[sign.kind + ("+" if sign.weight > 0 else "-")].append(abs(sign.weight))
@@ -114,7 +114,8 @@ def gpu_features(signs: list[GpuSign], said: list[Said]) -> dict[str, float]:
 
 def _name(said: Said) -> str:
     """Return the feature of the repository that a mention of a GPU counts for."""
-    return f"{said.stance}.{'guide' if 'doc.install' in said.features else said.tier}"
+    tier = "guide" if "doc.install" in said.features else said.tier
+    return f"{'cuda.' if said.value in _VENDOR_OF else ''}{said.stance}.{tier}"
 
 
 def _told(signs: list[GpuSign], said: list[Said], required: bool) -> list[tuple[Spot, float, str]]:
