@@ -20,6 +20,7 @@ COMMANDS: dict[str, type[BaseModel]] = {
     "run, resume, status RUN_ID, teardown RUN_ID": documents.RunDocument,
     "run --file, resume --file, teardown --file": batch_document.BatchDocument,
     "status": documents.RunsDocument,
+    "archive": documents.ArchivedDocument,
     "plan": documents.PlanDocument,
     "analyze": documents.AnalysisDocument,
     "doctor": check_models.ChecksDocument,

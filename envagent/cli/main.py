@@ -24,6 +24,7 @@ from typer.core import TyperGroup
 from envagent import __version__
 from envagent.cli.commands import (
     analyze,
+    archive_runs,
     config_show,
     demo,
     diagram,
@@ -121,6 +122,7 @@ app.command(epilog=ssh_login.EPILOG, rich_help_panel=DURING)(ssh_login.ssh)
 app.command("open", epilog=open_editor.EPILOG, rich_help_panel=DURING)(open_editor.open_editor)
 app.command(epilog=explain.EPILOG, rich_help_panel=DURING)(explain.explain)
 app.command(epilog=logs.EPILOG, rich_help_panel=DURING)(logs.logs)
+app.command(epilog=archive_runs.EPILOG, rich_help_panel=SETUP)(archive_runs.archive)
 app.command(epilog=init.EPILOG, rich_help_panel=SETUP)(init.init)
 app.command(epilog=doctor.EPILOG, rich_help_panel=SETUP)(doctor.doctor)
 app.command("help", epilog=help_topics.EPILOG, rich_help_panel=SETUP)(help_topics.show_help)

@@ -224,6 +224,13 @@ class Journal:
         """List what happened in a run, oldest first; only what follows the event number `after`."""
         return self._read(EventRecord, "WHERE run_id = ? AND seq > ? ORDER BY seq", (run_id, after))
 
+    def archive(self, run_ids: Iterable[str], at: str | None) -> None:
+        """Put runs away, or (without a time) back; nothing else of them changes, whoever works on them."""
+        chosen = json.dumps(list(run_ids))
+        statement = "UPDATE runs SET archived_at = ? WHERE run_id IN (SELECT value FROM json_each(?))"
+        with _explained(self.path), self.lock:
+            self.connection.execute(statement, (at, chosen))
+
     def close(self) -> None:
         """Close the file."""
         with self.lock:

@@ -24,6 +24,7 @@ class RunQuery:
         containing: labels with a part of their values, in any case.
         holding: a kind of object, of which the run has one that has not ended ...
         at: ... by this time.
+        unchanged_since: a time after which the run has not changed.
         archived: whether archived runs are selected, too.
     """
 
@@ -34,6 +35,7 @@ class RunQuery:
     containing: Mapping[str, str] = field(default_factory=dict)
     holding: str | None = None
     at: str = ""
+    unchanged_since: str | None = None
     archived: bool = False
 
     def condition(self) -> tuple[str, list[str | None]]:
@@ -58,6 +60,9 @@ class RunQuery:
         if self.holding is not None:
             parts.append(f"run_id IN ({_HOLDERS})")
             values += [self.holding, self.at]
+        if self.unchanged_since is not None:
+            parts.append("updated_at < ?")
+            values.append(self.unchanged_since)
         return " AND ".join(parts), values
 
 

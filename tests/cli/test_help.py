@@ -29,6 +29,7 @@ COMMANDS = [
     "open",
     "explain",
     "logs",
+    "archive",
     "init",
     "doctor",
     "help",
@@ -43,6 +44,7 @@ COMMANDS = [
 ]
 
 VERBS = {
+    "Leave",
     *[
         "Continue",
         "Draw",
@@ -58,7 +60,7 @@ VERBS = {
         "Show",
         "Stop",
         "Write",
-    ]
+    ],
 }
 
 
@@ -106,6 +108,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "ssh": "--setup",
         "open": "--editor --folder",
         "explain": "--json",
+        "archive": "--older-than --undo --json",
         "logs": "--follow --step --json",
         "init": "--cloud --hours --max-su --ai --public-key --output --force --yes",
         "doctor": "--cloud --json",
@@ -139,7 +142,7 @@ def test_run_ids_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("abcdefghjk", "abzzzzzzzz", "zyxwvutsrq"):
         (cli.home / "runs" / name).mkdir(parents=True, exist_ok=True)
     try:
-        for command in ("resume", "status", "teardown", "ssh", "open", "logs", "explain"):
+        for command in ("resume", "status", "teardown", "ssh", "open", "logs", "explain", "archive"):
             for begun, wanted in (("ab", {"abcdefghjk", "abzzzzzzzz"}), ("zy", {"zyxwvutsrq"}), ("la", {"last"})):
                 monkeypatch.setenv("_ENVAGENT_COMPLETE", "complete_bash")
                 monkeypatch.setenv("COMP_WORDS", f"envagent {command} {begun}")

@@ -159,3 +159,26 @@ def test_the_screen_says_how_many_more_there_are(cli: Cli, repository: Path) -> 
     assert cli("status", "last", "--limit", "1").code == 2
     for run_id in runs:
         assert cli("teardown", run_id).code == 0
+
+
+def test_runs_that_hold_nothing_are_archived_and_still_found(
+    cli: Cli, repository: Path, broken_repository: Path
+) -> None:
+    held = cli.run(repository)["run_id"]
+    failed = cli("run", str(broken_repository), "--cloud", "sandbox", "--json").document["run_id"]
+
+    def lists(*options: str) -> set[str]:
+        return {one["run_id"] for one in cli("status", "--limit", "0", "--json", *options).document["runs"]}
+
+    refused = cli("archive", failed, held, "--json")
+    assert refused.code == 10 and f"run {held} may have resources" in refused.document["error"]["message"]
+    assert lists() >= {held, failed}
+    archived = cli("archive", "--older-than", "0h", "--json").document["runs"]
+    assert failed in archived and held not in archived
+    assert held in lists() and failed not in lists() and failed in lists("--archived")
+    assert cli("status", failed).code == 0
+    assert cli("archive", failed, "--undo").out == "Took back 1 run\n"
+    assert failed in lists()
+    assert cli("teardown", held).code == 0
+    assert cli("archive", held).code == 0 and held not in lists()
+    assert cli("archive").code == cli("archive", "--older-than", "soon").code == 2

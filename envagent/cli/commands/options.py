@@ -100,6 +100,15 @@ _RUN = typer.Argument(
 )
 RUN_ID = Annotated[str, _RUN]
 SOME_RUN_ID = Annotated[str | None, _RUN]
+RUN_IDS = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN_ID...",
+        help="Run ids, their first characters, or `last`.",
+        autocompletion=_run_ids,
+        show_default=False,
+    ),
+]
 CLOUD = Annotated[
     str | None,
     typer.Option(

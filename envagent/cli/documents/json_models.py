@@ -398,6 +398,13 @@ class RunsDocument(Document):
     """Leases that end soon."""
 
 
+class ArchivedDocument(Document):
+    """`archive`: the runs that were put away, or back with --undo; newest first."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    runs: list[str]
+
+
 class AnalysisDocument(Document):
     """`analyze REPO`: what a repository needs, with the evidence."""
 

@@ -8,7 +8,7 @@ from envagent.cli.documents.json_models import CostPart, RunLine, RunsDocument
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.terminal import Terminal
-from envagent.hints import Command, command
+from envagent.hints import command
 
 HEAD = ("run", "state", "node type", "site", "lease", "SU", "repository")
 
@@ -31,7 +31,7 @@ def show_runs(terminal: Terminal, listed: RunsDocument, *, filtered: bool) -> No
     else:
         terminal.line(f"No runs yet. To start one: {command_text(command('run', 'URL', cloud='sandbox'))}")
     if listed.more:
-        everything = command_text(Command("status", (), (("limit", 0),)))
+        everything = command_text(command("status", limit=0.0))
         terminal.line(f"{listed.more} more; to list all: {everything}")
     if rate := sum(one.cost.su_per_hour_now for one in listed.runs if one.cost is not None):
         terminal.line(f"Charged now: {rate:g} SU/h")
