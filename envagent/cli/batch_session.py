@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 Result: TypeAlias = tuple[BatchDocument, int]
 """What a batch came to, and the exit code."""
 
-PARALLEL = 4
+PARALLEL_LINES = 4
 """How many lines are worked on at once, unless the user says otherwise."""
 
 
@@ -66,7 +66,7 @@ class BatchOptions:
     """
 
     file: Path
-    parallel: int = PARALLEL
+    parallel: int = PARALLEL_LINES
     max_su_total: float | None = None
     yes: bool = False
     csv: Path | None = None

@@ -54,6 +54,17 @@ def check_key_name(name: str | None) -> None:
         )
 
 
+def check_for_file(**flags: object) -> None:
+    """Refuse options that only mean something for a file of repositories.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    for flag, value in flags.items():
+        if value is not None:
+            raise UsageError(f"--{flag.replace('_', '-')} needs a file of repositories", hint=Hint(Option("file")))
+
+
 def stored_name(repository: str, ref: str | None) -> str:
     """Return the repository as a run stores it: a URL unchanged, a path absolute.
 

@@ -116,3 +116,8 @@ def test_a_line_that_is_not_valid_is_named(tmp_path: Path, line: str, said: str)
         read_lines(path)
     assert f"{path}:3: " in refused.value.message
     assert said in refused.value.message
+
+
+def test_options_of_a_file_need_one(cli: Cli) -> None:
+    ended = cli("run", "https://github.com/a/b", "--max-su-total", "3")
+    assert (ended.code, ended.err) == (2, "error: --max-su-total needs a file of repositories\nhint: --file\n")

@@ -161,7 +161,8 @@ FILE = Annotated[
     typer.Option("--file", metavar="FILE", help="Work on the repositories that a file lists, one a line."),
 ]
 PARALLEL = Annotated[
-    int, typer.Option(metavar="N", min=1, max=100, help="With --file: work on N repositories at once.")
+    int | None,
+    typer.Option(metavar="N", min=1, max=100, help="With --file: work on N repositories at once. Default: 4."),
 ]
 MAX_SU_TOTAL = Annotated[
     float | None,

@@ -26,7 +26,7 @@ def resume(
     as_json: AS_JSON = False,
     max_su: MAX_SU = None,
     file: FILE = None,
-    parallel: PARALLEL = 4,
+    parallel: PARALLEL = None,
     max_su_total: MAX_SU_TOTAL = None,
     csv: CSV = None,
     config: CONFIG = None,
@@ -36,17 +36,19 @@ def resume(
     Finished steps are not repeated, resources that exist are reused, and failed steps are tried again. The resources
     of the run are checked first, even if it had succeeded: the result shows them as they are now.
     """
-    if (run_id is None) == (file is None):
-        raise UsageError("name either one run or a file", hint=Hint(command("resume", "last")))
-    if file is not None:
-        from envagent.cli.batch_session import BatchOptions, close_batch, resume_batch
+    if run_id is None or file is not None:
+        if run_id is not None or file is None:
+            raise UsageError("name either one run or a file", hint=Hint(command("resume", "last")))
+        from envagent.cli.batch_session import PARALLEL_LINES, BatchOptions, close_batch, resume_batch
 
-        batch = BatchOptions(file, parallel=parallel, max_su_total=max_su_total, yes=yes, csv=csv, config=config)
+        batch = BatchOptions(
+            file, parallel=parallel or PARALLEL_LINES, max_su_total=max_su_total, yes=yes, csv=csv, config=config
+        )
         return close_batch(resume_batch(batch, max_su=max_su), batch, as_json=as_json)
-    if run_id is None:
-        raise AssertionError
     from envagent.cli.actions import resume_run
     from envagent.cli.audience import Audience
+    from envagent.cli.inputs import check_for_file
     from envagent.cli.run_session import close
 
+    check_for_file(parallel=parallel, max_su_total=max_su_total, csv=csv)
     return close(resume_run(run_id, Audience(yes=yes), max_su=max_su, config=config), as_json=as_json)

@@ -74,7 +74,7 @@ def run(
         Literal["keep", "teardown"], typer.Option(help="Keep or remove resources if the run fails.")
     ] = "keep",
     file: FILE = None,
-    parallel: PARALLEL = 4,
+    parallel: PARALLEL = None,
     max_su_total: MAX_SU_TOTAL = None,
     csv: CSV = None,
     speed: SPEED = None,
@@ -90,7 +90,7 @@ def run(
     """
     from envagent.cli.actions import RunOptions, start_run
     from envagent.cli.audience import Audience
-    from envagent.cli.inputs import start_time
+    from envagent.cli.inputs import check_for_file, start_time
     from envagent.cli.run_session import close
 
     options = RunOptions(
@@ -118,8 +118,11 @@ def run(
         config=config,
     )
     if file is not None:
-        from envagent.cli.batch_session import BatchOptions, close_batch, run_batch
+        from envagent.cli.batch_session import PARALLEL_LINES, BatchOptions, close_batch, run_batch
 
-        batch = BatchOptions(file, parallel=parallel, max_su_total=max_su_total, yes=yes, csv=csv, config=config)
+        batch = BatchOptions(
+            file, parallel=parallel or PARALLEL_LINES, max_su_total=max_su_total, yes=yes, csv=csv, config=config
+        )
         return close_batch(run_batch(batch, options), batch, as_json=as_json)
+    check_for_file(parallel=parallel, max_su_total=max_su_total, csv=csv)
     return close(start_run(options, Audience(yes=yes)), as_json=as_json)
