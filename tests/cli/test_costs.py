@@ -117,7 +117,7 @@ def test_a_lease_that_is_removed_is_not_charged_while_the_rest_is_still_there(
     assert "ends" not in listed
     assert "ended" not in listed
     again = cli("teardown", run_id)
-    assert "Still there:" in again.err
+    assert "still there 1 s after" in again.err
     assert "SU/h:" not in again.err
     sandbox.faults()
     assert cli("teardown", run_id).code == 0

@@ -299,6 +299,10 @@ def creations(run: StoredRun, plan: Plan) -> list[CreationPart]:
     made = [CreationPart(kind="lease", name=mark.lease_name(run.row.run_id, 1, slug))]
     if key is None or key.origin != "existing":
         made.append(CreationPart(kind="keypair", name=mark.keypair_name(run.row.run_id) if key is None else key.name))
+    if plan.placement.best.node_type.virtual:
+        from envagent.cloud.ssh_group import NAME
+
+        made.append(CreationPart(kind="security_group", name=NAME))
     made.append(CreationPart(kind="server", name=request.server_name or mark.server_name(run.row.run_id, slug)))
     if request.floating_ip and network is not None and network.external_id is not None:
         made.append(CreationPart(kind="floating_ip", name=network.external_name))

@@ -16,7 +16,7 @@ MOST_NAMES = 4
 AFTER_A_QUOTE = r'(?<="\)); '
 """Where one piece of evidence ends; a quote has no such marks inside."""
 
-KINDS = {"floating_ip": "floating IP of"}
+KINDS = {"floating_ip": "floating IP of {}", "security_group": "security group {} (if missing)"}
 """How a kind of object is worded, where it is not its name."""
 
 
@@ -70,7 +70,7 @@ def _costs(plan: PlanPart) -> str:
 
 
 def _creation(made: CreationPart) -> str:
-    return f"{KINDS.get(made.kind, made.kind)} {made.name}"
+    return KINDS.get(made.kind, f"{made.kind} {{}}").format(made.name)
 
 
 def show_candidates(terminal: Terminal, plan: PlanPart, *, every: bool = False) -> None:
@@ -125,5 +125,6 @@ def _excluded(excluded: dict[str, str], most: int | None) -> Iterator[tuple[str,
     for name, why in excluded.items():
         by_reason.setdefault(why, []).append(name)
     for why, names in sorted(by_reason.items(), key=lambda one: -len(one[1])):
-        more = 0 if most is None else len(names) - most
-        yield why, ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+        shown = names if most is None or len(names) == most + 1 else names[:most]  # "and 1 more" says less
+        more = len(names) - len(shown)
+        yield why, ", ".join(shown) + (f" and {more} more" if more else "")
