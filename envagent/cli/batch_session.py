@@ -502,7 +502,7 @@ def close_batch(
     options: BatchOptions,
     *,
     as_json: bool,
-    show: Callable[[Terminal, BatchDocument, str], None] = show_batch,
+    show: Callable[[Terminal, BatchDocument, str], None] | None = show_batch,
 ) -> int:
     """Print and write what a batch came to; return the exit code.
 
@@ -510,7 +510,7 @@ def close_batch(
         result: what it came to.
         options: which file.
         as_json: whether to print the document.
-        show: prints the screen.
+        show: prints the screen; None for none.
 
     Raises:
         UsageError: the CSV file cannot be written.
@@ -518,7 +518,7 @@ def close_batch(
     document, code = result
     if as_json:
         print_document(document)
-    else:
+    elif show is not None:
         show(out(), document, str(options.file))
     if options.csv is not None:
         _write(options.csv, as_csv(document))

@@ -63,7 +63,7 @@ def teardown(
 
         batch = BatchOptions(file, yes=yes, config=config)
         removed = tear_down_batch(batch, delete_key=delete_key, dry_run=dry_run)
-        return close_batch(removed, batch, as_json=as_json, show=show_removed)
+        return close_batch(removed, batch, as_json=as_json, show=None if dry_run else show_removed)
     if run_id is None:
         from envagent.cli.home import Home, read_settings
         from envagent.cli.orphans import remove_orphans

@@ -263,7 +263,8 @@ def show_removed(terminal: Terminal, document: BatchDocument, file: str) -> None
     gone = len(document.lines) - len(left)
     terminal.line((f"{gone} of {len(document.lines)} runs are torn down", "bold"), f": {document.su_so_far:g} SU used")
     if left:
-        terminal.table([(one.run_id or "", one.state, short_name(one.repository), _result(one)) for one in left])
+        rows = [(one.run_id or "", one.state, short_name(one.repository), _message(one)) for one in left]
+        terminal.table(rows)
         again = command_text(Command("teardown", (), (("file", file),)))
         terminal.table([(again, "remove what is left")])
 
@@ -295,9 +296,13 @@ def _repository(one: BatchLinePart) -> str:
     return name if one.ref is None else f"{name} ({one.ref})"
 
 
+def _message(one: BatchLinePart) -> str:
+    return "" if one.error is None else one.error.message
+
+
 def _result(one: BatchLinePart) -> str:
     if one.error is not None:
-        return one.error.message if one.run_id is None else f"{one.error.message} (run {one.run_id})"
+        return _message(one) if one.run_id is None else f"{_message(one)} (run {one.run_id})"
     if one.ssh is not None:
         return command_text(Command("ssh", (one.run_id or "",)))
     return f"its lease has ended (run {one.run_id})" if one.state == "succeeded" and _is_over(one) else one.run_id or ""
