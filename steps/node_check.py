@@ -30,6 +30,7 @@ TOLERANCE = 0.9
 """The share that counts as all: kernels, file systems and drivers keep some for themselves."""
 GRAPHICS = re.compile(r"(3D|VGA compatible|Display) controller|Processing accelerators")
 VENDORS = {"nvidia": "NVIDIA", "amd": "Advanced Micro Devices", "intel": "Intel"}
+LABELS = {"nvidia": "NVIDIA GPU without a driver", "amd": "AMD GPU", "intel": "Intel GPU"}
 COMMAND_NOT_FOUND = "127"
 
 
@@ -65,7 +66,10 @@ class SeenNode(Seen):
 
     def summary(self) -> str:
         """Sum up the hardware in one line."""
-        gpus = [] if self.gpus is None else [f"{len(self.gpus)} x {_gpu(self.gpus[0])}" if self.gpus else "no GPU"]
+        if self.gpus is None:
+            gpus = [f"{count} x {LABELS[name]}" for name, count in (self.devices or {}).items() if count]
+        else:
+            gpus = [f"{len(self.gpus)} x {_gpu(self.gpus[0])}" if self.gpus else "no GPU"]
         parts = [
             *([f"{self.cores} cores"] if self.cores else []),
             *([f"{self.memory_gb:.0f} GB RAM"] if self.memory_gb else []),

@@ -14,8 +14,6 @@ from envagent.sandbox.records import Flavor, Server
 from envagent.sandbox.world import World
 
 GIB = 1 << 30
-ONE_THREAD_A_CORE = ("A64FX",)
-FOUR_THREADS_A_CORE = ("ThunderX2",)
 USABLE_MEMORY = 0.978
 """The share of the memory that the kernel leaves to programs."""
 
@@ -126,15 +124,16 @@ def _disks(properties: dict[str, str]) -> tuple[Disk, ...]:
 def _bare_metal(host: Host) -> dict[str, Any]:
     known = host.properties
     processor = known.get("processor.model", "CPU")
-    of_core = 1 if processor in ONE_THREAD_A_CORE else 4 if processor.startswith(FOUR_THREADS_A_CORE) else 2
+    sockets, threads = int(known.get("architecture.smp_size", 1)), int(known.get("architecture.smt_size", 1))
+    cores = sockets * _systems()["cores"].get(processor, threads / sockets / 2)
     count = int(known.get("gpu.gpu_count", 0)) if known.get("gpu.gpu") == "True" else 0
     return {
         "architecture": known.get("architecture.platform_type", "x86_64"),
         "processor": processor,
         "megahertz": int(known.get("processor.clock_speed", 2_400_000_000)) // 1_000_000,
-        "sockets": int(known.get("architecture.smp_size", 1)),
-        "threads": int(known.get("architecture.smt_size", 1)),
-        "threads_per_core": of_core,
+        "sockets": sockets,
+        "threads": threads,
+        "threads_per_core": max(1, round(threads / cores)),
         "memory": int(known.get("main_memory.ram_size", GIB)),
         "disks": _disks(known),
         "gpus": (_gpu(known.get("gpu.gpu_vendor", ""), known.get("gpu.gpu_model", "GPU")),) * count,

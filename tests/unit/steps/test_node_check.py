@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from envagent.catalog import NodeType, node_types
 from envagent.repository.results import Requirements
-from envagent.steps.node_check import SeenGpu, SeenNode, differences, read_node
+from envagent.sandbox.cloud_time import Pace
+from envagent.sandbox.inventory import sites
+from envagent.sandbox.node_facts import node_of
+from envagent.sandbox.node_files import Files
+from envagent.sandbox.node_programs import programs_of, system_files
+from envagent.sandbox.node_shell import Shell
+from envagent.sandbox.profiles import CHAMELEON
+from envagent.sandbox.records import Server
+from envagent.sandbox.state import State
+from envagent.sandbox.world import World
+from envagent.steps.node_check import LOOK, SeenGpu, SeenNode, differences, read_node
 
 A100 = """@threads
 128
@@ -60,7 +73,9 @@ def test_a_real_node_is_read() -> None:
         "64 cores, 504 GB RAM, 470 GB disk, 2 x NVIDIA A100-PCIE-40GB 40 GB, driver 535.104.05, Python 3.10.12, "
         "Ubuntu 22.04.4 LTS"
     )
-    assert read_node(WITHOUT_DRIVER) == FULL.model_copy(update={"gpus": None, "driver": None})
+    without = FULL.model_copy(update={"gpus": None, "driver": None})
+    assert read_node(WITHOUT_DRIVER) == without
+    assert "470 GB disk, 2 x NVIDIA GPU without a driver, Python" in without.summary()
 
 
 @pytest.mark.parametrize(
@@ -85,6 +100,25 @@ def test_what_makes_no_sense_is_left_out(output: str) -> None:
     assert seen is not None and len(seen.model_dump_json()) < 20_000
     assert (seen.threads, seen.memory_gb, seen.disk_gb, seen.cores) == (None, None, None, None)
     assert all(gpu.memory_gb is None for gpu in seen.gpus or ())
+
+
+@pytest.mark.parametrize("site", ["uc", "tacc"])
+def test_the_sandbox_shows_each_node_type_as_the_catalogue_describes_it(site: str, tmp_path: Path) -> None:
+    world = World(sites()[site], State(tmp_path / "state.db"), 0.0, Pace(), CHAMELEON)
+    image = next(one.id for one in world.site.images.values() if one.name == "CC-Ubuntu22.04-CUDA")
+    given: dict[str, Any] = {"networks": [], "metadata": {}, "hints": {}, "updated_at": 0.0, "key_name": None}
+    first = {host.node_type: host for host in reversed(world.site.hosts.values())}
+    for offered in node_types(world.site.region):
+        if offered.name not in first:
+            continue
+        server = Server(
+            **world.fresh("p", "n"), user="u", image=image, flavor="f", host=first[offered.name].id, **given
+        )
+        node = node_of(world, server, "127.0.0.1")
+        shell = Shell(node, Files(system_files(node)), programs_of(node), "cc")
+        seen = read_node(shell.run(LOOK).out)
+        assert seen is not None and seen.cores == offered.cores, offered.name
+        assert differences(seen, Requirements(gpu_required=bool(offered.gpu and offered.gpu.guaranteed)), offered) == ()
 
 
 def test_a_node_that_prints_nothing_has_shown_nothing() -> None:
