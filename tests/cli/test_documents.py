@@ -210,4 +210,7 @@ def test_a_finished_step_says_what_it_came_to(cli: Cli, repository: Path) -> Non
     assert [one["summary"] == "" for one in document["steps"]] == [False] * len(PROVISIONING.steps)
     [lease] = [one["summary"] for one in document["steps"] if one["name"] == "reserve_hardware"]
     assert lease == f"{document['node_type']} for {document['plan']['hours']} h"
-    assert lease in cli("status", document["run_id"]).out
+    told = [one["kind"] for one in document["timeline"]]
+    assert (told[0], told[-1], told.count("resource_owned")) == ("run_started", "run_succeeded", 4)
+    shown = cli("status", document["run_id"]).out
+    assert lease in shown and "plan approved" in shown

@@ -105,6 +105,7 @@ def test_a_lease_that_ends_soon_is_warned_of(journal: Journal) -> None:
     document = listed(journal)
     [warning] = document.warnings
     assert f"run{OLDEST:07} ends in 1 h 00 min" in warning
+    assert warning.endswith(f"envagent extend run{OLDEST:07} 6h")
     first, old = document.runs[0].cost, document.runs[-1].cost
     assert first is not None and (first.su_so_far, first.su_left, first.hours_left) == (0, 24, 12)
     assert old is not None and (old.su_so_far, old.su_left, old.hours_left) == (1920, 2, 1)

@@ -43,7 +43,6 @@ def status(
     Shows what the journal on this machine has recorded; only --refresh contacts the cloud.
     """
     from envagent.cli.actions import list_runs, read_run
-    from envagent.cli.render import screens
     from envagent.cli.render.terminal import out, print_document
     from envagent.errors import UsageError
     from envagent.hints import Hint, command
@@ -62,6 +61,7 @@ def status(
         print_document(listed) if as_json else show_runs(out(), listed, filtered=filtered)
         return 0
     from envagent.cli.audience import Audience
+    from envagent.cli.render import screens
 
     document = read_run(run_id, Audience(), refresh=refresh, config=config)
     print_document(document) if as_json else screens.show_run(out(), document)

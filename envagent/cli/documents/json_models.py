@@ -190,6 +190,16 @@ class StepPart(Document):
     stages: list[StagePart]
 
 
+class MomentPart(Document):
+    """Something that happened in a run: a start, an interruption, an object made or gone, a failure."""
+
+    at: str
+    kind: str
+    """An `EventKind` of envagent/engine/tables.py."""
+    stage: str | None
+    message: str
+
+
 class ResourcePart(Document):
     """An object in the cloud: lease, server, floating_ip or keypair."""
 
@@ -325,6 +335,8 @@ class RunDocument(Document):
     cost: CostPart | None
     decisions: list[DecisionPart]
     steps: list[StepPart]
+    timeline: list[MomentPart]
+    """What happened apart from the steps, oldest first."""
     resources: list[ResourcePart]
     warnings: list[str]
     error: ErrorPart | None

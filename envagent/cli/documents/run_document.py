@@ -20,6 +20,7 @@ from envagent.cli.documents.json_models import (
     ErrorPart,
     ImagePart,
     LeasePart,
+    MomentPart,
     NodePart,
     PlanPart,
     RepositoryPart,
@@ -34,6 +35,7 @@ from envagent.cli.documents.json_models import (
 from envagent.cli.documents.run_list import Labels, StoredRequest, looked_at, state_of
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
+from envagent.cli.render.progress import described
 from envagent.engine.journal import Journal
 from envagent.engine.kinds import CHANGE
 from envagent.engine.loaded_run import Run, stored_summaries
@@ -69,6 +71,17 @@ AnyOutput = TypeVar("AnyOutput", bound=Output)
 
 GONE = "DELETED"
 """The status of a lease or server that the run has removed."""
+
+MILESTONES = frozenset(EventKind) - {
+    EventKind.STAGE_STARTED,
+    EventKind.STAGE_SUCCEEDED,
+    EventKind.STAGE_WAITING,
+    EventKind.DECISION,
+    EventKind.REPORT,
+    EventKind.WARNING,
+    EventKind.INTENT_SENT,
+}
+"""The events of the timeline; others are shown with the steps and decisions, or only in the log."""
 
 ENDS_WITH_ITS_LEASE = ("lease", "server")
 
@@ -176,6 +189,11 @@ def run_document(run: StoredRun) -> RunDocument:
         cost=cost,
         decisions=decision_parts(run),
         steps=step_parts(run),
+        timeline=[
+            MomentPart(at=one.at, kind=one.kind, stage=one.stage, message=described(one))
+            for one in run.events
+            if one.kind in MILESTONES
+        ],
         resources=resource_parts(run, ended_at),
         warnings=[one.message for one in run.events if one.kind == EventKind.WARNING],
         error=_stored_error(row.error, row.run_id),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from envagent.cli.documents.costs import PLAN, RESERVED, cost_part, latest, lease_period
 from envagent.cli.documents.json_models import CostPart, ErrorPart, RunLine, RunsDocument, RunStateName
 from envagent.cli.render import times
+from envagent.cli.render.hint_text import command_text
 from envagent.engine.journal import Journal
 from envagent.engine.run_query import RunQuery
 from envagent.engine.tables import (
@@ -25,6 +26,7 @@ from envagent.engine.tables import (
     StageState,
 )
 from envagent.errors import AuthenticationError, CloudError
+from envagent.hints import Command
 
 NO_ANSWER = (AuthenticationError.exit_code, CloudError.exit_code)
 """Failures after which nothing more is known of the cloud than before."""
@@ -171,7 +173,9 @@ def _ending(run: RunLine, now: datetime) -> Iterator[str]:
     if run.cost is not None and run.cost.phase == "running":
         end = datetime.fromisoformat(run.cost.lease_end)
         if end - now < ENDS_SOON:
-            yield f"the lease of run {run.run_id} ends {times.until(end, now)}: what is on its server is lost then"
+            longer = command_text(Command("extend", (run.run_id, "6h")))
+            left = times.until(end, now)
+            yield f"the lease of run {run.run_id} ends {left}, and its server with it; to keep them longer: {longer}"
 
 
 def _run_line(

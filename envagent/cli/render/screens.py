@@ -21,7 +21,10 @@ from envagent.cli.documents.json_models import (
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
-from envagent.hints import Command, status, teardown
+from envagent.hints import THIS_RUN, Command, status, teardown
+
+MOST_MOMENTS = 20
+"""How many entries of a run's timeline are shown."""
 
 RECENT = timedelta(minutes=2)
 """What was checked so recently is shown as current."""
@@ -165,7 +168,10 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     if run.cost is not None:
         show_cost(terminal, run.cost)
     terminal.line()
-    terminal.table([_step_row(one) for one in run.steps], head=("step", "state", "tries", "took", ""))
+    terminal.table([_step_row(one) for one in run.steps], head=("step", "state", "started", "tries", "took", ""))
+    if run.timeline:
+        terminal.line()
+        _show_timeline(terminal, run)
     if run.resources:
         terminal.line()
         head = ("resource", "name", "state", "id")
@@ -180,6 +186,19 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
         terminal.line()
         show_error(terminal, run.error, hint=run.state != "torn_down")
     show_next(terminal, run, but="status")
+
+
+def _show_timeline(terminal: Terminal, run: RunDocument) -> None:
+    """Print what happened when: the day where it changes, and the last moments of a long story."""
+    shown, rows, day = run.timeline[-MOST_MOMENTS:], [], ""
+    for one in shown:
+        at = datetime.fromisoformat(one.at)
+        today = f"{at.astimezone():%a %d %b}"
+        rows.append(("" if today == day else today, times.clock(at), one.message))
+        day = today
+    terminal.table(rows, head=("day", "time", "what happened"))
+    if more := len(run.timeline) - len(shown):
+        terminal.line(f"  {more} earlier; to list all: {command_text(Command('logs', (THIS_RUN,)), run.run_id)}")
 
 
 def show_next(terminal: Terminal, run: RunDocument, *, but: str = "") -> None:
@@ -198,7 +217,8 @@ def _step_row(step: StepPart) -> tuple[str, ...]:
     note = step.summary if step.error is None else step.error.message
     if not note and waits:
         note = f"waiting for {waits[-1].wait}" + (f": {waits[-1].status}" if waits[-1].status else "")
-    return step.name, step.state, str(step.attempts or ""), took, note
+    started = "" if step.started_at is None else times.clock(datetime.fromisoformat(step.started_at))
+    return step.name, step.state, started, str(step.attempts or ""), took, note
 
 
 def _resource_row(one: ResourcePart) -> tuple[str, ...]:
