@@ -48,11 +48,10 @@ class Door:
 
 @dataclass
 class _Open:
-    """An open door: its socket, and the task that takes connections."""
+    """An open door: its socket, and the tasks of its connections."""
 
     door: Door
     listener: socket.socket
-    task: asyncio.Task[None]
     connections: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -170,40 +169,41 @@ class SshServers:
                 sys.stderr.write(f"no SSH at {address}:{self._port}: {error.strerror}\n")
             self._refused.add(address)
             return
-        opened = _Open(door, listener, asyncio.create_task(self._accept(address, listener)))
-        self._open[address] = opened
+        self._open[address] = _Open(door, listener)
+        asyncio.get_running_loop().add_reader(listener, self._accept, address)
 
     def _close(self, address: str) -> None:
         closed = self._open.pop(address)
-        for task in (closed.task, *closed.connections):
-            task.cancel()
+        asyncio.get_running_loop().remove_reader(closed.listener)
         closed.listener.close()
+        for task in closed.connections:
+            task.cancel()
 
-    async def _accept(self, address: str, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(listener)
-            except OSError as error:  # too many open files, or the client is gone
-                sys.stderr.write(f"no SSH connection at {address}: {error.strerror}\n")
-                await asyncio.sleep(0.1)
-                continue
-            opened = self._open[address]
-            if self.connections >= MAX_CONNECTIONS:
-                connection.close()
-                continue
-            task = asyncio.create_task(self._talk(opened.door, connection))
-            opened.connections.add(task)
-            task.add_done_callback(opened.connections.discard)
-
-    async def _talk(self, door: Door, connection: socket.socket) -> None:
+    def _accept(self, address: str) -> None:
+        """Take a connection that waits; it is closed with its task, however that ends."""
+        opened = self._open[address]
         try:
-            from envagent.sandbox.ssh_sessions import talk
+            connection, _ = opened.listener.accept()
+        except OSError:  # the client is gone, or there are too many open files
+            return
+        if self.connections >= MAX_CONNECTIONS:
+            connection.close()
+            return
+        connection.setblocking(False)
+        task = asyncio.create_task(self._talk(opened.door, connection))
+        opened.connections.add(task)
 
-            await talk(door, connection, self._sandbox.clock)
-        finally:
+        def ended(task: asyncio.Task[None]) -> None:
+            opened.connections.discard(task)
             connection.close()
             self.last = time.monotonic()
+
+        task.add_done_callback(ended)
+
+    async def _talk(self, door: Door, connection: socket.socket) -> None:
+        from envagent.sandbox.ssh_sessions import talk
+
+        await talk(door, connection, self._sandbox.clock)
 
 
 def _key(server: Server) -> tuple[str, int, float]:
