@@ -7,7 +7,6 @@ SIGHUP, Ctrl-C (or a declined question) and SIGTERM. After a bug (1) a report is
 from __future__ import annotations
 
 import contextlib
-import copy
 import gc
 import logging
 import os
@@ -19,32 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from envagent import __version__
-from envagent.cli.commands import (
-    analyze,
-    archive_runs,
-    config_show,
-    demo,
-    diagram,
-    doctor,
-    explain,
-    extend,
-    help_topics,
-    init,
-    logs,
-    nodes,
-    open_editor,
-    planning,
-    resume,
-    run,
-    sandbox,
-    skill,
-    ssh_login,
-    status,
-    teardown,
-)
+from envagent.cli.command_table import CommandGroup
 from envagent.cli.commands.options import COLOR, REQUESTS, VERBOSE, Invocation, examples
 from envagent.cli.render.terminal import err, print_document, printable, safe_streams
 from envagent.errors import EnvagentError, OutputLost
@@ -59,31 +35,9 @@ RARELY = 50_000
 start."""
 LONGEST_LOG_LINE = 300
 
-CENTRE, BEFORE, DURING, SETUP = "Commands", "Before a run", "With a server", "Setup"
-"""The groups of commands in --help, in this order."""
-
-
-class _Groups(TyperGroup):
-    """The commands in groups: typer shows them only with rich, which would triple the time of --help."""
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write each group's commands with the first line of their help."""
-        widest = max(map(len, self.commands))
-        for group in (CENTRE, BEFORE, DURING, SETUP):
-            listed = [(name, one) for name, one in self.commands.items() if _group(one) == group]
-            if listed:
-                limit = formatter.width - 6 - widest
-                with formatter.section(group):
-                    formatter.write_dl([(f"{name:{widest}}", one.get_short_help_str(limit)) for name, one in listed])
-
-
-def _group(command: Any) -> str:
-    return command.rich_help_panel if isinstance(command.rich_help_panel, str) else CENTRE
-
-
 app = typer.Typer(
     name="envagent",
-    cls=_Groups,
+    cls=CommandGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -107,29 +61,6 @@ def _envagent(
     color: COLOR = "auto",
 ) -> None:
     """Go from a repository to a bare-metal server on Chameleon Cloud that you can log in to."""
-
-
-app.command(epilog=run.EPILOG)(run.run)
-app.command(epilog=resume.EPILOG)(resume.resume)
-app.command(epilog=status.EPILOG)(status.status)
-app.command(epilog=teardown.EPILOG)(teardown.teardown)
-app.command(epilog=planning.EPILOG, rich_help_panel=BEFORE)(planning.plan)
-app.command(epilog=analyze.EPILOG, rich_help_panel=BEFORE)(analyze.analyze)
-app.command(epilog=demo.EPILOG, rich_help_panel=SETUP)(demo.demo)
-app.command(epilog=nodes.EPILOG, rich_help_panel=BEFORE)(nodes.nodes)
-app.command(epilog=extend.EPILOG, rich_help_panel=DURING)(extend.extend)
-app.command(epilog=ssh_login.EPILOG, rich_help_panel=DURING)(ssh_login.ssh)
-app.command("open", epilog=open_editor.EPILOG, rich_help_panel=DURING)(open_editor.open_editor)
-app.command(epilog=explain.EPILOG, rich_help_panel=DURING)(explain.explain)
-app.command(epilog=logs.EPILOG, rich_help_panel=DURING)(logs.logs)
-app.command(epilog=archive_runs.EPILOG, rich_help_panel=SETUP)(archive_runs.archive)
-app.command(epilog=init.EPILOG, rich_help_panel=SETUP)(init.init)
-app.command(epilog=doctor.EPILOG, rich_help_panel=SETUP)(doctor.doctor)
-app.command("help", epilog=help_topics.EPILOG, rich_help_panel=SETUP)(help_topics.show_help)
-app.add_typer(config_show.app, name="config", rich_help_panel=SETUP)
-app.command(epilog=diagram.EPILOG, rich_help_panel=SETUP)(diagram.diagram)
-app.command(epilog=skill.EPILOG, rich_help_panel=SETUP)(skill.skill)
-app.add_typer(sandbox.app, name="sandbox", rich_help_panel=SETUP)
 
 
 def main() -> None:
@@ -177,9 +108,6 @@ class _LogLines(logging.Handler):
 def _exit_code(invocation: Invocation) -> int:
     """Run a command and return its exit code, whatever happens."""
     command: Any = typer.main.get_command(app)
-    for option in [copy.copy(one) for one in command.params if one.name in ("color", "verbose")]:
-        option.expose_value = False
-        _add_option(command, option)
     try:
         returned = command.main(invocation.arguments, prog_name="envagent", standalone_mode=False, obj=invocation)
     except EnvagentError as error:
@@ -195,14 +123,6 @@ def _exit_code(invocation: Invocation) -> int:
     except Exception as error:
         return _crashed(error, invocation)
     return returned if isinstance(returned, int) else 0
-
-
-def _add_option(group: Any, option: Any) -> None:
-    """Add an option to all commands of a group, so that it may stand after the command's name as well."""
-    for one in group.commands.values():
-        one.params.append(option)
-        if hasattr(one, "commands"):
-            _add_option(one, option)
 
 
 def _delivered(stdout: SafeStream, code: int, invocation: Invocation) -> int:

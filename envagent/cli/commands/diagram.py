@@ -33,7 +33,7 @@ def diagram(
     ] = None,
     config: CONFIG = None,
 ) -> int:
-    """Draw how envagent works, or with `run` the timeline of a past run.
+    """Draw how envagent works, or the timeline of a run.
 
     The pictures are drawn from the code that is installed; no other program and no network is needed.
     """

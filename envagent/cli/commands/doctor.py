@@ -13,7 +13,7 @@ EPILOG = examples("envagent doctor --cloud sandbox", "envagent doctor --cloud ch
 
 
 def doctor(context: typer.Context, cloud: CLOUD = None, as_json: AS_JSON = False, config: CONFIG = None) -> int:
-    """Show whether everything that a run needs is in place, and how to fix what is not.
+    """Show whether a run has all it needs, and how to fix the rest.
 
     Checks this machine, the settings, and what the credentials are good for: project, roles, services, clock, quota,
     addresses, network. Only reads, and asks no AI. The exit code is 0, or that of the first failure.

@@ -8,7 +8,7 @@ EPILOG = examples("envagent explain last", "envagent explain last --json")
 
 
 def explain(run_id: RUN_ID, as_json: AS_JSON = False, config: CONFIG = None) -> int:
-    """Show each decision of a run, with its evidence and what was refused.
+    """Show each decision of a run, with evidence and alternatives.
 
     For each: who decided, the quoted lines with file and line, what the built-in rules alone would decide, what was
     refused and why, the node types that were left out, and the images that were considered.

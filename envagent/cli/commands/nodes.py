@@ -24,7 +24,7 @@ def nodes(
     as_json: AS_JSON = False,
     config: CONFIG = None,
 ) -> int:
-    """List the node types that are free now, and when the others will be.
+    """List the node types that are free now, or when they will be.
 
     Asks every Chameleon site in clouds.yaml, or the one named by --cloud, and only reads. A site that does not answer
     is reported on stderr; the exit code is its own only if no site answers.

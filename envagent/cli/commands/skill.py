@@ -8,7 +8,7 @@ EPILOG = examples("envagent skill", "envagent skill > SKILL.md")
 
 
 def skill(config: CONFIG = None) -> int:
-    """Show one page of instructions for coding agents that use envagent.
+    """Show a page of instructions for coding agents.
 
     The page is a skill file in Markdown: commands, documents, exit codes and rules of cost.
     """
