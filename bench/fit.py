@@ -37,8 +37,7 @@ WEIGHTS = Path(model.__file__).with_name("weights.json")
 FOLDS = 10
 _SEED = 7
 _LEAST_SEEN = 5
-_LEAST_WEIGHT = 0.08
-_PENALTY = {"amount": 0.05, "gpu": 0.5, "special": 0.5, "system": 0.1}
+_PENALTY = {"vram": 0.05, "amount": 0.05, "gpu": 0.5, "special": 0.5, "system": 0.1}
 """The inverse strength of the penalty on large weights, by family."""
 _OF_A_PHRASE = 2.0
 _AMOUNTS = {
@@ -82,13 +81,15 @@ def _rows(case: Case) -> Iterator[tuple[str, _Row]]:
         if field not in skipped:
             found = [s for s in case.facts.said if s.subject == what]
             for one in found:
-                right = _equals(one.value, label.get(field))
-                yield "amount", _Row(_held(one, "amount"), right, 1 / math.sqrt(len(found)))
+                yield (
+                    ("vram" if what == "vram" else "amount"),
+                    _Row(_held(one), _equals(one.value, label.get(field)), 1 / math.sqrt(len(found))),
+                )
     accepted = label.get("os_versions_ok")
     found = [s for s in case.facts.said if s.subject in ("ubuntu", "kernel")]
     for one in found if "os_version" not in skipped else ():
         right = accepted is not None and isinstance(one.value, tuple) and bool(set(one.value) & set(accepted))
-        yield "system", _Row(_held(one, "system"), right, 1 / math.sqrt(len(found)))
+        yield "system", _Row(_held(one), right, 1 / math.sqrt(len(found)))
     if label.get("special") is not None and "special" not in skipped:
         for tag, said in systems.tagged(case.facts).items():
             if case.group == "phrases" or tag in (
@@ -110,16 +111,8 @@ _TAG_OF_AUTHORS = {
 """The tag of each kind of hardware that labels of authors name."""
 
 
-_SUMMED_UP = ("say.", "row.", "col.", "lead.", "denied", "if below")
-_UNWEIGHED = {
-    "amount": (*_SUMMED_UP, "in.", "head.", "early"),
-    "system": (*_SUMMED_UP, "pre.", "post."),
-}
-"""Features that the stance sums up well enough: weights of their own do not help in cross-validation."""
-
-
-def _held(said: Said, family: str) -> dict[str, float]:
-    return {name: 1.0 for name in said.features if not name.startswith(_UNWEIGHED[family])}
+def _held(said: Said) -> dict[str, float]:
+    return dict.fromkeys(said.features, 1.0)
 
 
 def _equals(value: object, wanted: float | None) -> bool:
@@ -147,7 +140,7 @@ def _fitted(rows: list[_Row], penalty: float) -> dict[str, float]:
     )
     named = zip(vectors.get_feature_names_out(), fitted.coef_[0], strict=True)
     return {"": round(float(fitted.intercept_[0]), 2)} | {
-        str(n): round(float(w), 2) for n, w in named if abs(w) >= _LEAST_WEIGHT
+        str(n): round(float(w), 2) for n, w in named if abs(w) >= 0.005
     }
 
 

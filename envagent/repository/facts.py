@@ -83,7 +83,7 @@ class GpuSign:
 
     Attributes:
         kind: signs of one kind add little to each other; see conclusions.gpu. A network sign shows a network being
-            trained or its weights in use.
+            trained or its weights in use, and counts only together with a deep learning framework.
         weight: positive for, negative against; 3 alone is about enough.
     """
 

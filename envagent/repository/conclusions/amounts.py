@@ -6,6 +6,7 @@ Owns: choosing among the amounts that were found. Must not: fill gaps; what noth
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,21 +20,23 @@ _STANCE = {"minimum": 1.0, "recommended": 0.9, "tested": 0.6, "mentioned": 0.2}
 _OF_MENTION = {
     "need": "minimum", "listed": "minimum", "takes": "minimum", "sized": "mentioned", "named": "mentioned",
     "recommend": "recommended", "tested": "tested", "aside": "used", "optional": "mentioned", "denied": "mentioned",
-    "purpose": "mentioned", "cpu": "mentioned",
 }  # fmt: skip
-_CREDIBLE = {"vram": 0.12, "ram": 0.1, "disk": 0.2, "cores": 0.12, "gpus": 0.12, "nodes": 0.2, "capability": 0.2}
+_CREDIBLE = {"vram": 0.16, "ram": 0.12, "disk": 0.2, "cores": 0.12, "gpus": 0.12, "nodes": 0.2, "capability": 0.2}
 _PLAUSIBLE = {
     "ram": (1.0, 12_500.0), "vram": (1.0, 300.0), "disk": (0.1, 1e6), "cores": (1, 512), "gpus": (1, 1024),
     "nodes": (1, 1024), "capability": (1.0, 20.0),
 }  # fmt: skip
-_NEAR_BEST = 0.4
 _STATED = frozenset(("need", "listed"))
 _COUNTS = frozenset(("gpus", "nodes"))
 _SPOKEN_FOR = _STATED | {"recommend", "takes", "tested"}
+_NEAR_BEST = 0.4
+# What a machine that was used had, beyond which it tells nothing of what is needed.
+_USED = {"ram": 64, "disk": 500, "cores": 16}
 # Three sizes or more, a few lines apart, are a list of jobs.
 _JOBS = 3
 _APART = 4
 _JOB_RANGE = 4.0
+_NOT_OF_A_GPU = re.compile(r"\bd?ram\b|\b(?:system|main|host|cpu)\b|内存", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,33 +48,38 @@ class Asked:
     stance: str
     spot: Spot
     firm: bool = True
+    said: bool = False
 
 
 def asked(facts: Facts, what: str) -> list[Asked]:
     """Return the credible amounts: those of manifests as they are, those of sentences as the model weighs them."""
     low, high = _PLAUSIBLE[what]
+    family = "vram" if what == "vram" else "amount"
     found = [Asked(a.value, a.weight * _STANCE[a.stance], a.stance, a.spot) for a in facts.amounts if a.what == what]
-    told = [
+    found += [
         Asked(
             said.value,
-            model.probability("amount", said.features),
-            _OF_MENTION[said.stance],
+            model.probability(family, said.features),
+            _OF_MENTION.get(said.stance, "mentioned"),
             said.spot,
             said.stance in _STATED,
+            said=True,
         )
         for said in _told(facts, what)
         if isinstance(said.value, int | float)
     ]
-    likeliest = max((a.weight for a in told), default=0.0)
-    found += [a for a in told if a.weight >= _NEAR_BEST * likeliest]
-    return [a for a in found if low <= a.value <= high and a.weight > _CREDIBLE[what]]
+    found = [a for a in found if low <= a.value <= high]
+    most = _USED.get(what, math.inf)
+    found = [a for a in found if a.stance != "used" or a.value <= most]
+    # What a manifest asks for is certain, and would outweigh every sentence.
+    best = {said: max((a.weight for a in found if a.said == said), default=0.0) for said in (True, False)}
+    return [a for a in found if a.weight >= max(_CREDIBLE[what], _NEAR_BEST * best[a.said])]
 
 
 def _told(facts: Facts, what: str) -> list[Said]:
     """Return the mentions that may be needs: with a stated minimum none of the machine that was used for a paper.
 
-    Memory of which nothing tells whose it is cannot be a GPU's where the memory of GPUs is stated by name, and is no
-    machine's where the same document calls as much that of a GPU.
+    Memory of which nothing tells whose it is cannot be a GPU's where the memory of GPUs is stated by name.
     """
     firm = {
         s.spot.path for s in facts.said if s.subject in _PLAUSIBLE and s.stance in _STATED and "plain" not in s.features
@@ -89,9 +97,6 @@ def _told(facts: Facts, what: str) -> list[Said]:
         or not ("from.model" in s.features or (s.stance == "optional" and "of a model" in s.features))
     ]
     named = [s for s in found if "plain" not in s.features]
-    if what == "ram":
-        of_gpus = {(s.value, s.spot.path) for s in facts.said if s.subject == "vram" and "plain" not in s.features}
-        return [s for s in found if s in named or (s.value, s.spot.path) not in of_gpus]
     return named if what == "vram" and any(s.stance in _STATED for s in named) else found
 
 
@@ -101,7 +106,7 @@ def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Ev
     Among several credible places the largest amount wins, for a node too small ends the run, unless it is far above the
     likeliest; and of a list by jobs (`bacteria: 16 GB`, `mammals: 512 GB`) only what lies near its least.
     """
-    credible = _of_smaller_jobs(asked(facts, what))
+    credible = [a for a in _of_smaller_jobs(asked(facts, what)) if what != "ram" or not _of_the_gpu(a, facts.said)]
     if not credible:
         return None, []
     firm = _firm(credible)
@@ -153,3 +158,13 @@ def _of_smaller_jobs(amounts: list[Asked]) -> list[Asked]:
             most = _JOB_RANGE * min(a.value for a in listed) if jobs else float("inf")
             kept += [a for a in listed if a.value <= most]
     return kept
+
+
+def _of_the_gpu(amount: Asked, said: list[Said]) -> bool:
+    """Return whether the amount is, elsewhere in the same document, the memory of a GPU."""
+    if _NOT_OF_A_GPU.search(amount.spot.quote):
+        return False
+    return any(
+        s.subject == "vram" and (s.value, s.spot.path) == (amount.value, amount.spot.path) and "plain" not in s.features
+        for s in said
+    )

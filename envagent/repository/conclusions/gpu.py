@@ -6,16 +6,21 @@ Must not: read text.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
+from typing import Literal
 
 from envagent.catalog import gpus
 from envagent.repository.conclusions import amounts, model, systems
 from envagent.repository.conclusions.evidence import evidence
-from envagent.repository.facts import Facts, GpuSign, Said, Spot, Vendor
-from envagent.repository.readers import implied
+from envagent.repository.facts import CudaSign, Facts, GpuSign, Package, Said, Scope, Spot, Vendor
+from envagent.repository.knowledge import table
+from envagent.repository.readers.targets import cuda_version
 from envagent.repository.results import Evidence
 
+_GPU_ONLY = 2.5
 _ASKED = 3.0
 """A sign of this weight is a manifest's plain request, which decides unless the documents deny it."""
 _REPEATED = 0.2
@@ -26,7 +31,9 @@ _FOR_OPTIONAL = -2.5
 _FIRM = ("need.main", "listed.main", "takes.main")
 _ASKING = frozenset(("need", "listed", "recommend"))
 _AGAINST = frozenset(f"{stance}.{tier}" for stance in ("denied", "optional", "cpu") for tier in ("main", "guide"))
+_SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.0, "development": 0.1}
 _VENDOR_OF: dict[str, Vendor] = {"cuda": "nvidia", "amd_gpu": "amd", "intel_gpu": "intel"}
+_FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,7 @@ def conclude(facts: Facts) -> GpuConclusion:
         found += [*memory_evidence, *count_evidence, *capability_evidence]
         count = int(number) if number else 1
         capability = f"{least:.1f}" if least else None
-    cuda = max([*facts.cuda, *implied.cuda_signs(facts.packages)], key=lambda s: s.weight, default=None)
-    if not required or vendor == "amd":
-        cuda = None
+    cuda = _cuda([*facts.cuda, *_package_cuda(facts.packages)]) if required and vendor != "amd" else None
     if cuda is not None:
         found.append(evidence("cuda_version", cuda.version, cuda.spot, cuda.weight))
     version = cuda.version if cuda else None
@@ -79,15 +84,16 @@ def conclude(facts: Facts) -> GpuConclusion:
 
 def signs_of(facts: Facts) -> list[GpuSign]:
     """Return the signs of manifests and code, dependencies included."""
-    return [*facts.gpu, *implied.gpu_signs(facts.packages)]
+    return [*facts.gpu, *_package_signs(facts.packages)]
 
 
 def mentioned(facts: Facts) -> list[Said]:
-    """Return what sentences say of GPUs."""
+    """Return what sentences say of GPUs; a framework counts where the readme introduces itself."""
     return [
         s
         for s in facts.said
-        if s.subject in _SUBJECTS and not s.features & {"plain", "from.model"} and s.tier != "side"
+        if (s.subject in _SUBJECTS and not s.features & {"plain", "from.model"} and s.tier != "side")
+        or (s.subject == "framework" and "early" in s.features)
     ]
 
 
@@ -106,22 +112,30 @@ def gpu_features(signs: list[GpuSign], said: list[Said]) -> dict[str, float]:
     if not held.keys() & _AGAINST:
         # Nothing in the main documents speaks of another way.
         held |= {f"unopposed {name}": 1.0 for name in _FIRM if name in held}
-    if not said:
+    if not any(s.subject in _SUBJECTS for s in said):
         # Where no sentence speaks of GPUs, the manifests speak alone.
         held |= {f"silent {kind}": held[kind] for kind in kinds}
+    framework = any(s.kind == "dependency" and s.weight >= 0.5 and "framework" in s.note for s in signs)
+    held["framework"] = float(framework)
+    held["framework&network"] = float(framework and "network+" in held)
     return held
 
 
 def _name(said: Said) -> str:
     """Return the feature of the repository that a mention of a GPU counts for."""
+    if said.subject == "framework":
+        return "introduced"
+    kind = "cuda." if said.value in _VENDOR_OF else ""
     tier = "guide" if "doc.install" in said.features else said.tier
-    return f"{'cuda.' if said.value in _VENDOR_OF else ''}{said.stance}.{tier}"
+    return f"{kind}{said.stance}.{tier}"
 
 
 def _told(signs: list[GpuSign], said: list[Said], required: bool) -> list[tuple[Spot, float, str]]:
     """Return the five places that say most for the answer, each with its weight and what it says."""
     places = [(s.spot, s.weight, s.note) for s in signs]
-    places += [(s.spot, model.weight("gpu", _name(s)), _WHY.get(s.stance, "names one")) for s in said]
+    for one in said:
+        weight = model.weight("gpu", _name(one))
+        places.append((one.spot, weight, _WHY.get(one.stance, "names one")))
     strongest: dict[tuple[str, int | None], tuple[Spot, float, str]] = {}
     for spot, weight, why in sorted(places, key=lambda place: -abs(place[1])):
         if weight and (weight > 0) == required:
@@ -149,3 +163,84 @@ def _vendor(signs: list[GpuSign], said: list[Said]) -> Vendor:
         if vendor and one.stance not in ("optional", "aside", "denied"):
             weight[vendor] += 0.5 if one.tier == "main" else 0.1
     return max(weight, key=lambda v: weight[v]) if weight else "nvidia"
+
+
+def _package_signs(packages: list[Package]) -> list[GpuSign]:
+    scopes = {p.scope for p in packages}
+    # Where nothing is declared closer to the job, the next closest place stands for it.
+    standing_in: Scope = "main" if "main" in scopes else "component" if "component" in scopes else "documented"
+    frameworks = {p.name for p in packages if p.name in _FRAMEWORKS and "cpu" not in p.local}
+    choice = any(p.scope == "documented" and _for_cpu(p) for p in packages)
+    signs: dict[tuple[str, str, bool], GpuSign] = {}
+
+    def add(package: Package, sign: GpuSign) -> None:
+        # The same package in many files is one fact.
+        told = package.name, sign.kind, sign.weight > 0
+        if told not in signs or abs(sign.weight) > abs(signs[told].weight):
+            signs[told] = sign
+
+    for package in packages:
+        factor = 1.0 if package.scope == standing_in else _SCOPE[package.scope]
+        for weight, vendor, why in _weights(package):
+            # An extra, a variant, or one of two commands shown says that there is a way without.
+            extra = package.scope == "optional" or (package.scope == "documented" and (choice or package.extras))
+            if extra and weight >= _GPU_ONLY:
+                add(package, GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, one way, {why}"))
+            elif package.scope != "optional":
+                # A CPU build next to another framework is an auxiliary.
+                own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
+                kind: Literal["denial", "dependency"] = "denial" if own < 0 else "dependency"
+                add(package, GpuSign(kind, own * factor, vendor, package.spot, f"{package.name} {why}"))
+    return list(signs.values())
+
+
+def _for_cpu(package: Package) -> bool:
+    return package.local == "cpu" or package.name.endswith(("-cpu", "cpuonly")) or "cpu" in package.extras
+
+
+def _weights(package: Package) -> list[tuple[float, Vendor | None, str]]:
+    found: list[tuple[float, Vendor | None, str]] = []
+    if re.fullmatch(r"cu\d+|cuda.*", package.local):
+        found.append((3.0, "nvidia", "is a CUDA build"))
+    elif package.local.startswith("rocm"):
+        found.append((3.0, "amd", "is a ROCm build"))
+    elif package.local == "cpu":
+        return [(-3.0, None, "is built for CPUs only")]
+    if any(re.match(r"(and-)?cuda|gpu", extra) for extra in package.extras):
+        found.append((2.5, "nvidia", "is wanted with its CUDA extra"))
+    elif "cpu" in package.extras:
+        return [(-1.0, None, "is wanted with its CPU extra")]
+    for names, weight, vendor, why in _known():
+        if names.fullmatch(package.name):
+            found.append((weight, vendor, why))
+            break
+    return found
+
+
+@cache
+def _known() -> list[tuple[re.Pattern[str], float, Vendor | None, str]]:
+    return [
+        (
+            re.compile("|".join(re.escape(n).replace(r"\*", ".*") for n in row["names"])),
+            row["weight"],
+            row.get("vendor"),
+            row["why"],
+        )
+        for row in table("packages")["gpu"]
+    ]
+
+
+def _package_cuda(packages: list[Package]) -> list[CudaSign]:
+    signs = []
+    for package in packages:
+        # Some builds name a major release only, which any other sign says better.
+        if (version := cuda_version(package.local)) and "." in version:
+            signs.append(CudaSign(version, 2.0 * _SCOPE[package.scope], package.spot))
+        elif package.name in ("cudatoolkit", "pytorch-cuda", "cuda-toolkit", "cuda-version") and package.pinned:
+            version = ".".join(package.pinned.split(".")[:2])
+            signs.append(CudaSign(version, 1.8 * _SCOPE[package.scope], package.spot))
+    return signs
+
+
+def _cuda(signs: list[CudaSign]) -> CudaSign | None:
+    return max(signs, key=lambda s: s.weight, default=None)

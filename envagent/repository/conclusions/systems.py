@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Literal
 
 from envagent.catalog import cpus, node_types, sites
 from envagent.repository.conclusions import model
 from envagent.repository.conclusions.evidence import evidence
-from envagent.repository.facts import Facts, Said, Spot
+from envagent.repository.facts import Facts, Said, SpecialSign, Spot
 from envagent.repository.knowledge import table
-from envagent.repository.readers import implied
 from envagent.repository.results import Evidence
 
 _RELEASES = ("14.04", "16.04", "18.04", "20.04", "22.04", "24.04")
@@ -28,6 +27,8 @@ _FIRM = 0.5
 _SPECIAL_ENOUGH = 0.4
 _CPU_ENOUGH = 0.3
 """One sentence is enough for a CPU, which is taken only where it is needed in so many words; see `_is_firm`."""
+_OFTEN_A_TOPIC = frozenset({"fpga", "docker", "kvm", "nvme", "kernel", "numa", "mpi", "kernel-module"})
+"""What repositories often work for, on machines without it."""
 _ARCHITECTURES = ("aarch64", "x86_64")
 
 
@@ -96,7 +97,7 @@ def conclude_special(
     places = {
         tag: max(said, key=lambda s: (_RANK.get(s.stance, 0), s.tier == "main")).spot for tag, said in by_tag.items()
     }
-    for sign in [*facts.specials, *implied.special_signs(facts.packages)]:
+    for sign in [*facts.specials, *_package_signs(facts)]:
         weight = min(1.0, sign.weight / 3)
         together = 1 - (1 - weights.get(sign.tag, 0.0)) * (1 - weight)
         if weight > weights.get(sign.tag, 0.0):
@@ -109,10 +110,10 @@ def conclude_special(
             weights.pop("aarch64")
     if gpu_vendor is not None or any(s.subject in _DISTRIBUTIONS for s in facts.said):
         # What runs on a Linux or with a GPU of a server needs no other system.
-        weights = {tag: weight for tag, weight in weights.items() if tag not in _tags("platform")}
+        weights = {tag: weight for tag, weight in weights.items() if tag not in _OTHER_PLATFORMS}
     signed = {sign.tag for sign in facts.specials}
     # What only some nodes have, one page besides the main documents does not ask for.
-    aside = {tag for tag in _tags("of some nodes") - signed if tag in by_tag and not _speaking(by_tag[tag])}
+    aside = {tag for tag in _OF_SOME_NODES - signed if tag in by_tag and not _speaking(by_tag[tag])}
     chosen = {
         tag: weight
         for tag, weight in weights.items()
@@ -155,14 +156,8 @@ def other_chip(facts: Facts) -> bool:
         tag in by_tag
         and model.probability("special", special_features(tag, by_tag[tag])) >= _SPECIAL_ENOUGH
         and _is_firm(tag, by_tag)
-        for tag in _tags("chip")
+        for tag in _CHIPS
     )
-
-
-@cache
-def _tags(kind: str) -> frozenset[str]:
-    """Return the tags of special hardware that is of this kind; see `knowledge/specials.toml`."""
-    return frozenset(tag for tag, row in table("specials").items() if kind in row.get("is", ()))
 
 
 def cpus_named(facts: Facts) -> list[str]:
@@ -196,22 +191,25 @@ def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
         rare = not _somewhere(tag.removeprefix(_CPU)) and not _USUAL_CPU.search(tag)
         return any(s.stance == "need" for s in main) or (rare and asked)
     emulated = [s for s in main if "say.emulated" in s.features]
-    if (
-        tag in _tags("rare") | _tags("emulated")
-        and emulated
-        and all(s.stance != "need" for s in main if s not in emulated)
-    ):
+    if tag in _RARE | {"pmem"} and emulated and all(s.stance != "need" for s in main if s not in emulated):
         return False
-    if tag in _tags("platform"):
+    if tag in _OTHER_PLATFORMS:
         return any(s.stance in ("need", "listed") for s in main if "doc.main" in s.features) or (
             tag == "apple-silicon" and any("early" in s.features for s in main)
         )
-    return tag not in _tags("rare") or tag not in by_tag or asked or (early and tag != "microcontroller")
+    return tag not in _RARE or tag not in by_tag or asked or (early and tag != "microcontroller")
 
 
 _CPU = "cpu: "
 _USUAL_CPU = re.compile(r"intel|amd|core|xeon|epyc|ryzen|\bi\d|lake|zen|apple", re.IGNORECASE)
+_CHIPS = frozenset(("gaudi", "tpu", "trainium", "ascend", "apple-silicon", "microcontroller", "phone"))
+_OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
 _IMPLIED = {"intel-pt": f"{_CPU}Intel CPU"}
+_RARE = frozenset((
+    "sdr", "phone", "microcontroller", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu",
+    "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
+))  # fmt: skip
+_OF_SOME_NODES = frozenset(("rdma", "infiniband", "mellanox", "nvme", "sgx", "pmem", "gpudirect"))
 _RANK = {"need": 4, "listed": 3, "tested": 2, "recommend": 2, "purpose": 1, "named": 1}
 
 
@@ -223,7 +221,7 @@ def special_features(tag: str, said: list[Said]) -> dict[str, float]:
         for s in said
         for name in (f"{s.stance}.{'main' if agreed else s.tier}", *(("early",) if "early" in s.features else ()))
     )
-    if tag in _tags("topic"):
+    if tag in _OFTEN_A_TOPIC:
         held |= {"topic": 1.0, "topic&early": held.get("early", 0.0), "topic&need": held.get("need.main", 0.0)}
     return held
 
@@ -237,3 +235,12 @@ def _agreed(said: list[Said]) -> bool:
     """Return whether several parts of the project need the same, and no main document speaks of it."""
     needed = {s.spot.path for s in said if s.stance == "need"}
     return len(needed) > 1 and all(s.tier != "main" for s in said)
+
+
+def _package_signs(facts: Facts) -> list[SpecialSign]:
+    return [
+        SpecialSign(row["tag"], 1.5, package.spot)
+        for row in table("packages")["special"]
+        for package in facts.packages
+        if package.name in row["names"] and package.scope == "main"
+    ]

@@ -70,6 +70,8 @@ def _say(reading: Reading, kind: str, facts: Facts) -> None:
 
     mentioned = list(mentions(reading))
     around = surroundings(reading, kind)
+    if any(m.subject == "gpus" and m.value != 1 for m in mentioned):
+        around |= {"among several"}
 
     def said(mention: Mention, newer: bool = False) -> Said:
         held = features(mention, reading, around)

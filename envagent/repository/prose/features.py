@@ -24,14 +24,17 @@ _LISTING = frozenset((",", "(", ")", "or", "and", "/", "nor", "oder", "ou", "o",
 _BREAKS = frozenset((".", ";", "!", "?", "。", "；", "but", "so", "however", "whereas", "while"))
 _SUBJECTS = frozenset(("you", "we", "it", "they", "i"))
 _SAID = (
-    "need", "least", "recommend", "tested", "used", "optional", "support", "alternative_chip", "machine", "emulated",
-    "having",
+    "need", "least", "recommend", "tested", "used", "optional", "support", "if", "part", "may", "enough", "takes",
+    "most", "saves", "example", "each", "total", "data", "time", "reduced", "container", "trains", "framework",
+    "alternative_chip", "several", "special.docker", "cpu_model", "machine", "cpu_will_do",
+    "emulated", "having",
 )  # fmt: skip
 _NEARBY = frozenset((
-    "need", "least", "recommend", "optional", "most", "each", "takes", "enough", "tested", "alternative_chip", "or",
-    "container",
+    "need", "least", "recommend", "optional", "may", "most", "example", "each", "total", "if", "takes", "enough",
+    "tested", "used", "data", "part", "alternative_chip", "or", "container", "machine", "saves", "time",
 ))  # fmt: skip
 _LEADS = ("need", "least", "recommend", "tested", "used")
+_ALONE = ("gpu", "trains", "cpu_model", "reduced")
 _DOCS = re.compile(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/")
 _GUIDE = re.compile(r"install|require|hardware|setup|build|prerequisite|start|manual")
 _ARTIFACT = re.compile(r"(?:docs?/)?(?:ae|artifacts?|artefacts?)(?:[-_]?eval\w*)?/")
@@ -101,6 +104,8 @@ def surroundings(reading: Reading, document: str) -> frozenset[str]:
         found |= {f"col.{c}" for c in concepts_of(reading.column) if c in _SAID}
         found |= {f"row.{c}" for c in concepts_of(sentence.cells[0]) if c in _SAID}
     found |= {f"say.{c}" for c in _SAID if c in reading.concepts}
+    if len(reading.words) > 40:
+        found.add("long")
     return frozenset(found)
 
 
@@ -108,7 +113,7 @@ def features(mention: Mention, reading: Reading, around: frozenset[str]) -> froz
     """Return the names of what holds for the mention, given those of its surroundings."""
     found = {*around, f"is.{mention.subject}", f"from.{mention.origin}", *_nearby(mention, reading)}
     if mention.plain:
-        found.add("plain")
+        found |= {"plain", *(f"plain&{c}" for c in _ALONE if c in reading.concepts)}
     if reading.has(mention.start - 1, "below") and any(word.text == "if" for word in reading.words[: mention.start]):
         # `If your GPU has less than 80 GB, change the batch size`: as it stands, it needs 80.
         found.add("if below")

@@ -1,7 +1,7 @@
 """The words of hardware, of needing and of judging, in all languages, found in one pass over the tokens.
 
-Owns: loading `lexicon.toml`, special hardware and the catalogue's GPU models into one tree of phrases. The longest
-phrase wins, and its words count for no other one: `Core i9` is not a core. Must not: weigh.
+Owns: loading `lexicon.toml` and the catalogue's GPU models into one tree of phrases. The longest phrase wins, and its
+words count for no other one: `Core i9` is not a core. Must not: weigh.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from importlib.resources import files
 from typing import Any
 
 from envagent.catalog import gpus
-from envagent.repository.knowledge import table
 from envagent.repository.prose.tokens import Token, tokens
 
 AMBIGUOUS = "gpu_model?"
@@ -61,9 +60,6 @@ def _tree(of_headings: bool) -> dict[str, Any]:
                 _plant(tree, phrase, concept)
     if of_headings:
         return tree
-    for tag, row in table("specials").items():
-        for phrase in row["words"]:
-            _plant(tree, phrase, f"special.{tag}")
     for model in gpus.models():
         for concept, spellings in (("gpu_model", model.spellings), (AMBIGUOUS, model.ambiguous)):
             for spelling in spellings:

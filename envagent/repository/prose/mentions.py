@@ -25,17 +25,9 @@ _SIZES = ("vram", "ram", "disk")
 _PLAIN = words_of("plain_memory")
 _HOST = frozenset(("ram", "dram"))
 _HOSTS = _HOST | {"内存", "內存", "メモリ"}
-_MEASURES = {"vram": "vram", "disk": "disk", "ram": "ram", "gpu": "vram", "gpu_model": "vram"}
-_TIMES = frozenset("x×*")
-_COUNTERS = _TIMES | frozenset("+张块片枚个颗")
-_MANY = frozenset(("dual", "quad"))
-_EQUALS = frozenset((":", "=", ">=", "≥", ">", "("))
-_ENDS = frozenset(("of", "to", "in", "on", "for", "with", "per", "and", "or", "is", "are", "bit", "th"))
-_OF_A = frozenset(("on", "in", "of", "the", "a", "your", "each", "per", "single", "的"))
-_SKIPPED = frozenset(("least", "recommend", "most", "each", "need", "takes", "tested"))
 _WITH = frozenset(("with", "each", "having", "which", "at", "minimum", "memory", "or", "≥", ">="))
 _EXACT = ("sm", "compute")
-_COUNTED = {"core": "cores", "thread": "cores", "gpu": "gpus", "gpu_model": "gpus", "machine": "nodes"}
+_COUNTED = {"core": "cores", "thread": "threads", "gpu": "gpus", "gpu_model": "gpus", "machine": "nodes"}
 _OTHERS = frozenset(("core", "thread", "machine", "ram", "vram", "disk"))
 # Between a number and what it measures, on its right and on its left.
 _BEHIND = words_of("between_number_and_noun")
@@ -131,17 +123,17 @@ def _size(reading: Reading, at: int) -> tuple[float, int] | None:
 
 def _measured(reading: Reading, at: int, end: int, size: float) -> Iterator[Mention]:
     """Find what a size measures."""
-    subject, origin = _on_the_right(reading, at, end), "right"
+    subject, origin = _on_the_right(reading, at, end)
     if subject in ("ram", "memory") and any(reading.has(place, "share") for place in range(end, end + 5)):
         # `2 GB of memory per core`
         return
     if subject is None:
-        subject, origin = _on_the_left(reading, at), "left"
+        subject, origin = _on_the_left(reading, at)
     if subject is None:
-        subject, origin = _around(reading) if reading.column is None else _of_column(reading)
+        subject, origin = _around(reading)
     if subject in (*_SIZES, "memory"):
         before = reading.words[max(0, at - 2) : at]
-        if subject in ("ram", "memory") and len(before) == 2 and before[1].text in _TIMES and before[0].is_number:
+        if subject in ("ram", "memory") and len(before) == 2 and before[1].text in "x×*" and before[0].is_number:
             # The sticks of a machine: `4 x 16 GB`.
             size *= value(before[0].text) or 1
         # What nothing tells apart may be either; how it stands decides, and whether a GPU is needed at all.
@@ -149,39 +141,45 @@ def _measured(reading: Reading, at: int, end: int, size: float) -> Iterator[Ment
             yield Mention(either, size, at, end, origin, subject == "memory")
 
 
-def _subject(reading: Reading, one: Found, left: int) -> str | None:
-    """Return what is measured where a phrase stands next to a size, before which the token at `left` stands."""
-    subject = next((_MEASURES[concept] for concept in _MEASURES if concept in one.concepts), None)
-    return _memory(reading, one, left) if subject == "ram" else subject
-
-
-def _on_the_right(reading: Reading, at: int, end: int) -> str | None:
+def _on_the_right(reading: Reading, at: int, end: int) -> tuple[str | None, str]:
     words, place = reading.words, end
     while place < min(len(words), end + 7):
-        one, numbered = reading.phrase_at(place), place + 1 < len(words) and words[place + 1].is_number
+        one = reading.phrase_at(place)
         if one is not None and one.start == place:
-            if subject := _subject(reading, one, at - 1):
-                return subject
-            if "data" in one.concepts or ("cuda" in one.concepts and place == end):
-                return "data" if "data" in one.concepts else "vram"
-        if one is not None and (one.concepts == ("each",) or one.phrase == "cpu"):
-            place = one.end
-        elif numbered and words[place].text in _TIMES:
+            if "vram" in one.concepts:
+                return "vram", "right"
+            if "disk" in one.concepts:
+                return "disk", "right"
+            if "ram" in one.concepts:
+                return _memory(reading, one, at - 1), "right"
+            if {"gpu", "gpu_model"} & set(one.concepts):
+                return "vram", "right"
+            if one.concepts == ("each",):
+                place = one.end
+                continue
+            if "cuda" in one.concepts and place == end:
+                return "vram", "right"
+            if "data" in one.concepts:
+                return "data", "right"
+            if "core" in one.concepts and one.phrase == "cpu":
+                place = one.end
+                continue
+        if words[place].text in "x×*" and place + 1 < len(words) and words[place + 1].is_number:
             # `80 GB * 8 GPUs`
             place += 2
-        elif numbered and words[place].text == "(":
+            continue
+        if words[place].text == "(" and place + 1 < len(words) and words[place + 1].is_number:
             # `16 GB (32 GB recommended) of RAM`
             place = _behind(words, place)
-        elif (
-            words[place].text in _BEHIND
-            or reading.has(place, "least", "newer", "recommend")
-            or (words[place - 1].text == "of" and one is None and reading.has(place + 1, *_SIZES))
-        ):
+            continue
+        if words[place - 1].text == "of" and one is None and reading.has(place + 1, *_SIZES):
             # `62 GB of allocatable RAM`
             place += 1
-        else:
-            return None
-    return None
+            continue
+        if words[place].text not in _BEHIND and not (one and {"least", "newer", "recommend"} & set(one.concepts)):
+            return None, ""
+        place += 1
+    return None, ""
 
 
 def _behind(words: Sequence[Token], place: int) -> int:
@@ -199,88 +197,104 @@ def _memory(reading: Reading, one: Found, left: int) -> str:
         return "memory"
     # Beside another kind of memory it is the machine's.
     others = {f.phrase for f in reading.found if {"ram", "vram"} & set(f.concepts)} - {one.phrase}
-    alone = not others and (one.phrase not in _HOST or {*GPU, "trains", "reduced"} & reading.concepts)
+    alone = not others and (one.phrase not in _HOST or {"gpu", "gpu_model", "trains", "reduced"} & reading.concepts)
     return "memory" if alone else "ram"
 
 
 def _gpu_before(reading: Reading, place: int) -> bool:
     """Return whether a GPU is what has it: `a GPU with at least 24 GB of memory`."""
     for at in range(place, max(-1, place - 9), -1):
-        if reading.has(at, *GPU, "vram"):
+        if reading.has(at, "gpu", "gpu_model", "vram"):
             return True
-        word, behind = reading.words[at], reading.words[at + 1 : at + 2]
-        ends = (
-            (word.text == "," and not (behind and behind[0].text in _WITH))
-            or (word.text == "and" and behind and behind[0].is_number)
-            or (word.text == ":" and reading.has(at - 1, "need", "enough"))
-        )
-        passes = word.text in _AHEAD or word.is_number or word.text in _UNITS
-        if ends or not (passes or reading.has(at, "least", "recommend", "each", "ram")):
+        word, behind = reading.words[at], reading.words[at + 1] if at + 1 < len(reading.words) else None
+        if word.text == "," and not (behind and behind.text in _WITH):
+            return False
+        if (word.text == "and" and behind and behind.is_number) or (
+            word.text == ":" and reading.has(at - 1, "need", "enough")
+        ):
+            return False
+        if not (
+            word.text in _AHEAD
+            or word.is_number
+            or word.text in _UNITS
+            or reading.has(at, "least", "recommend", "each", "ram")
+        ):
             return False
     return False
 
 
 def _gpu_behind(reading: Reading, at: int) -> bool:
     """Return whether a GPU is what has the memory: `24 GB of memory on the GPU`."""
-    for place in range(at, min(at + 3, len(reading.words))):
-        if reading.has(place, *GPU):
-            return place > at
-        if reading.words[place].text not in _OF_A:
+    texts = [word.text for word in reading.words[at : at + 3]]
+    for skip, text in enumerate(texts):
+        if reading.has(at + skip, "gpu", "gpu_model"):
+            return skip > 0
+        if text not in ("on", "in", "of", "the", "a", "your", "each", "per", "single", "的"):
             return False
     return False
 
 
-def _on_the_left(reading: Reading, at: int) -> str | None:
+def _on_the_left(reading: Reading, at: int) -> tuple[str | None, str]:
     words, place = reading.words, at - 1
-    if place >= 1 and words[place].text in _TIMES and words[place - 1].is_number:
+    if place >= 1 and words[place].text in "x×*" and words[place - 1].is_number:
         place -= 2
     while place >= max(0, at - 12):
         one = reading.phrase_at(place)
-        if one is not None and (subject := _subject(reading, one, one.start - 1)):
-            return subject
-        if one is not None and _SKIPPED & set(one.concepts):
-            place = one.start - 1
-            continue
-        of_another = place >= 1 and words[place].text in _UNITS and words[place - 1].is_number
-        if of_another or (words[place].text not in _AHEAD and not words[place].text.endswith("ly")):
-            return None
+        if one is not None:
+            if "ram" in one.concepts and "vram" not in one.concepts:
+                return _memory(reading, one, one.start - 1), "left"
+            for subject in _SIZES:
+                if subject in one.concepts:
+                    return subject, "left"
+            if {"gpu", "gpu_model"} & set(one.concepts):
+                return "vram", "left"
+            if {"least", "recommend", "most", "each", "need", "takes", "tested"} & set(one.concepts):
+                place = one.start - 1
+                continue
+        if words[place].text not in _AHEAD and not words[place].text.endswith("ly"):
+            return None, ""
+        if place >= 1 and words[place].text in _UNITS and words[place - 1].is_number:
+            return None, ""
         place -= 1
-    return None
+    return None, ""
 
 
 def _around(reading: Reading) -> tuple[str | None, str]:
-    """Look for the subject in the lead of a list and in the heading."""
+    """Look for the subject in the head of a column, the name of a row, the lead of a list."""
     sentence = reading.sentence
-    leads = sentence.kind in ("bullet", "prose") and sentence.lead.rstrip().endswith((":", "："))
-    for origin, text in (("lead", sentence.lead[-160:] if leads else ""), ("heading", sentence.heading)):
-        concepts = concepts_of(text)
+    if reading.column is not None:
+        return _of_column(reading)
+    if sentence.kind in ("bullet", "prose") and sentence.lead.rstrip().endswith((":", "：")):
+        concepts = concepts_of(sentence.lead[-160:])
         subject = next((s for s in _SIZES if s in concepts), None)
-        if subject is None or {"data", "if"} & concepts:
-            continue
-        if origin == "lead":
-            return subject, origin
-        others = {*_SIZES, "time"} if subject == "disk" else {*_SIZES, "time", "data"}
-        if sentence.kind != "code" and not others & reading.concepts:
-            return ("memory" if subject == "ram" else subject), origin
+        if subject and not {"data", "if"} & concepts:
+            return subject, "lead"
+    concepts = concepts_of(sentence.heading)
+    subject = next((s for s in _SIZES if s in concepts), None)
+    others = {*_SIZES, "time"} if subject == "disk" else {*_SIZES, "time", "data"}
+    if subject and sentence.kind != "code" and not {"data", "if"} & concepts and not others & reading.concepts:
+        return ("memory" if subject == "ram" else subject), "heading"
     return None, ""
 
 
 def _of_column(reading: Reading) -> tuple[str | None, str]:
-    """Return what a cell of a table measures: by the head of its column, the name of its row, or what is around."""
-    sentence = reading.sentence
+    """Return what a cell of a table measures."""
+    sentence, head = reading.sentence, concepts_of(reading.column or "")
+    row = concepts_of(sentence.cells[0])
     # What another cell names: `| base | 19 GB | RTX 3090 |`, `| base | CPU | 19 GB |`.
     beside, heads = _concepts_of(sentence.cells), _concepts_of(sentence.header)
     around = concepts_of(f"{sentence.heading}. {sentence.lead[-200:]}")
-    for origin, name in (("header", reading.column or ""), ("row", sentence.cells[0])):
-        concepts = concepts_of(name)
+    for origin, concepts, name in (("header", head, reading.column or ""), ("row", row, sentence.cells[0])):
         if "vram" in concepts or "disk" in concepts:
             return "vram" if "vram" in concepts else "disk", origin
         if "ram" in concepts:
-            phrases = [one.phrase for one in find(tokens(name)) if "ram" in one.concepts]
-            of_host = any(phrase not in _PLAIN or phrase in _HOST for phrase in phrases)
-            if of_host or "alternative_chip" in beside or "core" in heads:
+            if any(
+                one.phrase not in _PLAIN or one.phrase in _HOST for one in find(tokens(name)) if "ram" in one.concepts
+            ):
                 return "ram", origin
-            return ("vram" if {"vram", *GPU} & (heads | beside | around) else "memory"), origin
+            if "alternative_chip" in beside or "core" in heads:
+                return "ram", origin
+            return ("vram" if GPU & (heads | beside) or {"vram", *GPU} & around else "memory"), origin
         if GPU & concepts:
             return "vram", origin
         if concepts & {"data", "time", "saves"}:
@@ -297,66 +311,91 @@ def _concepts_of(cells: tuple[str, ...]) -> frozenset[str]:
 
 def _counted(reading: Reading, at: int, place: int, number: int, sizes: set[int]) -> Iterator[Mention]:
     """Find what a number without unit counts: `8 cores`, `4 x A100`, `A100 x 4`, `CPU cores: 16`."""
-    if 1 <= number <= 1024:
-        found = _count_behind(reading, at, place, number, sizes) or _count_before(reading, at, number)
-        if found is not None:
-            yield found
-
-
-def _count(concept: str, number: int, at: int, end: int, origin: str = "word") -> Mention:
-    return Mention(_COUNTED[concept], (number + 1) // 2 if concept == "thread" else number, at, end, origin)
-
-
-def _count_behind(reading: Reading, at: int, place: int, number: int, sizes: set[int]) -> Mention | None:
-    words, adjectives, times = reading.words, 0, False
-    if place < len(words) and words[place].text in _COUNTERS:
+    words = reading.words
+    if not 1 <= number <= 1024:
+        return
+    times = False
+    if place < len(words) and words[place].text in "x×*+" and words[place].text:
         times, place = words[place].text != "+", place + 1
+    if place < len(words) and words[place].text in "张块片枚个颗":
+        times, place = True, place + 1
+    adjectives = 0
     while place < len(words) and adjectives <= _ADJECTIVES:
-        one, text = reading.phrase_at(place), words[place].text
-        concept = next((c for c in _COUNTED if one is not None and c in one.concepts), None)
-        if one is not None and concept is not None:
+        one = reading.phrase_at(place)
+        if one is not None and (what := next((c for c in _COUNTED if c in one.concepts), None)):
             last = words[one.end - 1].text
-            many = times or number == 1 or last.endswith("s") or not last.isascii() or words[at].text in _MANY
-            if concept.startswith("gpu") and (not many or reading.has(one.end, *GPU, "ram", "vram")):
+            plural = (
+                last.endswith("s") or number == 1 or times or not last.isascii() or words[at].text in ("dual", "quad")
+            )
+            if what.startswith("gpu") and (not plural or reading.has(one.end, *GPU, "ram", "vram")):
                 # `two V100 32GB GPUs`
                 place = one.end
                 continue
-            return _count(concept, number, at, one.end) if many or concept in ("core", "thread") else None
+            if what in ("core", "thread") or plural:
+                subject = _COUNTED[what]
+                yield Mention(
+                    "cores" if subject == "threads" else subject,
+                    (number + 1) // 2 if what == "thread" else number,
+                    at,
+                    one.end,
+                )
+            return
         if place in sizes or reading.has(place, "least", "recommend"):
             place = place + 1 if one is None else one.end
-        elif text == "(":
+            continue
+        text = words[place].text
+        if text == "(":
             # `8 A800 80GB (or A100) GPUs`
             place = _behind(words, place)
-        elif not text.isalpha() or text in _ENDS or (one is not None and "cuda" not in one.concepts):
-            return None
-        else:
-            place, adjectives = place + 1, adjectives + 1
-    return None
-
-
-def _count_before(reading: Reading, at: int, number: int) -> Mention | None:
-    """Find what is counted on the left of a number, in the table around it, or in the sentence at all."""
-    words, before = reading.words, at - 1
-    end = words[at + 1].text if at + 1 < len(words) else ""
-    spelled = number > 1 and words[at].text in _WORDS and reading.has(before, "least")
-    if spelled and not end.isalnum() and reading.concepts & GPU and not reading.concepts & _OTHERS:
+            continue
+        if not text.isalpha() or (one is not None and not {"cuda", "least", "recommend"} & set(one.concepts)):
+            break
+        if text in ("of", "to", "in", "on", "for", "with", "per", "and", "or", "is", "are", "bit", "th"):
+            break
+        place += 1
+        adjectives += 1
+    ends = at + 1 == len(words) or not words[at + 1].text.isalnum()
+    spelled = number > 1 and words[at].text in _WORDS and reading.has(at - 1, "least")
+    if spelled and ends and reading.concepts & GPU and not reading.concepts & _OTHERS:
         # `One GPU will do, while training requires at least two.`
-        return Mention("gpus", number, at, at + 1)
-    phrases: list[Found] = []
+        yield Mention("gpus", number, at, at + 1)
+        return
     if reading.column is not None and len(words) == 1:
-        phrases = [one for name in (reading.column, reading.sentence.cells[0]) for one in find(tokens(name))]
-    elif before >= 0 and words[before].text in _TIMES and reading.has(before - 1, *GPU):
-        return Mention("gpus", number, at, at + 1)
-    else:
-        while before >= max(0, at - 4) and (words[before].text in _EQUALS or reading.has(before, "least")):
-            before -= 1
-        if 0 <= before < at - 1 and not end.isalpha() and end not in ("/", ".") and (one := reading.phrase_at(before)):
-            phrases = [one]
-    for one in phrases:
-        concept = next((c for c in ("core", "thread", "gpu", "machine") if c in one.concepts), None)
-        if concept and (concept != "gpu" or one.phrase.endswith("s")):
-            return _count(concept, number, at, at + 1, "header" if reading.column is not None else "word")
-    return None
+        yield from _counted_by(reading, at, number)
+        return
+    before = at - 1
+    if before >= 0 and words[before].text in "x×*" and reading.has(before - 1, "gpu_model", "gpu"):
+        yield Mention("gpus", number, at, at + 1)
+        return
+    while before >= max(0, at - 4) and (
+        words[before].text in (":", "=", ">=", "≥", ">", "(") or reading.has(before, "least")
+    ):
+        before -= 1
+    if before < at - 1 and before >= 0:
+        one = reading.phrase_at(before)
+        end = words[at + 1].text if at + 1 < len(words) else ""
+        if one is not None and not end.isalpha() and end not in ("/", "."):
+            what = next((c for c in ("core", "thread", "gpu", "machine") if c in one.concepts), None)
+            if what and (what != "gpu" or words[one.end - 1].text.endswith("s")):
+                yield Mention(
+                    {"core": "cores", "thread": "cores", "gpu": "gpus", "machine": "nodes"}[what], number, at, at + 1
+                )
+
+
+def _counted_by(reading: Reading, at: int, number: int) -> Iterator[Mention]:
+    """Find what a bare number counts in a table, by its column or its row."""
+    for name in (reading.column or "", reading.sentence.cells[0]):
+        for one in find(tokens(name)):
+            what = next((c for c in ("core", "thread", "gpu") if c in one.concepts), None)
+            if what and (what != "gpu" or one.phrase.endswith("s")):
+                yield Mention(
+                    _COUNTED[what].replace("threads", "cores"),
+                    (number + 1) // 2 if what == "thread" else number,
+                    at,
+                    at + 1,
+                    "header",
+                )
+                return
 
 
 def _named(reading: Reading, one: Found) -> Iterator[Mention]:
@@ -367,7 +406,7 @@ def _named(reading: Reading, one: Found) -> Iterator[Mention]:
             yield Mention("gpu_model", one.phrase, one.start, one.end)
         elif concept.startswith("special."):
             yield Mention(concept, None, one.start, one.end)
-        elif concept in ("purpose", "cpu_will_do"):
+        elif concept in ("purpose", "cpu_will_do", "framework"):
             yield Mention(concept, one.phrase, one.start, one.end)
         elif concept in ("cpu_generation", "cpu_model"):
             yield from _cpu(reading, one)

@@ -74,6 +74,14 @@ def test_a_package_named_in_many_files_is_one_fact() -> None:
     assert described[0] == described[1]
 
 
+def test_training_speaks_of_a_gpu_only_beside_a_deep_learning_framework() -> None:
+    def together(name: str) -> float:
+        trains = Facts(gpu=[GpuSign("network", 1.0, None, SPOT)] * 3, packages=[package(name)])
+        return gpu.gpu_features(gpu.signs_of(trains), [])["framework&network"]
+
+    assert (together("torch"), together("scikit-learn")) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("packages", "required", "vendor"),
     [
@@ -156,14 +164,14 @@ def python(allowed: str, authority: int = 4, path: str = "pyproject.toml") -> Py
 
 
 def test_memory_that_is_elsewhere_a_gpus_is_no_ram() -> None:
-    def concluded(gb: float, *features: str) -> float | None:
+    def concluded(words: str, gb: float = 24) -> float | None:
         gpus = mention("vram", 24.0, "need", "pre.need", "pre.least", "from.right")
-        rams = mention("ram", gb, "need", "pre.need", "pre.least", "from.right", *features)
+        rams = mention("ram", gb, "need", "pre.need", "pre.least", "from.right", spot=Spot("README.md", 9, words))
         return amounts.conclude(Facts(said=[gpus, rams]), "ram", "ram_gb")[0]
 
-    assert concluded(24, "plain") is None
-    assert concluded(24) == 24
-    assert concluded(25, "plain") == 25
+    assert concluded("Other data sets require 24 GB of memory.") is None
+    assert concluded("Other data sets require 24 GB of RAM.") == 24
+    assert concluded("Other data sets require 25 GB of memory.", 25) == 25
 
 
 def test_beside_a_stated_minimum_the_machine_of_a_paper_is_no_need() -> None:

@@ -107,7 +107,9 @@ def test_a_need_of_one_way_alone_decides_nothing(text: str) -> None:
     assert not concluded(_INTRODUCTION + text).gpu_required
 
 
-def test_a_command_that_trains_shows_a_network() -> None:
+def test_what_a_readme_says_of_itself_first() -> None:
+    (framework,) = said("# It\n\nThis is a PyTorch implementation of the paper.", "framework")
+    assert (framework.value, "early" in framework.features) == ("pytorch", True)
     assert {s.kind for s in facts_of("README.md", "# It\n\n```\npython train.py --lr 0.1\n```\n").gpu} == {"network"}
 
 
@@ -327,7 +329,7 @@ def test_special_hardware(text: str, tag: str, stance: str) -> None:
 
 def test_a_minimum_is_no_miniature() -> None:
     (plain,), (mini,) = (said(f"The {word} GPU memory required is 11 GB.", "vram") for word in ("minimum", "mini"))
-    assert "pre.least" in plain.features - mini.features
+    assert "say.reduced" in mini.features - plain.features and "pre.least" in plain.features - mini.features
 
 
 def test_what_will_do_without_a_gpu_too_is_no_need_of_one() -> None:
@@ -335,7 +337,11 @@ def test_what_will_do_without_a_gpu_too_is_no_need_of_one() -> None:
     assert "denied" in stances("最低 3G 显存或者没有显卡都可运行。", "gpu")
 
 
-def test_at_least_denies_nothing() -> None:
+def test_an_example_is_marked_as_one() -> None:
+    (plain,), (example,) = (
+        said(f"{words}wo recordings each required 300 GB of RAM.", "ram") for words in ("T", "For example, t")
+    )
+    assert {"pre.example", "say.example"} == example.features - plain.features
     assert "denied" not in stances("An Apple M4 with at least 300 GB of RAM.", "special.apple-silicon") != set()
 
 
@@ -372,6 +378,14 @@ def test_documents_count_by_where_they_stand(path: str, document: str) -> None:
 def test_gpus_of_measurements_and_of_many_together_are_no_plain_need(text: str, stance: str) -> None:
     (found,) = said(text, "vram")
     assert (found.value, found.stance) == (80, stance)
+
+
+def test_several_gpus_and_hours_are_told_with_the_amount() -> None:
+    several, hours = (
+        said(text, "vram")[0].features
+        for text in ("It runs on multiple GPUs with 80 GB of memory.", "Tuning takes 20 hours on an A100 (80G).")
+    )
+    assert "say.several" in several - hours and "say.time" in hours - several
 
 
 def pythons(text: str) -> set[str]:
