@@ -27,7 +27,7 @@ Fine-tunes a vision transformer on photographs of flowers.
 ## Requirements
 
 - Ubuntu 22.04
-- One NVIDIA GPU with at least 16 GB of memory; we trained on a Quadro RTX 6000
+- Needs an NVIDIA GPU with at least 16 GB of memory
 
 ## Train
 
@@ -83,7 +83,7 @@ def demo(
     repository = write_repository(home)
     access = reach("sandbox", settings)
     terminal.prose(("A simulated Chameleon: nothing here is real or costs anything. The repository:", "bold"))
-    terminal.field(repository.name, next(line for line in REPOSITORY["README.md"].splitlines() if "GPU" in line))
+    terminal.field(repository.name, next(line for line in REPOSITORY["README.md"].splitlines() if "GPU" in line)[2:])
     request = RunRequest(repository=str(repository), cloud=access.name, ai=False, output_folder=repository.parent)
     with home.opened_journal() as journal:
         run_id = new_run_id()
