@@ -43,7 +43,11 @@ class _Limited(HTTPConnection):
                 except (NewConnectionError, ConnectTimeoutError) as error:
                     failure = error
                     continue
-                connection.settimeout(min(self.timeout, exchange.left()))  # for the TLS handshake
+                try:
+                    connection.settimeout(min(self.timeout, exchange.left()))  # for the TLS handshake
+                except Overrun:
+                    connection.close()
+                    raise
                 return connection
         except Overrun as error:
             failure = ConnectTimeoutError(self, str(error))

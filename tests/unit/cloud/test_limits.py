@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+import urllib3.util.connection
 
 from envagent.cloud import http_session
 from envagent.cloud.port import Cloud, HostReservation
@@ -311,6 +312,24 @@ def test_threads_do_not_wait_for_one_login_after_the_other(stub: StubCloud, conn
         ended = [one.exception() for one in [pool.submit(cloud.servers) for _ in range(12)]]
     assert {type(one) for one in ended} == {CloudUnreachable}
     assert time.monotonic() - started < 9  # one after the other: 18 s
+
+
+def test_a_connection_that_comes_too_late_is_closed(
+    stub: StubCloud, connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[socket.socket] = []
+    connect = urllib3.util.connection.create_connection
+
+    def late(*arguments: Any, **more: Any) -> socket.socket:
+        opened.append(connect(*arguments, **more))
+        time.sleep(0.2)
+        return opened[-1]
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", late)
+    monkeypatch.setattr(http_session, "LONGEST_CALL", 0.1)
+    with pytest.raises(CloudUnreachable):
+        connected().servers()
+    assert {one.fileno() for one in opened} == {-1}
 
 
 def test_no_call_is_longer_than_the_engine_relies_on(
