@@ -20,9 +20,12 @@ def unchanged(cli: Cli) -> Iterator[None]:
     def held() -> set[Path]:
         return {*cli.home.glob("keys/*"), *cli.home.glob("runs/*")}
 
-    runs, files = cli("status", "--json").document["runs"], held()
+    def runs() -> list[tuple[str, str]]:
+        return [(one["run_id"], one["updated_at"]) for one in cli("status", "--json").document["runs"]]
+
+    before, files = runs(), held()
     yield
-    assert cli("status", "--json").document["runs"] == runs
+    assert runs() == before
     assert held() == files
 
 

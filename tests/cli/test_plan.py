@@ -24,7 +24,8 @@ def make_plan(cli: Cli, repository: Path, *arguments: str) -> dict[str, Any]:
 
 def test_a_plan_creates_nothing_and_its_run_does_exactly_that(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     def made() -> tuple[object, int]:
-        return cli("status", "--json").document["runs"], len(process.read_log(sandbox.home))
+        runs = [(one["run_id"], one["updated_at"]) for one in cli("status", "--json").document["runs"]]
+        return runs, len(process.read_log(sandbox.home))
 
     before = made()
     appendix = cli.work / "appendix.txt"

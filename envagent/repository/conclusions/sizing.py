@@ -93,7 +93,7 @@ def _languages(need: _Need, listing: Survey, *, on_gpus: bool) -> None:
             continue
         fitting = [row for row in rows.get(language, rows["other"]) if count >= row[0]]
         _, cores, ram, disk = fitting[-1]
-        need.at_least(cores, ram, disk, f"{count} {language} files")
+        need.at_least(cores, ram, disk, f"{count} {language} file{'s' * (count > 1)}")
 
 
 def _installed(listing: Survey) -> tuple[Scope, ...]:
