@@ -13,7 +13,7 @@ from envagent.cli.documents.batch_document import BatchDocument, BatchLinePart
 from envagent.cli.documents.json_models import ErrorPart, PlanPart, RunDocument
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
-from envagent.cli.render.live import FRAMES, PER_SECOND, ROWS_NEEDED
+from envagent.cli.render.live import ROWS_NEEDED, spinner, started
 from envagent.cli.render.progress import Parts, ProgressLines, StepProgress
 from envagent.cli.render.terminal import Terminal, styled
 from envagent.engine.tables import EventKind, EventRecord, StageState
@@ -137,17 +137,7 @@ class BatchView:
 
     def __enter__(self) -> BatchView:
         if self.terminal.interactive and self.terminal.console.height >= ROWS_NEEDED:
-            from rich.live import Live
-
-            self._live = Live(
-                console=self.terminal.console,
-                get_renderable=self._draw,
-                refresh_per_second=PER_SECOND,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start(refresh=True)
+            self._live = started(self.terminal, self._draw)
         return self
 
     def __exit__(
@@ -220,7 +210,7 @@ class BatchView:
             case "failed":
                 return self.terminal.sign("✗", "x"), "red"
             case "working":
-                return self.terminal.sign(FRAMES[int(now.timestamp() * PER_SECOND) % len(FRAMES)], "*"), ""
+                return spinner(self.terminal, now), ""
             case "stopped":
                 return self.terminal.sign("…", "-"), "yellow"
             case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 
@@ -26,6 +27,25 @@ STYLES = {
 }
 
 
+def started(terminal: Terminal, draw: Callable[[], Table]) -> Live:
+    """Draw a table again and again until it is stopped; nothing of it stays then."""
+    live = Live(
+        console=terminal.console,
+        get_renderable=draw,
+        refresh_per_second=PER_SECOND,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start(refresh=True)
+    return live
+
+
+def spinner(terminal: Terminal, now: datetime) -> str:
+    """Return the sign of what is being worked on; it turns as time passes."""
+    return terminal.sign(FRAMES[int(now.timestamp() * PER_SECOND) % len(FRAMES)], "*")
+
+
 class LiveProgress(DrawnProgress):
     """Draws the steps; warnings and created resources are printed above them."""
 
@@ -34,15 +54,7 @@ class LiveProgress(DrawnProgress):
         self._live: Live | None = None
 
     def __enter__(self) -> LiveProgress:
-        self._live = Live(
-            console=self.terminal.console,
-            get_renderable=self._draw,
-            refresh_per_second=PER_SECOND,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._live.start(refresh=True)
+        self._live = started(self.terminal, self._draw)
         return self
 
     def __exit__(
@@ -87,6 +99,6 @@ class LiveProgress(DrawnProgress):
             case StageState.PENDING:
                 return self.terminal.sign("·", ".")
             case StageState.RUNNING | StageState.WAITING if self._live is not None:
-                return self.terminal.sign(FRAMES[int(now.timestamp() * PER_SECOND) % len(FRAMES)], "*")
+                return spinner(self.terminal, now)
             case _:
                 return self.terminal.sign("…", "-")
