@@ -28,7 +28,7 @@ COMMANDS: dict[str, type[BaseModel]] = {
     "nodes": node_models.NodesDocument,
     "explain": explanation.ExplanationDocument,
     "logs": log_models.RunLogDocument,
-    "logs --follow": log_models.LogEntry,
+    "logs --follow, and all but the last line of run, resume and teardown with --json-stream": log_models.LogEntry,
     "teardown --orphans": documents.OrphansDocument,
     "sandbox log": documents.LogDocument,
     "any command that fails before there is a run": documents.ErrorDocument,

@@ -13,13 +13,18 @@ from envagent.cli import interaction
 from envagent.cli.commands.options import REQUESTS
 from envagent.cli.interaction import Stop, StopSignals
 from envagent.cli.render.progress import ProgressLines
-from envagent.cli.render.terminal import Terminal, err
+from envagent.cli.render.terminal import Terminal, err, out, print_document
 from envagent.errors import UsageError
 from envagent.hints import Command, Hint
 
 if TYPE_CHECKING:
     from envagent.cli.documents.json_models import PlanPart
+    from envagent.engine.runtime import Listener
+    from envagent.engine.tables import EventRecord
     from envagent.steps.services import Dearer
+
+_PRINTING = threading.Lock()
+"""Held while an event is printed: they come from several threads."""
 
 
 class Audience:
@@ -27,6 +32,7 @@ class Audience:
 
     Args:
         yes: whether everything is agreed to, and nothing is asked.
+        stream: whether each event is printed on stdout as a JSON document.
 
     Attributes:
         terminal: where progress and notes are shown.
@@ -35,9 +41,10 @@ class Audience:
     silence = "and this is not a terminal"
     """Why nobody answers."""
 
-    def __init__(self, *, yes: bool = False) -> None:
+    def __init__(self, *, yes: bool = False, stream: bool = False) -> None:
         self.terminal: Terminal = err()
         self.yes = yes
+        self.stream = stream
 
     @property
     def answers(self) -> bool:
@@ -59,12 +66,32 @@ class Audience:
 
     def progress(self) -> ProgressLines:
         """Choose how events are shown: drawn on a terminal that is large enough, else (and with -v) as lines."""
-        if self.terminal.interactive and not logging.getLogger(REQUESTS).isEnabledFor(logging.INFO):
+        mixed = self.stream and out().interactive  # what is drawn would be torn apart
+        if self.terminal.interactive and not mixed and not logging.getLogger(REQUESTS).isEnabledFor(logging.INFO):
             from envagent.cli.render.live import ROWS_NEEDED, LiveProgress
 
             if self.terminal.console.height >= ROWS_NEEDED:
                 return LiveProgress(self.terminal)
         return ProgressLines(self.terminal)
+
+    def listener(self, output: ProgressLines, watch: Listener | None = None) -> Listener:
+        """Return what receives the events of a run.
+
+        Args:
+            output: shows them.
+            watch: whoever else wants them, last.
+        """
+        listeners: list[Listener] = [output]
+        if self.stream:
+            listeners.append(_print_event)
+        if watch is not None:
+            listeners.append(watch)
+
+        def listen(event: EventRecord) -> None:
+            for one in listeners:
+                one(event)
+
+        return listen
 
     def stoppable(
         self, announce: Callable[[], None] = lambda: None, restore: Callable[[], None] = lambda: None
@@ -107,3 +134,10 @@ class Audience:
             return True
         self.terminal.line("Nothing was removed.")
         return False
+
+
+def _print_event(event: EventRecord) -> None:
+    from envagent.cli.documents.log_models import event_entry
+
+    with _PRINTING:
+        print_document(event_entry(event), in_line=True)

@@ -61,6 +61,7 @@ class BatchOptions:
         parallel: how many lines are worked on at once.
         max_su_total: the most that all leases of the file may cost.
         yes: whether nothing is asked.
+        stream: whether the events of all lines are printed as JSON.
         csv: the file for the result, if one is wanted.
         config: the user's `--config`.
     """
@@ -69,6 +70,7 @@ class BatchOptions:
     parallel: int = PARALLEL_LINES
     max_su_total: float | None = None
     yes: bool = False
+    stream: bool = False
     csv: Path | None = None
     config: Sequence[Path] | None = None
 
@@ -119,8 +121,8 @@ class LineAudience(Audience):
 
     silence = "and this is a file of repositories"
 
-    def __init__(self, job: Job, ask: Callable[[Job, PlanPart], bool]) -> None:
-        super().__init__()
+    def __init__(self, job: Job, ask: Callable[[Job, PlanPart], bool], *, stream: bool) -> None:
+        super().__init__(stream=stream)
         self.terminal: Terminal = job.view.quiet
         self._job = job
         self._ask = ask
@@ -223,7 +225,7 @@ class BatchSession:
 
     def _advance(self, job: Job, common: RunOptions | None, max_su: float | None = None) -> Ended | None:
         """Work on the run of a line until it ends; None where nothing is to be done."""
-        audience = LineAudience(job, lambda asked, plan: self._ask(asked, plan))
+        audience = LineAudience(job, lambda asked, plan: self._ask(asked, plan), stream=self._options.stream)
         if job.row is not None:
             if job.row.state == RunState.SUCCEEDED:
                 return None
@@ -237,7 +239,7 @@ class BatchSession:
     def _remove(self, job: Job, *, delete_key: bool) -> Ended | None:
         if job.row is None:
             return None
-        audience = LineAudience(job, lambda asked, plan: False)
+        audience = LineAudience(job, lambda asked, plan: False, stream=self._options.stream)
         audience.terminal = job.view.loud
         return tear_down_run(job.row.run_id, audience, delete_key=delete_key, config=self._options.config)
 
@@ -516,8 +518,8 @@ def close_batch(
         UsageError: the CSV file cannot be written.
     """
     document, code = result
-    if as_json:
-        print_document(document)
+    if as_json or options.stream:
+        print_document(document, in_line=options.stream)
     elif show is not None:
         show(out(), document, str(options.file))
     if options.csv is not None:

@@ -161,22 +161,24 @@ def _misused(error: typer.TyperException, invocation: Invocation) -> int:
     shown: Any = error
     shown.show()
     hint, message = "envagent --help", error.format_message()
-    invocation.as_json |= _asks_for_json(getattr(error, "ctx", None), invocation.arguments)
+    wanted = _options(getattr(error, "ctx", None), invocation.arguments)
+    invocation.in_lines |= bool(wanted.get("json_stream"))
+    invocation.as_json |= invocation.in_lines or bool(wanted.get("as_json"))
     _print_error(ErrorPart(type="UsageError", message=message, hint=hint, exit_code=error.exit_code), invocation)
     return error.exit_code
 
 
-def _asks_for_json(context: Any, arguments: list[str]) -> bool:
-    """Return whether arguments that cannot be parsed as they are ask for a document."""
+def _options(context: Any, arguments: list[str]) -> dict[str, Any]:
+    """Return the options among arguments that cannot be parsed as they are."""
     if context is None:
-        return False
+        return {}
     parser = context.command.make_parser(context)
     parser.ignore_unknown_options = True
     try:
         values, *_ = parser.parse_args(list(arguments))
     except typer.TyperException:
-        return False
-    return bool(values.get("as_json"))
+        return {}
+    return dict(values)
 
 
 def _crashed(error: Exception, invocation: Invocation) -> int:
@@ -205,7 +207,7 @@ def _print_error(part: ErrorPart, invocation: Invocation) -> None:
     if invocation.as_json:
         from envagent.cli.documents.json_models import ErrorDocument
 
-        print_document(ErrorDocument(error=part))
+        print_document(ErrorDocument(error=part), in_line=invocation.in_lines)
 
 
 def _write_report(error: BaseException, arguments: list[str]) -> Path | None:

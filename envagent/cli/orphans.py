@@ -67,7 +67,7 @@ class Orphans:
         home: Home,
         journal: Journal | None,
         access: CloudAccess,
-        terminal: Terminal,
+        audience: Audience,
         stop: threading.Event,
         *,
         everything: bool,
@@ -77,7 +77,8 @@ class Orphans:
         self._home = home
         self._journal = journal
         self._access = access
-        self._terminal = terminal
+        self._audience = audience
+        self._terminal = audience.terminal
         self._stop = stop
         self._everything = everything
         self.known: dict[str, RunRecord] = {} if journal is None else {row.run_id: row for row in journal.runs()}
@@ -152,7 +153,9 @@ class Orphans:
         try:
             with (
                 self._home.working_on(row.run_id),
-                opened_teardown(self._journal, self._access, row, output, self._stop) as teardown,
+                opened_teardown(
+                    self._journal, self._access, row, self._audience.listener(output), self._stop
+                ) as teardown,
             ):
                 now = self._journal.run(row.run_id)
                 if now.state != RunState.TORN_DOWN and now.updated_at != row.updated_at:
@@ -210,6 +213,7 @@ def remove_orphans(
     audience: Audience,
     *,
     as_json: bool,
+    in_line: bool = False,
     everything: bool = False,
     dry_run: bool = False,
 ) -> int:
@@ -220,6 +224,7 @@ def remove_orphans(
         settings: which cloud.
         audience: who is asked.
         as_json: whether to print the document.
+        in_line: whether it is the last line of several.
         everything: whether to remove also what runs in the journal have.
         dry_run: whether to list only.
 
@@ -236,7 +241,7 @@ def remove_orphans(
         with contextlib.ExitStack() as stack:
             journal = _journal(home, stack, terminal)
             stop = stack.enter_context(audience.stoppable(lambda: terminal.line("Stopping after the current request.")))
-            orphans = Orphans(home, journal, access, terminal, stop.event, everything=everything)
+            orphans = Orphans(home, journal, access, audience, stop.event, everything=everything)
             stack.callback(orphans.close)
             document = orphans.document(after=False)
             screens.show_orphans(terminal, document, command_text(again))
@@ -247,8 +252,8 @@ def remove_orphans(
                 code, document = _carry_out(orphans, document, audience, stop, again, free=access.simulated)
             else:
                 code = 0
-            if as_json:
-                print_document(document)
+            if as_json or in_line:
+                print_document(document, in_line=in_line)
             return code
     except EnvagentError as error:
         # The cloud's hints may name a command on a run: what helps here is this command.

@@ -36,7 +36,7 @@ from envagent.engine.run_query import RunQuery
 from envagent.engine.runner import Runner
 from envagent.engine.runtime import Listener
 from envagent.engine.step import Question, Stopped
-from envagent.engine.tables import EventRecord, RunRecord, RunState
+from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import EnvagentError, UsageError
 from envagent.hints import Hint, resume, teardown
 
@@ -109,7 +109,8 @@ class RunSession:
             dearer = self._audience.dearer(simulated=self._access.simulated)
             services = make_services(self._home, self._access, run_id, request, stop.event, dearer=dearer)
             stack.callback(services.close)
-            runner = make_runner(self._journal, self._access.settings, self._listener(output), stop.event)
+            listener = self._audience.listener(output, self._watch)
+            runner = make_runner(self._journal, self._access.settings, listener, stop.event)
             stack.callback(runner.close)
             execution = start(runner, services)
             self._terminal.line((f"run {run_id}", "bold"), f": {request.repository} on {self._access.name or 'OS_*'}")
@@ -135,16 +136,6 @@ class RunSession:
                 screens.show_next(self._terminal, document)
                 raise
             return self._end(outcome, execution, output, stop, request.on_failure)
-
-    def _listener(self, output: ProgressLines) -> Listener:
-        """Return what receives the run's events: the progress, then whoever else watches."""
-
-        def listen(event: EventRecord) -> None:
-            output(event)
-            if self._watch is not None:
-                self._watch(event)
-
-        return listen
 
     def _execute(
         self, runner: Runner[Services], execution: Execution[Services], output: ProgressLines, stop: Stop
@@ -217,7 +208,8 @@ class RunSession:
         """Remove what the failed run created; problems are reported, and the failure stays the result."""
         row = execution.run.row
         try:
-            with opened_teardown(self._journal, self._access, row, output, stop.event) as removal:
+            listener = self._audience.listener(output, self._watch)
+            with opened_teardown(self._journal, self._access, row, listener, stop.event) as removal:
                 removal.run(row)
         except Stopped:
             self._terminal.line(hint_text(Hint("The teardown was stopped. To continue:", teardown()), row.run_id))
@@ -257,11 +249,17 @@ class RunSession:
                 return
 
 
-def close(ended: Ended, *, as_json: bool) -> int:
-    """Print the last lines, the result on stdout and everything else on stderr; return the exit code."""
-    document, terminal = ended.document, err()
+def close(ended: Ended, *, as_json: bool, in_line: bool = False) -> int:
+    """Print the last lines, the result on stdout and everything else on stderr; return the exit code.
+
+    Args:
+        ended: what the command came to.
+        as_json: whether the result is a document.
+        in_line: whether it is one of the lines of `--json-stream`.
+    """
+    document, terminal, as_json = ended.document, err(), as_json or in_line
     if as_json:
-        print_document(document)
+        print_document(document, in_line=in_line)
     if not ended.closing:
         return ended.exit_code
     if document.state == "succeeded":

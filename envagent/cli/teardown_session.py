@@ -104,7 +104,8 @@ class TeardownSession:
     def _carry_out(self, row: RunRecord, access: CloudAccess, output: ProgressLines, stop: Stop) -> Ended | None:
         """Remove everything; return None once all is gone."""
         try:
-            with opened_teardown(self._journal, access, row, output, stop.event) as removal:
+            listener = self._audience.listener(output)
+            with opened_teardown(self._journal, access, row, listener, stop.event) as removal:
                 removed = removal.run(row)
         except Stopped:
             self._terminal.line(hint_text(Hint("Stopped. To continue:", teardown()), row.run_id))

@@ -144,7 +144,7 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
 
 @contextmanager
 def opened_teardown(
-    journal: Journal, access: CloudAccess, row: RunRecord, output: ProgressLines, stop: threading.Event
+    journal: Journal, access: CloudAccess, row: RunRecord, listener: Listener, stop: threading.Event
 ) -> Iterator[Teardown]:
     """Open the teardown of one run, on the cloud where the run was started.
 
@@ -162,7 +162,7 @@ def opened_teardown(
         if cloud is not None:
             _check_identity(journal, _log_in(cloud, _retry_policy(access.settings), stop), row.run_id)
         kinds = () if cloud is None else tuple(removal_order(cloud, registered_keys(intents)))
-        yield Teardown(_runtime(journal, access.settings, output, stop), kinds)
+        yield Teardown(_runtime(journal, access.settings, listener, stop), kinds)
     finally:
         if cloud is not None:
             cloud.close()

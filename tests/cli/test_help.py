@@ -93,12 +93,12 @@ def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
 
 def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
-        "run": "--cloud --yes --json --plan --node-type --image --hours --max-su --key-name --public-key --network "
-        "--server-name --no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --new "
+        "run": "--cloud --yes --json --json-stream --plan --node-type --image --hours --max-su --key-name --public-key "
+        "--network --server-name --no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --new "
         "--on-failure --speed --file --parallel --max-su-total --csv",
-        "resume": "--yes --json --max-su --file --parallel --max-su-total --csv",
+        "resume": "--yes --json --json-stream --max-su --file --parallel --max-su-total --csv",
         "status": "--json --refresh --limit --state --repo --cloud --site --archived",
-        "teardown": "--yes --json --orphans --all --dry-run --cloud --delete-key --file",
+        "teardown": "--yes --json --json-stream --orphans --all --dry-run --cloud --delete-key --file",
         "extend": "--yes --json --max-su",
         "plan": "--output --cloud --json --node-type --image --hours --max-su --network --server-name --no-floating-ip "
         "--no-ai --ref --also --start --wait-for-capacity --site --speed",

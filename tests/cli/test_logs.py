@@ -18,10 +18,17 @@ SECRET = "sk-canary-0123456789abcdef0123"
 
 
 def test_every_exchange_is_in_the_log(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
-    run_id = str(cli.run(repository)["run_id"])
-    assert cli("teardown", run_id).code == 0
-    document = cli("logs", run_id, "--json").document
-    entries = document["entries"]
+    ran = cli("run", str(repository), "--cloud", "sandbox", "--json-stream")
+    *events, result = (json.loads(line) for line in ran.out.splitlines())
+    run_id = str(result["run_id"])
+    shown = cli("status", run_id, "--json").document
+    assert {**result, "cost": None} == {**shown, "cost": None}
+    gone = cli("teardown", run_id, "--json-stream")
+    *more, removed = (json.loads(line) for line in gone.out.splitlines())
+    assert (ran.code, gone.code, result["state"], removed["state"]) == (0, 0, "succeeded", "torn_down")
+    entries = cli("logs", run_id, "--json").document["entries"]
+    assert all(one in [*events, *more] for one in entries if one["kind"] != "exchange")
+    assert ("stage_started", "launch_server.launch") in [(one["kind"], one["stage"]) for one in events]
     assert [one["at"] for one in entries] == sorted(one["at"] for one in entries)
     exchanges = [one for one in entries if one["kind"] == "exchange"]
     writes = [one["method"] for one in exchanges if one["method"] != "GET" and "/auth/tokens" not in one["path"]]
@@ -44,8 +51,9 @@ def test_every_exchange_is_in_the_log(cli: Cli, repository: Path, sandbox: Sandb
 
 def test_it_is_followed_until_the_work_ends(cli: Cli, repository: Path, sandbox: Sandbox) -> None:
     sandbox.speed(60)
-    running = cli.start("run", str(repository), "--cloud", "sandbox")
+    running = cli.start("run", str(repository), "--cloud", "sandbox", "--json-stream")
     run_id = running.until("analyze_repository").split()[1].rstrip(":")
+    assert '"run_started"' in running.out and "schema_version" not in running.out
     sandbox.speed(SPEED)
     followed = [json.loads(line) for line in cli("logs", run_id, "-f", "--json").out.splitlines()]
     assert running.wait() == 0, running.err

@@ -56,7 +56,8 @@ def logs(
             working = follow and home.is_worked_on(run.run_id)  # before the last look, so that nothing is missed
             new = entries.new()
             if as_json:
-                out().raw("".join(f"{one.model_dump_json()}\n" for one in new))
+                for one in new:
+                    print_document(one, in_line=True)
             else:
                 lines.show(new)
             if working:

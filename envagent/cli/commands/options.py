@@ -19,18 +19,26 @@ class Invocation:
 
     Attributes:
         arguments: what follows the program's name.
-        as_json: whether stdout is for one JSON document.
+        as_json: whether stdout is for JSON alone.
+        in_lines: whether each JSON document is a line.
         verbose: whether requests and warnings of libraries are shown.
     """
 
     arguments: list[str]
     as_json: bool = False
+    in_lines: bool = False
     verbose: bool = False
 
 
 def _note_json(context: typer.Context, value: bool) -> bool:
     if value and isinstance(context.obj, Invocation):
         context.obj.as_json = True
+    return value
+
+
+def _note_stream(context: typer.Context, value: bool) -> bool:
+    if value and isinstance(context.obj, Invocation):
+        context.obj.as_json = context.obj.in_lines = True
     return value
 
 
@@ -127,6 +135,15 @@ MAX_SU = Annotated[
 ]
 AS_JSON = Annotated[
     bool, typer.Option("--json", is_eager=True, callback=_note_json, help="Print one JSON document on stdout.")
+]
+JSON_STREAM = Annotated[
+    bool,
+    typer.Option(
+        "--json-stream",
+        is_eager=True,
+        callback=_note_stream,
+        help="Print each event on stdout as it happens, a JSON document a line; the last is that of --json.",
+    ),
 ]
 VERBOSE = Annotated[
     bool,

@@ -7,6 +7,7 @@ from envagent.cli.commands.options import (
     CONFIG,
     CSV,
     FILE,
+    JSON_STREAM,
     MAX_SU,
     MAX_SU_TOTAL,
     PARALLEL,
@@ -24,6 +25,7 @@ def resume(
     run_id: SOME_RUN_ID = None,
     yes: YES = False,
     as_json: AS_JSON = False,
+    json_stream: JSON_STREAM = False,
     max_su: MAX_SU = None,
     file: FILE = None,
     parallel: PARALLEL = None,
@@ -42,7 +44,13 @@ def resume(
         from envagent.cli.batch_session import PARALLEL_LINES, BatchOptions, close_batch, resume_batch
 
         batch = BatchOptions(
-            file, parallel=parallel or PARALLEL_LINES, max_su_total=max_su_total, yes=yes, csv=csv, config=config
+            file,
+            parallel=parallel or PARALLEL_LINES,
+            max_su_total=max_su_total,
+            yes=yes,
+            stream=json_stream,
+            csv=csv,
+            config=config,
         )
         return close_batch(resume_batch(batch, max_su=max_su), batch, as_json=as_json)
     from envagent.cli.actions import resume_run
@@ -51,4 +59,6 @@ def resume(
     from envagent.cli.run_session import close
 
     check_for_file(parallel=parallel, max_su_total=max_su_total, csv=csv)
-    return close(resume_run(run_id, Audience(yes=yes), max_su=max_su, config=config), as_json=as_json)
+    audience = Audience(yes=yes, stream=json_stream)
+    ended = resume_run(run_id, audience, max_su=max_su, config=config)
+    return close(ended, as_json=as_json, in_line=json_stream)

@@ -16,6 +16,7 @@ from envagent.cli.commands.options import (
     FILE,
     HOURS,
     IMAGE,
+    JSON_STREAM,
     MAX_SU,
     MAX_SU_TOTAL,
     NETWORK,
@@ -45,6 +46,7 @@ def run(
     cloud: CLOUD = None,
     yes: YES = False,
     as_json: AS_JSON = False,
+    json_stream: JSON_STREAM = False,
     plan: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Carry out this plan, saved by `plan -o`, instead of a REPO.")
     ] = None,
@@ -121,8 +123,14 @@ def run(
         from envagent.cli.batch_session import PARALLEL_LINES, BatchOptions, close_batch, run_batch
 
         batch = BatchOptions(
-            file, parallel=parallel or PARALLEL_LINES, max_su_total=max_su_total, yes=yes, csv=csv, config=config
+            file,
+            parallel=parallel or PARALLEL_LINES,
+            max_su_total=max_su_total,
+            yes=yes,
+            stream=json_stream,
+            csv=csv,
+            config=config,
         )
         return close_batch(run_batch(batch, options), batch, as_json=as_json)
     check_for_file(parallel=parallel, max_su_total=max_su_total, csv=csv)
-    return close(start_run(options, Audience(yes=yes)), as_json=as_json)
+    return close(start_run(options, Audience(yes=yes, stream=json_stream)), as_json=as_json, in_line=json_stream)

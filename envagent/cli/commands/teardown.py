@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, FILE, SOME_RUN_ID, YES, examples
+from envagent.cli.commands.options import AS_JSON, CLOUD, CONFIG, FILE, JSON_STREAM, SOME_RUN_ID, YES, examples
 from envagent.errors import UsageError
 from envagent.hints import Hint, Option, command
 
@@ -17,6 +17,7 @@ def teardown(
     run_id: SOME_RUN_ID = None,
     yes: YES = False,
     as_json: AS_JSON = False,
+    json_stream: JSON_STREAM = False,
     orphans: Annotated[
         bool,
         typer.Option(
@@ -56,12 +57,12 @@ def teardown(
         raise UsageError("--delete-key needs a run", hint=Hint(command("teardown", "last", delete_key=True)))
     from envagent.cli.audience import Audience
 
-    audience = Audience(yes=yes)
+    audience = Audience(yes=yes, stream=json_stream)
     if file is not None:
         from envagent.cli.batch_session import BatchOptions, close_batch, tear_down_batch
         from envagent.cli.render.batch_view import show_removed
 
-        batch = BatchOptions(file, yes=yes, config=config)
+        batch = BatchOptions(file, yes=yes, stream=json_stream, config=config)
         removed = tear_down_batch(batch, delete_key=delete_key, dry_run=dry_run)
         return close_batch(removed, batch, as_json=as_json, show=None if dry_run else show_removed)
     if run_id is None:
@@ -70,11 +71,19 @@ def teardown(
 
         settings = read_settings(config, **({} if cloud is None else {"cloud": cloud}))
         home = Home(settings.home)
-        return remove_orphans(home, settings, audience, as_json=as_json, everything=everything, dry_run=dry_run)
+        return remove_orphans(
+            home,
+            settings,
+            audience,
+            as_json=as_json,
+            in_line=json_stream,
+            everything=everything,
+            dry_run=dry_run,
+        )
     from envagent.cli.actions import tear_down_run
     from envagent.cli.render.terminal import print_document
 
     ended = tear_down_run(run_id, audience, dry_run=dry_run, delete_key=delete_key, config=config)
-    if as_json:
-        print_document(ended.document)
+    if as_json or json_stream:
+        print_document(ended.document, in_line=json_stream)
     return ended.exit_code

@@ -20,6 +20,7 @@ EXCHANGE = "exchange"
 class LogEntry(Document):
     """One event of a run, or one exchange with the cloud."""
 
+    run_id: str
     at: str
     kind: str
     """`exchange`, or the kind of the event."""
@@ -70,24 +71,26 @@ class RunLogEntries:
     def _events(self) -> Iterator[LogEntry]:
         for event in self._journal.events(self._run_id, after=self._last):
             self._last = event.seq or self._last
-            yield _event(event)
+            yield event_entry(event)
 
     def _exchanges(self) -> Iterator[LogEntry]:
         for stored in self._reader.new():
             try:
-                yield _exchange(stored)
+                yield _exchange(self._run_id, stored)
             except (ValidationError, LookupError):  # written by another version
                 continue
 
 
-def _event(event: EventRecord) -> LogEntry:
-    return LogEntry(at=event.at, kind=event.kind, stage=event.stage, message=described(event))
+def event_entry(event: EventRecord) -> LogEntry:
+    """Return the entry of an event."""
+    return LogEntry(run_id=event.run_id, at=event.at, kind=event.kind, stage=event.stage, message=described(event))
 
 
-def _exchange(stored: dict[str, Any]) -> LogEntry:
+def _exchange(run_id: str, stored: dict[str, Any]) -> LogEntry:
     outcome = str(stored["outcome"])
     status = int(outcome) if outcome.isdecimal() else None
     return LogEntry(
+        run_id=run_id,
         at=stored["at"],
         kind=EXCHANGE,
         stage=stored["stage"],

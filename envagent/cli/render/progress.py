@@ -173,6 +173,7 @@ UNTOLD = {
     EventKind.RUN_INTERRUPTED: "run interrupted",
     EventKind.RUN_TORN_DOWN: "run torn down",
     EventKind.TEARDOWN_STARTED: "teardown started",
+    EventKind.STAGE_STARTED: "started",
 }
 """Events that carry no message."""
 

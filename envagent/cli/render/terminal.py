@@ -342,8 +342,13 @@ def answerable(*streams: IO[str]) -> bool:
         return False
 
 
-def print_document(document: BaseModel) -> None:
-    """Print a JSON document on stdout, in ASCII: nothing in it can act on a terminal."""
+def print_document(document: BaseModel, *, in_line: bool = False) -> None:
+    """Print a JSON document on stdout, in ASCII: nothing in it can act on a terminal.
+
+    Args:
+        document: the document.
+        in_line: whether it is one line of several.
+    """
     import json
 
-    out().raw(json.dumps(document.model_dump(mode="json"), indent=2) + "\n")
+    out().raw(json.dumps(document.model_dump(mode="json"), indent=None if in_line else 2) + "\n")
