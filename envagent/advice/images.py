@@ -81,6 +81,12 @@ def traits(image: Image) -> Traits:
     )
 
 
+def is_dated(name: str) -> bool:
+    """Return whether a name is that of a dated Chameleon build, which a later one with the name alone supersedes."""
+    match = _NAME.fullmatch(name)
+    return match is not None and match["stamp"] is not None
+
+
 def _built(image: Image) -> float:
     """Return a creation time for comparison: seconds since 1970, else the digits of a dated name, else 0."""
     if image.created_at is not None:

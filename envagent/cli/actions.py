@@ -71,7 +71,7 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
     prepared = prepare(options, audience.terminal, output_folder=writable_folder())
     request, plan = prepared.request, prepared.plan
     known = None if plan is None else plan.known()
-    labels = {**({} if plan is None else plan.labels()), **(labels or {})}
+    labels = {**({} if plan is None else plan.labels()), **({"yes": "true"} if audience.yes else {}), **(labels or {})}
     commit = None if plan is None else plan.analyzed.commit
     home, run_id = Home(prepared.settings.home), new_run_id()
     with home.opened_journal() as journal:

@@ -18,12 +18,12 @@ from envagent.cli.clouds import CloudAccess
 from envagent.cli.documents.durations import typical_seconds
 from envagent.cli.documents.json_models import ErrorPart, RunDocument
 from envagent.cli.documents.run_document import StoredRun, run_document
-from envagent.cli.documents.run_list import state_of
+from envagent.cli.documents.run_list import Labels, state_of
 from envagent.cli.home import Home
 from envagent.cli.interaction import Stop
 from envagent.cli.render import screens
 from envagent.cli.render.hint_text import hint_text
-from envagent.cli.render.plan_screen import show_plan
+from envagent.cli.render.plan_screen import show_plan, show_plan_briefly
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import err, out, print_document
 from envagent.cli.ssh_config import is_included, plain_host
@@ -141,30 +141,36 @@ class RunSession:
         self, runner: Runner[Services], execution: Execution[Services], output: ProgressLines, stop: Stop
     ) -> Outcome:
         """Advance the run until it ends, and ask its questions. BLOCKED: a no, or nobody can be asked."""
-        unseen = self._audience.yes or (self._access.simulated and not self._asks)
-        if unseen and execution.run.row.approved_at is None:
-            runner.approve(execution)
+        row = execution.run.row
+        agreed = self._audience.yes or Labels.of(row).yes or (self._access.simulated and not self._asks)
         while True:
             with output:
                 [progress] = run_until_idle(runner, [execution])
             if progress.outcome is not Outcome.BLOCKED:
                 output.finish()
                 return progress.outcome
-            self._show_plan(execution)
-            if not self._agreed(progress.question, stop, execution):
+            self._show_plan(execution, briefly=agreed and not self._terminal.interactive)
+            if agreed and row.approved_at is None:
+                runner.approve(execution)
+            elif not self._agreed(progress.question, stop, execution):
                 stop.event.set()  # recorded as an interruption: nothing was reserved, and it can be resumed
                 runner.advance(execution)
                 if not self._asks:
                     self._unanswered = self._no_answer(progress.question)
                 return Outcome.BLOCKED
-            runner.approve(execution, progress.question)
+            else:
+                runner.approve(execution, progress.question)
 
-    def _show_plan(self, execution: Execution[Services]) -> None:
+    def _show_plan(self, execution: Execution[Services], *, briefly: bool) -> None:
         """Show the plan, once."""
         document = self._document(execution)
-        if document.plan is not None and not self._plan_shown:
+        if document.plan is None or self._plan_shown:
+            return
+        self._plan_shown = True
+        if briefly:
+            show_plan_briefly(self._terminal, document.plan)
+        else:
             show_plan(self._terminal, document.plan, document.decisions)
-            self._plan_shown = True
 
     def _agreed(self, question: Question | None, stop: Stop, execution: Execution[Services]) -> bool:
         """Ask a run's question; in the sandbox, which charges nothing, the answer is yes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -43,6 +44,9 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
     for number, name in enumerate(STEPS, 1):
         assert f"{number:2}/{len(STEPS)} {name}: done" in ended.err
     run_id = ended.err.split()[1].rstrip(":")
+    plan = ended.err[: ended.err.index("created lease")].partition("\nplan: ")[2].splitlines()
+    assert re.fullmatch(r"gpu_\w+ at CHI@UC with CC-\S+ for 24 h, now until .+ UTC", plan[0])
+    assert re.match(r" +\d+ SU, at most \d+ SU if gpu_\w+ is refused", plan[1])
     up, short, login, *_, removal = ended.out.splitlines()
     assert up.startswith(f"envagent-{run_id}-toy is up: gpu_")
     assert short.split("log in")[1].strip() == f"envagent ssh {run_id}"

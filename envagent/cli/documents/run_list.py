@@ -60,6 +60,8 @@ class Labels(BaseModel):
     lease_end: str | None = None
     looked_at: str | None = None
     approved_amount: float | None = None
+    yes: bool = False
+    """Whether the user agreed to the plan before there was one, with `run --yes`."""
     batch: str | None = None
     """The file that lists the run's repository, for `run --file`."""
     batch_line: str | None = None

@@ -47,15 +47,30 @@ def show_plan(terminal: Terminal, plan: PlanPart, decisions: Sequence[DecisionPa
     terminal.field("", first.hardware)
     if plan.image is not None:
         terminal.field("image", plan.image.name)
-    start = times.parsed(plan.start)
-    end = times.both(times.after_hours(start or times.now(), plan.hours))
     terminal.field("lease", f"{plan.hours} h ({plan.hours_reason})")
-    terminal.field("", f"{'now' if start is None else times.both(start)} until {end}")
+    terminal.field("", " until ".join(_period(plan)))
     terminal.field("costs", _costs(plan))
     if plan.creates:
         terminal.field("creates", ", ".join(map(_creation, plan.creates)))
     terminal.line()
     show_candidates(terminal, plan)
+
+
+def show_plan_briefly(terminal: Terminal, plan: PlanPart) -> None:
+    """Print what will be reserved and at what price, for a log."""
+    first, image = plan.candidates[0], "" if plan.image is None else f" with {plan.image.name}"
+    start, end = _period(plan)
+    terminal.line(
+        ("plan", "bold"), f": {first.node_type} at {first.site}{image} for {plan.hours} h, {start} until {end}"
+    )
+    terminal.line(f"      {_costs(plan)}")
+
+
+def _period(plan: PlanPart) -> tuple[str, str]:
+    """Return start and end of the lease in words."""
+    start = times.parsed(plan.start)
+    end = times.after_hours(start or times.now(), plan.hours)
+    return "now" if start is None else times.both(start), times.both(end)
 
 
 def _costs(plan: PlanPart) -> str:
@@ -75,6 +90,7 @@ def _creation(made: CreationPart) -> str:
 
 def show_candidates(terminal: Terminal, plan: PlanPart, *, every: bool = False) -> None:
     """Print the suitable node types as a table, and why the others are not suitable; `every` one, or the first."""
+    every = every or len(plan.candidates) == MOST_CANDIDATES + 1  # "and 1 more" says less
     shown = plan.candidates if every else plan.candidates[:MOST_CANDIDATES]
     chosen = terminal.sign("✓", "*")
     free, rates, totals = (
@@ -86,7 +102,7 @@ def show_candidates(terminal: Terminal, plan: PlanPart, *, every: bool = False) 
     ]
     terminal.table(rows, head=("", "node type", "free", "SU/h", "total", ""))
     if more := len(plan.candidates) - len(shown):
-        terminal.line(f"  and {more} more that are suitable")
+        terminal.line(f"  and {more} more suitable node types")
     for reason, names in _excluded(plan.excluded, None if every else MOST_NAMES):
         terminal.table([(terminal.sign("✗", "-"), f"{names}: {reason}")])
 

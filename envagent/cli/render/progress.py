@@ -50,6 +50,8 @@ class StepProgress:
     waiting: dict[str, Wait] = field(default_factory=dict)
     note: str = ""
     """The last report; once the step is done, its summary."""
+    summaries: dict[str, str] = field(default_factory=dict)
+    """Stage name to what the stage came to."""
     failure: str = ""
 
     @property
@@ -104,7 +106,7 @@ class Progress:
             if row.state in (StageState.RUNNING, StageState.WAITING):
                 step.begin(row.stage, times.now())
             elif row.state == StageState.SUCCEEDED:
-                step.note = (summaries or {}).get(f"{row.step}.{row.stage}", "")
+                step.summaries[row.stage] = step.note = (summaries or {}).get(f"{row.step}.{row.stage}", "")
                 if seconds is not None:
                     step.worked[row.stage] = seconds
 
@@ -124,7 +126,9 @@ class Progress:
                 step.begin(stage, at)
             case EventKind.STAGE_SUCCEEDED:
                 step.stages[stage] = StageState.SUCCEEDED
-                step.note = json.loads(event.detail).get("summary", "")
+                step.summaries[stage] = step.note = json.loads(event.detail).get("summary", "")
+                if step.state == StageState.SUCCEEDED:  # the last stage may have been settled by a saved plan
+                    step.note = step.summaries.get(list(step.stages)[-1], "")
                 step.end(stage, at)
             case EventKind.STAGE_FAILED:
                 step.stages[stage] = StageState.FAILED
@@ -159,7 +163,9 @@ def decided(event: EventRecord) -> str:
     if isinstance(value, dict):
         value = value.get("name")
     if isinstance(value, list):
-        value = ", ".join(str(one) for one in value)
+        from envagent.cli.render.image_lists import image_names
+
+        value = image_names([str(one) for one in value])
     by = "" if decision["source"] == "rules" else f" (by {decision['source']})"
     name = decision["name"].replace("_", " ")
     return f"{name}{'' if value is None else f' {value}'}{by}: {decision['reason']}"
@@ -299,6 +305,8 @@ class ProgressLines:
                 return None
 
     def _waiting(self, where: str, wait: Wait, before: Wait | None, step: str) -> Parts | None:
+        if wait.what.startswith(PERSON):  # the plan and the question show it
+            return None
         status = f": {wait.status_words}" if wait.status else ""
         if before is not None and before.what == wait.what:
             return None if before.status == wait.status else (where, f"{wait.what}{status}")
