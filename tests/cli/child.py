@@ -93,14 +93,14 @@ class Piped(Child):
 
 
 class OnTerminal(Child):
-    """A command with a terminal of its own, 120 columns wide."""
+    """A command with a terminal of its own."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], columns: int) -> None:
         self._leader, follower = pty.openpty()
 
         def prepare() -> None:
             os.login_tty(follower)
-            os.environ.update(COLUMNS="120", LINES="40")
+            os.environ.update(COLUMNS=str(columns), LINES="40")
             _let_go()
 
         super().__init__(fork(arguments, prepare))

@@ -55,9 +55,9 @@ class Cli:
         self.children.append(child := Piped(arguments, self.work))
         return child
 
-    def on_terminal(self, *arguments: str) -> OnTerminal:
+    def on_terminal(self, *arguments: str, columns: int = 120) -> OnTerminal:
         """Start a command in a process with a terminal of its own."""
-        self.children.append(child := OnTerminal(arguments))
+        self.children.append(child := OnTerminal(arguments, columns))
         return child
 
     def run(self, repository: Path, *arguments: str) -> dict[str, Any]:

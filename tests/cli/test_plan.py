@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,10 @@ def test_a_plan_creates_nothing_and_its_run_does_exactly_that(cli: Cli, reposito
     ended = cli("run", "--plan", "plan.json", "--json")
     assert ended.code == 0, ended.err
     run = ended.document
+    [done] = [line for line in ended.err.splitlines() if "select_image: done" in line]
+    assert done.endswith(f": {run['image']['name']}")
+    explained = cli("explain", run["run_id"]).out
+    assert " dated build" in explained and not re.search(r"CC-\S+[_-]20\d\d", explained)
     assert run["warnings"][: len(plan["warnings"])] == plan["warnings"]  # then what the server lacks
     for field in ("repository", "requirements"):
         assert run[field] == plan[field], field

@@ -45,16 +45,16 @@ def test_prose_goes_on_below_itself_on_a_terminal_and_stays_whole_in_a_pipe(cli:
     [reason] = [one["reason"] for one in document["decisions"] if one["name"] == "node_type"]
     lines = cli("status", "last").out.splitlines()
     [whole] = [line for line in lines if line.endswith(reason)]
-    assert len(whole) > 120
+    assert len(whole) > 60
     assert all(line == line.rstrip() for line in lines)
-    screen = cli.on_terminal("status", "last")
+    screen = cli.on_terminal("status", "last", columns=60)
     assert screen.end() == 0
     shown = screen.plain.splitlines()
     [first] = [number for number, line in enumerate(shown) if line.startswith("  node_type ")]
-    begin = whole.index(reason)
+    begin = whole.index(document["node_type"])
     pieces = [line[begin:] for line in shown[first:] if line[:begin].strip() in ("", whole[:begin].strip())]
-    assert " ".join(pieces).startswith(reason)
-    assert max(map(len, shown[first:])) <= 120
+    assert " ".join(pieces).startswith(f"{document['node_type']}: {reason}")
+    assert max(map(len, shown[first:])) <= 60
     assert cli("teardown", "last").code == 0
 
 
@@ -114,6 +114,8 @@ def test_yes_and_the_sandbox_ask_nothing(cli: Cli, repository: Path, real_cloud:
         screen = cli.on_terminal("run", str(repository), *arguments)
         assert screen.end() == 0
         assert "[y/N]" not in screen.plain
+        assert screen.plain.count("Plan\n") == 1
+        assert screen.plain.index("chosen") < screen.plain.index("created lease")
     for yes in ([], ["--yes"]):
         run_id = cli("status", "--json").document["runs"][1 if yes else 0]["run_id"]
         screen = cli.on_terminal("teardown", run_id, *yes)

@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from envagent.cli.documents.explanation import ExplanationDocument
 from envagent.cli.documents.json_models import DecisionPart, PlanPart
+from envagent.cli.render.image_lists import image_names
 from envagent.cli.render.plan_screen import show_candidates
 from envagent.cli.render.screens import named, show_evidence
 from envagent.cli.render.terminal import Terminal
@@ -19,6 +20,8 @@ TITLES = {
     "image_candidates": "Images considered",
     "image": "Image",
 }
+
+OF_IMAGES = ("image_candidates", "image")
 
 MOST_ALTERNATIVES = 6
 
@@ -40,11 +43,12 @@ def show_explanation(terminal: Terminal, shown: ExplanationDocument) -> None:
 
 
 def _show_decision(terminal: Terminal, one: DecisionPart, plan: PlanPart | None) -> None:
-    terminal.field("decided", _words(one, one.value))
+    chosen = None if plan is None or plan.image is None else plan.image.name
+    terminal.field("decided", _words(one, one.value, chosen))
     terminal.field("because", one.reason)
     if one.source != "rules" and one.rules_value is not None:
         same = one.rules_value == one.value
-        terminal.field("rules alone", "the same" if same else _words(one, one.rules_value))
+        terminal.field("rules alone", "the same" if same else _words(one, one.rules_value, chosen))
     known = set() if plan is None else {f"{name}: {why}" for name, why in plan.excluded.items()}
     for refused in one.rejected:
         if refused not in known:  # node types that do not suit are listed below
@@ -53,8 +57,11 @@ def _show_decision(terminal: Terminal, one: DecisionPart, plan: PlanPart | None)
         terminal.field("warning", warning)
     if one.name != "node_type" and one.alternatives:
         names = [str(name) for name in one.alternatives]
-        more = len(names) - MOST_ALTERNATIVES
-        terminal.field("others", ", ".join(names[:MOST_ALTERNATIVES]) + (f" and {more} more" if more > 0 else ""))
+        if one.name in OF_IMAGES:
+            terminal.field("others", image_names(names, chosen))
+        else:
+            more = len(names) - MOST_ALTERNATIVES
+            terminal.field("others", ", ".join(names[:MOST_ALTERNATIVES]) + (f" and {more} more" if more > 0 else ""))
     if isinstance(one.usage, dict):
         terminal.field("AI usage", ", ".join(f"{name} {value}" for name, value in one.usage.items() if value))
 
@@ -75,8 +82,8 @@ def _show_evidence(terminal: Terminal, shown: ExplanationDocument) -> None:
         terminal.field("note", text)
 
 
-def _words(one: DecisionPart, value: JsonValue) -> str:
-    """Return the value of a decision in words."""
+def _words(one: DecisionPart, value: JsonValue, chosen: str | None) -> str:
+    """Return the value of a decision in words; `chosen` is the image that was taken."""
     if one.name == "requirements" and isinstance(value, dict):
         from envagent.repository.results import Requirements
         from envagent.steps.analyze_repository import describe
@@ -85,5 +92,5 @@ def _words(one: DecisionPart, value: JsonValue) -> str:
     if isinstance(value, dict):
         return str(value.get("name", ""))
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return image_names(list(map(str, value)), chosen)
     return f"{value} h" if one.name == "duration" else str(value)

@@ -20,6 +20,7 @@ from envagent.cli.documents.json_models import (
 )
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
+from envagent.cli.render.image_lists import image_names
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
 from envagent.hints import THIS_RUN, Command, status, teardown
 
@@ -178,8 +179,8 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
         terminal.table([_resource_row(one) for one in run.resources], head=head)
     if run.decisions:
         terminal.line()
-        rows = [(one.name, _value(one), one.source, one.reason) for one in run.decisions]
-        terminal.table(rows, head=("decision", "value", "by", "reason"))
+        rows = [(one.name, one.source, _decided(one)) for one in run.decisions]
+        terminal.table(rows, head=("decision", "by", "what, and why"))
     for warning in dict.fromkeys(run.warnings):
         terminal.prose(("warning: ", "yellow"), warning)
     if run.error is not None:
@@ -236,13 +237,16 @@ def _resource_row(one: ResourcePart) -> tuple[str, ...]:
     return one.kind, one.name, state, one.id or "?"
 
 
-def _value(decision: DecisionPart) -> str:
+def _decided(decision: DecisionPart) -> str:
+    """Return what was decided and why, as prose: names can be long, and a terminal narrow."""
     value = decision.value
     if isinstance(value, dict):
         value = value.get("name", "")
     if isinstance(value, list):
-        return ", ".join(str(one) for one in value[:2]) + (", …" if len(value) > 2 else "")
-    return str(value)
+        value = image_names([str(one) for one in value])
+    if decision.name == "duration":
+        value = f"{value} h"
+    return f"{value}: {decision.reason}" if value else decision.reason
 
 
 def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
