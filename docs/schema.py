@@ -13,16 +13,25 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
-from envagent.cli.documents import batch_document, check_models, explanation, log_models, node_models, settings_text  # noqa: E402
+from envagent.cli.documents import (  # noqa: E402
+    batch_document,
+    check_models,
+    explanation,
+    log_models,
+    node_models,
+    run_models,
+    sandbox_models,
+    settings_text,
+)
 from envagent.cli.documents import json_models as documents  # noqa: E402
 
 COMMANDS: dict[str, type[BaseModel]] = {
-    "run, resume, status RUN_ID, teardown RUN_ID": documents.RunDocument,
+    "run, resume, status RUN_ID, teardown RUN_ID": run_models.RunDocument,
     "run --file, resume --file, teardown --file": batch_document.BatchDocument,
     "status": documents.RunsDocument,
     "archive": documents.ArchivedDocument,
-    "plan": documents.PlanDocument,
-    "analyze": documents.AnalysisDocument,
+    "plan": run_models.PlanDocument,
+    "analyze": run_models.AnalysisDocument,
     "doctor": check_models.ChecksDocument,
     "config show": settings_text.SettingsDocument,
     "nodes": node_models.NodesDocument,
@@ -30,7 +39,7 @@ COMMANDS: dict[str, type[BaseModel]] = {
     "logs": log_models.RunLogDocument,
     "logs --follow, and all but the last line of run, resume and teardown with --json-stream": log_models.LogEntry,
     "teardown --orphans": documents.OrphansDocument,
-    "sandbox log": documents.LogDocument,
+    "sandbox log": sandbox_models.LogDocument,
     "any command that fails before there is a run": documents.ErrorDocument,
 }
 

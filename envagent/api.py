@@ -33,8 +33,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from envagent.cli import actions
 from envagent.cli.audience import Audience
-from envagent.cli.documents.json_models import PlanDocument, PlanPart, RunDocument, RunsDocument
+from envagent.cli.documents.json_models import RunsDocument
 from envagent.cli.documents.plan_document import write_plan
+from envagent.cli.documents.run_models import PlanDocument, PlanPart, RunDocument
 from envagent.cli.inputs import start_time
 from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.notebook_view import NotebookProgress, in_notebook

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from envagent.cli.audience import Audience
-    from envagent.cli.documents.json_models import PlanDocument, RunDocument, RunsDocument
+    from envagent.cli.documents.json_models import RunsDocument
     from envagent.cli.documents.run_list import RunFilter
+    from envagent.cli.documents.run_models import PlanDocument, RunDocument
     from envagent.cli.home import Home
     from envagent.cli.run_session import Ended
     from envagent.config import Settings

@@ -18,7 +18,7 @@ from envagent.errors import UsageError
 from envagent.hints import Command, Hint
 
 if TYPE_CHECKING:
-    from envagent.cli.documents.json_models import PlanPart
+    from envagent.cli.documents.run_models import PlanPart
     from envagent.engine.runtime import Listener
     from envagent.engine.tables import EventRecord
     from envagent.steps.services import Dearer

@@ -22,9 +22,10 @@ from envagent.cli.audience import Audience
 from envagent.cli.batch_file import BatchLine, batch_name, read_lines
 from envagent.cli.clouds import is_sandbox
 from envagent.cli.documents.batch_document import BatchDocument, as_csv, batch_document, committed, line_part
-from envagent.cli.documents.json_models import ErrorPart, RunDocument
+from envagent.cli.documents.json_models import ErrorPart
 from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.documents.run_list import Labels, StoredRequest
+from envagent.cli.documents.run_models import RunDocument
 from envagent.cli.home import Home, read_settings
 from envagent.cli.interaction import Stop, StopSignals
 from envagent.cli.render.batch_view import BatchView, LineView, short_name, show_batch
@@ -42,7 +43,7 @@ from envagent.hints import Command, Hint, Option
 if TYPE_CHECKING:
     import signal
 
-    from envagent.cli.documents.json_models import PlanPart
+    from envagent.cli.documents.run_models import PlanPart
     from envagent.cli.run_session import Ended
     from envagent.steps.services import Dearer
 

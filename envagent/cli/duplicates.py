@@ -29,7 +29,7 @@ from envagent.repository.source import parse_source
 from envagent.steps.analyze_repository import AnalyzedRepository
 
 if TYPE_CHECKING:
-    from envagent.cli.documents.json_models import RunDocument
+    from envagent.cli.documents.run_models import RunDocument
     from envagent.steps.request import RunRequest
 
 

@@ -13,8 +13,9 @@ from envagent.cli import interaction
 from envagent.cli.audience import Audience
 from envagent.cli.clouds import reach
 from envagent.cli.documents.costs import latest
-from envagent.cli.documents.json_models import CostPart, RunDocument
+from envagent.cli.documents.json_models import CostPart
 from envagent.cli.documents.run_document import StoredRun, run_document
+from envagent.cli.documents.run_models import RunDocument
 from envagent.cli.home import Home, request_of
 from envagent.cli.interaction import Stop
 from envagent.cli.render import times

@@ -27,7 +27,7 @@ from envagent.steps import PROVISIONING
 from envagent.steps.plan import Approved
 
 if TYPE_CHECKING:
-    from envagent.cli.documents.json_models import PlanDocument
+    from envagent.cli.documents.run_models import PlanDocument
     from envagent.steps.request import RunRequest
 
 

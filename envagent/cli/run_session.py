@@ -16,9 +16,10 @@ from envagent.cli import interaction
 from envagent.cli.audience import Audience
 from envagent.cli.clouds import CloudAccess
 from envagent.cli.documents.durations import typical_seconds
-from envagent.cli.documents.json_models import ErrorPart, RunDocument
+from envagent.cli.documents.json_models import ErrorPart
 from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.documents.run_list import Labels, state_of
+from envagent.cli.documents.run_models import RunDocument
 from envagent.cli.home import Home
 from envagent.cli.interaction import Stop
 from envagent.cli.render import screens

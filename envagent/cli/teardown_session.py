@@ -10,8 +10,9 @@ from pathlib import Path
 from envagent.cli import interaction
 from envagent.cli.audience import Audience
 from envagent.cli.clouds import CloudAccess, is_sandbox, reach
-from envagent.cli.documents.json_models import ErrorPart, RunDocument
+from envagent.cli.documents.json_models import ErrorPart
 from envagent.cli.documents.run_document import StoredRun, resource_part, run_document, stored_output
+from envagent.cli.documents.run_models import RunDocument
 from envagent.cli.home import Home
 from envagent.cli.interaction import Stop
 from envagent.cli.render import screens

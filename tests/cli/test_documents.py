@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from envagent.cli.documents.json_models import (
-    AnalysisDocument,
-    ErrorDocument,
-    LogDocument,
-    OrphansDocument,
-    RunDocument,
-    RunsDocument,
-)
+from envagent.cli.documents.json_models import ErrorDocument, OrphansDocument, RunsDocument
 from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.documents.run_list import StoredRequest, state_of
+from envagent.cli.documents.run_models import AnalysisDocument, RunDocument
+from envagent.cli.documents.sandbox_models import LogDocument
 from envagent.engine.step import Output
 from envagent.engine.tables import IntentRecord, ResourceRecord, RunRecord, StageRecord
 from envagent.steps import PROVISIONING

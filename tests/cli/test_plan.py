@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from envagent.cli.documents.json_models import PlanDocument
+from envagent.cli.documents.run_models import PlanDocument
 from envagent.sandbox import process
 from envagent.steps.saved_plan import SavedPlan
 from tests.cli.conftest import Cli, Sandbox

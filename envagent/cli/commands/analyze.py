@@ -8,7 +8,7 @@ from envagent.cli.commands.options import ALSO, AS_JSON, CONFIG, NO_AI, REF, REP
 
 if TYPE_CHECKING:
     from envagent.advice.decisions import Decision
-    from envagent.cli.documents.json_models import AnalysisDocument
+    from envagent.cli.documents.run_models import AnalysisDocument
     from envagent.repository.results import Analysis, Snapshot
 
 EPILOG = examples(
@@ -58,7 +58,7 @@ def analyze(
 
 def _document(snapshot: Snapshot, analysis: Analysis, decision: Decision) -> AnalysisDocument:
     """Return the JSON document."""
-    from envagent.cli.documents.json_models import AnalysisDocument, DecisionPart, RepositoryPart
+    from envagent.cli.documents.run_models import AnalysisDocument, DecisionPart, RepositoryPart
     from envagent.cli.render import times
     from envagent.steps import PROVISIONING
     from envagent.steps.analyze_repository import AnalyzedRepository

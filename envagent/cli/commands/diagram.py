@@ -10,7 +10,7 @@ import typer
 from envagent.cli.commands.options import CONFIG, SOME_RUN_ID, examples
 
 if TYPE_CHECKING:
-    from envagent.cli.documents.json_models import RunDocument
+    from envagent.cli.documents.run_models import RunDocument
     from envagent.diagrams.timelines import Timeline
 
 EPILOG = examples("envagent diagram workflow -o workflow.svg", "envagent diagram run last --format svg")

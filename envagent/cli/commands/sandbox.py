@@ -72,7 +72,7 @@ def serve(
 def log(as_json: AS_JSON = False, config: CONFIG = None) -> int:
     """List the writes that the simulated cloud has committed, oldest first."""
     from envagent.cli.clouds import sandbox_errors
-    from envagent.cli.documents.json_models import LogDocument
+    from envagent.cli.documents.sandbox_models import LogDocument
     from envagent.cli.home import Home, read_settings
     from envagent.cli.render import screens
     from envagent.cli.render.terminal import out, print_document

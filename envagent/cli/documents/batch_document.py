@@ -6,7 +6,8 @@ import csv
 import io
 from typing import Literal
 
-from envagent.cli.documents.json_models import SCHEMA_VERSION, Document, ErrorPart, RunDocument, RunStateName
+from envagent.cli.documents.json_models import SCHEMA_VERSION, Document, ErrorPart, RunStateName
+from envagent.cli.documents.run_models import RunDocument
 from envagent.cli.render.terminal import printable
 
 LineStateName = RunStateName | Literal["not_started", "refused"]

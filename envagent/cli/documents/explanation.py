@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from envagent.cli.documents.json_models import SCHEMA_VERSION, DecisionPart, Document, PlanPart, RepositoryPart
+from envagent.cli.documents.json_models import SCHEMA_VERSION, Document
 from envagent.cli.documents.run_document import StoredRun, decision_part, plan_part
 from envagent.cli.documents.run_list import StoredRequest
+from envagent.cli.documents.run_models import DecisionPart, PlanPart, RepositoryPart
 from envagent.steps.analyze_repository import AnalyzedRepository
 
 

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from envagent import __version__
-from envagent.cli.documents.json_models import PlanDocument, RepositoryPart
 from envagent.cli.documents.run_document import StoredRun, decision_parts, plan_part
+from envagent.cli.documents.run_models import PlanDocument, RepositoryPart
 from envagent.cli.render import times
 from envagent.engine.step import Output
 from envagent.engine.tables import EventKind

@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from envagent.cli.documents.costs import cost_part, end_date, latest, over_since
 from envagent.cli.documents.durations import History
-from envagent.cli.documents.json_models import (
+from envagent.cli.documents.json_models import ErrorPart
+from envagent.cli.documents.run_list import Labels, StoredRequest, looked_at, state_of
+from envagent.cli.documents.run_models import (
     CandidatePart,
     CreationPart,
     DecisionPart,
-    ErrorPart,
     ImagePart,
     LeasePart,
     MomentPart,
@@ -32,7 +33,6 @@ from envagent.cli.documents.json_models import (
     StepPart,
     StepStateName,
 )
-from envagent.cli.documents.run_list import Labels, StoredRequest, looked_at, state_of
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.progress import described

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from envagent.cli.documents.batch_document import BatchDocument, BatchLinePart
-from envagent.cli.documents.json_models import ErrorPart, PlanPart, RunDocument
+from envagent.cli.documents.json_models import ErrorPart
+from envagent.cli.documents.run_models import PlanPart, RunDocument
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.live import ROWS_NEEDED, spinner, started

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from envagent.cli.documents.explanation import ExplanationDocument
-from envagent.cli.documents.json_models import DecisionPart, PlanPart
+from envagent.cli.documents.run_models import DecisionPart, PlanPart
 from envagent.cli.render.image_lists import image_names
 from envagent.cli.render.plan_screen import show_candidates
 from envagent.cli.render.screens import named, show_evidence

@@ -16,7 +16,7 @@ from envagent.cli.render.terminal import Terminal, printable
 from envagent.engine.tables import StageState
 
 if TYPE_CHECKING:
-    from envagent.cli.documents.json_models import RunDocument
+    from envagent.cli.documents.run_models import RunDocument
 
 PER_SECOND = 4
 NOTES = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from envagent.cli.documents.json_models import CandidatePart, CreationPart, DecisionPart, PlanDocument, PlanPart
+from envagent.cli.documents.run_models import CandidatePart, CreationPart, DecisionPart, PlanDocument, PlanPart
 from envagent.cli.render import times
 from envagent.cli.render.terminal import Terminal
 

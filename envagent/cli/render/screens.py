@@ -7,17 +7,9 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from envagent.cli.documents.json_models import (
-    AnalysisDocument,
-    CostPart,
-    DecisionPart,
-    ErrorPart,
-    LogDocument,
-    OrphansDocument,
-    ResourcePart,
-    RunDocument,
-    StepPart,
-)
+from envagent.cli.documents.json_models import CostPart, ErrorPart, OrphansDocument
+from envagent.cli.documents.run_models import AnalysisDocument, DecisionPart, ResourcePart, RunDocument, StepPart
+from envagent.cli.documents.sandbox_models import LogDocument
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.image_lists import image_names
