@@ -126,6 +126,10 @@ HEAVY = (
         ("import envagent.cli.main", (*HEAVY, "pydantic")),
         ("import envagent.config, envagent.errors, envagent.keys, envagent.ssh", HEAVY),
         ("import envagent.steps", ("openstack", "blazarclient", "openai", "starlette", "cryptography", "alembic")),
+        (
+            "import envagent.cli.home, envagent.cli.documents.run_list, envagent.cli.render.home_page",  # status
+            ("openstack", "alembic", "envagent.steps", "envagent.engine.runner", "envagent.cli.documents.run_models"),
+        ),
         ("import envagent.advice.advisor", ("openai",)),
         ("import envagent.sandbox.server", ("asyncssh", "openstack", "yaml")),
     ],
