@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -9,15 +10,22 @@ from pydantic import PlainSerializer
 
 from envagent.advice.duration import LONGEST_HOURS
 from envagent.advice.windows import MARGIN
-from envagent.cloud.port import Cloud, Lease
+from envagent.cloud.port import Cloud, Lease, LeaseStatus
 from envagent.engine.changes import ChangeLedger
 from envagent.engine.kinds import CHANGE, ObjectRequest
 from envagent.engine.step import NotYet
 from envagent.engine.tables import IntentState
-from envagent.errors import EnvagentError, NoCapacity, ResourceLost, RunStateError, UsageError
-from envagent.hints import Hint, teardown
+from envagent.errors import EnvagentError, NoCapacity, QuotaExceeded, ResourceLost, RunStateError, UsageError
+from envagent.hints import Hint, Option, teardown
 
 KIND = f"{CHANGE}lease"
+
+REPEATED = timedelta(minutes=15)
+"""How long a command that repeats one whose success was not reported is taken for the same wish."""
+
+_NOT_STARTED = Hint(
+    "extend it once it has started, or tear the run down and start another for longer with", Option("hours")
+)
 
 Moment = Annotated[datetime, PlainSerializer(datetime.isoformat)]
 
@@ -32,11 +40,58 @@ class LeaseExtension(ObjectRequest):
     end: Moment
 
 
-def extension(ledger: ChangeLedger, lease: Lease, length: timedelta, now: datetime) -> tuple[int, LeaseExtension]:
-    """Return the extension to carry out, with its number: an unfinished one, else a new one.
+@dataclass(frozen=True)
+class Longer:
+    """What a user asks for: so much longer, or until a moment."""
+
+    length: timedelta | None = None
+    until: datetime | None = None
+
+    def end(self, lease: Lease) -> datetime:
+        """Return the end that a lease is to have; Blazar counts whole minutes."""
+        if self.until is not None:
+            return self.until.replace(second=0, microsecond=0)
+        return lease.end.replace(second=0, microsecond=0) + (self.length or timedelta())
+
+    def is_for(self, stored: LeaseExtension) -> bool:
+        """Return whether an extension is what is asked for."""
+        if self.until is not None:
+            return stored.end == self.until.replace(second=0, microsecond=0)
+        return timedelta(minutes=stored.minutes) == self.length
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The extension to carry out.
+
+    Attributes:
+        number: of the change in the run.
+        since: when an earlier command has requested it; None for a new one.
+    """
+
+    number: int
+    wanted: LeaseExtension
+    since: datetime | None = None
+
+
+def extension(ledger: ChangeLedger, lease: Lease, asked: Longer, now: datetime, *, reported: int) -> Chosen | None:
+    """Return the extension to carry out: that of a command that was interrupted, else a new one.
+
+    A finished extension counts as interrupted for a while if its success was not reported: a repeated command is then
+    meant to see it through, not to add another.
+
+    Args:
+        ledger: knows the run's extensions.
+        lease: the lease as it is now.
+        asked: what the user asks for.
+        now: the time.
+        reported: the number of the last extension whose success was reported.
+
+    Returns:
+        The extension; None where the lease ends late enough already.
 
     Raises:
-        RunStateError: one of another length is unfinished.
+        RunStateError: another one is unfinished, or the lease cannot be changed at this moment.
         UsageError: the lease would be too long.
         ResourceLost: the lease has ended.
     """
@@ -44,17 +99,27 @@ def extension(ledger: ChangeLedger, lease: Lease, length: timedelta, now: dateti
         raise ResourceLost(
             f"lease {lease.name} ({lease.id}) is {lease.status}: it cannot be extended", hint=Hint(teardown())
         )
-    minutes = round(length.total_seconds() / 60)
     for intent in ledger.intents(KIND):
+        stored, since = LeaseExtension.model_validate_json(intent.request), datetime.fromisoformat(intent.sent_at)
+        if stored.lease_id != lease.id:
+            continue
         if intent.state == IntentState.SENT:
-            stored = LeaseExtension.model_validate_json(intent.request)
-            if stored.minutes != minutes:
+            if not asked.is_for(stored):
                 raise RunStateError(
                     f"an extension by {in_words(stored.minutes)} is unfinished",
                     hint=Hint(f"finish it first, with {in_words(stored.minutes)} as the length"),
                 )
-            return intent.number, stored
-    end = lease.end.replace(second=0, microsecond=0) + length
+            return Chosen(intent.number, stored, since)
+        unreported = intent.number > reported and now - since < REPEATED
+        if unreported and intent.state == IntentState.DONE and asked.is_for(stored) and stored.end <= lease.end:
+            return Chosen(intent.number, stored, since)
+    end = asked.end(lease)
+    if end <= lease.end:
+        return None
+    if lease.status not in (LeaseStatus.PENDING, LeaseStatus.ACTIVE):
+        raise RunStateError(
+            f"lease {lease.name} is {lease.status}: it cannot be changed now", hint=Hint("try again in a minute")
+        )
     latest = max(now, lease.start) + timedelta(hours=LONGEST_HOURS)
     if end > latest:
         room = int((latest - lease.end).total_seconds() // 3600)
@@ -62,7 +127,9 @@ def extension(ledger: ChangeLedger, lease: Lease, length: timedelta, now: dateti
             f"the lease would end more than {LONGEST_HOURS // 24} days from now",
             hint=Hint(f"extend it by at most {room} h" if room > 0 else "try again nearer to the end of the lease"),
         )
-    return ledger.next_number(KIND), LeaseExtension(lease_id=lease.id, minutes=minutes, before=lease.end, end=end)
+    minutes = round((end - lease.end.replace(second=0, microsecond=0)).total_seconds() / 60)
+    wanted = LeaseExtension(lease_id=lease.id, minutes=minutes, before=lease.end, end=end)
+    return Chosen(ledger.next_number(KIND), wanted)
 
 
 def extend(cloud: Cloud, ledger: ChangeLedger, number: int, lease: Lease, wanted: LeaseExtension) -> NotYet | None:
@@ -81,6 +148,10 @@ def extend(cloud: Cloud, ledger: ChangeLedger, number: int, lease: Lease, wanted
             cloud.extend_lease(lease.id, wanted.end)
         except NoCapacity as refusal:
             raise _taken(cloud, lease, wanted, refusal) from None
+        except QuotaExceeded as refusal:
+            if lease.status == LeaseStatus.PENDING:
+                refusal.hint = _NOT_STARTED
+            raise
 
     return ledger.change(KIND, number, lease.name, wanted, send, took_effect)
 

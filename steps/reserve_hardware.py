@@ -290,15 +290,18 @@ def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardwar
     reservation = resource_type_of(candidate.node_type).reserved(lease)
     if reservation is None:
         raise LeaseFailed(f"lease {lease.name} ({lease.id}) is ACTIVE but holds no host")
+    hours = (lease.end - lease.start) / timedelta(hours=1)
+    if round(hours - plan.hours, 1) <= 0:  # else it was extended before it started
+        hours = plan.hours
     return ReservedHardware(
         lease_id=lease.id,
         lease_name=lease.name,
         reservation_id=reservation.id,
         node_type=candidate.node_type.name,
-        hours=plan.hours,
+        hours=int(hours),
         start=lease.start,
         end=lease.end,
-        service_units=candidate.cost(plan.hours),
+        service_units=candidate.cost(hours),
     )
 
 

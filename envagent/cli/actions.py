@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from envagent.config import Settings
     from envagent.engine.journal import Journal
     from envagent.engine.tables import RunRecord
+    from envagent.steps.lease_extension import Longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,13 +213,22 @@ def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord,
 
 def extend_run(
     run_id: str,
-    length: timedelta,
+    asked: Longer,
     audience: Audience,
+    tell: Callable[[Ended], int],
     *,
     max_su: float | None = None,
     config: Sequence[Path] | None = None,
-) -> Ended:
+) -> int:
     """Extend the lease of a run.
+
+    Args:
+        run_id: the run.
+        asked: how much longer, or until when.
+        audience: who is asked.
+        tell: reports the result and returns the exit code.
+        max_su: the most that it may cost.
+        config: the files named by --config.
 
     Raises:
         EnvagentError: it was refused, or nobody can be asked.
@@ -232,7 +242,7 @@ def extend_run(
         found = journal.run(run_id)
         with home.working_on(found.run_id):
             row = journal.run(found.run_id)
-            return ExtensionSession(home, journal, settings, audience).extend(row, length, max_su)
+            return ExtensionSession(home, journal, settings, audience).extend(row, asked, max_su, tell)
 
 
 def tear_down_run(

@@ -5,8 +5,9 @@ The caller has opened the journal and holds the run's lock.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 
 from envagent.cli import interaction
@@ -15,6 +16,7 @@ from envagent.cli.clouds import reach
 from envagent.cli.documents.costs import latest
 from envagent.cli.documents.json_models import CostPart
 from envagent.cli.documents.run_document import StoredRun, run_document
+from envagent.cli.documents.run_list import Labels
 from envagent.cli.documents.run_models import RunDocument
 from envagent.cli.home import Home, request_of
 from envagent.cli.interaction import Stop
@@ -27,9 +29,9 @@ from envagent.engine.journal import Journal
 from envagent.engine.step import NotYet, Stopped
 from envagent.engine.tables import ResourceState, RunRecord
 from envagent.errors import QuotaExceeded, RunStateError, UsageError
-from envagent.hints import THIS_RUN, Command, Hint, resume, status
+from envagent.hints import THIS_RUN, Command, Hint, status
 from envagent.steps.info_file import mark_extended
-from envagent.steps.lease_extension import LeaseExtension, extend, extension, in_words
+from envagent.steps.lease_extension import LeaseExtension, Longer, extend, extension, in_words
 from envagent.steps.resources import lease_kind
 
 
@@ -43,8 +45,17 @@ class ExtensionSession:
         self._audience = audience
         self._terminal = audience.terminal
 
-    def extend(self, row: RunRecord, length: timedelta, max_su: float | None) -> Ended:
-        """Ask, request the later end and record it.
+    def extend(self, row: RunRecord, asked: Longer, max_su: float | None, tell: Callable[[Ended], int]) -> int:
+        """Ask, request the later end, record it and report it.
+
+        Args:
+            row: the run.
+            asked: how much longer, or until when.
+            max_su: the most that it may cost.
+            tell: reports the result. Only then is the extension over: a repeated command before that adds no other.
+
+        Returns:
+            What `tell` returns.
 
         Raises:
             UsageError: nobody can be asked.
@@ -56,10 +67,6 @@ class ExtensionSession:
         cost = document.cost
         if row.teardown_at is not None or held is None or held.state == ResourceState.ABSENT or cost is None:
             raise RunStateError(f"run {row.run_id} has no lease to extend", hint=Hint(status()))
-        if document.lease is None or document.lease.reservation_id is None:
-            raise RunStateError(
-                f"the lease of run {row.run_id} has not started yet", hint=Hint("continue it:", resume())
-            )
         access = reach(document.cloud, self._settings)
         with ExitStack() as stack:
             output = ProgressLines(self._terminal)
@@ -69,12 +76,17 @@ class ExtensionSession:
             cloud = services.cloud
             ledger = change_ledger(self._journal, access, row, cloud, output, stop.event)
             lease = lease_kind(cloud).read_own(ledger, held.cloud_id, held.name)
-            number, wanted = extension(ledger, lease, length, times.now())
-            self._check_price(cost, wanted, max_su)
-            if lease.end < wanted.end and not access.simulated and not self._agreed(document, cost, wanted, stop):
-                self._terminal.line("The lease was not extended.")
-                code = interaction.DECLINED if stop.signal is None else stop.exit_code
-                return Ended(document, code, closing=False)
+            chosen = extension(ledger, lease, asked, times.now(), reported=Labels.of(row).extended)
+            if chosen is None:
+                self._terminal.line(f"Nothing to do: the lease ends {times.both(lease.end)}.")
+                return tell(Ended(document, closing=False))
+            number, wanted = chosen.number, chosen.wanted
+            if lease.end < wanted.end:
+                self._check_price(cost, wanted, max_su)
+                if not access.simulated and not self._agreed(document, cost, wanted, stop):
+                    self._terminal.line("The lease was not extended.")
+                    code = interaction.DECLINED if stop.signal is None else stop.exit_code
+                    return tell(Ended(document, code, closing=False))
             try:
                 told = ""
                 while isinstance(waiting := extend(cloud, ledger, number, lease, wanted), NotYet):
@@ -86,7 +98,7 @@ class ExtensionSession:
                     ledger.runtime.check_stop()
             except Stopped:
                 self._terminal.line("Stopped. Repeat the command to see what became of the request.")
-                return Ended(document, stop.exit_code, closing=False)
+                return tell(Ended(document, stop.exit_code, closing=False))
             finally:
                 ledger.flush()
             kind = lease_kind(cloud)
@@ -95,9 +107,17 @@ class ExtensionSession:
             runner = make_runner(self._journal, access.settings, output, stop.event)
             stack.callback(runner.close)
             row = runner.refresh(row, services).run.row
-        document = self._document(row)
-        self._mark_file(document)
-        return Ended(document, closing=False)
+            document = self._document(row)
+            self._mark_file(document)
+            if chosen.since is not None:
+                self._terminal.prose(
+                    f"This is the extension that was requested at {times.clock(chosen.since)} by a command that was "
+                    "interrupted; no other was added. To extend the lease further, repeat the command."
+                )
+            code = tell(Ended(document, closing=False))
+            row.labels = json.dumps({**json.loads(row.labels), "extended": number})
+            ledger.runtime.store(row)
+        return code
 
     def _check_price(self, cost: CostPart, wanted: LeaseExtension, max_su: float | None) -> None:
         """Refuse what costs more than `--max-su` or, for the whole lease, more than `lease.max_su`."""

@@ -145,17 +145,26 @@ def length_of_time(text: str) -> timedelta:
 
 
 def start_time(text: str) -> datetime:
-    """Parse --start; a time without an offset is local.
+    """Parse --start.
 
     Raises:
         UsageError: it is not a valid time, or has passed.
     """
+    start = moment(text, "--start")
+    if start <= datetime.now(UTC):
+        raise UsageError(f"--start {text!r} has passed", hint=Hint("to start now, leave out", Option("start")))
+    return start
+
+
+def moment(text: str, flag: str) -> datetime:
+    """Parse the value of an option; a time without an offset is local.
+
+    Raises:
+        UsageError: it is not a valid time.
+    """
     try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
+        return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--start {text!r} is not a valid time", hint=Hint("write it like 2026-12-01T09:00, or with Z for UTC")
+            f"{flag} {text!r} is not a valid time", hint=Hint("write it like 2026-12-01T09:00, or with Z for UTC")
         ) from None
-    if moment <= datetime.now(UTC):
-        raise UsageError(f"--start {text!r} has passed", hint=Hint("to start now, leave out", Option("start")))
-    return moment

@@ -99,7 +99,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "resume": "--yes --json --json-stream --max-su --file --parallel --max-su-total --csv",
         "status": "--json --refresh --limit --state --repo --cloud --site --archived",
         "teardown": "--yes --json --json-stream --orphans --all --dry-run --cloud --delete-key --file",
-        "extend": "--yes --json --max-su",
+        "extend": "--until --yes --json --max-su",
         "plan": "--output --cloud --json --node-type --image --hours --max-su --network --server-name --no-floating-ip "
         "--no-ai --ref --also --start --wait-for-capacity --site --speed",
         "analyze": "--json --no-ai --ref --also",

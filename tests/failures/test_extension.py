@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import signal
+from datetime import UTC, datetime, timedelta
 
 from envagent.sandbox import read_log
 from tests.failures.conftest import Shell
@@ -47,3 +48,47 @@ def test_an_extension_through_lost_responses_and_up_to_the_next_reservation(shel
     assert shell("extend", "last", "7d").code == 2
     assert shell("teardown", "last").code == 0
     assert shell("extend", "last", "1h").code == 10
+
+
+def test_a_repeated_extension_finishes_the_one_whose_success_was_not_reported(shell: Shell) -> None:
+    up = shell.run("--hours", "4").document
+    end = datetime.fromisoformat(up["lease"]["end_date"])
+    puts = [one["method"] for one in read_log(shell.home)].count("PUT")
+
+    shell.faults({"service": "blazar", "method": "GET", "path": "/leases/", "action": "drop", "from": 2})
+    cut = shell("extend", "last", "6h")
+    assert cut.code == 7
+    shell.faults()
+    again = shell("extend", "last", "6h")
+    assert again.code == 0 and "by a command that was interrupted; no other was added" in again.err
+    assert datetime.fromisoformat(again.document["lease"]["end_date"]) == end + timedelta(hours=6)
+    more = shell("extend", "last", "6h")
+    assert more.code == 0 and "interrupted" not in more.err
+    assert datetime.fromisoformat(more.document["lease"]["end_date"]) == end + timedelta(hours=12)
+
+    until = (end + timedelta(hours=15)).isoformat()
+    for told in ("", "Nothing to do: the lease ends "):
+        done = shell("extend", "last", "--until", until)
+        assert done.code == 0 and told in done.err
+        assert datetime.fromisoformat(done.document["lease"]["end_date"]) == end + timedelta(hours=15)
+    assert [one["method"] for one in read_log(shell.home)].count("PUT") == puts + 3
+    assert shell("extend", "last", "6h", "--until", until).code == shell("extend", "last").code == 2
+    assert shell("teardown", "last").code == 0
+
+
+def test_a_lease_that_has_not_started_is_extended(shell: Shell) -> None:
+    start = datetime.now(UTC) + timedelta(days=1)
+    running = shell.start("--hours", "4", "--start", start.isoformat(timespec="minutes"))
+    running.wait_for("waiting for the lease to start")
+    running.send(signal.SIGINT)
+    stopped = running.wait().document
+    end = datetime.fromisoformat(stopped["lease"]["end_date"])
+    longer = shell("extend", "last", "6h")
+    assert longer.code == 0, longer.err
+    assert datetime.fromisoformat(longer.document["lease"]["end_date"]) == end + timedelta(hours=6)
+    cost = longer.document["cost"]
+    assert (cost["phase"], cost["su_estimate"]) == ("not_begun", cost["su_per_hour"] * 10)
+    assert shell("extend", "last", "2d").code == 0
+    early = shell("extend", "last", "1h")
+    assert early.code == 5 and "extend it once it has started, or tear the run down" in early.err
+    assert shell("teardown", "last").code == 0

@@ -8,14 +8,18 @@ import typer
 
 from envagent.cli.commands.options import AS_JSON, CONFIG, RUN_ID, YES, examples
 
-EPILOG = examples("envagent extend last 6h", "envagent extend last 2d --max-su 100 --yes")
+EPILOG = examples("envagent extend last 6h", "envagent extend last --until 2026-12-01T09:00 --max-su 100 --yes")
 
 
 def extend(
     run_id: RUN_ID,
     length: Annotated[
-        str, typer.Argument(metavar="LENGTH", help="How much longer: 6h, 90m or 2d.", show_default=False)
-    ],
+        str | None, typer.Argument(metavar="[LENGTH]", help="How much longer: 6h, 90m or 2d.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Until when, instead of LENGTH: 2026-12-01T09:00 (local time; with Z: UTC)."),
+    ] = None,
     yes: YES = False,
     as_json: AS_JSON = False,
     max_su: Annotated[
@@ -26,17 +30,33 @@ def extend(
 ) -> int:
     """Extend the lease of a run.
 
-    Shows the price and asks. If it is interrupted, the same command finishes the extension and adds no second one. The
-    site refuses if somebody else has reserved the node for that time.
+    Shows the new end and the price, and asks. With --until, it can be repeated: the lease ends at that time or later.
+    If it is interrupted, the same command finishes the extension, says so, and adds no second one. The site refuses if
+    somebody else has reserved the node for that time.
     """
     from envagent.cli.actions import extend_run
     from envagent.cli.audience import Audience
-    from envagent.cli.inputs import length_of_time
+    from envagent.cli.inputs import length_of_time, moment
     from envagent.cli.render import screens
     from envagent.cli.render.terminal import out
-    from envagent.cli.run_session import close
+    from envagent.cli.run_session import Ended, close
+    from envagent.errors import UsageError
+    from envagent.hints import Command, Hint, Option
+    from envagent.steps.lease_extension import Longer
 
-    ended = extend_run(run_id, length_of_time(length), Audience(yes=yes), max_su=max_su, config=config)
-    if ended.exit_code == 0 and not as_json:
-        screens.show_extended(out(), ended.document)
-    return close(ended, as_json=as_json)
+    if length is not None and until is None:
+        asked = Longer(length=length_of_time(length))
+    elif until is not None and length is None:
+        asked = Longer(until=moment(until, "--until"))
+    else:
+        raise UsageError(
+            "name either how much longer, or until when",
+            hint=Hint(Command("extend", (run_id, "6h")), "; or with", Option("until", "TIME")),
+        )
+
+    def tell(ended: Ended) -> int:
+        if ended.exit_code == 0 and not as_json:
+            screens.show_extended(out(), ended.document)
+        return close(ended, as_json=as_json)
+
+    return extend_run(run_id, asked, Audience(yes=yes), tell, max_su=max_su, config=config)

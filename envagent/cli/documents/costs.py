@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from envagent.cli.documents.json_models import CostPart, LeasePhase
 from envagent.cli.render import times
-from envagent.engine.tables import IntentRecord, Ownership, ResourceRecord, ResourceState, StageRecord
+from envagent.engine.kinds import CHANGE
+from envagent.engine.tables import IntentRecord, IntentState, Ownership, ResourceRecord, ResourceState, StageRecord
 
 if TYPE_CHECKING:
     from envagent.steps.resources import LeaseRequest
 
 PLAN, RESERVED = "Plan", "ReservedHardware"
 """The outputs that say what a lease costs. Lists read them without their models, which take long to import."""
+
+EXTENSION = f"{CHANGE}lease"
+"""The kind of the intents that extend a lease."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class Terms:
         rate = self.rates.get(request.get("node_type", ""), self.rate)
         start = max(period.start, self.start or period.start)
         end = period.end or times.after_hours(start, self.hours)
-        return LeaseCharge(rate, start, end, period.removed, self.hours)
+        return LeaseCharge(rate, start, end, period.removed, self.hours + _extended_hours(lease, intents))
 
 
 def cost_part(
@@ -182,6 +186,12 @@ def over_since(cost: CostPart) -> str | None:
     if cost.phase == "ended":
         return cost.lease_end
     return cost.lease_removed_at if cost.phase == "removed" else None
+
+
+def _extended_hours(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> float:
+    """Return by how much a lease that has not started was extended."""
+    done = (json.loads(one.request) for one in intents if (one.kind, one.state) == (EXTENSION, IntentState.DONE))
+    return sum(float(one["minutes"]) for one in done if one["lease_id"] == lease.cloud_id) / 60
 
 
 def _request_of(lease: ResourceRecord, intents: Iterable[IntentRecord]) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class Labels(BaseModel):
     lease_end: str | None = None
     looked_at: str | None = None
     approved_amount: float | None = None
+    extended: int = 0
+    """The number of the last extension whose success was reported."""
     yes: bool = False
     """Whether the user agreed to the plan before there was one, with `run --yes`."""
     batch: str | None = None

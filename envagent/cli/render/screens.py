@@ -72,7 +72,8 @@ def show_node(terminal: Terminal, run: RunDocument) -> None:
 
 def show_extended(terminal: Terminal, run: RunDocument) -> None:
     """Print until when a lease is now, and what it costs."""
-    terminal.line((f"the lease of run {run.run_id} was extended", "bold green"), f": {run.node_type} at {run.site}")
+    where = " at ".join(filter(None, (run.node_type, run.site)))
+    terminal.line((f"the lease of run {run.run_id} was extended", "bold green"), f": {where}" if where else "")
     if run.cost is not None:
         show_cost(terminal, run.cost)
 
