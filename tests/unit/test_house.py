@@ -57,7 +57,7 @@ LIBRARIES = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "jsonschema": {"sandbox"},
-    "asyncssh": {"sandbox/ssh_sessions.py"},
+    "asyncssh": {"sandbox/ssh_sessions.py", "sandbox/node_sftp.py"},
 }
 
 
