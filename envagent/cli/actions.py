@@ -144,13 +144,18 @@ def resume_run(
 
 
 def list_runs(
-    chosen: RunFilter | None = None, *, limit: int | None = None, config: Sequence[Path] | None = None
+    chosen: RunFilter | None = None,
+    *,
+    limit: int | None = None,
+    refreshed_for: Audience | None = None,
+    config: Sequence[Path] | None = None,
 ) -> RunsDocument:
     """Return the list of runs, newest first; it loads no step.
 
     Args:
         chosen: which runs; all that are not archived by default.
         limit: how many of the newest, apart from those that have a lease; None for all.
+        refreshed_for: who may stop it, if all runs that may have a lease are to be compared with their clouds first.
         config: the files named by --config.
     """
     from envagent.cli.documents.json_models import RunsDocument
@@ -158,10 +163,17 @@ def list_runs(
     from envagent.cli.home import Home, read_settings
     from envagent.errors import RunNotFound
 
-    home = Home(read_settings(config).home)
+    settings = read_settings(config)
+    home = Home(settings.home)
     try:
         with home.opened_journal(to_read=True) as journal:
-            return runs_document(journal, home.is_worked_on, chosen or RunFilter(), limit)
+            warnings = []
+            if refreshed_for is not None:
+                from envagent.cli.refresh import refresh_runs
+
+                warnings = refresh_runs(home, journal, settings, refreshed_for)
+            listed = runs_document(journal, home.is_worked_on, chosen or RunFilter(), limit)
+            return listed.model_copy(update={"warnings": [*warnings, *listed.warnings]})
     except RunNotFound:
         return RunsDocument(runs=[], more=0, warnings=[])
 

@@ -41,6 +41,7 @@ def make_services(
     stop: threading.Event,
     *,
     dearer: Dearer = "refuse",
+    cloud: Cloud | None = None,
 ) -> Services:
     """Make what the steps of one run work with; the cloud is opened now, so a wrong name fails before anything else.
 
@@ -51,6 +52,7 @@ def make_services(
         request: what the run is for.
         stop: set by a stop request.
         dearer: what happens to a node type that costs more than the plan's first choice.
+        cloud: the cloud, if it is open already.
 
     Raises:
         ConfigurationError: no such cloud, or credentials that cannot be used.
@@ -60,12 +62,12 @@ def make_services(
 
     settings = access.settings
     advisor = make_advisor(settings, ai=request.ai, stop=stop)
-    cloud = access.connect(RunLog(home.run(run_id)))
+    opened = access.connect(RunLog(home.run(run_id))) if cloud is None else cloud
     return Services(
         settings,
         run_folder=home.run(run_id),
         key_folder=home.keys,
-        connect=lambda: cloud,
+        connect=lambda: opened,
         advise=lambda: advisor,
         dearer=dearer,
     )
