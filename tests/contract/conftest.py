@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 from openstack.config import OpenStackConfig
@@ -19,20 +21,19 @@ NAMED = os.environ.get("ENVAGENT_TEST_CLOUD")
 SANDBOX_SPEED = 500.0
 
 
-@pytest.fixture(scope="session", params=[NAMED] if NAMED else ["sandbox upstream", "sandbox chameleon"])
-def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """The cloud under test; at the end, and when a test fails, what was made there is removed."""
-    if NAMED:
-        found = named(NAMED)
-        yield found
-    else:
-        from envagent.sandbox.process import stop
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Target]]:
+    """Give the sandbox of a profile, which runs until the end: to start one for each file would take long."""
+    homes: list[Path] = []
+
+    @cache
+    def start(profile: str) -> Target:
         from tests.kit import warm_sandbox
 
-        home = tmp_path_factory.mktemp("home")
-        endpoint = warm_sandbox.start(home, speed=SANDBOX_SPEED, profile=request.param.split()[1], idle_seconds=3600)
+        homes.append(home := tmp_path_factory.mktemp("home"))
+        endpoint = warm_sandbox.start(home, speed=SANDBOX_SPEED, profile=profile, idle_seconds=3600)
         config = OpenStackConfig(config_files=[str(endpoint.clouds_file)], load_envvars=False)
-        found = find(
+        return find(
             "sandbox",
             config,
             endpoint.clouds_file,
@@ -41,12 +42,22 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             patience=20.0,
             control=endpoint.control,
         )
-        yield found
+
+    yield start
+    if homes:
+        from envagent.sandbox.process import stop
+
+        for home in homes:
+            stop(home)
+
+
+@pytest.fixture(scope="session", params=[NAMED] if NAMED else ["sandbox upstream", "sandbox chameleon"])
+def target(request: pytest.FixtureRequest, simulated: Callable[[str], Target]) -> Iterator[Target]:
+    """The cloud under test; at the end, and when a test fails, what was made there is removed."""
+    found = named(NAMED) if NAMED else simulated(request.param.split()[1])
+    yield found
     found.remove_all()
-    left = found.mine()
-    if not NAMED:
-        stop(home)
-    assert left == []
+    assert found.mine() == []
 
 
 def named(name: str) -> Target:
