@@ -65,6 +65,7 @@ class _Page:
     """The paragraph, list and table that are open."""
 
     lines: list[tuple[int, str]] = field(default_factory=list)
+    size: int = 0
     bullet: bool = False
     indents: list[int] = field(default_factory=list)
     header: list[str] = field(default_factory=list)
@@ -72,16 +73,20 @@ class _Page:
 
     def close(self) -> Iterator[Block]:
         """End the paragraph."""
-        lines, self.lines = self.lines, []
+        lines, self.lines, self.size = self.lines, [], 0
         if lines and any(text for _, text in lines):
             yield Block("bullet" if self.bullet else "prose", tuple(lines), nesting=len(self.indents))
         self.bullet = False
 
     def add(self, line: int, text: str) -> Iterator[Block]:
         """Continue the paragraph; one that never ends is cut."""
-        if sum(len(one) for _, one in self.lines[-200:]) > MAX_PARAGRAPH or len(self.lines) > 200:
+        if self.size > MAX_PARAGRAPH or len(self.lines) > 200:
             yield from self.close()
+        self._append(line, text)
+
+    def _append(self, line: int, text: str) -> None:
         self.lines.append((line, text))
+        self.size += len(text)
 
     def head(self, line: int, level: int, words: str) -> Iterator[Block]:
         yield from self.close()
@@ -96,7 +101,7 @@ class _Page:
         if len(self.indents) < _MAX_NESTING:
             self.indents.append(indent)
         self.bullet = True
-        self.lines.append((line, text))
+        self._append(line, text)
 
     def outdent(self, indent: int) -> None:
         """Leave the list items that what has this indentation does not belong to."""
