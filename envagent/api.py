@@ -252,7 +252,7 @@ def resume(
 
 
 @overload
-def status(run_id: None = None, *, refresh: bool = ..., config: Files = ...) -> RunsDocument: ...
+def status(run_id: None = None, *, config: Files = ...) -> RunsDocument: ...
 
 
 @overload
@@ -264,7 +264,7 @@ def status(run_id: str | None = None, *, refresh: bool = False, config: Files = 
 
     Args:
         run_id: a run's id, its first characters, or `last`; without one, all runs are listed.
-        refresh: compare the run, or all runs that may have a lease, with the cloud first, and correct the record.
+        refresh: check the run's resources in the cloud first, and correct its record.
         config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
 
     Returns:
@@ -274,9 +274,9 @@ def status(run_id: str | None = None, *, refresh: bool = False, config: Files = 
         EnvagentError: there is no such run, or the cloud cannot be reached.
     """
     with _errors_for_python():
-        audience = _Program(False, None, progress=False)
         if run_id is None:
-            return actions.list_runs(refreshed_for=audience if refresh else None, config=_files(config))
+            return actions.list_runs(config=_files(config))
+        audience = _Program(False, None, progress=False)
         return actions.read_run(run_id, audience, refresh=refresh, config=_files(config))
 
 

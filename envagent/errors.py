@@ -221,6 +221,10 @@ class RunLocked(RunStateError):
     default_hint = Hint("wait for it, or stop that process; then:", resume())
 
 
+class RunTakenOver(RunStateError):
+    """Another process has taken the run over; this one may neither write nor send for it."""
+
+
 class RunMismatch(RunStateError):
     """The run belongs to another project or site, or its outputs to another version."""
 

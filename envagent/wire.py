@@ -11,7 +11,7 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -38,6 +38,7 @@ class Exchange:
 
     Attributes:
         overrun: the limit that was exceeded, as a message for the user; None while none was.
+        permit: called just before a request's bytes go out; it raises to keep them back.
     """
 
     def __init__(self, seconds: float, outer: Exchange | None = None) -> None:
@@ -46,6 +47,7 @@ class Exchange:
             self._seconds, self._deadline = outer._seconds, outer._deadline
         self._room, self._words = 0, ""
         self.overrun: str | None = None
+        self.permit: Callable[[], None] | None = None
 
     @property
     def seconds_left(self) -> float:

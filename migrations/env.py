@@ -1,13 +1,12 @@
 """Alembic's entry: migrate over the connection that the journal hands in."""
 
 from alembic import context
-from sqlmodel import SQLModel
 
-import envagent.engine.tables  # noqa: F401  (registers the tables)
+from envagent.engine.tables import all_tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=SQLModel.metadata,
+    target_metadata=all_tables(),
     render_as_batch=True,
     transactional_ddl=True,
 )

@@ -6,7 +6,15 @@ A shell's background job, nohup and some CI systems ignore SIGINT or SIGHUP, and
 import signal
 import threading
 
+import pytest
+
 pytest_plugins = ["tests.sweeps"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the engine's tests run on another database."""
+    parser.addoption("--journal", choices=["sqlite", "postgresql"], default="sqlite", help="where the engine's is kept")
+
 
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -144,18 +144,13 @@ def resume_run(
 
 
 def list_runs(
-    chosen: RunFilter | None = None,
-    *,
-    limit: int | None = None,
-    refreshed_for: Audience | None = None,
-    config: Sequence[Path] | None = None,
+    chosen: RunFilter | None = None, *, limit: int | None = None, config: Sequence[Path] | None = None
 ) -> RunsDocument:
     """Return the list of runs, newest first; it loads no step.
 
     Args:
         chosen: which runs; all that are not archived by default.
         limit: how many of the newest, apart from those that have a lease; None for all.
-        refreshed_for: who may stop it, if all runs that may have a lease are to be compared with their clouds first.
         config: the files named by --config.
     """
     from envagent.cli.documents.json_models import RunsDocument
@@ -163,17 +158,10 @@ def list_runs(
     from envagent.cli.home import Home, read_settings
     from envagent.errors import RunNotFound
 
-    settings = read_settings(config)
-    home = Home(settings.home)
+    home = Home(read_settings(config).home)
     try:
         with home.opened_journal(to_read=True) as journal:
-            warnings = []
-            if refreshed_for is not None:
-                from envagent.cli.refresh import refresh_runs
-
-                warnings = refresh_runs(home, journal, settings, refreshed_for)
-            listed = runs_document(journal, home.is_worked_on, chosen or RunFilter(), limit)
-            return listed.model_copy(update={"warnings": [*warnings, *listed.warnings]})
+            return runs_document(journal, home.is_worked_on, chosen or RunFilter(), limit)
     except RunNotFound:
         return RunsDocument(runs=[], more=0, warnings=[])
 
@@ -216,7 +204,7 @@ def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord,
         access = reach(request.cloud, settings)
         output = ProgressLines(audience.terminal)
         stop = stack.enter_context(audience.stoppable(lambda: output.say("stopping"), output.restore))
-        services = make_services(home, access, row.run_id, request, stop.event)
+        services = make_services(home, journal, access, row.run_id, request, stop.event)
         stack.callback(services.close)
         runner = make_runner(journal, access.settings, output, stop.event)
         stack.callback(runner.close)

@@ -5,7 +5,7 @@ A name that starts with `sandbox` means the simulation, where polling is as fast
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,8 +47,12 @@ class CloudAccess:
         """Whether nothing there is real or costs anything."""
         return self.clouds_yaml is not None
 
-    def connect(self, record: Recorder | None = None) -> InspectableCloud:
-        """Connect to the cloud; nothing is sent yet. `record` receives every exchange.
+    def connect(self, record: Recorder | None = None, permit: Callable[[], None] | None = None) -> InspectableCloud:
+        """Connect to the cloud; nothing is sent yet.
+
+        Args:
+            record: receives every exchange.
+            permit: called just before the bytes of a request go out; it raises to keep them back.
 
         Raises:
             ConfigurationError: no such cloud, or its credentials are unusable.
@@ -63,6 +67,7 @@ class CloudAccess:
             timeout=self.settings.timeout_seconds,
             write_timeout=self.settings.write_timeout_seconds,
             record=record,
+            permit=permit,
         )
 
 

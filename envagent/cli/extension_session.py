@@ -71,7 +71,7 @@ class ExtensionSession:
         with ExitStack() as stack:
             output = ProgressLines(self._terminal)
             stop = stack.enter_context(self._audience.stoppable(lambda: output.say("Stopping."), output.restore))
-            services = make_services(self._home, access, row.run_id, request_of(row), stop.event)
+            services = make_services(self._home, self._journal, access, row.run_id, request_of(row), stop.event)
             stack.callback(services.close)
             cloud = services.cloud
             ledger = change_ledger(self._journal, access, row, cloud, output, stop.event)

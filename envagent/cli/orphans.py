@@ -154,7 +154,7 @@ class Orphans:
             with (
                 self._home.working_on(row.run_id),
                 opened_teardown(
-                    self._journal, self._access, row, self._audience.listener(output), self._stop
+                    self._home, self._journal, self._access, row, self._audience.listener(output), self._stop
                 ) as teardown,
             ):
                 now = self._journal.run(row.run_id)

@@ -45,7 +45,7 @@ def planned(home: Home, access: CloudAccess, request: RunRequest, audience: Audi
         journal = stack.enter_context(_scratch_journal())
         stop = stack.enter_context(audience.stoppable(lambda: output.say("Stopping."), output.restore))
         dearer = audience.dearer(simulated=access.simulated)
-        services = make_services(home, access, run_id, request, stop.event, dearer=dearer)
+        services = make_services(home, journal, access, run_id, request, stop.event, dearer=dearer)
         stack.callback(services.close)
         runner = make_runner(journal, access.settings, output, stop.event)
         stack.callback(runner.close)

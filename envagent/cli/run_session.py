@@ -108,7 +108,9 @@ class RunSession:
         with ExitStack() as stack:
             stop = stack.enter_context(self._audience.stoppable(lambda: _announce_stop(output), output.restore))
             dearer = self._audience.dearer(simulated=self._access.simulated)
-            services = make_services(self._home, self._access, run_id, request, stop.event, dearer=dearer)
+            services = make_services(
+                self._home, self._journal, self._access, run_id, request, stop.event, dearer=dearer
+            )
             stack.callback(services.close)
             listener = self._audience.listener(output, self._watch)
             runner = make_runner(self._journal, self._access.settings, listener, stop.event)
@@ -216,7 +218,7 @@ class RunSession:
         row = execution.run.row
         try:
             listener = self._audience.listener(output, self._watch)
-            with opened_teardown(self._journal, self._access, row, listener, stop.event) as removal:
+            with opened_teardown(self._home, self._journal, self._access, row, listener, stop.event) as removal:
                 removal.run(row)
         except Stopped:
             self._terminal.line(hint_text(Hint("The teardown was stopped. To continue:", teardown()), row.run_id))

@@ -84,7 +84,7 @@ class TeardownSession:
         output = ProgressLines(self._terminal)
         with self._audience.stoppable(lambda: _announce_stop(output), output.restore) as stop:
             try:
-                with opened_teardown(self._journal, access, row, output, stop.event) as removal:
+                with opened_teardown(self._home, self._journal, access, row, output, stop.event) as removal:
                     listed = [resource_part(one) for one in removal.preview(row)]
             except Stopped:
                 return Ended(document, stop.exit_code)
@@ -106,7 +106,7 @@ class TeardownSession:
         """Remove everything; return None once all is gone."""
         try:
             listener = self._audience.listener(output)
-            with opened_teardown(self._journal, access, row, listener, stop.event) as removal:
+            with opened_teardown(self._home, self._journal, access, row, listener, stop.event) as removal:
                 removed = removal.run(row)
         except Stopped:
             self._terminal.line(hint_text(Hint("Stopped. To continue:", teardown()), row.run_id))

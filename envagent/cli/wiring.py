@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from envagent.cli.clouds import CloudAccess
@@ -35,24 +36,24 @@ OPENAI = "https://api.openai.com/v1"
 
 def make_services(
     home: Home,
+    journal: Journal,
     access: CloudAccess,
     run_id: str,
     request: RunRequest,
     stop: threading.Event,
     *,
     dearer: Dearer = "refuse",
-    cloud: Cloud | None = None,
 ) -> Services:
     """Make what the steps of one run work with; the cloud is opened now, so a wrong name fails before anything else.
 
     Args:
         home: where state is kept.
+        journal: where the run is recorded.
         access: the cloud.
         run_id: the run's id.
         request: what the run is for.
         stop: set by a stop request.
         dearer: what happens to a node type that costs more than the plan's first choice.
-        cloud: the cloud, if it is open already.
 
     Raises:
         ConfigurationError: no such cloud, or credentials that cannot be used.
@@ -62,12 +63,12 @@ def make_services(
 
     settings = access.settings
     advisor = make_advisor(settings, ai=request.ai, stop=stop)
-    opened = access.connect(RunLog(home.run(run_id))) if cloud is None else cloud
+    cloud = access.connect(RunLog(home.run(run_id)), partial(journal.check_taken, run_id))
     return Services(
         settings,
         run_folder=home.run(run_id),
         key_folder=home.keys,
-        connect=lambda: opened,
+        connect=lambda: cloud,
         advise=lambda: advisor,
         dearer=dearer,
     )
@@ -146,7 +147,7 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
 
 @contextmanager
 def opened_teardown(
-    journal: Journal, access: CloudAccess, row: RunRecord, listener: Listener, stop: threading.Event
+    home: Home, journal: Journal, access: CloudAccess, row: RunRecord, listener: Listener, stop: threading.Event
 ) -> Iterator[Teardown]:
     """Open the teardown of one run, on the cloud where the run was started.
 
@@ -158,8 +159,8 @@ def opened_teardown(
     from envagent.steps.resources import registered_keys, removal_order
 
     intents = journal.intents(row.run_id)
-    log = RunLog(Home(journal.path.parent).run(row.run_id))
-    cloud = access.connect(log) if intents else None  # without an intent nothing was created
+    log, permit = RunLog(home.run(row.run_id)), partial(journal.check_taken, row.run_id)
+    cloud = access.connect(log, permit) if intents else None  # without an intent nothing was created
     try:
         if cloud is not None:
             _check_identity(journal, _log_in(cloud, _retry_policy(access.settings), stop), row.run_id)
@@ -182,6 +183,7 @@ def change_ledger(
     from envagent.engine.loaded_run import Inventory
 
     _check_identity(journal, _log_in(cloud, _retry_policy(access.settings), stop), row.run_id)
+    journal.take(row)
     runtime = _runtime(journal, access.settings, output, stop)
     return ChangeLedger(runtime, Inventory.load(journal, row.run_id), "extend")
 

@@ -9,7 +9,7 @@ a request is sent in `http_session`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -72,12 +72,13 @@ def connect(
     timeout: float = 30.0,
     write_timeout: float = 120.0,
     record: Recorder | None = None,
+    permit: Callable[[], None] | None = None,
 ) -> InspectableCloud:
     """Open the cloud of the credentials that `read_credentials` finds; nothing is sent before the first method call.
 
     `timeout` is how many seconds without a byte a connection or a read may take (in all, three times as long);
     `write_timeout` is the same for a write: Blazar deletes an active lease while the client waits. `record` receives
-    every exchange.
+    every exchange; `permit` is called just before the bytes of a request go out, and raises to keep them back.
 
     Raises:
         ConfigurationError: nothing is configured, or what is configured cannot be used.
@@ -89,6 +90,7 @@ def connect(
         read_timeout=timeout,
         write_timeout=write_timeout,
         record=record,
+        permit=permit,
         auth=credentials.region.get_auth(),
         verify=verify,
         cert=certificate,

@@ -134,16 +134,24 @@ class SingleShotSession(Session):
         read_timeout: seconds without a byte before a read or a login is given up; also for making a connection.
         write_timeout: the same for writes; Blazar's DELETE blocks until the servers of the lease are gone.
         record: receives every exchange.
+        permit: called just before the bytes of each request to a service go out; it raises to keep them back.
         options: keystoneauth's own (auth, verify, cert).
     """
 
     def __init__(
-        self, *, read_timeout: float, write_timeout: float, record: Recorder | None = None, **options: Any
+        self,
+        *,
+        read_timeout: float,
+        write_timeout: float,
+        record: Recorder | None = None,
+        permit: Callable[[], None] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(session=LimitedSession(), app_name="envagent", **options)
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._record = record
+        self._permit = permit
         self._renewing = _LoginLock()
         if isinstance(self.auth, BaseIdentityPlugin):
             # keystoneauth's own lock waits forever for a login by another thread, or even by the same one.
@@ -204,6 +212,7 @@ class SingleShotSession(Session):
         self, service: str | None, url: str, method: str, silence: float, *args: Any, **kwargs: Any
     ) -> requests.Response:
         with limited(min(EXCHANGE_FACTOR * silence, LONGEST_CALL)) as exchange:
+            exchange.permit = self._permit
             try:
                 response = super().request(url, method, *args, **kwargs)
             except keystone_errors.ConnectionError as error:

@@ -55,6 +55,15 @@ class _Limited(HTTPConnection):
             self._dns_host, self.timeout = name, patience
         raise failure
 
+    def send(self, data: Any) -> None:
+        """Send bytes of a request; before them, connect and ask for permission, in this order."""
+        if self.sock is None:
+            self.connect()
+        exchange = current()
+        if exchange is not None and exchange.permit is not None:
+            exchange.permit()
+        super().send(data)
+
     def _addresses(self) -> list[str]:
         try:
             found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, allowed_gai_family(), socket.SOCK_STREAM)

@@ -1,35 +1,45 @@
-"""The journal: one SQLite file that survives every crash (WAL, synchronous=FULL).
+"""The journal: runs, checkpoints, intents, resources, decisions and events, in a database that survives every crash.
 
-On a network file system it uses a rollback journal instead: WAL needs shared memory, which two hosts do not have.
+By default that is one SQLite file (`sqlite_file.py`); several machines share one in PostgreSQL (`postgres.py`). This
+module writes, reads and upgrades the records of `tables.py` on either; what they mean is the runner's business.
+Writes are compiled once and run on one connection: the object layer's bookkeeping per commit costs more than the
+commit itself (see bench/).
 
-This module writes, reads and upgrades the records of `tables.py`; what they mean is the runner's business. Statements
-are compiled once and run on one connection: the object layer's bookkeeping per commit costs more than the commit
-itself (see bench/).
+A run is written by one process at a time. Whoever takes it raises its epoch, and every transaction compares: a
+process that was stopped, and wakes after another has taken its run, can neither write nor (see `check_taken`) send.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    Dialect,
+    Engine,
+    PoolProxiedConnection,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import select
 
-from envagent.engine.filesystem import network_kind
-from envagent.engine.lock import file_lock
-from envagent.engine.run_query import EVERY_RUN, NEWEST_FIRST, RunQuery
+from envagent.engine.run_query import EVERY_RUN, RunQuery, among, listed, newest_first
+from envagent.engine.sqlite_file import SqliteFile
 from envagent.engine.tables import (
-    TABLES,
     DecisionRecord,
     EventRecord,
     IntentRecord,
@@ -37,26 +47,25 @@ from envagent.engine.tables import (
     ResourceRecord,
     RunRecord,
     StageRecord,
+    table,
 )
-from envagent.errors import JournalError, RunNotFound
+from envagent.errors import JournalError, RunNotFound, RunTakenOver
 from envagent.hints import Hint, command
 
-REVISION = "0002"
-"""The schema that this version reads and writes: the head of migrations/ (a test compares them)."""
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPICursor
 
-BUSY_SECONDS = 30.0
-"""How long a write waits for a transaction of another process."""
+    from envagent.engine.postgres import Postgres
+
+REVISION = "0003"
+"""The schema that this version reads and writes: the head of migrations/ (a test compares them)."""
 
 MOST_NAMED = 5
 """How many runs an ambiguous prefix names."""
 
-_ABOVE_ALL = "\U0010ffff"
-"""The last character: ids that start with a prefix sort before the prefix with it."""
-
-_PRIMARY_CODES = 0xFF
-"""SQLite's error codes above this one tell more than its message."""
-
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+Database: TypeAlias = "SqliteFile | Postgres"
 
 
 class Transaction:
@@ -67,30 +76,78 @@ class Transaction:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._compared: set[str] = set()
+        self._keyed: list[tuple[Record, str]] = []
+        self._new: set[str] = set()
+        self._taken: dict[str, int] = {}
 
     def __enter__(self) -> Transaction:
         self._journal.lock.acquire()
         try:
-            self._cursor = self._journal.connection.cursor()
-            self._cursor.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
+            self._connection = self._journal.writer()
+            self._cursor = self._connection.cursor()
+            self._journal.database.begin(self._cursor)
+        except BaseException as error:
             self._journal.lock.release()
-            raise _unusable(self._journal.path, error) from error
-        self._keyed: list[tuple[Record, str]] = []
+            self._explain(error)
+            raise
         return self
 
     def save(self, *records: Record) -> None:
-        """Insert or replace each record by primary key; a new surrogate key is set on it."""
+        """Insert or replace each record by primary key; a new surrogate key is set on it.
+
+        Raises:
+            RunTakenOver: another process has taken a record's run; nothing of that run was written.
+        """
         for record in records:
-            statement = _upsert(type(record))
-            values = record.__dict__
-            try:
-                self._cursor.execute(statement.sql, [values[name] for name in statement.columns])
-            except sqlite3.Error as error:
-                raise _unusable(self._journal.path, error) from error
-            if statement.surrogate is not None and values[statement.surrogate] is None:
-                values[statement.surrogate] = self._cursor.lastrowid
-                self._keyed.append((record, statement.surrogate))
+            if record.run_id not in self._compared:
+                self._compare(record)
+            self._write(record)
+
+    def take(self, row: RunRecord) -> None:
+        """Take a run: from now on only this journal may write to it; sets the row's new epoch."""
+        statements = self._journal.statements
+        self._execute(statements.take, {"chosen": row.run_id})
+        row.epoch = _first(self._execute(statements.epoch, {"chosen": row.run_id}))
+        self._compared.add(row.run_id)
+        self._taken[row.run_id] = row.epoch
+
+    def archive(self, run_ids: Iterable[str], at: str | None) -> None:
+        """Put runs away, or (without a time) back, whoever works on them."""
+        self._execute(self._journal.statements.archive, {"chosen": json.dumps(list(run_ids)), "archived_at": at})
+
+    def _compare(self, record: Record) -> None:
+        """Compare the epoch under which this journal has taken the record's run with the stored one."""
+        ours = self._journal.epochs.get(record.run_id)
+        if ours is None:
+            if not isinstance(record, RunRecord):
+                raise AssertionError(f"run {record.run_id} was not taken by whoever writes to it")
+            self._new.add(record.run_id)  # its insertion fails if there is one already
+            self._taken[record.run_id] = record.epoch
+        # The row stays locked: another process takes the run before this transaction, or after it.
+        elif _first(self._execute(self._journal.statements.epoch, {"chosen": record.run_id})) != ours:
+            raise taken_over(record.run_id)
+        self._compared.add(record.run_id)
+
+    def _write(self, record: Record) -> None:
+        values = record.__dict__
+        writing = self._journal.statements.writing(type(record))
+        key = writing.surrogate
+        new = values[key] is None if key is not None else isinstance(record, RunRecord) and record.run_id in self._new
+        cursor = self._execute(writing.insert if new else writing.upsert, values)
+        if key is not None and new:
+            values[key] = _first(cursor) if writing.returns else cursor.lastrowid
+            self._keyed.append((record, key))
+        elif new:
+            self._new.remove(record.run_id)
+
+    def _execute(self, statement: Statement, values: Mapping[str, Any]) -> DBAPICursor:
+        try:
+            self._cursor.execute(statement.sql, statement.parameters(values))
+        except self._journal.database.error as error:
+            self._explain(error)
+            raise
+        return self._cursor
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -100,59 +157,89 @@ class Transaction:
             if error is None:
                 if self._journal.before_commit is not None:
                     self._journal.before_commit()
-                self._cursor.execute("COMMIT")
+                self._connection.commit()
                 kept = True
-        except sqlite3.Error as trouble:
-            raise _unusable(self._journal.path, trouble) from trouble
+                self._journal.epochs.update(self._taken)
+        except BaseException as trouble:
+            self._explain(trouble)
+            raise
         finally:
-            if self._journal.connection.in_transaction:
-                self._cursor.execute("ROLLBACK")
             if not kept:
                 for record, surrogate in self._keyed:  # whoever inserts next gets these keys
                     record.__dict__[surrogate] = None
+                self._journal.roll_back()
             self._journal.lock.release()
+
+    def _explain(self, error: BaseException) -> None:
+        """Raise the error that says what is wrong with the journal, if that is what happened."""
+        if isinstance(error, self._journal.database.error | DBAPIError | OSError):
+            raise _unusable(self._journal.database, error) from error
 
 
 class Journal:
     """An open journal. Safe to use from several threads; several processes may have it open.
 
     Raises:
-        JournalError: from any method, when the file cannot be opened, read or written.
+        JournalError: from any method, when the database cannot be opened, read or written.
     """
 
-    def __init__(self, path: Path, engine: Engine, connection: sqlite3.Connection, notice: str | None = None) -> None:
-        self.path = path
-        self.notice = notice
-        """What the user should know about this file; set only when it was created or converted."""
-        self._engine = engine
-        self.connection = connection
+    def __init__(self, database: Database, engine: Engine) -> None:
+        self.database = database
+        self.notice = database.notice
+        """What the user should know about it; set only when it was created or converted."""
+        self.statements = Statements.of(engine.dialect)
+        self.engine = engine
+        self._readers = database.readers(engine)
+        self._writer: PoolProxiedConnection | None = engine.raw_connection()
         self.lock = threading.RLock()
+        self.epochs: dict[str, int] = {}
+        """By run: the epoch under which this journal has taken it."""
         self.before_commit: Callable[[], None] | None = None
         """Called before each commit; tests use it to stop a process at each of them."""
 
     @classmethod
-    def open(cls, path: Path) -> Journal:
-        """Open the file; create or upgrade it (after a copy) if necessary."""
-        with _explained(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # SQLite gives its -wal and -shm files the mode of the main file.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            options: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None}
-            engine = create_engine(URL.create("sqlite", database=str(path)), connect_args=options)
-            network = network_kind(path.parent)
-            mode = "WAL" if network is None else "DELETE"
-            event.listen(engine, "connect", lambda connection, _record: _configure(connection, mode))
-            news = network is not None and _changes_to_delete(path)
-            if _revision(path) != REVISION:
-                _upgrade(path, engine)
-            connection = sqlite3.connect(path, cached_statements=64, **options)
-            _configure(connection, mode)
-            notice = f"the journal {path} is on a network file system ({network}): it runs without WAL, slightly slower"
-            return cls(path, engine, connection, notice if news else None)
+    def open(cls, place: Path | str) -> Journal:
+        """Open a journal; create or upgrade it (a file after a copy) if necessary.
+
+        Args:
+            place: a SQLite file, or the URL of a PostgreSQL database.
+
+        Raises:
+            ConfigurationError: the URL is none, or the client for PostgreSQL is not installed.
+        """
+        database = _database(place)
+        with _explained(database):
+            engine = database.connect()
+            try:
+                if database.revision(engine) != REVISION:
+                    _upgrade(database, engine)
+                return cls(database, engine)
+            except BaseException:
+                engine.dispose()
+                raise
 
     def transaction(self) -> Transaction:
         """Return a context manager that saves records atomically and durably."""
         return Transaction(self)
+
+    def take(self, row: RunRecord) -> None:
+        """Take a run, and so fence off whoever worked on it before; sets the row's new epoch."""
+        with self.transaction() as transaction:
+            transaction.take(row)
+
+    def check_taken(self, run_id: str) -> None:
+        """Check, before every request to the cloud, that nobody else has taken a run since this journal did.
+
+        Raises:
+            RunTakenOver: another process has.
+        """
+        ours = self.epochs.get(run_id)
+        if ours is None:  # it has only been looked at so far
+            return
+        with _explained(self.database), self._readers.connect() as connection:
+            stored = connection.execute(_EPOCH, {"run_id": run_id}).scalar()
+        if stored != ours:
+            raise taken_over(run_id)
 
     def run(self, prefix: str) -> RunRecord:
         """Find a run by its id, an unambiguous prefix of it, or `last`.
@@ -160,12 +247,13 @@ class Journal:
         Raises:
             RunNotFound: no run matches, or several do.
         """
+        runs = table(RunRecord)
         if prefix == "last":
             found = self.runs(limit=1)
         else:
             # An empty prefix (an unset variable in a script) would match the only run there is.
-            named = f"WHERE run_id >= ? AND run_id < ? {NEWEST_FIRST} LIMIT {MOST_NAMED + 1}"
-            found = self._read(RunRecord, named, (prefix, f"{prefix}{_ABOVE_ALL}")) if prefix else []
+            named = select(runs).where(runs.c.run_id.startswith(prefix, autoescape=True))
+            found = self._read(RunRecord, named.order_by(*newest_first()).limit(MOST_NAMED + 1)) if prefix else []
         if not found and prefix == "last":
             raise RunNotFound("there are no runs yet", hint=Hint(command("run", "URL")))
         if not found:
@@ -176,33 +264,32 @@ class Journal:
 
     def runs(self, query: RunQuery = EVERY_RUN, *, limit: int | None = None) -> list[RunRecord]:
         """List the runs that a query selects, newest first, at most `limit`."""
-        condition, values = query.condition()
-        bound = "" if limit is None else f" LIMIT {limit:d}"
-        return self._read(RunRecord, f"WHERE {condition} {NEWEST_FIRST}{bound}", values)
+        chosen = select(table(RunRecord)).where(query.condition()).order_by(*newest_first())
+        return self._read(RunRecord, chosen.limit(limit))
 
     def run_states(self, query: RunQuery = EVERY_RUN) -> list[tuple[str, str, bool]]:
         """List id, stored state and whether the teardown has started of the selected runs, newest first."""
-        condition, values = query.condition()
-        statement = f"SELECT run_id, state, teardown_at IS NOT NULL FROM runs WHERE {condition} {NEWEST_FIRST}"  # noqa: S608
-        rows = self._execute(statement, values)
+        runs = table(RunRecord).c
+        chosen = select(runs.run_id, runs.state, runs.teardown_at.is_not(None)).where(query.condition())
+        rows = self._rows(chosen.order_by(*newest_first()))
         return [(str(run_id), str(state), bool(removing)) for run_id, state, removing in rows]
 
     def count(self, query: RunQuery = EVERY_RUN) -> int:
         """Return how many runs a query selects."""
-        condition, values = query.condition()
-        [(number,)] = self._execute(f"SELECT count(*) FROM runs WHERE {condition}", values)  # noqa: S608
+        [(number,)] = self._rows(select(func.count()).select_from(table(RunRecord)).where(query.condition()))
         return int(number)
 
     def selected(self, record: type[AnyRecord], run_ids: Iterable[str]) -> list[AnyRecord]:
         """List the records of one kind that belong to these runs: runs newest first, others oldest first."""
-        order = NEWEST_FIRST if record is RunRecord else "ORDER BY rowid"
-        chosen = "WHERE run_id IN (SELECT value FROM json_each(?))"  # a statement has a limited number of parameters
-        return self._read(record, f"{chosen} {order}", (json.dumps(list(run_ids)),))
+        chosen = select(table(record)).where(among(table(record).c.run_id, run_ids))
+        order = newest_first() if record is RunRecord else tuple(table(record).primary_key)
+        return self._read(record, chosen.order_by(*order))
 
     def outputs(self, run_ids: Iterable[str], *models: str) -> list[StageRecord]:
         """List the stages of these runs whose output is of one of these models."""
-        chosen = "WHERE run_id IN (SELECT value FROM json_each(?)) AND model IN (SELECT value FROM json_each(?))"
-        return self._read(StageRecord, chosen, (json.dumps(list(run_ids)), json.dumps(models)))
+        stages = table(StageRecord)
+        chosen = select(stages).where(among(stages.c.run_id, run_ids), stages.c.model.in_(models))
+        return self._read(StageRecord, chosen)
 
     def stages(self, run_id: str) -> list[StageRecord]:
         """List a run's stages in the pipeline's order."""
@@ -222,60 +309,123 @@ class Journal:
 
     def events(self, run_id: str, *, after: int = 0) -> list[EventRecord]:
         """List what happened in a run, oldest first; only what follows the event number `after`."""
-        return self._read(EventRecord, "WHERE run_id = ? AND seq > ? ORDER BY seq", (run_id, after))
+        return self._of_run(EventRecord, run_id, "seq", table(EventRecord).c.seq > after)
 
     def archive(self, run_ids: Iterable[str], at: str | None) -> None:
         """Put runs away, or (without a time) back; nothing else of them changes, whoever works on them."""
-        chosen = json.dumps(list(run_ids))
-        statement = "UPDATE runs SET archived_at = ? WHERE run_id IN (SELECT value FROM json_each(?))"
-        with _explained(self.path), self.lock:
-            self.connection.execute(statement, (at, chosen))
+        with self.transaction() as transaction:
+            transaction.archive(run_ids, at)
+
+    def writer(self) -> PoolProxiedConnection:
+        """Return the connection through which everything is written; the caller holds the lock."""
+        if self._writer is None:
+            self._writer = self.engine.raw_connection()
+        return self._writer
+
+    def roll_back(self) -> None:
+        """Undo what was not committed; a connection that is lost is replaced at the next transaction."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.rollback()
+        except self.database.error:
+            self._writer.invalidate()
+            self._writer = None
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         with self.lock:
-            self.connection.close()
-            self._engine.dispose()
+            if self._writer is not None:
+                self._writer.close()
+            self.engine.dispose()
 
-    def _of_run(self, record: type[AnyRecord], run_id: str, order: str) -> list[AnyRecord]:
-        return self._read(record, f"WHERE run_id = ? ORDER BY {order}", (run_id,))
+    def _of_run(
+        self, record: type[AnyRecord], run_id: str, order: str, *conditions: ColumnElement[bool]
+    ) -> list[AnyRecord]:
+        columns = table(record).c
+        chosen = select(table(record)).where(columns.run_id == run_id, *conditions)
+        return self._read(record, chosen.order_by(columns[order]))
 
-    def _read(self, record: type[AnyRecord], rest: str, values: Sequence[Any] = ()) -> list[AnyRecord]:
-        """Read records of one kind; `rest` is the statement from WHERE on."""
-        names, select_all = _select(record)
-        rows = self._execute(f"{select_all} {rest}", values)
-        return [record.model_validate(dict(zip(names, row, strict=True))) for row in rows]
+    def _read(self, record: type[AnyRecord], chosen: Select[Any]) -> list[AnyRecord]:
+        return [record.model_validate(dict(row._mapping)) for row in self._rows(chosen)]
 
-    def _execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        with _explained(self.path), self._engine.connect() as connection:
-            return list(connection.exec_driver_sql(statement, tuple(values)))
+    def _rows(self, chosen: Select[Any]) -> Sequence[Any]:
+        with _explained(self.database), self._readers.connect() as connection:
+            return connection.execute(chosen).all()
 
 
-class _Upsert:
-    """INSERT ... ON CONFLICT DO UPDATE for one kind of record, compiled once."""
+class Statement:
+    """A statement, compiled once for a kind of database and executed by its driver."""
 
-    def __init__(self, record: type[Record]) -> None:
-        schema: Any = TABLES[record]
-        schema = schema.__table__
+    def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None) -> None:
+        compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
+        self.sql = str(compiled)
+        self._order: Sequence[str] | None = compiled.positiontup
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        """Return the values as the driver wants them."""
+        return values if self._order is None else tuple(map(values.__getitem__, self._order))
+
+
+class Writing:
+    """How records of one kind are written.
+
+    Attributes:
+        surrogate: the key that the database gives, if it gives one.
+        returns: whether an insertion returns the new key; SQLite's driver has it anyway.
+    """
+
+    def __init__(self, record: type[Record], dialect: Dialect) -> None:
+        schema = table(record)
         keys = [column.name for column in schema.primary_key]
-        self.columns = [column.name for column in schema.columns]
-        insert = sqlite.insert(schema)
-        replaced = {name: insert.excluded[name] for name in self.columns if name not in keys}
-        statement = insert.on_conflict_do_update(index_elements=keys, set_=replaced)
-        self.sql = str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))
-        autoincrement = schema.autoincrement_column
-        self.surrogate: str | None = None if autoincrement is None else autoincrement.name
+        columns = [column.name for column in schema.columns]
+        automatic = schema.autoincrement_column
+        self.surrogate: str | None = None if automatic is None else automatic.name
+        self.returns = dialect.name != "sqlite"
+        insert = sqlite.insert(schema) if dialect.name == "sqlite" else postgresql.insert(schema)
+        new = insert.returning(automatic) if self.returns and automatic is not None else insert.inline()
+        self.insert = Statement(new, dialect, [name for name in columns if name != self.surrogate])
+        # The epoch changes when a run is taken, and only then.
+        replaced = {name: insert.excluded[name] for name in columns if name not in (*keys, "epoch")}
+        self.upsert = Statement(insert.on_conflict_do_update(index_elements=keys, set_=replaced), dialect, columns)
 
 
-_upsert = cache(_Upsert)
+class Statements:
+    """All that is written, for one kind of database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        runs = table(RunRecord)
+        chosen: BindParameter[str] = bindparam("chosen")
+        self.epoch = Statement(select(runs.c.epoch).where(runs.c.run_id == chosen).with_for_update(), dialect)
+        self.take = Statement(
+            update(runs).where(runs.c.run_id == chosen).values(epoch=runs.c.epoch + literal_column("1")), dialect
+        )
+        put_away = update(runs).where(listed(runs.c.run_id, chosen)).values(archived_at=bindparam("archived_at"))
+        self.archive = Statement(put_away, dialect)
+        self.writing = cache(partial(Writing, dialect=dialect))
+
+    @classmethod
+    def of(cls, dialect: Dialect) -> Statements:
+        """Return the statements, compiled once in a process."""
+        if dialect.name not in _STATEMENTS:
+            _STATEMENTS[dialect.name] = cls(dialect)
+        return _STATEMENTS[dialect.name]
 
 
-@cache
-def _select(record: type[Record]) -> tuple[tuple[str, ...], str]:
-    """Return the columns of a kind of record and its SELECT, compiled once: that costs more than reading some."""
-    table: Any = TABLES[record]
-    columns = tuple(column.name for column in table.__table__.columns)
-    return columns, str(select(table).compile(dialect=sqlite.dialect(paramstyle="qmark")))
+_STATEMENTS: dict[str, Statements] = {}
+_RUNS = table(RunRecord).c
+_EPOCH = select(_RUNS.epoch).where(_RUNS.run_id == bindparam("run_id"))
+
+
+def _first(cursor: DBAPICursor) -> Any:
+    """Return the first value of the first row; None where there is no row."""
+    rows = cursor.fetchall()  # all of them: a statement that is not at its end holds the file
+    return rows[0][0] if rows else None
+
+
+def taken_over(run_id: str) -> RunTakenOver:
+    """Return the error for a run that another process has taken."""
+    return RunTakenOver(f"another process has taken over run {run_id}; this one writes and sends nothing more for it")
 
 
 def _listed(run_ids: Sequence[str]) -> str:
@@ -283,28 +433,16 @@ def _listed(run_ids: Sequence[str]) -> str:
     return ", ".join(run_ids[:MOST_NAMED]) + (", ..." if len(run_ids) > MOST_NAMED else "")
 
 
-def _configure(connection: sqlite3.Connection, mode: str) -> None:
-    connection.execute(f"PRAGMA journal_mode={mode}")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
+def _database(place: Path | str) -> Database:
+    if isinstance(place, Path):
+        return SqliteFile(place)
+    from envagent.engine.postgres import Postgres  # only where one is used
+
+    return Postgres(place)
 
 
-def _changes_to_delete(path: Path) -> bool:
-    """Return whether the file is new or still uses WAL."""
-    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        return path.stat().st_size == 0 or connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-def _revision(path: Path) -> str | None:
-    """Return the file's schema without the cost of importing Alembic; None for a new file."""
-    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
-        return None if row is None else str(row[0])
-
-
-def _upgrade(path: Path, engine: Engine) -> None:
-    from alembic import command
+def _upgrade(database: Database, engine: Engine) -> None:
+    from alembic import command as alembic
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
@@ -312,47 +450,33 @@ def _upgrade(path: Path, engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
-    with file_lock(path.with_suffix(".upgrade")):
-        found = _revision(path)
+    with database.upgrading(engine):
+        found = database.revision(engine)
         if found == REVISION:
             return
         if found is not None:
             if found not in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
                 raise JournalError(
-                    f"the journal {path} was written by a newer envagent (schema {found}; this one reads {REVISION})",
+                    f"the journal {database.name} was written by a newer envagent "
+                    f"(schema {found}; this one reads {REVISION})",
                     hint=Hint("use the newer version; nothing was changed"),
                 )
-            _copy(path, path.with_name(f"{path.name}.before-{REVISION}"))
+            database.keep_copy(REVISION)
         with engine.begin() as connection:
-            # With isolation_level=None the driver starts no transaction, and a half-created schema cannot be upgraded.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            database.begin(connection.connection.cursor())  # a half-created schema cannot be upgraded
             config.attributes["connection"] = connection
-            command.upgrade(config, REVISION)
-
-
-def _copy(path: Path, target: Path) -> None:
-    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    with (
-        contextlib.closing(sqlite3.connect(path)) as source,
-        contextlib.closing(sqlite3.connect(target)) as copy,
-    ):
-        source.backup(copy)
+            alembic.upgrade(config, REVISION)
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the file system into one that a user can act on."""
+def _explained(database: Database) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise _unusable(path, error.orig or error) from error
-    except (sqlite3.Error, OSError) as error:
-        raise _unusable(path, error) from error
+        raise _unusable(database, error.orig or error) from error
+    except (database.error, OSError) as error:
+        raise _unusable(database, error) from error
 
 
-def _unusable(path: Path, error: BaseException) -> JournalError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    # "disk I/O error" alone has some thirty causes; an error of Python's own has no code.
-    if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) > _PRIMARY_CODES:
-        reason += f" ({error.sqlite_errorname})"
-    return JournalError(f"cannot use the journal {path}: {reason}")
+def _unusable(database: Database, error: BaseException) -> JournalError:
+    return JournalError(f"cannot use the journal {database.name}: {database.reason(error)}")

@@ -58,6 +58,7 @@ class Teardown:
         """
         if row.state == RunState.TORN_DOWN and not in_doubt(self._journal, row.run_id):
             return []
+        self._journal.take(row)
         if row.teardown_at is None:
             row.teardown_at = to_text(self._clock.now())
             self._save(row, EventKind.TEARDOWN_STARTED)

@@ -1,15 +1,74 @@
-"""Which runs of the journal are meant, as a condition of SQL."""
+"""Which runs of the journal are meant, as a condition that each kind of database understands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-NEWEST_FIRST = "ORDER BY created_at DESC, run_id DESC"
+from sqlalchemy import ColumnElement, String, UnaryExpression, and_, func, literal, or_, select, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
-_HOLDERS = """SELECT run_id FROM resources WHERE kind = ? AND state IN ('present', 'removing')
-AND ownership != 'foreign' AND coalesce(json_extract(detail, '$.end_date') > ?, 1)"""
-"""The runs that have an object of a kind which has not ended, as far as its end is known."""
+from envagent.engine.tables import Ownership, ResourceRecord, ResourceState, RunRecord, table
+
+
+class _JsonText(FunctionElement[str]):
+    """The text under a name in a column of JSON objects."""
+
+    name = "json_text"
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_JsonText, "sqlite")
+def _in_sqlite(element: _JsonText, compiler: SQLCompiler, **options: Any) -> str:
+    column, name = (compiler.process(one, **options) for one in element.clauses)
+    return f"json_extract({column}, '$.\"' || {name} || '\"')"
+
+
+@compiles(_JsonText, "postgresql")
+def _in_postgresql(element: _JsonText, compiler: SQLCompiler, **options: Any) -> str:
+    column, name = (compiler.process(one, **options) for one in element.clauses)
+    return f"({column})::jsonb ->> {name}"
+
+
+class _Listed(FunctionElement[str]):
+    """The values of a JSON list, as a subquery: a statement has a limited number of parameters."""
+
+    name = "listed"
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_Listed, "sqlite")
+def _listed_in_sqlite(element: _Listed, compiler: SQLCompiler, **options: Any) -> str:
+    [listed] = (compiler.process(one, **options) for one in element.clauses)
+    return f"(SELECT value FROM json_each({listed}))"  # noqa: S608 - compiled parts
+
+
+@compiles(_Listed, "postgresql")
+def _listed_in_postgresql(element: _Listed, compiler: SQLCompiler, **options: Any) -> str:
+    [listed] = (compiler.process(one, **options) for one in element.clauses)
+    return f"(SELECT jsonb_array_elements_text(({listed})::jsonb))"
+
+
+def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of any number of values."""
+    return listed(column, literal(json.dumps(list(values))))
+
+
+def listed(column: ColumnElement[str], values: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of the values of a JSON list."""
+    return column.bool_op("IN")(_Listed(values))
+
+
+def newest_first() -> tuple[UnaryExpression[Any], ...]:
+    """Return the order of a list of runs."""
+    runs = table(RunRecord).c
+    return runs.created_at.desc(), runs.run_id.desc()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +97,39 @@ class RunQuery:
     unchanged_since: str | None = None
     archived: bool = False
 
-    def condition(self) -> tuple[str, list[str | None]]:
-        """Return the condition, and the values of its parameters."""
-        parts, values = ["1"], list[str | None]()
+    def condition(self) -> ColumnElement[bool]:
+        """Return the condition on a run."""
+        runs = table(RunRecord).c
+        parts: list[ColumnElement[bool]] = [true()]
         if not self.archived:
-            parts.append("archived_at IS NULL")
+            parts.append(runs.archived_at.is_(None))
         if self.states:
-            parts.append(f"state IN ({', '.join('?' * len(self.states))})")
-            values += self.states
+            parts.append(runs.state.in_([str(one) for one in self.states]))
         if self.removing is not None:
-            parts.append(f"teardown_at IS {'NOT ' if self.removing else ''}NULL")
+            parts.append(runs.teardown_at.is_not(None) if self.removing else runs.teardown_at.is_(None))
         if self.subject is not None:
-            parts.append("(subject = ? OR subject IS NULL)")
-            values.append(self.subject)
+            parts.append(or_(runs.subject == self.subject, runs.subject.is_(None)))
         for name, value in self.labels.items():
-            parts.append("json_extract(labels, ?) IS ?")
-            values += [f'$."{name}"', value]
+            parts.append(_JsonText(runs.labels, name).is_not_distinct_from(value))
         for name, text in self.containing.items():
-            parts.append("instr(lower(json_extract(labels, ?)), lower(?)) > 0")
-            values += [f'$."{name}"', text]
+            shown = func.lower(_JsonText(runs.labels, name))
+            parts.append(shown.contains(text.lower(), autoescape=True))
         if self.holding is not None:
-            parts.append(f"run_id IN ({_HOLDERS})")
-            values += [self.holding, self.at]
+            parts.append(runs.run_id.in_(_holders(self.holding, self.at)))
         if self.unchanged_since is not None:
-            parts.append("updated_at < ?")
-            values.append(self.unchanged_since)
-        return " AND ".join(parts), values
+            parts.append(runs.updated_at < self.unchanged_since)
+        return and_(*parts)
+
+
+def _holders(kind: str, at: str) -> Any:
+    """Select the runs that have an object of a kind which has not ended, as far as its end is known."""
+    resources = table(ResourceRecord).c
+    return select(resources.run_id).where(
+        resources.kind == kind,
+        resources.state.in_([ResourceState.PRESENT.value, ResourceState.REMOVING.value]),
+        resources.ownership != Ownership.FOREIGN.value,
+        func.coalesce(_JsonText(resources.detail, "end_date") > at, true()),
+    )
 
 
 EVERY_RUN = RunQuery()

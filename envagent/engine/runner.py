@@ -137,6 +137,7 @@ class Runner(Generic[Services]):
                 f"run {row.run_id} has been, or is being, torn down; it cannot be resumed",
                 hint=Hint(teardown()),
             )
+        self.journal.take(row)
         execution = self._loaded(row, services)
         run = execution.run
         if row.state == RunState.SUCCEEDED:  # it stays so unless a look at what it created finds otherwise
@@ -162,6 +163,7 @@ class Runner(Generic[Services]):
             RunMismatch: the stored run does not match this pipeline.
             EnvagentError: the cloud cannot be asked.
         """
+        self.journal.take(row)
         execution = self._loaded(row, services)
         execution.acting = False
         while not self.stop.is_set():

@@ -1,16 +1,20 @@
 """The tables of the journal. Times are ISO 8601 text in UTC, structured values are JSON text.
 
-Each `...Record` is the plain model that the engine works with; the table below it has the same fields, mapped by
-SQLModel. (Table models track every assignment for the object layer, which costs more than the commit itself.)
-A change here needs a revision in migrations/; a test compares the two.
+Each record is a plain model, and its table is made from its fields. (SQLModel's own table models track every
+assignment for the object layer, which costs more than the commit itself.) A change here needs a revision in
+migrations/; a test compares the two on each database.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 
+from sqlalchemy import MetaData, Table
+from sqlalchemy.schema import SchemaItem
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint
+from sqlmodel.main import get_column_from_field
 
 
 class RunState(StrEnum):
@@ -91,8 +95,17 @@ class EventKind(StrEnum):
     RESOURCE_GONE = "resource_gone"
 
 
+METADATA = MetaData()
+"""The tables that `table` has made; `all_tables` makes them all."""
+
+
 class Record(SQLModel):
     """A row in memory; fields are assigned without validation, as fast as attributes."""
+
+    table_name: ClassVar[str]
+    table_items: ClassVar[tuple[SchemaItem, ...]] = ()
+    """The indexes and constraints of the table."""
+    run_id: str
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.__dict__[name] = value
@@ -100,6 +113,13 @@ class Record(SQLModel):
 
 class RunRecord(Record):
     """One run of a pipeline."""
+
+    table_name = "runs"
+    table_items = (
+        Index("runs_by_age", "archived_at", "created_at"),
+        Index("runs_by_subject", "subject"),
+        Index("runs_by_owner", "owner", "created_at"),
+    )
 
     run_id: str = Field(primary_key=True)
     pipeline: str
@@ -117,17 +137,16 @@ class RunRecord(Record):
     """What the run is about, in one spelling, so that runs of the same subject can be found; null in runs of 0001."""
     archived_at: str | None = None
     """When the user put the run away; lists then leave it out."""
-
-
-class RunTable(RunRecord, table=True):
-    """RunRecord as stored."""
-
-    __tablename__ = "runs"
-    __table_args__ = (Index("runs_by_age", "archived_at", "created_at"), Index("runs_by_subject", "subject"))
+    epoch: int = 1
+    """How often a process has taken the run to work on it; only the last one to take it may write and send."""
+    owner: str | None = None
+    """Who submitted the run to a fleet; null for a run of the user's own journal."""
 
 
 class StageRecord(Record):
     """One stage of one run; its checkpoint once it succeeded."""
+
+    table_name = "steps"
 
     run_id: str = Field(primary_key=True, foreign_key="runs.run_id")
     step: str = Field(primary_key=True)
@@ -148,14 +167,11 @@ class StageRecord(Record):
     error: str | None = None
 
 
-class StageTable(StageRecord, table=True):
-    """StageRecord as stored."""
-
-    __tablename__ = "steps"
-
-
 class IntentRecord(Record):
     """One object to create in the cloud, written before the call that creates it."""
+
+    table_name = "intents"
+    table_items = (UniqueConstraint("run_id", "kind", "number"),)
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="runs.run_id")
@@ -176,15 +192,11 @@ class IntentRecord(Record):
     """Why it was refused, or why there was no response (JSON)."""
 
 
-class IntentTable(IntentRecord, table=True):
-    """IntentRecord as stored."""
-
-    __tablename__ = "intents"
-    __table_args__ = (UniqueConstraint("run_id", "kind", "number"),)
-
-
 class ResourceRecord(Record):
     """One object in the cloud that the run created or uses."""
+
+    table_name = "resources"
+    table_items = (Index("resources_of_run", "run_id"), Index("resources_by_state", "kind", "state"))
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="runs.run_id")
@@ -199,15 +211,11 @@ class ResourceRecord(Record):
     detail: str = "{}"
 
 
-class ResourceTable(ResourceRecord, table=True):
-    """ResourceRecord as stored."""
-
-    __tablename__ = "resources"
-    __table_args__ = (Index("resources_of_run", "run_id"), Index("resources_by_state", "kind", "state"))
-
-
 class DecisionRecord(Record):
     """One decision with its source and reason."""
+
+    table_name = "decisions"
+    table_items = (Index("decisions_of_run", "run_id"),)
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="runs.run_id")
@@ -220,15 +228,11 @@ class DecisionRecord(Record):
     """JSON: the whole decision."""
 
 
-class DecisionTable(DecisionRecord, table=True):
-    """DecisionRecord as stored."""
-
-    __tablename__ = "decisions"
-    __table_args__ = (Index("decisions_of_run", "run_id"),)
-
-
 class EventRecord(Record):
     """One event of the run's log; never changed, never removed."""
+
+    table_name = "events"
+    table_items = (Index("events_of_run", "run_id"),)
 
     seq: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="runs.run_id")
@@ -239,18 +243,24 @@ class EventRecord(Record):
     detail: str = "{}"
 
 
-class EventTable(EventRecord, table=True):
-    """EventRecord as stored."""
-
-    __tablename__ = "events"
-    __table_args__ = (Index("events_of_run", "run_id"),)
+RECORDS = (RunRecord, StageRecord, IntentRecord, ResourceRecord, DecisionRecord, EventRecord)
+"""All kinds of records, each after those that it refers to."""
 
 
-TABLES: dict[type[Record], type[Record]] = {
-    RunRecord: RunTable,
-    StageRecord: StageTable,
-    IntentRecord: IntentTable,
-    ResourceRecord: ResourceTable,
-    DecisionRecord: DecisionTable,
-    EventRecord: EventTable,
-}
+@cache
+def table(record: type[Record]) -> Table:
+    """Return the table of a kind of record."""
+    fields = record.model_fields.items()
+    columns = []
+    for name, field in fields:
+        column = get_column_from_field(field)
+        column.name = column.key = name
+        columns.append(column)
+    return Table(record.table_name, METADATA, *columns, *record.table_items)
+
+
+def all_tables() -> MetaData:
+    """Return the description of the whole schema."""
+    for record in RECORDS:
+        table(record)
+    return METADATA

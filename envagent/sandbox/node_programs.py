@@ -11,7 +11,7 @@ from itertools import pairwise
 from envagent.sandbox.node_facts import Disk, Node
 from envagent.sandbox.node_files import Files, Refused
 from envagent.sandbox.node_gpus import lspci, nvidia_smi
-from envagent.sandbox.node_shell import MAX_OUTPUT, NOT_FOUND, Answer, Program, Shell, script_of
+from envagent.sandbox.node_shell import MAX_OUTPUT, Answer, Program, Shell
 
 UNITS = {"-k": 1, "-m": 1024, "-g": 1024 * 1024}
 ROOT_SHARE = 0.97
@@ -232,11 +232,7 @@ def _each(shell: Shell, name: str, paths: Iterable[str], given: str, show: Calla
     for path in list(paths) or ["-"]:
         try:
             text = given if path == "-" else shell.files.read(shell.files.absolute(path, shell.folder))
-            shown = show(text)
-            if len(out) + len(shown) > MAX_OUTPUT:
-                err += f"{name}: {path}: this simulated node prints at most {MAX_OUTPUT >> 20} MiB\n"
-                break
-            out += shown
+            out += show(text)[: MAX_OUTPUT - len(out)]
         except Refused as reason:
             err += f"{name}: {path}: {reason}\n"
     return Answer(out, err, int(bool(err)))
@@ -285,7 +281,7 @@ def _wc(shell: Shell, arguments: list[str], given: str) -> Answer:
     paths = [one for one in arguments if not one.startswith("-")]
     count: Callable[[str], int] = lambda text: text.count("\n")  # noqa: E731
     if "-c" in arguments:
-        count = lambda text: len(text.encode(errors="surrogateescape"))  # noqa: E731
+        count = lambda text: len(text.encode())  # noqa: E731
     elif "-w" in arguments:
         count = lambda text: len(text.split())  # noqa: E731
     return _each(shell, "wc", paths, given, lambda text: f"{count(text)}\n")
@@ -313,7 +309,7 @@ def _ls(shell: Shell, arguments: list[str], given: str) -> Answer:
     out, err = "", ""
     for path in paths:
         try:
-            names = shell.files.names(shell.files.absolute(path, shell.folder))
+            names = shell.files.list(shell.files.absolute(path, shell.folder))
         except Refused as reason:
             err += f"ls: cannot access '{path}': {reason}\n"
             continue
@@ -388,14 +384,8 @@ def _which(shell: Shell, arguments: list[str], given: str) -> Answer:
 
 
 def _shell(shell: Shell, arguments: list[str], given: str) -> Answer:
-    """Run the lines after `-c`, those of a file, or those of the input."""
-    lines, path = script_of(arguments)
-    if path is not None:
-        try:
-            lines = shell.files.read(shell.files.absolute(path, shell.folder))
-        except Refused as reason:
-            return Answer(err=f"bash: {path}: {reason}\n", code=NOT_FOUND)
-    return shell.run_nested(given if lines is None else lines)
+    lines = arguments[1] if arguments[:1] in (["-c"], ["-lc"]) and len(arguments) > 1 else given
+    return shell.run_nested(lines)
 
 
 def _within(shell: Shell, arguments: list[str], given: str) -> Answer:

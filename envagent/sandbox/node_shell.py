@@ -7,7 +7,7 @@ line is bounded in length, in commands and in output. It runs no program and ope
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from envagent.sandbox.node_facts import Node
@@ -28,10 +28,6 @@ READS_FILES = {"cat": 0, "wc": 0, "head": 0, "tail": 0, "bash": 0, "sh": 0, "gre
 
 class SyntaxProblem(Exception):
     """A line that this shell does not interpret."""
-
-
-class Unfinished(SyntaxProblem):
-    """A line that ends within quotes or parentheses."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +79,6 @@ class Shell:
     variables: dict[str, str] = field(default_factory=dict)
     code: int = 0
     ended: bool = False
-    refused: bool = False
-    """Whether the last line was one that this shell does not interpret."""
     _depth: int = 0
     _commands: int = 0
     _stray: str = ""
@@ -106,34 +100,9 @@ class Shell:
     def run(self, line: str, given: str = "") -> Answer:
         """Run a line, or several, with the input of the first command; the exit code is that of the last one."""
         self._commands = 0
-        self.refused = False
-        return self._interpret(line, given)
-
-    def is_unfinished(self, line: str) -> bool:
-        """Return whether a line goes on with the next one."""
         if len(line) > MAX_LINE:
-            return False
-        try:
-            _tokens(line)
-        except Unfinished:
-            return True
-        except SyntaxProblem:
-            return False
-        return line.rstrip("\r\n").endswith("\\")
-
-    def reads_commands(self, line: str) -> bool:
-        """Return whether a line only starts a shell that reads its lines from the input, as editors do at first."""
-        try:
-            [(_, [command])] = [one for one in _pipelines(_tokens(line)) if one[1]]
-        except (SyntaxProblem, ValueError):
-            return False
-        words = ["".join(piece.text for piece in pieces) for pieces in command.words]
-        if words[:1] == ["exec"]:
-            del words[0]
-        if command.redirections or not words or words[0].rpartition("/")[2] not in ("bash", "sh"):
-            return False
-        lines, path = script_of(words[1:])
-        return path is None and (lines is None or self.reads_commands(lines))
+            return self._syntax_error("line too long")
+        return self._interpret(line, given)
 
     def reads_input(self, line: str) -> bool:
         """Return whether the first command of a line reads its input."""
@@ -158,8 +127,6 @@ class Shell:
     def _interpret(self, line: str, given: str) -> Answer:
         if self._depth >= MAX_DEPTH:
             return Answer(err="bash: too many nested commands\n", code=1)
-        if len(line) > MAX_LINE:
-            return self._syntax_error("line too long")
         self._depth += 1
         try:
             return self._run_list(_tokens(line), given)
@@ -186,7 +153,6 @@ class Shell:
 
     def _syntax_error(self, what: str) -> Answer:
         self.code = 2
-        self.refused = self._depth <= 1
         return Answer(err=f"bash: {what}\n", code=2)
 
     def _run_list(self, tokens: list[_Token], given: str) -> Answer:
@@ -285,18 +251,6 @@ class Shell:
         return piece.text
 
 
-def script_of(arguments: Sequence[str]) -> tuple[str | None, str | None]:
-    """Return the lines and the file in a shell's arguments; with neither, it reads its input."""
-    rest = list(arguments)
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if not option.startswith("--") and "c" in option:
-            return (rest[0] if rest else ""), None
-        if not option.startswith("--") and "s" in option:
-            return None, None
-    return None, (rest[0] if rest else None)
-
-
 def _pipelines(tokens: list[_Token]) -> list[tuple[str, list[_Command]]]:
     """Return the pipelines of a line, each with the operator that follows it."""
     found: list[tuple[str, list[_Command]]] = []
@@ -311,10 +265,7 @@ def _pipelines(tokens: list[_Token]) -> list[tuple[str, list[_Command]]]:
                 _check_keyword(current, part)
                 current.words.append(part)
             continue
-        if part in ("(", ")") or (waiting, part) == ("<", "<"):
-            what = "here-documents" if waiting else "functions or subshells"
-            raise SyntaxProblem(f"{waiting}{part}: this simulated shell has no {what}")
-        if waiting or part == "&":
+        if waiting or part in ("&", "(", ")"):
             raise SyntaxProblem(f"syntax error near unexpected token `{_shown(part)}'")
         if REDIRECTIONS.fullmatch(part):
             if ">&" in part:
@@ -382,7 +333,7 @@ def _word(line: str, place: int) -> tuple[list[_Piece], int]:
         elif sign == "'" and not quoted:
             end = line.find("'", place + 1)
             if end < 0:
-                raise Unfinished("unexpected EOF while looking for matching `''")
+                raise SyntaxProblem("unexpected EOF while looking for matching `''")
             pieces.append(_Piece(line[place + 1 : end]))
             place = end + 1
         elif not quoted and sign in " \t\r\n;|&<>()":
@@ -391,7 +342,7 @@ def _word(line: str, place: int) -> tuple[list[_Piece], int]:
             pieces.append(_Piece(sign))
             place += 1
     if quoted:
-        raise Unfinished("unexpected EOF while looking for matching `\"'")
+        raise SyntaxProblem("unexpected EOF while looking for matching `\"'")
     return _joined(pieces), place
 
 
@@ -414,7 +365,7 @@ def _substitution(line: str, place: int, *, quoted: bool) -> tuple[_Piece, int]:
             depth += {"(": 1, ")": -1}.get(line[end], 0)
             end += 1
         if depth:
-            raise Unfinished("unexpected EOF while looking for matching `)'")
+            raise SyntaxProblem("unexpected EOF while looking for matching `)'")
         return _Piece(line[place + 2 : end - 1], "command", quoted), end
     named = VARIABLE.match(line, place + 1)
     if named is None:

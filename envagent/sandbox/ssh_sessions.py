@@ -1,7 +1,7 @@
 """Connections by SSH to a simulated node: who is admitted, and sessions with the simulated shell.
 
-Only sessions exist, with the shell or by SFTP (and scp's older protocol): no forwarding of ports, agents or displays.
-The module loads asyncssh, and is loaded with the first connection.
+Only sessions exist: no forwarding of ports, agents or displays, no SFTP. The module loads asyncssh, and is loaded with
+the first connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from envagent.sandbox.cloud_time import Clock
 from envagent.sandbox.node_programs import programs_of
-from envagent.sandbox.node_sftp import NodeSftp
 from envagent.sandbox.node_shell import MAX_LINE, MAX_OUTPUT, Answer, Shell
 from envagent.sandbox.ssh_server import Door
 
@@ -49,9 +48,7 @@ async def talk(door: Door, connection: socket.socket, clock: Clock) -> None:
             ],
             server_version="OpenSSH_9.6p1 sandbox",
             process_factory=session,
-            sftp_factory=lambda channel: NodeSftp(channel, door.files, door.node.system.user),
-            allow_scp=True,
-            errors="surrogateescape",  # binary input reaches files unchanged
+            errors="replace",
             login_timeout=LOGIN_SECONDS,
             keepalive_interval=60,
             compression_algs=None,
@@ -96,12 +93,11 @@ async def _serve(door: Door, process: Process) -> None:
     try:
         if process.subsystem is not None:
             _write(process, Answer(err=f"{process.subsystem}: not simulated\n", code=1))
-        elif process.command is None or shell.reads_commands(process.command):
+        elif process.command is None:
             await _interact(shell, process)
         else:
-            given = await _input(process) if shell.reads_input(process.command) else ""
-            too_long = Answer(err=f"bash: this simulated node reads at most {MAX_OUTPUT >> 20} MiB\n", code=1)
-            _write(process, too_long if len(given) > MAX_OUTPUT else shell.run(process.command, given))
+            given = await process.stdin.read(MAX_OUTPUT) if shell.reads_input(process.command) else ""
+            _write(process, shell.run(process.command, given))
         process.exit(shell.code)
     except (asyncssh.Error, OSError, TimeoutError):
         process.exit(1)
@@ -111,43 +107,23 @@ async def _serve(door: Door, process: Process) -> None:
 
 
 async def _interact(shell: Shell, process: Process) -> None:
-    """Read lines and run them as they come, with a prompt where there is a terminal.
-
-    Without one, they are a script, which ends at a line that this shell does not interpret: what follows such a line,
-    perhaps the inside of a loop, would make no sense alone.
-    """
+    """Read lines and run them, with a prompt where there is a terminal."""
     terminal = process.term_type is not None
-    lines = ""
     if terminal:
         system = shell.node.system
         process.stdout.write(f"{system.name} {system.long} on a simulated node; `help` lists what it knows.\n")
     while not shell.ended:
         if terminal:
-            process.stdout.write("> " if lines else shell.prompt)
+            process.stdout.write(shell.prompt)
         line = await _line(process)
         if line is None:
-            lines = ""
             continue
-        lines += line
-        if line and shell.is_unfinished(lines):
-            continue
-        if not lines:
+        if not line:
             if terminal:
                 process.stdout.write("logout\n")
             return
-        answer, lines = shell.run(lines.rstrip("\r\n")), ""
-        _write(process, answer)
+        _write(process, shell.run(line.rstrip("\r\n")))
         await process.stdout.drain()
-        if shell.refused and not terminal:
-            return
-
-
-async def _input(process: Process) -> str:
-    """Read the input to its end, or until it is longer than the shell takes."""
-    given = ""
-    while len(given) <= MAX_OUTPUT and (part := await process.stdin.read(MAX_OUTPUT)):
-        given += part
-    return given
 
 
 async def _line(process: Process) -> str | None:

@@ -18,6 +18,8 @@ def upgrade() -> None:
     op.create_index("resources_by_state", "resources", ["kind", "state"])
     op.create_index("decisions_of_run", "decisions", ["run_id"])
     op.create_index("events_of_run", "events", ["run_id"])
+    if op.get_bind().dialect.name != "sqlite":
+        return  # nothing of the first schema was ever stored elsewhere
     # Lists read the labels alone; a request may hold whole documents.
     op.execute(
         "UPDATE runs SET labels = json_set(labels, '$.repository', json_extract(request, '$.repository'), "

@@ -131,7 +131,9 @@ def test_the_queries_are_as_many_however_long_the_list_is(journal: Journal, limi
     assert len(statements) == 6
     assert len(checked) == limit + 1
     plans = [
-        row[3] for one, values in statements for row in journal.connection.execute(f"EXPLAIN QUERY PLAN {one}", values)
+        row[3]
+        for one, values in statements
+        for row in journal.writer().cursor().execute(f"EXPLAIN QUERY PLAN {one}", values)
     ]
     assert len(plans) >= len(statements)
     assert not [plan for plan in plans if plan.startswith("SCAN") and "json_each" not in plan]

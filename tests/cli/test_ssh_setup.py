@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -47,33 +46,6 @@ def test_a_name_that_means_another_host_is_left_alone(cli: Cli, tmp_path: Path) 
     assert hosts == {"a": ["envagent-a", "mine"]} | {one: [f"envagent-{one}"] for one in "bcdefg"}
 
 
-def copy_files(folder: Path, host: str) -> None:
-    """Copy files to a server and back, with each of the programs that do this."""
-    options = ["-F", str(folder / ".ssh" / "config"), "-o", "BatchMode=yes"]
-
-    def call(*words: str, given: bytes = b"") -> bytes:
-        command = [words[0], *options, *words[1:]]
-        return subprocess.run(command, input=given, capture_output=True, check=True, timeout=20).stdout
-
-    content = bytes(range(256)) * 1200
-    (folder / "sent" / "inner").mkdir(parents=True)
-    (folder / "sent" / "inner" / "data.bin").write_bytes(content)
-    (folder / "sent" / "empty").touch()
-    for number, protocol in enumerate(["-s", "-O"]):
-        call("scp", "-rpq", protocol, str(folder / "sent"), f"{host}:work{number}")
-        call("scp", "-rpq", protocol, f"{host}:work{number}", str(folder / "back"))
-        back = folder / "back" / "inner" / "data.bin"
-        assert (back.read_bytes(), (folder / "back" / "empty").read_bytes()) == (content, b"")
-        assert int(back.stat().st_mtime) == int((folder / "sent" / "inner" / "data.bin").stat().st_mtime)
-        shutil.rmtree(folder / "back")
-    assert call("ssh", host, "cat > piped; wc -c < piped", given=content) == b"%d\n" % len(content)
-    lines = ["rename piped moved", "mkdir d", "put sent/empty d", "ls -1", "rm d/empty", "rmdir d", "get moved", "pwd"]
-    said = call("sftp", "-b", "-", host, given="\n".join([f"lcd {folder}", *lines]).encode()).decode()
-    shown = [line.strip() for line in said.splitlines() if not line.startswith("sftp>")]
-    assert shown == ["d", "moved", "work0", "work1", "Remote working directory: /home/cc"]
-    assert (folder / "moved").read_bytes() == content
-
-
 def test_plain_ssh_finds_a_server_until_it_is_torn_down(cli: Cli, repository: Path, tmp_path: Path) -> None:
     assert cli("ssh", "--setup").code == 0
     ended = cli("run", str(repository), "--cloud", "sandbox")
@@ -82,7 +54,6 @@ def test_plain_ssh_finds_a_server_until_it_is_torn_down(cli: Cli, repository: Pa
     plainly = ["ssh", "-F", str(tmp_path / ".ssh" / "config"), "-o", "BatchMode=yes", host, "hostname"]
     done = subprocess.run(plainly, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{host}-")
-    copy_files(tmp_path, host)
     assert cli("teardown", host.removeprefix("envagent-")).code == 0
     gone = subprocess.run(plainly, capture_output=True, text=True, check=False)
     assert (gone.returncode, "resolve hostname" in gone.stderr) == (255, True)

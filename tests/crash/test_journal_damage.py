@@ -158,9 +158,9 @@ SCENARIOS["read-only: a folder that may only be read"] = _closed(NOBODY, 0o600, 
 
 
 def _short_patience() -> None:
-    from envagent.engine import journal
+    from envagent.engine import sqlite_file
 
-    journal.BUSY_SECONDS = 0.6  # for the half minute of reality
+    sqlite_file.BUSY_SECONDS = 0.6  # for the half minute of reality
 
 
 def _locked_for(seconds: float, *, ends_well: bool) -> Scenario:

@@ -226,28 +226,3 @@ def test_a_colleagues_server_with_our_tag_is_neither_adopted_nor_removed(shell: 
     assert any(theirs in line and "left alone" in line for line in done.document["warnings"])
     assert shell("teardown", "last", "--yes").code == 0
     assert shell.act("nova", "GET", f"/servers/{theirs}", who="mate")["server"]["status"] == "ACTIVE"
-
-
-def test_all_runs_are_refreshed_with_one_list_of_each_kind(shell: Shell) -> None:
-    """Two runs at one site, one of them without its server, and one at a site that does not answer."""
-    started = [shell.start("--cloud", cloud) for cloud in ("sandbox", "sandbox", "sandbox-tacc")]
-    lost, kept, away = (one.wait().document for one in started)
-    shell.act("nova", "DELETE", f"/servers/{lost['server']['id']}")
-    name = lost["server"]["name"]
-    until(lambda: name not in [one["name"] for one in shell.act("nova", "GET", "/servers")["servers"]])
-    counted = [
-        {"service": service, "method": "GET", "site": "uc", "path": path, "action": "count"}
-        for service, path in (("blazar", "/leases"), ("nova", "/servers/detail"))
-    ]
-    shell.faults(*counted, {"site": "tacc", "service": "keystone", "action": "drop"})
-    seen = shell("status", "--refresh")
-    assert seen.code == 0, seen.err
-    states = {one["run_id"]: one["state"] for one in seen.document["runs"]}
-    assert states == {lost["run_id"]: "failed", kept["run_id"]: "succeeded", away["run_id"]: "succeeded"}
-    [warning] = seen.document["warnings"]
-    assert warning.startswith("cloud sandbox-tacc: ") and warning.endswith("; 1 run is shown as last checked")
-    leases, servers, _ = shell.endpoint.control("faults")
-    assert (leases["seen"], servers["seen"]) == (1, 1)
-    shell.faults()
-    for run in (lost, kept, away):
-        assert shell("teardown", run["run_id"]).code == 0

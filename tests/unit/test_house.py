@@ -36,6 +36,8 @@ ROOMS = {
 }
 """Each room with the rooms that it may import; cli may import all."""
 
+_DATABASE = {"engine/journal.py", "engine/postgres.py", "engine/sqlite_file.py"}
+
 LIBRARIES = {
     "openstack": {"cloud"},
     "keystoneauth1": {"cloud"},
@@ -50,14 +52,15 @@ LIBRARIES = {
     "IPython": {"cli/render/notebook_view.py"},
     "typer": {"cli"},
     "click": {"cli"},
-    "sqlmodel": {"engine/journal.py", "engine/tables.py", "migrations"},
-    "sqlalchemy": {"engine/journal.py", "migrations"},
+    "sqlmodel": {"engine/tables.py"},
+    "sqlalchemy": {*_DATABASE, "engine/run_query.py", "engine/tables.py", "migrations"},
+    "psycopg": {"engine/postgres.py"},
     "alembic": {"engine/journal.py", "migrations"},
     "filelock": {"engine/lock.py"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "jsonschema": {"sandbox"},
-    "asyncssh": {"sandbox/ssh_sessions.py", "sandbox/node_sftp.py"},
+    "asyncssh": {"sandbox/ssh_sessions.py"},
 }
 
 

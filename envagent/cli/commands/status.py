@@ -10,7 +10,7 @@ from envagent.cli.commands.options import AS_JSON, CONFIG, SOME_RUN_ID, examples
 
 RunStateName: TypeAlias = Literal["running", "interrupted", "failed", "succeeded", "torn_down"]
 
-EPILOG = examples("envagent status --refresh", "envagent status last --json")
+EPILOG = examples("envagent status", "envagent status last --refresh --json")
 
 USUAL_LIMIT = 20
 
@@ -19,11 +19,7 @@ def status(
     run_id: SOME_RUN_ID = None,
     as_json: AS_JSON = False,
     refresh: Annotated[
-        bool,
-        typer.Option(
-            "--refresh",
-            help="Check what is shown in the cloud first, and correct the record.",
-        ),
+        bool, typer.Option("--refresh", help="Check the run's resources in the cloud first, and correct its record.")
     ] = False,
     limit: Annotated[
         int | None,
@@ -44,8 +40,7 @@ def status(
 ) -> int:
     """Show the newest runs, or everything about one.
 
-    Shows what the journal on this machine has recorded; only --refresh contacts the cloud, and without a run checks all
-    that may have a lease. A cloud that cannot be reached is named in a warning.
+    Shows what the journal on this machine has recorded; only --refresh contacts the cloud.
     """
     from envagent.cli.actions import list_runs, read_run
     from envagent.cli.render.terminal import out, print_document
@@ -56,17 +51,13 @@ def status(
     if run_id is not None and (limit is not None or filtered):
         raise UsageError("filters apply to the list of runs, not to one run", hint=Hint(command("status")))
     if run_id is None:
-        audience = None
         if refresh:
-            from envagent.cli.audience import Audience
-
-            audience = Audience()
+            raise UsageError("--refresh needs a run", hint=Hint(command("status", "last", refresh=True)))
         from envagent.cli.documents.run_list import RunFilter
         from envagent.cli.render.home_page import show_runs
 
         chosen = RunFilter(state=state, repository=repo, cloud=cloud, site=site, archived=archived)
-        number = USUAL_LIMIT if limit is None else limit or None
-        listed = list_runs(chosen, limit=number, refreshed_for=audience, config=config)
+        listed = list_runs(chosen, limit=USUAL_LIMIT if limit is None else limit or None, config=config)
         print_document(listed) if as_json else show_runs(out(), listed, filtered=filtered)
         return 0
     from envagent.cli.audience import Audience

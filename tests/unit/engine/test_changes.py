@@ -30,6 +30,7 @@ class Thing:
 
     def change(self, one: Process, end: int = 6) -> NotYet | None:
         row = one.journal.run("last")
+        one.journal.take(row)
         ledger = ChangeLedger(one.runtime, Inventory.load(one.journal, row.run_id), "extend")
 
         def commit() -> None:

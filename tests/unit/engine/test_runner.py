@@ -296,6 +296,7 @@ def test_an_output_that_no_longer_fits_is_refused(process: Start, services: Serv
         ('{"words": 1}', 2, "version 2"),
     ):
         stored.output, stored.model_version = output, version
+        one.journal.take(one.journal.run("last"))
         with one.journal.transaction() as transaction:
             transaction.save(stored)
         with pytest.raises(RunMismatch, match=said):
@@ -344,7 +345,7 @@ class Both(Output):
     pass
 
 
-def test_independent_steps_run_in_parallel(tmp_path: Path, services: Services, clock: TestClock) -> None:
+def test_independent_steps_run_in_parallel(place: Path | str, services: Services, clock: TestClock) -> None:
     meeting = threading.Barrier(2, timeout=10)
 
     class Left(Step):
@@ -366,7 +367,7 @@ def test_independent_steps_run_in_parallel(tmp_path: Path, services: Services, c
 
     for step in (Left, Right, Join):
         step.run.__annotations__ |= {"return": {"Left": Seen, "Right": Other, "Join": Both}[step.__name__]}
-    one = Process(tmp_path, services, clock, Pipeline("parallel", Request, [Left(), Right(), Join()]))
+    one = Process(place, services, clock, Pipeline("parallel", Request, [Left(), Right(), Join()]))
     assert run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome is Outcome.SUCCEEDED
     one.close()
 
@@ -401,14 +402,14 @@ class Block(Step):
 
 
 def test_finished_steps_are_confirmed_once_in_a_resuming_process(
-    tmp_path: Path, services: Services, clock: TestClock
+    place: Path | str, services: Services, clock: TestClock
 ) -> None:
     check = Check()
     pipeline = Pipeline("confirming", Request, [check, Block()])
-    one = Process(tmp_path, services, clock, pipeline)
+    one = Process(place, services, clock, pipeline)
     run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     assert check.confirmed == []
-    two = Process(tmp_path, services, clock, pipeline)
+    two = Process(place, services, clock, pipeline)
     execution = two.runner.resume(two.journal.run("last"), services)
     run_until_idle(two.runner, [execution])
     two.runner.advance(execution)
@@ -428,11 +429,11 @@ def test_finished_steps_are_confirmed_once_in_a_resuming_process(
 
 @pytest.mark.parametrize(("trouble", "looked"), [(ResourceLost("gone"), True), (CloudUnreachable("no answer"), False)])
 def test_only_an_answer_counts_as_a_look(
-    tmp_path: Path, services: Services, clock: TestClock, trouble: Exception, looked: bool
+    place: Path | str, services: Services, clock: TestClock, trouble: Exception, looked: bool
 ) -> None:
     check = Check()
     pipeline = Pipeline("confirming", Request, [check, Block()])
-    one = Process(tmp_path, services, clock, pipeline)
+    one = Process(place, services, clock, pipeline)
     run_until_idle(one.runner, [one.runner.begin(Request(), services)])
     check.trouble = trouble
     (progress,) = run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])

@@ -200,10 +200,10 @@ SETTLE = timedelta(seconds=60)
 
 
 class Process:
-    """One process working on the journal of a folder: a kill leaves only what is on disk and outside."""
+    """One process working on a journal: a kill leaves only what is on disk and outside."""
 
-    def __init__(self, folder: Path, services: Services, clock: TestClock, pipeline: Pipeline = TOY) -> None:
-        self.journal = Journal.open(folder / "journal.db")
+    def __init__(self, place: Path | str, services: Services, clock: TestClock, pipeline: Pipeline = TOY) -> None:
+        self.journal = Journal.open(place)
         self.stop = threading.Event()
         self.events: list[str] = []
         self.services = services
