@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from envagent.cli.documents.json_models import RunsDocument
     from envagent.cli.documents.run_list import RunFilter
     from envagent.cli.documents.run_models import PlanDocument, RunDocument
+    from envagent.cli.extension_session import Tell
     from envagent.cli.home import Home
     from envagent.cli.run_session import Ended
     from envagent.config import Settings
@@ -215,7 +216,7 @@ def extend_run(
     run_id: str,
     asked: Longer,
     audience: Audience,
-    tell: Callable[[Ended], int],
+    tell: Tell,
     *,
     max_su: float | None = None,
     config: Sequence[Path] | None = None,
@@ -226,7 +227,7 @@ def extend_run(
         run_id: the run.
         asked: how much longer, or until when.
         audience: who is asked.
-        tell: reports the result and returns the exit code.
+        tell: reports the result, and whether it is an extension; returns the exit code.
         max_su: the most that it may cost.
         config: the files named by --config.
 

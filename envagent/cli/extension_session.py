@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from envagent.cli import interaction
 from envagent.cli.audience import Audience
@@ -34,6 +35,14 @@ from envagent.steps.info_file import mark_extended
 from envagent.steps.lease_extension import LeaseExtension, Longer, extend, extension, in_words
 from envagent.steps.resources import lease_kind
 
+if TYPE_CHECKING:
+    from envagent.engine.changes import ChangeLedger
+    from envagent.engine.runner import Runner
+    from envagent.steps.services import Services
+
+Tell: TypeAlias = Callable[[Ended, bool], int]
+"""Reports a result, and whether the lease was extended; returns the exit code."""
+
 
 class ExtensionSession:
     """Extend the lease of one run."""
@@ -45,14 +54,15 @@ class ExtensionSession:
         self._audience = audience
         self._terminal = audience.terminal
 
-    def extend(self, row: RunRecord, asked: Longer, max_su: float | None, tell: Callable[[Ended], int]) -> int:
+    def extend(self, row: RunRecord, asked: Longer, max_su: float | None, tell: Tell) -> int:
         """Ask, request the later end, record it and report it.
 
         Args:
             row: the run.
             asked: how much longer, or until when.
             max_su: the most that it may cost.
-            tell: reports the result. Only then is the extension over: a repeated command before that adds no other.
+            tell: reports the result, and whether it is an extension. Only then is the extension over: before that, a
+                repeated command adds no other.
 
         Returns:
             What `tell` returns.
@@ -75,18 +85,21 @@ class ExtensionSession:
             stack.callback(services.close)
             cloud = services.cloud
             ledger = change_ledger(self._journal, access, row, cloud, output, stop.event)
+            runner = make_runner(self._journal, access.settings, output, stop.event)
+            stack.callback(runner.close)
             lease = lease_kind(cloud).read_own(ledger, held.cloud_id, held.name)
             chosen = extension(ledger, lease, asked, times.now(), reported=Labels.of(row).extended)
             if chosen is None:
                 self._terminal.line(f"Nothing to do: the lease ends {times.both(lease.end)}.")
-                return tell(Ended(document, closing=False))
+                row = self._recorded(ledger, services, runner, row, lease.id)
+                return tell(Ended(self._document(row), closing=False), False)
             number, wanted = chosen.number, chosen.wanted
             if lease.end < wanted.end:
                 self._check_price(cost, wanted, max_su)
                 if not access.simulated and not self._agreed(document, cost, wanted, stop):
                     self._terminal.line("The lease was not extended.")
                     code = interaction.DECLINED if stop.signal is None else stop.exit_code
-                    return tell(Ended(document, code, closing=False))
+                    return tell(Ended(document, code, closing=False), False)
             try:
                 told = ""
                 while isinstance(waiting := extend(cloud, ledger, number, lease, wanted), NotYet):
@@ -98,15 +111,10 @@ class ExtensionSession:
                     ledger.runtime.check_stop()
             except Stopped:
                 self._terminal.line("Stopped. Repeat the command to see what became of the request.")
-                return tell(Ended(document, stop.exit_code, closing=False))
+                return tell(Ended(document, stop.exit_code, closing=False), False)
             finally:
                 ledger.flush()
-            kind = lease_kind(cloud)
-            ledger.record_found(kind.name, kind.found(cloud.lease(lease.id)))
-            ledger.flush()
-            runner = make_runner(self._journal, access.settings, output, stop.event)
-            stack.callback(runner.close)
-            row = runner.refresh(row, services).run.row
+            row = self._recorded(ledger, services, runner, row, lease.id)
             document = self._document(row)
             self._mark_file(document)
             if chosen.since is not None:
@@ -114,10 +122,19 @@ class ExtensionSession:
                     f"This is the extension that was requested at {times.clock(chosen.since)} by a command that was "
                     "interrupted; no other was added. To extend the lease further, repeat the command."
                 )
-            code = tell(Ended(document, closing=False))
+            code = tell(Ended(document, closing=False), True)
             row.labels = json.dumps({**json.loads(row.labels), "extended": number})
             ledger.runtime.store(row)
         return code
+
+    def _recorded(
+        self, ledger: ChangeLedger, services: Services, runner: Runner[Services], row: RunRecord, lease_id: str
+    ) -> RunRecord:
+        """Correct the run's record by the lease as it is now."""
+        kind = lease_kind(services.cloud)
+        ledger.record_found(kind.name, kind.found(services.cloud.lease(lease_id)))
+        ledger.flush()
+        return runner.refresh(row, services).run.row
 
     def _check_price(self, cost: CostPart, wanted: LeaseExtension, max_su: float | None) -> None:
         """Refuse what costs more than `--max-su` or, for the whole lease, more than `lease.max_su`."""

@@ -54,9 +54,9 @@ def extend(
             hint=Hint(Command("extend", (run_id, "6h")), "; or with", Option("until", "TIME")),
         )
 
-    def tell(ended: Ended) -> int:
+    def tell(ended: Ended, extended: bool) -> int:
         if ended.exit_code == 0 and not as_json:
-            screens.show_extended(out(), ended.document)
+            screens.show_extended(out(), ended.document, extended=extended)
         return close(ended, as_json=as_json)
 
     return extend_run(run_id, asked, Audience(yes=yes), tell, max_su=max_su, config=config)

@@ -70,10 +70,13 @@ def show_node(terminal: Terminal, run: RunDocument) -> None:
         terminal.prose("  differs      ", (difference, "yellow"), inset=15)
 
 
-def show_extended(terminal: Terminal, run: RunDocument) -> None:
+def show_extended(terminal: Terminal, run: RunDocument, *, extended: bool) -> None:
     """Print until when a lease is now, and what it costs."""
     where = " at ".join(filter(None, (run.node_type, run.site)))
-    terminal.line((f"the lease of run {run.run_id} was extended", "bold green"), f": {where}" if where else "")
+    done = (f"run {run.run_id}", "bold")
+    if extended:
+        done = (f"the lease of run {run.run_id} was extended", "bold green")
+    terminal.line(done, f": {where}" if where else "")
     if run.cost is not None:
         show_cost(terminal, run.cost)
 
