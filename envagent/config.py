@@ -200,6 +200,12 @@ class Settings(BaseSettings):
         examples=["/path/to/folder"],
         description="journal, keys, sandbox; default: the platform's folder for application data",
     )
+    journal: str | None = Field(
+        default=None,
+        examples=["postgresql://envagent@db.example.org/envagent"],
+        description="a PostgreSQL database that several machines share; its password belongs in ~/.pgpass; default: a "
+        "file in home",
+    )
     cloud: str | None = Field(
         default=None,
         examples=["chi_uc"],
@@ -417,6 +423,7 @@ def _composed(flags: dict[str, Any], read: _Files, report: Callable[[str], None]
         return _settings(flags, read)
     for section, key, variable, what in (
         ("", "home", "ENVAGENT_HOME", "where the journal and the keys are"),
+        ("", "journal", "ENVAGENT_JOURNAL", "where the journal is"),
         ("key", "public_key", "ENVAGENT_KEY__PUBLIC_KEY", "which key the server lets in"),
         ("lease", "max_su", "ENVAGENT_LEASE__MAX_SU", "what may be spent without asking"),
     ):

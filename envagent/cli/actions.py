@@ -76,7 +76,7 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
     known = None if plan is None else plan.known()
     labels = {**({} if plan is None else plan.labels()), **({"yes": "true"} if audience.yes else {}), **(labels or {})}
     commit = None if plan is None else plan.analyzed.commit
-    home, run_id = Home(prepared.settings.home), new_run_id()
+    home, run_id = Home.of(prepared.settings), new_run_id()
     with home.opened_journal() as journal:
         if not options.new:
             taken = offer_existing(
@@ -107,7 +107,7 @@ def make_plan(options: RunOptions, audience: Audience) -> PlanDocument | int:
     from envagent.cli.preparation import prepare
 
     prepared = prepare(options, audience.terminal)
-    return planned(Home(prepared.settings.home), prepared.access, prepared.request, audience)
+    return planned(Home.of(prepared.settings), prepared.access, prepared.request, audience)
 
 
 def resume_run(
@@ -126,7 +126,7 @@ def resume_run(
     from envagent.errors import RunStateError
     from envagent.hints import Hint, command
 
-    home = Home(load(files=config or ()).home)
+    home = Home.of(load(files=config or ()))
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
         with home.working_on(found.run_id):
@@ -159,7 +159,7 @@ def list_runs(
     from envagent.cli.home import Home, read_settings
     from envagent.errors import RunNotFound
 
-    home = Home(read_settings(config).home)
+    home = Home.of(read_settings(config))
     try:
         with home.opened_journal(to_read=True) as journal:
             return runs_document(journal, home.is_worked_on, chosen or RunFilter(), limit)
@@ -181,7 +181,7 @@ def read_run(
     from envagent.cli.home import Home, read_settings
 
     settings = read_settings(config)
-    home = Home(settings.home)
+    home = Home.of(settings)
     with home.opened_journal(to_read=True) as journal:
         row = journal.run(run_id)
         if refresh:
@@ -238,7 +238,7 @@ def extend_run(
     from envagent.cli.home import Home, read_settings
 
     settings = read_settings(config)
-    home = Home(settings.home)
+    home = Home.of(settings)
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
         with home.working_on(found.run_id):
@@ -263,7 +263,7 @@ def tear_down_run(
     from envagent.cli.teardown_session import TeardownSession
 
     settings = read_settings(config)
-    home = Home(settings.home)
+    home = Home.of(settings)
     with home.opened_journal(to_read=True) as journal:
         found = journal.run(run_id)
         with home.working_on(found.run_id):

@@ -486,17 +486,17 @@ def run_batch(options: BatchOptions, common: RunOptions) -> Result:
         raise UsageError("several servers cannot have one name", hint=Hint("leave out", Option("server_name")))
     flags = {} if common.cloud is None else {"cloud": common.cloud}
     settings = read_settings(options.config, **flags)
-    return BatchSession(Home(settings.home), options).run(common)
+    return BatchSession(Home.of(settings), options).run(common)
 
 
 def resume_batch(options: BatchOptions, *, max_su: float | None) -> Result:
     """Continue the unfinished runs of a file, each with another `--max-su` if one is given."""
-    return BatchSession(Home(load(files=options.config or ()).home), options).resume(max_su)
+    return BatchSession(Home.of(load(files=options.config or ())), options).resume(max_su)
 
 
 def tear_down_batch(options: BatchOptions, *, delete_key: bool, dry_run: bool) -> Result:
     """Remove what the runs of a file created."""
-    session = BatchSession(Home(load(files=options.config or ()).home), options)
+    session = BatchSession(Home.of(load(files=options.config or ())), options)
     return session.tear_down(delete_key=delete_key, dry_run=dry_run)
 
 

@@ -77,7 +77,7 @@ def further_checks(settings: Settings | None) -> Iterator[Check]:
     yield from _machine()
     if settings is None:
         return
-    yield from _state(Home(settings.home))
+    yield from _state(Home.of(settings))
     yield _made("key", lambda: _key(settings.key))
     yield _ai(settings)
     yield from _cloud(settings)

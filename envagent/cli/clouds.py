@@ -93,7 +93,7 @@ def reach(name: str | None, settings: Settings) -> CloudAccess:
     from envagent.cli.home import Home
     from envagent.sandbox.process import ensure_running
 
-    Home(settings.home).prepare()
+    Home.of(settings).prepare()
     with sandbox_errors():
         endpoint = ensure_running(settings.home, speed=wanted_speed(settings))
         health = endpoint.control("health")

@@ -38,16 +38,27 @@ def read_settings(files: Iterable[Path] | None, *, repository: str | None = None
 
 
 class Home:
-    """The folder with all state: journal, run folders, private keys; mode 0700."""
+    """The folder with all state: journal, run folders, private keys; mode 0700.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        path: the folder.
+        journal: the journal's file in it, or the URL of a database that several machines share.
+    """
+
+    def __init__(self, path: Path, journal: str | None = None) -> None:
         self.path = path.expanduser().absolute()
+        self.journal: Path | str = journal or self.path / "journal.db"
         self._changed = False
 
+    @classmethod
+    def of(cls, settings: Settings) -> Home:
+        """Return the home that the settings name."""
+        return cls(settings.home, settings.journal)
+
     @property
-    def journal(self) -> Path:
-        """The journal's file."""
-        return self.path / "journal.db"
+    def has_journal(self) -> bool:
+        """Whether there is a journal yet; a shared one is taken to be there."""
+        return isinstance(self.journal, str) or self.journal.exists()
 
     @property
     def runs(self) -> Path:
@@ -131,7 +142,7 @@ class Home:
             JournalError: it cannot be used.
             RunNotFound: `to_read`, and there is none.
         """
-        if to_read and not self.journal.exists():
+        if to_read and not self.has_journal:
             raise RunNotFound(
                 f"there are no runs yet in {self.path}", hint=Hint(command("run", "URL", cloud="sandbox"))
             )

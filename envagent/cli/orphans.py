@@ -288,7 +288,7 @@ def _carry_out(
 
 def _journal(home: Home, stack: contextlib.ExitStack, terminal: Terminal) -> Journal | None:
     """Open the journal if there is a readable one; this command must work without."""
-    if not home.journal.exists():
+    if not home.has_journal:
         return None
     try:
         return stack.enter_context(home.opened_journal())

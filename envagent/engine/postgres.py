@@ -35,11 +35,11 @@ class Postgres:
         url: `postgresql://USER@HOST:PORT/DATABASE`; a password belongs in ~/.pgpass or in PGPASSWORD.
 
     Attributes:
-        name: the address without its password, as messages show it.
+        name: the URL, as messages show it.
         notice: None; a file may have one.
 
     Raises:
-        ConfigurationError: the URL is none of PostgreSQL's, or the client is not installed.
+        ConfigurationError: the URL does not name PostgreSQL, holds a password, or the client is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,8 +49,10 @@ class Postgres:
             raise ConfigurationError("the journal's URL cannot be read", hint=_EXAMPLE) from None
         if parsed.get_backend_name() not in ("postgresql", "postgres"):
             raise ConfigurationError(f"a journal cannot be kept in {parsed.get_backend_name()}", hint=_EXAMPLE)
+        if parsed.password is not None:  # it would be shown by whatever shows settings and processes
+            raise ConfigurationError("a journal's URL must not hold a password", hint=_PASSWORD)
         self.url: URL = parsed.set(drivername="postgresql+psycopg")
-        self.name = parsed.set(drivername="postgresql").render_as_string(hide_password=True)
+        self.name = parsed.set(drivername="postgresql").render_as_string()
         self.notice: str | None = None
         try:
             import psycopg
@@ -102,4 +104,5 @@ class Postgres:
         return lines[0] if lines else type(error).__name__
 
 
+_PASSWORD = Hint("put it in ~/.pgpass, or in PGPASSWORD, and leave it out of the URL")
 _EXAMPLE = Hint("write postgresql://USER@HOST/DATABASE")

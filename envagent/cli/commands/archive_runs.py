@@ -36,7 +36,7 @@ def archive(
     if not run_ids and older_than is None:
         raise UsageError("archive needs runs, or an age", hint=Hint(command("archive", older_than="90d")))
     age = None if older_than is None else archives.parse_age(older_than)
-    home = Home(read_settings(config).home)
+    home = Home.of(read_settings(config))
     with home.opened_journal(to_read=True) as journal:
         ids = archives.archive(home, journal, run_ids or (), age, undo=undo)
     if as_json:

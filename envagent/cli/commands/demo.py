@@ -77,7 +77,7 @@ def demo(
     from envagent.steps.request import RunRequest
 
     settings = read_settings(config, cloud="sandbox")
-    home, audience = Home(settings.home), Audience()
+    home, audience = Home.of(settings), Audience()
     terminal = audience.terminal
     step = None if kill_at is None else _known_step(kill_at)
     repository = write_repository(home)

@@ -19,7 +19,7 @@ def explain(run_id: RUN_ID, as_json: AS_JSON = False, config: CONFIG = None) -> 
     from envagent.cli.render.explanation_screen import show_explanation
     from envagent.cli.render.terminal import out, print_document
 
-    home = Home(read_settings(config).home)
+    home = Home.of(read_settings(config))
     with home.opened_journal(to_read=True) as journal:
         run = journal.run(run_id)
         document = explanation(StoredRun.load(journal, run, working=home.is_worked_on(run.run_id)))

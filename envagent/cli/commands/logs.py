@@ -37,7 +37,7 @@ def logs(
     from envagent.errors import UsageError
     from envagent.hints import Hint, status
 
-    home = Home(read_settings(config).home)
+    home = Home.of(read_settings(config))
     with home.opened_journal(to_read=True) as journal:
         run = journal.run(run_id)
         steps = dict.fromkeys(one.step for one in journal.stages(run.run_id))

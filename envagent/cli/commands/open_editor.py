@@ -51,7 +51,7 @@ def open_editor(
     from envagent.cli.ssh_config import is_included, plain_host
     from envagent.hints import Command
 
-    home = Home(read_settings(config).home)
+    home = Home.of(read_settings(config))
     login = find_login(home, run_id)
     offer_setup(home)
     host = plain_host(login.run_id)

@@ -66,7 +66,7 @@ def _run_ids(incomplete: str) -> list[str]:
     from envagent.errors import EnvagentError
 
     try:
-        folders = sorted(Home(config.load().home).runs.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+        folders = sorted(Home.of(config.load()).runs.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
     except (EnvagentError, OSError):
         folders = []
     return [name for name in (*(one.name for one in folders), "last") if name.startswith(incomplete)]

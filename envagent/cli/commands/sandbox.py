@@ -61,7 +61,7 @@ def serve(
 
     flags: dict[str, Any] = {} if speed is None else {"sandbox": {"speed": speed}}
     settings = read_settings(config, **flags)
-    home = Home(settings.home)
+    home = Home.of(settings)
     home.prepare()
     with sandbox_errors():
         process.serve(home.path, speed=wanted_speed(settings), profile=profile, port=port, faults=faults, ready=ready)
@@ -79,7 +79,7 @@ def log(as_json: AS_JSON = False, config: CONFIG = None) -> int:
     from envagent.sandbox import process
 
     with sandbox_errors():
-        lines = LogDocument.model_validate(process.read_log(Home(read_settings(config).home).path))
+        lines = LogDocument.model_validate(process.read_log(Home.of(read_settings(config)).path))
     print_document(lines) if as_json else screens.show_log(out(), lines)
     return 0
 
@@ -92,7 +92,7 @@ def reset(config: CONFIG = None) -> int:
     from envagent.cli.render.terminal import err
     from envagent.sandbox import process
 
-    home = Home(read_settings(config).home)
+    home = Home.of(read_settings(config))
     home.prepare()
     with sandbox_errors():
         process.reset(home.path)

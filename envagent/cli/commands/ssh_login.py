@@ -50,7 +50,7 @@ def ssh(
     from envagent import children
     from envagent.cli.home import Home, read_settings
 
-    home = Home(read_settings(config).home)
+    home = Home.of(read_settings(config))
     if setup:
         set_up(home)
     elif run_id is None:
@@ -103,7 +103,7 @@ def set_up(home: Home) -> None:
         "~/.ssh/config has the line already." if changed is None else f"Added one line at the top of {changed}."
     )
     names: dict[str, list[str]] = {}
-    if home.journal.exists():
+    if home.has_journal:
         with home.opened_journal() as journal:
             write_entries(home, journal)
             names = host_names(current_logins(home, journal))

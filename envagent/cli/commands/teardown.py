@@ -70,7 +70,7 @@ def teardown(
         from envagent.cli.orphans import remove_orphans
 
         settings = read_settings(config, **({} if cloud is None else {"cloud": cloud}))
-        home = Home(settings.home)
+        home = Home.of(settings)
         return remove_orphans(
             home,
             settings,

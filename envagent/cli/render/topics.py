@@ -70,10 +70,9 @@ def show_files(terminal: Terminal, files: Sequence[Path] = ()) -> None:
     from envagent.errors import EnvagentError
 
     try:
-        folder = config.load(files=files).home
+        home = Home.of(config.load(files=files))
     except EnvagentError:  # help must not depend on it
-        folder = Settings.model_fields["home"].get_default(call_default_factory=True, validated_data={})
-    home = Home(folder)
+        home = Home(Settings.model_fields["home"].get_default(call_default_factory=True, validated_data={}))
     read = [
         (str(user_file()), "your settings"),
         (f"./{config.SETTINGS_FILE}", "settings for one folder, if the file is your own"),
