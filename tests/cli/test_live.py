@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,26 @@ STAGES = [
     StageRecord(run_id="r", step=step, stage=stage, position=position)
     for position, (step, stage) in enumerate([("first", "a"), ("first", "b"), ("second", "c")])
 ]
+
+RESIZED = """
+import sys
+from tests.cli.test_live import *
+
+for number in range(20):
+    print("before", number)
+terminal = Terminal(sys.stdout)
+output = LiveProgress(terminal)
+output.watch(STAGES, {}, {})
+shown = None
+with output:
+    output(waiting("first.a", "something " * 20, "BUILD"))
+    while True:
+        if shown != (shown := terminal.console.width):
+            time.sleep(0.6)
+            output(event(EventKind.WARNING, "first.a", f"{shown} wide"))
+        time.sleep(0.01)
+"""
+"""Draws until it is ended, and tells of each width some time after the window has it."""
 
 
 def event(kind: str, stage: str, message: str = "", **detail: object) -> EventRecord:
@@ -97,6 +120,7 @@ def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Termina
         assert output._live is not None
         output._live.refresh()
         output(event(EventKind.STAGE_SUCCEEDED, "first.b", summary="what came of it \x1b[2J"))
+        output._live.refresh()
     shown = arrived(seen)
     assert "the server to boot: BUILD\\x1b[31m, usually 11 min 40 s, timeout in 30 min 00 s" in shown
     assert "what came of it \\x1b[2J" in shown
@@ -146,3 +170,29 @@ def test_a_wait_is_told_when_it_begins_and_when_its_status_changes(capsys: pytes
         " 2/2 second: waiting for the server to boot: BUILD",
         " 2/2 second: the server to boot: BUILD (spawning)",
     ]
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux is installed")
+def test_one_table_remains_when_the_window_changes_its_width(tmp_path: Path) -> None:
+    def tmux(*arguments: str) -> str:
+        command = ("tmux", "-f", os.devnull, "-S", str(tmp_path / "tmux"), *arguments)
+        return subprocess.run(command, check=True, capture_output=True, timeout=10, encoding="utf-8").stdout
+
+    widths = (120, 80, 45, 90, 60)
+    tmux("new-session", "-d", "-x", "120", "-y", "15", sys.executable, "-c", RESIZED)
+    try:
+        for width in widths:
+            tmux("resize-window", "-x", str(width))
+            deadline = time.monotonic() + 10
+            while f"{width} wide" not in (screen := tmux("capture-pane", "-p", "-S", "-")):
+                assert time.monotonic() < deadline, screen
+                time.sleep(0.05)
+        lines = [line for line in screen.splitlines() if line]
+    finally:
+        tmux("kill-server")
+    first, second = lines[-2:]
+    assert "first" in first
+    assert len(first) == 60
+    assert second.endswith(" second")
+    assert lines[:20] == [f"before {number}" for number in range(20)]
+    assert [line.rpartition(": ")[2] for line in lines[20:-2]] == [f"{width} wide" for width in widths]

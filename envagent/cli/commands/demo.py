@@ -158,9 +158,9 @@ def _killer(step: str, home: Home, journal: Journal, terminal: Terminal, run_id:
         return sum(1 for one in read_log(home.path) if one["path"].endswith(_WRITTEN[step]))
 
     def die(when: str) -> None:
-        terminal.show_cursor()
         terminal.line((f"kill -9 in {step}: ", "bold red"), when)
         terminal.line(hint_text(Hint("To continue, as after any crash:", resume()), run_id))
+        terminal.show_cursor()
         os.kill(os.getpid(), signal.SIGKILL)
 
     def watch(event: EventRecord) -> None:

@@ -14,14 +14,13 @@ from envagent.cli.documents.json_models import ErrorPart
 from envagent.cli.documents.run_models import PlanPart, RunDocument
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
-from envagent.cli.render.live import ROWS_NEEDED, spinner, started
+from envagent.cli.render.live import ROWS_NEEDED, LiveTable, spinner, started
 from envagent.cli.render.progress import Parts, ProgressLines, StepProgress
 from envagent.cli.render.terminal import Terminal, styled
 from envagent.engine.tables import EventKind, EventRecord, StageState
 from envagent.hints import Command
 
 if TYPE_CHECKING:
-    from rich.live import Live
     from rich.table import Table
 
 SHOWN = (
@@ -123,7 +122,7 @@ class BatchView:
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self.lines: list[LineView] = []
-        self._live: Live | None = None
+        self._live: LiveTable | None = None
         self._lock = threading.Lock()
 
     @property

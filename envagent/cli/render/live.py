@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 
-from rich.live import Live
+from rich.console import ConsoleRenderable, RenderHook
+from rich.control import Control
+from rich.segment import ControlType, Segment, Segments
 from rich.table import Table
 
 from envagent.cli.render import times
@@ -26,18 +31,97 @@ STYLES = {
     StageState.WAITING: "yellow",
 }
 
+SETTLED_SECONDS = 0.4
+"""For how long a window must have kept its width; tmux reports a new one up to 0.25 s late."""
 
-def started(terminal: Terminal, draw: Callable[[], Table]) -> Live:
-    """Draw a table again and again until it is stopped; nothing of it stays then."""
-    live = Live(
-        console=terminal.console,
-        get_renderable=draw,
-        refresh_per_second=PER_SECOND,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    live.start(refresh=True)
+ERASE_LINE = (ControlType.ERASE_IN_LINE, 2)
+
+
+class LiveTable(RenderHook):
+    """A table that is drawn again and again below what is printed, until it is stopped; nothing of it stays then.
+
+    Most terminals reflow long lines when they become narrower, so that the table fills more rows than were drawn.
+    They are counted at the new width. The terminal may have it before this process knows; what is drawn until then is
+    cut off instead of wrapped, so that the count still holds.
+    """
+
+    def __init__(self, terminal: Terminal, draw: Callable[[], Table]) -> None:
+        self._console = terminal.console
+        self._draw = draw
+        self._lock = threading.RLock()
+        self._over = threading.Event()
+        self._drawn: list[int] = []
+        """How long each line is that was drawn; the cursor is on the line below them."""
+        self._width = self._console.width
+        self._settled = 0.0
+        """When the width will have settled, in monotonic time."""
+
+    def start(self) -> None:
+        """Draw from now on."""
+        self._console.show_cursor(False)
+        self._console.push_render_hook(self)
+        self.refresh()
+        threading.Thread(target=self._keep_current, name="live", daemon=True).start()
+
+    def stop(self) -> None:
+        """Erase the table."""
+        with self._lock:
+            self._over.set()
+            self._console.print(Control())
+            self._console.pop_render_hook()
+            self._console.show_cursor(True)
+
+    def refresh(self) -> None:
+        """Draw now, unless the window is being resized."""
+        with self._lock:
+            width, now = self._console.width, time.monotonic()
+            if width != self._width:
+                self._width, self._settled = width, now + SETTLED_SECONDS
+            if now >= self._settled and not self._over.is_set():
+                self._console.print(Control())
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Erase the table before something is printed, and draw it below that."""
+        with self._lock:
+            width = self._console.width if _reflows() else max(self._drawn, default=1)
+            rows = sum(max(1, -(-length // width)) for length in self._drawn)
+            # Line by line: tmux copies a screen that is erased as a whole into its history.
+            above = Control(ControlType.CARRIAGE_RETURN, ERASE_LINE, *(rows * [(ControlType.CURSOR_UP, 1), ERASE_LINE]))
+            self._drawn = []
+            if self._over.is_set() or not self._console.is_interactive:
+                return [above, *renderables]
+            return [above, *renderables, Segments(self._lines())]
+
+    def _lines(self) -> list[Segment]:
+        """Render the table."""
+        made = [_code("\x1b[?7l")]
+        for line in self._console.render_lines(self._draw(), pad=False)[: self._console.height - 1]:
+            while line and not line[-1].text.strip():  # some terminals drop spaces at the end when they reflow
+                line.pop()
+            made += [*line, Segment.line()]
+            self._drawn.append(Segment.get_line_length(line))
+        return [*made, _code("\x1b[?7h")]
+
+    def _keep_current(self) -> None:
+        while not self._over.wait(1 / PER_SECOND):
+            self.refresh()
+
+
+def _code(text: str) -> Segment:
+    """Return a control code that rich has no name for."""
+    return Segment(text, None, [(ControlType.CARRIAGE_RETURN,)])
+
+
+def _reflows() -> bool:
+    """Return whether the terminal reflows long lines; xterm, GNU screen and the Linux console cut them off."""
+    known = os.environ
+    return "TMUX" in known or not (known.keys() & {"XTERM_VERSION", "STY"} or known.get("TERM") == "linux")
+
+
+def started(terminal: Terminal, draw: Callable[[], Table]) -> LiveTable:
+    """Start to draw a table."""
+    live = LiveTable(terminal, draw)
+    live.start()
     return live
 
 
@@ -51,7 +135,7 @@ class LiveProgress(DrawnProgress):
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
-        self._live: Live | None = None
+        self._live: LiveTable | None = None
 
     def __enter__(self) -> LiveProgress:
         self._live = started(self.terminal, self._draw)

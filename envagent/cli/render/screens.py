@@ -43,7 +43,7 @@ def show_result(terminal: Terminal, run: RunDocument, host: str | None = None) -
     server = "the server" if run.server is None else run.server.name
     gone = run.cost is not None and run.cost.phase in ("ended", "removed")
     state = (f"{server} is gone", "bold yellow") if gone else (f"{server} is up", "bold green")
-    terminal.line(state, f": {run.node_type}{where}{image}")
+    terminal.prose(state, f": {run.node_type}{where}{image}")
     if gone:
         terminal.field("log in", "not possible: the lease has ended")
     elif run.ssh is None:
