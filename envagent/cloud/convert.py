@@ -106,7 +106,7 @@ def server(body: Body) -> Server:
         name=body["name"],
         status=body["status"],
         task_state=body.get("OS-EXT-STS:task_state"),
-        fault=ServerFault(message=fault.get("message") or "", code=fault.get("code")) if fault else None,
+        fault=None if not fault else _fault(fault),
         metadata=body.get("metadata") or {},
         fixed_ips=tuple(entry["addr"] for entry in addresses if not _floats(entry)),
         floating_ips=tuple(entry["addr"] for entry in addresses if _floats(entry)),
@@ -116,6 +116,11 @@ def server(body: Body) -> Server:
         key_name=body.get("key_name"),
         created_at=time_of(body.get("created")),
     )
+
+
+def _fault(body: Body) -> ServerFault:
+    created = time_of(body.get("created"))
+    return ServerFault(message=body.get("message") or "", code=body.get("code"), created=created)
 
 
 def _floats(address: Body) -> bool:

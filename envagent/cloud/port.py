@@ -235,6 +235,7 @@ class ServerFault(CloudModel):
 
     message: str
     code: int | None = None
+    created: datetime | None = None
 
 
 class Server(CloudModel):

@@ -119,15 +119,17 @@ def _naive(moment: float) -> datetime:
 
 
 def free_hosts(call: Call, lease: Lease, wanted: list[Requirement]) -> list[Host]:
-    """Return the matching hosts that are free in the window; hosts with a server still being deleted come last."""
+    """Return the matching hosts that are free in the window; whether they can be deployed is not looked at."""
     fitting = choose(call.site.hosts.values(), wanted)
     none_of = call.effects.get("no_capacity")
     if none_of is not None:
         types = none_of.get("node_types")
         fitting = [host for host in fitting if types and host.node_type not in types]
     taken = call.world.state.taken(call.site.key, lease.start, lease.end, except_lease=lease.id)
-    lingering = {server.host for server in call.world.find(Server)}
     free = [host for host in fitting if host.id not in taken]
+    if not call.world.profile.busy_hosts_come_last:
+        return free
+    lingering = {server.host for server in call.world.find(Server)}
     return sorted(free, key=lambda host: host.id in lingering)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
-from envagent.sandbox import blazar, glance, keystone, lease_life, neutron, nova, server_life, server_tasks
+from envagent.sandbox import blazar, glance, keystone, lease_life, neutron, node_life, nova, server_life, server_tasks
 from envagent.sandbox.cloud_time import Clock, Pace, utc
 from envagent.sandbox.exchange import Call, Handler, Identity, Reply, Route, Service
 from envagent.sandbox.faults import Faults
@@ -38,6 +38,8 @@ EVENTS: dict[str, Callable[[World, Due], None]] = {
     "lease.ended": lease_life.ended,
     "lease.gone": lease_life.gone,
     "server.schedule": server_life.schedule,
+    "node.cleaned": node_life.cleaned,
+    "server.spawn": server_life.spawn,
     "server.active": server_life.become_active,
     "server.fail": server_life.fail,
     "server.gone": server_life.gone,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from envagent.sandbox import lease_life, server_life
+from envagent.sandbox import lease_life, node_life, server_life
 from envagent.sandbox.blazar_reservations import hold
 from envagent.sandbox.records import Lease, Server
 from envagent.sandbox.world import World
@@ -78,6 +78,38 @@ def host_key_changes(world: World, wanted: dict[str, Any]) -> None:
     world.put(server)
 
 
+def _host(world: World, name: str) -> str:
+    """Find a host by its id, its node's name or the node's uid."""
+    for host in world.site.hosts.values():
+        if name in (host.id, host.node_name, host.uid):
+            return host.id
+    raise ValueError(f"no node {name}")
+
+
+def node_maintenance(world: World, wanted: dict[str, Any]) -> None:
+    """Put a node into maintenance; with `"noticed": false`, Nova's scheduler does not know of it yet."""
+    node_life.maintain(world, _host(world, wanted["id"]), noticed=bool(wanted.get("noticed", True)))
+
+
+def node_clean_fails(world: World, wanted: dict[str, Any]) -> None:
+    """Let the next cleaning of a node fail: it ends in `clean failed`, in maintenance."""
+    node = node_life.node(world, _host(world, wanted["id"]))
+    node.clean_fails = True
+    world.put(node)
+
+
+def node_delete_fails(world: World, wanted: dict[str, Any]) -> None:
+    """Let a node go to `error` when its server is deleted."""
+    node = node_life.node(world, _host(world, wanted["id"]))
+    node.delete_fails = True
+    world.put(node)
+
+
+def node_repaired(world: World, wanted: dict[str, Any]) -> None:
+    """Make a node available again."""
+    node_life.repair(world, _host(world, wanted["id"]))
+
+
 MISHAPS: dict[str, Callable[[World, dict[str, Any]], None]] = {
     "lease_ends": lease_ends,
     "lease_fails": lease_fails,
@@ -85,4 +117,8 @@ MISHAPS: dict[str, Callable[[World, dict[str, Any]], None]] = {
     "node_replaced": node_replaced,
     "server_fails": server_fails,
     "host_key_changes": host_key_changes,
+    "node_maintenance": node_maintenance,
+    "node_clean_fails": node_clean_fails,
+    "node_delete_fails": node_delete_fails,
+    "node_repaired": node_repaired,
 }

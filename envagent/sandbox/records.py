@@ -133,6 +133,24 @@ class Server(Record):
 
 
 @dataclass
+class Node(Record):
+    """What is unusual of a bare-metal node; `id` is its Blazar host's, and one that is simply available has no record.
+
+    `state` is Ironic's provision state. `scheduler_knows` is when Nova learns of a maintenance; `clean_fails` and
+    `delete_fails` say how the node's next release ends.
+    """
+
+    kind = "node"
+
+    state: str = "available"
+    maintenance: bool = False
+    scheduler_knows: float = 0.0
+    clean_fails: bool = False
+    delete_fails: bool = False
+    releases: int = 0
+
+
+@dataclass
 class Port(Record):
     """A Neutron port with one fixed address, created by Nova (`device_owner` None) or by a user."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from envagent.sandbox import cloud_time
+from envagent.sandbox import cloud_time, node_life
 from envagent.sandbox.inventory import DEFAULT_BUILD_SECONDS, KVM_BUILD_SECONDS, Network
 from envagent.sandbox.neutron_addresses import detach, free_fixed_address, new_port
 from envagent.sandbox.records import Lease, Port, Reservation, Server
@@ -48,7 +48,8 @@ def _free_host(world: World, server: Server) -> str | None:
     if reservation.resource_type == "flavor:instance":
         slot = f"kvm-{reservation.id}"
         return slot if occupied.count(slot) < int(reservation.asked["amount"]) else None
-    return next((host for host in reservation.hosts if host not in occupied), None)
+    usable = (host for host in reservation.hosts if host not in occupied and node_life.takes_servers(world, host))
+    return next(usable, None)
 
 
 def break_down(world: World, server: Server, message: str, code: int = 500) -> None:
@@ -97,15 +98,27 @@ def schedule(world: World, due: Due) -> None:
     if full is not None:
         break_down(world, server, NO_FIXED_ADDRESS.format(id=server.id, network=full.id))
         return
-    server.host, server.task_state, server.updated_at = host, "spawning", world.at
+    server.host, server.task_state, server.updated_at = host, "networking", world.at
     world.put(server)
-    if server.never_builds:
+    world.schedule(world.after(cloud_time.NETWORKING), "server.spawn", server.id)
+
+
+def spawn(world: World, due: Due) -> None:
+    """Begin the deployment; Ironic refuses it for a node that went into maintenance meanwhile."""
+    server = world.get(Server, due.id)
+    if server is None or server.task_state != "networking" or server.host is None:
         return
-    if server.doomed is not None:
-        after = float(server.doomed.get("after", build_seconds(world, host)))
-        world.schedule(world.after(after), "server.fail", server.id)
+    server.task_state, server.updated_at = "spawning", world.at
+    world.put(server)
+    seconds = max(0.0, build_seconds(world, server.host) - cloud_time.NETWORKING)
+    if not node_life.deploys(world, server.host):
+        world.schedule(world.at, "server.fail", server.id)
+    elif server.never_builds:
+        return
+    elif server.doomed is not None:
+        world.schedule(world.after(float(server.doomed.get("after", seconds))), "server.fail", server.id)
     else:
-        world.schedule(world.after(build_seconds(world, host)), "server.active", server.id)
+        world.schedule(world.after(seconds), "server.active", server.id)
 
 
 def become_active(world: World, due: Due) -> None:
@@ -122,14 +135,15 @@ def become_active(world: World, due: Due) -> None:
 
 
 def fail(world: World, due: Due) -> None:
-    """Fail a build as a fault requires."""
+    """Fail a build, in the words of a fault if there is one."""
     server = world.get(Server, due.id)
     if server is None or server.task_state != "spawning":
         return
     doomed: dict[str, Any] = server.doomed or {}
     _unplug(world, server)
     server.zone = ""
-    if not world.profile.failed_server_keeps_host:
+    if not world.profile.failed_server_keeps_host and server.host is not None:
+        node_life.release(world, server.host)
         server.host = None
     text = str(doomed.get("text") or BUILD_FAILED).format(id=server.id)
     break_down(world, server, text, int(doomed.get("code", 500)))
@@ -164,6 +178,8 @@ def gone(world: World, due: Due) -> None:
 def _remove(world: World, server: Server) -> None:
     _unplug(world, server)
     world.remove(server)
+    if server.host is not None:
+        node_life.release(world, server.host)
 
 
 def _unplug(world: World, server: Server) -> None:

@@ -27,7 +27,7 @@ from envagent.cloud.port import InspectableCloud, Lease
 from tests.kit.by_hand import date, host_reservation
 
 NOBODY = "00000000-0000-0000-0000-000000000001"
-_VERSIONS = {"image": "/v2", "network": "/v2.0", "compute": "", "reservation": "", "identity": ""}
+_VERSIONS = {"image": "/v2", "network": "/v2.0", "compute": "", "reservation": "", "identity": "", "baremetal": ""}
 
 
 @dataclass
