@@ -122,7 +122,10 @@ class ServerSettings(Section):
 
     poll_seconds: Seconds = Field(default=30, description="pause between two looks")
     timeout_seconds: Seconds = Field(default=1800, description="from the request until it is ACTIVE")
-    tries: PositiveInt = Field(default=2, description="servers to try in one lease if deployment fails")
+    tries: PositiveInt = Field(default=2, description="deployments to try, on one node after another, if one fails")
+    cleaning_seconds: Seconds = Field(
+        default=900, description="how long to wait for a node to be cleaned if no other one is free"
+    )
 
 
 class SshSettings(Section):

@@ -91,7 +91,11 @@ class Chooser:
 
 
 def ranking(
-    site: Hardware, images: Sequence[Image], request: RunRequest, start: datetime
+    site: Hardware,
+    images: Sequence[Image],
+    request: RunRequest,
+    start: datetime,
+    failed_lately: frozenset[str] = frozenset(),
 ) -> Callable[[Analysis, int], Placement]:
     """Return a function that ranks a site's node types for an analysis and a number of hours.
 
@@ -114,6 +118,7 @@ def ranking(
             hours=hours,
             node_type=request.node_type,
             image=image,
+            failed_lately=failed_lately,
         )
 
     return rank

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from envagent.catalog import NodeType
-from envagent.cloud.failures import server_failed
+from envagent.cloud.failures import FaultKind, fault_of, server_failed
 from envagent.cloud.port import Image, Server, ServerRequest, ServerStatus
-from envagent.cloud.site_kinds import resource_type_of
+from envagent.cloud.site_kinds import ResourceType, node_of, resource_type_of
 from envagent.engine.kinds import Found, Try
-from envagent.engine.step import NotYet, Output, Step, stage
+from envagent.engine.step import GoBack, NotYet, Output, Step, stage
 from envagent.errors import ResourceLost, ServerFailed
 from envagent.hints import Hint, Shell, resume, teardown
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
+from envagent.steps.deployments import FAULT, Cleaning, Deployments
 from envagent.steps.ensure_keypair import EnsuredKeypair
 from envagent.steps.find_network import FoundNetwork
 from envagent.steps.initialize import Initialized
@@ -50,7 +51,7 @@ class LaunchedServer(Output):
 
 
 class LaunchServer(Step):
-    """Launch one server on the reservation; one that goes to ERROR is removed, and another is tried.
+    """Launch one server on the reservation; one that goes to ERROR is removed, and another is tried on another node.
 
     Reads: Nova's flavors.
     Creates: one server.
@@ -71,16 +72,24 @@ class LaunchServer(Step):
         keypair: EnsuredKeypair,
         network: FoundNetwork,
         reserved: ReservedHardware,
-    ) -> LaunchedServer | NotYet:
-        """Create the server and wait until it is ACTIVE."""
+    ) -> LaunchedServer | NotYet | GoBack:
+        """Create the server and wait until it is ACTIVE.
+
+        A whole node that failed takes no server while it is cleaned: another one is reserved, and where there is none
+        the cleaning is waited for.
+        """
         cloud = context.services.cloud
         kind = server_kind(cloud)
         reserved_as = resource_type_of(reserved_type(plan, reserved))
         while True:
             current = context.ledger.current(kind)
             if current is None:
+                instead = self._instead(context, reserved, reserved_as)
+                if instead is not None:
+                    return instead
                 image = _image_for(context, analyzed, plan, candidates, selected.image, reserved)
-                current = _next_try(context, request, image, reserved_as.server_flavor(cloud, reserved.reservation_id))
+                flavor_id = reserved_as.server_flavor(cloud, reserved.reservation_id)
+                current = _next_try(context, request, image, flavor_id, reserved.lease_id)
             asked = current.request.model_copy(
                 update={"key_name": keypair.name, "user_id": initialized.identity.user_id}
             )
@@ -101,7 +110,7 @@ class LaunchServer(Step):
             found = context.ledger.create(kind, current.number, current.name, asked, make)
             if isinstance(found, NotYet):
                 return found
-            launched = self._await_active(context, kind, current, found)
+            launched = self._await_active(context, kind, current, found, reserved, reserved_as)
             if launched is not None:
                 return launched
 
@@ -115,8 +124,39 @@ class LaunchServer(Step):
         if mark.read_metadata(server.metadata) is None:
             context.warn(f"server {server.name} ({server.id}) has lost its tag; this run still finds it by its id")
 
+    def _instead(
+        self, context: StepContext, reserved: ReservedHardware, reserved_as: ResourceType
+    ) -> NotYet | GoBack | None:
+        """Return what to do instead of launching on a node that has failed; None to launch."""
+        past = Deployments.read(context.ledger, context.services.cloud)
+        failed = past.on_lease(reserved.lease_id)
+        if not failed or not reserved_as.fixed_node:
+            return None
+        settings = context.services.settings.server
+        tried = sum(1 for one in past.failed if one.launch.attempt == context.attempt)
+        last = failed[-1].launch
+        if last.number > reserved.kept_after and (tried < settings.tries or last.attempt != context.attempt):
+            return GoBack(ReservedHardware, f"reserving another node before lease {reserved.lease_name} is released")
+        cleaning = self._cleaning(context, reserved)
+        if cleaning is None or context.now() >= min(cleaning.look_again, cleaning.deadline):
+            return None
+        status = f"it took no server {len(failed)} times" if len(failed) > 1 else "no other node is free"
+        return NotYet("the node to be cleaned", cleaning.look_again, cleaning.deadline, status)
+
+    def _cleaning(self, context: StepContext, reserved: ReservedHardware) -> Cleaning | None:
+        settings = context.services.settings.server
+        failed = Deployments.read(context.ledger, context.services.cloud).on_lease(reserved.lease_id)
+        pause, longest = settings.poll_seconds, settings.cleaning_seconds
+        return Cleaning.after(failed, context.attempt, pause=pause, longest=longest)
+
     def _await_active(
-        self, context: StepContext, kind: TaggedKind[Server, LaunchRequest], current: Try[LaunchRequest], found: Found
+        self,
+        context: StepContext,
+        kind: TaggedKind[Server, LaunchRequest],
+        current: Try[LaunchRequest],
+        found: Found,
+        reserved: ReservedHardware,
+        reserved_as: ResourceType,
     ) -> LaunchedServer | NotYet | None:
         """Read the server; None when it went to ERROR and has been removed."""
         settings = context.services.settings.server
@@ -146,18 +186,31 @@ class LaunchServer(Step):
         surplus = context.reconcile((kind,))  # a request that was carried out twice has taken the node
         if surplus is not None:
             return surplus
+        node = node_of(context.services.cloud, reserved.lease_id) if reserved_as.fixed_node else None
+        fault = fault_of(server, node)
+        past = Deployments.read(context.ledger, context.services.cloud)
+        context.ledger.annotate(kind.name, found.id, {FAULT: fault.model_dump(mode="json")})
         # What an earlier attempt of the run sent may be replaced, whatever failed before.
-        if len(context.ledger.failed(kind)) + 1 >= settings.tries and current.attempt in (0, context.attempt):
-            raise server_failed(server)
-        because = f" (Nova says: {server.fault_text})" if server.fault_text else ""
-        context.warn(f"{server_failed(server).message}{because}; removing it to try again")
+        tried = sum(1 for one in past.failed if one.launch.attempt == context.attempt and one.launch.removed) + 1
+        if tried >= settings.tries and current.attempt in (0, context.attempt):
+            cleaning = self._cleaning(context, reserved)
+            over = cleaning is not None and context.now() >= cleaning.deadline
+            if fault.kind != FaultKind.NO_HOST or not reserved_as.fixed_node or over:
+                raise fault.error(past.first(context.attempt))
+        before = past.on_lease(reserved.lease_id)
+        if not before or (before[-1].fault.meaning, before[-1].fault.said) != (fault.meaning, fault.said):
+            because = f" (Nova says: {server.fault_text})" if server.fault_text else ""
+            context.warn(f"{fault.error().message}{because}; removing it to try again")
         return context.ledger.remove(kind, found.id, "went to ERROR")
 
 
-def _next_try(context: StepContext, request: RunRequest, image: Image, flavor_id: str) -> Try[LaunchRequest]:
+def _next_try(
+    context: StepContext, request: RunRequest, image: Image, flavor_id: str, lease_id: str
+) -> Try[LaunchRequest]:
     name = request.server_name or mark.server_name(context.run_id, mark.slug(request.repository))
     number = context.ledger.next_number("server")
-    return Try(number, name, LaunchRequest(image_id=image.id, image_name=image.name, flavor_id=flavor_id))
+    asked = LaunchRequest(image_id=image.id, image_name=image.name, flavor_id=flavor_id, lease_id=lease_id)
+    return Try(number, name, asked)
 
 
 def _image_for(
@@ -169,9 +222,12 @@ def _image_for(
     reserved: ReservedHardware,
 ) -> Image:
     """Keep the selected image, unless another node type than planned was reserved and the image does not suit it."""
-    best = plan.placement.best.node_type
-    if reserved.node_type == best.name or context.ledger.failed(server_kind(context.services.cloud)):
+    if reserved.node_type == plan.placement.best.node_type.name:
         return selected
+    tried = [one.request for one in context.ledger.tries(server_kind(context.services.cloud))]
+    before = next((one.image_id for one in reversed(tried) if one.lease_id == reserved.lease_id), None)
+    if before is not None:
+        return next((one for one in candidates.images if one.id == before), selected)
     ordered = [selected, *(one for one in candidates.images if one.id != selected.id)]
     image, decision = context.services.advisor.image(ordered, analyzed.analysis, reserved_type(plan, reserved))
     if image.id != selected.id:

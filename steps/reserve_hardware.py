@@ -11,12 +11,14 @@ from envagent.cloud.port import Lease, LeaseStatus
 from envagent.cloud.site_kinds import read_hardware, resource_type_of
 from envagent.engine.kinds import Found, ResourceKind, Try
 from envagent.engine.step import NotYet, Output, Question, Step, stage
+from envagent.engine.tables import IntentState
 from envagent.errors import CapacityError, LeaseFailed, ResourceLost
 from envagent.hints import Hint, resume, teardown
 from envagent.steps import mark
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.attempts import AskFirst, Failure, Terms, earliest_window, highest_cost, next_attempt
 from envagent.steps.choice import Chooser, ranking, set_aside, too_dear
+from envagent.steps.deployments import FAULT, REMEMBERED, REPLACED, Deployments, end_of
 from envagent.steps.initialize import Initialized
 from envagent.steps.plan import Approved, Plan
 from envagent.steps.request import RunRequest
@@ -25,6 +27,12 @@ from envagent.steps.select_image import AvailableImages
 from envagent.steps.services import StepContext, record
 
 NEVER_STARTED = "never became ACTIVE"
+
+SHORTEST = timedelta(minutes=15)
+"""A lease that replaces another ends when that one would have; for less than this it is not worth it."""
+
+OVERLAP = timedelta(minutes=2)
+"""For how long a lease and the one that replaces it may both be charged: Blazar counts whole minutes."""
 
 _RESERVE_AGAIN = Hint("reserve again:", resume(), "; or remove what is left:", teardown())
 
@@ -40,6 +48,8 @@ class ReservedHardware(Output):
     start: datetime
     end: datetime
     service_units: float
+    kept_after: int = 0
+    """The number of the last server that its node did not take when no other node could be reserved; 0 before."""
 
     def summary(self) -> str:
         """Say what is reserved."""
@@ -69,7 +79,9 @@ class ReserveHardware(Step):
 
         services = context.services
         site = read_hardware(services.cloud, initialized.identity)
-        rank = ranking(site, available.images, request, request.start or context.now())
+        lately = context.ledger.recent("server", FAULT, context.now() - REMEMBERED)
+        bad = frozenset(str(one["node_id"]) for one in lately if one.get("node_id"))
+        rank = ranking(site, available.images, request, request.start or context.now(), bad)
         chooser = Chooser(rank, request, services.settings.lease)
         alone = chooser.choose(Advisor(), analyzed.by_rules or analyzed.analysis)
         usual = alone.cost * services.settings.ai.max_cost_factor
@@ -121,21 +133,40 @@ class ReserveHardware(Step):
     def reserve(
         self, context: StepContext, request: RunRequest, plan: Plan, approved: Approved, initialized: Initialized
     ) -> ReservedHardware | NotYet:
-        """Create the lease and wait until it is ACTIVE; `attempts` decides what follows a failure."""
+        """Create the lease and wait until it is ACTIVE; `attempts` decides what follows a failure.
+
+        A lease whose node could not be deployed is replaced: the next is granted before it is released, so that Blazar
+        does not give the same node again. There are never more than two.
+        """
         cloud = context.services.cloud
         kind = lease_kind(cloud)
         ledger = context.ledger
         candidates = {candidate.node_type.name: candidate for candidate in plan.placement.candidates}
         while True:
-            current = ledger.current(kind) or _next_try(context, request, plan, initialized)
-            if isinstance(current, NotYet):
-                return current
+            current, past = ledger.current(kind), Deployments.read(ledger, cloud)
+            failed = () if current is None else past.on_lease(current.cloud_id)
+            if current is None:
+                following = _next_try(context, request, plan, initialized)
+                if isinstance(following, NotYet):
+                    return following
+                current = following
+            elif failed:
+                instead = _replacement(context, request, plan, initialized, current, past)
+                if instead is None:
+                    kept = self._keep(context, kind, plan, current)
+                    return kept.model_copy(update={"kept_after": failed[-1].launch.number})
+                current = instead
             candidate = candidates[current.request.node_type]
+            excluded = past.avoiding(candidate)
 
-            def make(candidate: Candidate = candidate, current: Try[LeaseRequest] = current) -> Found:
+            def make(
+                candidate: Candidate = candidate,
+                current: Try[LeaseRequest] = current,
+                excluded: tuple[str, ...] = excluded,
+            ) -> Found:
                 start = _begin(context, _start(plan, current))
-                end = _end(context, plan, start)
-                wanted = resource_type_of(candidate.node_type).reservation(candidate.node_type, candidate.exclude_uids)
+                end = current.request.end or _end(context, plan, start)
+                wanted = resource_type_of(candidate.node_type).reservation(candidate.node_type, excluded)
                 return kind.found(cloud.create_lease(current.name, start, end, wanted))
 
             try:
@@ -146,6 +177,9 @@ class ReserveHardware(Step):
                 continue
             if isinstance(found, NotYet):
                 return found
+            left = _release_replaced(context, kind, current.number)
+            if left is not None:
+                return left
             reserved = self._await_active(context, kind, plan, current, candidate, found)
             if reserved is not None:
                 return reserved
@@ -172,6 +206,20 @@ class ReserveHardware(Step):
         share = (lease.end - output.start) / (output.end - output.start)
         return output.model_copy(update={"end": lease.end, "service_units": output.service_units * share})
 
+    def _keep(
+        self, context: StepContext, kind: TaggedKind[Lease, LeaseRequest], plan: Plan, current: Try[LeaseRequest]
+    ) -> ReservedHardware:
+        """Read the lease whose node failed, and that nothing can replace.
+
+        Raises:
+            ResourceLost: it is over as well.
+        """
+        lease = kind.read_own(context.ledger, current.cloud_id or "", current.name, hint=_RESERVE_AGAIN)
+        if lease.status != LeaseStatus.ACTIVE:
+            raise ResourceLost(f"lease {lease.name} ({lease.id}) is {lease.status}", hint=_RESERVE_AGAIN)
+        candidate = next(one for one in plan.placement.candidates if one.node_type.name == current.request.node_type)
+        return _reserved(plan, candidate, lease, replaces=current.request.end is not None)
+
     def _await_active(
         self,
         context: StepContext,
@@ -194,7 +242,7 @@ class ReserveHardware(Step):
         )
         if lease.status == LeaseStatus.ACTIVE:
             context.label(node_type=candidate.node_type.name, lease_end=lease.end.isoformat())
-            return _reserved(plan, candidate, lease)
+            return _reserved(plan, candidate, lease, replaces=current.request.end is not None)
         if lease.starting and not wait.over:
             return wait.not_yet(lease.status)
         if lease.ending:
@@ -220,6 +268,73 @@ def _remove(context: StepContext, kind: ResourceKind, found: Found, why: str) ->
     return gone
 
 
+def _release_replaced(context: StepContext, kind: TaggedKind[Lease, LeaseRequest], number: int) -> NotYet | None:
+    """Remove the leases that one which was granted later replaces; None once they are gone."""
+    for older in context.ledger.tries(kind):
+        if older.number < number and older.state == IntentState.DONE and older.cloud_id and not older.removed:
+            left = context.ledger.remove(kind, older.cloud_id, REPLACED)
+            if left is not None:
+                return left
+    return None
+
+
+def _replacement(
+    context: StepContext,
+    request: RunRequest,
+    plan: Plan,
+    initialized: Initialized,
+    bad: Try[LeaseRequest],
+    past: Deployments,
+) -> Try[LeaseRequest] | None:
+    """Prepare the lease that replaces one whose node failed: the same type first; None if none is to be had.
+
+    It ends when the failed one would have, so the run costs what was approved; the two overlap by minutes.
+    """
+    end = end_of(bad)
+    now = context.now()
+    if end is None or end - now < SHORTEST:
+        return None
+    rates = {one.node_type.name: one.su_per_hour for one in plan.placement.candidates}
+    ceiling = request.max_su or context.approved_amount or plan.most
+    hours, overlap = (end - now) / timedelta(hours=1), OVERLAP / timedelta(hours=1)
+    left = ceiling - past.spent(rates, now)
+    affordable = [one for one in plan.placement.candidates if one.su_per_hour * (hours - overlap) <= left]
+    affordable.sort(key=lambda one: one.node_type.name != bad.request.node_type)
+    if not affordable:
+        return None
+    placement = plan.placement.model_copy(update={"candidates": tuple(affordable)})
+    try:
+        attempt = next_attempt(
+            placement,
+            _failures(context),
+            Terms(ceiling=math.inf),
+            lambda: _look_again(context, placement, plan.start, initialized),
+        )
+    except (CapacityError, LeaseFailed) as nothing:
+        context.report(f"no other node can be reserved: {nothing.message}")
+        return None
+    chosen = attempt.candidate
+    context.report(
+        f"reserving another {chosen.node_type.name} until {end:%Y-%m-%d %H:%M} UTC, {chosen.su_per_hour:g} SU/h; "
+        f"lease {bad.name} ({rates[bad.request.node_type]:g} SU/h) is released as soon as it is granted"
+    )
+    asked = LeaseRequest(node_type=chosen.node_type.name, hours=plan.hours, end=end)
+    return _try(context, request, asked)
+
+
+def _failures(context: StepContext) -> list[Failure]:
+    """List the leases of this attempt that came to nothing; one that was replaced did start."""
+    return [
+        Failure(
+            one.request.node_type,
+            None if one.removed else _reason(one.name, one.error or "refused"),
+            later=one.request.start is not None,
+        )
+        for one in context.ledger.failed(lease_kind(context.services.cloud))
+        if one.detail.get("why") != REPLACED
+    ]
+
+
 def _next_try(
     context: StepContext, request: RunRequest, plan: Plan, initialized: Initialized
 ) -> Try[LeaseRequest] | NotYet:
@@ -229,20 +344,17 @@ def _next_try(
         NoCapacity: nothing can be reserved.
         LeaseFailed: all leases were granted, and none started.
     """
-    failures = [
-        Failure(
-            one.request.node_type,
-            None if one.removed else _reason(one.name, one.error or "refused"),
-            later=one.request.start is not None,
-        )
-        for one in context.ledger.failed(lease_kind(context.services.cloud))
-    ]
     terms = Terms(
         ceiling=request.max_su or context.approved_amount or plan.most,
         may_ask=request.max_su is None and context.services.dearer == "ask",
         may_wait=request.wait_for_capacity,
     )
-    attempt = next_attempt(plan.placement, failures, terms, lambda: _look_again(context, plan, initialized))
+    attempt = next_attempt(
+        plan.placement,
+        _failures(context),
+        terms,
+        lambda: _look_again(context, plan.placement, plan.start, initialized),
+    )
     name = attempt.candidate.node_type.name
     if isinstance(attempt, AskFirst):
         return NotYet(
@@ -255,6 +367,10 @@ def _next_try(
     if attempt.start is not None:
         context.report(f"all nodes were taken meanwhile; next window: {name} at {attempt.start:%Y-%m-%d %H:%M} UTC")
         asked = asked.model_copy(update={"start": attempt.start})
+    return _try(context, request, asked)
+
+
+def _try(context: StepContext, request: RunRequest, asked: LeaseRequest) -> Try[LeaseRequest]:
     number = context.ledger.next_number("lease")
     return Try(number, mark.lease_name(context.run_id, number, mark.slug(request.repository)), asked)
 
@@ -276,29 +392,31 @@ def _begin(context: StepContext, planned: datetime | None) -> datetime | None:
     return None
 
 
-def _look_again(context: StepContext, plan: Plan, initialized: Initialized) -> Placement:
-    """Return the plan's candidates as they are occupied now: others may have reserved since."""
+def _look_again(
+    context: StepContext, planned: Placement, start: datetime | None, initialized: Initialized
+) -> Placement:
+    """Return the planned candidates as they are occupied now: others may have reserved since."""
     from envagent.advice import placement
 
     site = read_hardware(context.services.cloud, initialized.identity)
     if site.hosts is None or site.occupations is None:
-        return plan.placement
-    return placement.look_again(plan.placement, site.hosts, site.occupations, now=plan.start or context.now())
+        return planned
+    return placement.look_again(planned, site.hosts, site.occupations, now=start or context.now())
 
 
-def _reserved(plan: Plan, candidate: Candidate, lease: Lease) -> ReservedHardware:
+def _reserved(plan: Plan, candidate: Candidate, lease: Lease, *, replaces: bool) -> ReservedHardware:
     reservation = resource_type_of(candidate.node_type).reserved(lease)
     if reservation is None:
         raise LeaseFailed(f"lease {lease.name} ({lease.id}) is ACTIVE but holds no host")
     hours = (lease.end - lease.start) / timedelta(hours=1)
-    if round(hours - plan.hours, 1) <= 0:  # else it was extended before it started
+    if not replaces and round(hours - plan.hours, 1) <= 0:  # else it was extended before it started
         hours = plan.hours
     return ReservedHardware(
         lease_id=lease.id,
         lease_name=lease.name,
         reservation_id=reservation.id,
         node_type=candidate.node_type.name,
-        hours=int(hours),
+        hours=max(1, int(hours)),
         start=lease.start,
         end=lease.end,
         service_units=candidate.cost(hours),

@@ -34,6 +34,8 @@ class LeaseRequest(ObjectRequest):
     start: Annotated[datetime, PlainSerializer(datetime.isoformat)] | None = None
     """None for one that starts with the plan."""
     user_id: str | None = None
+    end: Annotated[datetime, PlainSerializer(datetime.isoformat)] | None = None
+    """Of a lease that replaces another: that one's end, so that no more is spent; None for the planned hours."""
 
 
 class LaunchRequest(ObjectRequest):
@@ -44,6 +46,8 @@ class LaunchRequest(ObjectRequest):
     flavor_id: str | None = None
     key_name: str | None = None
     user_id: str | None = None
+    lease_id: str | None = None
+    """The lease that it is launched on."""
 
 
 class FloatingIpRequest(ObjectRequest):

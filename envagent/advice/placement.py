@@ -60,6 +60,7 @@ class _Request:
     busy: dict[str, list[Occupation]] | None
     now: datetime
     length: timedelta
+    failed_lately: frozenset[str] = frozenset()
 
     @property
     def missed(self) -> int:
@@ -83,6 +84,7 @@ def place(
     hours: int,
     node_type: str | None = None,
     image: Image | None = None,
+    failed_lately: frozenset[str] = frozenset(),
 ) -> Placement:
     """Find and rank the node types of one site for an analysis.
 
@@ -97,6 +99,7 @@ def place(
         hours: length of the lease.
         node_type: the type requested by the user: the only candidate then, with warnings for what it lacks.
         image: the image requested by the user: types that it does not suit are excluded.
+        failed_lately: nodes whose deployment failed minutes ago, which no reservation shows; others are taken first.
 
     Returns:
         A placement with at least one candidate; all of them may be occupied (`Placement.full`).
@@ -121,6 +124,7 @@ def place(
         busy=windows.by_host(occupations) if occupations is not None else None,
         now=now,
         length=timedelta(hours=hours),
+        failed_lately=failed_lately,
     )
     found, excluded = _search(groups, request, by_wish=node_type is not None)
     if not found:
@@ -272,8 +276,24 @@ def _suitable(group: _Group, request: _Request, reluctantly: bool) -> _Suitable 
         return Counter(reason for _, reason in bad).most_common(1)[0][0]
     if any(host.uid is None for host, _ in bad):
         return f"some of its nodes are unsuitable and cannot be excluded: {bad[0][1]}"
-    uids = tuple(sorted(host.uid for host, _ in bad if host.uid is not None))
-    return _Suitable(good, uids, **_last_resort(good[0][1], request.need))
+    good, failed, warnings = _spared(good, request.failed_lately)
+    uids = tuple(sorted((*(host.uid for host, _ in bad if host.uid is not None), *failed)))
+    suitable = _Suitable(good, uids, **_last_resort(good[0][1], request.need))
+    return replace(suitable, warnings=(*suitable.warnings, *warnings))
+
+
+def _spared(
+    hosts: tuple[tuple[Host, NodeType], ...], failed_lately: frozenset[str]
+) -> tuple[tuple[tuple[Host, NodeType], ...], tuple[str, ...], tuple[str, ...]]:
+    """Leave out nodes whose deployment failed lately, if others remain: return these, those left out, and warnings."""
+    failed = tuple(host.uid for host, _ in hosts if host.uid is not None and host.uid in failed_lately)
+    if not failed:
+        return hosts, (), ()
+    rest = tuple((host, node) for host, node in hosts if host.uid not in failed_lately)
+    names = ", ".join(host.name or host.id for host, _ in hosts if host.uid in failed_lately)
+    if not rest:
+        return hosts, (), (f"a server failed lately on {names}, and there is no other node of this type",)
+    return rest, failed, (f"left out: {names}, where a server failed in the last hour",)
 
 
 def _last_resort(node: NodeType, need: Need) -> dict[str, Any]:
@@ -330,7 +350,7 @@ def _availability(
 def _why(node: NodeType, free_now: int | None, next_free: datetime | None, su: float) -> str:
     parts = [node.hardware, f"{su:g} SU/h"]
     if free_now:
-        parts.append(f"{free_now} free now")
+        parts.append(f"{free_now} not reserved")
     elif free_now == 0:
         parts.append(f"free from {next_free:%Y-%m-%d %H:%M} UTC" if next_free else "none free")
     else:

@@ -134,16 +134,18 @@ def wanted_speed(settings: Settings) -> float | None:
     return None
 
 
+PACES = ("poll_seconds",)
+
+
 def paced(settings: Settings, speed: float) -> Settings:
     """Divide the polling intervals that the user has not set by the sandbox's speed."""
     changed: dict[str, object] = {}
     if "settle_seconds" not in settings.model_fields_set:
         changed["settle_seconds"] = _shorter(settings.settle_seconds, speed)
-    for name in ("lease", "server", "ssh"):
+    for name, paces in (("lease", PACES), ("server", (*PACES, "cleaning_seconds")), ("ssh", PACES)):
         section: Section = getattr(settings, name)
-        if "poll_seconds" not in section.model_fields_set:
-            pause = _shorter(getattr(section, "poll_seconds"), speed)  # noqa: B009 - three sections share the field
-            changed[name] = section.model_copy(update={"poll_seconds": pause})
+        shorter = {one: _shorter(getattr(section, one), speed) for one in paces if one not in section.model_fields_set}
+        changed[name] = section.model_copy(update=shorter)
     return settings.model_copy(update=changed)
 
 

@@ -208,7 +208,12 @@ def occupations(body: Body) -> list[Occupation]:
     """Read the reservations of one host from an entry of the allocation list."""
     host_id = _identifier(body["resource_id"])
     return [
-        Occupation(host_id=host_id, start=_moment(entry, "start_date"), end=_moment(entry, "end_date"))
+        Occupation(
+            host_id=host_id,
+            start=_moment(entry, "start_date"),
+            end=_moment(entry, "end_date"),
+            lease_id=entry.get("lease_id"),
+        )
         for entry in listed(body.get("reservations"))
     ]
 

@@ -162,6 +162,7 @@ class Occupation(CloudModel):
     host_id: str
     start: datetime
     end: datetime
+    lease_id: str | None = None
 
 
 class HostReservation(CloudModel):

@@ -55,6 +55,8 @@ class ResourceType(ABC):
     """As in a lease's reservations."""
     filters_traffic: ClassVar[bool]
     """Whether a server needs a security group that lets SSH in."""
+    fixed_node: ClassVar[bool]
+    """Whether a reservation holds one certain node, which takes no server while it is cleaned after one."""
 
     @abstractmethod
     def hardware(self, cloud: Cloud, region: str) -> Hardware:
@@ -82,6 +84,7 @@ class _Hosts(ResourceType):
 
     name = "physical:host"
     filters_traffic = False
+    fixed_node = True
 
     def hardware(self, cloud: Cloud, region: str) -> Hardware:
         """List the node types by the site's hosts, or by what it shows instead of them."""
@@ -114,6 +117,7 @@ class _FlavorInstances(ResourceType):
 
     name = "flavor:instance"
     filters_traffic = True
+    fixed_node = False
 
     def hardware(self, cloud: Cloud, region: str) -> Hardware:
         return Hardware(tuple(catalog.refresh_flavors(catalog.flavors(region), cloud.flavors(), region=region)))
@@ -170,6 +174,15 @@ def read_hardware(cloud: Cloud, identity: Identity) -> Hardware:
     found = [one.hardware(cloud, region) for one in SITE_KINDS[identity.profile].resource_types]
     hosted = next((one for one in found if one.hosts is not None), found[0])
     return Hardware(tuple(kind for one in found for kind in one.node_types), hosted.hosts, hosted.occupations)
+
+
+def node_of(cloud: Cloud, lease_id: str) -> Host | None:
+    """Find the host that a lease holds; None where the site does not show it."""
+    try:
+        held = {one.host_id for one in cloud.occupations() if one.lease_id == lease_id}
+        return next((host for host in cloud.hosts() if host.id in held), None) if held else None
+    except Forbidden:
+        return None
 
 
 def resource_type_of(node_type: NodeType) -> ResourceType:

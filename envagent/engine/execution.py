@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from envagent.engine.context import Context
 from envagent.engine.loaded_run import Run
-from envagent.engine.step import NotYet, Output, Question, Step, Stopped
+from envagent.engine.step import GoBack, NotYet, Output, Question, Step, Stopped
 from envagent.engine.tables import DecisionRecord
 from envagent.errors import EnvagentError
 
@@ -76,7 +76,7 @@ class Entry:
     key: str
     context: Context[Any]
     inputs: dict[str, BaseModel] = field(default_factory=dict)
-    result: Output | NotYet | EnvagentError | Stopped | BaseException | None = None
+    result: Output | NotYet | GoBack | EnvagentError | Stopped | BaseException | None = None
 
 
 @dataclass(slots=True)

@@ -47,6 +47,9 @@ REPEAT_DELETE = timedelta(seconds=15)
 MOST_LOST = 5
 """How many requests for one object may go unanswered before a process gives up: do not flood a failing service."""
 
+MOST_RECENT = 100
+"""How many objects of other runs are read at most."""
+
 _RECORDED = {
     Ownership.OWNED: (EventKind.RESOURCE_OWNED, "created"),
     Ownership.ADOPTED: (EventKind.RESOURCE_ADOPTED, "found and adopted"),
@@ -300,7 +303,7 @@ class Ledger:
 
     def current(self, kind: CreatableKind[RequestT]) -> Try[RequestT] | None:
         """Return the try of a kind that has, or may have, an object: the one to continue after a restart."""
-        for try_ in reversed(self._tries(kind)):
+        for try_ in reversed(self.tries(kind)):
             if try_.state == IntentState.SENT or (try_.state == IntentState.DONE and not try_.removed):
                 return try_
         return None
@@ -309,7 +312,7 @@ class Ledger:
         """List this attempt's tries of a kind that were refused, or whose object was removed again."""
         return [
             try_
-            for try_ in self._tries(kind)
+            for try_ in self.tries(kind)
             if try_.attempt == self._attempt and (try_.removed or try_.state == IntentState.REFUSED)
         ]
 
@@ -325,19 +328,37 @@ class Ledger:
         why: str | None = json.loads(row.detail).get("why")  # missing if somebody else removed it
         return why
 
-    def _tries(self, kind: CreatableKind[RequestT]) -> list[Try[RequestT]]:
-        return [
-            Try(
-                number=one.number,
-                name=one.name,
-                request=self._request(kind, one),
-                state=IntentState(one.state),
-                attempt=one.attempt,
-                removed=self._is_removed(one),
-                error=None if one.error is None else json.loads(one.error)["message"],
-            )
-            for one in sorted(self.intents(kind.name), key=lambda one: one.number)
-        ]
+    def tries(self, kind: CreatableKind[RequestT]) -> list[Try[RequestT]]:
+        """List the tries of a kind, oldest first, whichever stage made them."""
+        return [self._try(kind, one) for one in sorted(self.intents(kind.name), key=lambda one: one.number)]
+
+    def _try(self, kind: CreatableKind[RequestT], intent: IntentRecord) -> Try[RequestT]:
+        row = None if intent.cloud_id is None else self._inventory.resource(intent.kind, intent.cloud_id)
+        return Try(
+            number=intent.number,
+            name=intent.name,
+            request=self._request(kind, intent),
+            state=IntentState(intent.state),
+            attempt=intent.attempt,
+            removed=self._is_removed(intent),
+            removed_at=None if row is None or row.removed_at is None else from_text(row.removed_at),
+            error=None if intent.error is None else json.loads(intent.error)["message"],
+            cloud_id=intent.cloud_id,
+            detail={} if row is None else json.loads(row.detail),
+        )
+
+    def annotate(self, kind: str, cloud_id: str, detail: Mapping[str, Any]) -> None:
+        """Add to what is recorded of an object; written with the next checkpoint, or before its removal."""
+        row = self._inventory.resource(kind, cloud_id)
+        if row is not None:
+            row.detail = json.dumps({**json.loads(row.detail), **detail})
+            self.pending.append(row)
+
+    def recent(self, kind: str, key: str, since: datetime) -> list[dict[str, Any]]:
+        """List what this journal's runs recorded under a key of objects of a kind since then, newest first."""
+        found = self.runtime.journal.recent_resources(kind, key, to_text(since), limit=MOST_RECENT)
+        details = [json.loads(one.detail) for one in found]
+        return [one[key] for one in details if key in one]
 
     def _request(self, kind: CreatableKind[RequestT], intent: IntentRecord) -> RequestT:
         try:

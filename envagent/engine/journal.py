@@ -303,6 +303,13 @@ class Journal:
         """List a run's resources, oldest first."""
         return self._of_run(ResourceRecord, run_id, "id")
 
+    def recent_resources(self, kind: str, key: str, since: str, *, limit: int) -> list[ResourceRecord]:
+        """List the resources of a kind, of any run, that were created since then and whose detail has a key."""
+        columns = table(ResourceRecord).c
+        named = columns.detail.contains(f'"{key}":', autoescape=True)
+        chosen = select(table(ResourceRecord)).where(columns.kind == kind, columns.created_at >= since, named)
+        return self._read(ResourceRecord, chosen.order_by(columns.id.desc()).limit(limit))
+
     def decisions(self, run_id: str) -> list[DecisionRecord]:
         """List a run's decisions, oldest first."""
         return self._of_run(DecisionRecord, run_id, "id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -53,7 +54,11 @@ class Try(Generic[RequestT]):
     state: IntentState = IntentState.SENT
     attempt: int = 0
     removed: bool = False
+    removed_at: datetime | None = None
     error: str | None = None
+    cloud_id: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """What is recorded of its object; a stage adds to it with `Ledger.annotate`."""
 
 
 class ResourceKind(Protocol):

@@ -23,7 +23,7 @@ from envagent.engine.intents import Ledger, dump_error
 from envagent.engine.loaded_run import Run
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runtime import Runtime
-from envagent.engine.step import Described, NotYet, Output, Question, Redo, RetryPolicy, Stopped
+from envagent.engine.step import Described, GoBack, NotYet, Output, Question, Redo, RetryPolicy, Stopped
 from envagent.engine.tables import EventKind, EventRecord, Record, RunRecord, RunState, StageRecord, StageState
 from envagent.errors import EnvagentError, ProvisioningError, RunStateError
 from envagent.hints import Hint, teardown
@@ -311,6 +311,7 @@ class Runner(Generic[Services]):
         for one in again:
             row = run.stages[one]
             run.outputs.pop(one, None)
+            execution.schedules.pop(one, None)
             row.state, row.started_at, row.finished_at = StageState.PENDING.value, None, None
             row.wait = row.wait_since = row.deadline = row.status = row.error = None
             row.model = row.model_version = row.output = None
@@ -369,6 +370,9 @@ class Runner(Generic[Services]):
         run, key, result = execution.run, entry.key, entry.result
         schedule = execution.schedules.setdefault(key, Schedule())
         match result:
+            case GoBack():
+                run.stages[key].attempts -= 1  # it continues this attempt when it is entered again
+                self._redo(execution, entry, self.pipeline.producer(result.made).key, result.why)
             case Output():
                 self._finish(execution, entry, result)
             case NotYet():

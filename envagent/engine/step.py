@@ -101,6 +101,21 @@ class Redo:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class GoBack:
+    """What a stage returns if an output that it reads serves no longer: the stage that made it is entered again.
+
+    So are all that depend on it, this one among them, which keeps the number of its attempt.
+
+    Attributes:
+        made: the output's model.
+        why: what was found and what is done about it, for the user.
+    """
+
+    made: type[Output]
+    why: str
+
+
 def stage(method: Method) -> Method:
     """Mark a method of a Step as a stage."""
     method.__stage__ = True  # type: ignore[attr-defined]
@@ -116,7 +131,7 @@ class Stage:
     reads: dict[str, type[BaseModel]]
     """Parameter name to the model that it takes."""
     makes: type[Output]
-    enter: Callable[..., Output | NotYet]
+    enter: Callable[..., Output | NotYet | GoBack]
 
     @property
     def key(self) -> str:
@@ -207,8 +222,9 @@ class Step:
 
 def _output_of(annotation: Any, where: str) -> type[Output]:
     union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    candidates = [one for one in (typing.get_args(annotation) if union else (annotation,)) if one is not NotYet]
+    others = (NotYet, GoBack)
+    candidates = [one for one in (typing.get_args(annotation) if union else (annotation,)) if one not in others]
     match candidates:
         case [type() as model] if issubclass(model, Output):
             return model
-    raise DefinitionError(f"{where}: must return one Output, or NotYet")
+    raise DefinitionError(f"{where}: must return one Output, NotYet or GoBack")

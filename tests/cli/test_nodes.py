@@ -84,5 +84,5 @@ def test_a_site_that_hides_its_hosts_says_so(cli: Cli) -> None:
     finally:
         process.control(cli.home, "settings", {"overrides": {}})
     assert ended.code == 0
-    assert "does not show what is free" in ended.out
+    assert "does not show what is reserved" in ended.out
     assert re.search(r"gpu_v100 +\? of 4 +not shown +2 ", ended.out)

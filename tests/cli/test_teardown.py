@@ -151,7 +151,7 @@ def test_a_run_that_was_taken_up_while_the_user_was_asked_is_left_alone(
 ) -> None:
     """It has more now than what was listed."""
     cli("teardown", "--orphans", "--all", "--cloud", real_cloud, "--yes")
-    sandbox.faults({"action": "server_error", "text": "No valid host was found."})
+    sandbox.faults({"action": "server_error", "text": "broken"})
     run_id = cli("run", str(repository), "--cloud", real_cloud, "--yes", "--json").document["run_id"]
     sandbox.faults()
     screen = cli.on_terminal("teardown", "--orphans", "--all", "--cloud", real_cloud)

@@ -16,6 +16,8 @@ from envagent.cloud.port import Cloud, Lease, Server
 
 from .target import Exchange, Target, moment
 
+pytestmark = pytest.mark.timeout(400)
+
 NO_VALID_HOST = "No valid host was found. There are not enough hosts available."
 GAVE_UP = "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance "
 CLEANING_SECONDS = 300.0
@@ -64,8 +66,9 @@ class Node:
         try:
             yield
         finally:
+            self.target.walk(lambda: str(self.ask("GET", "").body["provision_state"]), "clean failed", "error")
             self.ask("PATCH", "", [{"op": "remove", "path": f"/extra/{flag}"}])
-            with contextlib.suppress(AssertionError):
+            if self.ask("GET", "").body["maintenance"]:
                 self.ask("DELETE", "/maintenance")
             for target in repair.split():
                 self.ask("PUT", "/states/provision", {"target": target})

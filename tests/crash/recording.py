@@ -26,6 +26,14 @@ from tests.crash.world import World
 ROOT = Path(__file__).parents[2]
 CODE = ("envagent", "steps", "migrations", "tests/crash", "tests/kit")
 
+BAD_NODE = {
+    "action": "server_error",
+    "nth": 1,
+    "after": 10,
+    "text": "Exceeded maximum number of retries.",
+}
+"""The deployment of the first server fails."""
+
 LISTS = {
     "leases": "/uc/reservation/v1/leases",
     "servers": "/uc/compute/v2.1/servers/detail",
@@ -46,6 +54,9 @@ class Recording:
     teardown_commits: int
     resumes: list[tuple[Exchange, list[Exchange]]]
     """Each creation, and the lists that a resume reads after a kill at it."""
+    replacing: list[Exchange]
+    """A run whose first node cannot be deployed."""
+    replacing_commits: int
 
     def to_json(self) -> str:
         """Return it for the cache."""
@@ -54,7 +65,7 @@ class Recording:
     @classmethod
     def from_json(cls, text: str) -> Recording:
         """Read it from the cache."""
-        modules, run, run_commits, teardown, teardown_commits, resumes = json.loads(text)
+        modules, run, run_commits, teardown, teardown_commits, resumes, replacing, replacing_commits = json.loads(text)
         return cls(
             modules,
             _exchanges(run),
@@ -62,6 +73,8 @@ class Recording:
             _exchanges(teardown),
             teardown_commits,
             [(Exchange(*creation), _exchanges(lists)) for creation, lists in resumes],
+            _exchanges(replacing),
+            replacing_commits,
         )
 
 
@@ -110,9 +123,20 @@ def _record() -> Recording:
             removed.exchanges,
             removed.commits,
             [(one, _looks(world, one)) for one in creations],
+            *_replacing(world),
         )
     finally:
         world.stop()
+
+
+def _replacing(world: World) -> tuple[list[Exchange], int]:
+    """Record a run whose first node cannot be deployed, so that another is reserved."""
+    home = Home.make(world, "recorded-replacing")
+    world.faults(BAD_NODE)
+    ran = home.call(*home.run_arguments()).check()
+    world.faults()
+    home.call("teardown", home.run_id() or "", "--yes").check()
+    return ran.exchanges, ran.commits
 
 
 def _imported(world: World) -> list[str]:

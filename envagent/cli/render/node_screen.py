@@ -28,13 +28,13 @@ def show_nodes(terminal: Terminal, document: NodesDocument, *, gpu: bool) -> Non
     for number, ((site, cloud), parts) in enumerate(by_site.items()):
         if number:
             terminal.line()
-        terminal.line((site, "bold"), f"  cloud {cloud}, free for {document.hours} h")
+        terminal.line((site, "bold"), f"  cloud {cloud}, not reserved for {document.hours} h")
         hidden = [one for one in parts if one.free_now is None and not one.virtual]
         if hidden:
             known = "" if any(one.total for one in hidden) else ", and not which of these node types it has"
-            terminal.line((f"  the site does not show what is free{known}", "yellow"))
+            terminal.line((f"  the site does not show what is reserved{known}", "yellow"))
         rows = [(one.node_type, _free(one), _next(one, now), f"{one.su_per_hour:g}", _hardware(one)) for one in parts]
-        terminal.table(rows, head=("node type", "free", "next free", "SU/h", "each node has"))
+        terminal.table(rows, head=("node type", "not reserved", "next", "SU/h", "each node has"))
 
 
 def _free(one: NodeTypePart) -> str:

@@ -100,7 +100,7 @@ def show_candidates(terminal: Terminal, plan: PlanPart, *, every: bool = False) 
         (chosen if one is shown[0] else "", one.node_type, free[at], rates[at], totals[at], _note(plan, one))
         for at, one in enumerate(shown)
     ]
-    terminal.table(rows, head=("", "node type", "free", "SU/h", "total", ""))
+    terminal.table(rows, head=("", "node type", "not reserved", "SU/h", "total", ""))
     if more := len(plan.candidates) - len(shown):
         terminal.line(f"  and {more} more suitable node types")
     for reason, names in _excluded(plan.excluded, None if every else MOST_NAMES):

@@ -367,7 +367,7 @@ class TestOrder:
     def test_a_candidate_says_what_it_is(self) -> None:
         live = hosts("gpu_rtx_6000", 1)
         free = placed(analysis(gpu_required=True), live=live, occupied=[]).best.why
-        assert free == "24 cores, 192 GB RAM, 1 x Quadro RTX 6000 24 GB, 2 SU/h, 1 free now"
+        assert free == "24 cores, 192 GB RAM, 1 x Quadro RTX 6000 24 GB, 2 SU/h, 1 not reserved"
         taken = placed(analysis(gpu_required=True), live=live, occupied=[busy("gpu_rtx_6000-0", -1, 5)]).best.why
         assert taken.endswith("2 SU/h, free from 2026-11-23 17:05 UTC")
         assert placed(analysis(gpu_required=True)).best.why.endswith("availability unknown")
