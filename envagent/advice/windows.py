@@ -1,7 +1,7 @@
 """Find free windows on hosts, given their reservations.
 
-A reservation keeps its host busy for some minutes before its start and after its end, since servers of an ended lease
-are deleted asynchronously and starts are minute-granular.
+A reservation keeps its host busy for some minutes before its start, since starts are minute-granular, and for longer
+after its end, since its server is deleted and the node is cleaned then.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from datetime import datetime, timedelta
 from envagent.cloud.port import Occupation
 
 MARGIN = timedelta(minutes=5)
+"""Kept free before the next reservation."""
+
+CLEANING = timedelta(minutes=15)
+"""Kept free after a reservation: its server is deleted then, and a bare-metal node is cleaned."""
 
 
 def ceil_minute(moment: datetime) -> datetime:
@@ -42,8 +46,8 @@ def first_start(busy: Sequence[Occupation], now: datetime, length: timedelta) ->
     for occupation in busy:
         if occupation.start >= start + length + MARGIN:
             break
-        if occupation.end > start - MARGIN:
-            start = max(start, ceil_minute(occupation.end + MARGIN))
+        if occupation.end > start - CLEANING:
+            start = max(start, ceil_minute(occupation.end + CLEANING))
     return start
 
 

@@ -53,6 +53,8 @@ class StepProgress:
     summaries: dict[str, str] = field(default_factory=dict)
     """Stage name to what the stage came to."""
     failure: str = ""
+    disturbed: bool = False
+    """Whether it has removed something again: how long it takes when all goes well says nothing then."""
 
     @property
     def state(self) -> str:
@@ -144,6 +146,8 @@ class Progress:
                     step.asked.setdefault(stage, at)
             case EventKind.DECISION:
                 step.note = decided(event)
+            case EventKind.RESOURCE_REMOVING:
+                step.disturbed = True
             case EventKind.REPORT | EventKind.STAGE_RETRYING | EventKind.RESOURCE_OWNED | EventKind.RESOURCE_ADOPTED:
                 step.note = event.message
             case _:
@@ -294,7 +298,7 @@ class ProgressLines:
             case EventKind.DECISION:
                 return (where, decided(event))
             case EventKind.STAGE_WAITING if step is not None:
-                return self._waiting(where, step.waiting[(event.stage or "").partition(".")[2]], before, step.name)
+                return self._waiting(where, step.waiting[(event.stage or "").partition(".")[2]], before, step)
             case EventKind.STAGE_FAILED:
                 return (where, (f"failed: {event.message}", "red"))
             case kind if kind in SHOWN_AS_SENT:
@@ -304,13 +308,14 @@ class ProgressLines:
             case _:
                 return None
 
-    def _waiting(self, where: str, wait: Wait, before: Wait | None, step: str) -> Parts | None:
+    def _waiting(self, where: str, wait: Wait, before: Wait | None, step: StepProgress) -> Parts | None:
         if wait.what.startswith(PERSON):  # the plan and the question show it
             return None
         status = f": {wait.status_words}" if wait.status else ""
         if before is not None and before.what == wait.what:
             return None if before.status == wait.status else (where, f"{wait.what}{status}")
-        typical = f", the step usually takes {times.duration(self.typical[step])}" if step in self.typical else ""
+        usual = None if step.disturbed else self.typical.get(step.name)
+        typical = "" if usual is None else f", the step usually takes {times.duration(usual)}"
         timeout = "" if wait.deadline is None else f", timeout at {times.clock(wait.deadline)}"
         return (where, f"waiting for {wait.what}{status}{typical}{timeout}")
 
@@ -337,7 +342,7 @@ class DrawnProgress(ProgressLines):
             return step.note if step.state != StageState.PENDING else ""
         wait = list(step.waiting.values())[-1]
         parts = [f"waiting for {wait.what}" + (f": {wait.status_words}" if wait.status else "")]
-        if step.name in self.typical:
+        if step.name in self.typical and not step.disturbed:
             parts.append(f"usually {times.duration(self.typical[step.name])}")
         if wait.deadline is not None:
             parts.append(f"timeout {times.until(wait.deadline, now)}")

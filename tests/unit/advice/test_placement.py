@@ -293,7 +293,7 @@ class TestOrder:
         found = placed(wanted, live=live, occupied=occupied)
         assert names(found) == ["gpu_a100_pcie", "gpu_rtx_6000"]
         assert [c.free_now for c in found.candidates] == [1, 0]
-        assert found.candidates[1].next_free == NOW + timedelta(hours=5, minutes=5)
+        assert found.candidates[1].next_free == NOW + timedelta(hours=5, minutes=15)
 
     def test_cheap_comes_before_fitting_and_fitting_before_large(self) -> None:
         live = hosts("storage_nvme", 1) + hosts("compute_cascadelake_r", 1) + hosts("compute_skylake", 1)
@@ -302,6 +302,16 @@ class TestOrder:
             "compute_cascadelake_r",
             "storage_nvme",
         ]
+
+    def test_a_node_that_failed_lately_is_left_out_if_there_is_another(self) -> None:
+        live = hosts("compute_skylake", 2)
+        bad = frozenset({str(live[0].uid)})
+        found = placed(analysis(), live=live, occupied=[], failed_lately=bad).best
+        assert (found.free_now, found.total, found.exclude_uids) == (1, 1, tuple(bad))
+        assert any("a server failed in the last hour" in one for one in found.warnings)
+        alone = placed(analysis(), live=live[:1], occupied=[], failed_lately=bad).best
+        assert (alone.free_now, alone.exclude_uids) == (1, ())
+        assert any("no other node of this type" in one for one in alone.warnings)
 
     def test_a_window_that_is_too_short_is_not_free(self) -> None:
         live = hosts("compute_skylake", 1)
@@ -313,7 +323,7 @@ class TestOrder:
         live = hosts("compute_skylake", 2) + hosts("compute_cascadelake_r", 1)
         occupied = [busy(h.id, -5, 10 + n) for n, h in enumerate(live)]
         found = placed(analysis(), live=live, occupied=occupied)
-        assert found.full and found.next_free == NOW + timedelta(hours=10, minutes=5)
+        assert found.full and found.next_free == NOW + timedelta(hours=10, minutes=15)
         assert names(found) == ["compute_skylake", "compute_cascadelake_r"]
 
     def test_hidden_hosts_are_asked_in_order_of_plentifulness(self) -> None:
@@ -369,7 +379,7 @@ class TestOrder:
         free = placed(analysis(gpu_required=True), live=live, occupied=[]).best.why
         assert free == "24 cores, 192 GB RAM, 1 x Quadro RTX 6000 24 GB, 2 SU/h, 1 not reserved"
         taken = placed(analysis(gpu_required=True), live=live, occupied=[busy("gpu_rtx_6000-0", -1, 5)]).best.why
-        assert taken.endswith("2 SU/h, free from 2026-11-23 17:05 UTC")
+        assert taken.endswith("2 SU/h, free from 2026-11-23 17:15 UTC")
         assert placed(analysis(gpu_required=True)).best.why.endswith("availability unknown")
 
 
