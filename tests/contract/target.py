@@ -27,7 +27,7 @@ from envagent.cloud.port import InspectableCloud, Lease
 from tests.kit.by_hand import date, host_reservation
 
 NOBODY = "00000000-0000-0000-0000-000000000001"
-_VERSIONS = {"image": "/v2", "network": "/v2.0", "compute": "", "reservation": "", "identity": "", "baremetal": ""}
+_VERSIONS = {"image": "/v2", "network": "/v2.0"}
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Wire:
         )
         assert endpoint is not None
         root = endpoint.rstrip("/")
-        version = _VERSIONS[service]
+        version = _VERSIONS.get(service, "")
         if version and not root.endswith(version):
             root += version
         token = options.pop("token", None) or self.session.get_token()

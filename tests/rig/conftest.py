@@ -38,6 +38,7 @@ def shell(rig: Rig, tmp_path: Path) -> Shell:
 @pytest.fixture
 def judge(rig: Rig) -> Iterator[Judge]:
     """An operator; at the end both projects must be as they were."""
+    rig.await_nodes()
     one = Judge(rig)
     yield one
     one.gone()

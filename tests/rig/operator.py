@@ -111,6 +111,24 @@ class Rig:
             counted[host["node_type"]] = counted.get(host["node_type"], 0) + 1
         return counted
 
+    @property
+    def on_ironic(self) -> bool:
+        """Whether Ironic deploys the nodes."""
+        return bool(self.operator.session.get_endpoint(service_type="baremetal", interface="public"))
+
+    def await_nodes(self) -> None:
+        """Wait until Nova may use every node that has no server: one is cleaned after its last."""
+        if self.on_ironic:
+            nodes = [one["hypervisor_hostname"] for one in self._get("reservation", "/os-hosts", "hosts")]
+            until(lambda: all(map(self._usable, nodes)), "the nodes to be cleaned", seconds=PATIENCE, pause=1.0)
+
+    def _usable(self, node: str) -> bool:
+        shown = self.operator.ask("baremetal", "GET", f"/v1/nodes/{node}").body
+        if shown["instance_uuid"] is not None:
+            return bool(shown["provision_state"] == "active")
+        inventories: Any = self._get("placement", f"/resource_providers/{node}/inventories", "inventories")
+        return bool(inventories) and all(one["reserved"] == 0 for one in inventories.values())
+
     # Strangers
 
     def let_others_have_things(self, node_type: str) -> None:

@@ -196,6 +196,7 @@ def main(arguments: Any) -> int:
                     Attempt(ground.home(f"{number}-{slot}"), slots[slot], *pair, commands=[])
                     for slot, pair in enumerate(pairs[start : start + at_once])
                 ]
+                rig.await_nodes()
                 found = try_wave(Judge(rig), wave)
                 _print_wave(number, found, began)
                 outcomes |= found

@@ -50,7 +50,7 @@ class Nodes:
 
 @pytest.fixture
 def nodes(rig: Rig) -> Nodes:
-    if not rig.operator.session.get_endpoint(service_type="baremetal", interface="public"):
+    if not rig.on_ironic:
         pytest.skip("needs Ironic: the operator's catalog has no service `baremetal`")
     return Nodes(rig)
 
