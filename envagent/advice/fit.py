@@ -41,7 +41,7 @@ def lack(node: NodeType, need: Need, conditions: Sequence[Condition]) -> str | N
 def lacks(node: NodeType, need: Need, conditions: Sequence[Condition]) -> Iterator[str]:
     """Yield everything that the node lacks."""
     if node.architecture != need.architecture:
-        yield f"is {node.architecture}, the project needs {need.architecture}"
+        yield f"{node.architecture}, the project needs {need.architecture}"
     if need.gpu is not None and (missing := _gpu_lack(node, need.gpu)):
         yield missing
     if node.cores < need.cores:
@@ -53,7 +53,7 @@ def lacks(node: NodeType, need: Need, conditions: Sequence[Condition]) -> Iterat
         yield f"{total} GB of disk, {need.disk_gb:g} needed" if total else "its disk is unknown"
     for condition in conditions:
         if condition.test is not None and not condition.test(node):
-            yield f"lacks {condition.kind.name}"
+            yield f"without {condition.kind.name}"
 
 
 def _disk_gb(node: NodeType) -> int:
@@ -63,13 +63,13 @@ def _disk_gb(node: NodeType) -> int:
 def _gpu_lack(node: NodeType, need: GpuNeed) -> str | None:
     gpu = node.gpu
     if gpu is None:
-        return "has no GPU"
+        return "no GPU"
     if gpu.vendor != need.vendor:
         return f"its GPUs are {VENDORS[gpu.vendor]}, the project needs {VENDORS[need.vendor]}"
     if gpu.guaranteed < 1:
         return "only some of its nodes have a GPU, and which is not shown"
     if gpu.guaranteed < need.count:
-        return f"{gpu.guaranteed} GPUs per node, {need.count} needed"
+        return f"{gpu.guaranteed} GPU{'s' if gpu.guaranteed > 1 else ''} per node, {need.count} needed"
     if need.memory_gb and gpu.memory_gb is None:
         return f"the memory of its {gpu.model} is unknown"
     if gpu.memory_gb is not None and gpu.memory_gb < need.memory_gb * _TOLERANCE:

@@ -118,7 +118,7 @@ class ExtensionSession:
             document = self._document(row)
             self._mark_file(document)
             if chosen.since is not None:
-                self._terminal.prose(
+                self._terminal.line(
                     f"This is the extension that was requested at {times.clock(chosen.since)} by a command that was "
                     "interrupted; no other was added. To extend the lease further, repeat the command."
                 )

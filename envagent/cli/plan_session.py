@@ -23,11 +23,14 @@ from envagent.engine.intents import load_error
 from envagent.engine.journal import Journal
 from envagent.engine.loop import run_until_idle
 from envagent.engine.runner import new_run_id
+from envagent.engine.tables import EventKind
 from envagent.steps import PROVISIONING
 from envagent.steps.plan import Approved
 
 if TYPE_CHECKING:
     from envagent.cli.documents.run_models import PlanDocument
+    from envagent.cli.render.progress import ProgressLines
+    from envagent.engine.runtime import Listener
     from envagent.steps.request import RunRequest
 
 
@@ -47,7 +50,7 @@ def planned(home: Home, access: CloudAccess, request: RunRequest, audience: Audi
         dearer = audience.dearer(simulated=access.simulated)
         services = make_services(home, journal, access, run_id, request, stop.event, dearer=dearer)
         stack.callback(services.close)
-        runner = make_runner(journal, access.settings, output, stop.event)
+        runner = make_runner(journal, access.settings, _all_but_warnings(output), stop.event)
         stack.callback(runner.close)
         execution = runner.begin(request, services, run_id=run_id)
         before = PROVISIONING.independent_of(PROVISIONING.producer(Approved).key)
@@ -63,6 +66,11 @@ def planned(home: Home, access: CloudAccess, request: RunRequest, audience: Audi
             case Outcome.FAILED if row.error is not None:
                 raise load_error(json.loads(row.error))
         raise AssertionError(f"planning ended with {progress.outcome}")
+
+
+def _all_but_warnings(output: ProgressLines) -> Listener:
+    """Leave out what is shown below the plan."""
+    return lambda event: None if event.kind == EventKind.WARNING else output(event)
 
 
 @contextmanager

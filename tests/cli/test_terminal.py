@@ -129,7 +129,7 @@ PROSE = " ".join(["one two three four five six seven eight nine ten"] * 3)
     [
         lambda one: one.table([("lease", KNOWN, PROSE), ("present", "x", "")], head=("kind", "id", "note")),
         lambda one: one.table([("present", PROSE[:20], KNOWN), ("lease", PROSE, "x")], head=("kind", "note", "id")),
-        lambda one: one.prose((KNOWN, "bold"), f" {PROSE}", inset=4),
+        lambda one: one.line((KNOWN, "bold"), f" {PROSE}", inset=4),
     ],
 )
 def test_ids_stay_whole_and_prose_is_wrapped_at_any_width(
@@ -144,5 +144,5 @@ def test_ids_stay_whole_and_prose_is_wrapped_at_any_width(
 
 def test_prose_is_one_line_where_nobody_looks() -> None:
     stream = Piped()
-    Terminal(stream).prose(PROSE * 3)
+    Terminal(stream).line(PROSE * 3)
     assert stream.getvalue() == f"{PROSE * 3}\n"

@@ -128,7 +128,7 @@ def test_what_no_site_has_is_refused_before_reserving(shell: Shell, tmp_path: Pa
         assert shell.live() == {"lease": 0, "server": 0, "floating_ip": 0, "keypair": 0}
     done = shell.run("--node-type", "compute_skylake")
     assert done.code == 0, done.err
-    assert any("lacks Jetson boards" in warning for warning in done.document["warnings"])
+    assert any("without Jetson boards" in warning for warning in done.document["warnings"])
     nothing_left()
 
 

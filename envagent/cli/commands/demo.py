@@ -82,7 +82,7 @@ def demo(
     step = None if kill_at is None else _known_step(kill_at)
     repository = write_repository(home)
     access = reach("sandbox", settings)
-    terminal.prose(("A simulated Chameleon: nothing here is real or costs anything. The repository:", "bold"))
+    terminal.line(("A simulated Chameleon: nothing here is real or costs anything. The repository:", "bold"))
     terminal.field(repository.name, next(line for line in REPOSITORY["README.md"].splitlines() if "GPU" in line)[2:])
     request = RunRequest(repository=str(repository), cloud=access.name, ai=False, output_folder=repository.parent)
     with home.opened_journal() as journal:
@@ -190,7 +190,7 @@ def _log_in(home: Home, journal: Journal, run_id: str, terminal: Terminal) -> No
 
     login = login_of(home, StoredRun.load(journal, journal.run(run_id), working=False))
     shown = command_text(Command("ssh", (run_id,)))
-    terminal.line((f"$ {shown} -- '{SHOWN_ON_THE_SERVER}'", "bold"))
+    terminal.whole((f"$ {shown} -- '{SHOWN_ON_THE_SERVER}'", "bold"))
     done = children.run([*login.target.command(), "-o", "BatchMode=yes", SHOWN_ON_THE_SERVER], 10)
     for line in () if done is None else done.stdout.decode(errors="replace").splitlines():
-        terminal.line(f"  {line}")
+        terminal.whole(f"  {line}")

@@ -62,7 +62,7 @@ def open_editor(
         terminal.line(f"note: the editor finds the server only after: {setup}")
     elif _opened(url):
         terminal.line(f"Opening {host} in {editor}.")
-    out().line(url)
+    out().whole(url)
     return 0
 
 

@@ -108,7 +108,7 @@ def set_up(home: Home) -> None:
             write_entries(home, journal)
             names = host_names(current_logins(home, journal))
     for one in names.values():
-        terminal.line(f"  ssh {one[-1]}")
+        terminal.whole(f"  ssh {one[-1]}")
     if not names:
         terminal.line("There is no server to log in to yet.")
 

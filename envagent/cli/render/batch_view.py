@@ -224,7 +224,7 @@ class _Prefixed(Terminal):
         super().__init__(io.StringIO())
         self._view = view
 
-    def line(self, *parts: str | tuple[str, str]) -> None:
+    def line(self, *parts: str | tuple[str, str], inset: int = 2) -> None:
         """Print one line."""
         if parts:
             self._view.say(*parts)

@@ -15,12 +15,18 @@ WIDEST_STEP = 18
 """Columns of the longest names of steps."""
 
 
+LONGEST_PATH = 60
+"""Columns of a long path with an id."""
+
+
 class LogLines:
     """Prints entries; a new day gets a line of its own."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._day: date | None = None
+        message = 12 + WIDEST_STEP
+        self._inset = message if (terminal.width or 0) > message + LONGEST_PATH else 4
 
     def show(self, entries: Iterable[LogEntry]) -> None:
         """Print some entries."""
@@ -31,7 +37,9 @@ class LogLines:
                 self._day = local.date()
                 self._terminal.line((f"{local:%a %d %b %Y, %Z}", "bold"))
             step = (one.stage or "").partition(".")[0]
-            self._terminal.line((f"{times.clock(at)}  ", "dim"), f"{step:{WIDEST_STEP}}  ", _text(one))
+            self._terminal.line(
+                (f"{times.clock(at)}  ", "dim"), f"{step:{WIDEST_STEP}}  ", _text(one), inset=self._inset
+            )
 
 
 def _text(one: LogEntry) -> str | tuple[str, str]:

@@ -31,8 +31,13 @@ def show_nodes(terminal: Terminal, document: NodesDocument, *, gpu: bool) -> Non
         terminal.line((site, "bold"), f"  cloud {cloud}, not reserved for {document.hours} h")
         hidden = [one for one in parts if one.free_now is None and not one.virtual]
         if hidden:
-            known = "" if any(one.total for one in hidden) else ", and not which of these node types it has"
-            terminal.line((f"  the site does not show what is reserved{known}", "yellow"))
+            known = any(one.total for one in hidden)
+            what = (
+                "does not show what is reserved"
+                if known
+                else "shows neither what is reserved nor which of these it has"
+            )
+            terminal.line((f"  the site {what}", "yellow"))
         rows = [(one.node_type, _free(one), _next(one, now), f"{one.su_per_hour:g}", _hardware(one)) for one in parts]
         terminal.table(rows, head=("node type", "not reserved", "next", "SU/h", "each node has"))
 

@@ -203,6 +203,8 @@ def described(event: EventRecord) -> str:
             return f"failed: {event.message}"
         case EventKind.WARNING:
             return f"warning: {event.message}"
+        case EventKind.RUN_APPROVED if event.message:  # the question
+            return f"agreed: {event.message.removesuffix('?')}"
         case _:
             return event.message or {one.value: words for one, words in UNTOLD.items()}.get(event.kind, event.kind)
 
@@ -273,7 +275,7 @@ class ProgressLines:
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """Print a line."""
-        self.terminal.prose(*parts, inset=10)
+        self.terminal.line(*parts, inset=10)
 
     def finish(self) -> None:
         """Show what remains to be seen once the work has ended; lines have shown everything."""

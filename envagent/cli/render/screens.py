@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -43,22 +44,30 @@ def show_result(terminal: Terminal, run: RunDocument, host: str | None = None) -
     server = "the server" if run.server is None else run.server.name
     gone = run.cost is not None and run.cost.phase in ("ended", "removed")
     state = (f"{server} is gone", "bold yellow") if gone else (f"{server} is up", "bold green")
-    terminal.prose(state, f": {run.node_type}{where}{image}")
+    terminal.line(state, f": {run.node_type}{where}{image}")
     if gone:
         terminal.field("log in", "not possible: the lease has ended")
     elif run.ssh is None:
         terminal.field("log in", "not possible: the server has no address")
     else:
         terminal.line("  log in       ", (command_text(Command("ssh", (run.run_id,))), "bold"))
-        terminal.line("  or           ", (f"ssh {host}" if host else run.ssh, "dim"))
+        terminal.whole("  or           ", (f"ssh {host}" if host else run.ssh, "dim"))
         if not run.ssh_verified:
             terminal.field("", "SSH login not verified")
         show_node(terminal, run)
     if run.cost is not None:
         show_cost(terminal, run.cost)
     if run.info_file is not None:
-        terminal.line(f"  details      {run.info_file}")
+        terminal.line(f"  details      {_seen_from_here(run.info_file)}")
     terminal.line(f"  remove it    {command_text(teardown(), run.run_id)}")
+
+
+def _seen_from_here(path: str) -> str:
+    """Return a path as it is seen from the working folder, if it is in there."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return path
 
 
 def show_node(terminal: Terminal, run: RunDocument) -> None:
@@ -67,7 +76,7 @@ def show_node(terminal: Terminal, run: RunDocument) -> None:
         return
     terminal.field("checked", run.node.summary)
     for difference in run.node.differences:
-        terminal.prose("  differs      ", (difference, "yellow"), inset=15)
+        terminal.line("  differs      ", (difference, "yellow"), inset=15)
 
 
 def show_extended(terminal: Terminal, run: RunDocument, *, extended: bool) -> None:
@@ -111,10 +120,10 @@ def show_used(terminal: Terminal, cost: CostPart) -> None:
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
     """Print what failed, the service's own words and, unless it is too late, what to do."""
     where = "" if error.step is None else f"{error.step.partition('.')[0]} failed: "
-    terminal.prose(("error: ", "bold red"), f"{where}{error.message}")
+    terminal.line(("error: ", "bold red"), f"{where}{error.message}")
     if error.service_said:
         request = f" (request {error.request_id})" if error.request_id else ""
-        terminal.prose(f"  the service said: {error.service_said}{request}")
+        terminal.line(f"  the service said: {error.service_said}{request}")
     elif error.request_id:
         terminal.line(f"  request id: {error.request_id}")
     if hint and error.hint:
@@ -158,9 +167,10 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     if run.state not in ("running", "torn_down"):
         again = command_text(status(refresh=True), run.run_id)
         checked = times.ago(datetime.fromisoformat(run.looked_at), times.now())
-        terminal.line(f"  last checked {checked}{f'; to check again: {again}' if run.resources else ''}")
+        terminal.line(f"  last checked {checked}{f'; to check again: {again}' if run.resources else ''}", inset=15)
     if run.ssh is not None:
-        terminal.line("  log in       ", (run.ssh, "bold"))
+        terminal.line("  log in       ", (command_text(Command("ssh", (run.run_id,))), "bold"))
+        terminal.whole("  or           ", (run.ssh, "dim"))
         show_node(terminal, run)
     if run.cost is not None:
         show_cost(terminal, run.cost)
@@ -178,7 +188,7 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
         rows = [(one.name, one.source, _decided(one)) for one in run.decisions]
         terminal.table(rows, head=("decision", "by", "what, and why"))
     for warning in dict.fromkeys(run.warnings):
-        terminal.prose(("warning: ", "yellow"), warning)
+        terminal.line(("warning: ", "yellow"), warning)
     if run.error is not None:
         terminal.line()
         show_error(terminal, run.error, hint=run.state != "torn_down")

@@ -13,10 +13,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 # Controls, formats (bidirectional, zero-width, tags), surrogates, private use, unassigned, line separators.
 _ACTING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANKS = str.maketrans({"\n": " ", "\r": " ", "\t": " "})
+_COMMAND = re.compile(
+    r"\benvagent [a-z]+(?: (?:-[\w-]+(?: (?!-)[^\s,;()]+)?|'[^']*'|last\b|[^\s,;()]*[^a-z\s,;()][^\s,;()]*))*"
+)
+"""A command within prose: options with their values, and words that are not plain ones."""
+
+_HELD = "\ue000"
+"""What a space within a command is while lines are broken; `printable` lets none through."""
 
 MIN_PROSE_COLUMNS = 28
 """A narrower column of prose is hard to read."""
@@ -174,23 +182,24 @@ class Terminal:
             return plain
         return sign
 
-    def line(self, *parts: str | tuple[str, str]) -> None:
-        """Print one line of parts, each a text or (text, style)."""
-        self.console.print(styled(*parts), soft_wrap=True)  # copied commands must have no line breaks of ours
+    def whole(self, *parts: str | tuple[str, str]) -> None:
+        """Print one line of parts, each a text or (text, style), without a line break of ours: it is copied."""
+        self.console.print(styled(*parts), soft_wrap=True)
         self.stream.flush()
 
-    def prose(self, *parts: str | tuple[str, str], inset: int = 2) -> None:
-        """Print parts like `line`, broken between words on a terminal; further lines are inset by so many columns.
+    def line(self, *parts: str | tuple[str, str], inset: int = 2) -> None:
+        """Print one line of parts; on a terminal, broken between words, with further lines inset by so many columns.
 
-        For what is read, not pasted.
+        An id, a path or a command of ours stays whole.
         """
         text, width = styled(*parts), self.width
         if width is None or text.cell_len <= width:
-            self.line(*parts)
+            self.whole(*parts)
             return
-        text.no_wrap, text.overflow = False, "ignore"  # an id or a path stays whole
+        text.no_wrap, text.overflow, text.plain = False, "ignore", _held(text.plain)
         first, *others = text.wrap(self.console, width - inset)
         for number, one in enumerate((first, *others)):
+            one.plain = one.plain.replace(_HELD, " ")
             one.rstrip()
             self.console.print(" " * inset if number else "", one, sep="", end="\n", soft_wrap=True)
         self.stream.flush()
@@ -198,8 +207,8 @@ class Terminal:
     def table(self, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
         """Print cells in columns; on a terminal, prose in the last column is wrapped between words.
 
-        Where little room is left for it, it goes below its row. A line may still be longer than the terminal: ids and
-        commands are copied, so they are never cut.
+        Where little room is left for it, it goes below its row, with the columns before it that do not fit. A line may
+        still be longer than the terminal: ids and commands are copied, so they are never cut.
         """
         from rich.cells import cell_len
 
@@ -207,12 +216,14 @@ class Terminal:
         columns = list(zip_longest(headings, *cells, fillvalue=""))
         below: dict[int, str] = {}
         if self.width is not None:
-            room = self.width - indent - sum(max(map(cell_len, column)) + 2 for column in columns[:-1])
+            edges = list(accumulate((max(map(cell_len, column)) + 2 for column in columns[:-1]), initial=indent))
+            room = self.width - edges[-1]
             if room < min(MIN_PROSE_COLUMNS, max(map(cell_len, columns[-1]), default=0)):
                 inset = 2 * indent + 2
-                wrapped = (_wrapped(row[-1], self.width - inset, " " * inset) for row in cells)
-                below = dict(enumerate(wrapped))
-                headings, cells = headings[:-1], [row[:-1] for row in cells]
+                fit = max(1, sum(edge - 2 <= self.width for edge in edges[1:]))
+                moved = (", ".join(_moved(row, headings, fit)) for row in cells)
+                below = {at: _wrapped(text, self.width - inset, " " * inset) for at, text in enumerate(moved)}
+                headings, cells = headings[:fit], [row[:fit] for row in cells]
             else:
                 cells = [[*row[:-1], _wrapped(row[-1], room)] for row in cells]
         widths = [max(map(cell_len, column)) for column in zip_longest(headings, *_lines_of(cells), fillvalue="")]
@@ -233,7 +244,7 @@ class Terminal:
         for number, cell in enumerate(cells[: last + 1]):
             gap = " " * (widths[number] - cell_len(cell) + 2) if number < last else ""
             parts += [(cell, style(cell)), gap]
-        self.line(*parts)
+        self.whole(*parts)
 
     def field(self, name: str, prose: str) -> None:
         """Print a named text."""
@@ -261,12 +272,25 @@ def _lines_of(cells: Iterable[Sequence[str]]) -> Iterator[list[str]]:
         yield from (list(line) for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue=""))
 
 
+def _moved(row: Sequence[str], headings: Sequence[str], fit: int) -> Iterator[str]:
+    """Name the cells that go below their row; the last is prose and speaks for itself."""
+    for number, cell in enumerate(row[fit:-1], fit):
+        if cell:
+            yield f"{headings[number]}: {cell}" if headings else cell
+    yield from filter(None, row[-1:])
+
+
 def _wrapped(prose: str, width: int, inset: str = "") -> str:
     """Break prose between words; an id or a command stays whole."""
     import textwrap
 
-    lines = textwrap.wrap(prose, width, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(f"{inset}{line}" for line in lines)
+    lines = textwrap.wrap(_held(prose), width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"{inset}{line}" for line in lines).replace(_HELD, " ")
+
+
+def _held(prose: str) -> str:
+    """Return prose whose commands have no spaces that it could be broken at."""
+    return _COMMAND.sub(lambda found: found[0].replace(" ", _HELD), prose)
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:

@@ -103,7 +103,7 @@ def show_batch_file(terminal: Terminal) -> None:
     terminal.line("A repository a line, with options of its own; paths are relative to the file:")
     terminal.line()
     for line in EXAMPLE.splitlines():
-        terminal.line(f"  {line}")
+        terminal.whole(f"  {line}")
     terminal.line()
     terminal.table(LINE_OPTIONS.items(), head=("option of a line", ""), indent=0)
     terminal.line()
