@@ -29,7 +29,7 @@ from envagent.cli.wiring import opened_teardown
 from envagent.config import Settings
 from envagent.engine.intents import REPEAT_DELETE
 from envagent.engine.journal import Journal
-from envagent.engine.kinds import Found, ResourceKind
+from envagent.engine.kinds import Found, ResourceKind, object_text
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import (
@@ -174,7 +174,7 @@ class Orphans:
         listed = {one.found.id for one in self.offered if one.kind is kind}
         left = [one for one in kind.find(None) if one.id in listed]
         for one in left:
-            self._terminal.line(f"removing {kind.name} {one.name}")
+            self._terminal.line(f"removing {object_text(kind.name, one.name)}")
             self._ask(kind, one)
         while left and times.now() - started < timedelta(seconds=self._access.settings.removal_timeout_seconds):
             left = [one for one in left if self._exists(kind, one)]

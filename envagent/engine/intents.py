@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from envagent.engine.clock import from_text, to_text
-from envagent.engine.kinds import CreatableKind, Found, ObjectRequest, RequestT, ResourceKind, Try
+from envagent.engine.kinds import CreatableKind, Found, ObjectRequest, RequestT, ResourceKind, Try, object_text
 from envagent.engine.loaded_run import Inventory, no_longer_fits
 from envagent.engine.runtime import Runtime
 from envagent.engine.step import NotYet
@@ -157,7 +157,7 @@ class Ledger:
             row.state = ResourceState.REMOVING.value
             known = json.loads(row.detail)
             row.detail = json.dumps({**known, "why": why or known.get("why", "")})
-            self.note(EventKind.RESOURCE_REMOVING, f"removing {kind.name} {row.name}")
+            self.note(EventKind.RESOURCE_REMOVING, f"removing {object_text(kind.name, row.name)}")
             self.pending.append(row)
             self.flush()
             # Busy, already being removed, or no response: only a look at the cloud can tell.
@@ -169,13 +169,13 @@ class Ledger:
             if self._patience is not None and self._clock.steady() - began >= self._patience.total_seconds():
                 del self._inventory.removing[kind.name, cloud_id]
                 raise ProvisioningError(
-                    f"{kind.name} {row.name} ({cloud_id}) is still there {self._patience.total_seconds():.0f} s after "
-                    "its removal was requested"
+                    f"{object_text(kind.name, row.name)} ({cloud_id}) is still there "
+                    f"{self._patience.total_seconds():.0f} s after its removal was requested"
                 )
-            return NotYet(f"removal of {kind.name} {row.name}", now + self._pause(), status="still there")
+            return NotYet(f"removal of {object_text(kind.name, row.name)}", now + self._pause(), status="still there")
         row.state = ResourceState.ABSENT.value
         row.removed_at = to_text(self._clock.now())
-        self.note(EventKind.RESOURCE_REMOVED, f"removed {kind.name} {row.name}")
+        self.note(EventKind.RESOURCE_REMOVED, f"removed {object_text(kind.name, row.name)}")
         self.pending.append(row)
         return None
 
@@ -214,7 +214,8 @@ class Ledger:
             if self.adopt(kind.name, found):
                 self.note(
                     EventKind.WARNING,
-                    f"{kind.name} {found.name} ({found.id}) was created by a repeated request and is unused",
+                    f"{object_text(kind.name, found.name)} ({found.id}) was created by a repeated request "
+                    "and is unused",
                 )
         return self._remove_surplus(kind) if act else None
 
@@ -231,11 +232,12 @@ class Ledger:
     def _correct(self, row: ResourceRecord, found: Found) -> None:
         if row.state == ResourceState.ABSENT:
             row.state, row.removed_at = ResourceState.PRESENT.value, None
-            self.note(EventKind.WARNING, f"{row.kind} {found.name} ({row.cloud_id}) was recorded as gone but exists")
+            known_as = object_text(row.kind, found.name)
+            self.note(EventKind.WARNING, f"{known_as} ({row.cloud_id}) was recorded as gone but exists")
             self.pending.append(row)
         detail = {**json.loads(row.detail), **found.detail}
         if row.name != found.name:
-            self.note(EventKind.WARNING, f"{row.kind} {row.name} was renamed to {found.name}")
+            self.note(EventKind.WARNING, f"{object_text(row.kind, row.name)} was renamed to {found.name}")
         if (row.name, json.loads(row.detail)) != (found.name, detail):
             row.name, row.detail = found.name, json.dumps(detail)
             self.pending.append(row)
@@ -272,7 +274,7 @@ class Ledger:
         if self._inventory.resource(kind, found.id) is None:
             self.note(
                 EventKind.WARNING,
-                f"{kind} {found.name} ({found.id}) has the tag of run {self._inventory.run_id}, "
+                f"{object_text(kind, found.name)} ({found.id}) has the tag of run {self._inventory.run_id}, "
                 f"but that run did not create it ({mismatch}); it is left alone",
             )
             self._record(kind, found, Ownership.FOREIGN)
@@ -284,7 +286,7 @@ class Ledger:
         if row is None or row.state == ResourceState.ABSENT:
             return
         row.state, row.removed_at = ResourceState.ABSENT.value, to_text(self._clock.now())
-        self.note(EventKind.RESOURCE_GONE, f"{kind} {row.name} ({cloud_id}) is gone")
+        self.note(EventKind.RESOURCE_GONE, f"{object_text(kind, row.name)} ({cloud_id}) is gone")
         self.pending.append(row)
 
     def is_gone(self, kind: str, cloud_id: str) -> bool:
@@ -424,7 +426,7 @@ class Ledger:
         intent.state, intent.attempt, intent.sent_at = IntentState.SENT.value, self._attempt, now
         intent.sends += 1
         intent.error = None
-        self.note(EventKind.INTENT_SENT, f"requesting {kind} {name}")
+        self.note(EventKind.INTENT_SENT, f"requesting {object_text(kind, name)}")
         self.pending.append(intent)
         self.flush()
         self._inventory.intents[kind, number] = intent
@@ -436,7 +438,7 @@ class Ledger:
         self._inventory.given_up[intent.kind, intent.number] = self._clock.steady()
         self._inventory.lost[intent.kind, intent.number] += 1
         self.pending.append(intent)
-        what = f"outcome of the request for {intent.kind} {intent.name} unknown: {error.message}"
+        what = f"outcome of the request for {object_text(intent.kind, intent.name)} unknown: {error.message}"
         self.note(EventKind.OUTCOME_UNKNOWN, what)
         return NotYet(_outcome_of(intent), self._clock.now(), status="unknown")
 
@@ -446,7 +448,7 @@ class Ledger:
         if error.retryable:
             intent.attempt = 0  # it never reached the service: the next entry sends it again
         intent.error = json.dumps(dump_error(error))
-        self.note(EventKind.INTENT_REFUSED, f"{intent.kind} {intent.name} refused: {error.message}")
+        self.note(EventKind.INTENT_REFUSED, f"{object_text(intent.kind, intent.name)} refused: {error.message}")
         self.pending.append(intent)
 
     def _created(self, kind: ResourceKind, numbers: Collection[int]) -> list[Found]:
@@ -506,7 +508,7 @@ class Ledger:
             row.stage, row.ownership, row.state, row.removed_at = self._stage, ownership.value, "present", None
         self.pending.append(row)
         event, verb = _RECORDED[ownership]
-        self.note(event, f"{verb} {kind} {found.name}", {"kind": kind, "id": found.id})
+        self.note(event, f"{verb} {object_text(kind, found.name)}", {"kind": kind, "id": found.id})
 
     def _known(self, intent: IntentRecord) -> Found:
         row = self._inventory.resource(intent.kind, intent.cloud_id or "")
@@ -517,7 +519,7 @@ class Ledger:
 
 def _outcome_of(intent: IntentRecord) -> str:
     """Name what is waited for when a request got no response."""
-    return f"the outcome of the request for {intent.kind} {intent.name}"
+    return f"the outcome of the request for {object_text(intent.kind, intent.name)}"
 
 
 def dump_error(error: EnvagentError) -> dict[str, Any]:

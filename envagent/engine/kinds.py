@@ -27,6 +27,16 @@ class Found:
     """What the cloud shows of what the request set (user, name, image, ...); None if it shows nothing."""
 
 
+def object_text(kind: str, name: str) -> str:
+    """Return kind and name of an object in words.
+
+    >>> object_text("floating_ip", "192.0.2.7")
+    'floating IP 192.0.2.7'
+    """
+    words = kind.replace("_ip", " IP").replace("_", " ")
+    return name if name.startswith(words) else f"{words} {name}"  # an address has no name before it is created
+
+
 CHANGE = "change of "
 """The prefix of the kind of an intent that changes an object instead of creating one."""
 

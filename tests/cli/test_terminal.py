@@ -137,9 +137,20 @@ def test_ids_stay_whole_and_prose_is_wrapped_at_any_width(
 ) -> None:
     lines = of_width(columns, show)
     assert any(KNOWN in line for line in lines)
-    assert all(len(line) <= columns for line in lines if PROSE not in line)
-    words = " ".join(lines).split()
+    assert all(len(line) <= columns for line in lines)
+    words = " ".join(lines).replace(",", "").split()
     assert [word for word in words if word in PROSE.split()][-30:] == PROSE.split()
+
+
+@pytest.mark.parametrize("columns", [30, 48, 60])
+def test_a_command_is_never_broken(
+    of_width: Callable[[int, Callable[[Terminal], None]], list[str]], columns: int
+) -> None:
+    command = "envagent run --plan plan.json"
+    lines = of_width(columns, lambda one: one.line(f"Nothing was reserved. To carry out this plan: {command}"))
+    assert [line.strip() for line in lines if "envagent" in line] == [command]
+    lines = of_width(columns, lambda one: one.table([("hint", f"to continue, {command}, or wait for it")]))
+    assert any(command in line for line in lines)
 
 
 def test_prose_is_one_line_where_nobody_looks() -> None:

@@ -170,6 +170,8 @@ def decided(event: EventRecord) -> str:
         from envagent.cli.render.image_lists import image_names
 
         value = image_names([str(one) for one in value])
+    if decision["name"] == "duration":
+        value = f"{value} h"
     by = "" if decision["source"] == "rules" else f" (by {decision['source']})"
     name = decision["name"].replace("_", " ")
     return f"{name}{'' if value is None else f' {value}'}{by}: {decision['reason']}"

@@ -240,7 +240,7 @@ def _resource_row(one: ResourcePart) -> tuple[str, ...]:
         state = "not created by this run"
     elif one.state == "present" and end is not None:
         state = f"until {times.both(end)}"
-    return one.kind, one.name, state, one.id or "?"
+    return one.kind, one.name, state, "" if one.id == one.name else one.id or "?"
 
 
 def _decided(decision: DecisionPart) -> str:
