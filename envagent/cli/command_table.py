@@ -65,6 +65,7 @@ COMMANDS = {
     "init": Place("init", "init", SETUP),
     "doctor": Place("doctor", "doctor", SETUP),
     "config": Place("config_show", "app", SETUP),
+    "serve": Place("serve", "app", SETUP),
     "archive": Place("archive_runs", "archive", SETUP),
     "sandbox": Place("sandbox", "app", SETUP),
     "diagram": Place("diagram", "diagram", SETUP),

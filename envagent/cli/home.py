@@ -75,6 +75,11 @@ class Home:
         """The file with an entry for each server that can be logged in to."""
         return self.path / "ssh_config"
 
+    @property
+    def web_tokens(self) -> Path:
+        """The file with the hashes of the tokens for the web page."""
+        return self.path / "web_tokens.json"
+
     def run(self, run_id: str) -> Path:
         """Return a run's own folder."""
         return self.runs / run_id

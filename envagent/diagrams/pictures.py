@@ -26,7 +26,7 @@ from envagent.steps import PROVISIONING
 Picture: TypeAlias = Graph | Sequence
 
 LAYERS = {
-    "User": ("diagrams", "api", "cli"),
+    "User": ("diagrams", "api", "web", "cli"),
     "Application": ("migrations", "engine", "steps", "ssh", "repository"),
     "Intelligence": ("advice",),
     "Integration": ("cloud", "catalog"),

@@ -84,6 +84,7 @@ class RunQuery:
         holding: a kind of object, of which the run has one that has not ended ...
         at: ... by this time.
         unchanged_since: a time after which the run has not changed.
+        owner: who submitted it to a fleet.
         archived: whether archived runs are selected, too.
     """
 
@@ -95,6 +96,7 @@ class RunQuery:
     holding: str | None = None
     at: str = ""
     unchanged_since: str | None = None
+    owner: str | None = None
     archived: bool = False
 
     def condition(self) -> ColumnElement[bool]:
@@ -118,6 +120,8 @@ class RunQuery:
             parts.append(runs.run_id.in_(_holders(self.holding, self.at)))
         if self.unchanged_since is not None:
             parts.append(runs.updated_at < self.unchanged_since)
+        if self.owner is not None:
+            parts.append(runs.owner == self.owner)
         return and_(*parts)
 
 

@@ -37,6 +37,8 @@ COMMANDS = [
     "config show",
     "diagram",
     "skill",
+    "serve",
+    "serve token",
     "sandbox",
     "sandbox serve",
     "sandbox log",
@@ -86,7 +88,7 @@ def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
     for example in examples(cli(*command.split(), "--help").out):
         for one in example.split(" && "):
             words = shlex.split(one.partition(" -- ")[0])[1:]
-            name = words[: 2 if words[0] in ("config", "sandbox") else 1]
+            name = words[: 2 if words[0] in ("config", "sandbox") or words[:2] == ["serve", "token"] else 1]
             known = set(re.findall(r"(?<!\w)(--?[a-z][a-z-]*)", cli(*name, "--help").out))
             assert {word for word in words if word.startswith("-")} <= known
 
@@ -116,6 +118,8 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "config show": "--origin --json",
         "diagram": "--format --output",
         "skill": "",
+        "serve": "--host --port --url",
+        "serve token": "--operator --days --revoke",
         "sandbox serve": "--speed --port --faults --profile",
         "sandbox log": "--json",
         "sandbox reset": "",

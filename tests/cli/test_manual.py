@@ -32,6 +32,7 @@ PAGES = (
     "quickstart",
     "servers",
     "batch",
+    "web-page",
     "credentials",
     "python",
     "sandbox-tests",

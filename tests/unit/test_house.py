@@ -31,6 +31,7 @@ ROOMS = {
     "ssh": {"errors", "hints", "children", "keys"},
     "sandbox": set(),
     "api": {"cli", "errors", "hints"},
+    "web": {"cli", "engine", "errors", "hints"},
     "diagrams": {"cloud", "engine", "steps"},
     "steps": {"errors", "hints", "catalog", "engine", "repository", "cloud", "advice", "config", "keys", "ssh"},
 }
@@ -57,8 +58,9 @@ LIBRARIES = {
     "psycopg": {"engine/postgres.py"},
     "alembic": {"engine/journal.py", "migrations"},
     "filelock": {"engine/lock.py"},
-    "starlette": {"sandbox"},
-    "uvicorn": {"sandbox"},
+    "starlette": {"sandbox", "web"},
+    "uvicorn": {"sandbox", "web/service.py"},
+    "jinja2": {"web/shown.py"},
     "jsonschema": {"sandbox"},
     "asyncssh": {"sandbox/ssh_sessions.py"},
 }

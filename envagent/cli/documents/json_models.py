@@ -124,6 +124,8 @@ class RunLine(Document):
     cost: CostPart | None
     """Null while there has been no lease."""
     archived_at: str | None
+    owner: str | None = None
+    """Who submitted it to a fleet; null for a run of one's own."""
 
 
 class RunsDocument(Document):

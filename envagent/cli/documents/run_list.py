@@ -85,6 +85,7 @@ class RunFilter:
         cloud: the name in clouds.yaml.
         site: the site's name.
         archived: whether archived runs are listed, too.
+        owner: who submitted the run to a fleet.
     """
 
     state: RunStateName | None = None
@@ -92,6 +93,7 @@ class RunFilter:
     cloud: str | None = None
     site: str | None = None
     archived: bool = False
+    owner: str | None = None
 
     def query(self) -> RunQuery:
         """Return what the journal can select; whether a run is worked on, only its lock knows."""
@@ -102,6 +104,7 @@ class RunFilter:
             labels={name: value for name, value in labels.items() if value is not None},
             containing={} if self.repository is None else {"repository": self.repository},
             archived=self.archived,
+            owner=self.owner,
         )
 
 
@@ -174,12 +177,15 @@ def _in_state(journal: Journal, is_worked_on: Callable[[str], bool], chosen: Run
 
 def _ending(run: RunLine, now: datetime) -> Iterator[str]:
     """Warn of a lease that ends soon."""
-    if run.cost is not None and run.cost.phase == "running":
-        end = datetime.fromisoformat(run.cost.lease_end)
-        if end - now < ENDS_SOON:
-            longer = command_text(Command("extend", (run.run_id, "6h")))
-            left = times.until(end, now)
-            yield f"the lease of run {run.run_id} ends {left}, and its server with it; to keep them longer: {longer}"
+    if run.cost is not None and ends_soon(run.cost, now):
+        longer = command_text(Command("extend", (run.run_id, "6h")))
+        left = times.until(datetime.fromisoformat(run.cost.lease_end), now)
+        yield f"the lease of run {run.run_id} ends {left}, and its server with it; to keep them longer: {longer}"
+
+
+def ends_soon(cost: CostPart, now: datetime) -> bool:
+    """Return whether a lease is running and ends soon."""
+    return cost.phase == "running" and datetime.fromisoformat(cost.lease_end) - now < ENDS_SOON
 
 
 def _run_line(
@@ -208,6 +214,7 @@ def _run_line(
         error=None if run.error is None else ErrorPart.stored(run.error, run.run_id).message,
         cost=cost,
         archived_at=run.archived_at,
+        owner=run.owner,
     )
 
 

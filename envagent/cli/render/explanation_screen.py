@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import JsonValue
 
 from envagent.cli.documents.explanation import ExplanationDocument
@@ -43,52 +45,69 @@ def show_explanation(terminal: Terminal, shown: ExplanationDocument) -> None:
 
 
 def _show_decision(terminal: Terminal, one: DecisionPart, plan: PlanPart | None) -> None:
+    for name, text in decision_fields(one, plan):
+        terminal.field(name, text)
+
+
+def decision_fields(one: DecisionPart, plan: PlanPart | None) -> Iterator[tuple[str, str]]:
+    """Yield what was decided, why, what the rules alone would decide and what was refused, as names and texts."""
     chosen = None if plan is None or plan.image is None else plan.image.name
-    terminal.field("decided", _words(one, one.value, chosen))
-    terminal.field("because", one.reason)
+    yield "decided", _words(one, one.value, chosen)
+    yield "because", one.reason
     if one.source != "rules" and one.rules_value is not None:
         same = one.rules_value == one.value
-        terminal.field("rules alone", "the same" if same else _words(one, one.rules_value, chosen))
+        yield "rules alone", "the same" if same else _words(one, one.rules_value, chosen)
     known = set() if plan is None else {f"{name}: {why}" for name, why in plan.excluded.items()}
     for refused in one.rejected:
         if refused not in known:  # node types that do not suit are listed below
-            terminal.field("refused", refused)
+            yield "refused", refused
     for warning in one.warnings:
-        terminal.field("warning", warning)
+        yield "warning", warning
     if one.name != "node_type" and one.alternatives:
         names = [str(name) for name in one.alternatives]
         if one.name in OF_IMAGES:
-            terminal.field("others", image_names(names, chosen))
+            yield "others", image_names(names, chosen)
         else:
             more = len(names) - MOST_ALTERNATIVES
-            terminal.field("others", ", ".join(names[:MOST_ALTERNATIVES]) + (f" and {more} more" if more > 0 else ""))
+            yield "others", ", ".join(names[:MOST_ALTERNATIVES]) + (f" and {more} more" if more > 0 else "")
     if isinstance(one.usage, dict):
-        terminal.field("AI usage", ", ".join(f"{name} {value}" for name, value in one.usage.items() if value))
+        yield "AI usage", ", ".join(f"{name} {value}" for name, value in one.usage.items() if value)
 
 
 def _show_evidence(terminal: Terminal, shown: ExplanationDocument) -> None:
     if shown.evidence:
         terminal.line("  What it rests on:")
         show_evidence(terminal, shown.evidence)
+    for name, text in assumed_fields(shown):
+        terminal.field(name, text)
+
+
+def assumed_fields(shown: ExplanationDocument) -> Iterator[tuple[str, str]]:
+    """Yield what is assumed where the files state nothing, and what was not read, as names and texts."""
     if shown.sizing is not None:
         sizes = [" ".join(named(name, value)) for name, value in shown.sizing.items() if value and name != "reasons"]
-        terminal.field("sized as", ", ".join(sizes))
+        yield "sized as", ", ".join(sizes)
         reasons = shown.sizing.get("reasons")
         for reason in reasons if isinstance(reasons, list) else []:
-            terminal.field("", str(reason))
+            yield "", str(reason)
     for text in shown.assumptions:
-        terminal.field("assumed", text)
+        yield "assumed", text
     for text in shown.notes:
-        terminal.field("note", text)
+        yield "note", text
 
 
 def _words(one: DecisionPart, value: JsonValue, chosen: str | None) -> str:
     """Return the value of a decision in words; `chosen` is the image that was taken."""
     if one.name == "requirements" and isinstance(value, dict):
+        from pydantic import ValidationError
+
         from envagent.repository.results import Requirements
         from envagent.steps.analyze_repository import describe
 
-        return describe(Requirements.model_validate(value))
+        try:
+            return describe(Requirements.model_validate(value))
+        except ValidationError:  # another version stored it
+            return ", ".join(" ".join(named(field, one)) for field, one in value.items() if one)
     if isinstance(value, dict):
         return str(value.get("name", ""))
     if isinstance(value, list):

@@ -93,18 +93,14 @@ def show_candidates(terminal: Terminal, plan: PlanPart, *, every: bool = False) 
     every = every or len(plan.candidates) == MOST_CANDIDATES + 1  # "and 1 more" says less
     shown = plan.candidates if every else plan.candidates[:MOST_CANDIDATES]
     chosen = terminal.sign("✓", "*")
-    free, rates, totals = (
-        _aligned([told(one) for one in shown]) for told in (_free, _rate, lambda one: f"{one.service_units:g} SU")
-    )
-    rows = [
-        (chosen if one is shown[0] else "", one.node_type, free[at], rates[at], totals[at], _note(plan, one))
-        for at, one in enumerate(shown)
-    ]
+    names, free, rates, totals, notes = zip(*(candidate_row(plan, one) for one in shown), strict=True)
+    signs = [chosen, *[""] * (len(shown) - 1)]
+    rows = zip(signs, names, _aligned(free), _aligned(rates), _aligned(totals), notes, strict=True)
     terminal.table(rows, head=("", "node type", "not reserved", "SU/h", "total", ""))
     if more := len(plan.candidates) - len(shown):
         terminal.line(f"  and {more} more suitable node types")
-    for reason, names in _excluded(plan.excluded, None if every else MOST_NAMES):
-        terminal.table([(terminal.sign("✗", "-"), f"{names}: {reason}")])
+    for reason, excluded in _excluded(plan.excluded, None if every else MOST_NAMES):
+        terminal.table([(terminal.sign("✗", "-"), f"{excluded}: {reason}")])
 
 
 def _aligned(texts: Sequence[str]) -> list[str]:
@@ -114,6 +110,11 @@ def _aligned(texts: Sequence[str]) -> list[str]:
 
 def _rate(one: CandidatePart) -> str:
     return f"{one.su_per_hour:g}"
+
+
+def candidate_row(plan: PlanPart, one: CandidatePart) -> tuple[str, str, str, str, str]:
+    """Return a node type, how many are free, the rate, the price of the lease, and when the type is used."""
+    return one.node_type, _free(one), _rate(one), f"{one.service_units:g} SU", _note(plan, one)
 
 
 def _free(one: CandidatePart) -> str:

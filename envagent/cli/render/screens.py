@@ -92,29 +92,37 @@ def show_extended(terminal: Terminal, run: RunDocument, *, extended: bool) -> No
 
 def show_cost(terminal: Terminal, cost: CostPart) -> None:
     """Print start and end of the lease, and what it costs or has cost."""
-    now = times.now()
+    for name, text in cost_fields(cost, times.now()):
+        terminal.field(name, text)
+
+
+def cost_fields(cost: CostPart, now: datetime) -> list[tuple[str, str]]:
+    """Return start and end of the lease, and what it costs or has cost, as names and texts."""
     start, end = datetime.fromisoformat(cost.lease_start), datetime.fromisoformat(cost.lease_end)
     removed = times.parsed(cost.lease_removed_at)
     whole = f"{cost.su_estimate:g} SU for the whole lease ({cost.su_per_hour:g} SU/h)"
     match cost.phase:
         case "not_begun":
-            terminal.field("lease starts", f"{times.both(start)}, {times.until(start, now)}; ends {times.both(end)}")
-            terminal.field("will cost", whole if cost.su_so_far else f"{whole}, nothing so far")
+            starts = f"{times.both(start)}, {times.until(start, now)}; ends {times.both(end)}"
+            return [("lease starts", starts), ("will cost", whole if cost.su_so_far else f"{whole}, nothing so far")]
         case "running":
-            terminal.field("lease ends", f"{times.both(end)}, {times.until(end, now)}")
-            terminal.field("costs", f"{whole}, {cost.su_so_far:g} SU so far")
+            ends = f"{times.both(end)}, {times.until(end, now)}"
+            return [("lease ends", ends), ("costs", f"{whole}, {cost.su_so_far:g} SU so far")]
         case "ended":
-            terminal.field("lease ended", f"{times.both(end)}, {times.until(end, now)}")
-            show_used(terminal, cost)
+            return [("lease ended", f"{times.both(end)}, {times.until(end, now)}"), _used(cost)]
         case "removed":
             at = end if removed is None else removed
-            terminal.field("lease", f"removed {times.both(at)}, {times.until(at, now)}")
-            show_used(terminal, cost)
+            return [("lease", f"removed {times.both(at)}, {times.until(at, now)}"), _used(cost)]
 
 
 def show_used(terminal: Terminal, cost: CostPart) -> None:
     """Print what a run has used, once nothing is charged any more."""
-    terminal.field("used", f"{cost.su_so_far:g} SU in {cost.hours_so_far:g} h")
+    terminal.field(*_used(cost))
+
+
+def _used(cost: CostPart) -> tuple[str, str]:
+    """Return what a run has used, once nothing is charged any more."""
+    return "used", f"{cost.su_so_far:g} SU in {cost.hours_so_far:g} h"
 
 
 def show_error(terminal: Terminal, error: ErrorPart, *, hint: bool = True) -> None:
@@ -142,10 +150,10 @@ def show_existing(terminal: Terminal, run: RunDocument) -> None:
         when = f"{state.capitalize()} when last checked, {times.ago(looked, times.now())}"
         rate = "" if cost is None else f", {cost.su_per_hour_now:g} SU/h"
         terminal.line((f"{f'Still {state}' if recent else when}{rate}:", "bold"))
-        terminal.table([_resource_row(one) for one in there])
+        terminal.table([resource_row(one) for one in there])
     if perhaps:
         terminal.line(("May also exist:" if there else "May exist:", "bold"))
-        terminal.table([_resource_row(one) for one in perhaps])
+        terminal.table([resource_row(one) for one in perhaps])
     if not there and not perhaps:
         terminal.line("This run has no resources in the cloud; nothing is charged.")
     if run.cost is not None and not run.cost.charged_now and run.cost.su_so_far:
@@ -175,14 +183,14 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     if run.cost is not None:
         show_cost(terminal, run.cost)
     terminal.line()
-    terminal.table([_step_row(one) for one in run.steps], head=("step", "state", "started", "tries", "took", ""))
+    terminal.table([step_row(one) for one in run.steps], head=("step", "state", "started", "tries", "took", ""))
     if run.timeline:
         terminal.line()
         _show_timeline(terminal, run)
     if run.resources:
         terminal.line()
         head = ("resource", "name", "state", "id")
-        terminal.table([_resource_row(one) for one in run.resources], head=head)
+        terminal.table([resource_row(one) for one in run.resources], head=head)
     if run.decisions:
         terminal.line()
         rows = [(one.name, one.source, _decided(one)) for one in run.decisions]
@@ -218,7 +226,8 @@ def show_next(terminal: Terminal, run: RunDocument, *, but: str = "") -> None:
         terminal.table(commands)
 
 
-def _step_row(step: StepPart) -> tuple[str, ...]:
+def step_row(step: StepPart) -> tuple[str, ...]:
+    """Return name, state, start, tries and duration of a step, and what it came to or waits for."""
     took = "" if step.seconds is None else times.duration(step.seconds)
     waits = [one for one in step.stages if one.wait is not None and one.state != "succeeded"]
     note = step.summary if step.error is None else step.error.message
@@ -228,7 +237,7 @@ def _step_row(step: StepPart) -> tuple[str, ...]:
     return step.name, step.state, started, str(step.attempts or ""), took, note
 
 
-def _resource_row(one: ResourcePart) -> tuple[str, ...]:
+def resource_row(one: ResourcePart) -> tuple[str, ...]:
     """Return kind, name, state and id; the id comes last, since it needs most room and is read least."""
     end = times.parsed(one.end_date)
     state: str = one.state
@@ -278,8 +287,13 @@ def show_analysis(terminal: Terminal, analysis: AnalysisDocument) -> None:
 
 def show_evidence(terminal: Terminal, evidence: Sequence[Mapping[str, JsonValue]]) -> None:
     """Print the quoted lines, each with what it is evidence for."""
-    rows = [(*named(str(one["field"]), one["value"]), f'{_place(one)} "{_plain(one["quote"])}"') for one in evidence]
-    terminal.table(dict.fromkeys(rows))  # a line may be evidence for one thing twice
+    terminal.table([(name, value, f'{place} "{quote}"') for name, value, place, quote in evidence_rows(evidence)])
+
+
+def evidence_rows(evidence: Sequence[Mapping[str, JsonValue]]) -> list[tuple[str, str, str, str]]:
+    """Return what each line is evidence for (name and value), its place, and the quote."""
+    rows = [(*named(str(one["field"]), one["value"]), _place(one), _plain(one["quote"])) for one in evidence]
+    return list(dict.fromkeys(rows))  # a line may be evidence for one thing twice
 
 
 def show_log(terminal: Terminal, log: LogDocument) -> None:
@@ -317,7 +331,7 @@ def show_removable(terminal: Terminal, listed: Sequence[ResourcePart]) -> None:
     """Print what a teardown would remove."""
     if listed:
         terminal.line(("Would be removed:", "bold"))
-        terminal.table([_resource_row(one) for one in listed])
+        terminal.table([resource_row(one) for one in listed])
     else:
         terminal.line("There is nothing to remove.")
 

@@ -88,6 +88,7 @@ def show_files(terminal: Terminal, files: Sequence[Path] = ()) -> None:
         (str(home.keys), "private keys that envagent created"),
         (str(home.ssh_config), "an entry for each server, for ssh"),
         (str(home.path / "sandbox"), "the simulated Chameleon and its clouds.yaml"),
+        (str(home.web_tokens), "the hashes of the tokens for `envagent serve`"),
         (str(home.path / "crash"), "reports of bugs"),
         ("./SERVER_info.json", "the result of a run, named after its server"),
     ]
