@@ -12,14 +12,14 @@ from envagent.errors import ConfigurationError, UsageError
 from envagent.hints import Hint, Shell
 
 if TYPE_CHECKING:
-    from envagent.web.tokens import TokenFile
+    from envagent.web.web_tokens import TokenFile
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 def tokens_of(home: Home) -> TokenFile:
     """Return the tokens with which people log in to the page of a home."""
-    from envagent.web.tokens import TokenFile
+    from envagent.web.web_tokens import TokenFile
 
     home.prepare()
     return TokenFile(home.web_tokens)

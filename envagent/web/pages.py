@@ -5,7 +5,9 @@ An owner sees the runs that are theirs; for any other, the reply is the same as 
 
 from __future__ import annotations
 
+import math
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from envagent.cli.documents.fleet_document import fleet_document
+from envagent.cli.documents.fleet_document import FleetDocument, fleet_document
 from envagent.cli.documents.json_models import RunStateName
 from envagent.cli.documents.run_document import StoredRun
 from envagent.cli.documents.run_list import RunFilter, runs_document
@@ -30,7 +32,7 @@ from envagent.web import shown
 from envagent.web.guard import LOOPBACK, Guard, Log, host_name
 from envagent.web.metrics import CONTENT_TYPE, metrics_text
 from envagent.web.sessions import SESSION_SECONDS, Sessions, Throttle
-from envagent.web.tokens import TokenFile, Visitor, digest
+from envagent.web.web_tokens import TokenFile, Visitor, digest
 
 STATES: tuple[RunStateName, ...] = get_args(RunStateName)
 
@@ -40,6 +42,7 @@ SESSION, FORM = "envagent_session", "envagent_form"
 USUAL_LIMIT = 50
 """Runs that the table shows, apart from those that have a lease."""
 MOST_RUNS = 1000
+TOTALS_SECONDS = 5.0
 LONGEST_FORM = 4096
 LONGEST_FILTER = 200
 
@@ -95,6 +98,7 @@ class _Pages:
         self._fleet = fleet
         self._sessions = Sessions(fleet.tokens)
         self._throttle = Throttle()
+        self._totals: dict[str | None, tuple[float, FleetDocument]] = {}
         self._style = (Path(__file__).parent / "static" / "style.css").read_bytes()
 
     def runs(self, request: Request) -> Response:
@@ -103,9 +107,7 @@ class _Pages:
         query = request.query_params
         limit, all_url = (MOST_RUNS, "") if "all" in query else (USUAL_LIMIT, f"/?{urlencode({**query, 'all': 'on'})}")
         listed = runs_document(self._fleet.journal, self._fleet.is_worked_on, chosen, limit)
-        total = fleet_document(
-            self._fleet.journal, self._fleet.is_worked_on, None if visitor.operator else visitor.owner
-        )
+        total = self._total(None if visitor.operator else visitor.owner)
         values = {"listed": listed, "total": total, "chosen": chosen, "states": STATES, "all_url": all_url}
         return self._page(request, visitor, "fleet.html", **values)
 
@@ -167,12 +169,19 @@ class _Pages:
         request.state.visitor = visitor
         if not visitor.operator:
             return PlainTextResponse("the token of an operator is needed\n", HTTPStatus.FORBIDDEN)
-        figures = fleet_document(self._fleet.journal, self._fleet.is_worked_on)
-        return PlainTextResponse(metrics_text(figures), headers={"Content-Type": CONTENT_TYPE})
+        return PlainTextResponse(metrics_text(self._total(None)), headers={"Content-Type": CONTENT_TYPE})
 
     def health(self, request: Request) -> Response:
         self._fleet.journal.runs(limit=1)
         return PlainTextResponse("ok\n")
+
+    def _total(self, owner: str | None) -> FleetDocument:
+        """Return the sums of an owner's runs, or of all runs: they read every run, so they are kept for a moment."""
+        at, total = self._totals.get(owner, (-math.inf, None))
+        if total is None or time.monotonic() - at > TOTALS_SECONDS:
+            total = fleet_document(self._fleet.journal, self._fleet.is_worked_on, owner)
+            self._totals[owner] = time.monotonic(), total
+        return total
 
     def _visitor(self, request: Request) -> Visitor:
         """Return who is logged in."""

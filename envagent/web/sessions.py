@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from envagent.web.tokens import TokenFile, Visitor, digest
+from envagent.web.web_tokens import TokenFile, Visitor, digest
 
 SESSION_SECONDS = 12 * 3600
 MOST_SESSIONS = 5000
