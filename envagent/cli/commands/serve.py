@@ -8,10 +8,16 @@ import typer
 
 from envagent.cli.commands.options import CONFIG, examples
 
+HELP = """Serve a web page with the runs of the journal.
+
+It shows what `status` and `explain` show to people with a token, and changes nothing. Logs each request as a JSON
+line on stdout. Serves until Ctrl-C or SIGTERM.
+"""
+
 app = typer.Typer(
     rich_markup_mode=None,
     invoke_without_command=True,
-    help="Serve a web page with the runs of the journal.",
+    help=HELP,
     epilog=examples("envagent serve token alice", "envagent serve --port 8080"),
 )
 
@@ -31,11 +37,7 @@ def serve(
     ] = None,
     config: CONFIG = None,
 ) -> None:
-    """Serve a web page with the runs of the journal, for people with a token.
-
-    It shows what `status` and `explain` show, and changes nothing. Logs each request as a JSON line on stdout. Serves
-    until Ctrl-C or SIGTERM.
-    """
+    """Serve the page, unless a subcommand is called."""
     if context.invoked_subcommand is not None:
         return
     from envagent.cli.home import Home, read_settings
