@@ -42,6 +42,7 @@ SETTINGS = {
     "ENVAGENT_SERVER__POLL_SECONDS": "2",
     "ENVAGENT_RETRY__FIRST_SECONDS": "0.5",
     "ENVAGENT_RETRY__LONGEST_SECONDS": "5",
+    "ENVAGENT_SSH__ENABLED": "false",
 }
 
 
@@ -52,6 +53,7 @@ class Ground:
     folder: Path
     repository: Path
     clouds_file: Path
+    ssh_port: int = 22
 
     @classmethod
     def make(cls, rig: Rig, folder: Path) -> Ground:
