@@ -27,13 +27,18 @@ class Found:
     """What the cloud shows of what the request set (user, name, image, ...); None if it shows nothing."""
 
 
+def kind_text(kind: str) -> str:
+    """Return the name of a kind in words, such as `floating IP`."""
+    return kind.replace("_ip", " IP").replace("_", " ")
+
+
 def object_text(kind: str, name: str) -> str:
     """Return kind and name of an object in words.
 
     >>> object_text("floating_ip", "192.0.2.7")
     'floating IP 192.0.2.7'
     """
-    words = kind.replace("_ip", " IP").replace("_", " ")
+    words = kind_text(kind)
     return name if name.startswith(words) else f"{words} {name}"  # an address has no name before it is created
 
 

@@ -56,7 +56,8 @@ def decision_fields(one: DecisionPart, plan: PlanPart | None) -> Iterator[tuple[
     yield "because", one.reason
     if one.source != "rules" and one.rules_value is not None:
         same = one.rules_value == one.value
-        yield "rules alone", "the same" if same else _words(one, one.rules_value, chosen)
+        if not same or one.source != "user":  # the rules follow what the user has set
+            yield "rules alone", "the same" if same else _words(one, one.rules_value, chosen)
     known = set() if plan is None else {f"{name}: {why}" for name, why in plan.excluded.items()}
     for refused in one.rejected:
         if refused not in known:  # node types that do not suit are listed below

@@ -15,6 +15,7 @@ from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.image_lists import image_names
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
+from envagent.engine.kinds import kind_text
 from envagent.hints import THIS_RUN, Command, status, teardown
 
 MOST_MOMENTS = 20
@@ -249,7 +250,7 @@ def resource_row(one: ResourcePart) -> tuple[str, ...]:
         state = "not created by this run"
     elif one.state == "present" and end is not None:
         state = f"until {times.both(end)}"
-    return one.kind, one.name, state, "" if one.id == one.name else one.id or "?"
+    return kind_text(one.kind), one.name, state, "" if one.id == one.name else one.id or "?"
 
 
 def _decided(decision: DecisionPart) -> str:
@@ -347,7 +348,10 @@ def show_orphans(terminal: Terminal, document: OrphansDocument, again: str) -> N
     offered = [one for one in document.orphans if one.offered]
     others = [one for one in document.orphans if not one.offered]
     if offered:
-        rows = [(one.kind, one.id, one.name, one.run_id, one.known_as or "not in this journal") for one in offered]
+        rows = [
+            (kind_text(one.kind), one.id, one.name, one.run_id, one.known_as or "not in this journal")
+            for one in offered
+        ]
         terminal.table(rows, head=("resource", "id", "name", "run", "the run is"), indent=0)
     elif others:
         terminal.line("All your envagent resources in this project belong to runs in the local journal.")

@@ -192,16 +192,8 @@ class Terminal:
 
         An id, a path or a command of ours stays whole.
         """
-        text, width = styled(*parts), self.width
-        if width is None or text.cell_len <= width:
-            self.whole(*parts)
-            return
-        text.no_wrap, text.overflow, text.plain = False, "ignore", _held(text.plain)
-        first, *others = text.wrap(self.console, width - inset)
-        for number, one in enumerate((first, *others)):
-            one.plain = one.plain.replace(_HELD, " ")
-            one.rstrip()
-            self.console.print(" " * inset if number else "", one, sep="", end="\n", soft_wrap=True)
+        for number, one in enumerate(self._broken(styled(*parts), inset)):
+            self.console.print(" " * inset if number else "", one, sep="", soft_wrap=True)
         self.stream.flush()
 
     def table(self, rows: Iterable[Iterable[str]], *, head: Iterable[str] = (), indent: int = 2) -> None:
@@ -250,9 +242,23 @@ class Terminal:
         """Print a named text."""
         self.table([(f"{name:<11}", prose)])
 
+    def _broken(self, text: Text, inset: int) -> Sequence[Text]:
+        """Break a line between words, if it is too long for the terminal."""
+        width = self.width
+        if width is None or text.cell_len <= width:
+            return [text]
+        text.no_wrap, text.overflow, text.plain = False, "ignore", _held(text.plain)
+        lines = list(text.wrap(self.console, width - inset))
+        for one in lines:
+            one.plain = one.plain.replace(_HELD, " ")
+            one.rstrip()
+        return lines
+
     def prompt(self, question: str) -> None:
         """Print a question; the answer follows on its line."""
-        self.console.print(styled((question, "bold")), end="", soft_wrap=True)
+        for number, one in enumerate(self._broken(styled((question.rstrip(), "bold")), 2)):
+            self.console.print("\n  " if number else "", one, sep="", end="", soft_wrap=True)
+        self.console.print(" ", end="", soft_wrap=True)
         self.stream.flush()
 
     def show_cursor(self) -> None:
