@@ -56,7 +56,7 @@ def planned(home: Home, access: CloudAccess, request: RunRequest, audience: Audi
         before = PROVISIONING.independent_of(PROVISIONING.producer(Approved).key)
         output.watch([row for key, row in execution.run.stages.items() if key in before], {}, {})
         with output:
-            [progress] = run_until_idle(runner, [execution])
+            progress = run_until_idle(runner, [execution])[0].checked()
         row = execution.run.row
         match progress.outcome:
             case Outcome.BLOCKED:

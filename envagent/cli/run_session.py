@@ -148,7 +148,7 @@ class RunSession:
         agreed = self._audience.yes or Labels.of(row).yes or (self._access.simulated and not self._asks)
         while True:
             with output:
-                [progress] = run_until_idle(runner, [execution])
+                progress = run_until_idle(runner, [execution])[0].checked()
             if progress.outcome is not Outcome.BLOCKED:
                 output.finish()
                 return progress.outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from envagent.engine.context import Context
 from envagent.engine.loaded_run import Run
 from envagent.engine.step import GoBack, NotYet, Output, Question, Step, Stopped
-from envagent.engine.tables import DecisionRecord
+from envagent.engine.tables import DecisionRecord, EventRecord
 from envagent.errors import EnvagentError
 
 Services = TypeVar("Services")
@@ -41,6 +41,14 @@ class Progress:
     look_again: datetime | None = None
     question: Question | None = None
     """What somebody has to approve (with BLOCKED)."""
+    error: EnvagentError | None = None
+    """Why this process gave the run up (with STOPPED): somebody else has taken it, or it could not be checked."""
+
+    def checked(self) -> Progress:
+        """Return this, or raise the error for which the run was given up."""
+        if self.error is not None:
+            raise self.error
+        return self
 
 
 @dataclass(slots=True)
@@ -69,6 +77,25 @@ class Known:
     warnings: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class NewRun(Generic[Services]):
+    """A run to begin.
+
+    Attributes:
+        request: what the run is for.
+        services: what its steps work with.
+        run_id: its id; a new one by default.
+        labels: what lists show of the run, beyond what its request says.
+        known: what is settled already; its stages are not entered.
+    """
+
+    request: BaseModel
+    services: Services
+    run_id: str | None = None
+    labels: Mapping[str, str] | None = None
+    known: Known | None = None
+
+
 @dataclass(slots=True)
 class Entry:
     """One entry of one stage: its context, its inputs and its result."""
@@ -77,6 +104,8 @@ class Entry:
     context: Context[Any]
     inputs: dict[str, BaseModel] = field(default_factory=dict)
     result: Output | NotYet | GoBack | EnvagentError | Stopped | BaseException | None = None
+    told: list[EventRecord] = field(default_factory=list)
+    """What is announced once the result is on disk."""
 
 
 @dataclass(slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from typing import TypeVar
 
-from envagent.engine.execution import Execution, Outcome, Progress
+from envagent.engine.execution import Execution, Progress
+from envagent.engine.group import Group
 from envagent.engine.runner import Runner
 
 Services = TypeVar("Services")
@@ -16,19 +16,10 @@ def run_until_idle(runner: Runner[Services], executions: Sequence[Execution[Serv
     """Advance runs until each has ended, is blocked, or was stopped.
 
     Returns:
-        What the last advance of each run came to, in the order given.
+        What each run came to, in the order given. The error of one that had to be given up is in it, so that it
+        does not hinder the others.
+
+    Raises:
+        JournalError: a result cannot be recorded.
     """
-    clock = runner.clock
-    queue = [(0.0, index) for index in range(len(executions))]
-    """The runs by when they are due, on the steady clock."""
-    results: dict[int, Progress] = {}
-    while queue:
-        due, index = heapq.heappop(queue)
-        clock.sleep(due - clock.steady(), runner.stop)
-        progress = runner.advance(executions[index])
-        if progress.outcome is Outcome.WAITING and progress.look_again is not None:
-            pause = (progress.look_again - clock.now()).total_seconds()
-            heapq.heappush(queue, (clock.steady() + pause, index))
-        else:
-            results[index] = progress
-    return [results[index] for index in range(len(executions))]
+    return Group(runner, executions, keeps_clock=True).run()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -18,7 +18,17 @@ from pydantic import BaseModel
 
 from envagent.engine.clock import to_text
 from envagent.engine.context import APPROVED_AMOUNT, ENTERED, Context
-from envagent.engine.execution import SLACK, Entry, Execution, Known, Outcome, Progress, Schedule
+from envagent.engine.execution import (
+    SLACK,
+    Entry,
+    Execution,
+    Known,
+    NewRun,
+    Outcome,
+    Progress,
+    Schedule,
+)
+from envagent.engine.group import THREADS, Group
 from envagent.engine.intents import Ledger, dump_error
 from envagent.engine.loaded_run import Run
 from envagent.engine.pipeline import Pipeline
@@ -49,7 +59,7 @@ class Runner(Generic[Services]):
 
     Args:
         retry: how stages are entered again after an error that may pass, unless their step has its own policy.
-        pool: runs the stages of one run in parallel; threads of its own by default.
+        pool: runs stages in parallel; threads of its own by default.
     """
 
     def __init__(
@@ -66,7 +76,7 @@ class Runner(Generic[Services]):
         self.clock = runtime.clock
         self.stop = runtime.stop
         self._retry = retry or RetryPolicy()
-        self._pool = pool or ThreadPoolExecutor(6, thread_name_prefix="stage")
+        self.pool = pool or ThreadPoolExecutor(THREADS, thread_name_prefix="stage")
 
     def begin(
         self,
@@ -86,28 +96,48 @@ class Runner(Generic[Services]):
             labels: what lists show of the run, beyond what its request says.
             known: what is settled already; its stages are not entered.
         """
+        new = NewRun(request, services, run_id=run_id, labels=labels, known=known)
+        return self.begin_all([new])[0]
+
+    def begin_all(self, runs: Iterable[NewRun[Services]]) -> list[Execution[Services]]:
+        """Store new runs in one transaction and return them, ready to advance."""
+        records: list[Record] = []
+        lines: list[EventRecord] = []
+        begun: list[tuple[Execution[Services], list[StageRecord]]] = []
+        for new in runs:
+            execution, told = self._new(new)
+            run = execution.run
+            started = self._start_ready(execution)
+            line = EventRecord(run_id=run.run_id, at=run.row.created_at, kind=EventKind.RUN_STARTED)
+            records += [run.row, *run.stages.values(), *told, line]
+            lines.append(line)
+            begun.append((execution, started))
+        self.runtime.store(*records)
+        self.runtime.announce(*lines)
+        for execution, started in begun:
+            self.runtime.announce(*self._started_lines(execution.run, started))
+        return [execution for execution, _ in begun]
+
+    def _new(self, new: NewRun[Services]) -> tuple[Execution[Services], list[Record]]:
+        """Return a new run, and what is to be stored of what is settled already."""
+        request = new.request
         now = to_text(self.clock.now())
         row = RunRecord(
-            run_id=run_id or new_run_id(),
+            run_id=new.run_id or new_run_id(),
             pipeline=self.pipeline.name,
             state=RunState.RUNNING.value,
             created_at=now,
             updated_at=now,
             request=request.model_dump_json(),
-            labels=json.dumps({**(request.labels if isinstance(request, Described) else {}), **(labels or {})}),
+            labels=json.dumps({**(request.labels if isinstance(request, Described) else {}), **(new.labels or {})}),
             subject=request.subject if isinstance(request, Described) else None,
         )
         stages = {
             key: StageRecord(run_id=row.run_id, step=stage.step, stage=stage.name, position=position)
             for position, (key, stage) in enumerate(self.pipeline.stages.items())
         }
-        execution = Execution(Run(self.pipeline, row, request, stages), services)
-        line = EventRecord(run_id=row.run_id, at=now, kind=EventKind.RUN_STARTED)
-        told = [] if known is None else self._settle(execution.run, known)
-        started = self._start_ready(execution)
-        self.runtime.store(row, *stages.values(), *told, events=[line])
-        self._announce_started(execution.run, started)
-        return execution
+        execution = Execution(Run(self.pipeline, row, request, stages), new.services)
+        return execution, [] if new.known is None else self._settle(execution.run, new.known)
 
     def _settle(self, run: Run, known: Known) -> list[Record]:
         """Finish the stages whose outputs are known; return what else is to be stored of them."""
@@ -151,7 +181,7 @@ class Runner(Generic[Services]):
         line = EventRecord(run_id=row.run_id, at=to_text(self.clock.now()), kind=EventKind.RUN_RESUMED)
         started = self._start_ready(execution)
         self.runtime.store(self._touched(row), *run.stages.values(), events=[line])
-        self._announce_started(run, started)
+        self.runtime.announce(*self._started_lines(run, started))
         return execution
 
     def refresh(self, row: RunRecord, services: Services) -> Execution[Services]:
@@ -167,7 +197,9 @@ class Runner(Generic[Services]):
         execution = self._loaded(row, services)
         execution.acting = False
         while not self.stop.is_set():
-            progress = self._confirm(execution)
+            progress = self.confirm(execution)
+            if progress is not None and progress.outcome is Outcome.STOPPED:
+                self.interrupt([execution])
             if progress is None or progress.look_again is None:
                 break
             self.clock.sleep((progress.look_again - self.clock.now()).total_seconds(), self.stop)
@@ -202,41 +234,26 @@ class Runner(Generic[Services]):
 
         Raises:
             JournalError: a result cannot be recorded; no further stage is entered.
+            RunTakenOver: somebody else has taken the run.
             EnvagentError: a run that has succeeded could not be checked; it stays as it was.
         """
-        if not self.stop.is_set():
-            unconfirmed = self._confirm(execution)
-            if unconfirmed is not None:
-                return unconfirmed
-        if execution.run.row.state == RunState.SUCCEEDED:
-            return self._progress(execution)
-        under_way: dict[Future[Entry], str] = {}
-        failed: EnvagentError | None = None
-        while True:
-            if failed is None and not self.stop.is_set():
-                due = [key for key in self._due(execution) if key not in under_way.values()]
-                if len(due) == 1 and not under_way:  # alone: no thread needed
-                    failed = self._record(execution, self._enter(self._entry(execution, due[0])))
-                    continue
-                for key in due:
-                    under_way[self._pool.submit(self._enter, self._entry(execution, key))] = key
-            if not under_way:
-                break
-            done, _ = wait(
-                under_way, timeout=self._patience(execution, under_way.values()), return_when=FIRST_COMPLETED
-            )
-            for future in [one for one in under_way if one in done]:
-                del under_way[future]
-                failed = self._record(execution, future.result()) or failed
-        return self._progress(execution)
+        return self.advance_all([execution])[0].checked()
+
+    def advance_all(self, executions: Sequence[Execution[Services]]) -> list[Progress]:
+        """Advance several runs, which share their commits; the error of one that was given up is in its progress.
+
+        Raises:
+            JournalError: a result cannot be recorded; no further stage is entered.
+        """
+        return Group(self, executions, keeps_clock=False).run()
 
     def close(self) -> None:
         """End the threads, waiting for stages that are still working."""
-        self._pool.shutdown(wait=True)
+        self.pool.shutdown(wait=True)
 
     # --- one advance
 
-    def _confirm(self, execution: Execution[Services]) -> Progress | None:
+    def confirm(self, execution: Execution[Services]) -> Progress | None:
         """Ask the finished steps of a resumed run whether their outputs are still true; None once all are."""
         run = execution.run
         if not execution.unconfirmed:
@@ -244,13 +261,13 @@ class Runner(Generic[Services]):
         while execution.unconfirmed:
             step = execution.unconfirmed[0]
             last = self.pipeline.last_stage(step.name).key
-            entry = self._entry(execution, last)
+            entry = self.entry(execution, last)
             schedule = execution.schedules.setdefault(last, Schedule())
             try:
                 answer = step.confirm(entry.context, run.outputs[last])
             except Stopped:
-                entry.context.ledger.flush()
-                return self._progress(execution)
+                self._store(entry)
+                return Progress(Outcome.STOPPED)
             except EnvagentError as error:
                 schedule.failures += 1
                 policy = step.retry or self._retry
@@ -262,17 +279,18 @@ class Runner(Generic[Services]):
                 if isinstance(error, ProvisioningError):  # the cloud answered, so it has been looked at
                     self._looked_at(run)
                 self._fail(execution, error, entry)
+                self._store(entry)
                 return Progress(Outcome.FAILED)
             schedule.failures = 0
             if isinstance(answer, NotYet):
-                entry.context.ledger.flush()
+                self._store(entry)
                 return Progress(Outcome.WAITING, answer.look_again)
             execution.unconfirmed.pop(0)
             if isinstance(answer, Redo):
                 self._redo(execution, entry, f"{step.name}.{answer.stage}", answer.why)
             elif answer is not None:
                 self._correct(execution, entry, answer)
-            entry.context.ledger.flush()
+            self._store(entry)
         self._looked_at(run)
         lines = []
         if len(run.outputs) == len(self.pipeline.stages) and run.row.state != RunState.SUCCEEDED:
@@ -319,10 +337,11 @@ class Runner(Generic[Services]):
         execution.unconfirmed = [step for step in execution.unconfirmed if step.name not in steps]
         run.row.state, run.row.error = RunState.RUNNING.value, None
         started = self._start_ready(execution, again)
-        self._write(entry.context, records=[self._touched(run.row), *(run.stages[one] for one in again)])
-        self._announce_started(run, started)
+        self._leave(entry, records=[self._touched(run.row), *(run.stages[one] for one in again)])
+        entry.told += self._started_lines(run, started)
 
-    def _due(self, execution: Execution[Services]) -> list[str]:
+    def due(self, execution: Execution[Services]) -> list[str]:
+        """List the stages of a run that are to be entered now."""
         now = self.clock.steady() + SLACK
         due = []
         for key in self.pipeline.order:
@@ -333,7 +352,7 @@ class Runner(Generic[Services]):
                 due.append(key)
         return due
 
-    def _patience(self, execution: Execution[Services], under_way: Iterable[str]) -> float | None:
+    def patience(self, execution: Execution[Services], under_way: Collection[str]) -> float | None:
         """Return the seconds until the next waiting stage is due; None if none waits."""
         waiting = [
             schedule.due
@@ -342,7 +361,8 @@ class Runner(Generic[Services]):
         ]
         return max(0.0, min(waiting) - self.clock.steady()) if waiting else None
 
-    def _entry(self, execution: Execution[Services], key: str) -> Entry:
+    def entry(self, execution: Execution[Services], key: str) -> Entry:
+        """Prepare an entry of a stage."""
         run = execution.run
         ledger = Ledger(
             self.runtime,
@@ -354,7 +374,8 @@ class Runner(Generic[Services]):
         context = Context(execution.services, run, key, ledger, acting=execution.acting)
         return Entry(key, context, run.inputs(self.pipeline.stages[key]))
 
-    def _enter(self, entry: Entry) -> Entry:
+    def enter(self, entry: Entry) -> Entry:
+        """Enter a stage; what it returns or raises is its entry's result."""
         stage = self.pipeline.stages[entry.key]
         ENTERED.set(entry.key)
         try:
@@ -365,8 +386,8 @@ class Runner(Generic[Services]):
             ENTERED.set(None)
         return entry
 
-    def _record(self, execution: Execution[Services], entry: Entry) -> EnvagentError | None:
-        """Store the result of an entry, in one transaction with what it makes ready; return the failure, if any."""
+    def record(self, execution: Execution[Services], entry: Entry) -> EnvagentError | None:
+        """Take in the result of an entry, for one commit with what it makes ready; return the failure, if any."""
         run, key, result = execution.run, entry.key, entry.result
         schedule = execution.schedules.setdefault(key, Schedule())
         match result:
@@ -381,9 +402,9 @@ class Runner(Generic[Services]):
                 if result.look_again is not None:
                     pause = (result.look_again - self.clock.now()).total_seconds()
                     schedule.due = self.clock.steady() + pause
-                self._note_wait(run, entry.context, result)
+                self._note_wait(run, entry, result)
             case Stopped():
-                entry.context.ledger.flush()
+                pass
             case EnvagentError():
                 policy = self.pipeline.steps[run.stages[key].step].retry or self._retry
                 schedule.failures += 1
@@ -393,7 +414,7 @@ class Runner(Generic[Services]):
                 pause = policy.pause(schedule.failures, result.retry_after)
                 schedule.due = self.clock.steady() + pause
                 message = f"{result.message}; retrying in {pause:.0f} s (try {schedule.failures + 1})"
-                self._write(entry.context, self._line(run, EventKind.STAGE_RETRYING, key, message))
+                self._leave(entry, self._line(run, EventKind.STAGE_RETRYING, key, message))
             case BaseException():
                 raise result
             case _:
@@ -424,9 +445,8 @@ class Runner(Generic[Services]):
             changed.append(self._touched(run.row))
             lines.append(self._line(run, EventKind.RUN_SUCCEEDED))
         started = self._start_ready(execution, self.pipeline.downstream[key])
-        self._write(entry.context, *lines, records=[*changed, *started])
-        self.runtime.announce(*done)
-        self._announce_started(run, started)
+        self._leave(entry, *lines, records=[*changed, *started])
+        entry.told += [*done, *self._started_lines(run, started)]
 
     def _start_ready(self, execution: Execution[Services], keys: Iterable[str] | None = None) -> list[StageRecord]:
         """Mark pending stages whose inputs exist as running; stored in the transaction that made them ready."""
@@ -441,21 +461,20 @@ class Runner(Generic[Services]):
                 started.append(row)
         return started
 
-    def _note_wait(self, run: Run, context: Context[Services], waiting: NotYet) -> None:
-        """Store a wait that is new or has a new status; a look without news costs no write."""
-        row = run.stages[context.stage]
+    def _note_wait(self, run: Run, entry: Entry, waiting: NotYet) -> None:
+        """Record a wait that is new or has a new status; a look without news costs no write."""
+        row = run.stages[entry.key]
         new = row.wait != waiting.wait
         if not new and row.state == StageState.WAITING and row.status == waiting.status:
-            context.ledger.flush()
             return
         now = to_text(self.clock.now())
         row.state, row.wait, row.status = StageState.WAITING.value, waiting.wait, waiting.status
         row.wait_since = now if new else row.wait_since
         row.deadline = None if waiting.deadline is None else to_text(waiting.deadline)
         detail = {"status": waiting.status, "since": row.wait_since, "deadline": row.deadline}
-        line = self._line(run, EventKind.STAGE_WAITING, context.stage, waiting.wait)
+        line = self._line(run, EventKind.STAGE_WAITING, entry.key, waiting.wait)
         line.detail = json.dumps(detail)
-        self._write(context, line, records=[row])
+        self._leave(entry, line, records=[row])
 
     def _fail(self, execution: Execution[Services], error: EnvagentError, entry: Entry) -> None:
         run = execution.run
@@ -465,26 +484,64 @@ class Runner(Generic[Services]):
             row.state, row.error, row.finished_at = StageState.FAILED.value, stored, to_text(self.clock.now())
         run.row.state, run.row.error = RunState.FAILED.value, stored
         line = self._line(run, EventKind.STAGE_FAILED, entry.key, error.message)
-        self._write(entry.context, line, records=[self._touched(run.row), row])
+        self._leave(entry, line, records=[self._touched(run.row), row])
 
-    def _write(self, context: Context[Services], *lines: EventRecord, records: Sequence[Record] = ()) -> None:
-        """Store records, what the stage left pending, and events in one transaction; then announce the events."""
-        context.ledger.pending += [*records, *lines]
-        context.ledger.flush()
-        self.runtime.announce(*lines)
+    def _leave(self, entry: Entry, *lines: EventRecord, records: Sequence[Record] = ()) -> None:
+        """Add records and events to what the stage left pending, for the next commit."""
+        entry.context.ledger.pending += [*records, *lines]
+        entry.told += lines
 
-    def _progress(self, execution: Execution[Services]) -> Progress:
+    def commit(self, entries: Sequence[Entry]) -> dict[str, EnvagentError]:
+        """Store what entries left pending in one transaction, then announce it.
+
+        Returns:
+            By run: the error of each that somebody else has taken.
+        """
+        parts: dict[str, list[Record]] = {}
+        for entry in entries:
+            if entry.context.ledger.pending:
+                parts.setdefault(entry.context.run_id, []).extend(entry.context.ledger.pending)
+        lost = self.runtime.store_together(parts) if parts else {}
+        for entry in entries:
+            entry.context.ledger.pending.clear()
+            if entry.context.run_id not in lost:
+                self.runtime.announce(*entry.told)
+                entry.told.clear()
+        return lost
+
+    def _store(self, entry: Entry) -> None:
+        for error in self.commit([entry]).values():
+            raise error
+
+    def interrupt(self, executions: Iterable[Execution[Services]]) -> dict[str, EnvagentError]:
+        """Record in one transaction that the user has stopped runs that have not ended.
+
+        Returns:
+            By run: the error of each that somebody else has taken.
+        """
+        parts: dict[str, list[Record]] = {}
+        lines = []
+        for execution in executions:
+            run = execution.run
+            if run.row.state not in (RunState.SUCCEEDED, RunState.FAILED):
+                run.row.state = RunState.INTERRUPTED.value
+                line = self._line(run, EventKind.RUN_INTERRUPTED)
+                parts[run.run_id] = [self._touched(run.row), line]
+                lines.append(line)
+        lost = self.runtime.store_together(parts) if parts else {}
+        self.runtime.announce(*(line for line in lines if line.run_id not in lost))
+        return lost
+
+    def progress(self, execution: Execution[Services]) -> Progress:
+        """Return what an advance of a run came to."""
         run = execution.run
         if run.row.state == RunState.SUCCEEDED:
             return Progress(Outcome.STOPPED if execution.unconfirmed else Outcome.SUCCEEDED)
         if run.row.state == RunState.FAILED:
             return Progress(Outcome.FAILED)
-        if self.stop.is_set():
-            run.row.state = RunState.INTERRUPTED.value
-            line = self._line(run, EventKind.RUN_INTERRUPTED)
-            self.runtime.store(self._touched(run.row), events=[line])
+        if run.row.state == RunState.INTERRUPTED:
             return Progress(Outcome.STOPPED)
-        pause = self._patience(execution, ())
+        pause = self.patience(execution, ())
         if pause is None:
             blocked = [one.blocked_on for one in execution.schedules.values() if one.blocked_on is not None]
             return Progress(Outcome.BLOCKED, question=blocked[0].question if blocked else None)
@@ -497,12 +554,11 @@ class Runner(Generic[Services]):
     def _line(self, run: Run, kind: EventKind, stage: str | None = None, message: str = "") -> EventRecord:
         return EventRecord(run_id=run.run_id, at=to_text(self.clock.now()), kind=kind, stage=stage, message=message)
 
-    def _announce_started(self, run: Run, stages: Iterable[StageRecord]) -> None:
+    def _started_lines(self, run: Run, stages: Iterable[StageRecord]) -> list[EventRecord]:
         """Announce what the steps table records: a second copy in the event log would cost a page per commit."""
-        if self.runtime.listener is not None:
-            self.runtime.announce(
-                *(self._line(run, EventKind.STAGE_STARTED, f"{one.step}.{one.stage}") for one in stages)
-            )
+        if self.runtime.listener is None:
+            return []
+        return [self._line(run, EventKind.STAGE_STARTED, f"{one.step}.{one.stage}") for one in stages]
 
 
 def _finished(row: StageRecord, output: Output, at: str) -> None:

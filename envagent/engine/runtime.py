@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
@@ -12,6 +12,7 @@ from envagent.engine.clock import Clock, SystemClock
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
 from envagent.engine.tables import EventRecord, Record
+from envagent.errors import EnvagentError, RunTakenOver
 
 Listener: TypeAlias = Callable[[EventRecord], None]
 
@@ -45,6 +46,24 @@ class Runtime:
         with self.journal.transaction() as transaction:
             transaction.save(*records, *events)
         self.announce(*events)
+
+    def store_together(self, parts: Mapping[str, Sequence[Record]]) -> dict[str, EnvagentError]:
+        """Store the records of several runs in one transaction.
+
+        Args:
+            parts: by run.
+
+        Returns:
+            By run: the error of each that somebody else has taken. Nothing of it was written.
+        """
+        lost: dict[str, EnvagentError] = {}
+        with self.journal.transaction() as transaction:
+            for run_id in sorted(parts):  # processes that lock the same runs do so in one order
+                try:
+                    transaction.save(*parts[run_id])
+                except RunTakenOver as error:
+                    lost[run_id] = error
+        return lost
 
     def check_stop(self) -> None:
         """Raise Stopped if the user asked to stop."""

@@ -175,7 +175,7 @@ class Story:
                 journal.before_commit = self._commit
             else:
                 execution = runner.resume(journal.run("last"), services)
-            (progress,) = run_until_idle(runner, [execution])
+            progress = run_until_idle(runner, [execution])[0].checked()
         except Killed:
             self.counts["kills"] += 1
             return Outcome.STOPPED

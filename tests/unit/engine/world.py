@@ -229,8 +229,8 @@ Start = Callable[..., Process]
 
 
 def run(one: Process, services: Services) -> Outcome:
-    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].outcome
+    return run_until_idle(one.runner, [one.runner.begin(Request(), services)])[0].checked().outcome
 
 
 def resume(one: Process, services: Services) -> Outcome:
-    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].outcome
+    return run_until_idle(one.runner, [one.runner.resume(one.journal.run("last"), services)])[0].checked().outcome
