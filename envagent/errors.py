@@ -25,7 +25,9 @@
     ├── RunStateError             10   the run cannot be used now
     │   ├── RunNotFound           10   no run has that id, or several have
     │   ├── RunLocked             10   another process is using it
+    │   ├── RunTakenOver          10   another process has taken the run
     │   ├── RunMismatch           10   another project or site, or outputs of another version
+    │   ├── RunMoved              10   another journal has the run
     │   ├── PlanOutdated          10   a saved plan that no longer fits the cloud
     │   └── JournalError          10   the journal cannot be opened, read or written
     ├── LeftoversExist            11   something is still there after a teardown
@@ -227,6 +229,15 @@ class RunTakenOver(RunStateError):
 
 class RunMismatch(RunStateError):
     """The run belongs to another project or site, or its outputs to another version."""
+
+
+class RunMoved(RunStateError):
+    """The run was moved to another journal, which alone may act on it."""
+
+    default_hint = Hint(
+        "use the journal that it was moved to; to move it back, export it there, and here:",
+        Command("import", ("FILE",)),
+    )
 
 
 class PlanOutdated(RunStateError):

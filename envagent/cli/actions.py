@@ -127,21 +127,18 @@ def resume_run(
     from envagent.hints import Hint, command
 
     home = Home.of(load(files=config or ()))
-    with home.opened_journal(to_read=True) as journal:
-        found = journal.run(run_id)
-        with home.working_on(found.run_id):
-            row = journal.run(found.run_id)  # as the process that held the lock left it
-            if row.state == RunState.TORN_DOWN:
-                raise RunStateError(
-                    f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
-                )
-            request = request_of(row)
-            if max_su is not None:
-                request = request.model_copy(update={"max_su": max_su})
-                row.request = request.model_dump_json()  # stored as the run is resumed
-            access = reach(request.cloud, read_settings(config, repository=request.repository))
-            session = RunSession(home, journal, access, audience)
-            return session.go(row.run_id, request, lambda runner, services: runner.resume(row, services))
+    with home.opened_journal(to_read=True) as journal, home.acting_on(journal, journal.run(run_id).run_id) as row:
+        if row.state == RunState.TORN_DOWN:
+            raise RunStateError(
+                f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
+            )
+        request = request_of(row)
+        if max_su is not None:
+            request = request.model_copy(update={"max_su": max_su})
+            row.request = request.model_dump_json()  # stored as the run is resumed
+        access = reach(request.cloud, read_settings(config, repository=request.repository))
+        session = RunSession(home, journal, access, audience)
+        return session.go(row.run_id, request, lambda runner, services: runner.resume(row, services))
 
 
 def list_runs(
@@ -199,8 +196,7 @@ def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord,
     from envagent.cli.wiring import make_runner, make_services
 
     with ExitStack() as stack:
-        stack.enter_context(home.working_on(row.run_id))
-        row = journal.run(row.run_id)
+        row = stack.enter_context(home.acting_on(journal, row.run_id))
         request = request_of(row)
         access = reach(request.cloud, settings)
         output = ProgressLines(audience.terminal)
@@ -239,11 +235,8 @@ def extend_run(
 
     settings = read_settings(config)
     home = Home.of(settings)
-    with home.opened_journal(to_read=True) as journal:
-        found = journal.run(run_id)
-        with home.working_on(found.run_id):
-            row = journal.run(found.run_id)
-            return ExtensionSession(home, journal, settings, audience).extend(row, asked, max_su, tell)
+    with home.opened_journal(to_read=True) as journal, home.acting_on(journal, journal.run(run_id).run_id) as row:
+        return ExtensionSession(home, journal, settings, audience).extend(row, asked, max_su, tell)
 
 
 def tear_down_run(
@@ -264,11 +257,6 @@ def tear_down_run(
 
     settings = read_settings(config)
     home = Home.of(settings)
-    with home.opened_journal(to_read=True) as journal:
-        found = journal.run(run_id)
-        with home.working_on(found.run_id):
-            row = journal.run(found.run_id)
-            removal = TeardownSession(home, journal, settings, audience)
-            return (
-                removal.preview(row, delete_key=delete_key) if dry_run else removal.remove(row, delete_key=delete_key)
-            )
+    with home.opened_journal(to_read=True) as journal, home.acting_on(journal, journal.run(run_id).run_id) as row:
+        removal = TeardownSession(home, journal, settings, audience)
+        return removal.preview(row, delete_key=delete_key) if dry_run else removal.remove(row, delete_key=delete_key)

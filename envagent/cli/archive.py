@@ -67,7 +67,7 @@ def _check(home: Home, journal: Journal, row: RunRecord) -> None:
 
 
 def _holding_nothing(home: Home, journal: Journal, rows: Sequence[RunRecord]) -> list[RunRecord]:
-    """Select the runs that nobody works on, and that are torn down or have never requested anything."""
-    unclear = [row.run_id for row in rows if row.state != RunState.TORN_DOWN]
+    """Select the runs that nobody works on, and that are torn down, moved away or have never requested anything."""
+    unclear = [row.run_id for row in rows if row.state not in (RunState.TORN_DOWN, RunState.MOVED)]
     requested = {one.run_id for one in journal.selected(IntentRecord, unclear)}
     return [row for row in rows if row.run_id not in requested and not home.is_worked_on(row.run_id)]

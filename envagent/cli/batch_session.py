@@ -201,7 +201,7 @@ class BatchSession:
             rows = [
                 row
                 for row in reversed(self._runs(journal))
-                if row.state != RunState.TORN_DOWN or in_doubt(journal, row.run_id)
+                if row.state != RunState.MOVED and (row.state != RunState.TORN_DOWN or in_doubt(journal, row.run_id))
             ]
             for row in rows:
                 request = StoredRequest.of(row)

@@ -22,7 +22,7 @@ from envagent.cli.render.terminal import Terminal
 from envagent.cli.run_session import Ended
 from envagent.engine.journal import Journal
 from envagent.engine.run_query import RunQuery
-from envagent.engine.tables import IntentRecord, IntentState, ResourceRecord, ResourceState, RunRecord
+from envagent.engine.tables import IntentRecord, IntentState, ResourceRecord, ResourceState, RunRecord, RunState
 from envagent.errors import EnvagentError, RunStateError
 from envagent.hints import Command, Hint, Option
 from envagent.repository.source import parse_source
@@ -120,9 +120,11 @@ def _live_duplicate(
 
 
 def _of_this_repository(journal: Journal, request: RunRequest) -> Iterator[tuple[str, tuple[RunRecord, StoredRequest]]]:
-    """List the runs that are not torn down, with their requests, by id and newest first."""
+    """List the runs of this journal that are not torn down, with their requests, by id and newest first."""
     ours = RunQuery(subject=request.subject, labels={"cloud": request.cloud}, removing=False)
     for row in journal.runs(ours):
+        if row.state == RunState.MOVED:
+            continue
         theirs = StoredRequest.of(row)
         if row.subject is not None or _subject(theirs.repository) == request.subject:
             yield row.run_id, (row, theirs)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from envagent import config
 from envagent.cli.render.terminal import err
 from envagent.config import Settings
-from envagent.engine.journal import Journal
+from envagent.engine.journal import Journal, moved_away
 from envagent.engine.lock import is_locked, run_lock
-from envagent.engine.tables import RunRecord
+from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import ConfigurationError, EnvagentError, RunMismatch, RunNotFound
 from envagent.hints import Hint, Shell, command, teardown
 from envagent.provenance import others_can_write
@@ -122,6 +122,20 @@ class Home:
         except EnvagentError as error:
             error.run_id = run_id
             raise
+
+    @contextmanager
+    def acting_on(self, journal: Journal, run_id: str) -> Iterator[RunRecord]:
+        """Hold the run's lock, and yield its row as the process that held it before left it.
+
+        Raises:
+            RunLocked: another process is working on it.
+            RunMoved: another journal has it.
+        """
+        with self.working_on(run_id):
+            row = journal.run(run_id)
+            if row.state == RunState.MOVED:
+                raise moved_away(run_id)
+            yield row
 
     @contextmanager
     def starting(self, journal: Journal, run_id: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.documents.run_list import Labels
 from envagent.cli.home import Home
 from envagent.cli.render import times
-from envagent.engine.journal import Journal
+from envagent.engine.journal import Journal, moved_away
 from envagent.engine.run_query import RunQuery
 from envagent.engine.tables import RunState
 from envagent.errors import RunStateError
@@ -47,6 +47,8 @@ def login_of(home: Home, run: StoredRun) -> ServerLogin:
     """
     document, verified = run_document(run), run.output(Verified)
     run_id = document.run_id
+    if document.state == "moved":
+        raise moved_away(run_id)
     if document.teardown_started_at is not None or document.state == "torn_down":
         state = "has been torn down" if document.state == "torn_down" else "is being torn down"
         raise _refused(run_id, f"run {run_id} {state}: its server is gone", Hint(command("run", "URL")))

@@ -2,8 +2,8 @@
 
 This is the way out when a journal is lost or broken. What a run in this journal has is not an orphan: it is listed, and
 removed only with --all; such runs are torn down as runs, so that their record stays true. A run that a process works on
-now is left alone. What other users of the project created is not listed, and nothing is removed that was not listed
-when the user agreed.
+now, or that was moved to another journal, is left alone. What other users of the project created is not listed, and
+nothing is removed that was not listed when the user agreed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from envagent.config import Settings
 from envagent.engine.intents import REPEAT_DELETE
 from envagent.engine.journal import Journal
 from envagent.engine.kinds import Found, ResourceKind, object_text
+from envagent.engine.run_query import RunQuery
 from envagent.engine.step import Stopped
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import (
@@ -83,6 +84,8 @@ class Orphans:
         self._everything = everything
         self.known: dict[str, RunRecord] = {} if journal is None else {row.run_id: row for row in journal.runs()}
         intents = [] if journal is None else [one for run_id in reversed(self.known) for one in journal.intents(run_id)]
+        moved = RunQuery(states=(RunState.MOVED,), archived=True)
+        self._elsewhere = set() if journal is None else {row.run_id for row in journal.runs(moved)}
         self._cloud = access.connect()
         self._kinds: Sequence[ResourceKind] = tuple(removal_order(self._cloud, registered_keys(intents)))
         self._others = runs_of_others(self._cloud)
@@ -96,7 +99,7 @@ class Orphans:
         """Return whether a run's objects are removed."""
         row = self.known.get(run_id)
         held = row is not None and row.state != RunState.TORN_DOWN
-        return run_id not in self.busy and (self._everything or not held)
+        return run_id not in self.busy | self._elsewhere and (self._everything or not held)
 
     @property
     def offered(self) -> list[Orphan]:

@@ -246,7 +246,7 @@ def states() -> Graph:
             SERVER_CHANGES,
         ),
         "run": (
-            (RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED, RunState.SUCCEEDED, RunState.TORN_DOWN),
+            tuple(RunState),
             (
                 ("start", RunState.RUNNING, ""),
                 (RunState.RUNNING, RunState.INTERRUPTED, "stop, kill"),
@@ -256,6 +256,8 @@ def states() -> Graph:
                 (RunState.FAILED, RunState.RUNNING, "resume"),
                 *((one, RunState.TORN_DOWN, "teardown") for one in (RunState.SUCCEEDED, RunState.FAILED)),
                 (RunState.INTERRUPTED, RunState.TORN_DOWN, "teardown"),
+                *((one, RunState.MOVED, "export") for one in (RunState.SUCCEEDED, RunState.FAILED)),
+                (RunState.INTERRUPTED, RunState.MOVED, "export"),
             ),
         ),
         "stage": (

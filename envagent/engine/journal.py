@@ -15,6 +15,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ from sqlalchemy import (
     PoolProxiedConnection,
     Select,
     bindparam,
+    delete,
     func,
     literal_column,
     select,
@@ -40,19 +42,22 @@ from sqlalchemy.exc import DBAPIError
 from envagent.engine.run_query import EVERY_RUN, RunQuery, among, listed, newest_first
 from envagent.engine.sqlite_file import SqliteFile
 from envagent.engine.tables import (
+    RECORDS,
     DecisionRecord,
     EventRecord,
     IntentRecord,
     Record,
     ResourceRecord,
     RunRecord,
+    RunState,
     StageRecord,
     table,
 )
-from envagent.errors import JournalError, RunNotFound, RunTakenOver
+from envagent.errors import JournalError, RunMoved, RunNotFound, RunStateError, RunTakenOver
 from envagent.hints import Hint, command
 
 if TYPE_CHECKING:
+    from alembic.config import Config
     from sqlalchemy.engine.interfaces import DBAPICursor
 
     from envagent.engine.postgres import Postgres
@@ -105,9 +110,14 @@ class Transaction:
             self._write(record)
 
     def take(self, row: RunRecord) -> None:
-        """Take a run: from now on only this journal may write to it; sets the row's new epoch."""
+        """Take a run: from now on only this journal may write to it; sets the row's new epoch.
+
+        Raises:
+            RunMoved: another journal has it.
+        """
         statements = self._journal.statements
-        self._execute(statements.take, {"chosen": row.run_id})
+        if self._execute(statements.take, {"chosen": row.run_id}).rowcount == 0:
+            raise moved_away(row.run_id)
         row.epoch = _first(self._execute(statements.epoch, {"chosen": row.run_id}))
         self._compared.add(row.run_id)
         self._taken[row.run_id] = row.epoch
@@ -115,6 +125,26 @@ class Transaction:
     def archive(self, run_ids: Iterable[str], at: str | None) -> None:
         """Put runs away, or (without a time) back, whoever works on them."""
         self._execute(self._journal.statements.archive, {"chosen": json.dumps(list(run_ids)), "archived_at": at})
+
+    def forget(self, run_id: str, epoch: int) -> None:
+        """Delete the record of a run that was moved to another journal, to insert the one that comes back.
+
+        Args:
+            run_id: the run.
+            epoch: that of the record that comes back; an older one replaces nothing.
+
+        Raises:
+            RunStateError: the run was not moved away, or has been elsewhere since.
+        """
+        chosen, statements = {"chosen": run_id}, self._journal.statements
+        if self._execute(statements.claim, {**chosen, "epoch": epoch}).rowcount == 0:
+            raise RunStateError(
+                f"run {run_id} is in this journal, and was not moved away from it by this export or an earlier one",
+                hint=Hint(command("status")),
+            )
+        for statement in statements.forget:
+            self._execute(statement, chosen)
+        self._journal.epochs.pop(run_id, None)
 
     def _compare(self, record: Record) -> None:
         """Compare the epoch under which this journal has taken the record's run with the stored one."""
@@ -187,6 +217,8 @@ class Journal:
         self.database = database
         self.notice = database.notice
         """What the user should know about it; set only when it was created or converted."""
+        self.upgrade: Upgrade | None = None
+        """What was done to its schema when it was opened; None where nothing was."""
         self.statements = Statements.of(engine.dialect)
         self.engine = engine
         self._readers = database.readers(engine)
@@ -211,19 +243,45 @@ class Journal:
         with _explained(database):
             engine = database.connect()
             try:
-                if database.revision(engine) != REVISION:
-                    _upgrade(database, engine)
-                return cls(database, engine)
+                done = None if database.revision(engine) == REVISION else _upgrade(database, engine)
+                journal = cls(database, engine)
+                journal.upgrade = done
+                return journal
             except BaseException:
                 engine.dispose()
                 raise
+
+    @staticmethod
+    def revision(place: Path | str) -> str | None:
+        """Return the schema of a journal, which is not upgraded; None where there is none yet.
+
+        Raises:
+            ConfigurationError: as from `open`.
+            JournalError: it cannot be read, or a newer version wrote it.
+        """
+        if isinstance(place, Path) and not place.exists():
+            return None
+        database = _database(place)
+        with _explained(database):
+            engine = database.connect()
+            try:
+                found = database.revision(engine)
+            finally:
+                engine.dispose()
+        if found not in (None, REVISION):
+            _check_known(database, found)
+        return found
 
     def transaction(self) -> Transaction:
         """Return a context manager that saves records atomically and durably."""
         return Transaction(self)
 
     def take(self, row: RunRecord) -> None:
-        """Take a run, and so fence off whoever worked on it before; sets the row's new epoch."""
+        """Take a run, and so fence off whoever worked on it before; sets the row's new epoch.
+
+        Raises:
+            RunMoved: another journal has it.
+        """
         with self.transaction() as transaction:
             transaction.take(row)
 
@@ -404,9 +462,14 @@ class Statements:
         runs = table(RunRecord)
         chosen: BindParameter[str] = bindparam("chosen")
         self.epoch = Statement(select(runs.c.epoch).where(runs.c.run_id == chosen).with_for_update(), dialect)
-        self.take = Statement(
-            update(runs).where(runs.c.run_id == chosen).values(epoch=runs.c.epoch + literal_column("1")), dialect
-        )
+        moved: ColumnElement[str] = literal_column(f"'{RunState.MOVED}'")
+        ours = update(runs).where(runs.c.run_id == chosen, runs.c.state != moved)
+        self.take = Statement(ours.values(epoch=runs.c.epoch + literal_column("1")), dialect)
+        away = update(runs).where(runs.c.run_id == chosen, runs.c.state == moved)
+        # It changes nothing; the row stays locked, so of two imports one finds it replaced.
+        self.claim = Statement(away.where(runs.c.epoch <= bindparam("epoch")).values(state=moved), dialect)
+        referring_first = [table(record) for record in reversed(RECORDS)]
+        self.forget = [Statement(delete(one).where(one.c.run_id == chosen), dialect) for one in referring_first]
         put_away = update(runs).where(listed(runs.c.run_id, chosen)).values(archived_at=bindparam("archived_at"))
         self.archive = Statement(put_away, dialect)
         self.writing = cache(partial(Writing, dialect=dialect))
@@ -435,6 +498,13 @@ def taken_over(run_id: str) -> RunTakenOver:
     return RunTakenOver(f"another process has taken over run {run_id}; this one writes and sends nothing more for it")
 
 
+def moved_away(run_id: str) -> RunMoved:
+    """Return the error for a run that another journal has."""
+    error = RunMoved(f"run {run_id} was moved to another journal: this one only keeps a record of it")
+    error.run_id = run_id
+    return error
+
+
 def _listed(run_ids: Sequence[str]) -> str:
     """List some run ids, and say whether there are more."""
     return ", ".join(run_ids[:MOST_NAMED]) + (", ..." if len(run_ids) > MOST_NAMED else "")
@@ -448,31 +518,56 @@ def _database(place: Path | str) -> Database:
     return Postgres(place)
 
 
-def _upgrade(database: Database, engine: Engine) -> None:
-    from alembic import command as alembic
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What was done to the schema of a journal.
+
+    Attributes:
+        found: the schema that it had; None for a new one.
+        copy: the file that holds the journal as it was; None for a database, which has its own backups.
+    """
+
+    found: str | None
+    copy: Path | None
+
+
+def _migrations() -> Config:
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     from envagent import migrations
 
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    return config
+
+
+def _check_known(database: Database, found: str | None) -> None:
+    """Refuse a journal that a newer version wrote."""
+    from alembic.script import ScriptDirectory
+
+    if found not in {script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions()}:
+        raise JournalError(
+            f"the journal {database.name} was written by a newer envagent (schema {found}; this one reads {REVISION})",
+            hint=Hint("use the newer version; nothing was changed"),
+        )
+
+
+def _upgrade(database: Database, engine: Engine) -> Upgrade | None:
+    from alembic import command as alembic
+
+    config, copy = _migrations(), None
     with database.upgrading(engine):
         found = database.revision(engine)
         if found == REVISION:
-            return
+            return None
         if found is not None:
-            if found not in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
-                raise JournalError(
-                    f"the journal {database.name} was written by a newer envagent "
-                    f"(schema {found}; this one reads {REVISION})",
-                    hint=Hint("use the newer version; nothing was changed"),
-                )
-            database.keep_copy(REVISION)
+            _check_known(database, found)
+            copy = database.keep_copy(REVISION)
         with engine.begin() as connection:
             database.begin(connection.connection.cursor())  # a half-created schema cannot be upgraded
             config.attributes["connection"] = connection
             alembic.upgrade(config, REVISION)
+    return Upgrade(found, copy)
 
 
 @contextlib.contextmanager

@@ -90,13 +90,24 @@ class Run:
         Raises:
             RunMismatch: the run belongs to another pipeline, or an output does not match its model.
         """
+        run = cls.of(pipeline, row, journal.stages(row.run_id))
+        run.inventory = Inventory.load(journal, row.run_id)
+        return run
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, row: RunRecord, stages: Iterable[StageRecord]) -> Run:
+        """Validate a run's request and outputs, wherever they were stored.
+
+        Raises:
+            RunMismatch: the run belongs to another pipeline, or an output does not match its model.
+        """
         if row.pipeline != pipeline.name:
             raise RunMismatch(f"run {row.run_id} belongs to the pipeline {row.pipeline!r}, not {pipeline.name!r}")
         try:
             request = pipeline.request.model_validate_json(row.request)
         except ValidationError as error:
             raise no_longer_fits(row.run_id, "request", error) from None
-        rows = {f"{stored.step}.{stored.stage}": stored for stored in journal.stages(row.run_id)}
+        rows = {f"{stored.step}.{stored.stage}": stored for stored in stages}
         if set(rows) != set(pipeline.stages):
             unknown = ", ".join(sorted(set(rows) ^ set(pipeline.stages)))
             raise RunMismatch(f"run {row.run_id} was created by a version with different steps: {unknown}")
@@ -104,7 +115,6 @@ class Run:
         for key, stored in rows.items():
             if stored.state == StageState.SUCCEEDED:
                 run.outputs[key] = _validated(row, stored, pipeline.stages[key])
-        run.inventory = Inventory.load(journal, row.run_id)
         return run
 
     def output(self, model: type[AnyOutput]) -> AnyOutput | None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from envagent.engine.tables import Ownership, ResourceRecord, ResourceState, RunRecord, table
+from envagent.engine.tables import Ownership, ResourceRecord, ResourceState, RunRecord, RunState, table
 
 
 class _JsonText(FunctionElement[str]):
@@ -81,7 +81,7 @@ class RunQuery:
         subject: what the run is about. Runs of the first schema have no subject: they are selected, too.
         labels: labels with their whole values.
         containing: labels with a part of their values, in any case.
-        holding: a kind of object, of which the run has one that has not ended ...
+        holding: a kind of object, of which the run has one that has not ended (and that no other journal has) ...
         at: ... by this time.
         unchanged_since: a time after which the run has not changed.
         owner: who submitted it to a fleet.
@@ -118,6 +118,7 @@ class RunQuery:
             parts.append(shown.contains(text.lower(), autoescape=True))
         if self.holding is not None:
             parts.append(runs.run_id.in_(_holders(self.holding, self.at)))
+            parts.append(runs.state != RunState.MOVED.value)
         if self.unchanged_since is not None:
             parts.append(runs.updated_at < self.unchanged_since)
         if self.owner is not None:

@@ -90,8 +90,8 @@ class SqliteFile:
         with file_lock(self.path.with_suffix(".upgrade")):
             yield
 
-    def keep_copy(self, revision: str) -> None:
-        """Copy the file before it is upgraded to a revision."""
+    def keep_copy(self, revision: str) -> Path:
+        """Copy the file before it is upgraded to a revision, and return the copy."""
         target = self.path.with_name(f"{self.path.name}.before-{revision}")
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with (
@@ -99,6 +99,7 @@ class SqliteFile:
             contextlib.closing(sqlite3.connect(target)) as copy,
         ):
             source.backup(copy)
+        return target
 
     def reason(self, error: BaseException) -> str:
         """Return why the file cannot be used, in words."""

@@ -25,6 +25,8 @@ class RunState(StrEnum):
     FAILED = "failed"
     SUCCEEDED = "succeeded"
     TORN_DOWN = "torn_down"
+    MOVED = "moved"
+    """Another journal has the run, and alone may act on it; this one keeps the record as it was then."""
 
 
 class StageState(StrEnum):
@@ -73,6 +75,9 @@ class EventKind(StrEnum):
     RUN_SUCCEEDED = "run_succeeded"
     RUN_INTERRUPTED = "run_interrupted"
     RUN_TORN_DOWN = "run_torn_down"
+    RUN_EXPORTED = "run_exported"
+    """Its detail has the state that the run was in."""
+    RUN_IMPORTED = "run_imported"
     TEARDOWN_STARTED = "teardown_started"
     STAGE_STARTED = "stage_started"
     """Sent to the listener only: the steps table records it."""

@@ -33,6 +33,7 @@ PAGES = (
     "servers",
     "batch",
     "web-page",
+    "journals",
     "credentials",
     "python",
     "sandbox-tests",

@@ -23,7 +23,8 @@ def archive(
 ) -> int:
     """Leave runs out of the list that `envagent status` shows.
 
-    Only runs that are torn down, or have never requested anything, are archived. Their records stay.
+    Only runs that are torn down, were moved to another journal, or have never requested anything, are archived. Their
+    records stay.
     """
     from envagent.cli import archive as archives
     from envagent.cli.documents.json_models import ArchivedDocument

@@ -8,7 +8,7 @@ import typer
 
 from envagent.cli.commands.options import AS_JSON, CONFIG, SOME_RUN_ID, examples
 
-RunStateName: TypeAlias = Literal["running", "interrupted", "failed", "succeeded", "torn_down"]
+RunStateName: TypeAlias = Literal["running", "interrupted", "failed", "succeeded", "torn_down", "moved"]
 
 EPILOG = examples("envagent status", "envagent status last --refresh --json")
 

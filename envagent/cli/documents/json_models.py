@@ -17,7 +17,7 @@ from envagent.hints import Hint
 
 SCHEMA_VERSION: Literal[1] = 1
 
-RunStateName = Literal["running", "interrupted", "failed", "succeeded", "torn_down"]
+RunStateName = Literal["running", "interrupted", "failed", "succeeded", "torn_down", "moved"]
 LeasePhase = Literal["not_begun", "running", "ended", "removed"]
 
 
@@ -156,7 +156,8 @@ class OrphanPart(Document):
     known_as: str | None
     """The run's state in this journal; null if the journal does not know it."""
     offered: bool
-    """Whether the command removes it; false for a run in the journal (without --all), and while it is worked on."""
+    """Whether the command removes it; false for a run in the journal (without --all), one that was moved to another
+    journal, and while it is worked on."""
     outcome: Literal["left_alone", "removed", "still_there"]
 
 

@@ -155,9 +155,10 @@ def run_document(run: StoredRun) -> RunDocument:
     row, labels, request = run.row, Labels.of(run.row), StoredRequest.of(run.row)
     verified, analyzed, saved = run.output(Verified), run.output(AnalyzedRepository), run.output(SavedState)
     key, network = run.output(EnsuredKeypair) or run.output(ChosenKey), run.output(FoundNetwork)
-    cost = cost_part(run.stages, run.resources, run.intents, times.now())
+    moved = row.state == RunState.MOVED  # what it holds and costs now, the other journal knows
+    cost = None if moved else cost_part(run.stages, run.resources, run.intents, times.now())
     ended_at = None if cost is None else over_since(cost)
-    server_up = verified is not None and _is_present(latest(run.resources, "server")) and ended_at is None
+    server_up = not moved and verified is not None and _is_present(latest(run.resources, "server")) and ended_at is None
     address = latest(run.resources, "floating_ip")
     return RunDocument(
         run_id=row.run_id,
@@ -212,7 +213,7 @@ def _node(verified: Verified | None) -> NodePart | None:
 def next_commands(run: RunRecord, *, working: bool) -> list[str]:
     """List the commands that make sense now, likeliest first."""
     look, remove = command_text(status(), run.run_id), command_text(teardown(), run.run_id)
-    if run.state == RunState.TORN_DOWN or working:
+    if run.state in (RunState.TORN_DOWN, RunState.MOVED) or working:
         return [look]
     error = _stored_error(run.error, run.run_id)
     # The request is stored with the run, so it would be refused again.

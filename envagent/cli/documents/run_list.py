@@ -97,10 +97,11 @@ class RunFilter:
 
     def query(self) -> RunQuery:
         """Return what the journal can select; whether a run is worked on, only its lock knows."""
-        states = () if self.state is None else (RunState.TORN_DOWN,) if self.state == "torn_down" else NOT_TORN_DOWN
+        over = (RunState.TORN_DOWN, RunState.MOVED)
+        stored = () if self.state is None else tuple(one for one in over if one == self.state) or UNDER_WAY
         labels = {"cloud": self.cloud, "site": self.site}
         return RunQuery(
-            states=states,
+            states=stored,
             labels={name: value for name, value in labels.items() if value is not None},
             containing={} if self.repository is None else {"repository": self.repository},
             archived=self.archived,
@@ -108,7 +109,7 @@ class RunFilter:
         )
 
 
-NOT_TORN_DOWN = (RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED, RunState.SUCCEEDED)
+UNDER_WAY = (RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED, RunState.SUCCEEDED)
 
 ENDS_SOON = timedelta(hours=2)
 """How long before its end a lease is warned of."""
@@ -128,7 +129,7 @@ def runs_document(
         limit: how many, apart from those that have a lease; None for all.
     """
     now = times.now()
-    if chosen.state in (None, "torn_down"):
+    if chosen.state in (None, "torn_down", "moved"):
         query = chosen.query()
         rows = journal.runs(query, limit=limit)
         if limit is not None and len(rows) == limit:
@@ -146,7 +147,9 @@ def runs_document(
     lines = [
         _run_line(
             row,
-            cost_part(stages[row.run_id], resources[row.run_id], intents[row.run_id], now),
+            None
+            if row.state == RunState.MOVED
+            else cost_part(stages[row.run_id], resources[row.run_id], intents[row.run_id], now),
             resources[row.run_id],
             intents[row.run_id],
             working=is_worked_on(row.run_id),
@@ -224,8 +227,8 @@ def state_of(run: RunRecord, *, working: bool) -> RunStateName:
 
 
 def _shown_state(stored: str, *, removing: bool, working: bool) -> RunStateName:
-    if stored == RunState.TORN_DOWN:
-        return "torn_down"
+    if stored in (RunState.TORN_DOWN, RunState.MOVED):
+        return RunState(stored).value
     if working:
         return "running"
     if stored == RunState.RUNNING or removing:
@@ -251,7 +254,7 @@ def _lease(
 ) -> tuple[str | None, str | None]:
     """Return start and end of the lease that a run has, if it has one."""
     lease = latest(resources, "lease")
-    if run.state == RunState.TORN_DOWN or lease is None or lease.state == ResourceState.ABSENT:
+    if run.state in (RunState.TORN_DOWN, RunState.MOVED) or lease is None or lease.state == ResourceState.ABSENT:
         return None, None
     period = lease_period(lease, intents)
     end = labels.lease_end if period.end is None else period.end.isoformat()

@@ -42,7 +42,7 @@ def show_runs(terminal: Terminal, listed: RunsDocument, *, filtered: bool) -> No
 def _row(run: RunLine, now: datetime) -> tuple[str, ...]:
     started = times.ago(datetime.fromisoformat(run.created_at), now)
     where = f"{run.repository.removeprefix(USUAL_HOST)}, {started}"
-    if run.state not in ("running", "torn_down"):  # otherwise its record is current
+    if run.state not in ("running", "torn_down", "moved"):  # otherwise its record is current
         where += f", checked {times.ago(datetime.fromisoformat(run.looked_at), now)}"
     return (
         run.run_id,

@@ -173,7 +173,9 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     terminal.field("repository", f"{run.repository.url}{commit}")
     terminal.field("cloud", where)
     terminal.field("started", times.both(datetime.fromisoformat(run.created_at)))
-    if run.state not in ("running", "torn_down"):
+    if run.state == "moved":
+        terminal.line("  another journal has it; this is the record as it was then")
+    elif run.state not in ("running", "torn_down"):
         again = command_text(status(refresh=True), run.run_id)
         checked = times.ago(datetime.fromisoformat(run.looked_at), times.now())
         terminal.line(f"  last checked {checked}{f'; to check again: {again}' if run.resources else ''}", inset=15)

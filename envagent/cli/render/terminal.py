@@ -53,6 +53,7 @@ STATE_STYLES = {
     "running": "cyan",
     "pending": "dim",
     "torn_down": "dim",
+    "moved": "dim",
     "absent": "dim",
     "ended": "dim",
 }

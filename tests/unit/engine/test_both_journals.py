@@ -25,7 +25,7 @@ from envagent.engine.tables import (
     StageRecord,
     all_tables,
 )
-from envagent.errors import JournalError, RunNotFound, RunTakenOver
+from envagent.errors import JournalError, RunMoved, RunNotFound, RunStateError, RunTakenOver
 
 pytestmark = pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
 
@@ -39,7 +39,7 @@ def opened(place: Path | str) -> Iterator[Open]:
         yield lambda: stack.enter_context(contextlib.closing(Journal.open(place)))
 
 
-def a_run(run_id: str = "abcdefghjk", **more: str | None) -> RunRecord:
+def a_run(run_id: str = "abcdefghjk", **more: str | int | None) -> RunRecord:
     known = {"run_id": run_id, "pipeline": "p", "state": "running", "created_at": "1", "updated_at": "1"}
     return RunRecord.model_validate({**known, "request": "{}", **more})
 
@@ -239,3 +239,24 @@ def test_any_number_of_runs_can_be_named(opened: Open) -> None:
     many = ["abcdefghjk", *(str(number) for number in range(70_000))]
     assert [row.run_id for row in journal.selected(RunRecord, many)] == ["abcdefghjk"]
     assert [row.step for row in journal.outputs(many, "Plan", "Other")] == ["s"]
+
+
+def test_a_run_that_was_moved_away_is_not_taken_and_is_replaced_by_a_later_record(opened: Open) -> None:
+    one = opened()
+    save(one, a_run(), an_intent(1), a_line())
+    row = one.run("abc")
+    one.take(row)
+    row.state = "moved"
+    save(one, row)
+    with pytest.raises(RunMoved):
+        opened().take(row)
+    assert one.run("abc").epoch == 2
+    for epoch, kinds in ((1, ["k"]), (2, ["back"])):
+        back = a_run(epoch=epoch + 1)
+        with contextlib.suppress(RunStateError), one.transaction() as transaction:
+            transaction.forget(back.run_id, epoch)
+            transaction.save(back, a_line(kind="back"))
+        assert [line.kind for line in one.events("abcdefghjk")] == kinds
+    assert (one.run("abc").epoch, one.intents("abcdefghjk")) == (3, [])
+    with pytest.raises(RunStateError), one.transaction() as transaction:
+        transaction.forget("abcdefghjk", 9)
