@@ -178,6 +178,21 @@ class SandboxSettings(Section):
     )
 
 
+class FleetSettings(Section):
+    """Workers that carry out submitted runs; they share a journal in PostgreSQL."""
+
+    owner: str | None = Field(
+        default=None, examples=["ada"], description="whose the runs are that you submit; default: your login name"
+    )
+    concurrency: PositiveInt = Field(default=8, description="how many runs a worker advances at a time")
+    stale_seconds: PositiveFloat = Field(
+        default=30, description="after this time without a sign of life, a worker's runs are given to others"
+    )
+    sweep_seconds: PositiveFloat = Field(
+        default=10, description="pause between two looks for runs that nobody advances"
+    )
+
+
 @dataclass(frozen=True)
 class LoginSources:
     """Where openstacksdk may look for credentials.
@@ -236,6 +251,7 @@ class Settings(BaseSettings):
     key: KeySettings = KeySettings()
     retry: RetrySettings = RetrySettings()
     sandbox: SandboxSettings = SandboxSettings()
+    fleet: FleetSettings = FleetSettings()
 
     _login: LoginSources = PrivateAttr(default_factory=LoginSources)
     _sources: tuple[tuple[str, Mapping[str, Any]], ...] = PrivateAttr(default=())

@@ -71,6 +71,8 @@ class EnsureKeypair(Step):
         known = None if wished is None else context.services.cloud.keypair(name)
         if known is not None:
             chosen = _existing(known, folder, public_file)
+        elif request.submitted_key is not None:
+            chosen = ChosenKey(name=name, public_key=request.submitted_key, private_key=None, origin="imported")
         elif public_file is not None:
             public_key, private = keys.pair_of(public_file)
             chosen = ChosenKey(name=name, public_key=public_key, private_key=private, origin="imported")

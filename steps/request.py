@@ -46,6 +46,8 @@ class RunRequest(Wishes, Described):
 
     key_name: str | None = None
     public_key: Path | None = None
+    submitted_key: str | None = Field(default=None, max_length=16_384)
+    """The public key of whoever submitted the run to a fleet: the private half is not on the machine that works."""
     on_failure: Literal["keep", "teardown"] = "keep"
     """Whether resources are kept or removed when the run fails, also after it was resumed."""
     output_folder: Path

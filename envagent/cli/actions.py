@@ -127,18 +127,21 @@ def resume_run(
     from envagent.hints import Hint, command
 
     home = Home.of(load(files=config or ()))
-    with home.opened_journal(to_read=True) as journal, home.acting_on(journal, journal.run(run_id).run_id) as row:
-        if row.state == RunState.TORN_DOWN:
-            raise RunStateError(
-                f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
-            )
-        request = request_of(row)
-        if max_su is not None:
-            request = request.model_copy(update={"max_su": max_su})
-            row.request = request.model_dump_json()  # stored as the run is resumed
-        access = reach(request.cloud, read_settings(config, repository=request.repository))
-        session = RunSession(home, journal, access, audience)
-        return session.go(row.run_id, request, lambda runner, services: runner.resume(row, services))
+    with home.opened_journal(to_read=True) as journal:
+        if (found := journal.run(run_id)).owner is not None:
+            return _left_to_workers(home, journal, found, "resume", audience)
+        with home.acting_on(journal, found.run_id) as row:
+            if row.state == RunState.TORN_DOWN:
+                raise RunStateError(
+                    f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
+                )
+            request = request_of(row)
+            if max_su is not None:
+                request = request.model_copy(update={"max_su": max_su})
+                row.request = request.model_dump_json()  # stored as the run is resumed
+            access = reach(request.cloud, read_settings(config, repository=request.repository))
+            session = RunSession(home, journal, access, audience)
+            return session.go(row.run_id, request, lambda runner, services: runner.resume(row, services))
 
 
 def list_runs(
@@ -257,6 +260,21 @@ def tear_down_run(
 
     settings = read_settings(config)
     home = Home.of(settings)
-    with home.opened_journal(to_read=True) as journal, home.acting_on(journal, journal.run(run_id).run_id) as row:
-        removal = TeardownSession(home, journal, settings, audience)
-        return removal.preview(row, delete_key=delete_key) if dry_run else removal.remove(row, delete_key=delete_key)
+    with home.opened_journal(to_read=True) as journal:
+        if (found := journal.run(run_id)).owner is not None and not dry_run:
+            return _left_to_workers(home, journal, found, "remove", audience)
+        with home.acting_on(journal, found.run_id) as row:
+            removal = TeardownSession(home, journal, settings, audience)
+            if dry_run:
+                return removal.preview(row, delete_key=delete_key)
+            return removal.remove(row, delete_key=delete_key)
+
+
+def _left_to_workers(
+    home: Home, journal: Journal, row: RunRecord, work: Literal["resume", "remove"], audience: Audience
+) -> Ended:
+    """Ask the workers who carry out a submitted run."""
+    from envagent.cli.fleet_session import ask_workers
+    from envagent.fleet.jobs import Work
+
+    return ask_workers(home, journal, row, Work(work), audience)

@@ -66,6 +66,7 @@ COMMANDS = {
     "doctor": Place("doctor", "doctor", SETUP),
     "config": Place("config_show", "app", SETUP),
     "serve": Place("serve", "app", SETUP),
+    "worker": Place("fleet_worker", "worker", SETUP),
     "archive": Place("archive_runs", "archive", SETUP),
     "export": Place("export_run", "export_run", SETUP),
     "import": Place("import_run", "import_run", SETUP),

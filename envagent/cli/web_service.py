@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from envagent.cli.home import Home
 from envagent.errors import ConfigurationError, UsageError
-from envagent.hints import Hint, Shell
+from envagent.hints import Hint, Option, Shell
 
 if TYPE_CHECKING:
     from envagent.web.web_tokens import TokenFile
@@ -53,7 +53,7 @@ def public_names(host: str, url: str | None) -> list[str]:
         if host not in LOOPBACK:
             raise UsageError(
                 f"on {host}, tokens would cross the network unencrypted",
-                hint=Hint("let a proxy with TLS pass it on, and name its address with --url https://..."),
+                hint=Hint("let a proxy with TLS pass it on, and name its address with", Option("url", "https://HOST")),
             )
         return []
     parts = urlsplit(url)

@@ -27,7 +27,7 @@ Picture: TypeAlias = Graph | Sequence
 
 LAYERS = {
     "User": ("diagrams", "api", "web", "cli"),
-    "Application": ("migrations", "engine", "steps", "ssh", "repository"),
+    "Application": ("fleet", "migrations", "engine", "steps", "ssh", "repository"),
     "Intelligence": ("advice",),
     "Integration": ("cloud", "catalog"),
     "Infrastructure": ("sandbox",),

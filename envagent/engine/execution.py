@@ -87,6 +87,7 @@ class NewRun(Generic[Services]):
         run_id: its id; a new one by default.
         labels: what lists show of the run, beyond what its request says.
         known: what is settled already; its stages are not entered.
+        owner: who submits it to a fleet.
     """
 
     request: BaseModel
@@ -94,6 +95,7 @@ class NewRun(Generic[Services]):
     run_id: str | None = None
     labels: Mapping[str, str] | None = None
     known: Known | None = None
+    owner: str | None = None
 
 
 @dataclass(slots=True)

@@ -86,6 +86,7 @@ class Runner(Generic[Services]):
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
         known: Known | None = None,
+        owner: str | None = None,
     ) -> Execution[Services]:
         """Store a new run and return it, ready to advance.
 
@@ -95,8 +96,9 @@ class Runner(Generic[Services]):
             run_id: its id; a new one by default.
             labels: what lists show of the run, beyond what its request says.
             known: what is settled already; its stages are not entered.
+            owner: who submits it to a fleet.
         """
-        new = NewRun(request, services, run_id=run_id, labels=labels, known=known)
+        new = NewRun(request, services, run_id=run_id, labels=labels, known=known, owner=owner)
         return self.begin_all([new])[0]
 
     def begin_all(self, runs: Iterable[NewRun[Services]]) -> list[Execution[Services]]:
@@ -131,6 +133,7 @@ class Runner(Generic[Services]):
             request=request.model_dump_json(),
             labels=json.dumps({**(request.labels if isinstance(request, Described) else {}), **(new.labels or {})}),
             subject=request.subject if isinstance(request, Described) else None,
+            owner=new.owner,
         )
         stages = {
             key: StageRecord(run_id=row.run_id, step=stage.step, stage=stage.name, position=position)
@@ -183,6 +186,15 @@ class Runner(Generic[Services]):
         self.runtime.store(self._touched(row), *run.stages.values(), events=[line])
         self.runtime.announce(*self._started_lines(run, started))
         return execution
+
+    def pick_up(self, row: RunRecord, services: Services) -> Execution[Services]:
+        """Load a run that another process has left in order, waiting for a time that has come; nothing is compared.
+
+        Raises:
+            RunMismatch: the stored run does not match this pipeline.
+        """
+        self.journal.take(row)
+        return Execution(Run.load(self.journal, self.pipeline, row), services)
 
     def refresh(self, row: RunRecord, services: Services) -> Execution[Services]:
         """Look at what a run created and correct its record, without entering a stage or writing to the cloud.

@@ -40,6 +40,7 @@ COMMANDS = [
     "config show",
     "diagram",
     "skill",
+    "worker",
     "serve",
     "serve token",
     "sandbox",
@@ -51,6 +52,7 @@ COMMANDS = [
 VERBS = {
     "Leave",
     *[
+        "Carry",
         "Continue",
         "Draw",
         "Extend",
@@ -101,8 +103,8 @@ def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
 def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
         "run": "--cloud --yes --json --json-stream --plan --node-type --image --hours --max-su --key-name --public-key "
-        "--network --server-name --no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --new "
-        "--on-failure --speed --file --parallel --max-su-total --csv",
+        "--network --server-name --no-floating-ip --no-ai --ref --also --submit --start --wait-for-capacity --site "
+        "--new --on-failure --speed --file --parallel --max-su-total --csv",
         "resume": "--yes --json --json-stream --max-su --file --parallel --max-su-total --csv",
         "status": "--json --refresh --limit --state --repo --cloud --site --archived",
         "teardown": "--yes --json --json-stream --orphans --all --dry-run --cloud --delete-key --file",
@@ -126,6 +128,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "config show": "--origin --json",
         "diagram": "--format --output",
         "skill": "",
+        "worker": "--concurrency",
         "serve": "--host --port --url",
         "serve token": "--operator --days --revoke",
         "sandbox serve": "--speed --port --faults --profile",

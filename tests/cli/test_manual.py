@@ -32,6 +32,7 @@ PAGES = (
     "quickstart",
     "servers",
     "batch",
+    "workers",
     "web-page",
     "journals",
     "credentials",
@@ -114,7 +115,7 @@ def test_the_manual(cli: Cli) -> None:
     """The pages in the order in which they are read; they share a folder, as the reader does."""
     commands = {page: play(cli, (MANUAL / f"{page}.md").read_text("utf-8")) for page in PAGES}
     assert {page.stem for page in MANUAL.glob("*.md")} == {*commands, "index"}
-    assert {page for page, played in commands.items() if not played} == {"credentials", "troubleshooting"}
+    assert {page for page, played in commands.items() if not played} == {"credentials", "troubleshooting", "workers"}
 
 
 def test_the_credentials_that_the_manual_shows_can_be_used(tmp_path: Path) -> None:

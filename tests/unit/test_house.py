@@ -32,6 +32,7 @@ ROOMS = {
     "sandbox": set(),
     "api": {"cli", "errors", "hints"},
     "web": {"cli", "engine", "errors", "hints"},
+    "fleet": {"engine", "errors", "hints"},
     "diagrams": {"cloud", "engine", "steps"},
     "steps": {"errors", "hints", "catalog", "engine", "repository", "cloud", "advice", "config", "keys", "ssh"},
 }
@@ -55,7 +56,8 @@ LIBRARIES = {
     "click": {"cli"},
     "sqlmodel": {"engine/tables.py"},
     "sqlalchemy": {*_DATABASE, "engine/run_query.py", "engine/tables.py", "migrations"},
-    "psycopg": {"engine/postgres.py"},
+    "psycopg": {"engine/postgres.py", "fleet/jobs.py"},
+    "procrastinate": {"fleet"},
     "alembic": {"engine/journal.py", "migrations"},
     "filelock": {"engine/lock.py"},
     "starlette": {"sandbox", "web"},

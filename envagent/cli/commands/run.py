@@ -34,6 +34,8 @@ from envagent.cli.commands.options import (
     YES,
     examples,
 )
+from envagent.errors import UsageError
+from envagent.hints import Hint, Option
 
 EPILOG = examples(
     "envagent run https://github.com/karpathy/minGPT --cloud sandbox",
@@ -66,6 +68,10 @@ def run(
     no_ai: NO_AI = False,
     ref: REF = None,
     also: ALSO = None,
+    submit: Annotated[
+        bool,
+        typer.Option("--submit", help="Leave the run to the workers of a shared journal, and return. Needs --yes."),
+    ] = False,
     start: START = None,
     wait_for_capacity: WAIT_FOR_CAPACITY = False,
     site: SITE = None,
@@ -119,6 +125,14 @@ def run(
         speed=speed,
         config=config,
     )
+    if submit:
+        from envagent.cli.fleet_session import submit_run
+
+        if file is not None or plan is not None:
+            raise UsageError(
+                "--submit takes one repository", hint=Hint("leave out", Option("file"), "and", Option("plan"))
+            )
+        return submit_run(options, Audience(yes=yes, stream=json_stream), as_json=as_json)
     if file is not None:
         from envagent.cli.batch_session import PARALLEL_LINES, BatchOptions, close_batch, run_batch
 

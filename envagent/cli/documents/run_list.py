@@ -223,7 +223,10 @@ def _run_line(
 
 def state_of(run: RunRecord, *, working: bool) -> RunStateName:
     """Return the state of a run: the stored one, unless work on it was started and nobody continues it."""
-    return _shown_state(run.state, removing=run.teardown_at is not None, working=working)
+    removing = run.teardown_at is not None
+    if run.owner is not None and run.state == RunState.RUNNING and not removing:
+        working = True  # a fleet's workers continue it, whichever is alive
+    return _shown_state(run.state, removing=removing, working=working)
 
 
 def _shown_state(stored: str, *, removing: bool, working: bool) -> RunStateName:

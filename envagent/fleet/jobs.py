@@ -1,0 +1,120 @@
+"""The jobs of a fleet: what is deferred, when it is due and what overtakes what.
+
+A job is one advance of one run, under the run's lock. A wake is due at a time; a signal (resume, teardown, and what a
+sweep finds) is due now and overtakes a wake of the same run, which would block it otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from envagent.engine.postgres import Postgres
+from envagent.errors import JournalError
+
+if TYPE_CHECKING:
+    from procrastinate import App
+
+QUEUE = "runs"
+WAKE, SIGNAL = 0, 10
+"""Priorities: the higher one is fetched first, also among the jobs of one run."""
+
+TASK = "envagent.work"
+
+SCHEMA_LOCK = 7_236_851_905
+"""The advisory lock of making the tables of the jobs: any number that nobody else in the database uses."""
+
+
+class Work(StrEnum):
+    """What a job does to its run."""
+
+    ADVANCE = "advance"
+    """Go on from where the run is."""
+    RESUME = "resume"
+    """The same, after comparing what is recorded with the cloud; a failed run is tried again."""
+    REMOVE = "remove"
+    """Tear the run down."""
+
+
+def lock_of(run_id: str) -> str:
+    """Return the name of the lock under which the jobs of a run are carried out, one at a time."""
+    return f"run:{run_id}"
+
+
+class Jobs:
+    """The jobs of one database, as those see them who defer some.
+
+    Args:
+        place: the URL of the journal.
+
+    Raises:
+        ConfigurationError: the journal is not in PostgreSQL, or the fleet's packages are not installed.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.database = Postgres(place)
+        self.address = self.database.url.set(drivername="postgresql").render_as_string()
+
+    def prepare(self) -> None:
+        """Make the tables of the jobs where there are none.
+
+        Raises:
+            JournalError: the database cannot be used.
+        """
+        import psycopg
+        from procrastinate.schema import SchemaManager
+
+        with self._explained(), psycopg.connect(self.address) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+            [known] = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone() or (None,)
+            if known is None:
+                # The driver sends text without parameters as it is, in one go.
+                connection.execute(SchemaManager.get_schema().encode())
+
+    def defer(self, run_id: str, work: Work, *, at: datetime | None = None) -> None:
+        """Defer a job for a run: a wake at a time, or without one a signal that overtakes wakes.
+
+        Raises:
+            JournalError: the database cannot be used.
+        """
+        from procrastinate import App, SyncPsycopgConnector
+
+        with self._explained():
+            app = App(connector=SyncPsycopgConnector(conninfo=self.address, min_size=1, max_size=1))
+            with app.open():
+                app.configure_task(TASK, **options(run_id, at)).defer(run_id=run_id, work=work.value)
+
+    def application(self, carry_out: Callable[[str, Work], Awaitable[None]]) -> App:
+        """Return Procrastinate's application for a worker.
+
+        Args:
+            carry_out: does a job's work.
+        """
+        from procrastinate import App, PsycopgConnector
+
+        app = App(connector=PsycopgConnector(conninfo=self.address, min_size=2, max_size=6))
+
+        @app.task(name=TASK, queue=QUEUE)
+        async def work(run_id: str, work: str) -> None:
+            await carry_out(run_id, Work(work))
+
+        return app
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        from procrastinate.exceptions import ProcrastinateException
+
+        try:
+            yield
+        except (self.database.error, ProcrastinateException) as error:
+            cause = error.__cause__ or error
+            raise JournalError(f"cannot use the jobs in {self.database.name}: {self.database.reason(cause)}") from error
+
+
+def options(run_id: str, at: datetime | None) -> dict[str, Any]:
+    """Return how a job of a run is deferred."""
+    when = {"priority": SIGNAL} if at is None else {"priority": WAKE, "schedule_at": at}
+    return {"queue": QUEUE, "lock": lock_of(run_id), **when}
