@@ -81,6 +81,7 @@ def test_the_example_names_every_setting_with_its_default(cli: Cli) -> None:
         "ai": {"base_url", "api_key"},
         "lease": {"hours", "max_su"},
         "key": {"name", "public_key"},
+        "fleet": {"owner"},
     }
     for name in Settings.model_fields:
         assert name in example, name

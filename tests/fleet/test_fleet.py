@@ -27,7 +27,8 @@ def remove_all(fleet: Fleet) -> None:
     assert fleet.judge.violations == []
 
 
-def test_submitted_runs_are_carried_out_and_removed(fleet: Fleet) -> None:
+@pytest.mark.sweep(points=lambda plan: ["as usual"], bounded=1)
+def test_submitted_runs_are_carried_out_and_removed(fleet: Fleet, point: str) -> None:
     fleet.submit(3)
     shown = json.loads(fleet.command("status", "--json"))["runs"]
     assert [one["state"] for one in shown] == ["running"] * 3

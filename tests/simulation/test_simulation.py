@@ -1,4 +1,4 @@
-"""200 seeded stories; 10,000 with `-m sweep`."""
+"""100 seeded stories; 10,000 with `-m sweep`, of which CI plays 300."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STORIES = 10_000
 TOGETHER = 50
 
 
-@pytest.mark.parametrize("first", range(0, 200, 25))
+@pytest.mark.parametrize("first", range(0, 100, 25))
 def test_no_promise_is_broken(first: int) -> None:
     for seed in range(first, first + 25):
         play(seed)
@@ -42,7 +42,7 @@ def seeds(plan: Plan) -> list[Seeds]:
     return [Seeds(first, min(first + TOGETHER, end) - 1) for first in range(start, end, TOGETHER)]
 
 
-@pytest.mark.sweep(points=seeds, bounded=4)
+@pytest.mark.sweep(points=seeds, bounded=6)
 def test_no_promise_is_broken_in_many_stories(point: Seeds, record_property: Callable[[str, object], None]) -> None:
     counts: Counter[str] = Counter()
     for seed in range(point.first, point.last + 1):
