@@ -29,7 +29,10 @@ STAGES = [
 
 RESIZED = """
 import sys
+from envagent.cli.render import live
 from tests.cli.test_live import *
+
+live.SETTLED_SECONDS = 1.2  # tmux is later still on a busy machine
 
 for number in range(20):
     print("before", number)
@@ -41,7 +44,7 @@ with output:
     output(waiting("first.a", "something " * 20, "BUILD"))
     while True:
         if shown != (shown := terminal.console.width):
-            time.sleep(0.6)
+            time.sleep(1.5)
             output(event(EventKind.WARNING, "first.a", f"{shown} wide"))
         time.sleep(0.01)
 """
