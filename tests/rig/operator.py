@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from keystoneauth1.exceptions import EndpointNotFound
 from openstack.config import OpenStackConfig
 
 from envagent.steps import mark
@@ -114,7 +115,10 @@ class Rig:
     @property
     def on_ironic(self) -> bool:
         """Whether Ironic deploys the nodes."""
-        return bool(self.operator.session.get_endpoint(service_type="baremetal", interface="public"))
+        try:
+            return bool(self.operator.session.get_endpoint(service_type="baremetal", interface="public"))
+        except EndpointNotFound:
+            return False
 
     def await_nodes(self) -> None:
         """Wait until Nova may use every node that has no server: one is cleaned after its last."""
