@@ -39,9 +39,12 @@ what exists, and `hint`. Class docstrings are never shown to users.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from envagent.hints import Command, Hint, Option, command, resume, teardown
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class EnvagentError(Exception):
@@ -76,6 +79,13 @@ class EnvagentError(Exception):
         self.retry_after = retry_after
         self.run_id: str | None = None
         """The run that the error belongs to, once somebody knows it: its hint names it."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return what a model rejects first, `place: message`, without the value: it may be a secret, or long."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"][:6])
+    return f"{place}: {first['msg']}".removeprefix(": ")
 
 
 class UsageError(EnvagentError):

@@ -10,12 +10,12 @@ import os
 import re
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from envagent import children
+from envagent.drafts import draft_of
 from envagent.errors import ConfigurationError
 from envagent.hints import Hint, Option, Shell
 
@@ -59,15 +59,8 @@ def create_private_key(path: Path) -> bool:
     )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # created 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(private)
-                file.flush()
-                os.fsync(file.fileno())
+        with draft_of(path, private) as draft:
             os.link(draft, path)  # fails when the name exists: nothing is overwritten
-        finally:
-            Path(draft).unlink()
     except FileExistsError:
         return False
     except OSError as error:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from envagent.drafts import draft_of
 
 ENDING = "_info.json"
 UP, TORN_DOWN = "up", "torn_down"
@@ -90,16 +91,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, info: Mapping[str, Any], *, replace: bool) -> bool:
     """Write the file, whole or not at all; False if the name is taken and may not be replaced."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".info-")  # created 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(info, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return _take(path, Path(draft), replace=replace)
-    finally:
-        Path(draft).unlink(missing_ok=True)
+    with draft_of(path, json.dumps(info, indent=2) + "\n") as draft:
+        return _take(path, draft, replace=replace)
 
 
 def _take(path: Path, draft: Path, *, replace: bool) -> bool:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 
 from envagent.advice.decisions import Usage
 from envagent.advice.untrusted import REDACTED, clean, one_line
-from envagent.errors import ConfigurationError
+from envagent.errors import ConfigurationError, first_problem
 from envagent.wire import seconds_to_wait
 
 if TYPE_CHECKING:
@@ -334,8 +334,7 @@ class Ai:
             try:
                 return schema.model_validate(candidate)
             except ValidationError as error:
-                first = error.errors(include_input=False, include_url=False)[0]
-                problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+                problem = first_problem(error)
         cut = " (truncated)" if choice.get("finish_reason") == "length" else ""
         return f"the answer does not match the schema{cut}: {one_line(self.hide(problem), 160)}"
 

@@ -34,10 +34,10 @@ from envagent.cli.run_file import (
     check_target,
     read_run_file,
     refused,
-    write_private,
     written,
 )
 from envagent.config import KEY_NAME, load
+from envagent.drafts import write_whole
 from envagent.engine.clock import to_text
 from envagent.engine.exported import ExportedRun, mark_moved
 from envagent.engine.journal import Journal
@@ -52,7 +52,7 @@ from envagent.engine.tables import (
     RunState,
     StageRecord,
 )
-from envagent.errors import ConfigurationError, RunMismatch, RunStateError, UsageError
+from envagent.errors import ConfigurationError, RunMismatch, RunStateError, UsageError, first_problem
 from envagent.hints import Command, Hint, Option, Shell, status
 from envagent.steps import PROVISIONING
 from envagent.steps.ensure_keypair import ChosenKey, EnsuredKeypair
@@ -151,10 +151,8 @@ def _read(journal: Journal, row: RunRecord) -> ExportedRun:
     try:
         return ExportedRun.read(journal, row)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
         raise RunMismatch(
-            f"run {row.run_id} was stored by another version of envagent ({where}: {first['msg']})",
+            f"run {row.run_id} was stored by another version of envagent ({first_problem(error)})",
             hint=Hint("export it with the version that created it"),
         ) from None
 
@@ -229,8 +227,7 @@ def _explained(path: Path) -> Iterator[None]:
     except RunMismatch as error:
         raise refused(path, error.message) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise refused(path, f"{error.title}: {first['msg']}") from None
+        raise refused(path, f"{error.title}: {first_problem(error)}") from None
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise refused(path, f"{type(error).__name__}: {error}") from None
 
@@ -286,7 +283,7 @@ def _belongs(carried: PrivateKeyPart, public: str) -> bool:
     """Return whether a private key is that of a public one."""
     with tempfile.TemporaryDirectory(prefix="envagent-") as folder:  # 0700
         draft = Path(folder) / "key"
-        write_private(draft, carried.content)
+        write_whole(draft, carried.content)
         return keys.find_private_key(public, [draft]) is not None
 
 
@@ -304,7 +301,8 @@ def _keep_key(path: Path, carried: PrivateKeyPart) -> None:
 
 def _keep(path: Path, text: str) -> None:
     try:
-        write_private(path, text)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, text)
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 

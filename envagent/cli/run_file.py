@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from envagent import __version__
 from envagent.config import KEY_NAME
 from envagent.engine.exported import ExportedRun, Time
-from envagent.errors import UsageError
+from envagent.errors import UsageError, first_problem
 from envagent.hints import Hint, Option, Shell
 
 LARGEST = 128 << 20
@@ -124,32 +124,12 @@ def read_run_file(path: Path) -> RunFile:
     try:
         return RunFile.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise refused(path, f"{f'{where}: ' if where else ''}{first['msg']}") from None
+        raise refused(path, first_problem(error)) from None
 
 
 def refused(path: Path, why: str) -> UsageError:
     """Return the error for a file that is not a run that this version can work on."""
     return UsageError(f"{path} is not a run that this version of envagent can import ({why:.300})", hint=_NEW)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file whole or not at all, for its owner alone.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")  # created 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from envagent.cli.documents.settings_text import toml_text
 from envagent.cli.interaction import can_ask, text_answer
 from envagent.cli.render.terminal import Terminal
 from envagent.config import LeaseSettings
+from envagent.drafts import write_whole
 from envagent.errors import ConfigurationError, UsageError
 from envagent.hints import Hint, Option, command
 
@@ -124,15 +123,7 @@ def write(path: Path, answers: Answers) -> None:
     text = toml_text(answers.settings())
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # created 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(draft).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(draft).unlink()
-            raise
+        write_whole(path, text)
     except OSError as error:
         raise ConfigurationError(
             f"cannot write {path}: {error.strerror}", hint=Hint("name another file with", Option("output"))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from envagent.cli.home import Home
 from envagent.cli.logins import ServerLogin, current_logins
 from envagent.cli.render.terminal import err
+from envagent.drafts import write_whole
 from envagent.engine.journal import Journal
 from envagent.engine.lock import file_lock
 from envagent.errors import ConfigurationError, EnvagentError
@@ -69,7 +69,7 @@ def write_entries(home: Home, journal: Journal) -> None:
         text = "\n".join([HEADER, *entries])
         there = home.ssh_config.read_text("utf-8", "surrogateescape") if home.ssh_config.exists() else None
         if text != there and (entries or there is not None):
-            _replace(home.ssh_config, os.fsencode(text), 0o600)
+            write_whole(home.ssh_config, os.fsencode(text), mode=0o600)
 
 
 def is_included(home: Home) -> bool:
@@ -100,7 +100,7 @@ def include_entries(home: Home) -> Path | None:
         real = path.resolve()
         mode = real.stat().st_mode & 0o7777 if real.exists() else 0o600
         comment = b"# The servers that envagent has launched; keep this line first.\n"
-        _replace(real, comment + os.fsencode(line) + b"\n\n" + _read(real), mode)
+        write_whole(real, comment + os.fsencode(line) + b"\n\n" + _read(real), mode=mode)
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigurationError(
@@ -130,17 +130,3 @@ def _on_one_line(login: ServerLogin) -> bool:
     """Return whether the paths can be written into the file; a line break in one would start another option."""
     paths = (login.target.private_key, login.target.known_hosts)
     return not any(path is not None and re.search(r"[\x00-\x1f\x7f]", str(path)) for path in paths)
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    """Write a file whole or not at all."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".envagent-")  # created 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).chmod(mode)
-        Path(draft).replace(path)
-    finally:
-        Path(draft).unlink(missing_ok=True)

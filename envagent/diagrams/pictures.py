@@ -31,7 +31,7 @@ LAYERS = {
     "Intelligence": ("advice",),
     "Integration": ("cloud", "catalog"),
     "Infrastructure": ("sandbox",),
-    "Used by all": ("keys", "config", "provenance", "children", "wire", "errors", "hints"),
+    "Used by all": ("keys", "config", "drafts", "provenance", "children", "wire", "errors", "hints"),
 }
 """The layers from top to bottom, with the rooms in them."""
 

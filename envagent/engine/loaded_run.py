@@ -26,7 +26,7 @@ from envagent.engine.tables import (
     StageRecord,
     StageState,
 )
-from envagent.errors import RunMismatch
+from envagent.errors import RunMismatch, first_problem
 from envagent.hints import Hint, teardown
 
 AnyOutput = TypeVar("AnyOutput", bound=Output)
@@ -156,9 +156,7 @@ def _validated(run: RunRecord, stored: StageRecord, stage: Stage) -> Output:
 
 def no_longer_fits(run_id: str, what: str, error: ValidationError) -> RunMismatch:
     """Return the error for stored data that its current model rejects."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
     return RunMismatch(
-        f"run {run_id}: the stored {what} does not match its model ({place}: {first['msg']})",
+        f"run {run_id}: the stored {what} does not match its model ({first_problem(error)})",
         hint=_OTHER_VERSION,
     )

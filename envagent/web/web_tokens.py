@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import os
 import secrets
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from envagent.drafts import write_whole
 from envagent.engine.lock import file_lock
 from envagent.errors import ConfigurationError
 from envagent.hints import Hint, Shell
@@ -136,12 +136,7 @@ class TokenFile:
         try:
             with file_lock(self.path.with_suffix(".lock")).acquire(timeout=LOCK_SECONDS):
                 text = _Contents(tokens=changed(self.tokens())).model_dump_json(indent=2)
-                number, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # mode 0600
-                with os.fdopen(number, "w", encoding="utf-8") as file:
-                    file.write(text + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(self.path)
+                write_whole(self.path, text + "\n")
         except OSError as error:  # a lock that is not given is one, too
             raise ConfigurationError(f"cannot write {self.path}: {error.strerror or error}") from None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,9 +11,10 @@ from envagent import __version__
 from envagent.cli.documents.run_document import StoredRun, decision_parts, plan_part
 from envagent.cli.documents.run_models import PlanDocument, RepositoryPart
 from envagent.cli.render import times
+from envagent.drafts import write_whole
 from envagent.engine.step import Output
 from envagent.engine.tables import EventKind
-from envagent.errors import PlanOutdated, UsageError
+from envagent.errors import PlanOutdated, UsageError, first_problem
 from envagent.hints import Hint, Option
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.find_network import FoundNetwork
@@ -84,14 +83,7 @@ def write_plan(path: Path, document: PlanDocument) -> None:
         UsageError: it cannot be written.
     """
     try:
-        descriptor, name = tempfile.mkstemp(".part", f".{path.name}-", path.parent)  # created 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(document.model_dump_json(indent=2) + "\n")
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, document.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise UsageError(
             f"cannot write the plan {path}: {error.strerror}", hint=Hint("choose another file with", Option("output"))
@@ -131,10 +123,8 @@ _NEW = Hint("make a new plan, with the options that it should follow")
 
 
 def _invalid(path: Path, error: ValidationError) -> UsageError:
-    first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(one) for one in first["loc"][:6])
-    where = f"{place}: " if place else ""
-    return UsageError(f"{path} is not a valid plan: {where}{first['msg'].removeprefix('Value error, ')}", hint=_NEW)
+    problem = first_problem(error).replace("Value error, ", "", 1)
+    return UsageError(f"{path} is not a valid plan: {problem}", hint=_NEW)
 
 
 def _made(run: StoredRun, model: type[AnyOutput]) -> AnyOutput:
