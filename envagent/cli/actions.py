@@ -138,10 +138,11 @@ def resume_run(
             request = request_of(row)
             if max_su is not None:
                 request = request.model_copy(update={"max_su": max_su})
-                row.request = request.model_dump_json()  # stored as the run is resumed
             access = reach(request.cloud, read_settings(config, repository=request.repository))
             session = RunSession(home, journal, access, audience)
-            return session.go(row.run_id, request, lambda runner, services: runner.resume(row, services))
+            return session.go(
+                row.run_id, request, lambda runner, services: runner.resume(row, services, request=request)
+            )
 
 
 def list_runs(
@@ -274,7 +275,7 @@ def _left_to_workers(
     home: Home, journal: Journal, row: RunRecord, work: Literal["resume", "remove"], audience: Audience
 ) -> Ended:
     """Ask the workers who carry out a submitted run."""
-    from envagent.cli.fleet_session import ask_workers
+    from envagent.cli.submission import ask_workers
     from envagent.fleet.jobs import Work
 
     return ask_workers(home, journal, row, Work(work), audience)

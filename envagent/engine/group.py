@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from envagent.engine.execution import SLACK, Entry, Execution, Outcome, Progress
 from envagent.engine.tables import RunState
@@ -27,6 +27,10 @@ THREADS = 12
 
 TOGETHER = 0.005
 """Seconds within which looks are due together, and for which a commit waits for stages that are about to finish."""
+
+
+Result: TypeAlias = "Entry | Progress | BaseException | None"
+"""An entered stage, or what a look at the finished steps came to."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +75,7 @@ class Group(Generic[Services]):
         self._stop = runner.stop
         self._keeps_clock = keeps_clock
         self._members = [Member(execution) for execution in executions]
-        self._finished: SimpleQueue[tuple[Member[Any], Entry | Progress | BaseException | None]] = SimpleQueue()
+        self._finished: SimpleQueue[tuple[Member[Any], Result]] = SimpleQueue()
         self._working = 0
         """How many stages (and looks at finished steps) are under way."""
         self._slots: dict[int, Slot] = {}
@@ -153,13 +157,13 @@ class Group(Generic[Services]):
         slot.until = max(slot.until, until)
         slot.members.append((until, member))
 
-    def _wait(self) -> list[tuple[Member[Any], Entry | Progress | BaseException | None]]:
+    def _wait(self) -> list[tuple[Member[Any], Result]]:
         """Wait until stages finish or runs are due; return what has finished."""
         pause = max(0.0, self._slots[self._order[0]].until - self._clock.steady()) if self._order else None
         if not self._working:
             self._clock.sleep(pause or 0.0, self._stop)
             return []
-        found: list[tuple[Member[Any], Entry | Progress | BaseException | None]] = []
+        found: list[tuple[Member[Any], Result]] = []
         end = None
         while len(found) < self._working:
             try:
@@ -186,9 +190,7 @@ class Group(Generic[Services]):
             member.wake, member.confirming = None, False
         return woken
 
-    def _record(
-        self, found: Sequence[tuple[Member[Any], Entry | Progress | BaseException | None]]
-    ) -> list[Member[Any]]:
+    def _record(self, found: Sequence[tuple[Member[Any], Result]]) -> list[Member[Any]]:
         """Store what has finished in one transaction; return its runs.
 
         A run that somebody else has taken is left out and given up: it does not hinder the others.

@@ -110,7 +110,9 @@ class Transaction:
             self._write(record)
 
     def take(self, row: RunRecord) -> None:
-        """Take a run: from now on only this journal may write to it; sets the row's new epoch.
+        """Take a run: from now on only this journal may write to it.
+
+        The row becomes what is stored: whoever had the run may have written since it was read.
 
         Raises:
             RunMoved: another journal has it.
@@ -118,7 +120,8 @@ class Transaction:
         statements = self._journal.statements
         if self._execute(statements.take, {"chosen": row.run_id}).rowcount == 0:
             raise moved_away(row.run_id)
-        row.epoch = _first(self._execute(statements.epoch, {"chosen": row.run_id}))
+        [stored] = self._execute(statements.run, {"chosen": row.run_id}).fetchall()
+        row.__dict__.update(zip(table(RunRecord).columns.keys(), stored, strict=True))
         self._compared.add(row.run_id)
         self._taken[row.run_id] = row.epoch
 
@@ -277,7 +280,7 @@ class Journal:
         return Transaction(self)
 
     def take(self, row: RunRecord) -> None:
-        """Take a run, and so fence off whoever worked on it before; sets the row's new epoch.
+        """Take a run, and so fence off whoever worked on it before; the row becomes what is stored.
 
         Raises:
             RunMoved: another journal has it.
@@ -464,6 +467,7 @@ class Statements:
         self.epoch = Statement(select(runs.c.epoch).where(runs.c.run_id == chosen).with_for_update(), dialect)
         moved: ColumnElement[str] = literal_column(f"'{RunState.MOVED}'")
         ours = update(runs).where(runs.c.run_id == chosen, runs.c.state != moved)
+        self.run = Statement(select(runs).where(runs.c.run_id == chosen), dialect)
         self.take = Statement(ours.values(epoch=runs.c.epoch + literal_column("1")), dialect)
         away = update(runs).where(runs.c.run_id == chosen, runs.c.state == moved)
         # It changes nothing; the row stays locked, so of two imports one finds it replaced.

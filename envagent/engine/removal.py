@@ -58,10 +58,7 @@ class Teardown:
         """
         if row.state == RunState.TORN_DOWN and not in_doubt(self._journal, row.run_id):
             return []
-        self._journal.take(row)
-        if row.teardown_at is None:
-            row.teardown_at = to_text(self._clock.now())
-            self._save(row, EventKind.TEARDOWN_STARTED)
+        begin_teardown(self._runtime, row)
         inventory = Inventory.load(self._journal, row.run_id)
         before = {(one.kind, one.cloud_id) for one in inventory.resources if one.state == ResourceState.ABSENT}
         ledger = Ledger(self._runtime, inventory, STAGE)
@@ -69,7 +66,7 @@ class Teardown:
             self._remove_kind(kind, inventory, ledger, wait=row.state != RunState.TORN_DOWN)
         if row.state != RunState.TORN_DOWN:
             row.state = RunState.TORN_DOWN.value
-            self._save(row, EventKind.RUN_TORN_DOWN)
+            _save(self._runtime, row, EventKind.RUN_TORN_DOWN)
         return [
             one
             for one in inventory.resources
@@ -152,11 +149,23 @@ class Teardown:
         sent = [one for one in inventory.intents_of(kind.name) if one.state == IntentState.SENT]
         return all(time_to_settle(one, inventory, self._runtime.settle, now, steady) <= timedelta() for one in sent)
 
-    def _save(self, row: RunRecord, event: EventKind) -> None:
-        now = to_text(self._clock.now())
-        row.updated_at = now
-        line = EventRecord(run_id=row.run_id, at=now, kind=event, stage=STAGE)
-        self._runtime.store(row, events=[line])
+
+def begin_teardown(runtime: Runtime, row: RunRecord) -> None:
+    """Take a run for its removal, and record that: from then on it is never resumed.
+
+    Raises:
+        RunMoved: another journal has it.
+    """
+    runtime.journal.take(row)
+    if row.teardown_at is None:
+        row.teardown_at = to_text(runtime.clock.now())
+        _save(runtime, row, EventKind.TEARDOWN_STARTED)
+
+
+def _save(runtime: Runtime, row: RunRecord, event: EventKind) -> None:
+    now = to_text(runtime.clock.now())
+    row.updated_at = now
+    runtime.store(row, events=[EventRecord(run_id=row.run_id, at=now, kind=event, stage=STAGE)])
 
 
 def in_doubt(journal: Journal, run_id: str) -> bool:

@@ -158,19 +158,23 @@ class Runner(Generic[Services]):
         told += [self._line(run, EventKind.WARNING, message=one) for one in known.warnings]
         return told
 
-    def resume(self, row: RunRecord, services: Services) -> Execution[Services]:
+    def resume(self, row: RunRecord, services: Services, *, request: BaseModel | None = None) -> Execution[Services]:
         """Load an unfinished run; a failed stage gets a new attempt. The caller holds the run's lock.
+
+        Args:
+            row: the run.
+            services: what its steps work with.
+            request: replaces the stored one.
 
         Raises:
             RunMismatch: the stored run does not match this pipeline.
             RunStateError: its teardown has started.
         """
-        if row.teardown_at is not None:
-            raise RunStateError(
-                f"run {row.run_id} has been, or is being, torn down; it cannot be resumed",
-                hint=Hint(teardown()),
-            )
+        _check_kept(row)  # a removal is not to be fenced off
         self.journal.take(row)
+        _check_kept(row)
+        if request is not None:
+            row.request = request.model_dump_json()
         execution = self._loaded(row, services)
         run = execution.run
         if row.state == RunState.SUCCEEDED:  # it stays so unless a look at what it created finds otherwise
@@ -192,8 +196,11 @@ class Runner(Generic[Services]):
 
         Raises:
             RunMismatch: the stored run does not match this pipeline.
+            RunStateError: its teardown has started.
         """
+        _check_kept(row)
         self.journal.take(row)
+        _check_kept(row)
         return Execution(Run.load(self.journal, self.pipeline, row), services)
 
     def refresh(self, row: RunRecord, services: Services) -> Execution[Services]:
@@ -571,6 +578,14 @@ class Runner(Generic[Services]):
         if self.runtime.listener is None:
             return []
         return [self._line(run, EventKind.STAGE_STARTED, f"{one.step}.{one.stage}") for one in stages]
+
+
+def _check_kept(row: RunRecord) -> None:
+    if row.teardown_at is not None:
+        raise RunStateError(
+            f"run {row.run_id} has been, or is being, torn down; it cannot be resumed",
+            hint=Hint(teardown()),
+        )
 
 
 def _finished(row: StageRecord, output: Output, at: str) -> None:

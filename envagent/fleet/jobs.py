@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -39,9 +40,16 @@ class Work(StrEnum):
     """Tear the run down."""
 
 
-def lock_of(run_id: str) -> str:
-    """Return the name of the lock under which the jobs of a run are carried out, one at a time."""
-    return f"run:{run_id}"
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """What is to be done next for a run, and when."""
+
+    work: Work
+    at: datetime
+
+
+LOCK = "run:"
+"""Before the run's id, the name of the lock under which its jobs are carried out, one at a time."""
 
 
 class Jobs:
@@ -117,4 +125,4 @@ class Jobs:
 def options(run_id: str, at: datetime | None) -> dict[str, Any]:
     """Return how a job of a run is deferred."""
     when = {"priority": SIGNAL} if at is None else {"priority": WAKE, "schedule_at": at}
-    return {"queue": QUEUE, "lock": lock_of(run_id), **when}
+    return {"queue": QUEUE, "lock": f"{LOCK}{run_id}", **when}

@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from envagent.engine.tables import RunState
 from envagent.errors import EnvagentError, RunTakenOver
-from envagent.fleet.jobs import TASK, Jobs, Work, options
+from envagent.fleet.jobs import LOCK, TASK, Jobs, Wake, Work, options
 
 if TYPE_CHECKING:
     from procrastinate import App
 
 LOG = logging.getLogger("envagent.worker")
-
-SWEEP_LOCK = 7_236_851_906
-"""The advisory lock of a sweep: any number that nobody else in the database uses."""
 
 FETCH_PAUSE = 0.5
 """Seconds between two looks for wakes that are due; signals arrive at once."""
@@ -35,9 +32,9 @@ AGAIN = timedelta(seconds=15)
 _UNATTENDED = """
 SELECT run_id, teardown_at IS NOT NULL FROM runs
 WHERE owner IS NOT NULL
-  AND (state = ANY(%(unfinished)s) OR (teardown_at IS NOT NULL AND state <> %(gone)s))
+  AND (state = ANY(%(unfinished)s) OR (teardown_at IS NOT NULL AND state <> ALL(%(over)s)))
   AND NOT EXISTS (
-    SELECT 1 FROM procrastinate_jobs WHERE lock = 'run:' || runs.run_id AND status IN ('todo', 'doing')
+    SELECT 1 FROM procrastinate_jobs WHERE lock = %(lock)s || runs.run_id AND status IN ('todo', 'doing')
   )
 """
 
@@ -47,7 +44,7 @@ class Worker:
 
     Args:
         jobs: where they are.
-        carry_out: does the work of a job in a thread, and returns when the run is to be woken; None if it is not.
+        carry_out: does the work of a job in a thread, and returns what follows for the run, if anything does.
         concurrency: how many at a time.
         stale: seconds without a sign of life, after which a worker's jobs are given to others.
         pause: seconds between two sweeps.
@@ -56,7 +53,7 @@ class Worker:
     def __init__(
         self,
         jobs: Jobs,
-        carry_out: Callable[[str, Work], datetime | None],
+        carry_out: Callable[[str, Work], Wake | None],
         *,
         concurrency: int,
         stale: float,
@@ -120,18 +117,17 @@ class Worker:
 
     async def _serve(self, run_id: str, work: Work) -> None:
         """Do a job, and defer the run's next wake."""
-        again: datetime | None
+        following: Wake | None
         try:
-            again = await asyncio.get_running_loop().run_in_executor(self._threads, self._carry_out, run_id, work)
+            following = await asyncio.get_running_loop().run_in_executor(self._threads, self._carry_out, run_id, work)
         except RunTakenOver:
             LOG.info("run %s has gone to another worker", run_id)
             return
         except EnvagentError as error:
             LOG.warning("run %s: %s", run_id, error.message)
-            again = datetime.now(UTC) + AGAIN
-        if again is not None:
-            then = Work.REMOVE if work is Work.REMOVE else Work.ADVANCE
-            await self._defer(run_id, then, again)
+            following = Wake(work, datetime.now(UTC) + AGAIN)
+        if following is not None:
+            await self._defer(run_id, following.work, following.at)
 
     async def _defer(self, run_id: str, work: Work, at: datetime | None) -> None:
         if self._app is None:
@@ -151,7 +147,7 @@ class Worker:
             await self._give_away(app, job)
         states = [RunState.RUNNING.value, RunState.INTERRUPTED.value]
         unattended = await app.connector.execute_query_all_async(
-            _UNATTENDED, unfinished=states, gone=RunState.TORN_DOWN.value
+            _UNATTENDED, unfinished=states, over=[RunState.TORN_DOWN.value, RunState.MOVED.value], lock=LOCK
         )
         for row in unattended:
             run_id, removing = row.values()

@@ -22,6 +22,7 @@ def remove_all(fleet: Fleet) -> None:
     """Have the workers remove everything; nothing of it is left."""
     for run_id in fleet.runs:
         fleet.command("teardown", run_id)
+    fleet.lose_jobs()  # what was asked for is in the journal
     fleet.await_state(RunState.TORN_DOWN)
     fleet.judge.gone()
     assert fleet.judge.violations == []

@@ -23,6 +23,6 @@ def worker(
     look is due. A worker that dies or hangs loses its runs to the others.
     """
     from envagent.cli.audience import Audience
-    from envagent.cli.fleet_session import work_for_ever
+    from envagent.cli.fleet_work import work_for_ever
 
     return work_for_ever(config, concurrency, Audience())

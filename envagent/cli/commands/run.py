@@ -126,7 +126,7 @@ def run(
         config=config,
     )
     if submit:
-        from envagent.cli.fleet_session import submit_run
+        from envagent.cli.submission import submit_run
 
         if file is not None or plan is not None:
             raise UsageError(

@@ -162,6 +162,17 @@ class TestEpoch:
         with pytest.raises(RunTakenOver):
             save(two, a_line())
 
+    def test_taking_a_run_brings_its_row_up_to_date(self, opened: Open) -> None:
+        """Whoever had it may have written between the read and the taking."""
+        one, two = opened(), opened()
+        row = a_run()
+        save(one, row)
+        read_before = two.run(row.run_id)
+        row.state, row.labels = "succeeded", '{"node_type": "new"}'
+        save(one, row)
+        two.take(read_before)
+        assert (read_before.state, read_before.labels, read_before.epoch) == ("succeeded", row.labels, 2)
+
     def test_a_run_is_begun_once(self, opened: Open) -> None:
         one, two = opened(), opened()
         save(one, a_run())

@@ -1,0 +1,150 @@
+"""A worker's own work: one advance of one run, or its removal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from envagent.cli.audience import Audience
+from envagent.cli.clouds import reach
+from envagent.cli.home import Home, read_settings, request_of
+from envagent.cli.submission import shared_jobs, unheard
+from envagent.cli.wiring import make_runner, make_services, opened_teardown
+from envagent.config import Settings
+from envagent.engine.execution import Outcome
+from envagent.engine.journal import Journal
+from envagent.engine.step import Stopped
+from envagent.engine.tables import RunRecord, RunState
+from envagent.fleet.jobs import Wake, Work
+from envagent.fleet.worker import LOG, Worker
+
+IN_HAND = timedelta(seconds=2)
+"""When a run is tried again that this worker is busy with: its job was lost, and a sweep deferred another."""
+
+
+def work_for_ever(config: Sequence[Path] | None, concurrency: int | None, audience: Audience) -> int:
+    """Carry out jobs until SIGTERM or Ctrl-C.
+
+    Raises:
+        ConfigurationError: the journal is not shared.
+        JournalError: it cannot be used.
+    """
+    settings = read_settings(config)
+    jobs = shared_jobs(settings)
+    _log_as_json()
+    home = Home.of(settings)
+    with home.opened_journal() as journal:
+        work = FleetWork(home, journal, settings)
+        worker = Worker(
+            jobs,
+            work.carry_out,
+            concurrency=concurrency or settings.fleet.concurrency,
+            stale=settings.fleet.stale_seconds,
+            pause=settings.fleet.sweep_seconds,
+        )
+
+        async def until_stopped() -> None:
+            loop = asyncio.get_running_loop()
+            for one in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(one, stop)
+            await worker.run()
+
+        def stop() -> None:
+            work.stop.set()
+            worker.stop()
+
+        audience.terminal.line(f"working on runs in {journal.database.name} until Ctrl-C")
+        asyncio.run(until_stopped())
+    return 0
+
+
+class FleetWork:
+    """What a worker does for one run at a time; safe to use from several threads."""
+
+    def __init__(self, home: Home, journal: Journal, settings: Settings) -> None:
+        self._home = home
+        self._journal = journal
+        self._settings = settings
+        self.stop = threading.Event()
+        self._guard = threading.Lock()
+        self._in_hand: set[str] = set()
+
+    def carry_out(self, run_id: str, work: Work) -> Wake | None:
+        """Advance or remove a run; return what follows, if anything does.
+
+        Raises:
+            RunTakenOver: another worker has taken the run.
+            EnvagentError: the run cannot be worked on now.
+        """
+        with self._guard:  # the epoch tells processes apart, and not the threads of one
+            if run_id in self._in_hand:
+                return Wake(work, datetime.now(UTC) + IN_HAND)
+            self._in_hand.add(run_id)
+        try:
+            return self._work_on(self._journal.run(run_id), work)
+        finally:
+            with self._guard:
+                self._in_hand.remove(run_id)
+
+    def _work_on(self, row: RunRecord, work: Work) -> Wake | None:
+        if row.state in (RunState.TORN_DOWN, RunState.MOVED):
+            return None
+        if work is Work.REMOVE or row.teardown_at is not None:
+            return self._remove(row)
+        if work is Work.ADVANCE and row.state in (RunState.SUCCEEDED, RunState.FAILED):
+            return None
+        return self._advance(row, compare=work is Work.RESUME or row.state == RunState.INTERRUPTED)
+
+    def _advance(self, row: RunRecord, *, compare: bool) -> Wake | None:
+        request = request_of(row)
+        access = reach(request.cloud, self._settings)
+        with ExitStack() as stack:
+            services = make_services(self._home, self._journal, access, row.run_id, request, self.stop)
+            stack.callback(services.close)
+            runner = make_runner(self._journal, access.settings, unheard, self.stop)
+            stack.callback(runner.close)
+            folder = self._home.run(row.run_id)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            execution = runner.resume(row, services) if compare else runner.pick_up(row, services)
+            if row.state == RunState.FAILED:  # by another worker, since the row was read
+                return None
+            execution.run.request = request.model_copy(update={"output_folder": folder})
+            progress = runner.advance(execution)
+        LOG.info("run %s: %s", row.run_id, progress.outcome.value)
+        following = Work.RESUME if execution.unconfirmed else Work.ADVANCE
+        if progress.outcome is Outcome.STOPPED:  # this worker ends: the next one goes on at once
+            return Wake(following, datetime.now(UTC))
+        return None if progress.look_again is None else Wake(following, progress.look_again)
+
+    def _remove(self, row: RunRecord) -> Wake | None:
+        self._journal.take(row)  # before a request: the epoch of an earlier advance is not ours any more
+        access = reach(request_of(row).cloud, self._settings)
+        try:
+            with opened_teardown(self._home, self._journal, access, row, unheard, self.stop) as removal:
+                removal.run(row)
+        except Stopped:
+            return Wake(Work.REMOVE, datetime.now(UTC))
+        LOG.info("run %s: removed", row.run_id)
+        return None
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        return json.dumps({"at": at, "level": record.levelname.lower(), "message": record.getMessage()})
+
+
+def _log_as_json() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLines())
+    LOG.handlers, LOG.propagate = [handler], False
+    LOG.setLevel(logging.INFO)
