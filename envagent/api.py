@@ -149,6 +149,7 @@ def run(
     start: datetime | str | None = None,
     wait_for_capacity: bool = False,
     site: Literal["any"] | None = None,
+    name: str | None = None,
     new: bool = False,
     on_failure: Literal["keep", "teardown"] = "keep",
     speed: float | None = None,
@@ -177,6 +178,8 @@ def run(
         start: when the lease starts; by default now.
         wait_for_capacity: if nothing is free now, reserve the earliest window.
         site: `any` to compare all sites in clouds.yaml and use the best.
+        name: a name for the run, for every call in place of its id. If a run for the same has it, that one is
+            returned, or continued if it is unfinished.
         new: launch another server, even if a run of this repository and commit has one.
         on_failure: whether to keep or remove resources if the run fails.
         speed: how many times faster than real time the sandbox works.
@@ -213,6 +216,7 @@ def run(
             start=_start(start),
             wait_for_capacity=wait_for_capacity,
             site=site,
+            name=name,
             new=new,
             on_failure=on_failure,
             speed=speed,
@@ -232,7 +236,7 @@ def resume(
     """Continue a run that was interrupted or failed; check one that succeeded.
 
     Args:
-        run_id: a run's id, its first characters, or `last`.
+        run_id: a run's id, its first characters, its name, or `last`.
         approve: True to reserve what the plan says, or a function that gets the plan and returns whether to.
         max_su: approve any suitable node type, if the lease costs at most this many service units.
         config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
@@ -263,7 +267,7 @@ def status(run_id: str | None = None, *, refresh: bool = False, config: Files = 
     """List all runs, or return one in detail.
 
     Args:
-        run_id: a run's id, its first characters, or `last`; without one, all runs are listed.
+        run_id: a run's id, its first characters, its name, or `last`; without one, all runs are listed.
         refresh: check the run's resources in the cloud first, and correct its record.
         config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
 
@@ -292,7 +296,7 @@ def teardown(
     """Remove all resources of a run, and verify that they are gone.
 
     Args:
-        run_id: a run's id, its first characters, or `last`.
+        run_id: a run's id, its first characters, its name, or `last`.
         approve: remove what the run created; needed on a real cloud.
         dry_run: remove nothing, and list in `would_remove` what would be removed.
         delete_key: also delete the local private key that envagent created for the run.

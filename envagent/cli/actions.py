@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from envagent.cli.home import Home
     from envagent.cli.run_session import Ended
     from envagent.config import Settings
+    from envagent.engine.execution import Execution
     from envagent.engine.journal import Journal
+    from envagent.engine.runner import Runner
     from envagent.engine.tables import RunRecord
     from envagent.steps.lease_extension import Longer
+    from envagent.steps.services import Services
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,7 @@ class RunOptions:
     wait_for_capacity: bool = False
     site: Literal["any"] | None = None
     new: bool = False
+    name: str | None = None
     on_failure: Literal["keep", "teardown"] = "keep"
     speed: float | None = None
     config: Sequence[Path] | None = None
@@ -64,13 +68,14 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
     Raises:
         EnvagentError: it cannot be started.
     """
-    from envagent.cli.duplicates import offer_existing
+    from envagent.cli.duplicates import keeping_name, named_run, offer_existing
     from envagent.cli.home import Home
-    from envagent.cli.inputs import writable_folder
+    from envagent.cli.inputs import check_run_name, writable_folder
     from envagent.cli.preparation import prepare
     from envagent.cli.run_session import RunSession
     from envagent.engine.runner import new_run_id
 
+    check_run_name(name := options.name)
     prepared = prepare(options, audience.terminal, output_folder=writable_folder())
     request, plan = prepared.request, prepared.plan
     known = None if plan is None else plan.known()
@@ -78,19 +83,23 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
     commit = None if plan is None else plan.analyzed.commit
     home, run_id = Home.of(prepared.settings), new_run_id()
     with home.opened_journal() as journal:
+        if name is not None:
+            known_run = named_run(home, journal, name, request, audience, options)
+            if known_run is not None:
+                return known_run
         if not options.new:
             taken = offer_existing(
                 home, journal, request, audience, options.config, commit=commit, batch=labels.get("batch")
             )
             if taken is not None:
                 return taken
+
+        def begin(runner: Runner[Services], services: Services) -> Execution[Services]:
+            with keeping_name(journal, name):
+                return runner.begin(request, services, run_id=run_id, labels=labels, known=known, name=name)
+
         with home.starting(journal, run_id):
-            session = RunSession(home, journal, prepared.access, audience)
-            return session.go(
-                run_id,
-                request,
-                lambda runner, services: runner.begin(request, services, run_id=run_id, labels=labels, known=known),
-            )
+            return RunSession(home, journal, prepared.access, audience).go(run_id, request, begin)
 
 
 def make_plan(options: RunOptions, audience: Audience) -> PlanDocument | int:

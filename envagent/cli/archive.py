@@ -11,7 +11,7 @@ from envagent.cli.render import times
 from envagent.engine.clock import to_text
 from envagent.engine.journal import Journal
 from envagent.engine.run_query import RunQuery
-from envagent.engine.tables import IntentRecord, RunRecord, RunState
+from envagent.engine.tables import OVER, IntentRecord, RunRecord
 from envagent.errors import RunStateError, UsageError
 from envagent.hints import Hint, Option, teardown
 
@@ -68,6 +68,6 @@ def _check(home: Home, journal: Journal, row: RunRecord) -> None:
 
 def _holding_nothing(home: Home, journal: Journal, rows: Sequence[RunRecord]) -> list[RunRecord]:
     """Select the runs that nobody works on, and that are torn down, moved away or have never requested anything."""
-    unclear = [row.run_id for row in rows if row.state not in (RunState.TORN_DOWN, RunState.MOVED)]
+    unclear = [row.run_id for row in rows if row.state not in OVER]
     requested = {one.run_id for one in journal.selected(IntentRecord, unclear)}
     return [row for row in rows if row.run_id not in requested and not home.is_worked_on(row.run_id)]

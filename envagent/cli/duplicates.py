@@ -7,28 +7,31 @@ Forks and clones count as other repositories; runs that are torn down or whose l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envagent.cli import interaction
 from envagent.cli.audience import Audience
-from envagent.cli.documents.costs import end_date, lease_request
+from envagent.cli.documents.costs import end_date, lease_request, over_since
 from envagent.cli.documents.run_document import StoredRun, run_document, stored_output
 from envagent.cli.documents.run_list import Labels, StoredRequest, grouped
 from envagent.cli.home import Home
 from envagent.cli.render import times
 from envagent.cli.render.terminal import Terminal
 from envagent.cli.run_session import Ended
+from envagent.cli.ssh_config import host_of
 from envagent.engine.journal import Journal
 from envagent.engine.run_query import RunQuery
 from envagent.engine.tables import IntentRecord, IntentState, ResourceRecord, ResourceState, RunRecord, RunState
-from envagent.errors import EnvagentError, RunStateError
-from envagent.hints import Command, Hint, Option
+from envagent.errors import EnvagentError, JournalError, RunStateError
+from envagent.hints import Command, Hint, Option, status, teardown
 from envagent.repository.source import parse_source
 from envagent.steps.analyze_repository import AnalyzedRepository
 
 if TYPE_CHECKING:
+    from envagent.cli.actions import RunOptions
     from envagent.cli.documents.run_models import RunDocument
     from envagent.steps.request import RunRequest
 
@@ -86,6 +89,75 @@ def offer_existing(
         return resume_run(found.run_id, audience, config=config)
     code = interaction.DECLINED if stop.signal is None else stop.exit_code
     return Ended(document, code, closing=document.state == "succeeded")
+
+
+def named_run(
+    home: Home, journal: Journal, name: str, request: RunRequest, audience: Audience, options: RunOptions
+) -> Ended | None:
+    """Take the run that has this name, if it is for the same: show it if it is up, continue it otherwise.
+
+    Returns:
+        What came of it; None if no run has the name.
+
+    Raises:
+        RunStateError: the name belongs to another run, or to one that is over or worked on.
+    """
+    row = journal.named(name)
+    if row is None:
+        return None
+    run_id, theirs, working = row.run_id, StoredRequest.of(row), home.is_worked_on(row.run_id)
+    same_cloud = options.site is not None or theirs.cloud == request.cloud
+    if options.new or row.subject != request.subject or theirs.ref != request.ref or not same_cloud:
+        raise _name_in_use(row)
+    if row.teardown_at is not None:
+        raise _refused(row, f"run {name} is being torn down", Hint(teardown(), "; then repeat the command"))
+    if working:
+        raise _refused(row, f"run {name} ({run_id}) is being worked on", Hint(status()))
+    if row.state != RunState.SUCCEEDED:
+        from envagent.cli.actions import resume_run
+
+        audience.terminal.line(f"run {name} exists and is unfinished: resuming it")
+        return resume_run(run_id, audience, config=options.config)
+    document = run_document(StoredRun.load(journal, row, working=False))
+    if document.cost is not None and over_since(document.cost) is not None:
+        raise _refused(row, f"the lease of run {name} is over", Hint(teardown(), "; then repeat the command"))
+    audience.terminal.line(f"run {name} exists and is up; nothing is done")
+    return Ended(document, host=host_of(home, document))
+
+
+@contextmanager
+def keeping_name(journal: Journal, name: str | None) -> Iterator[None]:
+    """Say so if another process gives the name to a run at the moment at which this one is stored."""
+    try:
+        yield
+    except JournalError:
+        other = None if name is None else journal.named(name)
+        if other is None:
+            raise
+        raise _name_in_use(other) from None
+
+
+def check_name_is_free(journal: Journal, name: str | None) -> None:
+    """Check that no run has this name.
+
+    Raises:
+        RunStateError: one has.
+    """
+    other = None if name is None else journal.named(name)
+    if other is not None:
+        raise _name_in_use(other)
+
+
+def _name_in_use(row: RunRecord) -> RunStateError:
+    what = StoredRequest.of(row).repository
+    message = f"the name {row.name} belongs to run {row.run_id} of {what}, which is not torn down"
+    return _refused(row, message, Hint("choose another", Option("name"), "; or remove that run:", teardown()))
+
+
+def _refused(row: RunRecord, message: str, hint: Hint) -> RunStateError:
+    error = RunStateError(message, hint=hint)
+    error.run_id = row.run_id
+    return error
 
 
 def _live_duplicate(

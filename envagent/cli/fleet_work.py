@@ -21,7 +21,7 @@ from envagent.config import Settings
 from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
 from envagent.engine.step import Stopped
-from envagent.engine.tables import RunRecord, RunState
+from envagent.engine.tables import OVER, RunRecord, RunState
 from envagent.fleet.jobs import Wake, Work
 from envagent.fleet.worker import LOG, Worker
 
@@ -94,7 +94,7 @@ class FleetWork:
                 self._in_hand.remove(run_id)
 
     def _work_on(self, row: RunRecord, work: Work) -> Wake | None:
-        if row.state in (RunState.TORN_DOWN, RunState.MOVED):
+        if row.state in OVER:
             return None
         if work is Work.REMOVE or row.teardown_at is not None:
             return self._remove(row)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from envagent import config
 from envagent.cli.render.terminal import err
 from envagent.config import Settings
-from envagent.engine.journal import Journal, moved_away
+from envagent.engine.journal import REVISION, Journal, moved_away
 from envagent.engine.lock import is_locked, run_lock
 from envagent.engine.tables import RunRecord, RunState
 from envagent.errors import ConfigurationError, EnvagentError, RunMismatch, RunNotFound
@@ -149,6 +149,20 @@ class Home:
                 except RunNotFound:
                     shutil.rmtree(self.run(run_id), ignore_errors=True)
                 raise
+
+    def run_names(self) -> list[str]:
+        """List the names of runs that are not over, newest first, for completion; the journal is not upgraded for it.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        if not self.has_journal or Journal.revision(self.journal) != REVISION:
+            return []
+        journal = Journal.open(self.journal)
+        try:
+            return journal.names()
+        finally:
+            journal.close()
 
     @contextmanager
     def opened_journal(self, *, to_read: bool = False) -> Iterator[Journal]:

@@ -54,6 +54,27 @@ def check_key_name(name: str | None) -> None:
         )
 
 
+def check_run_name(name: str | None) -> None:
+    """Refuse a name for a run that could be mistaken for something else.
+
+    Raises:
+        UsageError: it is too long, has other characters, or could be the start of a run id.
+    """
+    from envagent.engine.runner import ID_ALPHABET, ID_LENGTH
+    from envagent.engine.tables import RUN_NAME
+
+    if name is None:
+        return
+    if not re.fullmatch(RUN_NAME, name):
+        raise UsageError(
+            f"--name {name!a} is not a valid name for a run",
+            hint=Hint("use 2 to 32 lower-case letters, digits and -, a letter first, in", Option("name")),
+        )
+    if name == "last" or (len(name) <= ID_LENGTH and set(name) <= set(ID_ALPHABET)):
+        what = "means the newest run" if name == "last" else "could be the start of a run id"
+        raise UsageError(f"--name {name} {what}", hint=Hint("add a word:", Option("name", f"{name}-run")))
+
+
 def check_for_file(**flags: object) -> None:
     """Refuse options that only mean something for a file of repositories.
 

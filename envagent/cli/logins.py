@@ -37,6 +37,8 @@ class ServerLogin:
     repository: str
     """The URL or path of the run's repository (untrusted)."""
     target: ssh.Target
+    name: str | None = None
+    """The run's."""
 
 
 def login_of(home: Home, run: StoredRun) -> ServerLogin:
@@ -66,7 +68,7 @@ def login_of(home: Home, run: StoredRun) -> ServerLogin:
     key = None if document.private_key is None else Path(document.private_key)
     known_hosts = home.run(document.run_id) / "known_hosts"
     target = ssh.Target(address, verified.ssh_user, key, known_hosts, verified.ssh_port)
-    return ServerLogin(document.run_id, document.server.name, document.repository.url, target)
+    return ServerLogin(document.run_id, document.server.name, document.repository.url, target, document.name)
 
 
 def check_client(run: StoredRun, login: ServerLogin) -> None:

@@ -26,6 +26,7 @@ from envagent.cli.home import Home
 from envagent.cli.inputs import writable_folder
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
+from envagent.cli.render.terminal import err
 from envagent.cli.run_file import (
     CARRIED,
     LARGEST_CARRIED,
@@ -43,6 +44,7 @@ from envagent.engine.exported import ExportedRun, mark_moved
 from envagent.engine.journal import Journal
 from envagent.engine.loaded_run import Run
 from envagent.engine.tables import (
+    OVER,
     DecisionRecord,
     EventRecord,
     IntentRecord,
@@ -127,6 +129,9 @@ def import_run(path: Path, *, config: Sequence[Path] | None = None) -> ImportedD
             source = str(path.absolute())
             row, others = run.records(copy=not content.moved, at=to_text(times.now()), source=source)
             row.owner = None if there is None else there.owner
+            if row.name is not None and row.state not in OVER and journal.named(row.name) is not None:
+                err().line(f"note: another run here has the name {row.name}; the imported one has none")
+                row.name = None
             stored = _stored(row, others)
             with _explained(path):
                 private_key = _settle_here(home, content, stored, folder)

@@ -27,7 +27,7 @@ from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.plan_screen import show_plan, show_plan_briefly
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import err, out, print_document
-from envagent.cli.ssh_config import is_included, plain_host
+from envagent.cli.ssh_config import host_of
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
 from envagent.engine.execution import Execution, Outcome
 from envagent.engine.journal import Journal
@@ -116,7 +116,9 @@ class RunSession:
             runner = make_runner(self._journal, self._access.settings, listener, stop.event)
             stack.callback(runner.close)
             execution = start(runner, services)
-            self._terminal.line((f"run {run_id}", "bold"), f": {request.repository} on {self._access.name or 'OS_*'}")
+            called = "" if execution.run.row.name is None else f" ({execution.run.row.name})"
+            where = f"{request.repository} on {self._access.name or 'OS_*'}"
+            self._terminal.line((f"run {run_id}", "bold"), f"{called}: {where}")
             if not execution.run.outputs:
                 self._mention_unfinished(execution)
             typical = typical_seconds(self._journal, self._access.name)
@@ -206,7 +208,7 @@ class RunSession:
             self._terminal.line("Nothing was reserved." if declined else "Stopped. Nothing was deleted.")
         match outcome:
             case Outcome.SUCCEEDED:
-                return Ended(document, host=plain_host(document.run_id) if is_included(self._home) else None)
+                return Ended(document, host=host_of(self._home, document))
             case Outcome.FAILED:
                 return Ended(document, _error(document).exit_code, stored_error(execution.run.row))
             case Outcome.STOPPED | Outcome.BLOCKED:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envagent.cli.home import Home
 from envagent.cli.logins import ServerLogin, current_logins
@@ -19,6 +20,9 @@ from envagent.engine.journal import Journal
 from envagent.engine.lock import file_lock
 from envagent.errors import ConfigurationError, EnvagentError
 from envagent.hints import Hint
+
+if TYPE_CHECKING:
+    from envagent.cli.documents.run_models import RunDocument
 
 HEADER = "# Written by envagent from its journal; changes are lost. Servers that are gone have no entry.\n"
 LOCK_SECONDS = 5.0
@@ -35,15 +39,22 @@ def plain_host(run_id: str) -> str:
     return f"envagent-{run_id}"
 
 
+def host_of(home: Home, run: RunDocument) -> str | None:
+    """Return the name by which plain ssh finds a run's server; None unless the user has included the entries."""
+    if not is_included(home):
+        return None
+    return plain_host(run.run_id) if run.name is None or run.name in _own_hosts() else run.name
+
+
 def host_names(logins: Iterable[ServerLogin]) -> dict[str, list[str]]:
-    """Choose the names of each run's host: one made of the run's id and, where it is free, the server's own."""
-    taken = _own_hosts()
-    names: dict[str, list[str]] = {}
-    for login in logins:
-        names[login.run_id] = [plain_host(login.run_id)]
-        if _NAME.fullmatch(login.server_name) and login.server_name not in taken:
-            names[login.run_id].append(login.server_name)
-            taken.add(login.server_name)
+    """Choose the names of each run's host: one made of the run's id and, where free, the server's and the run's own."""
+    logins, taken = list(logins), _own_hosts()
+    names = {one.run_id: [plain_host(one.run_id)] for one in logins}
+    own = [(one.run_id, one.name) for one in logins if one.name is not None]
+    for run_id, name in (*own, *((one.run_id, one.server_name) for one in logins)):
+        if _NAME.fullmatch(name) and name not in taken:
+            names[run_id].insert(1, name)  # the run's own is the last
+            taken.add(name)
     return names
 
 

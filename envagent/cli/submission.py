@@ -35,10 +35,13 @@ def submit_run(options: RunOptions, audience: Audience, *, as_json: bool) -> int
         ConfigurationError: the journal is not shared, or there is no public key to let in.
         EnvagentError: the request cannot be made.
     """
+    from envagent.cli.duplicates import check_name_is_free, keeping_name
+    from envagent.cli.inputs import check_run_name
     from envagent.cli.preparation import prepare
 
     if not audience.yes:
         raise UsageError("a worker cannot ask anybody", hint=Hint("agree in advance with", Option("yes")))
+    check_run_name(options.name)
     prepared = prepare(options, audience.terminal)
     settings, request = prepared.settings, prepared.request
     jobs = shared_jobs(settings)
@@ -46,15 +49,18 @@ def submit_run(options: RunOptions, audience: Audience, *, as_json: bool) -> int
     request = request.model_copy(update={"submitted_key": key, "public_key": None})
     home = Home.of(settings)
     with home.opened_journal() as journal:
+        check_name_is_free(journal, options.name)
         runner = make_runner(journal, settings, unheard, threading.Event())
         try:
-            execution = runner.begin(
-                request,
-                None,  # type: ignore[arg-type]  # no stage is entered here
-                run_id=new_run_id(),
-                labels={"yes": "true"},
-                owner=settings.fleet.owner or getpass.getuser(),
-            )
+            with keeping_name(journal, options.name):
+                execution = runner.begin(
+                    request,
+                    None,  # type: ignore[arg-type]  # no stage is entered here
+                    run_id=new_run_id(),
+                    labels={"yes": "true"},
+                    owner=settings.fleet.owner or getpass.getuser(),
+                    name=options.name,
+                )
             runner.approve(execution)
         finally:
             runner.close()

@@ -88,6 +88,7 @@ class NewRun(Generic[Services]):
         labels: what lists show of the run, beyond what its request says.
         known: what is settled already; its stages are not entered.
         owner: who submits it to a fleet.
+        name: what the user calls it.
     """
 
     request: BaseModel
@@ -96,6 +97,7 @@ class NewRun(Generic[Services]):
     labels: Mapping[str, str] | None = None
     known: Known | None = None
     owner: str | None = None
+    name: str | None = None
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from envagent.engine.journal import Journal, moved_away
 from envagent.engine.runner import ID_ALPHABET, ID_LENGTH
 from envagent.engine.tables import (
+    RUN_NAME,
     DecisionRecord,
     EventKind,
     EventRecord,
@@ -168,6 +169,7 @@ class ExportedRun(_Exported):
     teardown_at: Time | None
     subject: Text | None
     archived_at: Time | None
+    name: Annotated[str, Field(pattern=f"^{RUN_NAME}$")] | None = None
     stages: Annotated[tuple[ExportedStage, ...], Field(max_length=200)]
     intents: Annotated[tuple[ExportedIntent, ...], Field(max_length=10_000)]
     resources: Annotated[tuple[ExportedResource, ...], Field(max_length=10_000)]

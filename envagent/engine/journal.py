@@ -16,40 +16,32 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
-    BindParameter,
-    ClauseElement,
     ColumnElement,
-    Dialect,
     Engine,
     PoolProxiedConnection,
     Select,
     bindparam,
-    delete,
     func,
-    literal_column,
     select,
-    update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from envagent.engine.run_query import EVERY_RUN, RunQuery, among, listed, newest_first
+from envagent.engine.run_query import EVERY_RUN, RunQuery, among, newest_first
 from envagent.engine.sqlite_file import SqliteFile
+from envagent.engine.statements import Statement, Statements
 from envagent.engine.tables import (
-    RECORDS,
+    OVER,
     DecisionRecord,
     EventRecord,
     IntentRecord,
     Record,
     ResourceRecord,
     RunRecord,
-    RunState,
     StageRecord,
     table,
 )
@@ -62,7 +54,7 @@ if TYPE_CHECKING:
 
     from envagent.engine.postgres import Postgres
 
-REVISION = "0003"
+REVISION = "0004"
 """The schema that this version reads and writes: the head of migrations/ (a test compares them)."""
 
 MOST_NAMED = 5
@@ -303,7 +295,7 @@ class Journal:
             raise taken_over(run_id)
 
     def run(self, prefix: str) -> RunRecord:
-        """Find a run by its id, an unambiguous prefix of it, or `last`.
+        """Find a run by its id, an unambiguous prefix of it, its name, or `last`.
 
         Raises:
             RunNotFound: no run matches, or several do.
@@ -315,13 +307,30 @@ class Journal:
             # An empty prefix (an unset variable in a script) would match the only run there is.
             named = select(runs).where(runs.c.run_id.startswith(prefix, autoescape=True))
             found = self._read(RunRecord, named.order_by(*newest_first()).limit(MOST_NAMED + 1)) if prefix else []
+            found = found or self._called(prefix)[:1]
         if not found and prefix == "last":
             raise RunNotFound("there are no runs yet", hint=Hint(command("run", "URL")))
         if not found:
-            raise RunNotFound(f"no run id starts with {prefix!r}")
+            raise RunNotFound(f"no run has the name {prefix!r}, or an id that starts with it")
         if len(found) > 1:
             raise RunNotFound(f"{prefix!r} is ambiguous; it matches {_listed([row.run_id for row in found])}")
         return found[0]
+
+    def named(self, name: str) -> RunRecord | None:
+        """Return the run to which a name belongs now."""
+        return next((row for row in self._called(name) if row.state not in OVER), None)
+
+    def names(self) -> list[str]:
+        """List the names of runs that are not over, newest first."""
+        runs = table(RunRecord)
+        chosen = select(runs.c.name).where(runs.c.name.is_not(None), runs.c.state.not_in(OVER))
+        return [str(name) for (name,) in self._rows(chosen.order_by(*newest_first()))]
+
+    def _called(self, name: str) -> list[RunRecord]:
+        """List the runs that have or had a name: first the one that has it, then the others, newest first."""
+        runs = table(RunRecord)
+        found = self._read(RunRecord, select(runs).where(runs.c.name == name).order_by(*newest_first()))
+        return sorted(found, key=lambda row: row.state in OVER)
 
     def runs(self, query: RunQuery = EVERY_RUN, *, limit: int | None = None) -> list[RunRecord]:
         """List the runs that a query selects, newest first, at most `limit`."""
@@ -422,71 +431,6 @@ class Journal:
             return connection.execute(chosen).all()
 
 
-class Statement:
-    """A statement, compiled once for a kind of database and executed by its driver."""
-
-    def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None) -> None:
-        compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
-        self.sql = str(compiled)
-        self._order: Sequence[str] | None = compiled.positiontup
-
-    def parameters(self, values: Mapping[str, Any]) -> Any:
-        """Return the values as the driver wants them."""
-        return values if self._order is None else tuple(map(values.__getitem__, self._order))
-
-
-class Writing:
-    """How records of one kind are written.
-
-    Attributes:
-        surrogate: the key that the database gives, if it gives one.
-        returns: whether an insertion returns the new key; SQLite's driver has it anyway.
-    """
-
-    def __init__(self, record: type[Record], dialect: Dialect) -> None:
-        schema = table(record)
-        keys = [column.name for column in schema.primary_key]
-        columns = [column.name for column in schema.columns]
-        automatic = schema.autoincrement_column
-        self.surrogate: str | None = None if automatic is None else automatic.name
-        self.returns = dialect.name != "sqlite"
-        insert = sqlite.insert(schema) if dialect.name == "sqlite" else postgresql.insert(schema)
-        new = insert.returning(automatic) if self.returns and automatic is not None else insert.inline()
-        self.insert = Statement(new, dialect, [name for name in columns if name != self.surrogate])
-        # The epoch changes when a run is taken, and only then.
-        replaced = {name: insert.excluded[name] for name in columns if name not in (*keys, "epoch")}
-        self.upsert = Statement(insert.on_conflict_do_update(index_elements=keys, set_=replaced), dialect, columns)
-
-
-class Statements:
-    """All that is written, for one kind of database."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        runs = table(RunRecord)
-        chosen: BindParameter[str] = bindparam("chosen")
-        self.epoch = Statement(select(runs.c.epoch).where(runs.c.run_id == chosen).with_for_update(), dialect)
-        moved: ColumnElement[str] = literal_column(f"'{RunState.MOVED}'")
-        ours = update(runs).where(runs.c.run_id == chosen, runs.c.state != moved)
-        self.run = Statement(select(runs).where(runs.c.run_id == chosen), dialect)
-        self.take = Statement(ours.values(epoch=runs.c.epoch + literal_column("1")), dialect)
-        away = update(runs).where(runs.c.run_id == chosen, runs.c.state == moved)
-        # It changes nothing; the row stays locked, so of two imports one finds it replaced.
-        self.claim = Statement(away.where(runs.c.epoch <= bindparam("epoch")).values(state=moved), dialect)
-        referring_first = [table(record) for record in reversed(RECORDS)]
-        self.forget = [Statement(delete(one).where(one.c.run_id == chosen), dialect) for one in referring_first]
-        put_away = update(runs).where(listed(runs.c.run_id, chosen)).values(archived_at=bindparam("archived_at"))
-        self.archive = Statement(put_away, dialect)
-        self.writing = cache(partial(Writing, dialect=dialect))
-
-    @classmethod
-    def of(cls, dialect: Dialect) -> Statements:
-        """Return the statements, compiled once in a process."""
-        if dialect.name not in _STATEMENTS:
-            _STATEMENTS[dialect.name] = cls(dialect)
-        return _STATEMENTS[dialect.name]
-
-
-_STATEMENTS: dict[str, Statements] = {}
 _RUNS = table(RunRecord).c
 _EPOCH = select(_RUNS.epoch).where(_RUNS.run_id == bindparam("run_id"))
 

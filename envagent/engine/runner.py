@@ -87,6 +87,7 @@ class Runner(Generic[Services]):
         labels: Mapping[str, str] | None = None,
         known: Known | None = None,
         owner: str | None = None,
+        name: str | None = None,
     ) -> Execution[Services]:
         """Store a new run and return it, ready to advance.
 
@@ -97,8 +98,9 @@ class Runner(Generic[Services]):
             labels: what lists show of the run, beyond what its request says.
             known: what is settled already; its stages are not entered.
             owner: who submits it to a fleet.
+            name: what the user calls it.
         """
-        new = NewRun(request, services, run_id=run_id, labels=labels, known=known, owner=owner)
+        new = NewRun(request, services, run_id=run_id, labels=labels, known=known, owner=owner, name=name)
         return self.begin_all([new])[0]
 
     def begin_all(self, runs: Iterable[NewRun[Services]]) -> list[Execution[Services]]:
@@ -134,6 +136,7 @@ class Runner(Generic[Services]):
             labels=json.dumps({**(request.labels if isinstance(request, Described) else {}), **(new.labels or {})}),
             subject=request.subject if isinstance(request, Described) else None,
             owner=new.owner,
+            name=new.name,
         )
         stages = {
             key: StageRecord(run_id=row.run_id, step=stage.step, stage=stage.name, position=position)

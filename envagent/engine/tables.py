@@ -11,10 +11,13 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData, Table, text
 from sqlalchemy.schema import SchemaItem
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 from sqlmodel.main import get_column_from_field
+
+RUN_NAME = r"[a-z][a-z0-9-]{0,30}[a-z0-9]"
+"""The names that users may give to runs: short, and good for the name of a host."""
 
 
 class RunState(StrEnum):
@@ -100,6 +103,9 @@ class EventKind(StrEnum):
     RESOURCE_GONE = "resource_gone"
 
 
+OVER = (RunState.TORN_DOWN, RunState.MOVED)
+"""The states of runs that are not acted on any more; their names are free for others."""
+
 METADATA = MetaData()
 """The tables that `table` has made; `all_tables` makes them all."""
 
@@ -116,6 +122,9 @@ class Record(SQLModel):
         self.__dict__[name] = value
 
 
+_IN_USE = text(f"name IS NOT NULL AND state NOT IN ('{RunState.TORN_DOWN}', '{RunState.MOVED}')")
+
+
 class RunRecord(Record):
     """One run of a pipeline."""
 
@@ -124,6 +133,8 @@ class RunRecord(Record):
         Index("runs_by_age", "archived_at", "created_at"),
         Index("runs_by_subject", "subject"),
         Index("runs_by_owner", "owner", "created_at"),
+        Index("runs_by_name", "name"),
+        Index("names_in_use", "name", unique=True, sqlite_where=_IN_USE, postgresql_where=_IN_USE),
     )
 
     run_id: str = Field(primary_key=True)
@@ -146,6 +157,8 @@ class RunRecord(Record):
     """How often a process has taken the run to work on it; only the last one to take it may write and send."""
     owner: str | None = None
     """Who submitted the run to a fleet; null for a run of the user's own journal."""
+    name: str | None = None
+    """What the user calls the run; no other run has the name unless it is over."""
 
 
 class StageRecord(Record):

@@ -21,15 +21,15 @@ def hint(error: pytest.ExceptionInfo[Any]) -> str:
 
 
 def test_a_run_from_start_to_teardown(cli: Cli, repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    run = envagent.run(repository, cloud="sandbox", ai=False)
-    assert (run.state, run.cloud) == ("succeeded", "sandbox")
+    run = envagent.run(repository, cloud="sandbox", ai=False, name="from-python")
+    assert (run.state, run.cloud, run.name) == ("succeeded", "sandbox", "from-python")
     shown = capfd.readouterr()
     assert "launch_server: done" in shown.err
     assert shown.out == ""
     known = run.model_dump(mode="json", exclude={"cost"})  # it grows with time
     shown_by_command = cli("status", run.run_id, "--json").document
     assert known == {name: value for name, value in shown_by_command.items() if name != "cost"}
-    assert envagent.status("last", refresh=True).resources == run.resources
+    assert envagent.status("from-python", refresh=True).resources == run.resources
     assert envagent.status().runs[0].run_id == run.run_id
 
     drawn = cli("diagram", "run", "last", "--format", "svg").out

@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import SPEED, Cli, Sandbox
 from tests.kit.git import commit, git
 
@@ -54,6 +56,40 @@ def test_a_run_whose_lease_has_ended_is_in_nobodys_way(cli: Cli, repository: Pat
     second = cli.run(repository, "--hours", "1")
     for one in (first, second):
         assert cli("teardown", one["run_id"]).code == 0
+
+
+def test_a_name_stands_for_one_run(
+    cli: Cli, repository: Path, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in ("paper", "last", "Toy-run", "-x", "a-" * 17, "toy_run", "toy-\n"):
+        assert cli("run", str(repository), "--cloud", "sandbox", f"--name={wrong}").code == 2, wrong
+    named = ("run", str(repository), "--cloud", "sandbox", "--name", "toy-run")
+    sandbox.faults({"action": "fail", "service": "nova", "method": "POST", "path": "/servers$", "status": 400})
+    failed = cli(*named, "--json").document
+    sandbox.faults()
+    assert failed["next"][0] == "envagent resume toy-run"
+    resumed = cli(*named, "--json").document
+    assert (resumed["run_id"], resumed["name"], resumed["state"]) == (failed["run_id"], "toy-run", "succeeded")
+    shown = cli(*named, "--yes")
+    assert (shown.code, "envagent ssh toy-run" in shown.out, "exists and is up" in shown.err) == (0, True, True)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(repository), str(clone))
+    for words in ([str(clone)], [str(repository), "--new"], [str(repository), "--ref", "HEAD"]):
+        refused = cli("run", *words, "--cloud", "sandbox", "--name", "toy-run", "--json")
+        assert (refused.code, refused.document["error"]["type"]) == (10, "RunStateError")
+        assert "the name toy-run belongs to run" in refused.document["error"]["message"]
+    for words in (["status"], ["explain"], ["logs"], ["teardown", "--dry-run"]):
+        assert cli(words[0], "toy-run", *words[1:], "--json").code == 0
+    assert cli("status").out.split()[0] == "name"
+    with monkeypatch.context() as asked:
+        asked.setenv("_ENVAGENT_COMPLETE", "complete_bash")
+        asked.setenv("COMP_WORDS", "envagent ssh toy")
+        asked.setenv("COMP_CWORD", "2")
+        assert cli().out.split() == ["toy-run"]
+    assert cli("teardown", "toy-run").code == 0
+    assert cli("status", "toy-run", "--json").document["run_id"] == failed["run_id"]
+    assert cli.run(clone, "--name", "toy-run")["run_id"] != failed["run_id"]
+    assert cli("teardown", "toy-run").code == 0
 
 
 def test_a_run_under_way_is_named(cli: Cli, repository: Path, sandbox: Sandbox) -> None:

@@ -104,7 +104,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
         "run": "--cloud --yes --json --json-stream --plan --node-type --image --hours --max-su --key-name --public-key "
         "--network --server-name --no-floating-ip --no-ai --ref --also --submit --start --wait-for-capacity --site "
-        "--new --on-failure --speed --file --parallel --max-su-total --csv",
+        "--name --new --on-failure --speed --file --parallel --max-su-total --csv",
         "resume": "--yes --json --json-stream --max-su --file --parallel --max-su-total --csv",
         "status": "--json --refresh --limit --state --repo --cloud --site --archived",
         "teardown": "--yes --json --json-stream --orphans --all --dry-run --cloud --delete-key --file",

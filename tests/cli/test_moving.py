@@ -13,7 +13,7 @@ import pytest
 from envagent.cli.home import Home
 from envagent.cli.run_file import RunFile
 from envagent.engine.exported import _PARTS, ExportedRun
-from envagent.engine.journal import Journal
+from envagent.engine.journal import REVISION, Journal
 from envagent.engine.tables import EventRecord, RunRecord
 from envagent.errors import RunTakenOver
 from tests.cli.conftest import Cli
@@ -38,7 +38,7 @@ def child(cli: Cli, *arguments: str) -> Ended:
 def test_a_run_moves_to_a_database_and_back(
     cli: Cli, repository: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = cli.run(repository)["run_id"]
+    run_id = cli.run(repository, "--name", "moving")["run_id"]
     key, hosts = cli.home / "keys" / f"envagent-{run_id}", cli.home / "runs" / run_id / "known_hosts"
     known = (key.read_bytes(), hosts.read_bytes())
     assert child(cli, "export", run_id, "--with-key", "-o", "/dev/stdout").code == 2
@@ -78,7 +78,7 @@ def test_a_run_moves_to_a_database_and_back(
     assert (key.read_bytes(), hosts.read_bytes()) == known
     assert {stat.S_IMODE(one.stat().st_mode) for one in (key, hosts)} == {0o600}
     assert cli("import", "there.json").code == 10  # it is here
-    there = cli("resume", run_id, "--json").document
+    there = cli("resume", "moving", "--json").document
     moves = [one["kind"] for one in there["timeline"] if one["kind"] in ("run_exported", "run_imported")]
     assert (there["state"], moves) == ("succeeded", ["run_exported", "run_imported"])
     assert str(key) in there["ssh"] and run_id in (cli.home / "ssh_config").read_text("utf-8")
@@ -88,6 +88,7 @@ def test_a_run_moves_to_a_database_and_back(
     monkeypatch.delenv("ENVAGENT_JOURNAL")
     returned = child(cli, "import", "back.json", "--json")
     assert (returned.code, returned.document["private_key"]) == (0, str(key)), returned.err
+    assert cli("status", "moving", "--json").document["state"] == "succeeded"
     assert child(cli, "teardown", run_id, "--delete-key").code == 0
     assert cli("status", run_id, "--json").document["state"] == "torn_down"
 
@@ -188,13 +189,14 @@ def test_migrate_says_what_it_did(cli: Cli, tmp_path: Path, monkeypatch: pytest.
     assert cli("migrate", "--json").document["upgraded"] is True
     assert "nothing to do" in cli("migrate").out
     with sqlite3.connect(path) as connection:
-        connection.execute("ALTER TABLE runs DROP COLUMN epoch")
-        connection.execute("DROP INDEX runs_by_owner")
-        connection.execute("ALTER TABLE runs DROP COLUMN owner")
+        for index in ("runs_by_owner", "runs_by_name", "names_in_use"):
+            connection.execute(f"DROP INDEX {index}")
+        for column in ("epoch", "owner", "name"):
+            connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
         connection.execute("UPDATE alembic_version SET version_num = '0002'")
     connection.close()
     shown = cli("migrate", "--dry-run", "--json").document
-    assert (shown["found"], shown["head"], shown["upgraded"]) == ("0002", "0003", False)
+    assert (shown["found"], shown["head"], shown["upgraded"]) == ("0002", REVISION, False)
     done = cli("migrate", "--json").document
     assert (done["found"], done["upgraded"], Path(done["copy_kept"]).exists()) == ("0002", True, True)
     with sqlite3.connect(path) as connection:

@@ -42,8 +42,11 @@ def test_a_name_that_means_another_host_is_left_alone(cli: Cli, tmp_path: Path) 
     (tmp_path / ".ssh" / "config").write_text('Host other "lab"\n    User me\nhost=third\n')
     target = ssh.Target("192.0.2.7", "cc", None, tmp_path / "known_hosts")
     names = {"a": "mine", "b": "*", "c": "github.com", "d": "lab", "e": "mine", "f": "x\nHost *", "g": "third"}
-    hosts = host_names([ServerLogin(run_id, name, "", target) for run_id, name in names.items()])
-    assert hosts == {"a": ["envagent-a", "mine"]} | {one: [f"envagent-{one}"] for one in "bcdefg"}
+    logins = [ServerLogin(run_id, name, "", target) for run_id, name in names.items()]
+    logins += [ServerLogin(run_id, "mine", "", target, name) for run_id, name in (("h", "mine"), ("i", "lab"))]
+    hosts = host_names(logins)  # the name that a user gave to a run goes first
+    assert hosts == {"h": ["envagent-h", "mine"]} | {one: [f"envagent-{one}"] for one in "abcdefgi"}
+    assert host_names(logins[:-2])["a"] == ["envagent-a", "mine"]
 
 
 def test_plain_ssh_finds_a_server_until_it_is_torn_down(cli: Cli, repository: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ LIBRARIES = {
     "typer": {"cli"},
     "click": {"cli"},
     "sqlmodel": {"engine/tables.py"},
-    "sqlalchemy": {*_DATABASE, "engine/run_query.py", "engine/tables.py", "migrations"},
+    "sqlalchemy": {*_DATABASE, "engine/run_query.py", "engine/statements.py", "engine/tables.py", "migrations"},
     "psycopg": {"engine/postgres.py", "fleet/jobs.py"},
     "procrastinate": {"fleet"},
     "alembic": {"engine/journal.py", "migrations"},

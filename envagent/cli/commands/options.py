@@ -60,16 +60,19 @@ def _note_color(value: str) -> str:
 
 
 def _run_ids(incomplete: str) -> list[str]:
-    """Complete a run id, newest first, or `last`: from the folders' names, without opening the journal."""
+    """Complete a run id, newest first, a name, or `last`: ids from the folders', without opening the journal."""
     from envagent import config
     from envagent.cli.home import Home
     from envagent.errors import EnvagentError
 
+    names: list[str] = []
     try:
-        folders = sorted(Home.of(config.load()).runs.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+        home = Home.of(config.load())
+        folders = sorted(home.runs.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+        names = home.run_names()
     except (EnvagentError, OSError):
         folders = []
-    return [name for name in (*(one.name for one in folders), "last") if name.startswith(incomplete)]
+    return [name for name in (*names, *(one.name for one in folders), "last") if name.startswith(incomplete)]
 
 
 def _clouds(incomplete: str) -> list[str]:
@@ -104,7 +107,10 @@ _REPO = typer.Argument(
 REPO = Annotated[str, _REPO]
 SOME_REPO = Annotated[str | None, _REPO]
 _RUN = typer.Argument(
-    metavar="RUN_ID", help="A run id, its first characters, or `last`.", autocompletion=_run_ids, show_default=False
+    metavar="RUN_ID",
+    help="A run id, its first characters, the run's name, or `last`.",
+    autocompletion=_run_ids,
+    show_default=False,
 )
 RUN_ID = Annotated[str, _RUN]
 SOME_RUN_ID = Annotated[str | None, _RUN]
@@ -112,7 +118,7 @@ RUN_IDS = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUN_ID...",
-        help="Run ids, their first characters, or `last`.",
+        help="Run ids, their first characters, names, or `last`.",
         autocompletion=_run_ids,
         show_default=False,
     ),
@@ -132,6 +138,13 @@ YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not prompt.")]
 MAX_SU = Annotated[
     float | None,
     typer.Option(metavar="SU", min=0.01, max=1e6, help="Accept any suitable node type if the lease costs at most SU."),
+]
+NAME = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Name of the run, for every command in place of its id. Repeated, shows or resumes the run of that name.",
+    ),
 ]
 AS_JSON = Annotated[
     bool, typer.Option("--json", is_eager=True, callback=_note_json, help="Print one JSON document on stdout.")

@@ -19,6 +19,7 @@ from envagent.cli.commands.options import (
     JSON_STREAM,
     MAX_SU,
     MAX_SU_TOTAL,
+    NAME,
     NETWORK,
     NO_AI,
     NO_FLOATING_IP,
@@ -75,6 +76,7 @@ def run(
     start: START = None,
     wait_for_capacity: WAIT_FOR_CAPACITY = False,
     site: SITE = None,
+    name: NAME = None,
     new: Annotated[
         bool, typer.Option("--new", help="Launch another server, even if a run of this repository and commit has one.")
     ] = False,
@@ -121,6 +123,7 @@ def run(
         wait_for_capacity=wait_for_capacity,
         site=site,
         new=new,
+        name=name,
         on_failure=on_failure,
         speed=speed,
         config=config,
@@ -136,6 +139,8 @@ def run(
     if file is not None:
         from envagent.cli.batch_session import PARALLEL_LINES, BatchOptions, close_batch, run_batch
 
+        if name is not None:
+            raise UsageError("--name is for one run", hint=Hint("leave out", Option("name")))
         batch = BatchOptions(
             file,
             parallel=parallel or PARALLEL_LINES,

@@ -107,6 +107,8 @@ class RunLine(Document):
     """One run in the list of `status`."""
 
     run_id: str
+    name: str | None = None
+    """What the user calls it."""
     state: RunStateName
     repository: str
     cloud: str | None

@@ -41,6 +41,7 @@ from envagent.engine.kinds import CHANGE
 from envagent.engine.loaded_run import Run, stored_summaries
 from envagent.engine.step import Output
 from envagent.engine.tables import (
+    OVER,
     DecisionRecord,
     EventKind,
     EventRecord,
@@ -162,6 +163,7 @@ def run_document(run: StoredRun) -> RunDocument:
     address = latest(run.resources, "floating_ip")
     return RunDocument(
         run_id=row.run_id,
+        name=row.name,
         state=state_of(row, working=run.working),
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -212,15 +214,16 @@ def _node(verified: Verified | None) -> NodePart | None:
 
 def next_commands(run: RunRecord, *, working: bool) -> list[str]:
     """List the commands that make sense now, likeliest first."""
-    look, remove = command_text(status(), run.run_id), command_text(teardown(), run.run_id)
-    if run.state in (RunState.TORN_DOWN, RunState.MOVED) or working:
+    called = run.name or run.run_id
+    look, remove = command_text(status(), called), command_text(teardown(), called)
+    if run.state in OVER or working:
         return [look]
     error = _stored_error(run.error, run.run_id)
     # The request is stored with the run, so it would be refused again.
     refused = run.state == RunState.FAILED and error is not None and error.type == UsageError.__name__
     if run.teardown_at is not None or run.state == RunState.SUCCEEDED or refused:
         return [remove, look]
-    return [command_text(resume(), run.run_id), remove, look]
+    return [command_text(resume(), called), remove, look]
 
 
 def resource_parts(run: StoredRun, ended_at: str | None) -> list[ResourcePart]:

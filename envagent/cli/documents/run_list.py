@@ -17,6 +17,7 @@ from envagent.cli.render.hint_text import command_text
 from envagent.engine.journal import Journal
 from envagent.engine.run_query import RunQuery
 from envagent.engine.tables import (
+    OVER,
     IntentRecord,
     ResourceRecord,
     ResourceState,
@@ -97,8 +98,7 @@ class RunFilter:
 
     def query(self) -> RunQuery:
         """Return what the journal can select; whether a run is worked on, only its lock knows."""
-        over = (RunState.TORN_DOWN, RunState.MOVED)
-        stored = () if self.state is None else tuple(one for one in over if one == self.state) or UNDER_WAY
+        stored = () if self.state is None else tuple(one for one in OVER if one == self.state) or UNDER_WAY
         labels = {"cloud": self.cloud, "site": self.site}
         return RunQuery(
             states=stored,
@@ -181,9 +181,10 @@ def _in_state(journal: Journal, is_worked_on: Callable[[str], bool], chosen: Run
 def _ending(run: RunLine, now: datetime) -> Iterator[str]:
     """Warn of a lease that ends soon."""
     if run.cost is not None and ends_soon(run.cost, now):
-        longer = command_text(Command("extend", (run.run_id, "6h")))
+        called = run.name or run.run_id
+        longer = command_text(Command("extend", (called, "6h")))
         left = times.until(datetime.fromisoformat(run.cost.lease_end), now)
-        yield f"the lease of run {run.run_id} ends {left}, and its server with it; to keep them longer: {longer}"
+        yield f"the lease of run {called} ends {left}, and its server with it; to keep them longer: {longer}"
 
 
 def ends_soon(cost: CostPart, now: datetime) -> bool:
@@ -203,6 +204,7 @@ def _run_line(
     start, end = _lease(run, resources, intents, labels)
     return RunLine(
         run_id=run.run_id,
+        name=run.name,
         state=state_of(run, working=working),
         repository=labels.repository,
         cloud=labels.cloud,
@@ -230,7 +232,7 @@ def state_of(run: RunRecord, *, working: bool) -> RunStateName:
 
 
 def _shown_state(stored: str, *, removing: bool, working: bool) -> RunStateName:
-    if stored in (RunState.TORN_DOWN, RunState.MOVED):
+    if stored in OVER:
         return RunState(stored).value
     if working:
         return "running"
@@ -257,7 +259,7 @@ def _lease(
 ) -> tuple[str | None, str | None]:
     """Return start and end of the lease that a run has, if it has one."""
     lease = latest(resources, "lease")
-    if run.state in (RunState.TORN_DOWN, RunState.MOVED) or lease is None or lease.state == ResourceState.ABSENT:
+    if run.state in OVER or lease is None or lease.state == ResourceState.ABSENT:
         return None, None
     period = lease_period(lease, intents)
     end = labels.lease_end if period.end is None else period.end.isoformat()

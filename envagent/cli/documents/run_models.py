@@ -213,6 +213,8 @@ class RunDocument(Document):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     run_id: str
+    name: str | None = None
+    """What the user calls it (`run --name`); commands take it in place of the id."""
     state: RunStateName
     created_at: str
     updated_at: str
@@ -255,6 +257,11 @@ class RunDocument(Document):
     """Commands that make sense now."""
     would_remove: list[ResourcePart] | None = None
     """With `teardown --dry-run`: what exists now and would be removed."""
+
+    @property
+    def called(self) -> str:
+        """The name of the run or, where it has none, its id."""
+        return self.name or self.run_id
 
     def _repr_html_(self) -> str:
         """Show the run in a notebook."""

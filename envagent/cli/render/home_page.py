@@ -25,7 +25,9 @@ def show_runs(terminal: Terminal, listed: RunsDocument, *, filtered: bool) -> No
     """
     now = times.now()
     if listed.runs:
-        terminal.table([_row(one, now) for one in listed.runs], head=HEAD, indent=0)
+        named = any(one.name is not None for one in listed.runs)
+        rows = [(*((one.name or "",) if named else ()), *_row(one, now)) for one in listed.runs]
+        terminal.table(rows, head=("name", *HEAD) if named else HEAD, indent=0)
     elif filtered:
         terminal.line("No such runs.")
     else:

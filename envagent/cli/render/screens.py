@@ -51,7 +51,7 @@ def show_result(terminal: Terminal, run: RunDocument, host: str | None = None) -
     elif run.ssh is None:
         terminal.field("log in", "not possible: the server has no address")
     else:
-        terminal.line("  log in       ", (command_text(Command("ssh", (run.run_id,))), "bold"))
+        terminal.line("  log in       ", (command_text(Command("ssh", (run.called,))), "bold"))
         terminal.whole("  or           ", (f"ssh {host}" if host else run.ssh, "dim"))
         if not run.ssh_verified:
             terminal.field("", "SSH login not verified")
@@ -60,7 +60,7 @@ def show_result(terminal: Terminal, run: RunDocument, host: str | None = None) -
         show_cost(terminal, run.cost)
     if run.info_file is not None:
         terminal.line(f"  details      {_seen_from_here(run.info_file)}")
-    terminal.line(f"  remove it    {command_text(teardown(), run.run_id)}")
+    terminal.line(f"  remove it    {command_text(teardown(), run.called)}")
 
 
 def _seen_from_here(path: str) -> str:
@@ -83,9 +83,9 @@ def show_node(terminal: Terminal, run: RunDocument) -> None:
 def show_extended(terminal: Terminal, run: RunDocument, *, extended: bool) -> None:
     """Print until when a lease is now, and what it costs."""
     where = " at ".join(filter(None, (run.node_type, run.site)))
-    done = (f"run {run.run_id}", "bold")
+    done = (f"run {run.called}", "bold")
     if extended:
-        done = (f"the lease of run {run.run_id} was extended", "bold green")
+        done = (f"the lease of run {run.called} was extended", "bold green")
     terminal.line(done, f": {where}" if where else "")
     if run.cost is not None:
         show_cost(terminal, run.cost)
@@ -168,7 +168,8 @@ def _is_here(one: ResourcePart) -> bool:
 def show_run(terminal: Terminal, run: RunDocument) -> None:
     """Print everything about one run."""
     where = " at ".join(filter(None, (run.cloud or "OS_*", run.site)))
-    terminal.line((f"run {run.run_id}", "bold"), "  ", (run.state, STATE_STYLES.get(run.state, "")))
+    called = f"run {run.run_id}" if run.name is None else f"run {run.name} ({run.run_id})"
+    terminal.line((called, "bold"), "  ", (run.state, STATE_STYLES.get(run.state, "")))
     commit = "" if run.repository.commit is None else f" at {run.repository.commit[:12]}"
     terminal.field("repository", f"{run.repository.url}{commit}")
     terminal.field("cloud", where)
@@ -176,11 +177,11 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
     if run.state == "moved":
         terminal.line("  another journal has it; this is the record as it was then")
     elif run.state not in ("running", "torn_down"):
-        again = command_text(status(refresh=True), run.run_id)
+        again = command_text(status(refresh=True), run.called)
         checked = times.ago(datetime.fromisoformat(run.looked_at), times.now())
         terminal.line(f"  last checked {checked}{f'; to check again: {again}' if run.resources else ''}", inset=15)
     if run.ssh is not None:
-        terminal.line("  log in       ", (command_text(Command("ssh", (run.run_id,))), "bold"))
+        terminal.line("  log in       ", (command_text(Command("ssh", (run.called,))), "bold"))
         terminal.whole("  or           ", (run.ssh, "dim"))
         show_node(terminal, run)
     if run.cost is not None:
@@ -216,7 +217,7 @@ def _show_timeline(terminal: Terminal, run: RunDocument) -> None:
         day = today
     terminal.table(rows, head=("day", "time", "what happened"))
     if more := len(run.timeline) - len(shown):
-        terminal.line(f"  {more} earlier; to list all: {command_text(Command('logs', (THIS_RUN,)), run.run_id)}")
+        terminal.line(f"  {more} earlier; to list all: {command_text(Command('logs', (THIS_RUN,)), run.called)}")
 
 
 def show_next(terminal: Terminal, run: RunDocument, *, but: str = "") -> None:

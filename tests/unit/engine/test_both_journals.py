@@ -100,6 +100,22 @@ def test_a_transaction_is_whole_or_nothing(opened: Open) -> None:
     assert [one.number for one in journal.intents("abcdefghjk")] == [1]
 
 
+def test_a_name_belongs_to_one_run_until_that_is_over(opened: Open) -> None:
+    journal, other = opened(), opened()
+    first, second = a_run(name="mine-1"), a_run("bbbbbbbbbb", name="mine-1", created_at="2")
+    save(journal, first)
+    with pytest.raises(JournalError, match=r"UNIQUE|unique"):
+        save(other, second)
+    save(other, a_run("cccccccccc"), a_run("dddddddddd"))  # to have no name is no name
+    assert journal.run("mine-1").run_id == first.run_id
+    first.state = "torn_down"
+    save(journal, first)
+    assert (other.named("mine-1"), other.run("mine-1").run_id) == (None, first.run_id)
+    save(other, second)
+    assert journal.run("mine-1").run_id == second.run_id
+    assert journal.names() == ["mine-1"]
+
+
 def test_what_could_not_be_committed_overwrites_nothing_when_it_is_saved_again(opened: Open) -> None:
     """Another process, or another step, has been given its keys in the meantime."""
     one, two = opened(), opened()
