@@ -33,8 +33,10 @@ MOST_WINDOWS = 3
 WAIT_HINT = Hint(
     "reserve the earliest window with",
     Option("wait_for_capacity"),
-    ", or choose other hardware with",
+    ", choose other hardware with",
     Option("node_type"),
+    ", or use the best of all sites with",
+    Option("site", "any"),
 )
 
 

@@ -29,6 +29,13 @@ class Offer:
     placement: Placement | None
     refusal: str | None = None
 
+    @property
+    def summary(self) -> str:
+        """What it is, in a line."""
+        if self.placement is None:
+            return self.refusal or "no answer"
+        return f"{self.placement.best.node_type.name}: {self.placement.best.why}"
+
 
 def ask(name: str, cloud: Cloud, analysis: Analysis, request: RunRequest, now: datetime, hours: int) -> Offer:
     """Ask one site; a site that fails offers nothing."""
@@ -45,11 +52,11 @@ def ask(name: str, cloud: Cloud, analysis: Analysis, request: RunRequest, now: d
 
 def ask_all(
     clouds: Mapping[str, Cloud], analysis: Analysis, request: RunRequest, now: datetime, hours: int
-) -> tuple[Offer, list[Offer]]:
-    """Ask every site and choose the one with the best candidate.
+) -> tuple[list[Offer], list[Offer]]:
+    """Ask every site and rank them by their best candidates.
 
     Returns:
-        The chosen site's offer, and all offers in the order asked.
+        The offers of the sites that are suitable, the best first; and all offers in the order asked.
 
     Raises:
         UsageError: no site is configured.
@@ -68,5 +75,7 @@ def ask_all(
             raise NothingSuitable(refusals.pop(), hint=hint)
         reasons = "; ".join(f"{offer.region or offer.cloud}: {offer.refusal}" for offer in offers)
         raise NothingSuitable(f"no site has suitable hardware: {reasons}")
-    best = placement.combine(placements).best
-    return next(offer for offer in offers if offer.placement and best in offer.placement.candidates), offers
+    ranked: list[Offer] = []
+    for one in placement.combine(placements).candidates:
+        ranked += [offer for offer in offers if offer.placement and one in offer.placement.candidates]
+    return list({offer.cloud: offer for offer in ranked}.values()), offers

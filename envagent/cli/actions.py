@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -71,7 +72,9 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
     from envagent.cli.duplicates import keeping_name, named_run, offer_existing
     from envagent.cli.home import Home
     from envagent.cli.inputs import check_run_name, writable_folder
+    from envagent.cli.next_site import go_on_elsewhere, site_decision
     from envagent.cli.preparation import prepare
+    from envagent.cli.render import times
     from envagent.cli.run_session import RunSession
     from envagent.engine.runner import new_run_id
 
@@ -80,6 +83,10 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
     request, plan = prepared.request, prepared.plan
     known = None if plan is None else plan.known()
     labels = {**({} if plan is None else plan.labels()), **({"yes": "true"} if audience.yes else {}), **(labels or {})}
+    if (ranking := prepared.ranking) is not None:
+        known = site_decision(ranking, times.now())
+        if "batch" not in labels:  # its question is asked once for all lines, and answered for their sites
+            labels["other_sites"] = json.dumps(ranking.others)
     commit = None if plan is None else plan.analyzed.commit
     home, run_id = Home.of(prepared.settings), new_run_id()
     with home.opened_journal() as journal:
@@ -99,7 +106,8 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
                 return runner.begin(request, services, run_id=run_id, labels=labels, known=known, name=name)
 
         with home.starting(journal, run_id):
-            return RunSession(home, journal, prepared.access, audience).go(run_id, request, begin)
+            ended = RunSession(home, journal, prepared.access, audience).go(run_id, request, begin)
+            return go_on_elsewhere(home, journal, audience, ended, options.config)
 
 
 def make_plan(options: RunOptions, audience: Audience) -> PlanDocument | int:
@@ -128,7 +136,9 @@ def resume_run(
         EnvagentError: it cannot be continued.
     """
     from envagent.cli.clouds import reach
+    from envagent.cli.documents.run_list import Labels
     from envagent.cli.home import Home, read_settings, request_of
+    from envagent.cli.next_site import go_on_elsewhere, hand_over
     from envagent.cli.run_session import RunSession
     from envagent.config import load
     from envagent.engine.tables import RunState
@@ -140,6 +150,8 @@ def resume_run(
         if (found := journal.run(run_id)).owner is not None:
             return _left_to_workers(home, journal, found, "resume", audience)
         with home.acting_on(journal, found.run_id) as row:
+            if Labels.of(row).next_run is not None:
+                return hand_over(home, journal, audience, row, config)
             if row.state == RunState.TORN_DOWN:
                 raise RunStateError(
                     f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
@@ -149,9 +161,10 @@ def resume_run(
                 request = request.model_copy(update={"max_su": max_su})
             access = reach(request.cloud, read_settings(config, repository=request.repository))
             session = RunSession(home, journal, access, audience)
-            return session.go(
+            ended = session.go(
                 row.run_id, request, lambda runner, services: runner.resume(row, services, request=request)
             )
+            return go_on_elsewhere(home, journal, audience, ended, config)
 
 
 def list_runs(

@@ -161,8 +161,25 @@ def _shorter(seconds: float, speed: float) -> float:
     return max(SHORTEST_PAUSE, seconds / max(speed, 1.0))
 
 
-def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> CloudAccess:
-    """Compare all configured sites by the built-in rules, and return the access to the best.
+@dataclass(frozen=True)
+class SiteRanking:
+    """The choice among several sites.
+
+    Attributes:
+        access: how to connect to the best.
+        reason: why it is the best.
+        others: the clouds to try next, in this order, if it refuses.
+        refused: the sites that are not suitable, with the reasons.
+    """
+
+    access: CloudAccess
+    reason: str
+    others: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> SiteRanking:
+    """Compare all configured sites by the built-in rules, and rank them.
 
     Raises:
         RepositoryRefused: the repository cannot be read.
@@ -183,17 +200,19 @@ def choose_site(request: RunRequest, settings: Settings, terminal: Terminal) -> 
             terminal.line(f"site {name} (skipped): {error.message}")
     try:
         hours = request.hours or settings.lease.hours or DEFAULT_HOURS
-        chosen, offers = ask_all(clouds, analysis, request, datetime.now(UTC), hours)
+        (chosen, *others), offers = ask_all(clouds, analysis, request, datetime.now(UTC), hours)
     finally:
         for cloud in clouds.values():
             cloud.close()
     for offer in offers:
-        result = offer.refusal or (
-            offer.placement and f"{offer.placement.best.node_type.name}: {offer.placement.best.why}"
-        )
-        verdict = "chosen" if offer is chosen else "not chosen"
-        terminal.line(f"site {offer.region or offer.cloud} ({verdict}): {result}")
-    return accesses[chosen.cloud]
+        verdict = "chosen" if offer is chosen else "next if refused" if offer in others else "not chosen"
+        terminal.line(f"site {offer.region or offer.cloud} ({verdict}): {offer.summary}")
+    return SiteRanking(
+        accesses[chosen.cloud],
+        chosen.summary,
+        tuple(one.cloud for one in others),
+        tuple(f"{one.region or one.cloud}: {one.summary}" for one in offers if one not in (chosen, *others)),
+    )
 
 
 def _names(cloud: str | None, settings: Settings) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ class Home:
                 self._changed = True
                 yield
         except EnvagentError as error:
-            error.run_id = run_id
+            error.run_id = error.run_id or run_id
             raise
 
     @contextmanager

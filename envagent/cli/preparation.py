@@ -11,7 +11,7 @@ from envagent.hints import Command, Hint, Option, Value
 
 if TYPE_CHECKING:
     from envagent.cli.actions import RunOptions
-    from envagent.cli.clouds import CloudAccess
+    from envagent.cli.clouds import CloudAccess, SiteRanking
     from envagent.cli.render.terminal import Terminal
     from envagent.config import Settings
     from envagent.steps.request import RunRequest
@@ -43,12 +43,14 @@ class Prepared:
 
     Attributes:
         plan: the saved plan that it carries out, if any.
+        ranking: the choice among several sites, if it was asked for.
     """
 
     request: RunRequest
     access: CloudAccess
     settings: Settings
     plan: SavedPlan | None = None
+    ranking: SiteRanking | None = None
 
 
 def prepare(options: RunOptions, terminal: Terminal, *, output_folder: Path | None = None) -> Prepared:
@@ -99,10 +101,12 @@ def prepare(options: RunOptions, terminal: Terminal, *, output_folder: Path | No
         on_failure=options.on_failure,
         output_folder=output_folder or settings.home,
     )
-    if options.site == "any":
-        access = choose_site(request, settings, terminal)
-        request = request.model_copy(update={"cloud": access.name})
-    return Prepared(request, access, settings)
+    if options.site != "any":
+        return Prepared(request, access, settings)
+    ranking = choose_site(request, settings, terminal)
+    return Prepared(
+        request.model_copy(update={"cloud": ranking.access.name}), ranking.access, settings, ranking=ranking
+    )
 
 
 def _of_saved_plan(path: Path, options: RunOptions, output_folder: Path | None) -> Prepared:

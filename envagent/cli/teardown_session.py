@@ -41,8 +41,13 @@ class TeardownSession:
         self._audience = audience
         self._terminal = audience.terminal
 
-    def remove(self, row: RunRecord, *, delete_key: bool) -> Ended:
+    def remove(self, row: RunRecord, *, delete_key: bool, agreed: bool = False) -> Ended:
         """Ask, remove and report.
+
+        Args:
+            row: the run.
+            delete_key: whether to delete the private key that was created for it.
+            agreed: whether nothing is to be asked: the run has nothing that anybody could miss.
 
         Raises:
             UsageError: nobody can be asked.
@@ -61,7 +66,7 @@ class TeardownSession:
             access = reach(document.cloud, self._settings)
             output = ProgressLines(self._terminal)
             with self._audience.stoppable(lambda: _announce_stop(output), output.restore) as stop:
-                if not over and not self._agreed(document, access, stop):
+                if not over and not agreed and not self._agreed(document, access, stop):
                     return Ended(document, stop.exit_code if stop.signal is not None else interaction.DECLINED)
                 failed = self._carry_out(row, access, output, stop)
             if failed is not None:

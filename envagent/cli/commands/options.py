@@ -226,7 +226,9 @@ WAIT_FOR_CAPACITY = Annotated[
 ]
 SITE = Annotated[
     Literal["any"] | None,
-    typer.Option(metavar="any", help="Compare all sites in clouds.yaml (or of the sandbox) and use the best."),
+    typer.Option(
+        metavar="any", help="Use the best of all sites in clouds.yaml (or the sandbox); if it refuses, the next."
+    ),
 ]
 SPEED = Annotated[
     float | None,

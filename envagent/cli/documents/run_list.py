@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -69,6 +70,17 @@ class Labels(BaseModel):
     """The file that lists the run's repository, for `run --file`."""
     batch_line: str | None = None
     """The identity of its line there."""
+    other_sites: str = "[]"
+    """With `--site any`: the clouds that follow in the ranking, as a JSON list."""
+    next_run: str | None = None
+    """The id of the run that follows at the next site, once this one was refused."""
+    refusal: str = ""
+    """Why it was refused."""
+
+    @property
+    def sites(self) -> list[str]:
+        """The clouds that are left."""
+        return list(map(str, json.loads(self.other_sites)))
 
     @classmethod
     def of(cls, run: RunRecord) -> Labels:

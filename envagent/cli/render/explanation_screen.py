@@ -16,6 +16,7 @@ from envagent.cli.render.terminal import Terminal
 SOURCES = {"ai": "the AI", "rules": "the built-in rules", "user": "you"}
 
 TITLES = {
+    "site": "Site",
     "requirements": "Requirements",
     "node_type": "Node type",
     "duration": "Length of the lease",
