@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from envagent.engine.step import Output, Step, Stopped, stage
+from envagent.environment.setup_plan import SetupPlan
 from envagent.repository.results import Analysis, Requirements
 from envagent.steps.initialize import Initialized
 from envagent.steps.request import RunRequest
@@ -19,6 +20,8 @@ class AnalyzedRepository(Output):
     """What the rules alone conclude, if the AI changed it."""
     notes: tuple[str, ...] = ()
     """What was not read, and why."""
+    setup: SetupPlan | None = None
+    """How it is set up on the node, if the user wants that; None in runs of earlier versions."""
 
     def summary(self) -> str:
         """Say what the repository needs."""
@@ -37,6 +40,7 @@ class AnalyzeRepository(Step):
     @stage
     def analyze(self, context: StepContext, request: RunRequest, initialized: Initialized) -> AnalyzedRepository:
         """Read the repository and conclude what it needs."""
+        from envagent.environment.planner import plan_setup
         from envagent.repository.analyzer import analyze
         from envagent.repository.fetch import fetch
         from envagent.repository.git import Cancelled
@@ -57,6 +61,7 @@ class AnalyzeRepository(Step):
             analysis=analysis,
             by_rules=None if analysis.requirements == ours.requirements else ours,
             notes=snapshot.notes,
+            setup=plan_setup(snapshot, ours),
         )
 
 

@@ -109,8 +109,8 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "status": "--json --refresh --limit --state --repo --cloud --site --archived",
         "teardown": "--yes --json --json-stream --orphans --all --dry-run --cloud --delete-key --file",
         "extend": "--until --yes --json --max-su",
-        "plan": "--output --cloud --json --node-type --image --hours --max-su --network --server-name --no-floating-ip "
-        "--no-ai --ref --also --start --wait-for-capacity --site --speed",
+        "plan": "--output --show-setup --cloud --json --node-type --image --hours --max-su --network --server-name "
+        "--no-floating-ip --no-ai --ref --also --start --wait-for-capacity --site --speed",
         "analyze": "--json --no-ai --ref --also",
         "demo": "--kill-at --keep",
         "nodes": "--gpu --cloud --site --hours --json",

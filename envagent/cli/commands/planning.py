@@ -42,6 +42,9 @@ def plan(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Save the plan, to be carried out with `run --plan`."),
     ] = None,
+    show_setup: Annotated[
+        bool, typer.Option("--show-setup", help="Print the script that `run --setup` would carry out on the server.")
+    ] = False,
     cloud: CLOUD = None,
     as_json: AS_JSON = False,
     node_type: NODE_TYPE = None,
@@ -96,7 +99,13 @@ def plan(
         from envagent.cli.documents.plan_document import write_plan
 
         write_plan(output, made)
-    print_document(made) if as_json else show_plan_document(out(), made)
+    if show_setup and not as_json:
+        from envagent.cli.documents.plan_document import planned_setup
+        from envagent.environment.setup_script import setup_script
+
+        out().raw(setup_script(planned_setup(made)))
+    else:
+        print_document(made) if as_json else show_plan_document(out(), made)
     if output is not None:
         err().line(
             f"Nothing was reserved. To carry out this plan: {shlex.join(['envagent', 'run', '--plan', str(output)])}"

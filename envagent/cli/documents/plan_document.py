@@ -14,6 +14,7 @@ from envagent.cli.render import times
 from envagent.drafts import write_whole
 from envagent.engine.step import Output
 from envagent.engine.tables import EventKind
+from envagent.environment.setup_plan import SetupPlan
 from envagent.errors import PlanOutdated, UsageError, first_problem
 from envagent.hints import Hint, Option
 from envagent.steps.analyze_repository import AnalyzedRepository
@@ -74,6 +75,14 @@ def plan_document(run: StoredRun, request: RunRequest) -> PlanDocument:
         saved=saved.model_dump(mode="json"),
         digest=saved.digest,
     )
+
+
+def planned_setup(document: PlanDocument) -> SetupPlan:
+    """Return how the repository of a plan is set up on the server."""
+    setup = AnalyzedRepository.model_validate(document.saved["analyzed"]).setup
+    if setup is None:
+        raise AssertionError("a new plan says how the repository is set up")
+    return setup
 
 
 def write_plan(path: Path, document: PlanDocument) -> None:

@@ -214,9 +214,14 @@ def _at(service: dict[str, Any], where: str) -> object:
     return service.get(last)
 
 
+def without_json_comments(text: str) -> str:
+    """Return JSON as editors write it, with comments and trailing commas, as plain JSON."""
+    return _TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text))
+
+
 def read_devcontainer(path: str, text: str, facts: Facts) -> None:
     """Read the host that an editor's container asks for: its GPUs firmly, its sizes as a guess."""
-    found = json_table(path, _TRAILING_COMMA.sub(r"\1", _JSON_COMMENT.sub("", text)), facts)
+    found = json_table(path, without_json_comments(text), facts)
     if scope_of(path) is None:
         return
     # Of several configurations each is one way.

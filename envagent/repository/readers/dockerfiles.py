@@ -66,6 +66,13 @@ def read_dockerfile(path: str, text: str, facts: Facts) -> None:
         _conclude(stages, path, _firmness(path), facts)
 
 
+def image_commands(path: str, text: str) -> list[tuple[int, str]]:
+    """Return the commands that make the final image, with their lines; those of other stages are left out."""
+    stages = _stages(path, text)
+    chain = reversed(_chain(_final(stages), stages)) if stages else ()
+    return [one for number in chain for one in stages[number].commands]
+
+
 def _firmness(path: str) -> float:
     # An image in a folder of its own is one of several, and an editor's container does not speak for the whole.
     firm = firmness(path)

@@ -73,6 +73,10 @@ def _texts(*stems: str) -> tuple[str, ...]:
     return tuple(f"{stem}.{ending}" for stem in stems for ending in _TEXTS)
 
 
+def _read_nothing(path: str, text: str, facts: Facts) -> None:
+    """Leave the facts as they are."""
+
+
 _INSTALL = (
     "install", "build", "hardware", "get?started", "getting?started", "quick?start", "quickstart", "artifact", "ae",
     "setup",
@@ -140,6 +144,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(gpu_platforms.read_app, 2, 1, ("fly.toml", "cerebrium.toml")),
     Kind(clusters.read_values, 6, 4, ("values.yaml", "values[_-]*.yaml", "*[_-]values.yaml")),
     Kind(containers.read_devcontainer, 3, 3, ("devcontainer.json", ".devcontainer.json")),
+    # They say what is installed and run, which the set-up reads, and nothing about the hardware.
+    Kind(_read_nothing, 3, 1, ("apt.txt", "postbuild")),
     Kind(rust.read, 8, 2, ("cargo.toml",)),
     Kind(toolchains.read, 12, 2, ("go.mod", "rust-toolchain*", "package.json", "pom.xml")),
     Kind(toolchains.read, 4, 1, (".nvmrc", ".node-version", ".java-version", ".sdkmanrc", "system.properties")),

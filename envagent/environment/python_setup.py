@@ -1,0 +1,354 @@
+"""Set up a Python project: the interpreter, what it depends on with its test tools, and the proof that it runs."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from envagent.environment.findings import Findings, step, usual, verbatim
+from envagent.environment.setup_plan import Command, Reason, SetupStep
+from envagent.repository.results import Requirements
+
+_TEST_GROUPS = ("test", "tests", "testing", "unittest", "pytest", "dev", "develop", "development", "ci")
+_TEST_REQUIREMENTS = re.compile(
+    r"(?:(?:test|tests|dev|ci)[-_]?requirements?|requirements?(?:/|[-_.])(?:test|tests|testing|dev|ci))(?:[-_.][\w.-]+)?\.(?:txt|in)"
+)
+_EXTRA = r"[\"']{}[\"']\s*[:\]=]"
+_TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
+_COSTLY = re.compile(r"gpu|cuda|integration|e2e|slow|bench|distributed|network|online|regression|large|docker|download")
+_NOT_A_PACKAGE = re.compile(
+    r"^(tests?|testing|docs?|examples?|scripts?|benchmarks?|tools?|data|utils?|setup|ci|build)$"
+)
+_TORCH = re.compile(r"(?m)^\s*[\"']?torch(?:vision|audio)?\b(?![.-])")
+_ENVIRONMENTS = (
+    *("environment.yml", "environment.yaml", "binder/environment.yml", ".binder/environment.yml", "conda.yml"),
+    *("conda.yaml", "environment-dev.yml", "conda/environment.yml", "envs/environment.yml"),
+)
+_SMALL_TEST = 400
+"""Bytes below which a file of tests hardly tests anything."""
+_STARTS = ("main.py", "train.py", "run.py", "demo.py", "app.py", "cli.py", "eval.py", "inference.py", "generate.py")
+
+
+def python_steps(found: Findings) -> Iterator[SetupStep]:
+    """Yield the steps that set up a Python project."""
+    tests = _test_files(found)
+    conda = next((name for name in _ENVIRONMENTS if found.has(name) and "dependencies" in found.text(name)), None)
+    if conda is not None:
+        yield _conda_environment(found, conda)
+    else:
+        yield _environment(found)
+    yield from _dependencies(found, conda, tests)
+    yield from _further(found)
+    yield from _proofs(found, tests)
+
+
+def _environment(found: Findings) -> SetupStep:
+    needs = found.analysis.requirements
+    places = [one for one in found.analysis.evidence if one.field == "python_version"]
+    reasons = [Reason(belief="manifest", path=one.path, line=one.line, quote=one.quote) for one in places[:3]]
+    wanted = _python_range(needs)
+    return step(
+        "python-environment",
+        "environment",
+        f"an environment with Python {wanted}",
+        ("apt_install", "python3", "python3-venv", "python3-dev", "build-essential", "curl"),
+        ("get_uv",),
+        ("make_python", wanted),
+        reasons=reasons or [usual("no file names a version: what the system has serves")],
+        done=("has_modules", "ssl", "sqlite3"),
+    )
+
+
+def _python_range(needs: Requirements) -> str:
+    """Return the releases that serve, as uv reads them.
+
+    >>> _python_range(Requirements(python_version="3.11", python_allowed=("3.9", "3.10", "3.11")))
+    '>=3.9,<3.12'
+    """
+    allowed = [int(one.partition(".")[2]) for one in needs.python_allowed if one.startswith("3.")]
+    if allowed:
+        return f">=3.{min(allowed)},<3.{max(allowed) + 1}"
+    return needs.python_version or ">=3.8"
+
+
+def _conda_environment(found: Findings, name: str) -> SetupStep:
+    return step(
+        "conda-environment",
+        "environment",
+        f"the conda environment of {name}",
+        ("apt_install", "curl", "bzip2", "ca-certificates", "build-essential"),
+        ("make_conda", name),
+        reasons=[found.reason(name, "dependencies", belief="machine file")],
+        done=("has_modules", "ssl"),
+        minutes=60,
+    )
+
+
+def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Iterator[SetupStep]:
+    table = found.toml("pyproject.toml")
+    project, tool = table.get("project", {}), table.get("tool", {})
+    commands: list[Command] = []
+    reasons: list[Reason] = []
+    declared = _is_package(found, table)
+    backend = ("--torch-backend=auto",) if conda is None and _wants_torch(found) else ()
+    if conda is not None:
+        commands.append(("get_uv",))
+        if declared and not _names_itself(found, conda):
+            commands.append(("uv_pip", "-e", "."))
+            reasons.append(_manifest_of(found))
+    elif found.has("uv.lock"):
+        extras, groups = _test_extras(found, table), _test_dependency_groups(table)
+        named = [
+            *(word for one in extras for word in ("--extra", one)),
+            *(w for one in groups for w in ("--group", one)),
+        ]
+        commands.append(("uv_sync", *named))
+        reasons.append(found.reason("uv.lock"))
+    elif found.has("poetry.lock") and "poetry" in tool:
+        groups = [one for one in tool["poetry"].get("group", {}) if one in _TEST_GROUPS]
+        commands += [("in_work", "uv", "tool", "install", "--quiet", "poetry"), ("in_work", *_poetry(groups))]
+        reasons.append(found.reason("poetry.lock"))
+    elif found.has("Pipfile.lock"):
+        commands.append(("in_work", "uvx", "pipenv", "sync", "--dev"))
+        reasons.append(found.reason("Pipfile.lock"))
+    else:
+        named, why = _requirements(found, declared=declared)
+        reasons += why
+        if declared:
+            extras = _test_extras(found, table)
+            groups = [word for one in _test_dependency_groups(table) for word in ("--group", one)]
+            itself = f".[{','.join(extras)}]" if extras else "."
+            commands.append(("uv_pip", *backend, *named, "-e", itself, *groups))
+            reasons += [_manifest_of(found), *(found.reason("pyproject.toml", one) for one in extras[:1])]
+        elif named:
+            commands.append(("uv_pip", *backend, *named))
+        else:
+            yield from _as_documented(found, backend)
+    tools, why = _test_tools(found, tests, {*project.get("dependencies", [])})
+    if tools:
+        commands += [("uv_pip", *backend, *tools)]
+        reasons += why
+    if commands:
+        yield step(
+            "python-packages",
+            "dependencies",
+            "what it depends on, with its test tools",
+            *commands,
+            reasons=reasons,
+            minutes=60,
+        )
+
+
+def _poetry(groups: list[str]) -> tuple[str, ...]:
+    named = ("--with", ",".join(groups)) if groups else ()
+    return ("poetry", "install", "--no-interaction", "--quiet", *named)
+
+
+def _is_package(found: Findings, table: dict[str, Any]) -> bool:
+    """Return whether the folder can be installed as a package."""
+    if found.has("setup.py"):
+        return True
+    if found.has("setup.cfg") and "[metadata]" in found.text("setup.cfg"):
+        return True
+    return "build-system" in table or "project" in table or "poetry" in table.get("tool", {})
+
+
+def _manifest_of(found: Findings) -> Reason:
+    name = found.has("pyproject.toml", "setup.py", "setup.cfg") or "pyproject.toml"
+    if name == "pyproject.toml" and "[project]" not in found.text(name) and found.has("setup.py"):
+        name = "setup.py"
+    needle = {"pyproject.toml": "[project]" if "[project]" in found.text(name) else "[", "setup.py": "setup("}
+    return found.reason(name, needle.get(name, "[metadata]"))
+
+
+def _names_itself(found: Findings, conda: str) -> bool:
+    return re.search(r"(?m)^\s*-\s+(?:-e\s+)?\.(?:\[|\s|$)", found.text(conda)) is not None
+
+
+def _test_extras(found: Findings, table: dict[str, Any]) -> list[str]:
+    """Return the extra with the test tools."""
+    declared = {*table.get("project", {}).get("optional-dependencies", {})}
+    declared |= {*table.get("tool", {}).get("poetry", {}).get("extras", {})}
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    try:
+        parser.read_string(found.text("setup.cfg"))
+        declared |= {*parser["options.extras_require"]} if parser.has_section("options.extras_require") else set()
+    except configparser.Error:
+        pass
+    script = found.text("setup.py")
+    if "extras_require" in script:
+        declared |= {one for one in _TEST_GROUPS if re.search(_EXTRA.format(one), script)}
+    return [one for one in _TEST_GROUPS if one in {canonicalize_name(name) for name in declared}][:1]
+
+
+def _test_dependency_groups(table: dict[str, Any]) -> list[str]:
+    return [one for one in _TEST_GROUPS if one in table.get("dependency-groups", {})][:2]
+
+
+def _requirements(found: Findings, *, declared: bool) -> tuple[list[str], list[Reason]]:
+    """Return the requirements files that are installed: the main one, and the one with the test tools."""
+    own = sorted(found.inner(one) for one in found.paths if one.startswith(found.folder))
+    usual_names: tuple[str, ...] = ("requirements.txt", "requirements/base.txt", "requirements/main.txt")
+    main = [one for one in usual_names if one in own][:1]
+    if not main and not declared:
+        main = [one for one in own if re.fullmatch(r"[^/]*requirements?[^/]*\.txt", one)][:1]
+    test = [one for one in own if _TEST_REQUIREMENTS.fullmatch(one) and one not in main]
+    chosen = [*main, *sorted(test, key=lambda one: ("test" not in one, len(one)))[:1]]
+    return [word for one in chosen for word in ("-r", one)], [found.reason(one) for one in chosen]
+
+
+def _test_tools(found: Findings, tests: list[str], declared: set[str]) -> tuple[list[str], list[Reason]]:
+    """Return what CI or tox installs by name for the tests; what a failed set-up lacks most often."""
+    tools: list[str] = []
+    reasons: list[Reason] = []
+    for one in found.ci:
+        for words in one.pip_installs:
+            if not any(word.startswith(("-", ".")) or "/" in word for word in words):
+                tools += words
+                reasons.append(one.reason)
+    section = re.search(r"(?ms)^\[testenv\](.*?)(?=^\[|\Z)", found.text("tox.ini"))
+    listed = re.search(r"(?m)^deps\s*=\s*((?:.*\n?)(?:[ \t]+.*\n?)*)", section[1]) if section else None
+    for line in listed[1].splitlines() if listed else ():
+        word = line.partition("#")[0].strip()
+        if re.fullmatch(r"[A-Za-z][\w.-]*(\[[\w,]+\])?([<>=!~][^\s{}:]*)?", word):
+            tools.append(word)
+            reasons.append(found.reason("tox.ini", word))
+    if tests and not any(one.startswith("pytest") for one in tools):
+        tools.append("pytest")
+        reasons.append(usual("it has files of tests, which pytest runs"))
+    return list(dict.fromkeys(tools)), reasons
+
+
+def _as_documented(found: Findings, backend: tuple[str, ...]) -> Iterator[SetupStep]:
+    """Yield the installation that only a Dockerfile or the readme shows."""
+    for source in (found.devcontainer, found.ci, found.docker, found.readme):
+        installs = [(words, one) for one in source for words in one.pip_installs]
+        if installs:
+            yield step(
+                "documented-packages",
+                "dependencies",
+                "the packages that it says to install",
+                *[("uv_pip", *backend, *words) for words, _ in installs[:12]],
+                reasons=[one.reason for _, one in installs],
+                minutes=60,
+            )
+            return
+    found.notes.append("No file declares what its Python code depends on.")
+
+
+def _wants_torch(found: Findings) -> bool:
+    names = [
+        one
+        for one in found.snapshot.files
+        if re.search(r"requirements[^/]*\.(txt|in)$|pyproject\.toml$|setup\.py$", one)
+    ]
+    return any(_TORCH.search(found.snapshot.files[one]) for one in names)
+
+
+def _further(found: Findings) -> Iterator[SetupStep]:
+    """Yield what a devcontainer or Binder runs once the packages are there."""
+    path = found.has("postBuild", "binder/postBuild", ".binder/postBuild")
+    if path is not None:
+        yield step(
+            "post-build",
+            "build",
+            "its script for Binder",
+            verbatim(f"bash {path}"),
+            reasons=[found.reason(path, belief="machine file")],
+        )
+
+
+# --- proof
+
+
+def _test_files(found: Findings) -> list[str]:
+    """Return its files of tests as seen from the folder, the most promising first: small, and without hardware."""
+    own = [found.inner(one) for one in found.paths if one.startswith(found.folder) and _TEST_FILE.search(one)]
+    own = [one for one in own if "/data/" not in one and not one.startswith(("docs/", "examples/"))]
+
+    def order(path: str) -> tuple[bool, bool, int]:
+        size = found.sizes.get(found.path(path), 0)
+        return _COSTLY.search(path.lower()) is not None, size < _SMALL_TEST, size
+
+    return sorted(own, key=order)
+
+
+def _proofs(found: Findings, tests: list[str]) -> Iterator[SetupStep]:
+    """Yield the proofs, the weaker ones first: an import, a small test; all tests are collected and not decisive."""
+    modules = _modules(found)
+    if modules:
+        yield step(
+            "import",
+            "proof",
+            f"import {', '.join(modules)}",
+            ("has_modules", *modules),
+            reasons=[usual("the package that it is")],
+            minutes=5,
+            proves=f"{', '.join(modules)} can be imported",
+            decides=not tests,
+        )
+    if tests:
+        small = tests[0]
+        yield step(
+            "small-test",
+            "proof",
+            f"the tests of {small}",
+            ("in_work", "python", "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", "--", small),
+            reasons=[*(one.reason for one in found.tests_in_ci[:1]), Reason(belief="manifest", path=found.path(small))],
+            minutes=10,
+            proves=f"the tests of {small} pass",
+        )
+        yield step(
+            "collect-tests",
+            "proof",
+            f"collect the tests of {len(tests)} {'file' if len(tests) == 1 else 'files'}",
+            ("in_work", "python", "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"),
+            reasons=[usual("whether all that its tests import is there")],
+            minutes=10,
+            proves="all its tests can be collected",
+            decides=False,
+        )
+    elif not modules:
+        yield from _start(found)
+
+
+def _modules(found: Findings) -> list[str]:
+    """Return the packages that the repository is, by the folders that hold them."""
+    table = found.toml("pyproject.toml")
+    if not _is_package(found, table):
+        return []
+    own = [found.inner(one) for one in found.paths if one.startswith(found.folder)]
+    tops = {m[1] for one in own if (m := re.fullmatch(r"(?:src/|lib/|python/)?(\w+)/__init__\.py", one))}
+    tops |= {m[1] for one in own if (m := re.fullmatch(r"src/(\w+)\.py", one))}
+    tops = {one for one in tops if not _NOT_A_PACKAGE.match(one)}
+    name = table.get("project", {}).get("name") or table.get("tool", {}).get("poetry", {}).get("name") or ""
+    named = canonicalize_name(str(name)).replace("-", "_")
+    single = {one.removesuffix(".py") for one in own if one == f"{named}.py"}
+    if named in {one.lower() for one in tops | single}:
+        return [one for one in tops | single if one.lower() == named]
+    return sorted(tops, key=lambda one: (-sum(path.startswith((f"{one}/", f"src/{one}/")) for path in own), one))[:1]
+
+
+def _start(found: Findings) -> Iterator[SetupStep]:
+    """Yield the weakest proof, of a repository without a package or tests: its script shows its help."""
+    named = [m[1] for one in found.readme if (m := re.search(r"\bpython3? (\w[\w./-]*\.py)\b", one.text))]
+    script = next((one for one in (*named, *_STARTS) if found.path(one) in found.paths), None)
+    if script is not None and "argparse" in found.text(script):
+        proof: Command = ("in_work", "python", script, "--help")
+        proves = f"{script} starts and shows its options"
+    else:
+        proof = ("in_work", "python", "-m", "compileall", "-q", "-x", r"\.venv", ".")
+        proves = "its files can be compiled; nothing was run"
+    yield step(
+        "start",
+        "proof",
+        "its script starts" if proof[2] != "-m" else "its files compile",
+        proof,
+        reasons=[found.reason(script)] if script else [usual("it has neither tests nor a package")],
+        minutes=5,
+        proves=proves,
+    )

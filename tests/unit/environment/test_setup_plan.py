@@ -1,0 +1,177 @@
+"""The plan of a set-up: what is believed and installed, and that the script runs nothing but what the plan says."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from envagent.environment.planner import plan_setup
+from envagent.environment.setup_plan import PHASES, SetupPlan, SetupStep
+from envagent.environment.setup_script import prelude, setup_script
+from envagent.repository.analyzer import analyze
+from envagent.repository.results import Entry, Snapshot
+
+URL = "https://github.com/owner/toy.git"
+
+WORKFLOW = """\
+on: push
+jobs:
+  test:
+    runs-on: ${{ matrix.os }}
+    strategy:
+      matrix:
+        os: [windows-latest, ubuntu-24.04]
+    steps:
+      - uses: actions/checkout@v4
+      - run: sudo apt-get update && sudo apt-get install -y libfftw3-dev
+      - run: choco install make
+        if: runner.os == 'windows'
+      - run: |
+          python -m pip install --upgrade pip
+          pip install pytest-cov "hypothesis>=6"
+      - run: pytest -q
+"""
+
+
+def plan_of(files: dict[str, str], *further: str) -> SetupPlan:
+    """Plan the set-up of a repository with these texts, and with further files that are not read."""
+    entries = [Entry(path=path, size=len(text) + 1000) for path, text in files.items()]
+    entries += [Entry(path=path, size=1000) for path in further]
+    snapshot = Snapshot(url=URL, commit="c" * 40, entries=tuple(entries), files=files)
+    return plan_setup(snapshot, analyze(snapshot))
+
+
+def named(plan: SetupPlan, name: str) -> SetupStep:
+    return next(one for one in plan.steps if one.name == name)
+
+
+def commands(plan: SetupPlan) -> list[str]:
+    return [" ".join(command) for one in plan.steps for command in one.commands]
+
+
+@cache
+def python_plan() -> SetupPlan:
+    manifest = (
+        '[project]\nname = "toy"\nrequires-python = ">=3.10"\n[project.optional-dependencies]\ntest = ["numpy"]\n'
+    )
+    files = {"pyproject.toml": manifest, ".github/workflows/ci.yml": WORKFLOW, "tox.ini": "[testenv]\ndeps = mock\n"}
+    return plan_of(files, "src/toy/__init__.py", "tests/test_toy.py", "tests/test_gpu.py")
+
+
+def test_the_test_tools_that_only_ci_and_tox_name_are_installed() -> None:
+    packages = named(python_plan(), "python-packages")
+    assert packages.commands == (
+        ("uv_pip", "-e", ".[test]"),
+        ("uv_pip", "pytest-cov", "hypothesis>=6", "mock"),
+    )
+    assert [one.place for one in packages.reasons] == [
+        "pyproject.toml:1",
+        "pyproject.toml:5",
+        ".github/workflows/ci.yml:15",
+        "tox.ini:2",
+    ]
+    system = named(python_plan(), "system-packages")
+    assert system.commands[1] == ("apt_install", "libfftw3-dev")
+    assert [one.place for one in system.reasons] == [".github/workflows/ci.yml:10"]
+    assert "choco" not in setup_script(python_plan())
+
+
+def test_a_proof_is_a_small_test_that_needs_no_hardware_and_says_what_it_shows() -> None:
+    proofs = [one for one in python_plan().steps if one.phase == "proof"]
+    assert [(one.name, one.decides) for one in proofs] == [
+        ("import", False),
+        ("small-test", True),
+        ("collect-tests", False),
+    ]
+    assert [one.proves for one in proofs] == [
+        "toy can be imported",
+        "the tests of tests/test_toy.py pass",
+        "all its tests can be collected",
+    ]
+
+
+def test_files_for_machines_are_believed_before_manifests_and_these_before_the_readme() -> None:
+    readme = "# toy\n\n## Install\n\n    sudo apt install libreadme\n    pip install fromreadme\n"
+    files = {"README.md": readme}
+    assert "uv_pip fromreadme" in commands(plan_of(files, "main.py"))
+    files["requirements.txt"] = "torch\n"
+    manifest = commands(plan_of(files, "main.py"))
+    assert "uv_pip --torch-backend=auto -r requirements.txt" in manifest
+    assert not any("fromreadme" in one for one in manifest)
+    files["environment.yml"] = "dependencies:\n  - python=3.11\n"
+    machine = commands(plan_of(files, "main.py"))
+    assert "make_conda environment.yml" in machine
+    assert not any("requirements.txt" in one or "make_python" in one for one in machine)
+
+
+@pytest.mark.parametrize(
+    ("files", "further", "expected"),
+    [
+        (
+            {"package.json": '{"packageManager": "pnpm@9.1.0", "scripts": {"build": "b", "test": "t"}}'},
+            ("pnpm-lock.yaml", "src/a.ts"),
+            [
+                *("get_node_tool pnpm@9.1.0", "in_work pnpm install --frozen-lockfile"),
+                *("in_work pnpm run build", "in_work pnpm test"),
+            ],
+        ),
+        ({"Cargo.toml": "[package]\n"}, ("Cargo.lock", "a.rs"), ["in_work cargo test --quiet --locked"]),
+        ({"go.mod": "module a\n\ngo 1.22\n"}, ("main.go",), ["get_go 1.22", "in_work go build ./..."]),
+        (
+            {"CMakeLists.txt": "enable_testing()\n"},
+            ("a.cpp",),
+            ["in_work cmake --build build", "in_work ctest --test-dir build --output-on-failure --timeout 300"],
+        ),
+        ({"Makefile": "all:\n\tcc a.c\ncheck:\n\t./a\n"}, ("a.c",), ["in_work make", "in_work make check"]),
+        ({"DESCRIPTION": "Package: a\nImports: methods,\n    R6 (>= 2)\n"}, ("R/a.R",), ["r_packages R6"]),
+        ({"sub/setup.py": "setup()"}, ("sub/a/__init__.py", "sub/a/b.py"), ["uv_pip -e ."]),
+    ],
+    ids=["node", "rust", "go", "cmake", "make", "r", "subfolder"],
+)  # fmt: skip
+def test_each_ecosystem_is_set_up_by_its_own_tools(
+    files: dict[str, str], further: tuple[str, ...], expected: list[str]
+) -> None:
+    plan = plan_of(files, *further)
+    assert [one for one in commands(plan) if one in expected] == expected
+    order = [PHASES.index(one.phase) for one in plan.steps]
+    assert order == sorted(order)
+    assert plan.folder == ("sub" if "sub/setup.py" in files else "")
+
+
+HOSTILE = [
+    "'; touch owned; '",
+    "$(touch owned)",
+    "`touch owned`",
+    "}; touch owned; step_1() {",
+    '" && touch owned',
+    "a\\'; touch owned #",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_command_of_the_repository_stays_one_word_of_the_script(text: str, tmp_path: Path) -> None:
+    """Executed with functions that only print their words, the script runs nothing of what the repository says."""
+    job = f"runs-on: ubuntu-latest\n    steps:\n    - run: |\n        make {text}\n    - run: make check\n"
+    files = {
+        "Makefile": "all:\n",
+        ".github/workflows/a.yml": f"jobs:\n  test:\n    {job}",
+        "apt.txt": f"libx\n{text}\n",
+    }
+    plan = plan_of(files, "a.c")
+    names = {command[0] for one in plan.steps for command in (*one.commands, *([one.done] if one.done else []))}
+    stubs = [f"{name}() {{ printf '%s\\0' {name} \"$@\"; printf '\\n'; }}" for name in names]
+    script = setup_script(plan).replace(prelude(), "\n".join(stubs))
+    done = subprocess.run(["bash", "-eu"], input=script, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert ["verbatim", f"make {text}"] in [line.split("\0") for line in done.stdout.split("\0\n")]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_terminal_would_not_show_as_it_is_never_becomes_a_command() -> None:
+    workflow = 'jobs:\n  t:\n    runs-on: ubuntu\n    steps:\n    - run: "make \\u202E x"\n    - run: "make check"\n'
+    script = setup_script(
+        plan_of({"Makefile": "all:\n", ".github/workflows/a.yml": workflow}, "a.c", "test_\x1b[2J.py")
+    )
+    assert all(sign.isprintable() or sign == "\n" for sign in script)
