@@ -1,15 +1,27 @@
 """envagent: from a repository URL to a Chameleon server that you can log in to.
 
-`envagent.plan`, `run`, `resume`, `status` and `teardown` are calls of `envagent.api`, imported at their first use.
+`envagent.analyze`, `plan`, `run`, `run_file`, `resume`, `status`, `extend`, `teardown` and `orphans` are calls of
+`envagent.api`, imported at their first use.
 """
 
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "plan", "resume", "run", "status", "teardown"]
+__all__ = [
+    "__version__",
+    "analyze",
+    "extend",
+    "orphans",
+    "plan",
+    "resume",
+    "run",
+    "run_file",
+    "status",
+    "teardown",
+]
 
 if TYPE_CHECKING:
-    from envagent.api import plan, resume, run, status, teardown
+    from envagent.api import analyze, extend, orphans, plan, resume, run, run_file, status, teardown
 else:
 
     def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""envagent from Python and notebooks: `plan`, `run`, `resume`, `status` and `teardown` as calls.
+"""envagent from Python and notebooks: `analyze`, `plan`, `run`, `status`, `extend`, `teardown` and others as calls.
 
 Each returns the pydantic document that the command of the same name prints with `--json`, and raises the errors of
 `envagent.errors`. Nothing is asked: what would cost service units, or remove something, must be allowed by an argument.
@@ -17,30 +17,22 @@ button) ends the call after the current request, with KeyboardInterrupt; `resume
 from __future__ import annotations
 
 import inspect
-import io
 import os
-import signal
-import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from queue import SimpleQueue
-from types import FrameType
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from envagent.cli import actions
-from envagent.cli.audience import Audience
-from envagent.cli.documents.json_models import RunsDocument
+from envagent.cli.documents.batch_document import BatchDocument
+from envagent.cli.documents.json_models import OrphansDocument, RunsDocument
 from envagent.cli.documents.plan_document import write_plan
-from envagent.cli.documents.run_models import PlanDocument, PlanPart, RunDocument
-from envagent.cli.inputs import start_time
+from envagent.cli.documents.run_models import AnalysisDocument, PlanDocument, PlanPart, RunDocument
+from envagent.cli.inputs import length_of_time, moment, start_time
+from envagent.cli.program import Approval, Program
 from envagent.cli.render.hint_text import hint_text
-from envagent.cli.render.notebook_view import NotebookProgress, in_notebook
-from envagent.cli.render.progress import ProgressLines
-from envagent.cli.render.terminal import Terminal
 from envagent.errors import EnvagentError
 from envagent.hints import Command, Hint, Option, Placeholder, Value
 
@@ -48,22 +40,60 @@ if TYPE_CHECKING:
     from envagent.cli.run_session import Ended
 
 __all__ = [
+    "AnalysisDocument",
     "Approval",
+    "BatchDocument",
+    "OrphansDocument",
     "PlanDocument",
     "PlanPart",
     "RunDocument",
     "RunsDocument",
+    "analyze",
+    "extend",
+    "orphans",
     "plan",
     "resume",
     "run",
+    "run_file",
     "status",
     "teardown",
 ]
 
-Approval: TypeAlias = bool | Callable[[PlanPart], bool]
-"""True, False, or a function that gets the plan and returns whether it is approved."""
-
 Files: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def analyze(
+    repo: str | os.PathLike[str],
+    *,
+    ai: bool = True,
+    ref: str | None = None,
+    also: Sequence[str] = (),
+    config: Files = (),
+    progress: bool = True,
+) -> AnalysisDocument:
+    """Return what a repository needs, and why; no cloud is contacted, and nothing of it is executed.
+
+    Args:
+        repo: `https://host/owner/name`, or the path of a local clone.
+        ai: whether a configured AI may make proposals.
+        ref: a branch, tag or commit.
+        also: documents to read along with the repository, as files or URLs.
+        config: files to read instead of envagent.toml and .env in the current folder.
+        progress: whether to show notes.
+
+    Returns:
+        The requirements, and the lines that say so in `evidence`.
+
+    Raises:
+        EnvagentError: the repository or a document cannot be read.
+        KeyboardInterrupt: the call was interrupted.
+    """
+    with _errors_for_python():
+        audience = Program(False, None, progress=progress)
+        made = actions.analyze_repository(os.fspath(repo), audience, ai=ai, ref=ref, also=also, config=_files(config))
+        if isinstance(made, int):
+            raise KeyboardInterrupt("the analysis was stopped")
+        return made
 
 
 def plan(
@@ -120,7 +150,7 @@ def plan(
             speed=speed,
             config=_files(config),
         )
-        made = actions.make_plan(options, _Program(False, None, progress=progress))
+        made = actions.make_plan(options, Program(False, None, progress=progress))
         if isinstance(made, int):
             raise KeyboardInterrupt("planning was stopped; nothing was reserved")
         if output is not None:
@@ -195,7 +225,7 @@ def run(
         EnvagentError: the run failed; `run_id` names it, and its class tells why.
         KeyboardInterrupt: the call was interrupted.
     """
-    audience = _Program(approve, max_su, progress=progress)
+    audience = Program(approve, max_su, progress=progress)
     with _errors_for_python(), _plan_file(plan) as file:
         options = actions.RunOptions(
             repo=None if repo is None else os.fspath(repo),
@@ -225,6 +255,71 @@ def run(
         return _document(actions.start_run(options, audience), audience)
 
 
+def run_file(
+    file: str | os.PathLike[str],
+    *,
+    approve: bool = False,
+    max_su_total: float | None = None,
+    parallel: int = 4,
+    cloud: str | None = None,
+    max_su: float | None = None,
+    hours: int | None = None,
+    node_type: str | None = None,
+    ai: bool = True,
+    new: bool = False,
+    csv: str | os.PathLike[str] | None = None,
+    config: Files = (),
+    progress: bool = True,
+) -> BatchDocument:
+    """Reserve and launch a server for each repository that a file lists, as `envagent run --file` does.
+
+    Repeated, it skips what has succeeded and continues the rest. A line can have options of its own, which go before
+    the arguments.
+
+    Args:
+        file: the file, with a repository a line (`envagent help batch`).
+        approve: reserve what the plans say.
+        max_su_total: approve all plans as long as their leases cost at most this many service units together.
+        parallel: how many lines are worked on at once.
+        cloud: a name in clouds.yaml, or `sandbox`; by default OS_CLOUD or the OS_* variables.
+        max_su: the most that the lease of one line may cost.
+        hours: the length of the leases, 1 to 168.
+        node_type: reserve this node type.
+        ai: whether a configured AI may make proposals.
+        new: launch other servers, even if runs of these repositories and commits have some.
+        csv: a file for the result, as a table.
+        config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
+        progress: whether to show the progress.
+
+    Returns:
+        What each line came to; a line that failed has its error and exit code, and stops no other.
+
+    Raises:
+        UsageError: nothing approves the plans, or the file cannot be used.
+        KeyboardInterrupt: the call was interrupted.
+    """
+    from envagent.cli.batch_session import BatchOptions, close_batch, run_batch
+
+    audience = Program(approve, max_su_total, progress=progress)
+    common = actions.RunOptions(
+        cloud=cloud, max_su=max_su, hours=hours, node_type=node_type, ai=ai, new=new, config=_files(config)
+    )
+    options = BatchOptions(
+        Path(file),
+        parallel=parallel,
+        max_su_total=max_su_total,
+        yes=audience.yes,
+        csv=None if csv is None else Path(csv),
+        config=_files(config),
+    )
+    with _errors_for_python():
+        result = run_batch(options, common, audience)
+        close_batch(result, options, as_json=False, show=None)
+    if audience.stopped:
+        raise KeyboardInterrupt("the runs of the file were stopped; the same call continues them")
+    return result[0]
+
+
 def resume(
     run_id: str,
     *,
@@ -250,7 +345,7 @@ def resume(
         EnvagentError: the run failed, or cannot be continued.
         KeyboardInterrupt: the call was interrupted.
     """
-    audience = _Program(approve, max_su, progress=progress)
+    audience = Program(approve, max_su, progress=progress)
     with _errors_for_python():
         return _document(actions.resume_run(run_id, audience, max_su=max_su, config=_files(config)), audience)
 
@@ -280,8 +375,50 @@ def status(run_id: str | None = None, *, refresh: bool = False, config: Files = 
     with _errors_for_python():
         if run_id is None:
             return actions.list_runs(config=_files(config))
-        audience = _Program(False, None, progress=False)
+        audience = Program(False, None, progress=False)
         return actions.read_run(run_id, audience, refresh=refresh, config=_files(config))
+
+
+def extend(
+    run_id: str,
+    length: timedelta | str | None = None,
+    *,
+    until: datetime | str | None = None,
+    approve: bool = False,
+    max_su: float | None = None,
+    config: Files = (),
+    progress: bool = True,
+) -> RunDocument:
+    """Extend the lease of a run.
+
+    Args:
+        run_id: a run's id, its first characters, its name, or `last`.
+        length: how much longer, such as `6h`.
+        until: until when, in place of `length`; this can be repeated without harm.
+        approve: accept the price; needed on a real cloud.
+        max_su: accept any price up to this many service units.
+        config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
+        progress: whether to show the progress.
+
+    Returns:
+        The run, with the new end in `cost.lease_end`.
+
+    Raises:
+        UsageError: nothing approves the price, or neither `length` nor `until` is valid.
+        EnvagentError: the site refused, because somebody else has reserved the node for that time, for instance.
+        KeyboardInterrupt: the call was interrupted.
+    """
+    audience, told = Program(approve, max_su, progress=progress), []
+
+    def tell(ended: Ended, extended: bool) -> int:
+        told.append(ended)
+        return ended.exit_code
+
+    with _errors_for_python():
+        more = length_of_time(length) if isinstance(length, str) else length
+        end = None if until is None else moment(str(until), "until")
+        actions.extend_run(run_id, audience, tell, length=more, until=end, max_su=max_su, config=_files(config))
+        return _document(told[-1], audience)
 
 
 def teardown(
@@ -312,104 +449,47 @@ def teardown(
         EnvagentError: the cloud cannot be reached, or the run is in use.
         KeyboardInterrupt: the call was interrupted.
     """
-    audience = _Program(approve, None, progress=progress)
+    audience = Program(approve, None, progress=progress)
     with _errors_for_python():
         ended = actions.tear_down_run(run_id, audience, dry_run=dry_run, delete_key=delete_key, config=_files(config))
         return _document(ended, audience)
 
 
-class _Program(Audience):
-    """A Python program: its arguments answer, and an interrupt stops.
+def orphans(
+    *,
+    cloud: str | None = None,
+    remove: bool = False,
+    everything: bool = False,
+    config: Files = (),
+    progress: bool = True,
+) -> OrphansDocument:
+    """List your envagent resources in a project that belong to no run in the journal, or remove them.
 
-    Attributes:
-        stopped: whether an interrupt ended the work.
+    Args:
+        cloud: a name in clouds.yaml, or `sandbox`; by default OS_CLOUD or the OS_* variables.
+        remove: remove what has `offered` set.
+        everything: offer what runs in the journal have, too.
+        config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
+        progress: whether to show them.
+
+    Returns:
+        All tagged resources of yours, with what became of each in `outcome`.
+
+    Raises:
+        LeftoversExist: something could not be removed.
+        EnvagentError: the cloud cannot be reached.
+        KeyboardInterrupt: the call was interrupted.
     """
+    from envagent.cli.home import Home, read_settings
+    from envagent.cli.orphans import remove_orphans
 
-    silence = "and neither approve nor max_su allows it"
-
-    def __init__(self, approve: Approval, max_su: float | None, *, progress: bool) -> None:
-        super().__init__(yes=approve is True or (max_su is not None and not callable(approve)))
-        self._approve = approve
-        self._drawn = progress and in_notebook()
-        if not progress:
-            self.terminal = Terminal(_Nowhere())
-        elif self._drawn:
-            self.terminal = Terminal(sys.stdout)
-        self.stopped = False
-
-    @property
-    def answers(self) -> bool:
-        """Whether a function approves plans."""
-        return callable(self._approve)
-
-    def progress(self) -> ProgressLines:
-        """Choose how events are shown."""
-        return NotebookProgress(self.terminal) if self._drawn else super().progress()
-
-    @contextmanager
-    def stoppable(
-        self, announce: Callable[[], None] = lambda: None, restore: Callable[[], None] = lambda: None
-    ) -> Iterator[_Interrupt]:
-        """Turn an interrupt into a stop request while a block is running."""
-        with _Interrupt(announce).listening() as interrupt:
-            try:
-                yield interrupt
-            finally:
-                self.stopped |= interrupt.signal is not None
-
-    def agreed(self, question: str, stop: threading.Event, plan: PlanPart | None = None) -> bool:
-        """Ask the function about a plan; there is no answer to anything else."""
-        return plan is not None and callable(self._approve) and bool(self._approve(plan))
-
-
-class _Interrupt:
-    """A stop request by SIGINT, in the main thread; a second one raises KeyboardInterrupt at once."""
-
-    def __init__(self, announce: Callable[[], None]) -> None:
-        self.event = threading.Event()
-        self.signal: signal.Signals | None = None
-        self._announce = announce
-        self._arrived: SimpleQueue[bool] = SimpleQueue()  # a signal handler may put, and must not take a lock
-
-    @property
-    def exit_code(self) -> int:
-        """128 + the signal's number."""
-        return 128 + signal.SIGINT
-
-    @contextmanager
-    def listening(self) -> Iterator[_Interrupt]:
-        """Receive interrupts while a block is running."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        thread = threading.Thread(target=self._watch, name="interrupt", daemon=True)
-        thread.start()
-        before = signal.signal(signal.SIGINT, self._handle)
-        try:
-            yield self
-        finally:
-            signal.signal(signal.SIGINT, before)
-            self._arrived.put(False)
-            thread.join(timeout=1)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = signal.SIGINT
-        self._arrived.put(True)
-
-    def _watch(self) -> None:
-        if self._arrived.get():
-            self.event.set()
-            self._announce()
-
-
-class _Nowhere(io.StringIO):
-    """A stream that drops what is written."""
-
-    def write(self, text: str) -> int:
-        """Drop it."""
-        return len(text)
+    audience = Program(remove, None, progress=progress)
+    with _errors_for_python():
+        settings = read_settings(_files(config), **({} if cloud is None else {"cloud": cloud}))
+        document, _ = remove_orphans(Home.of(settings), settings, audience, everything=everything, dry_run=not remove)
+    if audience.stopped:
+        raise KeyboardInterrupt("the removal was stopped; the same call continues it")
+    return document
 
 
 def _start(moment: datetime | str | None) -> datetime | None:
@@ -431,7 +511,7 @@ def _files(config: Files) -> list[Path]:
     return [Path(config)] if isinstance(config, str | os.PathLike) else [Path(one) for one in config]
 
 
-def _document(ended: Ended, audience: _Program) -> RunDocument:
+def _document(ended: Ended, audience: Program) -> RunDocument:
     """Return the document of a run, or raise why it did not go on."""
     if ended.error is not None:
         ended.error.run_id = ended.document.run_id
@@ -459,7 +539,8 @@ def _spelled(hint: Hint, run_id: str | None) -> str:
 
 def _call(part: Command | Option, run_id: str | None) -> str | Command | Option:
     known = {
-        name: inspect.signature(globals()[name]).parameters for name in ("plan", "run", "resume", "status", "teardown")
+        name: inspect.signature(globals()[name]).parameters
+        for name in ("analyze", "extend", "plan", "resume", "run", "status", "teardown")
     }
     if isinstance(part, Option):
         name, value = _argument(part.name, part.value or "...")

@@ -6,15 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from envagent.errors import UsageError
+from envagent.hints import Command, Hint, Option
 
 if TYPE_CHECKING:
     from envagent.cli.audience import Audience
     from envagent.cli.documents.json_models import RunsDocument
     from envagent.cli.documents.run_list import RunFilter
-    from envagent.cli.documents.run_models import PlanDocument, RunDocument
+    from envagent.cli.documents.run_models import AnalysisDocument, PlanDocument, RunDocument
     from envagent.cli.extension_session import Tell
     from envagent.cli.home import Home
     from envagent.cli.run_session import Ended
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from envagent.engine.journal import Journal
     from envagent.engine.runner import Runner
     from envagent.engine.tables import RunRecord
-    from envagent.steps.lease_extension import Longer
     from envagent.steps.services import Services
 
 
@@ -127,6 +129,53 @@ def make_plan(options: RunOptions, audience: Audience) -> PlanDocument | int:
     return planned(Home.of(prepared.settings), prepared.access, prepared.request, audience)
 
 
+def analyze_repository(
+    repo: str,
+    audience: Audience,
+    *,
+    ai: bool = True,
+    ref: str | None = None,
+    also: Sequence[str] | None = None,
+    config: Sequence[Path] | None = None,
+) -> AnalysisDocument | int:
+    """Find out what a repository needs; no cloud is contacted, and nothing of it is executed.
+
+    Args:
+        repo: its URL, or the path of a local clone.
+        audience: who sees it.
+        ai: whether a configured AI may make proposals.
+        ref: a branch, tag or commit.
+        also: documents to read along with it.
+        config: the files named by --config.
+
+    Returns:
+        What it needs, with the evidence, or the exit code of a stop request.
+
+    Raises:
+        EnvagentError: the repository, a document or the configuration cannot be read.
+    """
+    from envagent.cli.documents.run_document import analysis_document
+    from envagent.cli.home import read_settings
+    from envagent.cli.inputs import given_documents, stored_name
+    from envagent.cli.wiring import make_advisor
+    from envagent.engine.step import Stopped
+    from envagent.repository.analyzer import analyze
+    from envagent.repository.fetch import fetch
+    from envagent.repository.git import Cancelled
+
+    repository = stored_name(repo, ref)
+    settings = read_settings(config, repository=repository)
+    documents = given_documents(also)
+    with audience.stoppable(lambda: audience.terminal.line("stopping")) as stop:
+        advisor = make_advisor(settings, ai=ai, stop=stop.event)
+        try:
+            snapshot = fetch(repository, ref=ref, cancelled=stop.event.is_set).with_documents(documents)
+            analysis, decision = advisor.requirements(snapshot, analyze(snapshot))
+        except (Cancelled, Stopped):
+            return stop.exit_code
+    return analysis_document(snapshot, analysis, decision)
+
+
 def resume_run(
     run_id: str, audience: Audience, *, max_su: float | None = None, config: Sequence[Path] | None = None
 ) -> Ended:
@@ -143,7 +192,7 @@ def resume_run(
     from envagent.config import load
     from envagent.engine.tables import RunState
     from envagent.errors import RunStateError
-    from envagent.hints import Hint, command
+    from envagent.hints import command
 
     home = Home.of(load(files=config or ()))
     with home.opened_journal(to_read=True) as journal:
@@ -236,10 +285,11 @@ def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord,
 
 def extend_run(
     run_id: str,
-    asked: Longer,
     audience: Audience,
     tell: Tell,
     *,
+    length: timedelta | None = None,
+    until: datetime | None = None,
     max_su: float | None = None,
     config: Sequence[Path] | None = None,
 ) -> int:
@@ -247,22 +297,30 @@ def extend_run(
 
     Args:
         run_id: the run.
-        asked: how much longer, or until when.
         audience: who is asked.
         tell: reports the result, and whether it is an extension; returns the exit code.
+        length: how much longer.
+        until: until when, in place of `length`.
         max_su: the most that it may cost.
         config: the files named by --config.
 
     Raises:
+        UsageError: not exactly one of `length` and `until` is given.
         EnvagentError: it was refused, or nobody can be asked.
     """
+    if (length is None) == (until is None):
+        raise UsageError(
+            "name either how much longer, or until when",
+            hint=Hint(Command("extend", (run_id, "6h")), "; or with", Option("until", "TIME")),
+        )
     from envagent.cli.extension_session import ExtensionSession
     from envagent.cli.home import Home, read_settings
+    from envagent.steps.lease_extension import Longer
 
     settings = read_settings(config)
     home = Home.of(settings)
     with home.opened_journal(to_read=True) as journal, home.acting_on(journal, journal.run(run_id).run_id) as row:
-        return ExtensionSession(home, journal, settings, audience).extend(row, asked, max_su, tell)
+        return ExtensionSession(home, journal, settings, audience).extend(row, Longer(length, until), max_su, tell)
 
 
 def tear_down_run(

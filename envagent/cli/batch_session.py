@@ -27,7 +27,7 @@ from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.documents.run_list import Labels, StoredRequest
 from envagent.cli.documents.run_models import RunDocument
 from envagent.cli.home import Home, read_settings
-from envagent.cli.interaction import Stop, StopSignals
+from envagent.cli.interaction import Stop
 from envagent.cli.render.batch_view import BatchView, LineView, short_name, show_batch
 from envagent.cli.render.progress import ProgressLines
 from envagent.cli.render.terminal import Terminal, out, print_document
@@ -164,11 +164,11 @@ class LineAudience(Audience):
 class BatchSession:
     """Work on the runs of one file."""
 
-    def __init__(self, home: Home, options: BatchOptions) -> None:
+    def __init__(self, home: Home, options: BatchOptions, audience: Audience | None = None) -> None:
         self._home = home
         self._options = options
         self._name = batch_name(options.file)
-        self._audience = Audience(yes=options.yes)
+        self._audience = audience or Audience(yes=options.yes)
         self._terminal = self._audience.terminal
         self._slots = threading.Semaphore(options.parallel)
         self._turn = threading.Condition()
@@ -383,7 +383,7 @@ class BatchSession:
     @contextmanager
     def _stoppable(self) -> Iterator[Stop]:
         """Turn signals into a stop of all lines."""
-        with StopSignals(self._stop_all, self._view.restore) as stop:
+        with self._audience.stoppable(self._stop_all, self._view.restore) as stop:
             yield stop
 
     def _stop_all(self) -> None:
@@ -468,12 +468,13 @@ class BatchSession:
         return command_text(self._again("run"))
 
 
-def run_batch(options: BatchOptions, common: RunOptions) -> Result:
+def run_batch(options: BatchOptions, common: RunOptions, audience: Audience | None = None) -> Result:
     """Start, continue or skip a run for each line of a file.
 
     Args:
         options: which file, and how.
         common: what the runs of all lines want.
+        audience: who sees it; a person at the command line by default.
 
     Raises:
         UsageError: the file or an option cannot be used.
@@ -482,11 +483,13 @@ def run_batch(options: BatchOptions, common: RunOptions) -> Result:
         raise UsageError("name either a repository or a file of them", hint=Hint("leave out", Option("file")))
     if common.plan is not None:
         raise UsageError("a plan is for one repository", hint=Hint("leave out", Option("plan")))
+    if common.name is not None:
+        raise UsageError("several runs cannot have one name", hint=Hint("leave out", Option("name")))
     if common.server_name is not None:
         raise UsageError("several servers cannot have one name", hint=Hint("leave out", Option("server_name")))
     flags = {} if common.cloud is None else {"cloud": common.cloud}
     settings = read_settings(options.config, **flags)
-    return BatchSession(Home.of(settings), options).run(common)
+    return BatchSession(Home.of(settings), options, audience).run(common)
 
 
 def resume_batch(options: BatchOptions, *, max_su: float | None) -> Result:

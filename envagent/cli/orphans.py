@@ -24,7 +24,7 @@ from envagent.cli.interaction import Stop
 from envagent.cli.render import screens, times
 from envagent.cli.render.hint_text import command_text, hint_text
 from envagent.cli.render.progress import ProgressLines
-from envagent.cli.render.terminal import Terminal, print_document
+from envagent.cli.render.terminal import Terminal
 from envagent.cli.wiring import opened_teardown
 from envagent.config import Settings
 from envagent.engine.intents import REPEAT_DELETE
@@ -215,19 +215,15 @@ def remove_orphans(
     settings: Settings,
     audience: Audience,
     *,
-    as_json: bool,
-    in_line: bool = False,
     everything: bool = False,
     dry_run: bool = False,
-) -> int:
-    """Find, list, ask, remove and check; return the exit code.
+) -> tuple[OrphansDocument, int]:
+    """Find, list, ask, remove and check; return what became of them, and the exit code.
 
     Args:
         home: where the journal is.
         settings: which cloud.
         audience: who is asked.
-        as_json: whether to print the document.
-        in_line: whether it is the last line of several.
         everything: whether to remove also what runs in the journal have.
         dry_run: whether to list only.
 
@@ -255,9 +251,7 @@ def remove_orphans(
                 code, document = _carry_out(orphans, document, audience, stop, again, free=access.simulated)
             else:
                 code = 0
-            if as_json or in_line:
-                print_document(document, in_line=in_line)
-            return code
+            return document, code
     except EnvagentError as error:
         # The cloud's hints may name a command on a run: what helps here is this command.
         error.run_id = None

@@ -32,6 +32,18 @@ def test_a_run_from_start_to_teardown(cli: Cli, repository: Path, capfd: pytest.
     assert envagent.status("from-python", refresh=True).resources == run.resources
     assert envagent.status().runs[0].run_id == run.run_id
 
+    analyzed = envagent.analyze(repository, ai=False).model_dump(mode="json")
+    shown_analysis = cli("analyze", str(repository), "--no-ai", "--json").document
+    assert {**analyzed, "decision": None} == {**shown_analysis, "decision": None}
+    longer = envagent.extend("from-python", "1h", progress=False)
+    assert run.cost is not None and longer.cost is not None
+    assert longer.cost.hours_left == pytest.approx(run.cost.hours_left + 1, abs=0.1)
+    assert envagent.extend("from-python", until=longer.cost.lease_end).cost is not None
+    mine = [one for one in envagent.orphans(cloud="sandbox").orphans if one.run_id == run.run_id]
+    assert {(one.offered, one.outcome) for one in mine} == {(False, "left_alone")}
+    with pytest.raises(UsageError, match="either how much longer"):
+        envagent.extend("from-python")
+
     drawn = cli("diagram", "run", "last", "--format", "svg").out
     assert [drawn.find(f"{step.name}.{step.stages[-1].name}<") > 0 for step in run.steps] == [True] * len(run.steps)
     assert cli("diagram", "run", run.run_id).out.startswith(f"gantt\n  title run {run.run_id}")
@@ -91,6 +103,14 @@ def test_a_real_cloud_needs_an_approval(cli: Cli, repository: Path, real_cloud: 
         envagent.run(plan=made, hours=2, approve=True)
     up = envagent.run(plan=made, approve=lambda plan: plan.ceiling == made.plan.ceiling)
     assert up.state == "succeeded"
+    with pytest.raises(UsageError, match="extend asks") as unasked:
+        envagent.extend(up.run_id, "1h")
+    assert hint(unasked) == f"hint: envagent.extend('{up.run_id}', '1h', approve=True)"
+    with pytest.raises(CapacityError):
+        envagent.extend(up.run_id, "1h", max_su=0.5)
+    Path("all.txt").write_text(f"{repository}\n")
+    with pytest.raises(UsageError, match="run asks before it reserves them, and neither approve"):
+        envagent.run_file("all.txt", cloud=real_cloud, ai=False, new=True)
     with pytest.raises(UsageError, match="teardown asks"):
         envagent.teardown(up.run_id)
     assert envagent.teardown(up.run_id, approve=True).state == "torn_down"

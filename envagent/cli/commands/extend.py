@@ -40,23 +40,12 @@ def extend(
     from envagent.cli.render import screens
     from envagent.cli.render.terminal import out
     from envagent.cli.run_session import Ended, close
-    from envagent.errors import UsageError
-    from envagent.hints import Command, Hint, Option
-    from envagent.steps.lease_extension import Longer
-
-    if length is not None and until is None:
-        asked = Longer(length=length_of_time(length))
-    elif until is not None and length is None:
-        asked = Longer(until=moment(until, "--until"))
-    else:
-        raise UsageError(
-            "name either how much longer, or until when",
-            hint=Hint(Command("extend", (run_id, "6h")), "; or with", Option("until", "TIME")),
-        )
 
     def tell(ended: Ended, extended: bool) -> int:
         if ended.exit_code == 0 and not as_json:
             screens.show_extended(out(), ended.document, extended=extended)
         return close(ended, as_json=as_json)
 
-    return extend_run(run_id, asked, Audience(yes=yes), tell, max_su=max_su, config=config)
+    more = None if length is None else length_of_time(length)
+    end = None if until is None else moment(until, "--until")
+    return extend_run(run_id, Audience(yes=yes), tell, length=more, until=end, max_su=max_su, config=config)

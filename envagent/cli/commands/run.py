@@ -139,8 +139,6 @@ def run(
     if file is not None:
         from envagent.cli.batch_session import PARALLEL_LINES, BatchOptions, close_batch, run_batch
 
-        if name is not None:
-            raise UsageError("--name is for one run", hint=Hint("leave out", Option("name")))
         batch = BatchOptions(
             file,
             parallel=parallel or PARALLEL_LINES,

@@ -56,6 +56,7 @@ def teardown(
     if delete_key and orphans:
         raise UsageError("--delete-key needs a run", hint=Hint(command("teardown", "last", delete_key=True)))
     from envagent.cli.audience import Audience
+    from envagent.cli.render.terminal import print_document
 
     audience = Audience(yes=yes, stream=json_stream)
     if file is not None:
@@ -71,17 +72,11 @@ def teardown(
 
         settings = read_settings(config, **({} if cloud is None else {"cloud": cloud}))
         home = Home.of(settings)
-        return remove_orphans(
-            home,
-            settings,
-            audience,
-            as_json=as_json,
-            in_line=json_stream,
-            everything=everything,
-            dry_run=dry_run,
-        )
+        document, code = remove_orphans(home, settings, audience, everything=everything, dry_run=dry_run)
+        if as_json or json_stream:
+            print_document(document, in_line=json_stream)
+        return code
     from envagent.cli.actions import tear_down_run
-    from envagent.cli.render.terminal import print_document
 
     ended = tear_down_run(run_id, audience, dry_run=dry_run, delete_key=delete_key, config=config)
     if as_json or json_stream:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ from envagent.cli.documents.durations import History
 from envagent.cli.documents.json_models import ErrorPart
 from envagent.cli.documents.run_list import Labels, StoredRequest, looked_at, state_of
 from envagent.cli.documents.run_models import (
+    AnalysisDocument,
     CandidatePart,
     CreationPart,
     DecisionPart,
@@ -67,6 +68,10 @@ from envagent.steps.reserve_hardware import ReservedHardware
 from envagent.steps.save_state import SavedState
 from envagent.steps.select_image import SelectedImage
 from envagent.steps.verify import Verified
+
+if TYPE_CHECKING:
+    from envagent.advice.decisions import Decision
+    from envagent.repository.results import Analysis, Snapshot
 
 AnyOutput = TypeVar("AnyOutput", bound=Output)
 
@@ -384,6 +389,26 @@ def _status(run: StoredRun, row: ResourceRecord, known: str | None) -> str | Non
         return known
     making = (one for one in run.stages if f"{one.step}.{one.stage}" == row.stage)
     return next((one.status for one in making if one.state == StageState.WAITING), None)
+
+
+def analysis_document(snapshot: Snapshot, analysis: Analysis, decision: Decision) -> AnalysisDocument:
+    """Return the document of an analysis that no run made."""
+    from envagent.steps import PROVISIONING
+
+    decided = decision.model_dump(mode="json")
+    return AnalysisDocument(
+        repository=RepositoryPart(url=snapshot.url, commit=snapshot.commit),
+        requirements=analysis.requirements.model_dump(mode="json"),
+        sizing=analysis.sizing.model_dump(mode="json"),
+        evidence=[one.model_dump(mode="json") for one in analysis.evidence],
+        assumptions=list(analysis.assumptions),
+        languages=analysis.languages,
+        workload=analysis.workload,
+        notes=list(snapshot.notes),
+        decision=DecisionPart(
+            **decided, step=PROVISIONING.producer(AnalyzedRepository).key, at=times.now().isoformat()
+        ),
+    )
 
 
 def decision_parts(run: StoredRun) -> list[DecisionPart]:
