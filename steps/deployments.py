@@ -62,6 +62,21 @@ class Deployments:
         found = (one for one in self.failed if one.fault.of_the_node and one.launch.removed)
         return tuple(one for one in found if lease_id is not None and one.launch.request.lease_id == lease_id)
 
+    def launches(self, attempt: int) -> int:
+        """Count the launches of an attempt that failed and whose servers are gone."""
+        return len(self._of(attempt))
+
+    def deployments(self, attempt: int) -> int:
+        """Count those among them that Nova gave to a node."""
+        return sum(one.fault.kind != FaultKind.NO_HOST for one in self._of(attempt))
+
+    def nodes_tried(self, attempt: int) -> int:
+        """Count the leases, each of one node, that they were on."""
+        return len({one.launch.request.lease_id for one in self._of(attempt)})
+
+    def _of(self, attempt: int) -> tuple[Failed, ...]:
+        return tuple(one for one in self.failed if one.launch.attempt == attempt and one.launch.removed)
+
     def first(self, attempt: int) -> Fault | None:
         """Return what went wrong first in an attempt."""
         return next((one.fault for one in self.failed if one.launch.attempt == attempt), None)

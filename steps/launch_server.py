@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envagent.catalog import NodeType
-from envagent.cloud.failures import FaultKind, fault_of, server_failed
+from envagent.cloud.failures import Fault, FaultKind, fault_of, server_failed
 from envagent.cloud.port import Image, Server, ServerRequest, ServerStatus
 from envagent.cloud.site_kinds import ResourceType, node_of, resource_type_of
 from envagent.engine.kinds import Found, Try
@@ -32,6 +32,10 @@ WAKE: dict[str, str] = {
     ServerStatus.RESCUE: "unrescue",
 }
 """The states that a server does not leave by itself, with the openstack client's command that ends each."""
+
+MOST_NODES = 4
+"""How many nodes are tried: a site where so many take no server deploys none now. One that Nova passes over costs
+seconds, unlike a deployment, and does not count as a try."""
 
 _LAUNCH_AGAIN = Hint("launch another one on the same lease:", resume(), "; or remove everything:", teardown())
 
@@ -132,16 +136,32 @@ class LaunchServer(Step):
         failed = past.on_lease(reserved.lease_id)
         if not failed or not reserved_as.fixed_node:
             return None
-        settings = context.services.settings.server
-        tried = sum(1 for one in past.failed if one.launch.attempt == context.attempt)
-        last = failed[-1].launch
-        if last.number > reserved.kept_after and (tried < settings.tries or last.attempt != context.attempt):
+        settings, last = context.services.settings.server, failed[-1].launch
+        deployed, nodes = past.deployments(context.attempt), past.nodes_tried(context.attempt)
+        more = deployed < settings.tries and nodes < MOST_NODES
+        if last.number > reserved.kept_after and (more or last.attempt != context.attempt):
             return GoBack(ReservedHardware, f"reserving another node before lease {reserved.lease_name} is released")
         cleaning = self._cleaning(context, reserved)
         if cleaning is None or context.now() >= min(cleaning.look_again, cleaning.deadline):
             return None
-        status = f"it took no server {len(failed)} times" if len(failed) > 1 else "no other node is free"
+        alone = "no other node could be reserved" if more else f"{nodes} nodes took no server"
+        status = f"it took no server {len(failed)} times" if len(failed) > 1 else alone
         return NotYet("the node to be cleaned", cleaning.look_again, cleaning.deadline, status)
+
+    def _is_last(
+        self,
+        context: StepContext,
+        reserved: ReservedHardware,
+        reserved_as: ResourceType,
+        past: Deployments,
+        fault: Fault,
+    ) -> bool:
+        """Return whether nothing follows a failure: the deployments are used up, or the wait for a cleaning is over."""
+        if fault.kind == FaultKind.NO_HOST and reserved_as.fixed_node:
+            cleaning = self._cleaning(context, reserved)
+            return cleaning is not None and context.now() >= cleaning.deadline
+        before = past.deployments(context.attempt) if reserved_as.fixed_node else past.launches(context.attempt)
+        return before + 1 >= context.services.settings.server.tries
 
     def _cleaning(self, context: StepContext, reserved: ReservedHardware) -> Cleaning | None:
         settings = context.services.settings.server
@@ -190,13 +210,8 @@ class LaunchServer(Step):
         fault = fault_of(server, node)
         past = Deployments.read(context.ledger, context.services.cloud)
         context.ledger.annotate(kind.name, found.id, {FAULT: fault.model_dump(mode="json")})
-        # What an earlier attempt of the run sent may be replaced, whatever failed before.
-        tried = sum(1 for one in past.failed if one.launch.attempt == context.attempt and one.launch.removed) + 1
-        if tried >= settings.tries and current.attempt in (0, context.attempt):
-            cleaning = self._cleaning(context, reserved)
-            over = cleaning is not None and context.now() >= cleaning.deadline
-            if fault.kind != FaultKind.NO_HOST or not reserved_as.fixed_node or over:
-                raise fault.error(past.first(context.attempt))
+        if current.attempt in (0, context.attempt) and self._is_last(context, reserved, reserved_as, past, fault):
+            raise fault.error(past.first(context.attempt))
         before = past.on_lease(reserved.lease_id)
         if not before or (before[-1].fault.meaning, before[-1].fault.said) != (fault.meaning, fault.said):
             because = f" (Nova says: {server.fault_text})" if server.fault_text else ""

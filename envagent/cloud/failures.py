@@ -103,7 +103,8 @@ class Fault(BaseModel):
         failed = NoCapacity if self.kind == FaultKind.NO_ADDRESS else ServerFailed
         message = f"server {self.server} went to ERROR{self.node}: {self.meaning}"
         if before is not None and (before.meaning, before.node_id) != (self.meaning, self.node_id):
-            message += f"; the first attempt failed{before.node}: {before.meaning}"
+            why = " in the same way" if before.meaning == self.meaning else f": {before.meaning}"
+            message += f"; the first attempt failed{before.node}{why}"
         hint = _MEANINGS[self.kind][2] if self.kind in _MEANINGS else _AGAIN
         return failed(message, hint=hint, service_said=self.said)
 

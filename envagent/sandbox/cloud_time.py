@@ -19,8 +19,6 @@ SCHEDULING = 2.0
 """Seconds a server spends in BUILD/scheduling."""
 NETWORKING = 2.0
 """Seconds a server spends in BUILD/networking."""
-NODE_SYNC = 60.0
-"""Seconds between two looks of Nova at its bare-metal nodes."""
 SERVER_DELETION = 20.0
 """Seconds between DELETE of a server and its 404."""
 

@@ -6,7 +6,6 @@ over, and learns of a maintenance with some delay.
 
 from __future__ import annotations
 
-from envagent.sandbox import cloud_time
 from envagent.sandbox.records import Node
 from envagent.sandbox.state import Due
 from envagent.sandbox.world import World
@@ -69,7 +68,7 @@ def maintain(world: World, host: str, *, noticed: bool) -> None:
     """Put a node into maintenance; unless `noticed`, Nova learns of it only at its next look at its nodes."""
     found = node(world, host)
     found.maintenance = True
-    found.scheduler_knows = world.at if noticed else world.after(cloud_time.NODE_SYNC)
+    found.scheduler_knows = world.at if noticed else world.after(world.profile.node_sync_seconds)
     world.put(found)
 
 

@@ -31,6 +31,7 @@ class Profile:
         restricted_credentials_lease: a restricted application credential may create a lease.
         lease_shows_hosts: GET /leases/ID/hosts exists.
         cleaning_seconds: how long a node is cleaned after its server, during which it takes no other; 0 for not at all.
+        node_sync_seconds: how often Nova looks at its nodes; it learns of a maintenance then.
         busy_hosts_come_last: Blazar prefers nodes whose last server is gone; otherwise it takes them in a fixed order.
         failed_server_keeps_host: a server that failed to spawn holds its host until it is deleted.
         forces_config_drive: every bare-metal server has a config drive.
@@ -55,6 +56,7 @@ class Profile:
     restricted_credentials_lease: bool = True
     lease_shows_hosts: bool = False
     cleaning_seconds: float = 0.0
+    node_sync_seconds: float = 60.0
     busy_hosts_come_last: bool = True
     failed_server_keeps_host: bool = False
     forces_config_drive: bool = False

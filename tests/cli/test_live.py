@@ -131,6 +131,21 @@ def test_it_shows_the_wait_its_deadline_and_the_usual_time(screen: tuple[Termina
     assert "\x1b[2J" not in shown
 
 
+def test_a_step_that_removed_something_again_takes_longer_than_usual(screen: tuple[Terminal, list[bytes]]) -> None:
+    terminal, seen = screen
+    output = LiveProgress(terminal)
+    output.watch(STAGES, {"first": 700.0}, {})
+    with output:
+        output(event(EventKind.STAGE_STARTED, "first.a"))
+        output(event(EventKind.RESOURCE_REMOVING, "first.a", "removing server s"))
+        output(waiting("first.a", "the node to be cleaned", ""))
+        assert output._live is not None
+        output._live.refresh()
+    shown = arrived(seen)
+    assert "waiting for the node to be cleaned" in shown
+    assert "usually" not in shown
+
+
 def test_a_failed_step_shows_its_failure_whatever_is_told_of_it_afterwards(
     screen: tuple[Terminal, list[bytes]],
 ) -> None:

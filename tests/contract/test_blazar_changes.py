@@ -64,7 +64,7 @@ BAD_HOSTS = [
     ({"min": "x"}, 400, "Malformed parameter min"),
     ({"resource_type": "virtual:thing"}, 409, "resource_type cannot be updated"),
     ({"hypervisor_properties": "x"}, 400, "Malformed requirements x"),
-    ({"hypervisor_properties": '["=", "$vcpus", "x"]'}, 500, "Not enough hosts available"),
+    ({"hypervisor_properties": '["=", "$vcpus", "7x"]'}, 500, "Not enough hosts available"),
     ({"resource_properties": '["=", "$node_type", "nothing"]'}, 500, "Not enough hosts available"),
     ({"resource_properties": '["=", "$nothing", "x"]'}, 500, "BlazarDBNotFound: A database error occurred"),
 ]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.failures.conftest import Shell
 from tests.kit.commands import Ended
+from tests.kit.git import commit
 
 Check = Callable[[], None]
 PAIR = "gpu_a100_pcie"
@@ -40,28 +41,46 @@ def created(shell: Shell, done: Ended, kind: str) -> int:
 
 
 def test_a_broken_node_is_replaced_before_its_lease_is_released(ironic: Shell, nothing_left: Check) -> None:
+    """And the next run leaves it out, and replaces the one that is cleaned after its predecessor's teardown."""
+    settings = {**FIXED, "cleaning_seconds": 30_000.0, "node_sync_seconds": 1e6}
+    ironic.endpoint.control("settings", {"overrides": settings})
     node = first_node(ironic, PAIR)
-    breaks(ironic, "node_maintenance", node)
+    breaks(ironic, "node_maintenance", node, noticed=False)
     done = ironic.run("--node-type", PAIR)
     assert done.code == 0, done.err
     assert (created(ironic, done, "lease"), ironic.live()["lease"], ironic.live()["server"]) == (2, 1, 1)
-    assert node in done.err
-    assert "is being cleaned, in maintenance or broken" in done.err
+    assert f"on node {node} (" in done.err
+    assert "perhaps before it deployed anything" in done.err
     assert "SU/h; lease " in done.err
     assert done.err.index("created lease", done.err.index("reserving another")) < done.err.index("removing lease")
     assert "the reservation is not active yet" not in done.err
     again = ironic("teardown", "last", "--yes")
     assert again.code == 0, again.err
-    # The next plan remembers it.
     once_more = ironic.run("--node-type", PAIR)
-    assert (once_more.code, created(ironic, once_more, "lease")) == (0, 1), once_more.err
+    assert (once_more.code, created(ironic, once_more, "lease")) == (0, 2), once_more.err
     assert f"left out: {node}" in once_more.err
+    assert "is being cleaned, in maintenance or broken" in once_more.err
     breaks(ironic, "node_repaired", node)
     nothing_left()
 
 
+def test_types_under_if_refused_follow_where_deployments_fail(ironic: Shell, nothing_left: Check) -> None:
+    (ironic.repository / "README.md").write_text("# thing\n\n## Requirements\n\nAt least 300 GB of RAM.\n")
+    commit(ironic.repository)
+    hosts = ironic.act("blazar", "GET", "/os-hosts")["hosts"]
+    broken = [one["node_name"] for one in hosts if one["node_type"] == "compute_nvdimm"]
+    for node in broken:
+        breaks(ironic, "node_maintenance", node)
+    done = ironic.run()
+    assert done.code == 0, done.err
+    assert created(ironic, done, "lease") == len(broken) + 1
+    assert "compute_gigaio until " in done.err
+    assert "usually" not in done.err
+    nothing_left()
+
+
 def test_where_no_other_node_exists_its_cleaning_is_waited_for(ironic: Shell, nothing_left: Check) -> None:
-    ironic.endpoint.control("settings", {"overrides": {**FIXED, "cleaning_seconds": 7500.0}})
+    ironic.endpoint.control("settings", {"overrides": {**FIXED, "cleaning_seconds": 15_000.0}})
     assert ironic.run("--node-type", SINGLE).code == 0
     assert ironic("teardown", "last", "--yes").code == 0
     done = ironic.run("--node-type", SINGLE, ENVAGENT_SERVER__CLEANING_SECONDS="20")

@@ -14,11 +14,14 @@ import pytest
 from envagent.cloud.adapter import connect
 from envagent.errors import Forbidden
 from tests.kit.commands import Ended
+from tests.kit.waiting import until
 from tests.rig.operator import Judge, Rig
 from tests.rig.shell import Shell
 
 PAIR = "gpu_rtx_6000"
 SINGLE = "gpu_v100"
+ALONE = "compute_cascadelake_r"
+"""The node type that a plan puts first, with one node; others are under "if refused"."""
 VERSION = {"X-OpenStack-Ironic-API-Version": "1.80"}
 PATIENT = {"ENVAGENT_SERVER__CLEANING_SECONDS": "240"}
 
@@ -92,6 +95,44 @@ def test_a_broken_node_is_replaced_before_its_lease_is_released(
             assert f"left out: {broken['node_name']}" in again.err
             assert "not reserved" in again.err
         assert shell("teardown", again.document["run_id"], "--yes").code == 0
+
+
+def test_after_a_teardown_the_other_node_is_used_while_the_first_is_cleaned(
+    nodes: Nodes, shell: Shell, judge: Judge
+) -> None:
+    for _ in range(2):
+        done = shell.run("--node-type", PAIR, **PATIENT)
+        assert done.code == 0, done.err
+        assert "waiting for the node to be cleaned" not in done.err
+        judge.complete([done.document["run_id"]])
+        assert shell("teardown", done.document["run_id"], "--yes").code == 0
+
+
+def test_types_under_if_refused_follow_where_deployments_fail(nodes: Nodes, shell: Shell, judge: Judge) -> None:
+    with nodes.in_maintenance(nodes.first(ALONE)["hypervisor_hostname"]):
+        done = shell.run(**PATIENT)
+    assert done.code == 0, done.err
+    judge.complete([done.document["run_id"]])
+    assert f"node type {ALONE}" in done.err
+    assert leases(done) > 1
+    assert shell("teardown", done.document["run_id"], "--yes").code == 0
+
+
+def test_a_node_that_breaks_just_before_the_launch(nodes: Nodes, shell: Shell, judge: Judge, shown: bool) -> None:
+    """Nova does not know yet, and gives up at once with the words of a failed deployment."""
+    node = nodes.first(SINGLE)
+    started = shell.start_run("--node-type", SINGLE, ENVAGENT_LEASE__POLL_SECONDS="6", **PATIENT)
+    started.wait_for("created lease")
+    until(lambda: any(one["status"] == "ACTIVE" for one in nodes.rig.everything()["user"]["lease"]), "an ACTIVE lease")
+    with nodes.in_maintenance(node["hypervisor_hostname"]):
+        started.wait_for("went to ERROR")
+    done = started.wait()
+    assert done.code == 0, done.err
+    assert "its deployment failed on the reserved node" not in done.err
+    assert "perhaps before it deployed anything" in done.err or "Nova passed over the reserved node" in done.err
+    assert not shown or f"on node {node['node_name']} ({node['uid']})" in done.err
+    judge.complete([done.document["run_id"]])
+    assert shell("teardown", done.document["run_id"], "--yes").code == 0
 
 
 def test_where_no_other_node_exists_its_cleaning_is_waited_for(nodes: Nodes, shell: Shell, judge: Judge) -> None:
