@@ -22,6 +22,7 @@ from envagent.steps.reserve_hardware import ReservedHardware
 from envagent.steps.resources import LaunchRequest, TaggedKind, server_kind
 from envagent.steps.select_image import ImageCandidates, SelectedImage
 from envagent.steps.services import StepContext, record
+from envagent.steps.watching import shown_status
 
 WAKE: dict[str, str] = {
     ServerStatus.SHUTOFF: "start",
@@ -201,8 +202,7 @@ class LaunchServer(Step):
                     f"server {server.name} ({server.id}) is still {server.status} after {wait.seconds / 60:.0f} min",
                     hint=Hint("continue to wait:", resume(), "; if it stays so, give the help desk the server's id"),
                 )
-            status = server.status if server.task_state is None else f"{server.status}/{server.task_state}"
-            return wait.not_yet(status)
+            return wait.not_yet(shown_status(server), kind=kind.name, cloud_id=server.id)
         surplus = context.reconcile((kind,))  # a request that was carried out twice has taken the node
         if surplus is not None:
             return surplus

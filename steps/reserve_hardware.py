@@ -25,6 +25,7 @@ from envagent.steps.request import RunRequest
 from envagent.steps.resources import LeaseRequest, TaggedKind, lease_kind
 from envagent.steps.select_image import AvailableImages
 from envagent.steps.services import StepContext, record
+from envagent.steps.watching import shown_status
 
 NEVER_STARTED = "never became ACTIVE"
 
@@ -244,7 +245,7 @@ class ReserveHardware(Step):
             context.label(node_type=candidate.node_type.name, lease_end=lease.end.isoformat())
             return _reserved(plan, candidate, lease, replaces=current.request.end is not None)
         if lease.starting and not wait.over:
-            return wait.not_yet(lease.status)
+            return wait.not_yet(shown_status(lease), kind=kind.name, cloud_id=lease.id)
         if lease.ending:
             raise ResourceLost(f"lease {lease.name} ({lease.id}) is {lease.status}", hint=_RESERVE_AGAIN)
         # A lease that does not start keeps its node and is charged until its end: Blazar does not remove it.

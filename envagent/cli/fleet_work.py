@@ -14,15 +14,18 @@ from pathlib import Path
 
 from envagent.cli.audience import Audience
 from envagent.cli.clouds import reach
+from envagent.cli.fleet_clouds import Counter, SharedClouds
 from envagent.cli.home import Home, read_settings, request_of
 from envagent.cli.submission import shared_jobs, unheard
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
 from envagent.config import Settings
 from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
+from envagent.engine.loaded_run import Run
 from envagent.engine.step import Stopped
 from envagent.engine.tables import OVER, RunRecord, RunState
 from envagent.fleet.jobs import Wake, Work
+from envagent.fleet.watches import Watches
 from envagent.fleet.worker import LOG, Worker
 
 IN_HAND = timedelta(seconds=2)
@@ -45,6 +48,7 @@ def work_for_ever(config: Sequence[Path] | None, concurrency: int | None, audien
         worker = Worker(
             jobs,
             work.carry_out,
+            work.watch,
             concurrency=concurrency or settings.fleet.concurrency,
             stale=settings.fleet.stale_seconds,
             pause=settings.fleet.sweep_seconds,
@@ -61,7 +65,10 @@ def work_for_ever(config: Sequence[Path] | None, concurrency: int | None, audien
             worker.stop()
 
         audience.terminal.line(f"working on runs in {journal.database.name} until Ctrl-C")
-        asyncio.run(until_stopped())
+        try:
+            asyncio.run(until_stopped())
+        finally:
+            work.close()
     return 0
 
 
@@ -73,6 +80,8 @@ class FleetWork:
         self._journal = journal
         self._settings = settings
         self.stop = threading.Event()
+        self._watches = Watches(journal)
+        self._clouds = SharedClouds(settings)
         self._guard = threading.Lock()
         self._in_hand: set[str] = set()
 
@@ -93,6 +102,14 @@ class FleetWork:
             with self._guard:
                 self._in_hand.remove(run_id)
 
+    def watch(self) -> tuple[list[str], float]:
+        """List what waiting runs watch, if that is due; return those that have to look, and when to ask again."""
+        return self._watches.tick(self._clouds.look)
+
+    def close(self) -> None:
+        """Close the connections to clouds."""
+        self._clouds.close()
+
     def _work_on(self, row: RunRecord, work: Work) -> Wake | None:
         if row.state in OVER:
             return None
@@ -106,7 +123,10 @@ class FleetWork:
         request = request_of(row)
         access = reach(request.cloud, self._settings)
         with ExitStack() as stack:
-            services = make_services(self._home, self._journal, access, row.run_id, request, self.stop)
+            count = Counter()
+            services = make_services(
+                self._home, self._journal, access, row.run_id, request, self.stop, count=count.exchange
+            )
             stack.callback(services.close)
             runner = make_runner(self._journal, access.settings, unheard, self.stop)
             stack.callback(runner.close)
@@ -116,9 +136,15 @@ class FleetWork:
             if row.state == RunState.FAILED:  # by another worker, since the row was read
                 return None
             execution.run.request = request.model_copy(update={"output_folder": folder})
+            before = _standing(execution.run)
             progress = runner.advance(execution)
         LOG.info("run %s: %s", row.run_id, progress.outcome.value)
+        if not compare and _standing(execution.run) == before:
+            self._watches.count(request.cloud, count.number)
         following = Work.RESUME if execution.unconfirmed else Work.ADVANCE
+        self._watches.leave(row.run_id, request.cloud, progress.watched, progress.look_again)
+        if progress.latest is not None:
+            return Wake(following, progress.latest)
         if progress.outcome is Outcome.STOPPED:  # this worker ends: the next one goes on at once
             return Wake(following, datetime.now(UTC))
         return None if progress.look_again is None else Wake(following, progress.look_again)
@@ -133,6 +159,11 @@ class FleetWork:
             return Wake(Work.REMOVE, datetime.now(UTC))
         LOG.info("run %s: removed", row.run_id)
         return None
+
+
+def _standing(run: Run) -> dict[str, tuple[str, str | None, str | None]]:
+    """Return how far a run is, to see whether a look has found something new."""
+    return {key: (row.state, row.wait, row.status) for key, row in run.stages.items()}
 
 
 class _JsonLines(logging.Formatter):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from envagent.hints import Hint, Option
 
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
+    from envagent.cloud.http_session import HttpExchange
     from envagent.cloud.port import Cloud, Identity
     from envagent.engine.changes import ChangeLedger
     from envagent.engine.removal import Teardown
@@ -43,6 +44,7 @@ def make_services(
     stop: threading.Event,
     *,
     dearer: Dearer = "refuse",
+    count: Callable[[], None] | None = None,
 ) -> Services:
     """Make what the steps of one run work with; the cloud is opened now, so a wrong name fails before anything else.
 
@@ -54,6 +56,7 @@ def make_services(
         request: what the run is for.
         stop: set by a stop request.
         dearer: what happens to a node type that costs more than the plan's first choice.
+        count: called after each exchange with the cloud.
 
     Raises:
         ConfigurationError: no such cloud, or credentials that cannot be used.
@@ -63,7 +66,14 @@ def make_services(
 
     settings = access.settings
     advisor = make_advisor(settings, ai=request.ai, stop=stop)
-    cloud = access.connect(RunLog(home.run(run_id)), partial(journal.check_taken, run_id))
+    log = RunLog(home.run(run_id))
+
+    def record(exchange: HttpExchange) -> None:
+        log(exchange)
+        if count is not None:
+            count()
+
+    cloud = access.connect(record, partial(journal.check_taken, run_id))
     return Services(
         settings,
         run_folder=home.run(run_id),

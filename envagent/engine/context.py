@@ -17,12 +17,11 @@ from envagent.engine.clock import from_text, to_text
 from envagent.engine.intents import Ledger
 from envagent.engine.kinds import ResourceKind
 from envagent.engine.loaded_run import Run
-from envagent.engine.step import NotYet
+from envagent.engine.step import NotYet, Watched, pause_after
 from envagent.engine.tables import DecisionRecord, EventKind
 
 Services = TypeVar("Services")
 
-FIRST_LOOK = timedelta(seconds=1)
 _LABELLING = threading.Lock()
 
 APPROVED_AMOUNT = "approved_amount"
@@ -30,9 +29,6 @@ APPROVED_AMOUNT = "approved_amount"
 
 ENTERED: ContextVar[str | None] = ContextVar("entered", default=None)
 """The stage that this thread is in, such as `launch_server.launch`; None outside of stages."""
-
-LOOKS_PER_WAIT = 0.1
-"""A wait is checked again after a tenth of the time that it has taken so far, so that little is lost when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +52,18 @@ class Wait:
         """How long the wait has taken."""
         return (self.now - self.since).total_seconds()
 
-    def not_yet(self, status: str) -> NotYet:
-        """Return when to look again: soon at first, at most `every` apart, never beyond the deadline."""
-        waited = self.now - max(self.since, min(self.counted_from, self.now))
-        pause = min(self.every, max(waited * LOOKS_PER_WAIT, min(FIRST_LOOK, self.every)))
-        if self.counted_from > self.now:
-            pause = max(pause, min(self.counted_from - self.now, timedelta(minutes=5)))
-        return NotYet(self.name, min(self.now + pause, max(self.deadline, self.now)), self.deadline, status)
+    def not_yet(self, status: str, *, kind: str | None = None, cloud_id: str = "") -> NotYet:
+        """Return when to look again: soon at first, at most `every` apart, never beyond the deadline.
+
+        Args:
+            status: what was seen.
+            kind: the kind of the one object whose next change ends the wait, with that status until then.
+            cloud_id: its id.
+        """
+        begins = max(self.since, self.counted_from)
+        look_again = min(self.now + pause_after(begins, self.now, self.every), max(self.deadline, self.now))
+        watched = None if kind is None else Watched(kind, cloud_id, status, begins, self.every)
+        return NotYet(self.name, look_again, self.deadline, status, watched=watched)
 
 
 class Context(Generic[Services]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from envagent.engine.context import Context
 from envagent.engine.loaded_run import Run
-from envagent.engine.step import GoBack, NotYet, Output, Question, Step, Stopped
+from envagent.engine.step import GoBack, NotYet, Output, Question, Step, Stopped, Watched
 from envagent.engine.tables import DecisionRecord, EventRecord
 from envagent.errors import EnvagentError
 
@@ -41,6 +41,10 @@ class Progress:
     look_again: datetime | None = None
     question: Question | None = None
     """What somebody has to approve (with BLOCKED)."""
+    watched: tuple[Watched, ...] = ()
+    """What to look at meanwhile (with WAITING)..."""
+    latest: datetime | None = None
+    """... and when to look again if none of it changes."""
     error: EnvagentError | None = None
     """Why this process gave the run up (with STOPPED): somebody else has taken it, or it could not be checked."""
 
@@ -60,6 +64,8 @@ class Schedule:
     blocked_on: NotYet | None = None
     """Why the stage is not entered until somebody acts."""
     failures: int = 0
+    waiting: NotYet | None = None
+    """What the stage returned last, if it waits for an object that can be watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +129,24 @@ class Execution(Generic[Services]):
     """Finished steps whose outputs this process has not yet compared with the cloud."""
     acting: bool = True
     """False if the run is only inspected: no stage is entered and nothing is written to the cloud."""
+
+    def watched(self, now: datetime, steady: float) -> tuple[tuple[Watched, ...], datetime | None]:
+        """List what its stages wait for that can be watched, and return when one must be entered even so.
+
+        Args:
+            now: the time.
+            steady: the same on the steady clock.
+
+        Returns:
+            Nothing and None if no wait can be watched.
+        """
+        watched, times = [], []
+        for key, schedule in self.schedules.items():
+            if schedule.due is None or key in self.run.outputs:
+                continue
+            if schedule.waiting is not None and schedule.waiting.watched is not None:
+                watched.append(schedule.waiting.watched)
+                times.append(schedule.waiting.deadline or now)
+            else:
+                times.append(now + timedelta(seconds=schedule.due - steady))
+        return tuple(watched), min(times) if watched else None

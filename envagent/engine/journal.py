@@ -271,6 +271,13 @@ class Journal:
         """Return a context manager that saves records atomically and durably."""
         return Transaction(self)
 
+    @contextlib.contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """Run statements on tables next to the journal's, in one transaction of their own."""
+        with _explained(self.database), contextlib.closing(self.engine.raw_connection()) as connection:
+            yield connection.cursor()
+            connection.commit()
+
     def take(self, row: RunRecord) -> None:
         """Take a run, and so fence off whoever worked on it before; the row becomes what is stored.
 

@@ -421,6 +421,7 @@ class Runner(Generic[Services]):
             case NotYet():
                 schedule.failures = 0
                 schedule.blocked_on = result if result.look_again is None else None
+                schedule.waiting = result if result.watched is not None else None
                 if result.look_again is not None:
                     pause = (result.look_again - self.clock.now()).total_seconds()
                     schedule.due = self.clock.steady() + pause
@@ -434,7 +435,7 @@ class Runner(Generic[Services]):
                     self._fail(execution, result, entry)
                     return result
                 pause = policy.pause(schedule.failures, result.retry_after)
-                schedule.due = self.clock.steady() + pause
+                schedule.due, schedule.waiting = self.clock.steady() + pause, None
                 message = f"{result.message}; retrying in {pause:.0f} s (try {schedule.failures + 1})"
                 self._leave(entry, self._line(run, EventKind.STAGE_RETRYING, key, message))
             case BaseException():
@@ -567,7 +568,9 @@ class Runner(Generic[Services]):
         if pause is None:
             blocked = [one.blocked_on for one in execution.schedules.values() if one.blocked_on is not None]
             return Progress(Outcome.BLOCKED, question=blocked[0].question if blocked else None)
-        return Progress(Outcome.WAITING, self.clock.now() + timedelta(seconds=pause))
+        now = self.clock.now()
+        watched, latest = execution.watched(now, self.clock.steady())
+        return Progress(Outcome.WAITING, now + timedelta(seconds=pause), watched=watched, latest=latest)
 
     def _touched(self, row: RunRecord) -> RunRecord:
         row.updated_at = to_text(self.clock.now())

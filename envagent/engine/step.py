@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -69,6 +69,46 @@ class Question:
     amount: float
 
 
+FIRST_LOOK = timedelta(seconds=1)
+
+LOOKS_PER_WAIT = 0.1
+"""A wait is checked again after a tenth of the time that it has taken so far, so that little is lost when it ends."""
+
+LONGEST_WITHOUT_A_LOOK = timedelta(minutes=5)
+"""How long nobody looks before a wait's beginning."""
+
+
+def pause_after(begins: datetime, now: datetime, every: timedelta) -> timedelta:
+    """Return the time between two looks at what is waited for: short at first, at most `every`.
+
+    Args:
+        begins: when the wait began, or a later time before which nothing can happen.
+        now: the time of the last look.
+        every: the longest pause, apart from the time until `begins`.
+    """
+    pause = min(every, max((now - begins) * LOOKS_PER_WAIT, min(FIRST_LOOK, every)))
+    return pause if begins <= now else max(pause, min(begins - now, LONGEST_WITHOUT_A_LOOK))
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """An object in the cloud on whose next change a wait depends, so that one listing can serve many runs.
+
+    Attributes:
+        kind: the kind of object.
+        cloud_id: its id.
+        shown: what it looks like now, in the words in which a listing would show it.
+        begins: when the wait began, or a later time before which nothing can happen.
+        every: the longest pause between two looks.
+    """
+
+    kind: str
+    cloud_id: str
+    shown: str
+    begins: datetime
+    every: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class NotYet:
     """What a stage returns when it must wait, instead of sleeping.
@@ -79,6 +119,7 @@ class NotYet:
         deadline: when the stage gives up, if ever; shown to the user, enforced by the stage.
         status: the last status seen, verbatim.
         question: what to ask if somebody has to act.
+        watched: what to look at, where nothing else can end the wait before its deadline.
     """
 
     wait: str
@@ -86,6 +127,7 @@ class NotYet:
     deadline: datetime | None = None
     status: str = ""
     question: Question | None = None
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from envagent.engine.postgres import Postgres
 from envagent.errors import JournalError
+from envagent.fleet.fleet_schema import SCHEMA
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -24,6 +25,11 @@ WAKE, SIGNAL = 0, 10
 """Priorities: the higher one is fetched first, also among the jobs of one run."""
 
 TASK = "envagent.work"
+
+REPLACED = """\
+DELETE FROM procrastinate_jobs WHERE lock = %(lock)s AND status = 'todo' AND priority = %(priority)s
+"""
+"""Removes a run's wake, before another one is deferred."""
 
 SCHEMA_LOCK = 7_236_851_905
 """The advisory lock of making the tables of the jobs: any number that nobody else in the database uses."""
@@ -42,7 +48,7 @@ class Work(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """What is to be done next for a run, and when."""
+    """What is to be done next for a run, and when; one run has one wake at most."""
 
     work: Work
     at: datetime
@@ -81,6 +87,7 @@ class Jobs:
             if known is None:
                 # The driver sends text without parameters as it is, in one go.
                 connection.execute(SchemaManager.get_schema().encode())
+            connection.execute(SCHEMA.encode())
 
     def defer(self, run_id: str, work: Work, *, at: datetime | None = None) -> None:
         """Defer a job for a run: a wake at a time, or without one a signal that overtakes wakes.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from envagent.engine.tables import RunState
 from envagent.errors import EnvagentError, RunTakenOver
-from envagent.fleet.jobs import LOCK, TASK, Jobs, Wake, Work, options
+from envagent.fleet.jobs import LOCK, REPLACED, TASK, WAKE, Jobs, Wake, Work, options
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -22,6 +22,9 @@ LOG = logging.getLogger("envagent.worker")
 
 FETCH_PAUSE = 0.5
 """Seconds between two looks for wakes that are due; signals arrive at once."""
+
+SHORTEST_TICK = 0.05
+"""Seconds between two questions whether a listing is due, at least."""
 
 LONGEST_PAUSE = 10.0
 """Seconds between two tries to reach a database that is away."""
@@ -45,6 +48,7 @@ class Worker:
     Args:
         jobs: where they are.
         carry_out: does the work of a job in a thread, and returns what follows for the run, if anything does.
+        watch: looks at what waiting runs watch; returns those that have to look now, and in how many seconds to repeat.
         concurrency: how many at a time.
         stale: seconds without a sign of life, after which a worker's jobs are given to others.
         pause: seconds between two sweeps.
@@ -54,6 +58,7 @@ class Worker:
         self,
         jobs: Jobs,
         carry_out: Callable[[str, Work], Wake | None],
+        watch: Callable[[], tuple[list[str], float]],
         *,
         concurrency: int,
         stale: float,
@@ -61,6 +66,7 @@ class Worker:
     ) -> None:
         self._jobs = jobs
         self._carry_out = carry_out
+        self._watch = watch
         self._concurrency = concurrency
         self._stale = stale
         self._pause = pause
@@ -83,7 +89,7 @@ class Worker:
             except Exception as error:
                 failures += 1
                 wait = min(LONGEST_PAUSE, 0.25 * 2**failures)
-                LOG.warning("the database is away, next try in %.1f s: %s", wait, type(error).__name__)
+                LOG.warning("the database is away, next try in %.1f s: %s", wait, _said(error))
                 await self._rest(wait)
         self._threads.shutdown(wait=True)
 
@@ -103,15 +109,17 @@ class Worker:
                 )
             )
             sweeping = asyncio.create_task(self._sweep_for_ever(app))
+            watching = asyncio.create_task(self._watch_for_ever())
             stopping = asyncio.create_task(self._stop.wait())
+            tasks = (sweeping, watching, stopping, serving)  # cancelling the last one lets it finish its jobs
             try:
-                done, _ = await asyncio.wait((serving, sweeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for one in done:
                     one.result()
             finally:
-                for one in (sweeping, stopping, serving):  # cancelling the server lets it finish its jobs
+                for one in tasks:
                     one.cancel()
-                for one in (sweeping, stopping, serving):
+                for one in tasks:
                     with contextlib.suppress(asyncio.CancelledError, Exception):
                         await one
 
@@ -132,7 +140,17 @@ class Worker:
     async def _defer(self, run_id: str, work: Work, at: datetime | None) -> None:
         if self._app is None:
             raise AssertionError("a job outside a worker")
+        if at is not None:
+            await self._app.connector.execute_query_async(REPLACED, lock=f"{LOCK}{run_id}", priority=WAKE)
         await self._app.configure_task(TASK, **options(run_id, at)).defer_async(run_id=run_id, work=work.value)
+
+    async def _watch_for_ever(self) -> None:
+        """Have waiting runs looked at together, and wake those for which something has changed."""
+        while True:
+            changed, pause = await asyncio.to_thread(self._watch)
+            for run_id in changed:
+                await self._defer(run_id, Work.ADVANCE, None)
+            await asyncio.sleep(max(SHORTEST_TICK, pause) * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
 
     async def _sweep_for_ever(self, app: App) -> None:
         while True:
@@ -167,3 +185,8 @@ class Worker:
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says, in a line; one of another library by its name alone."""
+    return error.message if isinstance(error, EnvagentError) else type(error).__name__

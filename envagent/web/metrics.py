@@ -32,6 +32,16 @@ def metrics_text(fleet: FleetDocument) -> str:
                 "Service units charged per hour now, by owner.",
                 _by("owner", ((one.owner, one.su_per_hour_now) for one in fleet.owners)),
             ),
+            _metric(
+                "envagent_runs_waiting",
+                "Runs that wait for a lease to start or a server to boot.",
+                _by("cloud", ((one.cloud, one.waiting) for one in fleet.polling)),
+            ),
+            _metric(
+                "envagent_exchanges_per_waiting_run_and_minute",
+                "Requests to the cloud for a waiting run and minute, over 5 minutes.",
+                _by("cloud", ((one.cloud, one.per_run_and_minute) for one in fleet.polling)),
+            ),
         ]
     )
 

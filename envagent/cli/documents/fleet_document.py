@@ -10,6 +10,7 @@ from envagent.cli.documents.json_models import Document, RunLine, RunStateName
 from envagent.cli.documents.run_list import RunFilter, ends_soon, runs_document
 from envagent.cli.render import times
 from envagent.engine.journal import Journal
+from envagent.engine.sqlite_file import SqliteFile
 
 
 class OwnerPart(Document):
@@ -25,6 +26,18 @@ class OwnerPart(Document):
     su_per_hour_now: float
 
 
+class PollingPart(Document):
+    """What it costs that runs wait, over the last minutes at one cloud."""
+
+    cloud: str
+    """Empty where OS_* variables name it."""
+    waiting: int
+    """How many runs wait now for a lease to start or a server to boot."""
+    listings: int
+    exchanges: int
+    per_run_and_minute: float
+
+
 class FleetDocument(Document):
     """All runs, or all of one owner."""
 
@@ -34,6 +47,8 @@ class FleetDocument(Document):
     """Runs whose lease ends soon, the next one first."""
     owners: list[OwnerPart]
     """The owner who has spent most first."""
+    polling: list[PollingPart]
+    """Empty where no workers share the journal; for an operator only."""
 
 
 def fleet_document(journal: Journal, is_worked_on: Callable[[str], bool], owner: str | None = None) -> FleetDocument:
@@ -51,7 +66,26 @@ def fleet_document(journal: Journal, is_worked_on: Callable[[str], bool], owner:
         states=states,
         ending=sorted(ending, key=lambda one: "" if one.cost is None else one.cost.lease_end),
         owners=sorted(owners, key=lambda one: (-one.su_so_far, one.owner or "")),
+        polling=_polling(journal) if owner is None else [],
     )
+
+
+def _polling(journal: Journal) -> list[PollingPart]:
+    """Read what the workers have counted."""
+    if isinstance(journal.database, SqliteFile):
+        return []
+    from envagent.fleet.watches import Watches
+
+    return [
+        PollingPart(
+            cloud=one.cloud,
+            waiting=one.waiting,
+            listings=one.listings,
+            exchanges=one.exchanges,
+            per_run_and_minute=round(one.per_run_and_minute, 4),
+        )
+        for one in Watches(journal).polling()
+    ]
 
 
 def _spending(owner: str | None, runs: list[RunLine]) -> OwnerPart:
