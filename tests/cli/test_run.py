@@ -47,9 +47,11 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
     plan = ended.err[: ended.err.index("created lease")].partition("\nplan: ")[2].splitlines()
     assert re.fullmatch(r"gpu_\w+ at CHI@UC with CC-\S+ for 24 h, now until .+ UTC", plan[0])
     assert re.match(r" +\d+ SU, at most \d+ SU if gpu_\w+ is refused", plan[1])
-    up, short, login, *_, removal = ended.out.splitlines()
+    up, short, *_, removal = ended.out.splitlines()
     assert up.startswith(f"envagent-{run_id}-toy is up: gpu_")
     assert short.split("log in")[1].strip() == f"envagent ssh {run_id}"
+    assert "ssh -i" not in ended.out  # it would fill two lines of a terminal
+    [login] = [line for line in cli("status", run_id).out.splitlines() if line.startswith("  or  ")]
     assert f"ssh -i {cli.home}/keys/envagent-{run_id} -o IdentitiesOnly=yes " in login
     assert f" -o UserKnownHostsFile={cli.home}/runs/{run_id}/known_hosts -p " in login
     pasted = subprocess.run(
@@ -68,7 +70,7 @@ def test_a_run_from_its_first_to_its_last_line(cli: Cli, repository: Path, sandb
     assert (info["server_id"], info["floating_ip"]) == (status["server"]["id"], status["floating_ip"])
 
     again = cli("resume", run_id[:6])
-    assert (again.code, again.out.splitlines()[2]) == (0, login)
+    assert (again.code, again.out.splitlines()[1]) == (0, short)
     first, *done_again = again.err.splitlines()
     assert first == f"run {run_id}: {repository} on sandbox"
     assert [line.split()[2] for line in done_again] == ["verify:", "save_state:"]  # the login is tried, nothing else

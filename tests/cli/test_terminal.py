@@ -102,11 +102,11 @@ def test_a_document_is_ascii_whatever_is_in_it(capsys: pytest.CaptureFixture[str
 
 
 @pytest.fixture
-def of_width(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[Terminal], None]], list[str]]:
+def of_width(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Give the lines that something prints on a terminal of some width."""
 
-    def lines(columns: int, show: Callable[[Terminal], None]) -> list[str]:
-        monkeypatch.setenv("TERM", "xterm-256color")
+    def lines(columns: int, show: Callable[[Terminal], None], term: str = "xterm-256color") -> list[str]:
+        monkeypatch.setenv("TERM", term)
         monkeypatch.setenv("COLUMNS", str(columns))
         leader, follower = pty.openpty()
         with os.fdopen(follower, "w") as stream:
@@ -133,7 +133,7 @@ PROSE = " ".join(["one two three four five six seven eight nine ten"] * 3)
     ],
 )
 def test_ids_stay_whole_and_prose_is_wrapped_at_any_width(
-    of_width: Callable[[int, Callable[[Terminal], None]], list[str]], columns: int, show: Callable[[Terminal], None]
+    of_width: Callable[..., list[str]], columns: int, show: Callable[[Terminal], None]
 ) -> None:
     lines = of_width(columns, show)
     assert any(KNOWN in line for line in lines)
@@ -143,14 +143,18 @@ def test_ids_stay_whole_and_prose_is_wrapped_at_any_width(
 
 
 @pytest.mark.parametrize("columns", [30, 48, 60])
-def test_a_command_is_never_broken(
-    of_width: Callable[[int, Callable[[Terminal], None]], list[str]], columns: int
-) -> None:
+def test_a_command_is_never_broken(of_width: Callable[..., list[str]], columns: int) -> None:
     command = "envagent run --plan plan.json"
     lines = of_width(columns, lambda one: one.line(f"Nothing was reserved. To carry out this plan: {command}"))
     assert [line.strip() for line in lines if "envagent" in line] == [command]
     lines = of_width(columns, lambda one: one.table([("hint", f"to continue, {command}, or wait for it")]))
     assert any(command in line for line in lines)
+
+
+def test_a_dumb_terminal_gets_whole_words(of_width: Callable[..., list[str]]) -> None:
+    lines = of_width(60, lambda one: one.line(PROSE), "dumb")
+    assert len(lines) > 2 and max(map(len, lines)) <= 60
+    assert " ".join(lines).split() == PROSE.split()
 
 
 def test_prose_is_one_line_where_nobody_looks() -> None:

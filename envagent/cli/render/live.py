@@ -96,15 +96,24 @@ class LiveTable(RenderHook):
         """Render the table."""
         made = [_code("\x1b[?7l")]
         for line in self._console.render_lines(self._draw(), pad=False)[: self._console.height - 1]:
-            while line and not line[-1].text.strip():  # some terminals drop spaces at the end when they reflow
-                line.pop()
-            made += [*line, Segment.line()]
-            self._drawn.append(Segment.get_line_length(line))
+            bare = _without_end_spaces(line)
+            made += [*bare, Segment.line()]
+            self._drawn.append(Segment.get_line_length(bare))
         return [*made, _code("\x1b[?7h")]
 
     def _keep_current(self) -> None:
         while not self._over.wait(1 / PER_SECOND):
             self.refresh()
+
+
+def _without_end_spaces(line: list[Segment]) -> list[Segment]:
+    """Return a line without the spaces at its end: some terminals drop them when they reflow, and rows are counted."""
+    while line and not line[-1].text.strip():
+        line = line[:-1]
+    if not line:
+        return []
+    text, style, control = line[-1]
+    return [*line[:-1], Segment(text.rstrip(" "), style, control)]
 
 
 def _code(text: str) -> Segment:

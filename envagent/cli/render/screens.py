@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,7 +53,8 @@ def show_result(terminal: Terminal, run: RunDocument, host: str | None = None) -
         terminal.field("log in", "not possible: the server has no address")
     else:
         terminal.line("  log in       ", (command_text(Command("ssh", (run.called,))), "bold"))
-        terminal.whole("  or           ", (f"ssh {host}" if host else run.ssh, "dim"))
+        if host is not None:
+            terminal.whole("  or           ", (f"ssh {host}", "dim"))
         if not run.ssh_verified:
             terminal.field("", "SSH login not verified")
         show_node(terminal, run)
@@ -64,11 +66,11 @@ def show_result(terminal: Terminal, run: RunDocument, host: str | None = None) -
 
 
 def _seen_from_here(path: str) -> str:
-    """Return a path as it is seen from the working folder, if it is in there."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except (OSError, ValueError):
-        return path
+    """Return a path as a shell here takes it: from the working folder or the home folder, if it is in there."""
+    for folder, before in ((Path.cwd, ""), (Path.home, "~/")):
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            return f"{before}{Path(path).relative_to(folder())}"
+    return path
 
 
 def show_node(terminal: Terminal, run: RunDocument) -> None:

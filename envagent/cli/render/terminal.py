@@ -162,8 +162,14 @@ class Terminal:
 
     @property
     def width(self) -> int | None:
-        """The terminal's width in columns; None for a file, a pipe or a dumb terminal."""
-        return self.console.width if self.interactive else None
+        """The terminal's width in columns; None for a file, a pipe, and a dumb terminal that does not tell it."""
+        if self.interactive:
+            return self.console.width
+        try:  # rich takes 80 for every dumb terminal
+            told = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(self.stream.fileno()).columns
+        except (OSError, ValueError):
+            return None
+        return told if told > 0 and self.stream.isatty() else None
 
     @property
     def console(self) -> Console:
@@ -249,7 +255,10 @@ class Terminal:
         if width is None or text.cell_len <= width:
             return [text]
         text.no_wrap, text.overflow, text.plain = False, "ignore", _held(text.plain)
-        lines = list(text.wrap(self.console, width - inset))
+        first = text.wrap(self.console, width)[0]  # only further lines are inset
+        rest = text[len(first.plain.rstrip(" ")) :]
+        rest = rest[len(rest.plain) - len(rest.plain.lstrip(" ")) :]
+        lines = [first, *(rest.wrap(self.console, width - inset) if rest else ())]
         for one in lines:
             one.plain = one.plain.replace(_HELD, " ")
             one.rstrip()
