@@ -23,6 +23,7 @@ from envagent.cli.documents import (  # noqa: E402
     run_models,
     sandbox_models,
     settings_text,
+    setup_models,
 )
 from envagent.cli.documents import json_models as documents  # noqa: E402
 
@@ -42,6 +43,9 @@ COMMANDS: dict[str, type[BaseModel]] = {
     "explain": explanation.ExplanationDocument,
     "logs": log_models.RunLogDocument,
     "logs --follow, and all but the last line of run, resume and teardown with --json-stream": log_models.LogEntry,
+    "setup": setup_models.SetupDocument,
+    "logs --setup": setup_models.SetupLogDocument,
+    "logs --setup --follow": setup_models.JobPart,
     "teardown --orphans": documents.OrphansDocument,
     "sandbox log": sandbox_models.LogDocument,
     "any command that fails before there is a run": documents.ErrorDocument,

@@ -182,6 +182,7 @@ def run(
     name: str | None = None,
     new: bool = False,
     on_failure: Literal["keep", "teardown"] = "keep",
+    setup: bool = False,
     speed: float | None = None,
     config: Files = (),
     progress: bool = True,
@@ -212,6 +213,7 @@ def run(
             returned, or continued if it is unfinished.
         new: launch another server, even if a run of this repository and commit has one.
         on_failure: whether to keep or remove resources if the run fails.
+        setup: whether to set the repository up on the server then; its code runs there, and never here.
         speed: how many times faster than real time the sandbox works.
         config: files to read instead of envagent.toml, .env and clouds.yaml in the current folder.
         progress: whether to show the progress.
@@ -249,6 +251,7 @@ def run(
             name=name,
             new=new,
             on_failure=on_failure,
+            setup=setup,
             speed=speed,
             config=_files(config),
         )

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, Any, NoReturn
 
 BASICS = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT")
@@ -28,8 +29,10 @@ def environment(*further: str, **own: str) -> dict[str, str]:
     return {name: os.environ[name] for name in (*BASICS, *further) if name in os.environ} | own
 
 
-def run(command: Sequence[str], seconds: float, *variables: str) -> subprocess.CompletedProcess[bytes] | None:
-    """Run a program without input, whatever its exit code; None if it took longer than `seconds`.
+def run(
+    command: Sequence[str], seconds: float, *variables: str, given: Path | None = None
+) -> subprocess.CompletedProcess[bytes] | None:
+    """Run a program, whatever its exit code; None if it took longer than `seconds`.
 
     Of what it writes, the first `MOST_OUTPUT` bytes are kept.
 
@@ -37,10 +40,14 @@ def run(command: Sequence[str], seconds: float, *variables: str) -> subprocess.C
         command: the program and its arguments.
         seconds: when to kill it.
         variables: names of the user's variables that it needs on top of BASICS.
+        given: the file that it reads as its input; none by default.
     """
     own = environment(*variables)
     piped = subprocess.PIPE
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=piped, stderr=piped, env=own) as process:
+    with (
+        Path(given or os.devnull).open("rb") as source,
+        subprocess.Popen(command, stdin=source, stdout=piped, stderr=piped, env=own) as process,
+    ):
         try:
             out, err = _read((process.stdout, process.stderr), time.monotonic() + seconds)
             code = process.wait(seconds)

@@ -12,9 +12,11 @@
     │   ├── LeaseFailed            6   lease in ERROR, or never ACTIVE
     │   ├── ServerFailed           6   server in ERROR, or never ACTIVE
     │   ├── ResourceLost           6   something that the run created is gone
-    │   └── NothingSuitable        6   no node type, image or network is suitable
+    │   ├── NothingSuitable        6   no node type, image or network is suitable
+    │   └── SetupFailed            6   a step of the set-up failed on the server
     ├── CloudError                 7   the cloud returned something unusable
     │   ├── CloudUnreachable       7   no response, or "try again": retryable
+    │   │   └── ServerUnreachable  7   no answer by SSH
     │   ├── OutcomeUnknown         7   a write may or may not have happened
     │   ├── BadRequest             7   the service calls the request invalid
     │   ├── NotFound               7   the requested object does not exist
@@ -41,7 +43,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from envagent.hints import Command, Hint, Option, command, resume, teardown
+from envagent.hints import THIS_RUN, Command, Hint, Option, command, resume, teardown
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -167,6 +169,17 @@ class NothingSuitable(ProvisioningError):
     )
 
 
+class SetupFailed(ProvisioningError):
+    """A step of the set-up failed on the server, which is up and can be logged in to."""
+
+    default_hint = Hint(
+        "see what it wrote:",
+        Command("logs", (THIS_RUN,), (("setup", True),)),
+        "; to try that step again:",
+        Command("setup", (THIS_RUN,)),
+    )
+
+
 class CloudError(EnvagentError):
     """The cloud returned something unusable."""
 
@@ -178,6 +191,12 @@ class CloudUnreachable(CloudError):
     """The cloud did not respond, or said to try again; nothing was written."""
 
     retryable = True
+
+
+class ServerUnreachable(CloudUnreachable):
+    """The server does not answer by SSH."""
+
+    default_hint = Hint("what was started there goes on; to look again:", Command("setup", (THIS_RUN,)))
 
 
 class OutcomeUnknown(CloudError):

@@ -70,6 +70,35 @@ class Target:
         return "".join([f"Host {' '.join(names)}\n", *(f"    {name} {value}\n" for name, value in options.items())])
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command on a server came to; its texts are untrusted."""
+
+    code: int | None
+    """The command's exit code; None if nothing is known of it: no connection, or one that broke."""
+    output: str
+    said: str
+    """The end of what it or the client wrote as errors."""
+
+
+def run_command(target: Target, command: str, *, given: Path | None = None, seconds: float = 60) -> Ran:
+    """Run a command on a server whose host key was verified at a login, for a limited time.
+
+    Args:
+        target: the server.
+        command: for the shell there.
+        given: the file that the command reads as its input.
+        seconds: after how long to give up; what was started there may go on.
+    """
+    words = ["ssh", "-F", "none", *_quiet("yes"), *_identity(target.private_key, target.known_hosts, target.port)]
+    words += ["--", f"{target.user}@{target.address}", command]
+    done = children.run(words, seconds, "SSH_AUTH_SOCK", given=given)
+    if done is None:
+        return Ran(None, "", f"no answer within {seconds:.0f} s")
+    said = done.stderr.decode(errors="replace").strip()[-300:]
+    return Ran(None if done.returncode == FAILED else done.returncode, done.stdout.decode(errors="replace"), said)
+
+
 def no_client() -> str | None:
     """Say that there is no ssh client to log in with; None when there is one."""
     return None if shutil.which("ssh") else "there is no ssh client on this machine"
@@ -110,14 +139,7 @@ def try_login(
     hosts = known_hosts if verified else known_hosts.with_name(f"{known_hosts.name}.unverified")
     if not verified:
         hosts.unlink(missing_ok=True)
-    options = {
-        "BatchMode": "yes",
-        "ConnectTimeout": str(CONNECT_SECONDS),
-        "StrictHostKeyChecking": "yes" if verified else "accept-new",
-        "ForwardAgent": "no",
-        "LogLevel": "ERROR",
-    }
-    words = ["ssh", "-F", "none", *(word for pair in options.items() for word in ("-o", "=".join(pair)))]
+    words = ["ssh", "-F", "none", *_quiet("yes" if verified else "accept-new")]
     words += [*_identity(private_key, hosts, port), "--", f"{user}@{address}", command]
     done = children.run(words, 3 * CONNECT_SECONDS, "SSH_AUTH_SOCK")
     if done is None:
@@ -136,6 +158,18 @@ def try_login(
 def command_line(address: str, user: str, private_key: Path | None, known_hosts: Path, port: int = PORT) -> str:
     """Return the command that a user pastes into a shell: it logs in as `try_login` does."""
     return shlex.join(Target(address, user, private_key, known_hosts, port).command())
+
+
+def _quiet(strict: str) -> list[str]:
+    """List the options of a login that asks nothing and forwards nothing."""
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": str(CONNECT_SECONDS),
+        "StrictHostKeyChecking": strict,
+        "ForwardAgent": "no",
+        "LogLevel": "ERROR",
+    }
+    return [word for pair in options.items() for word in ("-o", "=".join(pair))]
 
 
 def _identity(private_key: Path | None, known_hosts: Path, port: int) -> list[str]:

@@ -50,6 +50,8 @@ class RunRequest(Wishes, Described):
     """The public key of whoever submitted the run to a fleet: the private half is not on the machine that works."""
     on_failure: Literal["keep", "teardown"] = "keep"
     """Whether resources are kept or removed when the run fails, also after it was resumed."""
+    setup: bool = False
+    """Whether the repository is set up on the server once that is up, also after the run was resumed."""
     output_folder: Path
     """Where `{server_name}_info.json` is written."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from envagent.cli.extension_session import Tell
     from envagent.cli.home import Home
     from envagent.cli.run_session import Ended
+    from envagent.cli.setup_session import SetupEnded
     from envagent.config import Settings
     from envagent.engine.execution import Execution
     from envagent.engine.journal import Journal
@@ -56,6 +57,8 @@ class RunOptions:
     new: bool = False
     name: str | None = None
     on_failure: Literal["keep", "teardown"] = "keep"
+    setup: bool = False
+    """Whether the repository is set up on the server as well."""
     speed: float | None = None
     config: Sequence[Path] | None = None
 
@@ -71,6 +74,11 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
     Raises:
         EnvagentError: it cannot be started.
     """
+    ended = _started(options, audience, labels)
+    return _with_setup(ended, audience, options.config) if options.setup else ended
+
+
+def _started(options: RunOptions, audience: Audience, labels: Mapping[str, str] | None) -> Ended:
     from envagent.cli.duplicates import keeping_name, named_run, offer_existing
     from envagent.cli.home import Home
     from envagent.cli.inputs import check_run_name, writable_folder
@@ -82,7 +90,7 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
 
     check_run_name(name := options.name)
     prepared = prepare(options, audience.terminal, output_folder=writable_folder())
-    request, plan = prepared.request, prepared.plan
+    request, plan = prepared.request.model_copy(update={"setup": options.setup}), prepared.plan
     known = None if plan is None else plan.known()
     labels = {**({} if plan is None else plan.labels()), **({"yes": "true"} if audience.yes else {}), **(labels or {})}
     if (ranking := prepared.ranking) is not None:
@@ -213,7 +221,8 @@ def resume_run(
             ended = session.go(
                 row.run_id, request, lambda runner, services: runner.resume(row, services, request=request)
             )
-            return go_on_elsewhere(home, journal, audience, ended, config)
+            ended = go_on_elsewhere(home, journal, audience, ended, config)
+    return _with_setup(ended, audience, config) if request.setup else ended
 
 
 def list_runs(
@@ -250,6 +259,7 @@ def read_run(
         EnvagentError: the cloud cannot be reached.
     """
     from envagent.cli.documents.run_document import StoredRun, run_document
+    from envagent.cli.documents.setup_document import current_setup
     from envagent.cli.home import Home, read_settings
 
     settings = read_settings(config)
@@ -258,7 +268,8 @@ def read_run(
         row = journal.run(run_id)
         if refresh:
             row = _refreshed(home, journal, settings, row, audience)
-        return run_document(StoredRun.load(journal, row, working=home.is_worked_on(row.run_id)))
+        document = run_document(StoredRun.load(journal, row, working=home.is_worked_on(row.run_id)))
+        return document.model_copy(update={"setup": current_setup(home, journal, row)})
 
 
 def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord, audience: Audience) -> RunRecord:
@@ -281,6 +292,34 @@ def _refreshed(home: Home, journal: Journal, settings: Settings, row: RunRecord,
         runner = make_runner(journal, access.settings, output, stop.event)
         stack.callback(runner.close)
         return runner.refresh(row, services).run.row
+
+
+def _with_setup(ended: Ended, audience: Audience, config: Sequence[Path] | None) -> Ended:
+    """Set the repository up on the server of a run that has succeeded."""
+    from dataclasses import replace
+
+    if ended.exit_code != 0 or ended.document.state != "succeeded":
+        return ended
+    done = set_up_run(ended.document.run_id, audience, config=config)
+    return replace(ended, document=ended.document.model_copy(update={"setup": done.document}), exit_code=done.exit_code)
+
+
+def set_up_run(run_id: str, audience: Audience, *, config: Sequence[Path] | None = None) -> SetupEnded:
+    """Set the repository of a run up on its server, until that ends.
+
+    Raises:
+        EnvagentError: it cannot be started or continued.
+    """
+    from envagent.cli.clouds import reach
+    from envagent.cli.home import Home, read_settings, request_of
+    from envagent.cli.setup_session import SetupSession
+
+    settings = read_settings(config)
+    home = Home.of(settings)
+    with home.opened_journal(to_read=True) as journal:
+        row = journal.run(run_id)
+        access = reach(request_of(row).cloud, settings)
+        return SetupSession(home, journal, access, audience).go(row)
 
 
 def extend_run(

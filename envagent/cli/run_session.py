@@ -20,12 +20,14 @@ from envagent.cli.documents.json_models import ErrorPart
 from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.documents.run_list import Labels, state_of
 from envagent.cli.documents.run_models import RunDocument
+from envagent.cli.documents.setup_models import SetupDocument
 from envagent.cli.home import Home
 from envagent.cli.interaction import Stop
 from envagent.cli.render import screens
 from envagent.cli.render.hint_text import hint_text
 from envagent.cli.render.plan_screen import show_plan, show_plan_briefly
 from envagent.cli.render.progress import ProgressLines
+from envagent.cli.render.setup_screen import show_setup
 from envagent.cli.render.terminal import err, out, print_document
 from envagent.cli.ssh_config import host_of
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
@@ -276,12 +278,22 @@ def close(ended: Ended, *, as_json: bool, in_line: bool = False) -> int:
     if document.state == "succeeded":
         if not as_json:
             screens.show_result(out(), document, ended.host)
+        if document.setup is not None:
+            show_setup_end(document.setup, as_json=as_json)
         return ended.exit_code
     if document.error is not None:
         screens.show_error(terminal, document.error, hint=document.teardown_started_at is None)
     screens.show_existing(terminal, document)
     screens.show_next(terminal, document)
     return ended.exit_code
+
+
+def show_setup_end(setup: SetupDocument, *, as_json: bool) -> None:
+    """Print how a set-up ended, on stdout unless its document is there, and its error."""
+    if not as_json:
+        show_setup(out(), setup)
+    if setup.error is not None:
+        screens.show_error(err(), setup.error)
 
 
 def stored_error(row: RunRecord) -> EnvagentError:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from envagent.engine.step import RetryPolicy
     from envagent.steps.request import RunRequest
     from envagent.steps.services import Dearer, Services
+    from envagent.steps.setup_pipeline import SetupServices
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -134,6 +135,19 @@ def make_runner(journal: Journal, settings: Settings, listener: Listener, stop: 
     from envagent.steps import PROVISIONING
 
     return Runner(PROVISIONING, _runtime(journal, settings, listener, stop), retry=_retry_policy(settings))
+
+
+def make_setup_runner(
+    journal: Journal, settings: Settings, listener: Listener, stop: threading.Event
+) -> Runner[SetupServices]:
+    """Make the runner of a set-up: a start without an answer is sent again at once, for the node starts a job once."""
+    from dataclasses import replace
+
+    from envagent.engine.runner import Runner
+    from envagent.steps.setup_pipeline import SETUP
+
+    runtime = replace(_runtime(journal, settings, listener, stop), settle=timedelta())
+    return Runner(SETUP, runtime, retry=_retry_policy(settings))
 
 
 def _runtime(journal: Journal, settings: Settings, listener: Listener, stop: threading.Event) -> Runtime:

@@ -27,7 +27,7 @@ Picture: TypeAlias = Graph | Sequence
 
 LAYERS = {
     "User": ("diagrams", "api", "web", "cli"),
-    "Application": ("fleet", "migrations", "engine", "steps", "ssh", "repository"),
+    "Application": ("fleet", "migrations", "engine", "steps", "ssh", "environment", "repository"),
     "Intelligence": ("advice",),
     "Integration": ("cloud", "catalog"),
     "Infrastructure": ("sandbox",),

@@ -25,13 +25,15 @@ from sqlalchemy import (
     Engine,
     PoolProxiedConnection,
     Select,
+    and_,
     bindparam,
     func,
+    or_,
     select,
 )
 from sqlalchemy.exc import DBAPIError
 
-from envagent.engine.run_query import EVERY_RUN, RunQuery, among, newest_first
+from envagent.engine.run_query import EVERY_RUN, PART, RunQuery, among, newest_first
 from envagent.engine.sqlite_file import SqliteFile
 from envagent.engine.statements import Statement, Statements
 from envagent.engine.tables import (
@@ -312,7 +314,12 @@ class Journal:
             found = self.runs(limit=1)
         else:
             # An empty prefix (an unset variable in a script) would match the only run there is.
-            named = select(runs).where(runs.c.run_id.startswith(prefix, autoescape=True))
+            named = select(runs).where(
+                or_(
+                    runs.c.run_id == prefix,
+                    and_(runs.c.run_id.startswith(prefix, autoescape=True), runs.c.run_id.not_like(f"%{PART}%")),
+                )
+            )
             found = self._read(RunRecord, named.order_by(*newest_first()).limit(MOST_NAMED + 1)) if prefix else []
             found = found or self._called(prefix)[:1]
         if not found and prefix == "last":

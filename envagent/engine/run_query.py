@@ -71,6 +71,13 @@ def newest_first() -> tuple[UnaryExpression[Any], ...]:
     return runs.created_at.desc(), runs.run_id.desc()
 
 
+PART = "."
+"""Separates the id of a run from the name of a part of it: `k3j9.setup` is a run of another pipeline on its server.
+
+Such a run is found by its whole id alone, and never listed.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class RunQuery:
     """Selects runs; what is not given does not matter.
@@ -86,6 +93,7 @@ class RunQuery:
         unchanged_since: a time after which the run has not changed.
         owner: who submitted it to a fleet.
         archived: whether archived runs are selected, too.
+        parts: whether runs that are part of another are selected, too (see `PART`).
     """
 
     states: tuple[str, ...] = ()
@@ -98,11 +106,14 @@ class RunQuery:
     unchanged_since: str | None = None
     owner: str | None = None
     archived: bool = False
+    parts: bool = False
 
     def condition(self) -> ColumnElement[bool]:
         """Return the condition on a run."""
         runs = table(RunRecord).c
         parts: list[ColumnElement[bool]] = [true()]
+        if not self.parts:
+            parts.append(runs.run_id.not_like(f"%{PART}%"))
         if not self.archived:
             parts.append(runs.archived_at.is_(None))
         if self.states:

@@ -28,6 +28,8 @@ _ENVIRONMENTS = (
     *("environment.yml", "environment.yaml", "binder/environment.yml", ".binder/environment.yml", "conda.yml"),
     *("conda.yaml", "environment-dev.yml", "conda/environment.yml", "envs/environment.yml"),
 )
+_OLDEST = 8
+"""The oldest minor of Python 3 that tools still install where a newer one serves as well."""
 _SMALL_TEST = 400
 """Bytes below which a file of tests hardly tests anything."""
 _STARTS = ("main.py", "train.py", "run.py", "demo.py", "app.py", "cli.py", "eval.py", "inference.py", "generate.py")
@@ -70,6 +72,7 @@ def _python_range(needs: Requirements) -> str:
     '>=3.9,<3.12'
     """
     allowed = [int(one.partition(".")[2]) for one in needs.python_allowed if one.startswith("3.")]
+    allowed = [one for one in allowed if one >= _OLDEST] or allowed
     if allowed:
         return f">=3.{min(allowed)},<3.{max(allowed) + 1}"
     return needs.python_version or ">=3.8"

@@ -11,6 +11,7 @@ from itertools import pairwise
 from envagent.sandbox.node_facts import Disk, Node
 from envagent.sandbox.node_files import Files, Refused
 from envagent.sandbox.node_gpus import lspci, nvidia_smi
+from envagent.sandbox.node_set_up import SUPERVISOR, supervise
 from envagent.sandbox.node_shell import MAX_OUTPUT, Answer, Program, Shell
 
 UNITS = {"-k": 1, "-m": 1024, "-g": 1024 * 1024}
@@ -337,6 +338,18 @@ def _rm(shell: Shell, arguments: list[str], given: str) -> Answer:
     return _change(shell, "rm", paths, lambda files, path: files.remove(path, recursive="r" in flags))
 
 
+def _mv(shell: Shell, arguments: list[str], given: str) -> Answer:
+    """Give one file another name."""
+    if len(arguments) != 2:
+        return Answer(err="mv: needs a file and its new name\n", code=1)
+
+    def move(files: Files, path: str) -> None:
+        files.write(files.absolute(arguments[1], shell.folder), files.read(path))
+        files.remove(path, recursive=False)
+
+    return _change(shell, "mv", arguments[:1], move)
+
+
 def _mkdir(shell: Shell, arguments: list[str], given: str) -> Answer:
     def make(files: Files, path: str) -> None:
         if "-p" not in arguments:
@@ -384,6 +397,8 @@ def _which(shell: Shell, arguments: list[str], given: str) -> Answer:
 
 
 def _shell(shell: Shell, arguments: list[str], given: str) -> Answer:
+    if arguments and posixpath.basename(arguments[0]) == SUPERVISOR:
+        return supervise(shell, arguments)
     lines = arguments[1] if arguments[:1] in (["-c"], ["-lc"]) and len(arguments) > 1 else given
     return shell.run_nested(lines)
 
@@ -439,6 +454,7 @@ PROGRAMS: dict[str, Program] = {
     "ls": _ls,
     "rm": _rm,
     "mkdir": _mkdir,
+    "mv": _mv,
     "touch": _touch,
     "test": _test,
     "[": _test,

@@ -60,6 +60,9 @@ def demo(
     kill_at: Annotated[
         str | None, typer.Option(metavar="STEP", help="Kill the process (SIGKILL) in the middle of this step.")
     ] = None,
+    setup: Annotated[
+        bool, typer.Option("--setup", help="Then set the repository up on the server; simulated as well.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Do not tear the run down at the end.")] = False,
     config: CONFIG = None,
 ) -> int:
@@ -71,7 +74,8 @@ def demo(
     from envagent.cli.audience import Audience
     from envagent.cli.clouds import reach
     from envagent.cli.home import Home, read_settings
-    from envagent.cli.run_session import RunSession, close
+    from envagent.cli.run_session import RunSession, close, show_setup_end
+    from envagent.cli.setup_session import SetupSession
     from envagent.cli.teardown_session import TeardownSession
     from envagent.engine.runner import new_run_id
     from envagent.steps.request import RunRequest
@@ -95,6 +99,9 @@ def demo(
             if ended.exit_code != 0:
                 return ended.exit_code
             _log_in(home, journal, run_id, terminal)
+            if setup:
+                done = SetupSession(home, journal, access, audience).go(journal.run(run_id))
+                show_setup_end(done.document, as_json=False)
             if keep:
                 return 0
             removal = TeardownSession(home, journal, settings, audience)

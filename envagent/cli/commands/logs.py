@@ -19,6 +19,9 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Continue until no process works on the run any more.")
     ] = False,
+    setup: Annotated[
+        bool, typer.Option("--setup", help="Show what the steps of the set-up have written on the server.")
+    ] = False,
     step: Annotated[str | None, typer.Option(metavar="NAME", help="Show only this step.")] = None,
     as_json: AS_JSON = False,
     config: CONFIG = None,
@@ -38,6 +41,10 @@ def logs(
     from envagent.hints import Hint, status
 
     home = Home.of(read_settings(config))
+    if setup:
+        from envagent.cli.setup_log import show_setup_log
+
+        return show_setup_log(home, run_id, follow=follow, as_json=as_json)
     with home.opened_journal(to_read=True) as journal:
         run = journal.run(run_id)
         steps = dict.fromkeys(one.step for one in journal.stages(run.run_id))

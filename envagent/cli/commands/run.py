@@ -36,7 +36,7 @@ from envagent.cli.commands.options import (
     examples,
 )
 from envagent.errors import UsageError
-from envagent.hints import Hint, Option
+from envagent.hints import Hint, Option, command
 
 EPILOG = examples(
     "envagent run https://github.com/karpathy/minGPT --cloud sandbox",
@@ -83,6 +83,10 @@ def run(
     on_failure: Annotated[
         Literal["keep", "teardown"], typer.Option(help="Keep or remove resources if the run fails.")
     ] = "keep",
+    setup: Annotated[
+        bool,
+        typer.Option("--setup", help="Then set the repository up on the server: runs its code there, never here."),
+    ] = False,
     file: FILE = None,
     parallel: PARALLEL = None,
     max_su_total: MAX_SU_TOTAL = None,
@@ -125,9 +129,12 @@ def run(
         new=new,
         name=name,
         on_failure=on_failure,
+        setup=setup,
         speed=speed,
         config=config,
     )
+    if setup and (submit or file is not None):
+        raise UsageError("--setup takes one run at a time", hint=Hint("leave it out; later:", command("setup", "last")))
     if submit:
         from envagent.cli.submission import submit_run
 

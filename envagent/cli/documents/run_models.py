@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from envagent.cli.documents.json_models import SCHEMA_VERSION, CostPart, Document, ErrorPart, RunStateName
+from envagent.cli.documents.setup_models import SetupDocument
 
 StepStateName = Literal["pending", "running", "waiting", "interrupted", "failed", "succeeded"]
 ResourceStateName = Literal["present", "removing", "absent", "unknown"]
@@ -255,6 +256,8 @@ class RunDocument(Document):
     teardown_started_at: str | None
     next: list[str]
     """Commands that make sense now."""
+    setup: SetupDocument | None = None
+    """The set-up on the server: with `run --setup` and what resumes it, and in `status RUN_ID`."""
     would_remove: list[ResourcePart] | None = None
     """With `teardown --dry-run`: what exists now and would be removed."""
 

@@ -15,6 +15,7 @@ from envagent.cli.documents.sandbox_models import LogDocument
 from envagent.cli.render import times
 from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.image_lists import image_names
+from envagent.cli.render.setup_screen import setup_line
 from envagent.cli.render.terminal import STATE_STYLES, Terminal
 from envagent.engine.kinds import kind_text
 from envagent.hints import THIS_RUN, Command, status, teardown
@@ -188,6 +189,8 @@ def show_run(terminal: Terminal, run: RunDocument) -> None:
         show_node(terminal, run)
     if run.cost is not None:
         show_cost(terminal, run.cost)
+    if run.setup is not None:
+        terminal.field("set-up", setup_line(run.setup))
     terminal.line()
     terminal.table([step_row(one) for one in run.steps], head=("step", "state", "started", "tries", "took", ""))
     if run.timeline:
