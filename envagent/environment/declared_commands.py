@@ -182,11 +182,12 @@ def _given(values: object, prefix: str) -> dict[str, str]:
 
 
 def _of_job(path: str, text: str, job: dict[str, Any], given: dict[str, str]) -> Iterator[Declared]:
-    for step in job.get("steps") or ():
+    steps = job.get("steps")
+    for step in steps if isinstance(steps, list) else ():
         run = step.get("run") if isinstance(step, dict) else None
         if not isinstance(run, str) or _ELSEWHERE.search(str(step.get("if", ""))):
             continue
-        if str(step.get("shell", "bash")).split()[0] not in ("bash", "sh"):
+        if (str(step.get("shell", "bash")).split() or ["bash"])[0] not in ("bash", "sh"):
             continue
         folder = step.get("working-directory")
         known = {**given, **_given(step.get("env"), "env")}

@@ -79,6 +79,18 @@ def test_the_test_tools_that_only_ci_and_tox_name_are_installed() -> None:
     assert "choco" not in setup_script(python_plan())
 
 
+@pytest.mark.parametrize(
+    "odd", ["5", "[5, null]", "{5: x}", "[{run: 5}]", "[{run: pytest, shell: ''}]", "null", "[[]]"]
+)
+@pytest.mark.parametrize("place", ["steps", "env", "strategy", "runs-on"])
+def test_a_workflow_may_have_anything_anywhere(place: str, odd: str) -> None:
+    lines = WORKFLOW.splitlines(keepends=True)
+    workflow = f"on: push\njobs:\n  test:\n    runs-on: ubuntu-24.04\n    {place}: {odd}\n" + (
+        "" if place == "steps" else "".join(lines[lines.index("    steps:\n") :])
+    )
+    assert plan_of({".github/workflows/ci.yml": workflow, "requirements.txt": "numpy\n"}).steps
+
+
 def test_a_proof_is_a_small_test_that_needs_no_hardware_and_says_what_it_shows() -> None:
     proofs = [one for one in python_plan().steps if one.phase == "proof"]
     assert [(one.name, one.decides) for one in proofs] == [
