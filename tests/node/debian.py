@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -173,3 +174,18 @@ def _wait_for(target: ssh.Target, process: subprocess.Popen[bytes], log: Path) -
             return
         time.sleep(0.1)
     raise NoNode(f"no login: {log.read_text()[-300:]}")
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve the repositories below a folder to nodes, and yield the beginning of their URLs."""
+    port = _free_port()
+    words = ["git", "daemon", "--export-all", f"--base-path={folder}", f"--listen={ADDRESS}", f"--port={port}"]
+    words += ["--reuseaddr", "--enable=upload-pack", str(folder)]
+    with (folder / "daemon.log").open("wb") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield f"git://{ADDRESS}:{port}"
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
