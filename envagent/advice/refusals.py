@@ -24,7 +24,12 @@ def unknown_type(name: str, here: Sequence[NodeType]) -> UsageError:
     lowered = {n.casefold(): n for n in names}
     near = [lowered[n] for n in difflib.get_close_matches(name.casefold(), lowered, n=3, cutoff=0.6)]
     if others:
-        hint = Hint(f"{name} exists at {' and '.join(others)}: choose that site with", Option("cloud"))
+        hint = Hint(
+            f"{name} exists at {' and '.join(others)}: choose that site with",
+            Option("cloud"),
+            ", or the best of all with",
+            Option("site", "any"),
+        )
     elif near:
         hint = Hint(f"did you mean {' or '.join(near)}?")
     elif names:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,14 +97,8 @@ class CommandGroup(TyperGroup):
         widest = max(map(len, COMMANDS))
         for group in (CENTRE, BEFORE, DURING, SETUP):
             with formatter.section(group):
-                limit = formatter.width - 6 - widest
-                formatter.write_dl(
-                    [
-                        (f"{name:{widest}}", textwrap.shorten(place.summary(), limit, placeholder="..."))
-                        for name, place in COMMANDS.items()
-                        if place.group == group
-                    ]
-                )
+                rows = [(name, place) for name, place in COMMANDS.items() if place.group == group]
+                formatter.write_dl([(f"{name:{widest}}", place.summary()) for name, place in rows])
 
 
 class _Built(dict[str, Any]):

@@ -61,7 +61,7 @@ def offer_existing(
         None to start a new run; else what came of the existing one, which the user chose.
 
     Raises:
-        RunStateError: there is one, and nobody can be asked.
+        RunStateError: there is one that cannot be resumed, and nobody can be asked.
         RepositoryRefused: a run of this repository is live, and the commit that is meant now cannot be read.
     """
     found = _live_duplicate(home, journal, request, audience.terminal, commit, batch)
@@ -70,6 +70,11 @@ def offer_existing(
     working = home.is_worked_on(found.run_id)
     document = run_document(StoredRun.load(journal, found, working=working))
     existing = _in_words(document, working=working)
+    if audience.yes and not working and document.state != "succeeded":
+        from envagent.cli.actions import resume_run
+
+        audience.terminal.line(f"{existing}; resuming it")
+        return resume_run(found.run_id, audience, config=config)
     if working or not audience.answers:
         use_it = Command("status" if working or document.state == "succeeded" else "resume", (found.run_id,))
         raise RunStateError(

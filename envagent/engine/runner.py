@@ -100,8 +100,7 @@ class Runner(Generic[Services]):
             owner: who submits it to a fleet.
             name: what the user calls it.
         """
-        new = NewRun(request, services, run_id=run_id, labels=labels, known=known, owner=owner, name=name)
-        return self.begin_all([new])[0]
+        return self.begin_all([NewRun(request, services, run_id, labels, known, owner, name)])[0]
 
     def begin_all(self, runs: Iterable[NewRun[Services]]) -> list[Execution[Services]]:
         """Store new runs in one transaction and return them, ready to advance."""

@@ -68,6 +68,10 @@ def test_a_name_stands_for_one_run(
     failed = cli(*named, "--json").document
     sandbox.faults()
     assert failed["next"][0] == "envagent resume toy-run"
+    second = cli("run", str(repository), "--cloud", "sandbox", "--json")
+    assert (second.code, f"envagent resume {failed['run_id']}" in second.err) == (10, True)
+    resumed = cli("run", str(repository), "--cloud", "sandbox", "--json", "--yes").document
+    assert resumed["run_id"] == failed["run_id"]  # -y resumes what is unfinished
     resumed = cli(*named, "--json").document
     assert (resumed["run_id"], resumed["name"], resumed["state"]) == (failed["run_id"], "toy-run", "succeeded")
     shown = cli(*named, "--yes")
@@ -80,7 +84,7 @@ def test_a_name_stands_for_one_run(
         assert "the name toy-run belongs to run" in refused.document["error"]["message"]
     for words in (["status"], ["explain"], ["logs"], ["teardown", "--dry-run"]):
         assert cli(words[0], "toy-run", *words[1:], "--json").code == 0
-    assert cli("status").out.split()[0] == "name"
+    assert cli("status").out.split()[:2] == ["run", "name"]
     with monkeypatch.context() as asked:
         asked.setenv("_ENVAGENT_COMPLETE", "complete_bash")
         asked.setenv("COMP_WORDS", "envagent ssh toy")
@@ -125,6 +129,6 @@ def test_on_a_terminal_the_live_one_is_offered(cli: Cli, repository: Path, sandb
     screen.until("Reserve a second server? [y/N]")
     screen.type("n\n")
     assert screen.end() == 130
-    assert document["ssh"] in screen.plain.replace("\n", "")
+    assert f"envagent ssh {document['run_id']}" in screen.plain
     assert runs(cli) == before
     assert cli("teardown", failed["run_id"]).code == 0

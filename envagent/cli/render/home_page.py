@@ -10,7 +10,7 @@ from envagent.cli.render.hint_text import command_text
 from envagent.cli.render.terminal import Terminal
 from envagent.hints import command
 
-HEAD = ("run", "state", "node type", "site", "lease", "SU", "repository")
+HEAD = ("run", "name", "state", "node type", "site", "lease", "SU", "repository")
 
 USUAL_HOST = "https://github.com/"
 
@@ -26,8 +26,8 @@ def show_runs(terminal: Terminal, listed: RunsDocument, *, filtered: bool) -> No
     now = times.now()
     if listed.runs:
         named = any(one.name is not None for one in listed.runs)
-        rows = [(*((one.name or "",) if named else ()), *_row(one, now)) for one in listed.runs]
-        terminal.table(rows, head=("name", *HEAD) if named else HEAD, indent=0)
+        rows = [_row(one, now, named=named) for one in listed.runs]
+        terminal.table(rows, head=[one for one in HEAD if named or one != "name"], indent=0)
     elif filtered:
         terminal.line("No such runs.")
     else:
@@ -41,13 +41,14 @@ def show_runs(terminal: Terminal, listed: RunsDocument, *, filtered: bool) -> No
         terminal.line(("warning: ", "yellow"), warning)
 
 
-def _row(run: RunLine, now: datetime) -> tuple[str, ...]:
+def _row(run: RunLine, now: datetime, *, named: bool) -> tuple[str, ...]:
     started = times.ago(datetime.fromisoformat(run.created_at), now)
     where = f"{run.repository.removeprefix(USUAL_HOST)}, {started}"
     if run.state not in ("running", "torn_down", "moved"):  # otherwise its record is current
         where += f", checked {times.ago(datetime.fromisoformat(run.looked_at), now)}"
     return (
         run.run_id,
+        *((run.name or "",) if named else ()),
         run.state,
         run.node_type or "",
         run.site or run.cloud or "OS_*",
