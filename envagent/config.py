@@ -184,6 +184,9 @@ class FleetSettings(Section):
     owner: str | None = Field(
         default=None, examples=["ada"], description="whose the runs are that you submit; default: your login name"
     )
+    operator: bool = Field(
+        default=False, description="find, and act on, the runs of all owners of a shared journal; advisory"
+    )
     concurrency: PositiveInt = Field(default=8, description="how many runs a worker advances at a time")
     stale_seconds: PositiveFloat = Field(
         default=30, description="after this time without a sign of life, a worker's runs are given to others"

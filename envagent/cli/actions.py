@@ -226,23 +226,39 @@ def resume_run(
 
 
 def list_runs(
-    chosen: RunFilter | None = None, *, limit: int | None = None, config: Sequence[Path] | None = None
+    chosen: RunFilter | None = None,
+    *,
+    limit: int | None = None,
+    everyone: bool = False,
+    config: Sequence[Path] | None = None,
 ) -> RunsDocument:
     """Return the list of runs, newest first; it loads no step.
 
     Args:
         chosen: which runs; all that are not archived by default.
         limit: how many of the newest, apart from those that have a lease; None for all.
+        everyone: list those of all owners of a shared journal, for an operator.
         config: the files named by --config.
+
+    Raises:
+        UsageError: only an operator may see those of others.
     """
     from envagent.cli.documents.json_models import RunsDocument
     from envagent.cli.documents.run_list import RunFilter, runs_document
-    from envagent.cli.home import Home, read_settings
-    from envagent.errors import RunNotFound
+    from envagent.cli.home import Home, owner_of, read_settings
+    from envagent.errors import RunNotFound, UsageError
+    from envagent.hints import Hint
 
-    home = Home.of(read_settings(config))
+    settings = read_settings(config)
+    home = Home.of(settings)
+    if everyone and home.owner is not None:
+        raise UsageError(
+            "only an operator sees the runs of all owners", hint=Hint("set operator = true in [fleet] of envagent.toml")
+        )
     try:
         with home.opened_journal(to_read=True) as journal:
+            if settings.journal is not None and not everyone:
+                journal.seen_by = owner_of(settings)
             return runs_document(journal, home.is_worked_on, chosen or RunFilter(), limit)
     except RunNotFound:
         return RunsDocument(runs=[], more=0, warnings=[])

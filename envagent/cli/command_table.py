@@ -67,6 +67,7 @@ COMMANDS = {
     "config": Place("config_show", "app", SETUP),
     "serve": Place("serve", "app", SETUP),
     "worker": Place("fleet_worker", "worker", SETUP),
+    "cancel": Place("cancel", "cancel", DURING),
     "archive": Place("archive_runs", "archive", SETUP),
     "export": Place("export_run", "export_run", SETUP),
     "import": Place("import_run", "import_run", SETUP),

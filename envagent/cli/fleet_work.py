@@ -43,7 +43,7 @@ def work_for_ever(config: Sequence[Path] | None, concurrency: int | None, audien
     jobs = shared_jobs(settings)
     _log_as_json()
     home = Home.of(settings)
-    with home.opened_journal() as journal:
+    with home.opened_journal(everyone=True) as journal:
         work = FleetWork(home, journal, settings)
         worker = Worker(
             jobs,

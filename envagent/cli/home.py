@@ -43,9 +43,11 @@ class Home:
     Attributes:
         path: the folder.
         journal: the journal's file in it, or the URL of a database that several machines share.
+        owner: whose runs are found there, along with those without an owner; None for all.
     """
 
-    def __init__(self, path: Path, journal: str | None = None) -> None:
+    def __init__(self, path: Path, journal: str | None = None, owner: str | None = None) -> None:
+        self.owner = owner
         self.path = path.expanduser().absolute()
         self.journal: Path | str = journal or self.path / "journal.db"
         self._changed = False
@@ -53,7 +55,8 @@ class Home:
     @classmethod
     def of(cls, settings: Settings) -> Home:
         """Return the home that the settings name."""
-        return cls(settings.home, settings.journal)
+        restricted = settings.journal is not None and not settings.fleet.operator
+        return cls(settings.home, settings.journal, owner_of(settings) if restricted else None)
 
     @property
     def has_journal(self) -> bool:
@@ -165,11 +168,12 @@ class Home:
             journal.close()
 
     @contextmanager
-    def opened_journal(self, *, to_read: bool = False) -> Iterator[Journal]:
+    def opened_journal(self, *, to_read: bool = False, everyone: bool = False) -> Iterator[Journal]:
         """Open the journal; after work on a run, the entries for ssh are brought up to date.
 
         Args:
             to_read: fail where there is none, instead of creating it.
+            everyone: find the runs of all owners.
 
         Raises:
             JournalError: it cannot be used.
@@ -181,6 +185,7 @@ class Home:
             )
         self.prepare()
         journal = Journal.open(self.journal)
+        journal.seen_by = None if everyone else self.owner
         if journal.notice is not None:
             err().line(journal.notice)
         try:
@@ -191,6 +196,13 @@ class Home:
 
                 keep_current(self, journal)
             journal.close()
+
+
+def owner_of(settings: Settings) -> str:
+    """Return the owner of what is submitted with these settings."""
+    import getpass
+
+    return settings.fleet.owner or getpass.getuser()
 
 
 def request_of(row: RunRecord) -> RunRequest:

@@ -288,7 +288,7 @@ def _journal(home: Home, stack: contextlib.ExitStack, terminal: Terminal) -> Jou
     if not home.has_journal:
         return None
     try:
-        return stack.enter_context(home.opened_journal())
+        return stack.enter_context(home.opened_journal(everyone=True))
     except JournalError as error:
         terminal.line(("warning: ", "yellow"), f"{error.message}; continuing without it")
         return None

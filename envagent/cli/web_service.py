@@ -88,7 +88,7 @@ def serve_fleet(
             "the web page needs the fleet's packages", hint=Hint(Shell("pip", "install", "envagent[fleet]"))
         ) from None
     tokens = tokens_of(home)
-    with listen(host, port) as listener, home.opened_journal() as journal:
+    with listen(host, port) as listener, home.opened_journal(everyone=True) as journal:
         shown = f"[{host}]" if ":" in host else host
         address = f"https://{names[0]}, which a proxy passes on to port" if names else f"http://{shown}:"
         number = listener.getsockname()[1]

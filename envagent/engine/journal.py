@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from envagent.engine.run_query import EVERY_RUN, PART, RunQuery, among, newest_first
+from envagent.engine.run_query import EVERY_RUN, PART, RunQuery, among, newest_first, visible
 from envagent.engine.sqlite_file import SqliteFile
 from envagent.engine.statements import Statement, Statements
 from envagent.engine.tables import (
@@ -223,6 +223,8 @@ class Journal:
         self.lock = threading.RLock()
         self.epochs: dict[str, int] = {}
         """By run: the epoch under which this journal has taken it."""
+        self.seen_by: str | None = None
+        """Whose runs are found and listed, along with those without an owner; None for all."""
         self.before_commit: Callable[[], None] | None = None
         """Called before each commit; tests use it to stop a process at each of them."""
 
@@ -315,10 +317,11 @@ class Journal:
         else:
             # An empty prefix (an unset variable in a script) would match the only run there is.
             named = select(runs).where(
+                visible(self.seen_by),
                 or_(
                     runs.c.run_id == prefix,
                     and_(runs.c.run_id.startswith(prefix, autoescape=True), runs.c.run_id.not_like(f"%{PART}%")),
-                )
+                ),
             )
             found = self._read(RunRecord, named.order_by(*newest_first()).limit(MOST_NAMED + 1)) if prefix else []
             found = found or self._called(prefix)[:1]
@@ -343,24 +346,28 @@ class Journal:
     def _called(self, name: str) -> list[RunRecord]:
         """List the runs that have or had a name: first the one that has it, then the others, newest first."""
         runs = table(RunRecord)
-        found = self._read(RunRecord, select(runs).where(runs.c.name == name).order_by(*newest_first()))
+        found = self._read(
+            RunRecord, select(runs).where(runs.c.name == name, visible(self.seen_by)).order_by(*newest_first())
+        )
         return sorted(found, key=lambda row: row.state in OVER)
 
     def runs(self, query: RunQuery = EVERY_RUN, *, limit: int | None = None) -> list[RunRecord]:
         """List the runs that a query selects, newest first, at most `limit`."""
-        chosen = select(table(RunRecord)).where(query.condition()).order_by(*newest_first())
+        chosen = select(table(RunRecord)).where(query.condition(self.seen_by)).order_by(*newest_first())
         return self._read(RunRecord, chosen.limit(limit))
 
     def run_states(self, query: RunQuery = EVERY_RUN) -> list[tuple[str, str, bool]]:
         """List id, stored state and whether the teardown has started of the selected runs, newest first."""
         runs = table(RunRecord).c
-        chosen = select(runs.run_id, runs.state, runs.teardown_at.is_not(None)).where(query.condition())
+        chosen = select(runs.run_id, runs.state, runs.teardown_at.is_not(None)).where(query.condition(self.seen_by))
         rows = self._rows(chosen.order_by(*newest_first()))
         return [(str(run_id), str(state), bool(removing)) for run_id, state, removing in rows]
 
     def count(self, query: RunQuery = EVERY_RUN) -> int:
         """Return how many runs a query selects."""
-        [(number,)] = self._rows(select(func.count()).select_from(table(RunRecord)).where(query.condition()))
+        [(number,)] = self._rows(
+            select(func.count()).select_from(table(RunRecord)).where(query.condition(self.seen_by))
+        )
         return int(number)
 
     def selected(self, record: type[AnyRecord], run_ids: Iterable[str]) -> list[AnyRecord]:

@@ -65,6 +65,12 @@ def listed(column: ColumnElement[str], values: ColumnElement[Any]) -> ColumnElem
     return column.bool_op("IN")(_Listed(values))
 
 
+def visible(owner: str | None) -> ColumnElement[bool]:
+    """Return the condition that a run is this owner's, or nobody's; None is everybody."""
+    runs = table(RunRecord).c
+    return true() if owner is None else or_(runs.owner == owner, runs.owner.is_(None))
+
+
 def newest_first() -> tuple[UnaryExpression[Any], ...]:
     """Return the order of a list of runs."""
     runs = table(RunRecord).c
@@ -108,10 +114,10 @@ class RunQuery:
     archived: bool = False
     parts: bool = False
 
-    def condition(self) -> ColumnElement[bool]:
-        """Return the condition on a run."""
+    def condition(self, seen_by: str | None = None) -> ColumnElement[bool]:
+        """Return the condition on a run that an owner may see; None is everybody."""
         runs = table(RunRecord).c
-        parts: list[ColumnElement[bool]] = [true()]
+        parts: list[ColumnElement[bool]] = [visible(seen_by)]
         if not self.parts:
             parts.append(runs.run_id.not_like(f"%{PART}%"))
         if not self.archived:

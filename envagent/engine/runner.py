@@ -567,9 +567,8 @@ class Runner(Generic[Services]):
         if pause is None:
             blocked = [one.blocked_on for one in execution.schedules.values() if one.blocked_on is not None]
             return Progress(Outcome.BLOCKED, question=blocked[0].question if blocked else None)
-        now = self.clock.now()
-        watched, latest = execution.watched(now, self.clock.steady())
-        return Progress(Outcome.WAITING, now + timedelta(seconds=pause), watched=watched, latest=latest)
+        watched, latest = execution.watched(self.clock.now(), self.clock.steady())
+        return Progress(Outcome.WAITING, self.clock.now() + timedelta(seconds=pause), watched=watched, latest=latest)
 
     def _touched(self, row: RunRecord) -> RunRecord:
         row.updated_at = to_text(self.clock.now())

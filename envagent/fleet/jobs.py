@@ -89,8 +89,8 @@ class Jobs:
                 connection.execute(SchemaManager.get_schema().encode())
             connection.execute(SCHEMA.encode())
 
-    def defer(self, run_id: str, work: Work, *, at: datetime | None = None) -> None:
-        """Defer a job for a run: a wake at a time, or without one a signal that overtakes wakes.
+    def defer(self, work: Work, *run_ids: str) -> None:
+        """Defer a job for each of these runs: a signal, which overtakes wakes.
 
         Raises:
             JournalError: the database cannot be used.
@@ -100,7 +100,8 @@ class Jobs:
         with self._explained():
             app = App(connector=SyncPsycopgConnector(conninfo=self.address, min_size=1, max_size=1))
             with app.open():
-                app.configure_task(TASK, **options(run_id, at)).defer(run_id=run_id, work=work.value)
+                for run_id in run_ids:
+                    app.configure_task(TASK, **options(run_id, None)).defer(run_id=run_id, work=work.value)
 
     def application(self, carry_out: Callable[[str, Work], Awaitable[None]]) -> App:
         """Return Procrastinate's application for a worker.

@@ -42,6 +42,7 @@ COMMANDS = [
     "diagram",
     "skill",
     "worker",
+    "cancel",
     "serve",
     "serve token",
     "sandbox",
@@ -108,7 +109,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "--network --server-name --no-floating-ip --no-ai --ref --also --submit --start --wait-for-capacity --site "
         "--name --new --on-failure --setup --speed --file --parallel --max-su-total --csv",
         "resume": "--yes --json --json-stream --max-su --file --parallel --max-su-total --csv",
-        "status": "--json --refresh --limit --state --repo --cloud --site --archived",
+        "status": "--json --refresh --limit --state --repo --cloud --site --all --archived",
         "teardown": "--yes --json --json-stream --orphans --all --dry-run --cloud --delete-key --file",
         "extend": "--until --yes --json --max-su",
         "plan": "--output --show-setup --cloud --json --node-type --image --hours --max-su --network --server-name "
@@ -120,6 +121,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "setup": "--json --json-stream",
         "open": "--editor --folder",
         "explain": "--json",
+        "cancel": "--json",
         "archive": "--older-than --undo --json",
         "export": "--output --with-key --copy --json",
         "import": "--json",

@@ -138,10 +138,17 @@ def run(
     if submit:
         from envagent.cli.submission import submit_run
 
-        if file is not None or plan is not None:
-            raise UsageError(
-                "--submit takes one repository", hint=Hint("leave out", Option("file"), "and", Option("plan"))
-            )
+        if plan is not None:
+            raise UsageError("--submit takes a repository or a file of them", hint=Hint("leave out", Option("plan")))
+        if file is not None:
+            from envagent.cli.submission import submit_file
+
+            if (parallel, max_su_total, csv) != (None, None, None):
+                raise UsageError(
+                    "the workers decide how many lines are worked on at once",
+                    hint=Hint("leave out", Option("parallel"), ",", Option("max_su_total"), "and", Option("csv")),
+                )
+            return submit_file(file, options, Audience(yes=yes, stream=json_stream), as_json=as_json)
         return submit_run(options, Audience(yes=yes, stream=json_stream), as_json=as_json)
     if file is not None:
         from envagent.cli.batch_session import PARALLEL_LINES, BatchOptions, close_batch, run_batch

@@ -35,19 +35,22 @@ def status(
         str | None, typer.Option(metavar="NAME", help="List runs on this cloud, as named in clouds.yaml.")
     ] = None,
     site: Annotated[str | None, typer.Option(metavar="NAME", help="List runs at this site, such as CHI@UC.")] = None,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="List the runs of all owners of a shared journal, as its operator.")
+    ] = False,
     archived: Annotated[bool, typer.Option("--archived", help="List archived runs, too.")] = False,
     config: CONFIG = None,
 ) -> int:
     """Show the newest runs, or everything about one.
 
-    Shows what the journal on this machine has recorded; only --refresh contacts the cloud.
+    Shows what the journal has recorded, of a shared one your own runs; only --refresh contacts the cloud.
     """
     from envagent.cli.actions import list_runs, read_run
     from envagent.cli.render.terminal import out, print_document
     from envagent.errors import UsageError
     from envagent.hints import Hint, command
 
-    filtered = bool(state or repo or cloud or site or archived)
+    filtered = bool(state or repo or cloud or site or archived or everyone)
     if run_id is not None and (limit is not None or filtered):
         raise UsageError("filters apply to the list of runs, not to one run", hint=Hint(command("status")))
     if run_id is None:
@@ -57,7 +60,8 @@ def status(
         from envagent.cli.render.home_page import show_runs
 
         chosen = RunFilter(state=state, repository=repo, cloud=cloud, site=site, archived=archived)
-        listed = list_runs(chosen, limit=USUAL_LIMIT if limit is None else limit or None, config=config)
+        most = USUAL_LIMIT if limit is None else limit or None
+        listed = list_runs(chosen, limit=most, everyone=everyone, config=config)
         print_document(listed) if as_json else show_runs(out(), listed, filtered=filtered)
         return 0
     from envagent.cli.audience import Audience

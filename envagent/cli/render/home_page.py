@@ -26,8 +26,10 @@ def show_runs(terminal: Terminal, listed: RunsDocument, *, filtered: bool) -> No
     now = times.now()
     if listed.runs:
         named = any(one.name is not None for one in listed.runs)
-        rows = [_row(one, now, named=named) for one in listed.runs]
-        terminal.table(rows, head=[one for one in HEAD if named or one != "name"], indent=0)
+        owned = len({one.owner for one in listed.runs}) > 1
+        rows = [(*((one.owner or "",) if owned else ()), *_row(one, now, named=named)) for one in listed.runs]
+        head = [*(("owner",) if owned else ()), *(one for one in HEAD if named or one != "name")]
+        terminal.table(rows, head=head, indent=0)
     elif filtered:
         terminal.line("No such runs.")
     else:
