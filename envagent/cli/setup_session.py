@@ -22,8 +22,8 @@ from envagent.engine.loaded_run import stored_summaries
 from envagent.engine.loop import run_until_idle
 from envagent.engine.tables import RunRecord
 from envagent.environment.setup_plan import SetupPlan
-from envagent.errors import EnvagentError, RepositoryRefused, RunStateError
-from envagent.hints import Hint, Option, command, teardown
+from envagent.errors import EnvagentError, RepositoryRefused, RunLocked, RunStateError
+from envagent.hints import THIS_RUN, Command, Hint, Option, command, teardown
 from envagent.repository.source import Local, parse_source
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.node_jobs import Node
@@ -62,6 +62,10 @@ class SetupSession:
             plan = self._plan(run, login)
             with self._home.working_on(setup_id(row.run_id)):
                 return self._work(row.run_id, plan, login)
+        except RunLocked as error:
+            error.hint = Hint("watch it:", Command("logs", (THIS_RUN,), (("follow", True), ("setup", True))))
+            error.run_id = row.run_id
+            raise
         except EnvagentError as error:
             error.run_id = row.run_id
             raise

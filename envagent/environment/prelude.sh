@@ -62,6 +62,34 @@ uv_pip() { in_work uv pip install --python "$ENVIRONMENT/bin/python" "$@"; }
 uv_sync() { in_work env UV_PROJECT_ENVIRONMENT="$ENVIRONMENT" uv sync --frozen --python "$ENVIRONMENT/bin/python" "$@"; }
 has_modules() { in_work "$ENVIRONMENT/bin/python" -c 'import importlib, sys
 for name in sys.argv[1:]: importlib.import_module(name)' "$@"; }
+imports_found() { # every module that the files import, outside of try, is the repository's own or installed
+    in_work "$ENVIRONMENT/bin/python" - <<'PYTHON'
+import ast, importlib.util, os, sys
+skipped, own, wanted = {".git", ".venv", "node_modules", "build", "dist"}, set(), {}
+for folder, folders, names in os.walk("."):
+    folders[:] = [one for one in folders if one not in skipped]
+    own |= {one.removesuffix(".py") for one in (*folders, *names)}
+    for name in names:
+        path = os.path.join(folder, name)
+        if name.endswith(".py") and os.path.getsize(path) < 1_000_000:
+            try:
+                tree = ast.parse(open(path, "rb").read())
+            except (SyntaxError, ValueError):
+                continue
+            for node in tree.body:
+                if isinstance(node, ast.Import):
+                    modules = [one.name for one in node.names]
+                else:
+                    modules = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+                for one in modules:
+                    wanted.setdefault(one.partition(".")[0], path)
+known = own | set(sys.stdlib_module_names)
+missing = {one: path for one, path in wanted.items() if one not in known and importlib.util.find_spec(one) is None}
+for one, path in sorted(missing.items()):
+    print(f"not installed: {one}, which {path} imports")
+sys.exit(bool(missing))
+PYTHON
+}
 make_conda() { # $1: the file of the environment
     get_micromamba
     [ -x "$ENVIRONMENT/bin/python" ] || in_work micromamba create --yes --quiet -p "$ENVIRONMENT" -f "$1"

@@ -18,7 +18,7 @@ _TEST_REQUIREMENTS = re.compile(
     r"(?:(?:test|tests|dev|ci)[-_]?requirements?|requirements?(?:/|[-_.])(?:test|tests|testing|dev|ci))(?:[-_.][\w.-]+)?\.(?:txt|in)"
 )
 _EXTRA = r"[\"']{}[\"']\s*[:\]=]"
-_TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
+_TEST_FILE = re.compile(r"(^|/)(tests?_[^/]*|[^/]*_test)\.py$")
 _COSTLY = re.compile(r"gpu|cuda|integration|e2e|slow|bench|distributed|network|online|regression|large|docker|download")
 _NOT_A_PACKAGE = re.compile(
     r"^(tests?|testing|docs?|examples?|scripts?|benchmarks?|tools?|data|utils?|setup|ci|build)$"
@@ -337,21 +337,27 @@ def _modules(found: Findings) -> list[str]:
 
 
 def _start(found: Findings) -> Iterator[SetupStep]:
-    """Yield the weakest proof, of a repository without a package or tests: its script shows its help."""
+    """Yield the proofs of a repository without a package or tests: its script shows its options, its imports exist."""
     named = [m[1] for one in found.readme if (m := re.search(r"\bpython3? (\w[\w./-]*\.py)\b", one.text))]
     script = next((one for one in (*named, *_STARTS) if found.path(one) in found.paths), None)
-    if script is not None and "argparse" in found.text(script):
-        proof: Command = ("in_work", "python", script, "--help")
-        proves = f"{script} starts and shows its options"
-    else:
-        proof = ("in_work", "python", "-m", "compileall", "-q", "-x", r"\.venv", ".")
-        proves = "its files can be compiled; nothing was run"
+    starts = script is not None and "argparse" in found.text(script)
     yield step(
-        "start",
+        "imports",
         "proof",
-        "its script starts" if proof[2] != "-m" else "its files compile",
-        proof,
-        reasons=[found.reason(script)] if script else [usual("it has neither tests nor a package")],
+        "what its files import",
+        ("imports_found",),
+        reasons=[usual("it has neither tests nor a package")],
         minutes=5,
-        proves=proves,
+        proves="every module that its files import is installed; nothing was run",
+        decides=not starts,
     )
+    if script is not None and starts:
+        yield step(
+            "start",
+            "proof",
+            f"{script} starts",
+            ("in_work", "python", script, "--help"),
+            reasons=[found.reason(script, "argparse")],
+            minutes=5,
+            proves=f"{script} starts and shows its options",
+        )

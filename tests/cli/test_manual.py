@@ -31,6 +31,7 @@ MANUAL = ROOT / "docs" / "manual"
 PAGES = (
     "quickstart",
     "servers",
+    "set-up",
     "batch",
     "workers",
     "web-page",

@@ -31,8 +31,8 @@ def show_setup(terminal: Terminal, setup: SetupDocument) -> None:
         terminal.field("" if number else "left out", note)
     if setup.state == "succeeded" and not setup.simulated:
         inside = Command("ssh", (THIS_RUN, "--", "-t", f"cd {setup.folder} && exec bash"))
-        terminal.line("  use it        ", (command_text(inside, setup.run_id), "bold"))
-    terminal.line(f"  its output    {command_text(LOGS, setup.run_id)}")
+        terminal.line("  use it       ", (command_text(inside, setup.run_id), "bold"))
+    terminal.line(f"  its output   {command_text(LOGS, setup.run_id)}")
 
 
 def setup_line(setup: SetupDocument) -> str:
