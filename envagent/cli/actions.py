@@ -187,7 +187,19 @@ def analyze_repository(
 def resume_run(
     run_id: str, audience: Audience, *, max_su: float | None = None, config: Sequence[Path] | None = None
 ) -> Ended:
-    """Continue a run until it ends.
+    """Continue a run until it ends, and then the set-up of its repository, if that was asked for.
+
+    Raises:
+        EnvagentError: it cannot be continued.
+    """
+    ended, has_setup = continue_run(run_id, audience, max_su=max_su, config=config)
+    return _with_setup(ended, audience, config) if has_setup else ended
+
+
+def continue_run(
+    run_id: str, audience: Audience, *, max_su: float | None = None, config: Sequence[Path] | None = None
+) -> tuple[Ended, bool]:
+    """Continue a run until it ends; return also whether its repository is to be set up.
 
     Raises:
         EnvagentError: it cannot be continued.
@@ -205,10 +217,10 @@ def resume_run(
     home = Home.of(load(files=config or ()))
     with home.opened_journal(to_read=True) as journal:
         if (found := journal.run(run_id)).owner is not None:
-            return _left_to_workers(home, journal, found, "resume", audience)
+            return _left_to_workers(home, journal, found, "resume", audience), False
         with home.acting_on(journal, found.run_id) as row:
             if Labels.of(row).next_run is not None:
-                return hand_over(home, journal, audience, row, config)
+                return hand_over(home, journal, audience, row, config), request_of(row).setup
             if row.state == RunState.TORN_DOWN:
                 raise RunStateError(
                     f"run {row.run_id} has been torn down: nothing to resume", hint=Hint(command("run", "URL"))
@@ -221,8 +233,7 @@ def resume_run(
             ended = session.go(
                 row.run_id, request, lambda runner, services: runner.resume(row, services, request=request)
             )
-            ended = go_on_elsewhere(home, journal, audience, ended, config)
-    return _with_setup(ended, audience, config) if request.setup else ended
+            return go_on_elsewhere(home, journal, audience, ended, config), request.setup
 
 
 def list_runs(

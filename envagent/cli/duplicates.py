@@ -136,10 +136,10 @@ def keeping_name(journal: Journal, name: str | None) -> Iterator[None]:
     try:
         yield
     except JournalError:
-        other = None if name is None else journal.named(name)
+        other = None if name is None else journal.named(name, everyone=True)
         if other is None:
             raise
-        raise _name_in_use(other) from None
+        raise _name_in_use(other, seen_by=journal.seen_by) from None
 
 
 def check_name_is_free(journal: Journal, name: str | None) -> None:
@@ -148,12 +148,16 @@ def check_name_is_free(journal: Journal, name: str | None) -> None:
     Raises:
         RunStateError: one has.
     """
-    other = None if name is None else journal.named(name)
+    other = None if name is None else journal.named(name, everyone=True)
     if other is not None:
-        raise _name_in_use(other)
+        raise _name_in_use(other, seen_by=journal.seen_by)
 
 
-def _name_in_use(row: RunRecord) -> RunStateError:
+def _name_in_use(row: RunRecord, *, seen_by: str | None = None) -> RunStateError:
+    if seen_by is not None and row.owner not in (None, seen_by):
+        return RunStateError(
+            f"somebody else's run has the name {row.name}", hint=Hint("choose another", Option("name"))
+        )
     what = StoredRequest.of(row).repository
     message = f"the name {row.name} belongs to run {row.run_id} of {what}, which is not torn down"
     return _refused(row, message, Hint("choose another", Option("name"), "; or remove that run:", teardown()))

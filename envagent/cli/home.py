@@ -162,6 +162,7 @@ class Home:
         if not self.has_journal or Journal.revision(self.journal) != REVISION:
             return []
         journal = Journal.open(self.journal)
+        journal.seen_by = self.owner
         try:
             return journal.names()
         finally:

@@ -129,7 +129,7 @@ def import_run(path: Path, *, config: Sequence[Path] | None = None) -> ImportedD
             source = str(path.absolute())
             row, others = run.records(copy=not content.moved, at=to_text(times.now()), source=source)
             row.owner = None if there is None else there.owner
-            if row.name is not None and row.state not in OVER and journal.named(row.name) is not None:
+            if row.name is not None and row.state not in OVER and journal.named(row.name, everyone=True) is not None:
                 err().line(f"note: another run here has the name {row.name}; the imported one has none")
                 row.name = None
             stored = _stored(row, others)

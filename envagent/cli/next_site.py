@@ -99,9 +99,9 @@ def hand_over(home: Home, journal: Journal, audience: Audience, row: RunRecord, 
         if removed.exit_code != 0:
             return removed
     if journal.selected(RunRecord, [following]):
-        from envagent.cli.actions import resume_run
+        from envagent.cli.actions import continue_run
 
-        return resume_run(following, audience, config=config)
+        return continue_run(following, audience, config=config)[0]
     request = request_of(row).model_copy(update={"cloud": site})
     access = reach(site, read_settings(config, repository=request.repository, cloud=site))
     noted = {"other_sites": json.dumps(others), **({"yes": "true"} if labels.yes else {})}

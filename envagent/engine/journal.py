@@ -324,7 +324,7 @@ class Journal:
                 ),
             )
             found = self._read(RunRecord, named.order_by(*newest_first()).limit(MOST_NAMED + 1)) if prefix else []
-            found = found or self._called(prefix)[:1]
+            found = found or self._called(prefix, self.seen_by)[:1]
         if not found and prefix == "last":
             raise RunNotFound("there are no runs yet", hint=Hint(command("run", "URL")))
         if not found:
@@ -333,21 +333,22 @@ class Journal:
             raise RunNotFound(f"{prefix!r} is ambiguous; it matches {_listed([row.run_id for row in found])}")
         return found[0]
 
-    def named(self, name: str) -> RunRecord | None:
-        """Return the run to which a name belongs now."""
-        return next((row for row in self._called(name) if row.state not in OVER), None)
+    def named(self, name: str, *, everyone: bool = False) -> RunRecord | None:
+        """Return the run to which a name belongs now; with `everyone`, also one of another owner."""
+        seen_by = None if everyone else self.seen_by
+        return next((row for row in self._called(name, seen_by) if row.state not in OVER), None)
 
     def names(self) -> list[str]:
         """List the names of runs that are not over, newest first."""
         runs = table(RunRecord)
-        chosen = select(runs.c.name).where(runs.c.name.is_not(None), runs.c.state.not_in(OVER))
+        chosen = select(runs.c.name).where(runs.c.name.is_not(None), runs.c.state.not_in(OVER), visible(self.seen_by))
         return [str(name) for (name,) in self._rows(chosen.order_by(*newest_first()))]
 
-    def _called(self, name: str) -> list[RunRecord]:
+    def _called(self, name: str, seen_by: str | None) -> list[RunRecord]:
         """List the runs that have or had a name: first the one that has it, then the others, newest first."""
         runs = table(RunRecord)
         found = self._read(
-            RunRecord, select(runs).where(runs.c.name == name, visible(self.seen_by)).order_by(*newest_first())
+            RunRecord, select(runs).where(runs.c.name == name, visible(seen_by)).order_by(*newest_first())
         )
         return sorted(found, key=lambda row: row.state in OVER)
 

@@ -8,7 +8,7 @@ from tests.cli.conftest import Cli
 
 
 def test_a_run_with_its_set_up(cli: Cli, repository: Path) -> None:
-    before = len(cli("status", "--json").document["runs"])
+    before = len(cli("status", "--limit", "0", "--json").document["runs"])
     script = cli("plan", str(repository), "--cloud", "sandbox", "--show-setup").out
     assert "step_1() {\n    see_gpu\n}" in script
     run = cli.run(repository, "--setup", "--no-ai")
@@ -25,7 +25,7 @@ def test_a_run_with_its_set_up(cli: Cli, repository: Path) -> None:
     shown = cli("status", run["run_id"], "--json").document
     assert shown["setup"] == setup
     assert {one["tries"] for one in setup["steps"]} == {1}
-    assert len(cli("status", "--json").document["runs"]) == before + 1
+    assert len(cli("status", "--limit", "0", "--json").document["runs"]) == before + 1
     assert cli("status", "last", "--json").document["run_id"] == run["run_id"]
 
     logs = cli("logs", run["run_id"], "--setup").out

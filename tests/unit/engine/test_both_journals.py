@@ -114,6 +114,10 @@ def test_a_name_belongs_to_one_run_until_that_is_over(opened: Open) -> None:
     save(other, second)
     assert journal.run("mine-1").run_id == second.run_id
     assert journal.names() == ["mine-1"]
+    save(other, a_run("eeeeeeeeee", name="theirs-1", owner="them"))
+    journal.seen_by = "us"
+    assert (journal.named("theirs-1"), journal.names()) == (None, ["mine-1"])
+    assert journal.named("theirs-1", everyone=True) is not None
 
 
 def test_what_could_not_be_committed_overwrites_nothing_when_it_is_saved_again(opened: Open) -> None:
