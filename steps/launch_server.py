@@ -21,7 +21,7 @@ from envagent.steps.request import RunRequest
 from envagent.steps.reserve_hardware import ReservedHardware
 from envagent.steps.resources import LaunchRequest, TaggedKind, server_kind
 from envagent.steps.select_image import ImageCandidates, SelectedImage
-from envagent.steps.services import StepContext, record
+from envagent.steps.services import StepContext, not_its_turn, record
 from envagent.steps.watching import shown_status
 
 WAKE: dict[str, str] = {
@@ -95,6 +95,9 @@ class LaunchServer(Step):
                 image = _image_for(context, analyzed, plan, candidates, selected.image, reserved)
                 flavor_id = reserved_as.server_flavor(cloud, reserved.reservation_id)
                 current = _next_try(context, request, image, flavor_id, reserved.lease_id)
+                why = context.services.admission.build(current.number, initialized.identity.site)
+                if (turn := not_its_turn(context, "build", why)) is not None:
+                    return turn
             asked = current.request.model_copy(
                 update={"key_name": keypair.name, "user_id": initialized.identity.user_id}
             )

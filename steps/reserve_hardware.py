@@ -24,7 +24,7 @@ from envagent.steps.plan import Approved, Plan
 from envagent.steps.request import RunRequest
 from envagent.steps.resources import LeaseRequest, TaggedKind, lease_kind
 from envagent.steps.select_image import AvailableImages
-from envagent.steps.services import StepContext, record
+from envagent.steps.services import StepContext, not_its_turn, record
 from envagent.steps.watching import shown_status
 
 NEVER_STARTED = "never became ACTIVE"
@@ -159,6 +159,11 @@ class ReserveHardware(Step):
                 current = instead
             candidate = candidates[current.request.node_type]
             excluded = past.avoiding(candidate)
+            if current.is_new:
+                cost, site = candidate.cost(_hours(context, plan, current)), initialized.identity.site
+                why = context.services.admission.lease(current.number, site, cost)
+                if (turn := not_its_turn(context, "reserve", why)) is not None:
+                    return turn
 
             def make(
                 candidate: Candidate = candidate,
@@ -403,6 +408,12 @@ def _look_again(
     if site.hosts is None or site.occupations is None:
         return planned
     return placement.look_again(planned, site.hosts, site.occupations, now=start or context.now())
+
+
+def _hours(context: StepContext, plan: Plan, current: Try[LeaseRequest]) -> float:
+    """Return for how long a lease is requested."""
+    end = current.request.end
+    return float(plan.hours) if end is None else max(0.0, (end - context.now()) / timedelta(hours=1))
 
 
 def _reserved(plan: Plan, candidate: Candidate, lease: Lease, *, replaces: bool) -> ReservedHardware:

@@ -68,6 +68,7 @@ COMMANDS = {
     "serve": Place("serve", "app", SETUP),
     "worker": Place("fleet_worker", "worker", SETUP),
     "cancel": Place("cancel", "cancel", DURING),
+    "limits": Place("limits", "limits", SETUP),
     "archive": Place("archive_runs", "archive", SETUP),
     "export": Place("export_run", "export_run", SETUP),
     "import": Place("import_run", "import_run", SETUP),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from envagent.cli.audience import Audience
 from envagent.cli.clouds import reach
+from envagent.cli.documents.costs import cost_part
 from envagent.cli.fleet_clouds import Counter, SharedClouds
 from envagent.cli.home import Home, read_settings, request_of
 from envagent.cli.submission import shared_jobs, unheard
@@ -23,10 +24,14 @@ from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
 from envagent.engine.loaded_run import Run
 from envagent.engine.step import Stopped
-from envagent.engine.tables import OVER, RunRecord, RunState
+from envagent.engine.tables import OVER, RunRecord, RunState, StageState
 from envagent.fleet.jobs import Wake, Work
+from envagent.fleet.turns import RunTurns, Turns
 from envagent.fleet.watches import Watches
 from envagent.fleet.worker import LOG, Worker
+
+LAUNCH = "launch_server.launch"
+"""The stage that builds."""
 
 IN_HAND = timedelta(seconds=2)
 """When a run is tried again that this worker is busy with: its job was lost, and a sweep deferred another."""
@@ -81,6 +86,7 @@ class FleetWork:
         self._settings = settings
         self.stop = threading.Event()
         self._watches = Watches(journal)
+        self._turns = Turns(journal)
         self._clouds = SharedClouds(settings)
         self._guard = threading.Lock()
         self._in_hand: set[str] = set()
@@ -103,8 +109,13 @@ class FleetWork:
                 self._in_hand.remove(run_id)
 
     def watch(self) -> tuple[list[str], float]:
-        """List what waiting runs watch, if that is due; return those that have to look, and when to ask again."""
-        return self._watches.tick(self._clouds.look)
+        """List what waiting runs watch, if that is due, and grant turns.
+
+        Returns:
+            The runs that have to look, and the seconds until the next time.
+        """
+        changed, pause = self._watches.tick(self._clouds.look)
+        return [*changed, *self._turns.grant_all()], pause
 
     def close(self) -> None:
         """Close the connections to clouds."""
@@ -125,7 +136,14 @@ class FleetWork:
         with ExitStack() as stack:
             count = Counter()
             services = make_services(
-                self._home, self._journal, access, row.run_id, request, self.stop, count=count.exchange
+                self._home,
+                self._journal,
+                access,
+                row.run_id,
+                request,
+                self.stop,
+                count=count.exchange,
+                admission=RunTurns(self._turns, row.run_id, row.owner or ""),
             )
             stack.callback(services.close)
             runner = make_runner(self._journal, access.settings, unheard, self.stop)
@@ -142,6 +160,7 @@ class FleetWork:
         if not compare and _standing(execution.run) == before:
             self._watches.count(request.cloud, count.number)
         following = Work.RESUME if execution.unconfirmed else Work.ADVANCE
+        self._account(execution.run)
         self._watches.leave(row.run_id, request.cloud, progress.watched, progress.look_again)
         if progress.latest is not None:
             return Wake(following, progress.latest)
@@ -157,8 +176,21 @@ class FleetWork:
                 removal.run(row)
         except Stopped:
             return Wake(Work.REMOVE, datetime.now(UTC))
+        from envagent.steps import PROVISIONING
+
+        self._account(Run.load(self._journal, PROVISIONING, row))
         LOG.info("run %s: removed", row.run_id)
         return None
+
+    def _account(self, run: Run) -> None:
+        """End the turns that a run has used, and note what its leases have cost once nothing more is charged."""
+        launch = run.stages[LAUNCH]
+        if launch.state not in (StageState.RUNNING, StageState.WAITING):
+            self._turns.release(run.run_id)
+        resources, intents = self._journal.resources(run.run_id), self._journal.intents(run.run_id)
+        cost = cost_part(run.stages.values(), resources, intents, datetime.now(UTC))
+        if cost is not None and cost.phase in ("removed", "ended"):
+            self._turns.settle(run.run_id, cost.su_so_far)
 
 
 def _standing(run: Run) -> dict[str, tuple[str, str | None, str | None]]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from envagent.engine.runtime import Listener, Runtime
     from envagent.engine.step import RetryPolicy
     from envagent.steps.request import RunRequest
-    from envagent.steps.services import Dearer, Services
+    from envagent.steps.services import Admission, Dearer, Services
     from envagent.steps.setup_pipeline import SetupServices
 
 OPENAI = "https://api.openai.com/v1"
@@ -46,6 +46,7 @@ def make_services(
     *,
     dearer: Dearer = "refuse",
     count: Callable[[], None] | None = None,
+    admission: Admission | None = None,
 ) -> Services:
     """Make what the steps of one run work with; the cloud is opened now, so a wrong name fails before anything else.
 
@@ -58,6 +59,7 @@ def make_services(
         stop: set by a stop request.
         dearer: what happens to a node type that costs more than the plan's first choice.
         count: called after each exchange with the cloud.
+        admission: whether the run may request something now; always, by default.
 
     Raises:
         ConfigurationError: no such cloud, or credentials that cannot be used.
@@ -82,6 +84,7 @@ def make_services(
         connect=lambda: cloud,
         advise=lambda: advisor,
         dearer=dearer,
+        admission=admission,
     )
 
 

@@ -347,6 +347,7 @@ class Ledger:
             error=None if intent.error is None else json.loads(intent.error)["message"],
             cloud_id=intent.cloud_id,
             detail={} if row is None else json.loads(row.detail),
+            is_new=False,
         )
 
     def annotate(self, kind: str, cloud_id: str, detail: Mapping[str, Any]) -> None:

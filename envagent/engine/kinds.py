@@ -74,6 +74,8 @@ class Try(Generic[RequestT]):
     cloud_id: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     """What is recorded of its object; a stage adds to it with `Ledger.annotate`."""
+    is_new: bool = True
+    """Whether nothing is stored of it yet."""
 
 
 class ResourceKind(Protocol):

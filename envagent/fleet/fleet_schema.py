@@ -1,6 +1,7 @@
 """The tables of a fleet next to the journal's and the jobs': what is watched, what it costs, who may do what next.
 
-Losing them loses no run: a watch is left again by the next advance, and a turn by whoever asks again.
+Losing them loses no run: a watch is left again by the next advance, and a turn by the next request. Only what has been
+spent would not be known any more.
 """
 
 from __future__ import annotations
@@ -29,6 +30,27 @@ CREATE TABLE IF NOT EXISTS fleet_listings (
   failures integer NOT NULL DEFAULT 0,
   PRIMARY KEY (cloud, kind)
 );
+CREATE TABLE IF NOT EXISTS fleet_limits (
+  name text NOT NULL,
+  site text NOT NULL DEFAULT '',
+  owner text NOT NULL DEFAULT '',
+  value double precision NOT NULL,
+  PRIMARY KEY (name, site, owner)
+);
+CREATE TABLE IF NOT EXISTS fleet_turns (
+  run_id text NOT NULL,
+  kind text NOT NULL,
+  number integer NOT NULL,
+  site text NOT NULL,
+  owner text NOT NULL,
+  su double precision NOT NULL DEFAULT 0,
+  asked_at timestamptz NOT NULL DEFAULT now(),
+  granted_at timestamptz,
+  told_at timestamptz,
+  over_at timestamptz,
+  PRIMARY KEY (run_id, kind, number)
+);
+CREATE INDEX IF NOT EXISTS fleet_turns_by_site ON fleet_turns (kind, site, granted_at);
 CREATE TABLE IF NOT EXISTS fleet_polling (
   cloud text NOT NULL,
   minute timestamptz NOT NULL,

@@ -4,7 +4,7 @@ import pytest
 
 from tests.crash.world import World
 from tests.fleet.fleet import Fleet, around
-from tests.kit.postgres import Postgres, programs
+from tests.kit.postgres import QUICK, Postgres, programs
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +12,16 @@ def server() -> Iterator[Postgres]:
     if programs() is None:
         pytest.skip("no PostgreSQL is installed")
     one = Postgres("max_connections=200")  # it is killed as well: what it has acknowledged must be there
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="session")
+def quick_server() -> Iterator[Postgres]:
+    """A PostgreSQL whose machine loses no power."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL is installed")
+    one = Postgres(*QUICK)
     yield one
     one.close()
 

@@ -84,6 +84,14 @@ class Fleet:
                 raise AssertionError(said.decode())
         self.runs = list(self.states())
 
+    def submit_file(self, count: int, *options: str) -> None:
+        """Submit a file with as many lines, each with the world's repository."""
+        file = self.world.folder / "repos.txt"
+        file.write_text(f"{self.world.repository}\n" * count)
+        words = ["run", "--file", str(file), "--cloud", "sandbox", "--submit", "--yes"]
+        self.command(*words, "--node-type", "compute_skylake", *options)
+        self.runs = list(self.states())
+
     def start(self, count: int) -> None:
         """Start workers."""
         for _ in range(count):
@@ -106,8 +114,22 @@ class Fleet:
         with closing(Journal.open(self.url)) as journal:
             return {row.run_id: row.state for row in journal.runs()}
 
-    def await_end(self, seconds: float, meanwhile: Sequence[Callable[[], None]] = (), pause: float = 1.0) -> None:
-        """Wait until all runs have ended; until then do one thing after the other, with pauses."""
+    def await_end(
+        self,
+        seconds: float,
+        meanwhile: Sequence[Callable[[], None]] = (),
+        pause: float = 1.0,
+        *,
+        enough: bool = False,
+    ) -> None:
+        """Wait until all runs have ended; until then do one thing after the other, with pauses.
+
+        Args:
+            seconds: how long to wait at most.
+            meanwhile: what to do.
+            pause: seconds between two things.
+            enough: whether to leave what is not done yet when all have ended.
+        """
         todo = iter(meanwhile)
         deadline, due = time.monotonic() + seconds, time.monotonic() + pause
         while True:
@@ -120,7 +142,7 @@ class Fleet:
             if acting is not None:
                 acting()
                 due = time.monotonic() + pause
-            if set(states.values()) <= ENDED and acting is None:
+            if set(states.values()) <= ENDED and (acting is None or enough):
                 return
             if time.monotonic() > deadline:
                 raise AssertionError(f"after {seconds:g} s: {Counter(states.values())}: {self.log()[-3000:]}")

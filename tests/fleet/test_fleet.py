@@ -18,9 +18,9 @@ def works(fleet: Fleet) -> None:
     assert fleet.judge.violations == []
 
 
-def remove_all(fleet: Fleet) -> None:
+def remove_all(fleet: Fleet, *more: str) -> None:
     """Have the workers remove everything; nothing of it is left."""
-    for run_id in fleet.runs:
+    for run_id in (*fleet.runs, *more):
         fleet.command("teardown", run_id)
     fleet.lose_jobs()  # what was asked for is in the journal
     fleet.await_state(RunState.TORN_DOWN)
@@ -50,4 +50,40 @@ def test_whatever_happens_each_run_is_carried_out_once(fleet: Fleet, point: int)
     fleet.await_end(180, turned * 2, pause=1.5)
     works(fleet)
     remove_all(fleet)
+    fleet.stop()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.sweep(points=lambda plan: ["limits"], bounded=1)
+def test_limits_of_a_site_and_budgets_are_kept(fleet: Fleet, point: str) -> None:
+    site = "CHI@UC"
+    fleet.environment["ENVAGENT_FLEET__OPERATOR"] = "true"
+    fleet.command("limits", "--site", site, "--builds", "2", "--lease-requests", "30")
+    fleet.submit(6)
+    most = 0
+
+    def count_builds() -> None:
+        nonlocal most
+        ours = [one for one in fleet.world.user.list("server") if one["metadata"].get("envagent_run") in fleet.runs]
+        most = max(most, sum(one["status"] == "BUILD" for one in ours))
+
+    fleet.start(2)
+    fleet.await_end(240, [count_builds] * 2000, pause=0.05, enough=True)
+    assert most == 2
+    works(fleet)
+    shown = json.loads(fleet.command("limits", "--owner", "late", "--su", "1", "--json"))["limits"]
+    assert {(one["name"], one["site"], one["owner"]) for one in shown} == {
+        ("builds", site, None),
+        ("lease_requests", site, None),
+        ("su", None, "late"),
+    }
+    before = fleet.runs
+    fleet.environment["ENVAGENT_FLEET__OWNER"] = "late"
+    fleet.submit(1)
+    fleet.runs = [one for one in fleet.runs if one not in before]
+    fleet.await_end(60)
+    [refused] = json.loads(fleet.command("status", "--all", "--state", "failed", "--json"))["runs"]
+    assert "1 of the 1 SU of late are left" in refused["error"]
+    fleet.runs = before
+    remove_all(fleet, refused["run_id"])
     fleet.stop()

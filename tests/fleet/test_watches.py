@@ -13,19 +13,15 @@ from envagent.engine.tables import RunRecord
 from envagent.errors import CloudUnreachable, Forbidden
 from envagent.fleet.jobs import Jobs
 from envagent.fleet.watches import Listing, Watches
-from tests.kit.postgres import QUICK, Postgres, programs
-
-pytestmark = pytest.mark.skipif(programs() is None, reason="no PostgreSQL is installed")
+from tests.kit.postgres import Postgres
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    server = Postgres(*QUICK)
-    url = server.database("watches")
+def database(quick_server: Postgres) -> str:
+    url = quick_server.database("watches")
     Journal.open(url).close()
     Jobs(url).prepare()
-    yield url
-    server.close()
+    return url
 
 
 class Site:
