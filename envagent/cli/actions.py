@@ -206,6 +206,7 @@ def continue_run(
     """
     from envagent.cli.clouds import reach
     from envagent.cli.documents.run_list import Labels
+    from envagent.cli.documents.setup_document import is_unfinished
     from envagent.cli.home import Home, read_settings, request_of
     from envagent.cli.next_site import go_on_elsewhere, hand_over
     from envagent.cli.run_session import RunSession
@@ -233,7 +234,8 @@ def continue_run(
             ended = session.go(
                 row.run_id, request, lambda runner, services: runner.resume(row, services, request=request)
             )
-            return go_on_elsewhere(home, journal, audience, ended, config), request.setup
+            wanted = request.setup or is_unfinished(journal, row.run_id)
+            return go_on_elsewhere(home, journal, audience, ended, config), wanted
 
 
 def list_runs(

@@ -37,11 +37,11 @@ def node_steps(found: Findings) -> Iterator[SetupStep]:
         "node",
         "toolchain",
         f"Node.js {release} or newer" + ("" if manager == "npm" else f", and {manager}"),
-        ("apt_install", "nodejs", "npm", "python3", "python3-venv", "build-essential", "ca-certificates"),
+        ("apt_install", "python3", "python3-venv", "build-essential", "ca-certificates"),
         ("get_node", release),
         *([] if manager == "npm" else [("get_node_tool", f"{manager}@{version}")]),
         reasons=[why, *([found.reason("package.json", "packageManager")] if "packageManager" in package else [])],
-        done=("node", "--version"),
+        done=("npm", "--version"),
     )
     install = _INSTALL["berry" if manager == "yarn" and not version.startswith("1") else manager]
     if not lock:

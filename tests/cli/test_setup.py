@@ -22,6 +22,7 @@ def test_a_run_with_its_set_up(cli: Cli, repository: Path) -> None:
     assert again.code == 0, again.err
     assert "toy is set up (Python)" in again.out
     assert "created step" not in again.err
+    assert cli("resume", run["run_id"], "--json").document["setup"] == setup
     shown = cli("status", run["run_id"], "--json").document
     assert shown["setup"] == setup
     assert {one["tries"] for one in setup["steps"]} == {1}

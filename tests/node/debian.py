@@ -6,6 +6,7 @@ leaves nothing. It shares this machine's network, so that package indexes are re
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -80,6 +81,13 @@ def base(root: Path = ROOT) -> Path:
     """
     if os.geteuid() != 0:
         raise NoNode("only root can make a node")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with root.with_name(f"{root.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several workers of pytest come at once
+        return _made(root)
+
+
+def _made(root: Path) -> Path:
     if (root / "etc/debian_version").exists():
         return root
     tool = shutil.which("debootstrap")

@@ -70,11 +70,15 @@ def test_a_kill_inside_a_step_together_with_its_connection(point: float, node: N
 def test_a_step_that_vanishes_is_reported_and_tried_again(point: str, node: Node, tmp_path: Path) -> None:
     """As after a reboot: all processes of the step are gone, and nobody wrote its exit status."""
     run_id = f"vanish{next(_numbers)}"
-    set_up = begin(tmp_path / "one", node, run_id, plan_of(run_id, 2))
+    plan = plan_of(run_id, 0.05)
+    long = f"echo begin 2 >>~/{run_id}; mkdir ~/{run_id}.d && sleep 100; echo end 2 >>~/{run_id}"  # the first time
+    second = plan.steps[1].model_copy(update={"commands": (("bash", "-c", long),)})
+    steps = (plan.steps[0], second, *plan.steps[2:])
+    set_up = begin(tmp_path / "one", node, run_id, plan.model_copy(update={"steps": steps}))
     with set_up.start() as process:
         while "begin 2" not in node.run(f"cat {run_id}").output:
             time.sleep(0.2)
-        node.run("pkill -9 -f 'supervise.sh carry'; pkill -9 -x timeout; pkill -9 -x sleep; true")
+        node.run("pkill -9 -f '[s]upervise.sh carry'; pkill -9 -x timeout; pkill -9 -x sleep; true")
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 1
     assert "was killed, or the server was restarted" in said

@@ -26,6 +26,12 @@ def stored_setup(journal: Journal, run_id: str) -> RunRecord | None:
         return None
 
 
+def is_unfinished(journal: Journal, run_id: str) -> bool:
+    """Return whether the server of a run has a set-up that was started and has not succeeded."""
+    stored = stored_setup(journal, run_id)
+    return stored is not None and stored.state != RunState.SUCCEEDED
+
+
 def current_setup(home: Home, journal: Journal, row: RunRecord) -> SetupDocument | None:
     """Return the document of the set-up on the server of a run; None if there is none."""
     stored = stored_setup(journal, row.run_id)
