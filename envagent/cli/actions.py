@@ -91,6 +91,10 @@ def _started(options: RunOptions, audience: Audience, labels: Mapping[str, str] 
     check_run_name(name := options.name)
     prepared = prepare(options, audience.terminal, output_folder=writable_folder())
     request, plan = prepared.request.model_copy(update={"setup": options.setup}), prepared.plan
+    if options.setup and not prepared.access.simulated:
+        from envagent.cli.setup_session import check_clonable
+
+        check_clonable(request.repository)
     known = None if plan is None else plan.known()
     labels = {**({} if plan is None else plan.labels()), **({"yes": "true"} if audience.yes else {}), **(labels or {})}
     if (ranking := prepared.ranking) is not None:

@@ -80,7 +80,7 @@ class SetupSession:
                 hint=Hint("start another:", command("run", "URL", setup=True)),
             )
         if not self._access.simulated:
-            _check_reachable(plan)
+            check_clonable(plan.url)
             seen = None if verified is None else verified.seen
             if any(one.name == "gpu" for one in plan.steps) and seen is not None and not seen.gpus:
                 raise RunStateError(
@@ -123,10 +123,14 @@ class SetupSession:
             return SetupEnded(document, stop.exit_code)
 
 
-def _check_reachable(plan: SetupPlan) -> None:
-    """Check that the server can clone the repository. Raises RunStateError."""
+def check_clonable(repository: str) -> None:
+    """Check that a server can clone a repository.
+
+    Raises:
+        RunStateError: it is a folder of this machine.
+    """
     try:
-        is_local = isinstance(parse_source(plan.url), Local)
+        is_local = isinstance(parse_source(repository), Local)
     except RepositoryRefused:
         is_local = True
     if is_local:

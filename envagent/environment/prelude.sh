@@ -101,8 +101,12 @@ for one, path in sorted(missing.items()):
 sys.exit(bool(missing))
 PYTHON
 }
-make_conda() { # $1: the file of the environment
-    get_micromamba
+make_conda() { # $1: the file of the environment; $2: the releases of Python that serve where conda cannot be had
+    get_micromamba || {
+        says "conda cannot be had here: $1 is left out"
+        [ $# -gt 1 ] && get_uv && make_python "$2"
+        return
+    }
     [ -x "$ENVIRONMENT/bin/python" ] || in_work micromamba create --yes --quiet -p "$ENVIRONMENT" -f "$1"
 }
 get_micromamba() {

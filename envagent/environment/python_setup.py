@@ -79,12 +79,25 @@ def _python_range(needs: Requirements) -> str:
 
 
 def _conda_environment(found: Findings, name: str) -> SetupStep:
+    """Make the environment of a conda file; a package has what pip needs, where conda cannot be had."""
+    otherwise = (
+        (_python_range(found.analysis.requirements),) if _is_package(found, found.toml("pyproject.toml")) else ()
+    )
     return step(
         "conda-environment",
         "environment",
         f"the conda environment of {name}",
-        ("apt_install", "curl", "bzip2", "ca-certificates", "build-essential"),
-        ("make_conda", name),
+        (
+            "apt_install",
+            "curl",
+            "bzip2",
+            "ca-certificates",
+            "build-essential",
+            "python3",
+            "python3-venv",
+            "python3-dev",
+        ),
+        ("make_conda", name, *otherwise),
         reasons=[found.reason(name, "dependencies", belief="machine file")],
         done=("has_modules", "ssl"),
         minutes=60,
@@ -100,8 +113,9 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
     backend = ("--torch-backend=auto",) if conda is None and _wants_torch(found) else ()
     if conda is not None:
         commands.append(("get_uv",))
-        if declared and not _names_itself(found, conda):
-            commands.append(("uv_pip", "-e", "."))
+        if declared:
+            extras = _test_extras(found, table)
+            commands.append(("uv_pip", "-e", f".[{','.join(extras)}]" if extras else "."))
             reasons.append(_manifest_of(found))
     elif found.has("uv.lock"):
         extras, groups = _test_extras(found, table), _test_dependency_groups(table)
@@ -166,10 +180,6 @@ def _manifest_of(found: Findings) -> Reason:
         name = "setup.py"
     needle = {"pyproject.toml": "[project]" if "[project]" in found.text(name) else "[", "setup.py": "setup("}
     return found.reason(name, needle.get(name, "[metadata]"))
-
-
-def _names_itself(found: Findings, conda: str) -> bool:
-    return re.search(r"(?m)^\s*-\s+(?:-e\s+)?\.(?:\[|\s|$)", found.text(conda)) is not None
 
 
 def _test_extras(found: Findings, table: dict[str, Any]) -> list[str]:

@@ -37,3 +37,11 @@ def test_a_run_with_its_set_up(cli: Cli, repository: Path) -> None:
     assert gone.code == 10
     assert "its server is gone" in gone.err
     assert cli("logs", run["run_id"], "--setup").out == logs
+
+
+def test_a_folder_of_this_machine_is_refused_before_anything_is_reserved(cli: Cli, repository: Path) -> None:
+    """No server can clone it; the simulated one need not."""
+    (cli.work / "clouds.yaml").write_text("clouds: {mine: {auth: {auth_url: 'https://192.0.2.1:5000/v3'}}}\n")
+    refused = cli("run", str(repository), "--cloud", "mine", "--setup", "--yes")
+    assert refused.code == 10, refused.err
+    assert "the server cannot clone a folder of this machine" in refused.err

@@ -117,6 +117,12 @@ def test_files_for_machines_are_believed_before_manifests_and_these_before_the_r
     machine = commands(plan_of(files, "main.py"))
     assert "make_conda environment.yml" in machine
     assert not any("requirements.txt" in one or "make_python" in one for one in machine)
+    files["pyproject.toml"] = '[project]\nname = "toy"\n'
+    package = commands(plan_of(files, "toy/__init__.py"))  # pip serves where conda cannot be had
+    assert [one for one in package if one.startswith(("make_conda", "uv_pip"))] == [
+        "make_conda environment.yml >=3.11,<3.12",
+        "uv_pip -e .",
+    ]
 
 
 @pytest.mark.parametrize(
