@@ -328,12 +328,13 @@ class DrawnProgress(ProgressLines):
     """Progress whose steps are drawn as a table: only what the table does not show is printed."""
 
     def _described(self, event: EventRecord, step: StepProgress | None, before: object) -> Parts | None:
-        """Omit what the table shows: states, waits, decisions."""
+        """Omit what the table shows: states, waits, decisions; and what is said again."""
         if event.kind in (
             EventKind.STAGE_SUCCEEDED,
             EventKind.STAGE_WAITING,
             EventKind.DECISION,
             EventKind.REPORT,
+            EventKind.INTENT_REFUSED,  # the warning or the failure that follows says why
         ):
             return None
         return super()._described(event, step, None)
