@@ -49,6 +49,7 @@ class Asked:
     spot: Spot
     firm: bool = True
     said: bool = False
+    listed: bool = False
 
 
 def asked(facts: Facts, what: str) -> list[Asked]:
@@ -64,6 +65,7 @@ def asked(facts: Facts, what: str) -> list[Asked]:
             said.spot,
             said.stance in _STATED,
             said=True,
+            listed=said.stance == "listed",
         )
         for said in _told(facts, what)
         if isinstance(said.value, int | float)
@@ -110,8 +112,8 @@ def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Ev
     if not credible:
         return None, []
     firm = _firm(credible)
-    if what in _COUNTS and all(a.stance == "tested" for a in firm):
-        # The largest of several experiments is a wish.
+    if what in _COUNTS and all(a.stance == "tested" or (what == "gpus" and a.listed) for a in firm):
+        # The largest of several experiments is a wish, and so are the most GPUs of several machines in a list.
         firm = [min(firm, key=lambda a: (a.value, -a.weight))]
     likeliest = max(firm, key=lambda a: (a.weight, a.value)).value
     chosen = max((a for a in firm if a.value <= _JOB_RANGE * likeliest), key=lambda a: (a.value, a.weight))

@@ -13,7 +13,7 @@ from envagent.repository.documents.sentence import Sentence
 from envagent.repository.prose.lexicon import concepts_of
 from envagent.repository.prose.mentions import Mention
 from envagent.repository.prose.readings import Reading
-from envagent.repository.readers.scopes import README, is_translation, scope_of
+from envagent.repository.readers.scopes import README, is_readme, is_translation, scope_of
 
 _NEAR = 6
 _FAR = frozenset(("need", "recommend"))
@@ -37,6 +37,8 @@ _LEADS = ("need", "least", "recommend", "tested", "used")
 _ALONE = ("gpu", "trains", "cpu_model", "reduced")
 _DOCS = re.compile(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/")
 _GUIDE = re.compile(r"install|require|hardware|setup|build|prerequisite|start|manual")
+# The page that the artifact tracks of some conferences ask for.
+_NEEDS = re.compile(r"(?:(?:system|hardware|software)[_-])?(?:requirements|prerequisites|hardware)\.(?:md|rst|adoc)$")
 _ARTIFACT = re.compile(r"(?:docs?/)?(?:ae|artifacts?|artefacts?)(?:[-_]?eval\w*)?/")
 
 # Who needs it, in one word: the first row of which a feature holds.
@@ -202,7 +204,7 @@ def _clause(reading: Reading, place: int) -> Iterator[int]:
 def _of_headings(headings: tuple[str, ...], path: str) -> frozenset[str]:
     """Return what the headings announce, and what the nearest of them does."""
     # The title of the main readme names the repository; that of another page names its subject.
-    inner = headings[1:] if "/" not in path and len(headings) > 1 else headings
+    inner = headings[1:] if is_readme(path) and len(headings) > 1 else headings
     found = {c for heading in inner for c in concepts_of(heading) if c.startswith("head.")}
     if inner:
         nearest = concepts_of(inner[-1])
@@ -227,7 +229,7 @@ def document_of(path: str) -> str:
     if depth == 0:
         if scope in ("optional", "development"):
             return "doc.variant"
-        return "doc.main" if name.startswith(README) else "doc.top"
+        return "doc.main" if name.startswith(README) or _NEEDS.match(name) else "doc.top"
     if _ARTIFACT.match(low):
         return "doc.artifact"
     if _DOCS.match(low):

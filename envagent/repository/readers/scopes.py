@@ -13,8 +13,8 @@ _WORD = re.compile(r"[a-z]+|[0-9]+")
 _DEVELOPMENT = frozenset([
     "test", "tests", "testing", "doc", "docs", "documentation", "dev", "devel", "develop", "development", "lint",
     "linting", "ci", "cov", "coverage", "mypy", "typing", "style", "release", "publish", "website", "site", "rtd",
-    "readthedocs", "pre", "commit", "precommit", "format", "benchmark", "benchmarks", "bench", "tutorial",
-    "tutorials", "example", "examples", "demo", "demos", "contrib", "sphinx", "mkdocs", "changelog", "blog",
+    "readthedocs", "pre", "commit", "precommit", "format", "benchmark", "benchmarks", "bench", "benchmarking",
+    "tutorial", "tutorials", "example", "examples", "demo", "demos", "contrib", "sphinx", "mkdocs", "changelog", "blog",
     "unittest", "unittests", "selftest", "selftests", "testsuite", "testsuites", "testcases",
 ])  # fmt: skip
 # Only as a folder's name; `sample.py` and `integration.py` can be the main job.

@@ -37,7 +37,9 @@ def test_trap(trap: dict[str, Any]) -> None:
         assert got.python_version in label["python"]
     if "os" in label:
         assert got.os_version in label["os"]
-    for field, value in (("ram", got.ram_gb), ("gpu_memory", got.gpu_memory_gb)):
+    for field, count in (("gpus", got.gpu_count), ("cores", got.cpu_cores)):
+        assert field not in label or count == label[field]
+    for field, value in (("ram", got.ram_gb), ("gpu_memory", got.gpu_memory_gb), ("disk", got.disk_gb)):
         if least := label.get(field):
             assert value is not None
             assert least <= value <= 4 * least
