@@ -59,7 +59,7 @@ def test_what_is_shown_of_the_hosts_decides_how_the_plan_is_made(rig: Rig, shell
         shown = set()
     done = shell.run("--node-type", NODE_TYPE)
     assert done.code == 0, done.err
-    assert ("not reserved" if shown else "availability not shown") in done.err
+    assert ("not reserved" if shown else "availability unknown") in done.err
     judge.complete([done.document["run_id"]])
     absent = shell.run("--node-type", "gpu_p100")
     assert absent.code == (2 if shown else 5), absent.err
