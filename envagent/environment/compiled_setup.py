@@ -30,6 +30,13 @@ def native_steps(found: Findings) -> Iterator[SetupStep]:
         reasons=[found.reason(name)],
         done=("cc", "--version"),
     )
+    yield step(
+        "libraries",
+        "dependencies",
+        "the libraries whose headers its sources include",
+        ("install_headers",),
+        reasons=[usual("CI's machines have common ones, so that no file names them")],
+    )
     declared = [one for one in before_tests(found.ci) if one.is_build and not one.apt_packages]
     whole = declared and not any(one.of_the_runner for one in found.ci if not one.is_test) and found.folder == ""
     commands, checks = _usual_build(found, kind)

@@ -168,6 +168,51 @@ missing <- wanted[!tolower(wanted) %in% tolower(rownames(installed.packages()))]
 if (length(missing)) install.packages(missing, lib = Sys.getenv("R_LIBS_USER"), repos = "https://cloud.r-project.org")
 ' "$@"
 }
+install_headers() { # the libraries whose headers the sources include, as far as they are common
+    local included header packages wanted=()
+    included=$(grep -rhsoE --include='*.[chCH]' --include='*.cc' --include='*.cpp' --include='*.cxx' --include='*.h*' \
+        '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"][A-Za-z0-9_./+-]+' "$WORK" | sed 's/.*[<"]//' | sort -u || true)
+    while read -r header packages; do
+        # shellcheck disable=SC2206 # several packages are several words
+        ! grep -q "^$header" <<<"$included" || wanted+=($packages)
+    done <<'HEADERS'
+zlib\.h zlib1g-dev
+bzlib\.h libbz2-dev
+lzma\.h liblzma-dev
+zstd\.h libzstd-dev
+openssl/ libssl-dev
+curl/curl\.h libcurl4-openssl-dev
+sqlite3\.h libsqlite3-dev
+mpi\.h libopenmpi-dev openmpi-bin
+numa\.h libnuma-dev
+gmp libgmp-dev
+boost/ libboost-all-dev
+Eigen/ libeigen3-dev
+gtest/ libgtest-dev
+tbb/ libtbb-dev
+hdf5\.h libhdf5-dev
+fftw3 libfftw3-dev
+cblas\.h libopenblas-dev
+lapacke\.h liblapacke-dev
+event2/ libevent-dev
+uuid/uuid\.h uuid-dev
+libelf\.h libelf-dev
+pcap libpcap-dev
+infiniband/ libibverbs-dev
+rdma/ librdmacm-dev
+ncurses libncurses-dev
+curses\.h libncurses-dev
+readline/ libreadline-dev
+png\.h libpng-dev
+jpeglib\.h libjpeg-dev
+yaml-cpp/ libyaml-cpp-dev
+gflags/ libgflags-dev
+glog/ libgoogle-glog-dev
+jemalloc/ libjemalloc-dev
+CL/ ocl-icd-opencl-dev
+HEADERS
+    [ ${#wanted[@]} -eq 0 ] || apt_install "${wanted[@]}"
+}
 built() { # something that can be run or linked was made
     [ -n "$(find "$WORK" -newer "$HERE/.git/HEAD" -type f \( -perm -100 -o -name '*.a' -o -name '*.so*' \) \
         -not -path '*/.git/*' -not -path '*/CMakeFiles/*' -not -name '*.sh' -print -quit)" ]
