@@ -17,6 +17,8 @@ _TEST_GROUPS = ("test", "tests", "testing", "unittest", "pytest", "dev", "develo
 _TEST_REQUIREMENTS = re.compile(
     r"(?:(?:test|tests|dev|ci)[-_]?requirements?|requirements?(?:/|[-_.])(?:test|tests|testing|dev|ci))(?:[-_.][\w.-]+)?\.(?:txt|in)"
 )
+_PLAIN = re.compile(r"[A-Za-z][\w.-]*(\[[\w,]+\])?([<>=!~][^\s{}:]*)?")
+"""A requirement without markers, files and places."""
 _EXTRA = r"[\"']{}[\"']\s*[:\]=]"
 _TEST_FILE = re.compile(r"(^|/)(tests?_[^/]*|[^/]*_test)\.py$")
 _COSTLY = re.compile(r"gpu|cuda|integration|e2e|slow|bench|distributed|network|online|regression|large|docker|download")
@@ -30,6 +32,21 @@ _ENVIRONMENTS = (
 )
 _OLDEST = 8
 """The oldest minor of Python 3 that tools still install where a newer one serves as well."""
+_PYTEST_SECTION = re.compile(r"(?ms)^\[(?:tool\.pytest[\w.]*|tool:pytest|pytest)\]\s*$(.*?)(?=^\[|\Z)")
+_PYTEST_PLUGINS = {
+    r"--cov\b": "pytest-cov",
+    r"asyncio[-_]mode": "pytest-asyncio",
+    r"--dist\b|--numprocesses|-n[ =\"',]*(?:auto|logical|\d)": "pytest-xdist",
+    r"--timeout\b|(?m:^timeout\s*=)": "pytest-timeout",
+    r"--benchmark": "pytest-benchmark",
+    r"DJANGO_SETTINGS_MODULE": "pytest-django",
+    r"--reruns": "pytest-rerunfailures",
+    r"--mpl\b": "pytest-mpl",
+    r"--doctest-plus|doctest_plus": "pytest-doctestplus",
+    r"--randomly|randomly_seed": "pytest-randomly",
+    r"--mypy\b": "pytest-mypy",
+}
+"""What a configuration of pytest sets, and the plugin without which pytest does not start then."""
 _SMALL_TEST = 400
 """Bytes below which a file of tests hardly tests anything."""
 _STARTS = ("main.py", "train.py", "run.py", "demo.py", "app.py", "cli.py", "eval.py", "inference.py", "generate.py")
@@ -227,13 +244,39 @@ def _test_tools(found: Findings, tests: list[str], declared: set[str]) -> tuple[
     listed = re.search(r"(?m)^deps\s*=\s*((?:.*\n?)(?:[ \t]+.*\n?)*)", section[1]) if section else None
     for line in listed[1].splitlines() if listed else ():
         word = line.partition("#")[0].strip()
-        if re.fullmatch(r"[A-Za-z][\w.-]*(\[[\w,]+\])?([<>=!~][^\s{}:]*)?", word):
+        if _PLAIN.fullmatch(word):
             tools.append(word)
             reasons.append(found.reason("tox.ini", word))
-    if tests and not any(one.startswith("pytest") for one in tools):
+    for needed, reason in (*_pytest_plugins(found), *_configured_deps(found)):
+        tools.append(needed)
+        reasons.append(reason)
+    if tests and "pytest" not in {re.split(r"[\[<>=!~ ]", one)[0] for one in tools}:
         tools.append("pytest")
         reasons.append(usual("it has files of tests, which pytest runs"))
     return list(dict.fromkeys(tools)), reasons
+
+
+def _pytest_plugins(found: Findings) -> Iterator[tuple[str, Reason]]:
+    """Yield the plugins that the configuration of pytest needs."""
+    for name in ("pyproject.toml", "setup.cfg", "pytest.ini", "tox.ini"):
+        for section in _PYTEST_SECTION.finditer(found.text(name)):
+            for pattern, plugin in _PYTEST_PLUGINS.items():
+                if shown := re.search(pattern, section[1]):
+                    yield plugin, found.reason(name, shown[0])
+
+
+def _configured_deps(found: Findings) -> Iterator[tuple[str, Reason]]:
+    """Yield what tox and hatch install for the tests, as pyproject.toml configures them."""
+    tool = found.toml("pyproject.toml").get("tool", {})
+    listed = [tool.get("tox", {}).get("env_run_base", {}).get("deps")]
+    environments = tool.get("hatch", {}).get("envs", {})
+    for name in ("test", "tests", "hatch-test", "default"):
+        one = environments.get(name, {}) if isinstance(environments, dict) else {}
+        listed += [one.get("dependencies"), one.get("extra-dependencies")] if isinstance(one, dict) else []
+    for deps in listed:
+        for word in deps if isinstance(deps, list) else ():
+            if isinstance(word, str) and _PLAIN.fullmatch(word):
+                yield word, found.reason("pyproject.toml", word)
 
 
 def _as_documented(found: Findings, backend: tuple[str, ...]) -> Iterator[SetupStep]:

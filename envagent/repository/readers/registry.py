@@ -145,7 +145,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(clusters.read_values, 6, 4, ("values.yaml", "values[_-]*.yaml", "*[_-]values.yaml")),
     Kind(containers.read_devcontainer, 3, 3, ("devcontainer.json", ".devcontainer.json")),
     # They say what is installed and run, which the set-up reads, and nothing about the hardware.
-    Kind(_read_nothing, 3, 1, ("apt.txt", "postbuild")),
+    Kind(_read_nothing, 4, 1, ("apt.txt", "postbuild", "pytest.ini")),
     Kind(rust.read, 8, 2, ("cargo.toml",)),
     Kind(toolchains.read, 12, 2, ("go.mod", "rust-toolchain*", "package.json", "pom.xml")),
     Kind(toolchains.read, 4, 1, (".nvmrc", ".node-version", ".java-version", ".sdkmanrc", "system.properties")),

@@ -54,9 +54,9 @@ def commands(plan: SetupPlan) -> list[str]:
 
 @cache
 def python_plan() -> SetupPlan:
-    manifest = (
-        '[project]\nname = "toy"\nrequires-python = ">=3.10"\n[project.optional-dependencies]\ntest = ["numpy"]\n'
-    )
+    manifest = '[project]\nname = "toy"\nrequires-python = ">=3.10"\n'
+    manifest += '[project.optional-dependencies]\ntest = ["numpy"]\n'
+    manifest += '[tool.pytest.ini_options]\naddopts = "--cov=toy -n auto"\n'
     files = {"pyproject.toml": manifest, ".github/workflows/ci.yml": WORKFLOW, "tox.ini": "[testenv]\ndeps = mock\n"}
     return plan_of(files, "src/toy/__init__.py", "tests/test_toy.py", "tests/test_gpu.py")
 
@@ -65,13 +65,15 @@ def test_the_test_tools_that_only_ci_and_tox_name_are_installed() -> None:
     packages = named(python_plan(), "python-packages")
     assert packages.commands == (
         ("uv_pip", "-e", ".[test]"),
-        ("uv_pip", "pytest-cov", "hypothesis>=6", "mock"),
+        ("uv_pip", "pytest-cov", "hypothesis>=6", "mock", "pytest-xdist", "pytest"),
     )
-    assert [one.place for one in packages.reasons] == [
+    assert [one.place or one.belief for one in packages.reasons] == [
         "pyproject.toml:1",
         "pyproject.toml:5",
         ".github/workflows/ci.yml:15",
         "tox.ini:2",
+        "pyproject.toml:7",
+        "convention",
     ]
     system = named(python_plan(), "system-packages")
     assert system.commands[1] == ("apt_install", "libfftw3-dev")
