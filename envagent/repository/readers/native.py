@@ -42,7 +42,7 @@ _SPECIAL: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("rdma", any_of(r"-libverbs\b|-lrdmacm\b|\bibverbs\b|dependency\('libibverbs")),
     ("dpdk", any_of(r"\blibdpdk\b|RTE_SDK|-ldpdk|find_package\s*\(\s*DPDK")),
     ("pmem", any_of(r"-lpmem\w*\b|\blibpmem\b|find_package\s*\(\s*PMEM")),
-    ("sgx", any_of(r"SGX_SDK|-lsgx_|\bsgx_edger8r\b")),
+    ("sgx", any_of(r"SGX_SDK|-lsgx_|\b(?:sgx_|oe)edger8r\b|find_package\s*\(\s*OpenEnclave|\bgramine-sgx\b")),
     ("fpga", any_of(r"\b(?:vivado|vitis_hls|v\+\+ |XILINX_VITIS|XILINX_XRT|quartus)\b")),
     ("kernel-module", any_of(r"^\s*obj-m\b|/lib/modules/\$")),
     ("kernel", any_of(r"-target bpf|\blibbpf\b")),

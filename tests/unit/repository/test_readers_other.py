@@ -107,6 +107,8 @@ def test_build_files_name_special_features() -> None:
         return {s.tag for s in facts_of(path, text).specials if s.weight >= 1.4}
 
     assert tags("CMakeLists.txt", "find_package(MPI REQUIRED)\n") == {"mpi"}
+    assert tags("CMakeLists.txt", "find_package(OpenEnclave CONFIG REQUIRED)\n") == {"sgx"}
+    assert tags("Makefile", "run:\n\tgramine-sgx app\n") == {"sgx"}
     assert tags("Makefile", "LIBS = -libverbs -lpthread\n") == {"rdma"}
     assert tags("Makefile", "ifdef CONFIG_RDMA\nLIBS += -libverbs\nendif\n") == set()
     assert tags("Makefile", "obj-m += mod.o\n") == {"kernel-module"}
