@@ -30,7 +30,7 @@ class SetUp:
         words = [sys.executable, "-m", "tests.node.client", str(self.folder), *when]
         return subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
-    def work(self, *when: str, seconds: float = 60) -> tuple[int, str]:
+    def work(self, *when: str, seconds: float = 120) -> tuple[int, str]:
         """Work on it until the process ends; give its exit code and what it said."""
         with self.start(*when) as process:
             said = process.communicate(timeout=seconds)[1]

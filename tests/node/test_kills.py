@@ -16,6 +16,8 @@ from tests.node.conftest import begin
 from tests.node.debian import Node
 from tests.sweeps import Plan
 
+pytestmark = pytest.mark.timeout(600)  # the first test makes the root, too
+
 CALLS = 24
 """At least as many exchanges as a set-up of `plan_of` has with its node."""
 
@@ -79,7 +81,7 @@ def test_a_step_that_vanishes_is_reported_and_tried_again(point: str, node: Node
         while "begin 2" not in node.run(f"cat {run_id}").output:
             time.sleep(0.2)
         node.run("pkill -9 -f '[s]upervise.sh carry'; pkill -9 -x timeout; pkill -9 -x sleep; true")
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=120)[1]
     assert process.returncode == 1
     assert "was killed, or the server was restarted" in said
     code, said = set_up.work()
