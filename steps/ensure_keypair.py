@@ -69,7 +69,11 @@ class EnsureKeypair(Step):
         folder = context.services.key_folder
         name = wished or mark.keypair_name(context.run_id)
         known = None if wished is None else context.services.cloud.keypair(name)
-        if known is not None:
+        if known is not None and request.submitted_key is not None:  # whoever submitted the run has the private half
+            if not same_key(request.submitted_key, known.public_key):
+                raise _taken(known.name)
+            chosen = ChosenKey(name=known.name, public_key=known.public_key, private_key=None, origin="existing")
+        elif known is not None:
             chosen = _existing(known, folder, public_file)
         elif request.submitted_key is not None:
             chosen = ChosenKey(name=name, public_key=request.submitted_key, private_key=None, origin="imported")

@@ -130,7 +130,8 @@ def _new_run(options: RunOptions, audience: Audience) -> tuple[NewRun[Services],
     prepared = prepare(options, audience.terminal)
     settings, request = prepared.settings, prepared.request
     shared_jobs(settings)
-    key = None if request.key_name is not None else _public_key(request.public_key or settings.key.public_key)
+    file = request.public_key or settings.key.public_key
+    key = None if request.key_name is not None and file is None else _public_key(file)
     request = request.model_copy(update={"submitted_key": key, "public_key": None})
     new: NewRun[Services] = NewRun(
         request,

@@ -150,7 +150,7 @@ UPDATE fleet_listings l SET listed_at = now(), failures = 0,
       (SELECT min(every) FROM fleet_watches w WHERE w.cloud = l.cloud AND w.kind = l.kind), 1)))
 FROM fleet_listings before
 WHERE l.cloud = %(cloud)s AND l.kind = %(kind)s AND before.cloud = l.cloud AND before.kind = l.kind
-RETURNING least(extract(epoch FROM now() - before.listed_at), 60)
+RETURNING least(extract(epoch FROM now() - before.listed_at), 600)
 """
 
 _FAILED = """

@@ -97,9 +97,8 @@ class Fleet:
         for _ in range(count):
             with (self.world.folder / "workers.log").open("ab") as log:
                 command = [sys.executable, "-m", "envagent.cli.main", "worker", "--concurrency", "4"]
-                self.workers.append(
-                    subprocess.Popen(command, env=self.environment, cwd=self.world.folder, stdout=log, stderr=log)
-                )
+                own = {name: value for name, value in self.environment.items() if "PUBLIC_KEY" not in name}
+                self.workers.append(subprocess.Popen(command, env=own, cwd=self.world.folder, stdout=log, stderr=log))
 
     def supervise(self) -> None:
         """Start a worker again that ended because the database was away when it started, as an init system does."""
