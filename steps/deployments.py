@@ -74,6 +74,12 @@ class Deployments:
         """Count the leases, each of one node, that they were on."""
         return len({one.launch.request.lease_id for one in self._of(attempt)})
 
+    def unseen(self, node_type: str) -> int:
+        """Count the leases of a type whose launches failed, where the site does not show which node it was."""
+        leases = {one.cloud_id for one in self.leases if one.request.node_type == node_type}
+        failed = {one.launch.request.lease_id for one in self.failed if one.fault.node_id is None}
+        return len(leases & failed)
+
     def _of(self, attempt: int) -> tuple[Failed, ...]:
         return tuple(one for one in self.failed if one.launch.attempt == attempt and one.launch.removed)
 

@@ -35,6 +35,10 @@ SHORTEST = timedelta(minutes=15)
 OVERLAP = timedelta(minutes=2)
 """For how long a lease and the one that replaces it may both be charged: Blazar counts whole minutes."""
 
+IN_TURN = 2
+"""After so many failures on nodes of one type that the site does not show, other types come first: nobody can exclude
+the nodes, and Blazar would give two of them in turn."""
+
 _RESERVE_AGAIN = Hint("reserve again:", resume(), "; or remove what is left:", teardown())
 
 
@@ -305,7 +309,9 @@ def _replacement(
     hours, overlap = (end - now) / timedelta(hours=1), OVERLAP / timedelta(hours=1)
     left = ceiling - past.spent(rates, now)
     affordable = [one for one in plan.placement.candidates if one.su_per_hour * (hours - overlap) <= left]
-    affordable.sort(key=lambda one: one.node_type.name != bad.request.node_type)
+    affordable.sort(
+        key=lambda one: (past.unseen(one.node_type.name) >= IN_TURN, one.node_type.name != bad.request.node_type)
+    )
     if not affordable:
         return None
     placement = plan.placement.model_copy(update={"candidates": tuple(affordable)})

@@ -64,17 +64,32 @@ def test_a_broken_node_is_replaced_before_its_lease_is_released(ironic: Shell, n
     nothing_left()
 
 
-def test_types_under_if_refused_follow_where_deployments_fail(ironic: Shell, nothing_left: Check) -> None:
-    (ironic.repository / "README.md").write_text("# thing\n\n## Requirements\n\nAt least 300 GB of RAM.\n")
+HIDDEN = dict.fromkeys(("users_see_hosts", "users_see_properties", "users_see_allocations", "lease_shows_hosts"), False)
+
+
+@pytest.mark.parametrize(
+    ("policy", "need", "broken", "following"),
+    [
+        ({}, "300 GB of RAM", "compute_nvdimm", "compute_gigaio"),
+        # No node can be excluded, and Blazar would give two of them in turn.
+        (HIDDEN, "700 GB of disk", "storage_nvme", "compute_nvdimm"),
+    ],
+    ids=["nodes shown", "nodes hidden"],
+)
+def test_types_under_if_refused_follow_where_deployments_fail(
+    ironic: Shell, nothing_left: Check, policy: dict[str, bool], need: str, broken: str, following: str
+) -> None:
+    (ironic.repository / "README.md").write_text(f"# thing\n\n## Requirements\n\nAt least {need}.\n")
     commit(ironic.repository)
-    hosts = ironic.act("blazar", "GET", "/os-hosts")["hosts"]
-    broken = [one["node_name"] for one in hosts if one["node_type"] == "compute_nvdimm"]
-    for node in broken:
-        breaks(ironic, "node_maintenance", node)
+    for host in ironic.act("blazar", "GET", "/os-hosts")["hosts"]:
+        if host["node_type"] == broken:
+            breaks(ironic, "node_maintenance", host["node_name"])
+    ironic.endpoint.control("settings", {"overrides": {**FIXED, **policy}})
     done = ironic.run()
     assert done.code == 0, done.err
-    assert created(ironic, done, "lease") == len(broken) + 1
-    assert "compute_gigaio until " in done.err
+    assert created(ironic, done, "lease") == 3
+    assert f"node type {broken}" in done.err
+    assert f"reserving another {following} until " in done.err
     assert "usually" not in done.err
     nothing_left()
 
