@@ -58,19 +58,16 @@ def _gpu(properties: Mapping[str, str], known: Gpu | None) -> Gpu | None:
     return named
 
 
-def _disks(properties: Mapping[str, str], known: NodeType) -> tuple[int, tuple[int, ...]]:
+def _disks(devices: Sequence[Mapping[str, str]], known: NodeType) -> tuple[int, tuple[int, ...]]:
     """Return root and further disks in GB; which device holds the root is unknown, so the smallest counts."""
-    sizes = sorted(
-        int(size / 1e9)
-        for device in _devices(properties, "storage_devices")
-        if (size := _number(device.get("size"))) is not None
-    )
+    sizes = sorted(int(size / 1e9) for device in devices if (size := _number(device.get("size"))) is not None)
     return (sizes[0], tuple(sizes[1:])) if sizes else (known.disk_gb, known.extra_disks_gb)
 
 
-def _network(properties: Mapping[str, str], known: NodeType) -> tuple[float | None, bool, bool]:
+def _network(
+    properties: Mapping[str, str], adapters: Sequence[Mapping[str, str]], known: NodeType
+) -> tuple[float | None, bool, bool]:
     """Return the fastest enabled adapter in Gbit/s, InfiniBand, RDMA."""
-    adapters = _devices(properties, "network_adapters")
     if not adapters:
         infiniband = _true(properties.get("infiniband")) or known.infiniband
         return known.nic_gbps, infiniband, infiniband or known.rdma
@@ -81,14 +78,19 @@ def _network(properties: Mapping[str, str], known: NodeType) -> tuple[float | No
     return (max(rates, default=0.0) / 1e9 or None), infiniband, infiniband or connectx or known.rdma
 
 
-def _tags(properties: Mapping[str, str], known: NodeType) -> tuple[str, ...]:
+def _tags(
+    properties: Mapping[str, str],
+    devices: Sequence[Mapping[str, str]],
+    adapters: Sequence[Mapping[str, str]],
+    known: NodeType,
+) -> tuple[str, ...]:
     tags = set(known.tags)
     if any(key.startswith("fpga.") and value for key, value in properties.items()):
         tags.add("fpga")
-    for disk in _devices(properties, "storage_devices"):
+    for disk in devices:
         if disk.get("device", "").startswith("nvme") or disk.get("interface", "").casefold() in ("pcie", "nvme"):
             tags.add("nvme")
-    for adapter in _devices(properties, "network_adapters"):
+    for adapter in adapters:
         if _DPU.search(adapter.get("model", "")):
             tags.add("dpu")
     return tuple(sorted(tags))
@@ -116,10 +118,11 @@ def describe(host: ReportedHost, known: NodeType | None, *, region: str = "") ->
     # No property reports the number of cores; a node without hyper-threading reports half the threads of its type.
     cores = min(known.cores, threads) if known else (threads if architecture == "aarch64" else threads // 2)
     ram = _number(reported.get("main_memory.ram_size"))
-    root, extra = _disks(reported, base)
-    nic, infiniband, rdma = _network(reported, base)
+    devices, adapters = _devices(reported, "storage_devices"), _devices(reported, "network_adapters")
+    root, extra = _disks(devices, base)
+    nic, infiniband, rdma = _network(reported, adapters, base)
     ram_gb = round(ram / _GIB) if ram else base.ram_gb
-    gpu, tags = _gpu(reported, base.gpu), _tags(reported, base)
+    gpu, tags = _gpu(reported, base.gpu), _tags(reported, devices, adapters, base)
     su_factor = known.su_factor if known else _default_charge(gpu, ram_gb, tags)
     return NodeType(
         name=host.node_type or "",

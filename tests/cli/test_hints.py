@@ -114,7 +114,8 @@ def test_no_hint_spells_a_command_itself() -> None:
     assert wrong == []
 
 
-def test_each_command_runs(cli: Cli, repository: Path) -> None:
+@pytest.mark.sweep(points=lambda plan: ["all commands"], bounded=1)
+def test_each_command_runs(cli: Cli, repository: Path, point: str) -> None:
     """None is refused as wrong usage, on a run that has succeeded."""
     run_id = str(cli.run(repository)["run_id"])
     hinted = commands()
@@ -124,7 +125,8 @@ def test_each_command_runs(cli: Cli, repository: Path) -> None:
         words = [str(repository) if word == "URL" else word for word in shlex.split(hint_text(Hint(command), run_id))]
         asks_cloud = command.name in ("run", "plan", "doctor") or "--orphans" in words
         ended = cli(*words[1:], *(("--cloud", "sandbox") if asks_cloud else ()))
-        assert ended.code in (0, 10), (hinted[command], words, ended.err)
+        of_a_fleet = command.name == "limits" and "workers need a journal in PostgreSQL" in ended.err
+        assert ended.code in (0, 10) or of_a_fleet, (hinted[command], words, ended.err)
         assert "Traceback" not in ended.err and "Usage:" not in ended.err
 
 

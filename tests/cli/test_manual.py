@@ -16,6 +16,7 @@ from typing import Any
 
 import nbclient
 import nbformat
+import pytest
 import yaml
 
 from envagent.cloud.adapter import connect
@@ -98,7 +99,8 @@ def compiles(block: Block) -> None:
         compile(block.body, "<manual>", "exec")
 
 
-def test_the_page_for_agents(cli: Cli) -> None:
+@pytest.mark.sweep(points=lambda plan: ["whole"], bounded=1)
+def test_the_page_for_agents(cli: Cli, point: str) -> None:
     make_repository(cli.work / "my-repo", FILES)
     page = cli("skill").out
     assert page.startswith("---\nname: envagent\n")
@@ -112,7 +114,8 @@ def test_the_page_for_agents(cli: Cli) -> None:
     }
 
 
-def test_the_manual(cli: Cli) -> None:
+@pytest.mark.sweep(points=lambda plan: ["all pages"], bounded=1)
+def test_the_manual(cli: Cli, point: str) -> None:
     """The pages in the order in which they are read; they share a folder, as the reader does."""
     commands = {page: play(cli, (MANUAL / f"{page}.md").read_text("utf-8")) for page in PAGES}
     assert {page.stem for page in MANUAL.glob("*.md")} == {*commands, "index"}
@@ -144,7 +147,8 @@ def test_the_readme(cli: Cli) -> None:
     assert play(cli, (ROOT / "README.md").read_text("utf-8")) > 0
 
 
-def test_the_notebook(cli: Cli) -> None:
+@pytest.mark.sweep(points=lambda plan: ["whole"], bounded=1)
+def test_the_notebook(cli: Cli, point: str) -> None:
     """It is executed by a kernel, and shows the progress as a table."""
     read: Any = nbformat.read
     notebook = read(MANUAL / "envagent.ipynb", as_version=4)

@@ -1,4 +1,4 @@
-"""100 seeded stories; 10,000 with `-m sweep`, of which CI plays 300."""
+"""25 seeded stories; 10,000 with `-m sweep`, of which CI plays 300."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ STORIES = 10_000
 TOGETHER = 50
 
 
-@pytest.mark.parametrize("first", range(0, 100, 25))
-def test_no_promise_is_broken(first: int) -> None:
-    for seed in range(first, first + 25):
+def test_no_promise_is_broken() -> None:
+    for seed in range(25):
         play(seed)
 
 

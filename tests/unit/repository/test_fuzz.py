@@ -237,7 +237,7 @@ SLOW = {
 SLOW_PATHS = ("README.md", "README.rst", "README.adoc", "README.org", "README", "requirements.txt", "pyproject.toml", "setup.py", "environment.yml", "Dockerfile", "CMakeLists.txt", "demo.ipynb", "train.py", ".python-version", ".github/workflows/ci.yml", "compose.yaml", "deploy/pod.yaml", "a.def")  # fmt: skip  # noqa: E501
 
 
-EVERYDAY = ("links", "sentences", "bullets", "spans", "unclosed marks", "attributes", "anchors", "packages")
+EVERYDAY = ("links", "sentences", "spans", "unclosed marks", "attributes", "anchors")
 """The texts of the default suite; the others, which take most of a minute, are a sweep of which CI runs all."""
 
 
