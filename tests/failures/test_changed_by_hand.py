@@ -14,6 +14,8 @@ from tests.failures.conftest import Shell
 from tests.kit.commands import Ended
 from tests.kit.waiting import until
 
+pytestmark = pytest.mark.scenario
+
 Check = Callable[[], None]
 
 

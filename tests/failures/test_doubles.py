@@ -10,6 +10,8 @@ from tests.failures.conftest import Shell
 from tests.failures.test_changed_by_hand import resources
 from tests.kit.commands import Ended
 
+pytestmark = pytest.mark.scenario
+
 ONE_OF_EACH = {"lease": 1, "server": 1, "floating_ip": 1, "keypair": 1}
 LOST = {"service": "blazar", "method": "POST", "path": "/leases$", "action": "drop", "nth": 1}
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import signal
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from envagent.sandbox import read_log
 from tests.failures.conftest import Shell
 from tests.kit.by_hand import host_lease
+
+pytestmark = pytest.mark.scenario
 
 BLAZAR = {"service": "blazar", "method": "PUT", "path": "/leases/"}
 

@@ -14,6 +14,8 @@ from tests.failures.conftest import Shell
 from tests.kit.git import make_repository
 from tests.kit.servers import HttpServer, QuietHandler
 
+pytestmark = pytest.mark.scenario
+
 Check = Callable[[], None]
 
 

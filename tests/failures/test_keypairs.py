@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.failures.conftest import Shell
 from tests.kit.by_hand import public_key
 
+pytestmark = pytest.mark.scenario
+
 Check = Callable[[], None]
 NAME = "lab"
 
