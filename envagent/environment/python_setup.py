@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from envagent.environment.findings import Findings, step, usual, verbatim
 from envagent.environment.setup_plan import Command, Reason, SetupStep
+from envagent.repository.readers.parsing import strings, table
 from envagent.repository.results import Requirements
 
 _TEST_GROUPS = ("test", "tests", "testing", "unittest", "pytest", "dev", "develop", "development", "ci")
@@ -122,28 +123,27 @@ def _conda_environment(found: Findings, name: str) -> SetupStep:
 
 
 def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Iterator[SetupStep]:
-    table = found.toml("pyproject.toml")
-    project, tool = table.get("project", {}), table.get("tool", {})
+    manifest = found.toml("pyproject.toml")
     commands: list[Command] = []
     reasons: list[Reason] = []
-    declared = _is_package(found, table)
+    declared = _is_package(found, manifest)
     backend = ("--torch-backend=auto",) if conda is None and _wants_torch(found) else ()
     if conda is not None:
         commands.append(("get_uv",))
         if declared:
-            extras = _test_extras(found, table)
+            extras = _test_extras(found, manifest)
             commands.append(("uv_pip", "-e", f".[{','.join(extras)}]" if extras else "."))
             reasons.append(_manifest_of(found))
     elif found.has("uv.lock"):
-        extras, groups = _test_extras(found, table), _test_dependency_groups(table)
+        extras, groups = _test_extras(found, manifest), _test_dependency_groups(manifest)
         named = [
             *(word for one in extras for word in ("--extra", one)),
             *(w for one in groups for w in ("--group", one)),
         ]
         commands.append(("uv_sync", *named))
         reasons.append(found.reason("uv.lock"))
-    elif found.has("poetry.lock") and "poetry" in tool:
-        groups = [one for one in tool["poetry"].get("group", {}) if one in _TEST_GROUPS]
+    elif found.has("poetry.lock") and (poetry := table(manifest, "tool", "poetry")):
+        groups = [one for one in table(poetry, "group") if one in _TEST_GROUPS]
         commands += [("in_work", "uv", "tool", "install", "--quiet", "poetry"), ("in_work", *_poetry(groups))]
         reasons.append(found.reason("poetry.lock"))
     elif found.has("Pipfile.lock"):
@@ -153,8 +153,8 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
         named, why = _requirements(found, declared=declared)
         reasons += why
         if declared:
-            extras = _test_extras(found, table)
-            groups = [word for one in _test_dependency_groups(table) for word in ("--group", one)]
+            extras = _test_extras(found, manifest)
+            groups = [word for one in _test_dependency_groups(manifest) for word in ("--group", one)]
             itself = f".[{','.join(extras)}]" if extras else "."
             commands.append(("uv_pip", *backend, *named, "-e", itself, *groups))
             reasons += [_manifest_of(found), *(found.reason("pyproject.toml", one) for one in extras[:1])]
@@ -162,7 +162,7 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
             commands.append(("uv_pip", *backend, *named))
         else:
             yield from _as_documented(found, backend)
-    tools, why = _test_tools(found, tests, {*project.get("dependencies", [])})
+    tools, why = _test_tools(found, tests, {*strings(table(manifest, "project").get("dependencies"))})
     if tools:
         commands += [("uv_pip", *backend, *tools)]
         reasons += why
@@ -182,13 +182,13 @@ def _poetry(groups: list[str]) -> tuple[str, ...]:
     return ("poetry", "install", "--no-interaction", "--quiet", *named)
 
 
-def _is_package(found: Findings, table: dict[str, Any]) -> bool:
+def _is_package(found: Findings, manifest: dict[str, Any]) -> bool:
     """Return whether the folder can be installed as a package."""
     if found.has("setup.py"):
         return True
     if found.has("setup.cfg") and "[metadata]" in found.text("setup.cfg"):
         return True
-    return "build-system" in table or "project" in table or "poetry" in table.get("tool", {})
+    return "build-system" in manifest or "project" in manifest or "poetry" in table(manifest, "tool")
 
 
 def _manifest_of(found: Findings) -> Reason:
@@ -199,10 +199,9 @@ def _manifest_of(found: Findings) -> Reason:
     return found.reason(name, needle.get(name, "[metadata]"))
 
 
-def _test_extras(found: Findings, table: dict[str, Any]) -> list[str]:
+def _test_extras(found: Findings, manifest: dict[str, Any]) -> list[str]:
     """Return the extra with the test tools."""
-    declared = {*table.get("project", {}).get("optional-dependencies", {})}
-    declared |= {*table.get("tool", {}).get("poetry", {}).get("extras", {})}
+    declared = {*table(manifest, "project", "optional-dependencies"), *table(manifest, "tool", "poetry", "extras")}
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     try:
         parser.read_string(found.text("setup.cfg"))
@@ -215,8 +214,8 @@ def _test_extras(found: Findings, table: dict[str, Any]) -> list[str]:
     return [one for one in _TEST_GROUPS if one in {canonicalize_name(name) for name in declared}][:1]
 
 
-def _test_dependency_groups(table: dict[str, Any]) -> list[str]:
-    return [one for one in _TEST_GROUPS if one in table.get("dependency-groups", {})][:2]
+def _test_dependency_groups(manifest: dict[str, Any]) -> list[str]:
+    return [one for one in _TEST_GROUPS if one in table(manifest, "dependency-groups")][:2]
 
 
 def _requirements(found: Findings, *, declared: bool) -> tuple[list[str], list[Reason]]:
@@ -267,16 +266,14 @@ def _pytest_plugins(found: Findings) -> Iterator[tuple[str, Reason]]:
 
 def _configured_deps(found: Findings) -> Iterator[tuple[str, Reason]]:
     """Yield what tox and hatch install for the tests, as pyproject.toml configures them."""
-    tool = found.toml("pyproject.toml").get("tool", {})
-    listed = [tool.get("tox", {}).get("env_run_base", {}).get("deps")]
-    environments = tool.get("hatch", {}).get("envs", {})
+    tool = table(found.toml("pyproject.toml"), "tool")
+    listed = [table(tool, "tox", "env_run_base").get("deps")]
     for name in ("test", "tests", "hatch-test", "default"):
-        one = environments.get(name, {}) if isinstance(environments, dict) else {}
-        listed += [one.get("dependencies"), one.get("extra-dependencies")] if isinstance(one, dict) else []
-    for deps in listed:
-        for word in deps if isinstance(deps, list) else ():
-            if isinstance(word, str) and _PLAIN.fullmatch(word):
-                yield word, found.reason("pyproject.toml", word)
+        environment = table(tool, "hatch", "envs", name)
+        listed += [environment.get("dependencies"), environment.get("extra-dependencies")]
+    for word in (one for deps in listed for one in strings(deps)):
+        if _PLAIN.fullmatch(word):
+            yield word, found.reason("pyproject.toml", word)
 
 
 def _as_documented(found: Findings, backend: tuple[str, ...]) -> Iterator[SetupStep]:
@@ -374,14 +371,14 @@ def _proofs(found: Findings, tests: list[str]) -> Iterator[SetupStep]:
 
 def _modules(found: Findings) -> list[str]:
     """Return the packages that the repository is, by the folders that hold them."""
-    table = found.toml("pyproject.toml")
-    if not _is_package(found, table):
+    manifest = found.toml("pyproject.toml")
+    if not _is_package(found, manifest):
         return []
     own = [found.inner(one) for one in found.paths if one.startswith(found.folder)]
     tops = {m[1] for one in own if (m := re.fullmatch(r"(?:src/|lib/|python/)?(\w+)/__init__\.py", one))}
     tops |= {m[1] for one in own if (m := re.fullmatch(r"src/(\w+)\.py", one))}
     tops = {one for one in tops if not _NOT_A_PACKAGE.match(one)}
-    name = table.get("project", {}).get("name") or table.get("tool", {}).get("poetry", {}).get("name") or ""
+    name = table(manifest, "project").get("name") or table(manifest, "tool", "poetry").get("name") or ""
     named = canonicalize_name(str(name)).replace("-", "_")
     single = {one.removesuffix(".py") for one in own if one == f"{named}.py"}
     if named in {one.lower() for one in tops | single}:

@@ -93,6 +93,20 @@ def test_a_workflow_may_have_anything_anywhere(place: str, odd: str) -> None:
     assert plan_of({".github/workflows/ci.yml": workflow, "requirements.txt": "numpy\n"}).steps
 
 
+@pytest.mark.parametrize("odd", ["5", "true", '"text"', "[1, [2]]", "{a = 5}"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("project", "tool", "dependency-groups", "build-system", "project.dependencies"),
+        *("project.optional-dependencies", "project.name", "tool.poetry", "tool.poetry.group", "tool.poetry.extras"),
+        *("tool.hatch.envs", "tool.hatch.envs.test", "tool.hatch.envs.test.dependencies", "tool.tox.env_run_base"),
+    ],
+)
+def test_a_pyproject_may_have_anything_anywhere(place: str, odd: str) -> None:
+    files = {"pyproject.toml": f"{place} = {odd}\n", "poetry.lock": "", "tests/test_it.py": "import it\n"}
+    assert plan_of(files).steps
+
+
 def test_a_proof_is_a_small_test_that_needs_no_hardware_and_says_what_it_shows() -> None:
     proofs = [one for one in python_plan().steps if one.phase == "proof"]
     assert [(one.name, one.decides) for one in proofs] == [
