@@ -1,6 +1,6 @@
 """Make nodes: a Debian root below an overlay, in a mount and process namespace of its own, with a real sshd.
 
-The root is made once with debootstrap from the package mirror of this machine and kept; each node starts from it and
+The root is made once with debootstrap, from its own default mirror, and kept; each node starts from it and
 leaves nothing. It shares this machine's network, so that package indexes are reachable from it.
 """
 
@@ -10,7 +10,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envagent import ssh
+from tests.kit.servers import free_port
 
 ADDRESS = "127.0.0.1"
 USER = "cc"
 RELEASE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "openssh-server,sudo,ca-certificates,python3,python3-venv,git,iproute2,procps,curl"
 ROOT = Path(os.environ.get("ENVAGENT_TEST_NODE", "/var/cache/envagent-test-node"))
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -95,7 +94,7 @@ def _made(root: Path) -> Path:
         raise NoNode("debootstrap is not installed")
     draft = root.with_name(f"{root.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
-    words = [tool, "--variant=minbase", f"--include={PACKAGES}", RELEASE, str(draft), MIRROR]
+    words = [tool, "--variant=minbase", f"--include={PACKAGES}", RELEASE, str(draft)]
     made = subprocess.run(words, capture_output=True, text=True, timeout=900)
     if made.returncode != 0:
         raise NoNode(f"debootstrap failed: {made.stdout[-300:]}")
@@ -118,7 +117,7 @@ def started(folder: Path, repositories: Path | None = None) -> Iterator[Node]:
     lower = base()
     for name in ("upper", "work", "root"):
         (folder / name).mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     key = folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     _configure(folder / "upper", port, key.with_suffix(".pub").read_text(), folder)
@@ -134,12 +133,6 @@ def started(folder: Path, repositories: Path | None = None) -> Iterator[Node]:
         process.wait()
         log.close()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind((ADDRESS, 0))
-        return int(one.getsockname()[1])
 
 
 def _configure(upper: Path, port: int, public_key: str, folder: Path) -> None:
@@ -187,7 +180,7 @@ def _wait_for(target: ssh.Target, process: subprocess.Popen[bytes], log: Path) -
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve the repositories below a folder to nodes, and yield the beginning of their URLs."""
-    port = _free_port()
+    port = free_port()
     words = ["git", "daemon", "--export-all", f"--base-path={folder}", f"--listen={ADDRESS}", f"--port={port}"]
     words += ["--reuseaddr", "--enable=upload-pack", str(folder)]
     with (folder / "daemon.log").open("wb") as log:
