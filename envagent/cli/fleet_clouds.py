@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from envagent.cloud.port import Cloud
 
 
-class Counter:
+class ExchangeCount:
     """Counts exchanges, from several threads."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class SharedClouds:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._clouds: dict[str | None, tuple[Cloud, Counter]] = {}
+        self._clouds: dict[str | None, tuple[Cloud, ExchangeCount]] = {}
 
     def look(self, name: str | None, kind: str) -> Listing:
         """List the objects of a kind at a cloud; the error, if any, is in the result."""
@@ -46,7 +46,7 @@ class SharedClouds:
 
         started, before = time.monotonic(), 0
         shown: dict[str, str] = {}
-        counter, problem = Counter(), None
+        counter, problem = ExchangeCount(), None
         try:
             cloud, counter = self._connected(name)
             before = counter.number
@@ -61,9 +61,9 @@ class SharedClouds:
         for name in list(self._clouds):
             self._forget(name)
 
-    def _connected(self, name: str | None) -> tuple[Cloud, Counter]:
+    def _connected(self, name: str | None) -> tuple[Cloud, ExchangeCount]:
         if name not in self._clouds:
-            counter = Counter()
+            counter = ExchangeCount()
             self._clouds[name] = (reach(name, self._settings).connect(counter.exchange), counter)
         return self._clouds[name]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from envagent.cli.audience import Audience
 from envagent.cli.clouds import reach
 from envagent.cli.documents.costs import cost_part
-from envagent.cli.fleet_clouds import Counter, SharedClouds
+from envagent.cli.fleet_clouds import ExchangeCount, SharedClouds
 from envagent.cli.home import Home, read_settings, request_of
 from envagent.cli.submission import shared_jobs, unheard
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
@@ -134,7 +134,7 @@ class FleetWork:
         request = request_of(row)
         access = reach(request.cloud, self._settings)
         with ExitStack() as stack:
-            count = Counter()
+            count = ExchangeCount()
             services = make_services(
                 self._home,
                 self._journal,

@@ -145,20 +145,13 @@ class Turns:
     def _check_possible(self, owner: str, su: float) -> None:
         """Raise if what is spent for good leaves too little."""
         with self._journal.cursor() as cursor:
-            budgets = _limits(cursor, "su", "")
-            cursor.execute(
-                "SELECT owner, sum(su) FROM fleet_turns WHERE kind = 'lease' AND granted_at IS NOT NULL"
-                " AND over_at IS NOT NULL GROUP BY owner"
+            beyond = _beyond(_limits(cursor, "su", ""), _spent(cursor, for_good=True), owner, su)
+        if beyond is not None:
+            left, limit, whose = beyond
+            raise QuotaExceeded(
+                f"the lease may cost {su:g} SU, and {left:g} of the {limit:g} SU of {whose} are left",
+                hint=Hint("to see the budgets:", command("limits")),
             )
-            spent = {str(name): float(used) for name, used in cursor.fetchall()}
-        for name, gone in ((owner, spent.get(owner, 0.0)), ("", sum(spent.values()))):
-            limit = budgets.get(name)
-            if limit is not None and gone + su > limit:
-                raise QuotaExceeded(
-                    f"the lease may cost {su:g} SU, and {max(limit - gone, 0.0):g} of the {limit:g} SU "
-                    f"{'of all owners' if not name else f'of {name}'} are left",
-                    hint=Hint("to see the budgets:", command("limits")),
-                )
 
     def grant_all(self) -> list[str]:
         """Grant what can be granted now; return the runs that have been given a turn since they asked."""
@@ -193,9 +186,9 @@ class Turns:
         while free >= 1 and any(waiting.values()):
             owner = min((name for name in order if waiting[name]), key=lambda name: used[name])
             turn = waiting[owner].pop(0)
-            reason = _beyond(budgets, spent, owner, turn.su)
-            if reason is not None:
-                refused[turn.run_id] = reason
+            if (beyond := _beyond(budgets, spent, owner, turn.su)) is not None:
+                left, limit, whose = beyond
+                refused[turn.run_id] = f"{left:g} of {limit:g} SU of {whose} are left, it needs {turn.su:g}"
                 continue
             free -= 1
             used[owner] += 1
@@ -252,10 +245,12 @@ def _limits(cursor: Any, name: str, site: str) -> dict[str, float]:
     return {str(owner): float(value) for owner, value in cursor.fetchall()}
 
 
-def _spent(cursor: Any) -> Counter[str]:
-    """Return by owner what leases have cost or may still cost; that of all under no name."""
+def _spent(cursor: Any, *, for_good: bool = False) -> Counter[str]:
+    """Return by owner what leases have cost, and unless `for_good` may still cost; that of all under no name."""
     cursor.execute(
-        "SELECT owner, sum(su) FROM fleet_turns WHERE kind = 'lease' AND granted_at IS NOT NULL GROUP BY owner"
+        "SELECT owner, sum(su) FROM fleet_turns WHERE kind = 'lease' AND granted_at IS NOT NULL"
+        " AND (over_at IS NOT NULL OR NOT %(for_good)s) GROUP BY owner",
+        {"for_good": for_good},
     )
     spent: Counter[str] = Counter()
     for owner, su in cursor.fetchall():
@@ -264,13 +259,12 @@ def _spent(cursor: Any) -> Counter[str]:
     return spent
 
 
-def _beyond(budgets: dict[str, float], spent: Counter[str], owner: str, su: float) -> str | None:
-    """Return which budget a lease would exceed now."""
+def _beyond(budgets: dict[str, float], spent: Counter[str], owner: str, su: float) -> tuple[float, float, str] | None:
+    """Return what is left of the budget that a lease would exceed, the budget, and whose it is."""
     for name in (owner, ""):
         limit = budgets.get(name)
         if limit is not None and spent[name] + su > limit:
-            left = max(limit - spent[name], 0.0)
-            return f"{left:g} of {limit:g} SU {'of all owners' if not name else f'of {name}'} are left, it needs {su:g}"
+            return max(limit - spent[name], 0.0), limit, name or "all owners"
     return None
 
 
