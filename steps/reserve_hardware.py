@@ -296,8 +296,9 @@ def _replacement(
     bad: Try[LeaseRequest],
     past: Deployments,
 ) -> Try[LeaseRequest] | None:
-    """Prepare the lease that replaces one whose node failed: the same type first; None if none is to be had.
+    """Prepare the lease that replaces one whose node failed; None if none is to be had.
 
+    The same type comes first, unless nodes of it have failed that the site does not show.
     It ends when the failed one would have, so the run costs what was approved; the two overlap by minutes.
     """
     end = end_of(bad)

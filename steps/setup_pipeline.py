@@ -6,7 +6,6 @@ checkpoint: a job with an intent before and its outcome after.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -171,12 +170,10 @@ class PrepareNode(Step):
         """Send both files."""
         node, folder = context.services.node, context.services.folder
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "setup.sh", setup_script(request.plan))
-        with tempfile.NamedTemporaryFile(prefix="envagent-") as supervisor:
-            supervisor.write(files("envagent.environment").joinpath("supervise.sh").read_bytes())
-            supervisor.flush()
-            node.send(Path(supervisor.name), "supervise.sh")
-        node.send(folder / "setup.sh", "setup.sh")
+        supervisor = files("envagent.environment").joinpath("supervise.sh").read_text("utf-8")
+        for name, text in (("supervise.sh", supervisor), ("setup.sh", setup_script(request.plan))):
+            write_whole(folder / name, text)
+            node.send(folder / name, name)
         return PreparedNode(folder=node.folder)
 
 

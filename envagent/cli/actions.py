@@ -263,8 +263,7 @@ def list_runs(
     from envagent.cli.documents.json_models import RunsDocument
     from envagent.cli.documents.run_list import RunFilter, runs_document
     from envagent.cli.home import Home, owner_of, read_settings
-    from envagent.errors import RunNotFound, UsageError
-    from envagent.hints import Hint
+    from envagent.errors import RunNotFound
 
     settings = read_settings(config)
     home = Home.of(settings)

@@ -47,9 +47,13 @@ class Asked:
     weight: float
     stance: str
     spot: Spot
-    firm: bool = True
-    said: bool = False
-    listed: bool = False
+    told: str = ""
+    """The stance of the sentence; empty for a manifest."""
+
+    @property
+    def firm(self) -> bool:
+        """Whether it is required, not merely taken by a part."""
+        return not self.told or self.told in _STATED
 
 
 def asked(facts: Facts, what: str) -> list[Asked]:
@@ -63,9 +67,7 @@ def asked(facts: Facts, what: str) -> list[Asked]:
             model.probability(family, said.features),
             _OF_MENTION.get(said.stance, "mentioned"),
             said.spot,
-            said.stance in _STATED,
-            said=True,
-            listed=said.stance == "listed",
+            said.stance,
         )
         for said in _told(facts, what)
         if isinstance(said.value, int | float)
@@ -74,8 +76,8 @@ def asked(facts: Facts, what: str) -> list[Asked]:
     most = _USED.get(what, math.inf)
     found = [a for a in found if a.stance != "used" or a.value <= most]
     # What a manifest asks for is certain, and would outweigh every sentence.
-    best = {said: max((a.weight for a in found if a.said == said), default=0.0) for said in (True, False)}
-    return [a for a in found if a.weight >= max(_CREDIBLE[what], _NEAR_BEST * best[a.said])]
+    best = {said: max((a.weight for a in found if bool(a.told) == said), default=0.0) for said in (True, False)}
+    return [a for a in found if a.weight >= max(_CREDIBLE[what], _NEAR_BEST * best[bool(a.told)])]
 
 
 def _told(facts: Facts, what: str) -> list[Said]:
@@ -112,7 +114,7 @@ def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Ev
     if not credible:
         return None, []
     firm = _firm(credible)
-    if what in _COUNTS and all(a.stance == "tested" or (what == "gpus" and a.listed) for a in firm):
+    if what in _COUNTS and all(a.stance == "tested" or (what == "gpus" and a.told == "listed") for a in firm):
         # The largest of several experiments is a wish, and so are the most GPUs of several machines in a list.
         firm = [min(firm, key=lambda a: (a.value, -a.weight))]
     likeliest = max(firm, key=lambda a: (a.weight, a.value)).value
