@@ -114,8 +114,8 @@ def test_no_hint_spells_a_command_itself() -> None:
     assert wrong == []
 
 
-@pytest.mark.sweep(points=lambda plan: ["all commands"], bounded=1)
-def test_each_command_runs(cli: Cli, repository: Path, point: str) -> None:
+@pytest.mark.scenario
+def test_each_command_runs(cli: Cli, repository: Path) -> None:
     """None is refused as wrong usage, on a run that has succeeded."""
     run_id = str(cli.run(repository)["run_id"])
     hinted = commands()

@@ -99,8 +99,8 @@ def compiles(block: Block) -> None:
         compile(block.body, "<manual>", "exec")
 
 
-@pytest.mark.sweep(points=lambda plan: ["whole"], bounded=1)
-def test_the_page_for_agents(cli: Cli, point: str) -> None:
+@pytest.mark.scenario
+def test_the_page_for_agents(cli: Cli) -> None:
     make_repository(cli.work / "my-repo", FILES)
     page = cli("skill").out
     assert page.startswith("---\nname: envagent\n")
@@ -114,8 +114,8 @@ def test_the_page_for_agents(cli: Cli, point: str) -> None:
     }
 
 
-@pytest.mark.sweep(points=lambda plan: ["all pages"], bounded=1)
-def test_the_manual(cli: Cli, point: str) -> None:
+@pytest.mark.scenario
+def test_the_manual(cli: Cli) -> None:
     """The pages in the order in which they are read; they share a folder, as the reader does."""
     commands = {page: play(cli, (MANUAL / f"{page}.md").read_text("utf-8")) for page in PAGES}
     assert {page.stem for page in MANUAL.glob("*.md")} == {*commands, "index"}
@@ -147,8 +147,8 @@ def test_the_readme(cli: Cli) -> None:
     assert play(cli, (ROOT / "README.md").read_text("utf-8")) > 0
 
 
-@pytest.mark.sweep(points=lambda plan: ["whole"], bounded=1)
-def test_the_notebook(cli: Cli, point: str) -> None:
+@pytest.mark.scenario
+def test_the_notebook(cli: Cli) -> None:
     """It is executed by a kernel, and shows the progress as a table."""
     read: Any = nbformat.read
     notebook = read(MANUAL / "envagent.ipynb", as_version=4)

@@ -37,8 +37,8 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"`(\w+)`", text))
 
 
-@pytest.mark.sweep(points=lambda plan: ["pytest"], bounded=1)
-def test_the_pytest_example_passes(tmp_path: Path, point: str) -> None:
+@pytest.mark.scenario
+def test_the_pytest_example_passes(tmp_path: Path) -> None:
     (tmp_path / "test_example.py").write_text(block("python"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "."]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
