@@ -12,8 +12,13 @@ pytest_plugins = ["tests.sweeps"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the engine's tests run on another database."""
-    parser.addoption("--journal", choices=["sqlite", "postgresql"], default="sqlite", help="where the engine's is kept")
+    """Let the engine's tests and the kills run on another database."""
+    parser.addoption(
+        "--journal",
+        choices=["sqlite", "postgresql"],
+        default="sqlite",
+        help="where it is kept in tests/unit/engine and tests/crash",
+    )
 
 
 if threading.current_thread() is threading.main_thread():

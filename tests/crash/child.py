@@ -12,7 +12,6 @@ import os
 import select
 import shutil
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -21,11 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tests.crash.databases import Database, FileDatabase, ServerDatabase
 from tests.crash.hooks import Exchange, Strike, Watch
 from tests.crash.world import CLOUD, SERVER_NAME, World
 from tests.kit.forked import fork, redirect
 
 HUNG_SECONDS = 60.0
+
+HOME = "envagent"
+"""The name of ENVAGENT_HOME in a user's folder."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Home:
 
     world: World
     folder: Path
+    database: Database
     environment: dict[str, str] = field(default_factory=dict)
     _count: int = 0
 
@@ -94,21 +98,24 @@ class Home:
         folder = world.folder / "homes" / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        home = cls(world, folder, dict(environment or {}))
-        if used:
-            home.home.mkdir(mode=0o700)
-            shutil.copy(world.empty_journal, home.journal)
-        return home
+        database: Database
+        if world.server is not None:
+            database = ServerDatabase.make(world.server, used=used)
+        else:
+            database = FileDatabase.make(folder / HOME / "journal.db", world.empty_journal if used else None)
+        return cls(world, folder, database, dict(environment or {}))
 
     @property
     def home(self) -> Path:
         """ENVAGENT_HOME."""
-        return self.folder / "envagent"
+        return self.folder / HOME
 
     @property
     def journal(self) -> Path:
-        """The journal's file."""
-        return self.home / "journal.db"
+        """The journal's file, for tests of files."""
+        if not isinstance(self.database, FileDatabase):
+            raise AssertionError("the journal is no file")
+        return self.database.place
 
     def run_arguments(self, *more: str) -> tuple[str, ...]:
         """Return a command line that starts a run."""
@@ -126,23 +133,22 @@ class Home:
 
     def run_id(self) -> str | None:
         """Return the newest run of the journal; None before there is one, or when nothing can be read."""
-        if not self.journal.exists():
+        if not self.database.exists:
             return None
-        with contextlib.closing(sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True)) as connection:
-            try:
-                row = connection.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 1").fetchone()
-            except sqlite3.DatabaseError:
-                return None
-        return None if row is None else str(row[0])
+        try:
+            rows = self.rows("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 1")
+        except self.database.error:
+            return None
+        return str(rows[0][0]) if rows else None
 
     def rows(self, question: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Read the journal by hand."""
-        with contextlib.closing(sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute(question, parameters).fetchall()
+        return self.database.rows(question, *parameters)
 
     def remove(self) -> None:
-        """Remove the folder."""
+        """Remove the folder and the journal."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.database.remove()
 
     # Commands
 
@@ -171,7 +177,7 @@ class Home:
             os.environ.clear()
             os.environ.update(settings)
             os.chdir(self.folder)
-            Watch(stem.with_suffix(".trace"), self.journal, tuple(strikes)).install()
+            Watch(stem.with_suffix(".trace"), self.database, tuple(strikes)).install()
             if before is not None:
                 before()
 
@@ -188,6 +194,7 @@ class Home:
             "OS_CLIENT_CONFIG_FILE": str(self.world.clouds_file),
             "OS_CLOUD": CLOUD,
             "ENVAGENT_HOME": str(self.home),
+            **self.database.environment,
             "ENVAGENT_SETTLE_SECONDS": "0.3",
             "ENVAGENT_REMOVAL_TIMEOUT_SECONDS": "5",
             "ENVAGENT_LEASE__POLL_SECONDS": "0.05",
@@ -246,7 +253,7 @@ class Child:
         )
 
 
-def warm_up(modules: Sequence[str], journal: Path) -> None:
+def warm_up(modules: Sequence[str], journal: Path | str) -> None:
     """Import here what a command imports, scan the login plugins, map the tables and compile the statements."""
     from keystoneauth1 import loading
 

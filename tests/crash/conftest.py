@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.crash.child import warm_up
+from tests.crash.databases import quick_server
 from tests.crash.oracle import Outcome
 from tests.crash.recording import recorded
 from tests.crash.world import World
+from tests.kit.postgres import Postgres
 
 LONGEST_POINT = 900
 """Seconds; a command that hangs ends its test much sooner (`HUNG_SECONDS`)."""
@@ -23,21 +25,32 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def warm(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+def server(pytestconfig: pytest.Config) -> Iterator[Postgres | None]:
+    """Start the PostgreSQL that the journals are in, if they are to be in one."""
+    found = quick_server(pytestconfig)
+    yield found
+    if found is not None:
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def warm(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, server: Postgres | None) -> None:
     """Import once what the commands import: a forked child then costs only what it does."""
-    warm_up(recorded(pytestconfig).modules, tmp_path_factory.mktemp("warm") / "journal.db")
+    folder = tmp_path_factory.mktemp("warm")
+    warm_up(recorded(pytestconfig).modules, folder / "journal.db" if server is None else server.database("warm"))
 
 
 class Worlds:
     """The world of one sweep, replaced after a failure so that its remains are not blamed on the next point."""
 
-    def __init__(self, speed: float, failures: int) -> None:
+    def __init__(self, speed: float, failures: int, server: Postgres | None) -> None:
         self._speed = speed
+        self._server = server
         self._failures = failures
         self._world = self._start()
 
     def _start(self) -> World:
-        return World.start(Path(tempfile.mkdtemp(prefix="envagent-crash-")), self._speed)
+        return World.start(Path(tempfile.mkdtemp(prefix="envagent-crash-")), self._speed, self._server)
 
     def after(self, failures: int) -> World:
         """Return the world, a new one if there are more failures than at the last call."""
@@ -53,9 +66,9 @@ class Worlds:
 
 
 @pytest.fixture(scope="module")
-def worlds(request: pytest.FixtureRequest, warm: None) -> Iterator[Worlds]:
+def worlds(request: pytest.FixtureRequest, warm: None, server: Postgres | None) -> Iterator[Worlds]:
     """Keep the worlds of a sweep, at the speed that its module names."""
-    worlds = Worlds(request.module.SPEED, request.session.testsfailed)
+    worlds = Worlds(request.module.SPEED, request.session.testsfailed, server)
     yield worlds
     worlds.stop()
 

@@ -1,7 +1,7 @@
-"""The journal under SIGKILL: what a transaction has acknowledged is there, and the file is whole.
+"""The journal under SIGKILL: what a transaction has acknowledged is there, and a file is whole.
 
 A child commits in a loop, from two threads, and acknowledges each commit through a pipe; the parent kills it at a
-random moment, reopens the file and looks. Others are killed while they make the file.
+random moment, reopens the journal and looks. Some kill PostgreSQL too. Others are killed while they make the journal.
 """
 
 from __future__ import annotations
@@ -10,51 +10,54 @@ import os
 import random
 import select
 import signal
-import sqlite3
 import threading
 import time
-from contextlib import closing
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from envagent.engine.clock import to_text
 from envagent.engine.journal import REVISION, Journal
 from envagent.engine.tables import EventKind, EventRecord, RunRecord, RunState
+from tests.crash.databases import Database, FileDatabase, ServerDatabase
 from tests.crash.oracle import Outcome
 
 LONGEST_LIFE = 0.02
 LONGEST_OPENING = 0.15
+SERVER_TOO = 0.05
+"""How many of the kills hit PostgreSQL, too."""
 
 
-def kill_committing(folder: Path, kills: int, seed: int) -> Outcome:
+def kill_committing(database: Database, kills: int, seed: int) -> Outcome:
     """Kill a committing child this many times, on one journal that grows."""
     dice = random.Random(seed)
-    path = folder / "durability.db"
-    Journal.open(path).close()
+    Journal.open(database.place).close()
     outcome = Outcome()
     for number in range(kills):
-        _kill_one(path, number, dice, outcome)
+        _kill_one(database, number, dice, outcome)
     return outcome
 
 
-def _kill_one(path: Path, number: int, dice: random.Random, outcome: Outcome) -> None:
+def _kill_one(database: Database, number: int, dice: random.Random, outcome: Outcome) -> None:
     reader, writer = os.pipe()
     run_id = f"kill{number:06}"
     pid = os.fork()
     if pid == 0:
-        _commit_for_ever(path, run_id, writer)
+        _commit_for_ever(database.place, run_id, writer)
     os.close(writer)
     select.select([reader], [], [], 10)  # the first commit
     time.sleep(dice.uniform(0, LONGEST_LIFE))
+    if isinstance(database, ServerDatabase) and dice.random() < SERVER_TOO:
+        database.server.stop(at_once=True)
+        outcome.counts["kills of PostgreSQL"] += 1
+        database.server.start()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     acknowledged = {int(word) for word in _drain(reader).split()}
     outcome.counts.update(kills=1, commits=len(acknowledged))
-    with closing(sqlite3.connect(path)) as connection:
-        (whole,) = connection.execute("PRAGMA quick_check").fetchone()
-        rows = connection.execute("SELECT message FROM events WHERE run_id = ?", (run_id,)).fetchall()
-    if whole != "ok":
+    if isinstance(database, FileDatabase) and (whole := database.rows("PRAGMA quick_check")) != [("ok",)]:
         outcome.violations.append(f"kill {number}: corrupt: {whole}")
+    rows = database.rows("SELECT message FROM events WHERE run_id = ?", run_id)
     kept = {int(message) for (message,) in rows}
     if not acknowledged:
         outcome.violations.append(f"kill {number}: nothing was committed in 10 s")
@@ -62,9 +65,9 @@ def _kill_one(path: Path, number: int, dice: random.Random, outcome: Outcome) ->
         outcome.violations.append(f"kill {number}: lost: {sorted(acknowledged - kept)}")
 
 
-def _commit_for_ever(path: Path, run_id: str, writer: int) -> None:
+def _commit_for_ever(place: Path | str, run_id: str, writer: int) -> None:
     try:
-        journal = Journal.open(path)
+        journal = Journal.open(place)
         now = to_text(datetime.now(UTC))
         with journal.transaction() as transaction:
             transaction.save(
@@ -100,18 +103,22 @@ def _drain(reader: int) -> str:
     return b"".join(parts).decode()
 
 
-def kill_opening(folder: Path, kills: int, seed: int) -> Outcome:
-    """Kill children that make a journal; whatever they leave opens."""
+def kill_opening(make: Callable[[], Database], kills: int, seed: int) -> Outcome:
+    """Kill children that make a journal; whatever they leave opens.
+
+    Args:
+        make: names a place where there is none yet.
+        kills: how many.
+        seed: draws the moments.
+    """
     dice = random.Random(seed)
     outcome = Outcome()
     for number in range(kills):
-        path = folder / "opening.db"
-        for each in folder.glob("opening.*"):
-            each.unlink()
+        database = make()
         pid = os.fork()
         if pid == 0:
             try:
-                Journal.open(path)
+                Journal.open(database.place)
                 time.sleep(1)
             finally:
                 os._exit(0)
@@ -120,14 +127,13 @@ def kill_opening(folder: Path, kills: int, seed: int) -> Outcome:
         os.waitpid(pid, 0)
         outcome.counts["kills while it is made"] += 1
         try:
-            journal = Journal.open(path)
+            journal = Journal.open(database.place)
             journal.runs()
             journal.close()
         except Exception as error:
             outcome.violations.append(f"kill {number}: it does not open: {error}")
         else:
-            with closing(sqlite3.connect(path)) as connection:
-                found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            found = database.rows("SELECT version_num FROM alembic_version")
             if found != [(REVISION,)]:
                 outcome.violations.append(f"kill {number}: revision {found}")
     return outcome

@@ -137,7 +137,7 @@ def from_a_lease(world: World, home: Home, judge: Judge) -> None:
     renamed = f"envagent-{home.run_id()}-1-{ESCAPES}"[:80]
     world.act("mate", "blazar", "PUT", f"/leases/{lease['id']}", {"name": renamed})
     judge.expect(ran.code == 0, f"the run: {ran}")
-    home.journal.unlink()
+    home.database.lose()
     _, shown = on_terminal(home, "teardown", "--orphans")
     _harmless(judge, shown)
     removed = home.call("teardown", "--orphans", "--yes")

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+from tests.crash.databases import Database
 
 Place = Literal["before", "committed", "checkpoint", "commit", "after-commit"]
 """Before an exchange is sent; after the service did it (or the client gave it up) and before the process knows; at the
@@ -99,12 +100,12 @@ class Watch:
 
     Args:
         trace: the file that boundaries are appended to.
-        journal: the journal's path, to look whether a write was recorded before it is sent.
+        database: the journal, to look whether a write was recorded before it is sent.
     """
 
-    def __init__(self, trace: Path, journal: Path, strikes: tuple[Strike, ...]) -> None:
+    def __init__(self, trace: Path, database: Database, strikes: tuple[Strike, ...]) -> None:
         self._trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._journal = journal
+        self._database = database
         self._strikes = list(strikes)
         self._lock = threading.Lock()
         self._seen: Counter[tuple[str, str]] = Counter()
@@ -157,8 +158,8 @@ class Watch:
         opened = journal.Journal.open.__func__
         leave: Callable[..., None] = journal.Transaction.__exit__
 
-        def open_watched(cls: Any, path: Path) -> Any:
-            found = opened(cls, path)
+        def open_watched(cls: Any, place: Path | str) -> Any:
+            found = opened(cls, place)
             found.before_commit = self._before_commit
             return found
 
@@ -222,14 +223,10 @@ class Watch:
                 recorded = self._ask("SELECT 1 FROM resources WHERE cloud_id = ?", last)
             else:
                 recorded = False
-        except sqlite3.Error:
+        except self._database.error:
             recorded = False
         if not recorded:
             self.write(event="unrecorded", what=f"{exchange.method} {path}")
 
     def _ask(self, question: str, parameter: str) -> bool:
-        connection = sqlite3.connect(f"{self._journal.as_uri()}?mode=ro", uri=True, timeout=5)
-        try:
-            return connection.execute(question, (parameter,)).fetchone() is not None
-        finally:
-            connection.close()
+        return bool(self._database.rows(question, parameter))

@@ -105,7 +105,7 @@ class Judge(judge.Judge):
             for unrecorded in command.unrecorded:
                 self.blame(f"sent without a record: {unrecorded} ({' '.join(command.argv[:1])})")
             sent.update(_creations(command.trace))
-        if not home.journal.exists():
+        if not home.database.exists:
             self.expect(not sent, f"no journal, and yet sent: {dict(sent)}")
             return
         intended = dict(home.rows("SELECT kind, sum(sends) FROM intents GROUP BY kind"))

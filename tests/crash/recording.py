@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.crash.child import Home, warm_up
+from tests.crash.databases import quick_server
 from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
 from tests.crash.world import World
 
@@ -86,13 +87,14 @@ def _exchanges(rows: list[list[Any]]) -> list[Exchange]:
 def recorded(config: pytest.Config) -> Recording:
     """Return the recording, made by the first worker that needs it."""
     folder = config.cache.mkdir("envagent-sweeps")
-    path = folder / f"{_digest()}.json"
+    journal = str(config.getoption("journal"))
+    path = folder / f"{journal}-{_digest()}.json"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             made = folder / "new"
-            made.write_text(_record().to_json(), "utf-8")
-            for old in folder.glob("*.json"):
+            made.write_text(_record(config).to_json(), "utf-8")
+            for old in folder.glob(f"{journal}-*.json"):
                 old.unlink()
             made.rename(path)
     return Recording.from_json(path.read_text("utf-8"))
@@ -107,11 +109,13 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
-def _record() -> Recording:
-    world = World.start(Path(tempfile.mkdtemp(prefix="envagent-crash-")))
+def _record(config: pytest.Config) -> Recording:
+    server = quick_server(config)
+    world = World.start(Path(tempfile.mkdtemp(prefix="envagent-crash-")), server=server)
     try:
         modules = _imported(world)
-        warm_up(modules, world.folder / "warm.db")  # the recorded run is to be as warm as those of the sweeps
+        # The recorded run is to be as warm as those of the sweeps.
+        warm_up(modules, world.folder / "warm.db" if server is None else server.database("warm"))
         home = Home.make(world, "recorded")
         ran = home.call(*home.run_arguments()).check()
         removed = home.call("teardown", home.run_id() or "", "--yes").check()
@@ -127,6 +131,8 @@ def _record() -> Recording:
         )
     finally:
         world.stop()
+        if server is not None:
+            server.close()
 
 
 def _replacing(world: World) -> tuple[list[Exchange], int]:

@@ -350,6 +350,7 @@ def a_failure_with_teardown_leaves_nothing(stage: Stage) -> None:
 @scenario
 def orphans_are_removed_without_a_journal(stage: Stage) -> None:
     stage.ends(stage.run(), 0)
+    stage.home.database.lose()
     shutil.rmtree(stage.home.home)
     ended = stage.home.call("teardown", "--orphans", "--yes", "--json")
     stage.ends(ended, 0)
@@ -369,7 +370,7 @@ def orphans_are_asked_for(stage: Stage) -> None:
 @scenario
 def a_run_killed_in_the_lost_creation_of_a_lease_leaves_no_orphan(stage: Stage) -> None:
     stage.run(strike=Strike("committed", Exchange("POST", "/uc/reservation/v1/leases", 1)))
-    stage.home.journal.unlink()
+    stage.home.database.lose()
     ended = stage.home.call("teardown", "--orphans", "--yes")
     stage.ends(ended, 0)
 
@@ -381,13 +382,13 @@ def test_found_and_survived(world: World, point: str, check: Callable[[Outcome],
     stage = Stage(world, home, Judge(world), [])
     SCENARIOS[point](stage)
     world.faults()
-    if home.journal.exists() and home.run_id() is not None:
+    if home.run_id() is not None:
         stage.ends(stage.go_on("teardown"), 0)
     time.sleep(0.03)
     stage.judge.gone()
     judge = stage.judge
     judge.log_is_clean(most=stage.most)
-    if home.journal.exists():
+    if home.database.exists:
         judge.sends_are_intended(home, stage.commands)
     world.mate.list("lease")
     home.remove()

@@ -11,13 +11,11 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +24,10 @@ import pytest
 
 from envagent.sandbox import ensure_running, read_log
 from envagent.sandbox.process import stop
+from tests.crash.databases import Database, FileDatabase, ServerDatabase
 from tests.crash.oracle import Outcome
 from tests.kit.git import PLAIN, make_repository
+from tests.kit.postgres import Postgres
 from tests.sweeps import Plan
 
 MOMENTS = {"lease": "reserve_hardware", "server": "launch_server", "elsewhere": ""}
@@ -52,12 +52,14 @@ class Moment:
 class KilledRun:
     """One run that is killed once at such a moment."""
 
-    def __init__(self, home: Path, repository: Path, moment: Moment) -> None:
+    def __init__(self, home: Path, database: Database, repository: Path, moment: Moment) -> None:
         self.home = home
+        self.database = database
         self.repository = repository
         self.kind = moment.kind
         self.random = random.Random(moment.seed)
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "ENVAGENT_HOME": str(home)}
+        self.environment |= database.environment
         self.problems: list[str] = []
         self.counts: Counter[str] = Counter()
 
@@ -116,11 +118,9 @@ class KilledRun:
 
     def _look(self, question: str, *parameters: str) -> set[str]:
         """Ask the journal for run ids; none while there is no journal."""
-        journal = self.home / "journal.db"
         try:
-            with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
-                return {row[0] for row in connection.execute(question, parameters)}
-        except sqlite3.OperationalError:
+            return {row[0] for row in self.database.rows(question, *parameters)}
+        except self.database.error:
             return set()
 
     def _call(self, *arguments: str) -> Any:
@@ -175,8 +175,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     stop(home)
 
 
+@pytest.fixture(scope="module")
+def database(home: Path, server: Postgres | None) -> Database:
+    """Name the journal."""
+    return FileDatabase(home / "journal.db") if server is None else ServerDatabase.make(server, used=False)
+
+
 @pytest.mark.sweep(points=moments, bounded=0)
-def test_killed_and_resumed(home: Path, point: Moment, check: Callable[[Outcome], None]) -> None:
-    run = KilledRun(home, home / "thing", point)
+def test_killed_and_resumed(home: Path, database: Database, point: Moment, check: Callable[[Outcome], None]) -> None:
+    run = KilledRun(home, database, home / "thing", point)
     run.play()
     check(Outcome(violations=run.problems, counts=run.counts))

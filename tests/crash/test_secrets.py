@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import sqlite3
 import sys
 import time
@@ -198,6 +199,7 @@ def _search(judge: Judge, world: World, home: Home, name: str, ended: list[Ended
     for path in home.folder.rglob("*"):
         if path.is_file() and path.parent != home.home / "keys":
             texts[str(path.relative_to(home.folder))] = path.read_bytes().decode("latin-1")
+    texts["the journal"] = home.database.text()
     for what, secret in _secrets(world, home).items():
         for where, text in texts.items():
             judge.expect(secret not in text, f"{name}: {what} in {where}")
@@ -211,7 +213,7 @@ def _open_to_all() -> None:
 
 def modes_are_private(world: World, home: Home, judge: Judge) -> None:
     """Under umask 000, every file is for its owner alone."""
-    home.remove()
+    shutil.rmtree(home.folder)
     home.folder.mkdir(mode=0o700)
     strike = Strike("committed", Exchange("POST", "/uc/compute/v2.1/servers", 1))
     for argv, strikes in (

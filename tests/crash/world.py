@@ -20,6 +20,7 @@ from envagent.engine.journal import Journal
 from envagent.sandbox import process
 from tests.kit.by_hand import date, host_lease, public_key
 from tests.kit.git import make_repository
+from tests.kit.postgres import Postgres
 from tests.kit.waiting import until
 
 Json = dict[str, Any]
@@ -104,11 +105,13 @@ class World:
 
     folder: Path
     speed: float
+    server: Postgres | None = None
+    """Where the journals of its homes are; in files if None."""
 
     @classmethod
-    def start(cls, folder: Path, speed: float = 2000.0) -> World:
+    def start(cls, folder: Path, speed: float = 2000.0, server: Postgres | None = None) -> World:
         """Start the sandbox and let other people make what must never be touched."""
-        world = cls(folder, speed)
+        world = cls(folder, speed, server)
         settings = {"service_units": 1_000_000.0, "token_seconds": 14_400}
         process.ensure_running(folder, speed=speed, settings=settings, idle_seconds=IDLE_SECONDS)
         world._write_clouds()

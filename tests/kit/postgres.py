@@ -44,6 +44,7 @@ class Postgres:
         made = ["-D", str(folder / "data"), "-U", "envagent", "-A", "trust", "-E", "UTF8", "--no-sync"]
         self._run("initdb", *made, "--locale=C.UTF-8")
         self._server: subprocess.Popen[bytes] | None = None
+        self.databases: set[str] = set()
         self.start()
 
     def start(self) -> None:
@@ -74,13 +75,34 @@ class Postgres:
 
     def database(self, name: str) -> str:
         """Make an empty database and return its URL."""
-        self._run("createdb", "-h", str(self._folder), "-U", "envagent", name)
-        return f"postgresql://envagent@/{name}?host={self._folder}"
+        return self.copy(name, "template1")
+
+    def copy(self, name: str, original: str) -> str:
+        """Make a database like another one, to which nobody is connected, and return its URL."""
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{original}"')
+        self.databases.add(name)
+        return self._url(name)
+
+    def drop(self, url: str) -> str:
+        """Drop a database, whoever is connected to it, and return its name."""
+        name = url.removeprefix("postgresql://envagent@/").partition("?")[0]
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.databases.discard(name)
+        return name
 
     def close(self) -> None:
         """Stop the server and remove its data."""
         self.stop(at_once=True)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _url(self, name: str) -> str:
+        return f"postgresql://envagent@/{name}?host={self._folder}"
+
+    def _execute(self, statement: str) -> None:
+        import psycopg  # a program that only looks for the server needs no client
+
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
 
     def _run(self, program: str, *words: str) -> None:
         done = subprocess.run(

@@ -48,12 +48,13 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Ground:
-    """What a `Home` of the crash sweeps needs of its world: a folder, a repository, a clouds.yaml."""
+    """What a `Home` of the crash sweeps needs of its world: a folder, a repository, a clouds.yaml, no PostgreSQL."""
 
     folder: Path
     repository: Path
     clouds_file: Path
     ssh_port: int = 22
+    server: None = None
 
     @classmethod
     def make(cls, rig: Rig, folder: Path) -> Ground:
