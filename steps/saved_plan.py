@@ -46,6 +46,18 @@ class PlannedDecision(BaseModel):
     stage: str
     decision: Decision
 
+    def record(self) -> DecisionRecord:
+        """Return it as a run starts with it."""
+        return DecisionRecord(
+            run_id="",
+            stage=self.stage,
+            at="",
+            name=self.decision.name,
+            source=self.decision.source,
+            reason=self.decision.reason,
+            detail=self.decision.model_dump_json(),
+        )
+
 
 class SavedPlan(BaseModel):
     """What a run takes from a plan."""
@@ -89,19 +101,7 @@ class SavedPlan(BaseModel):
 
     def known(self) -> Known:
         """Return what a run starts with."""
-        decisions = [
-            DecisionRecord(
-                run_id="",
-                stage=one.stage,
-                at="",
-                name=one.decision.name,
-                source=one.decision.source,
-                reason=one.decision.reason,
-                detail=one.decision.model_dump_json(),
-            )
-            for one in self.decisions
-        ]
-        return Known(self.outputs, decisions, self.warnings)
+        return Known(self.outputs, [one.record() for one in self.decisions], self.warnings)
 
     def labels(self) -> dict[str, str]:
         """Return what the list of runs shows of it."""

@@ -38,6 +38,8 @@ class RunOptions:
     """None with a plan, and for a file of repositories."""
     plan: Path | None = None
     """A saved plan, to be carried out exactly."""
+    pack: Path | None = None
+    """The folder of a packed run, to be made again."""
     cloud: str | None = None
     node_type: str | None = None
     image: str | None = None
@@ -74,11 +76,12 @@ def start_run(options: RunOptions, audience: Audience, *, labels: Mapping[str, s
     Raises:
         EnvagentError: it cannot be started.
     """
-    ended = _started(options, audience, labels)
-    return _with_setup(ended, audience, options.config) if options.setup else ended
+    ended, has_setup = _started(options, audience, labels)
+    return _with_setup(ended, audience, options.config) if has_setup else ended
 
 
-def _started(options: RunOptions, audience: Audience, labels: Mapping[str, str] | None) -> Ended:
+def _started(options: RunOptions, audience: Audience, labels: Mapping[str, str] | None) -> tuple[Ended, bool]:
+    """Start a run and work on it; return also whether its repository is to be set up."""
     from envagent.cli.duplicates import keeping_name, named_run, offer_existing
     from envagent.cli.home import Home
     from envagent.cli.inputs import check_run_name, writable_folder
@@ -90,30 +93,29 @@ def _started(options: RunOptions, audience: Audience, labels: Mapping[str, str] 
 
     check_run_name(name := options.name)
     prepared = prepare(options, audience.terminal, output_folder=writable_folder())
-    request, plan = prepared.request.model_copy(update={"setup": options.setup}), prepared.plan
-    if options.setup and not prepared.access.simulated:
+    request, known = prepared.request, prepared.known
+    if request.setup and not prepared.access.simulated:
         from envagent.cli.setup_session import check_clonable
 
         check_clonable(request.repository)
-    known = None if plan is None else plan.known()
-    labels = {**({} if plan is None else plan.labels()), **({"yes": "true"} if audience.yes else {}), **(labels or {})}
+    labels = {**prepared.labels, **({"yes": "true"} if audience.yes else {}), **(labels or {})}
     if (ranking := prepared.ranking) is not None:
         known = site_decision(ranking, times.now())
         if "batch" not in labels:  # its question is asked once for all lines, and answered for their sites
             labels["other_sites"] = json.dumps(ranking.others)
-    commit = None if plan is None else plan.analyzed.commit
     home, run_id = Home.of(prepared.settings), new_run_id()
     with home.opened_journal() as journal:
         if name is not None:
             known_run = named_run(home, journal, name, request, audience, options)
             if known_run is not None:
-                return known_run
+                return known_run, request.setup
         if not options.new:
+            batch = labels.get("batch")
             taken = offer_existing(
-                home, journal, request, audience, options.config, commit=commit, batch=labels.get("batch")
+                home, journal, request, audience, options.config, commit=prepared.commit, batch=batch
             )
             if taken is not None:
-                return taken
+                return taken, request.setup
 
         def begin(runner: Runner[Services], services: Services) -> Execution[Services]:
             with keeping_name(journal, name):
@@ -121,7 +123,7 @@ def _started(options: RunOptions, audience: Audience, labels: Mapping[str, str] 
 
         with home.starting(journal, run_id):
             ended = RunSession(home, journal, prepared.access, audience).go(run_id, request, begin)
-            return go_on_elsewhere(home, journal, audience, ended, options.config)
+            return go_on_elsewhere(home, journal, audience, ended, options.config), request.setup
 
 
 def make_plan(options: RunOptions, audience: Audience) -> PlanDocument | int:

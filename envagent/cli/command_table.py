@@ -57,6 +57,7 @@ COMMANDS = {
     "nodes": Place("nodes", "nodes", BEFORE),
     "ssh": Place("ssh_login", "ssh", DURING),
     "setup": Place("setup_server", "setup", DURING),
+    "pack": Place("pack", "pack", DURING),
     "open": Place("open_editor", "open_editor", DURING),
     "extend": Place("extend", "extend", DURING),
     "logs": Place("logs", "logs", DURING),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envagent.errors import UsageError
-from envagent.hints import Command, Hint, Option, Value
+from envagent.hints import Command, Hint, Option, Value, command
 
 if TYPE_CHECKING:
     from envagent.cli.actions import RunOptions
     from envagent.cli.clouds import CloudAccess, SiteRanking
     from envagent.cli.render.terminal import Terminal
     from envagent.config import Settings
+    from envagent.engine.execution import Known
+    from envagent.steps.packed_run import PackedRun
     from envagent.steps.request import RunRequest
     from envagent.steps.saved_plan import SavedPlan
 
@@ -36,20 +39,29 @@ SETTLED = {
 }
 """The options that a saved plan has settled."""
 
+SETTLED_BY_PACK = SETTLED.keys() - {
+    *("cloud", "max_su", "start", "wait_for_capacity", "network", "server_name", "floating_ip")
+}
+"""The options that a pack has settled: what it says of the repository, the node and the time."""
+
 
 @dataclass(frozen=True)
 class Prepared:
     """What a run, or a plan, starts with.
 
     Attributes:
-        plan: the saved plan that it carries out, if any.
+        known: what a saved plan or a pack has settled, if the run starts with one.
+        labels: what lists show of it.
+        commit: the commit that is meant, where that is known.
         ranking: the choice among several sites, if it was asked for.
     """
 
     request: RunRequest
     access: CloudAccess
     settings: Settings
-    plan: SavedPlan | None = None
+    known: Known | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    commit: str | None = None
     ranking: SiteRanking | None = None
 
 
@@ -67,6 +79,8 @@ def prepare(options: RunOptions, terminal: Terminal, *, output_folder: Path | No
     """
     if options.plan is not None:
         return _of_saved_plan(options.plan, options, output_folder)
+    if options.pack is not None:
+        return _of_pack(options.pack, options, terminal, output_folder)
     from envagent.cli.clouds import choose_site, chosen_cloud, reach
     from envagent.cli.home import read_settings
     from envagent.cli.inputs import check_names, find_repository, given_documents, stored_name
@@ -99,6 +113,7 @@ def prepare(options: RunOptions, terminal: Terminal, *, output_folder: Path | No
         floating_ip=options.floating_ip,
         ai=options.ai,
         on_failure=options.on_failure,
+        setup=options.setup,
         output_folder=output_folder or settings.home,
     )
     if options.site != "any":
@@ -118,11 +133,7 @@ def _of_saved_plan(path: Path, options: RunOptions, output_folder: Path | None) 
     from envagent.cli.render import times
     from envagent.errors import PlanOutdated
 
-    changed = [one.name for one in fields(options) if getattr(options, one.name) != one.default]
-    if given := [SETTLED[name] for name in changed if name in SETTLED]:
-        raise UsageError(
-            f"the plan settles {', '.join(given)}", hint=Hint("leave it out, or make another plan with it")
-        )
+    _check_unsettled(options, SETTLED, "plan", Hint("leave it out, or make another plan with it"))
     plan = read_plan(path)
     wishes = plan.wishes
     check_names(**{name: getattr(wishes, name) for name in ("node_type", "image", "network", "server_name", "ref")})
@@ -147,9 +158,81 @@ def _of_saved_plan(path: Path, options: RunOptions, output_folder: Path | None) 
         key_name=options.key_name,
         public_key=key_file,
         on_failure=options.on_failure,
+        setup=options.setup,
         output_folder=output_folder or settings.home,
     )
-    return Prepared(request, access, settings, plan)
+    return Prepared(request, access, settings, plan.known(), plan.labels(), plan.analyzed.commit)
+
+
+def _of_pack(folder: Path, options: RunOptions, terminal: Terminal, output_folder: Path | None) -> Prepared:
+    """Read a packed run; the run starts with its analysis, and wants the same node, image and hours."""
+    from envagent.cli.clouds import chosen_cloud, reach
+    from envagent.cli.home import read_settings
+    from envagent.cli.inputs import check_names
+    from envagent.cli.pack_folder import read_pack
+
+    other = Hint("leave it out; for another choice, name the repository instead:", command("plan", "URL"))
+    _check_unsettled(options, SETTLED_BY_PACK, "pack", other)
+    check_names(**{name: getattr(options, name) for name in ("network", "server_name")})
+    packed = read_pack(folder)
+    check_names(node_type=packed.node_type, image=packed.image_name)
+    settings = read_settings(options.config, repository=packed.repository, **_flags(options.cloud, options.speed))
+    name = chosen_cloud(settings)
+    key_file = _checked(options, settings, name)
+    access = reach(name, settings)
+    request = _request(
+        repository=packed.repository,
+        ref=packed.commit,
+        cloud=access.name,
+        node_type=packed.node_type,
+        image=_image_of(packed, access, terminal),
+        hours=packed.hours,
+        max_su=options.max_su or settings.lease.max_su,
+        start=options.start,
+        wait_for_capacity=options.wait_for_capacity,
+        key_name=options.key_name,
+        public_key=key_file,
+        network=options.network,
+        server_name=options.server_name,
+        floating_ip=options.floating_ip,
+        ai=False,
+        on_failure=options.on_failure,
+        setup=options.setup or packed.setup,
+        output_folder=output_folder or settings.home,
+    )
+    labels = {"node_type": packed.node_type, "image": packed.image_name}
+    return Prepared(request, access, settings, packed.known(), labels, packed.commit)
+
+
+def _image_of(packed: PackedRun, access: CloudAccess, terminal: Terminal) -> str:
+    """Return the very image of a pack if the cloud still has it, else the name under which a newer one may be there."""
+    from envagent.errors import NotFound
+
+    cloud = access.connect()
+    try:
+        image = cloud.image(packed.image_id)
+        if (image.name, image.status) == (packed.image_name, "active"):
+            return image.id
+    except NotFound:
+        pass
+    finally:
+        cloud.close()
+    terminal.line(
+        ("note: ", "yellow"),
+        f"image {packed.image_id} of the pack is not here; the one that is called {packed.image_name} is used",
+    )
+    return packed.image_name
+
+
+def _check_unsettled(options: RunOptions, settled: Collection[str], what: str, hint: Hint) -> None:
+    """Refuse options that a plan or a pack has settled.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    changed = [one.name for one in fields(options) if getattr(options, one.name) != one.default]
+    if given := [SETTLED[name] for name in changed if name in settled]:
+        raise UsageError(f"the {what} settles {', '.join(given)}", hint=hint)
 
 
 def _request(**fields: Any) -> RunRequest:

@@ -27,6 +27,7 @@ COMMANDS = [
     "nodes",
     "ssh",
     "setup",
+    "pack",
     "open",
     "explain",
     "logs",
@@ -106,9 +107,9 @@ def test_the_examples_are_commands_that_exist(cli: Cli, command: str) -> None:
 
 def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
-        "run": "--cloud --yes --json --json-stream --plan --node-type --image --hours --max-su --key-name --public-key "
-        "--network --server-name --no-floating-ip --no-ai --ref --also --submit --start --wait-for-capacity --site "
-        "--name --new --on-failure --setup --speed --file --parallel --max-su-total --csv",
+        "run": "--cloud --yes --json --json-stream --plan --from --node-type --image --hours --max-su --key-name "
+        "--public-key --network --server-name --no-floating-ip --no-ai --ref --also --submit --start "
+        "--wait-for-capacity --site --name --new --on-failure --setup --speed --file --parallel --max-su-total --csv",
         "resume": "--yes --json --json-stream --max-su --file --parallel --max-su-total --csv",
         "status": "--json --refresh --limit --state --repo --cloud --site --all --archived",
         "teardown": "--yes --json --json-stream --orphans --all --dry-run --cloud --delete-key --file",
@@ -120,6 +121,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "nodes": "--gpu --cloud --site --hours --json",
         "ssh": "--setup",
         "setup": "--json --json-stream",
+        "pack": "--output --json",
         "open": "--editor --folder",
         "explain": "--json",
         "cancel": "--json",

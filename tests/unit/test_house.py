@@ -77,6 +77,7 @@ LIBRARIES = {
     "filelock": {"engine/lock.py"},
     "starlette": {"sandbox", "web"},
     "uvicorn": {"sandbox", "web/service.py"},
+    "rocrate": {"cli/crate.py"},
     "jinja2": {"web/shown.py"},
     "jsonschema": {"sandbox"},
     "asyncssh": {"sandbox/ssh_sessions.py"},

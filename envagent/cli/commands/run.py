@@ -53,6 +53,10 @@ def run(
     plan: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Carry out this plan, saved by `plan -o`, instead of a REPO.")
     ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FOLDER", help="Make the run of this folder again, written by `pack`."),
+    ] = None,
     node_type: NODE_TYPE = None,
     image: IMAGE = None,
     hours: HOURS = None,
@@ -110,6 +114,7 @@ def run(
     options = RunOptions(
         repo=repo,
         plan=plan,
+        pack=from_,
         cloud=cloud,
         node_type=node_type,
         image=image,
@@ -135,11 +140,14 @@ def run(
     )
     if setup and (submit or file is not None):
         raise UsageError("--setup takes one run at a time", hint=Hint("leave it out; later:", command("setup", "last")))
+    if from_ is not None and (plan is not None or file is not None):
+        raise UsageError("a pack is a run of its own", hint=Hint("leave out", Option("plan"), "and", Option("file")))
     if submit:
         from envagent.cli.submission import submit_run
 
-        if plan is not None:
-            raise UsageError("--submit takes a repository or a file of them", hint=Hint("leave out", Option("plan")))
+        if plan is not None or from_ is not None:
+            wrong = Option("plan") if plan is not None else Option("from_")
+            raise UsageError("--submit takes a repository or a file of them", hint=Hint("leave out", wrong))
         if file is not None:
             from envagent.cli.submission import submit_file
 

@@ -57,7 +57,7 @@ def _command(command: Command, run_id: str, *, removing: bool) -> str:
 
 
 def _option(name: str, value: Value) -> list[str]:
-    flag = f"--{name.replace('_', '-')}"
+    flag = f"--{name.rstrip('_').replace('_', '-')}"  # from_: a word of Python's
     if value is True:
         return [flag]
     return [flag, f"{value:g}" if isinstance(value, float) else str(value)]
