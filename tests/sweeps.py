@@ -4,7 +4,8 @@
     pytest -m sweep --bounded -n 2 tests/crash      some points of each, drawn by --seed: what each commit must pass
 
 The marker says where the points come from, `sweep(points=..., bounded=...)`: a function of the plan, and how many of
-them `--bounded` takes. The test gets each as `point`. A failure shows the command that repeats it alone.
+them `--bounded` takes; with `journal=...`, there are none with another `--journal`. The test gets each as `point`. A
+failure shows the command that repeats it alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pytest
 
 Point = TypeVar("Point")
 
-OPTIONS = ("bounded", "sample", "seed", "rounds")
+OPTIONS = ("bounded", "sample", "seed", "rounds", "journal")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Plan:
     sample: int | None
     seed: int
     rounds: int | None
+    journal: str
 
     @classmethod
     def of(cls, config: pytest.Config) -> Plan:
@@ -73,7 +75,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     plan = Plan.of(metafunc.config)
     chosen: list[object] = []
-    if plan.wanted:
+    if plan.wanted and marker.kwargs.get("journal", plan.journal) == plan.journal:
         points = marker.kwargs["points"](plan)
         if not points:
             raise pytest.UsageError(f"{metafunc.function.__name__} has no points")
@@ -95,7 +97,7 @@ def _command(item: pytest.Item) -> str:
     words = ["python", "-m", "pytest", "-m", "sweep"]
     for name in OPTIONS:
         value = item.config.getoption(name)
-        if value not in (None, False):
+        if value not in (None, False, "sqlite"):
             words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     return shlex.join([*words, item.nodeid])
 

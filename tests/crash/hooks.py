@@ -7,6 +7,7 @@ must be recorded there already.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -110,6 +111,8 @@ class Watch:
         self._lock = threading.Lock()
         self._seen: Counter[tuple[str, str]] = Counter()
         self._commits = 0
+        self._here = threading.local()
+        """The number of the commit that a thread is at."""
         self._armed: Strike | None = None
 
     def install(self) -> None:
@@ -169,22 +172,38 @@ class Watch:
             error: BaseException | None,
             trace: TracebackType | None,
         ) -> None:
-            number = self._commits + 1  # the journal's lock is held
             leave(transaction, kind, error, trace)
             if error is None:
-                self.write(event="commit", number=number)
-                self._strike("after-commit", commit=number)
+                self._after_commit()
+
+        cursor = journal.Journal.cursor
+
+        @contextlib.contextmanager
+        def watched(opened: Any) -> Any:
+            shared = threading.current_thread().name.startswith("asyncio")  # a worker's look at what all runs wait for
+            with cursor(opened) as found:
+                yield found
+                if not shared:
+                    self._before_commit()
+            if not shared:
+                self._after_commit()
 
         journal.Journal.open = classmethod(open_watched)
+        journal.Journal.cursor = watched
         journal.Transaction.__exit__ = left
 
     def _before_commit(self) -> None:
-        self._commits += 1
         with self._lock:
+            self._commits += 1
+            self._here.number = self._commits
             armed, self._armed = self._armed, None
         if armed is not None:
             self._send_signals(armed)
-        self._strike("commit", commit=self._commits)
+        self._strike("commit", commit=self._here.number)
+
+    def _after_commit(self) -> None:
+        self.write(event="commit", number=self._here.number)
+        self._strike("after-commit", commit=self._here.number)
 
     def _count(self, request: Any) -> Exchange:
         path = _ID.sub("*", urlsplit(request.url).path)

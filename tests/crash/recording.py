@@ -19,9 +19,11 @@ from typing import Any
 
 import pytest
 
+from envagent.engine.tables import RunState
 from tests.crash.child import Home, warm_up
 from tests.crash.databases import quick_server
 from tests.crash.hooks import KIND_OF_POST, Exchange, Strike
+from tests.crash.workers import submitted, work
 from tests.crash.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +60,12 @@ class Recording:
     replacing: list[Exchange]
     """A run whose first node cannot be deployed."""
     replacing_commits: int
+    worked: list[Exchange]
+    """A worker that carries out a submitted run; nothing where no workers are."""
+    worked_commits: int
+    removed: list[Exchange]
+    """A worker that removes it."""
+    removed_commits: int
 
     def to_json(self) -> str:
         """Return it for the cache."""
@@ -66,7 +74,8 @@ class Recording:
     @classmethod
     def from_json(cls, text: str) -> Recording:
         """Read it from the cache."""
-        modules, run, run_commits, teardown, teardown_commits, resumes, replacing, replacing_commits = json.loads(text)
+        modules, run, run_commits, teardown, teardown_commits, resumes, *others = json.loads(text)
+        replacing, replacing_commits, worked, worked_commits, removed, removed_commits = others
         return cls(
             modules,
             _exchanges(run),
@@ -76,6 +85,10 @@ class Recording:
             [(Exchange(*creation), _exchanges(lists)) for creation, lists in resumes],
             _exchanges(replacing),
             replacing_commits,
+            _exchanges(worked),
+            worked_commits,
+            _exchanges(removed),
+            removed_commits,
         )
 
 
@@ -128,6 +141,7 @@ def _record(config: pytest.Config) -> Recording:
             removed.commits,
             [(one, _looks(world, one)) for one in creations],
             *_replacing(world),
+            *([], 0, [], 0) if server is None else _worked(world),
         )
     finally:
         world.stop()
@@ -143,6 +157,15 @@ def _replacing(world: World) -> tuple[list[Exchange], int]:
     world.faults()
     home.call("teardown", home.run_id() or "", "--yes").check()
     return ran.exchanges, ran.commits
+
+
+def _worked(world: World) -> tuple[list[Exchange], int, list[Exchange], int]:
+    """Record what workers do."""
+    home, _ = submitted(world, "recorded-worked")
+    worked = work(home, RunState.SUCCEEDED).check()
+    home.call("teardown", home.run_id() or "", "--yes").check()
+    removed = work(home, RunState.TORN_DOWN).check()
+    return worked.exchanges, worked.commits, removed.exchanges, removed.commits
 
 
 def _imported(world: World) -> list[str]:
