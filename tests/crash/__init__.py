@@ -4,7 +4,7 @@
     python -m pytest -m sweep tests/crash/test_kills.py                     one of them
     python -m pytest -m sweep --sample 40 --seed 7 tests/crash              40 points of each, drawn by a seed
     python -m pytest -m sweep --bounded -n 2 tests/crash                    the part that each commit must pass
-    python -m pytest -m sweep -n 2 --journal postgresql tests/crash         all of them, with journals in PostgreSQL
+    python -m pytest -m sweep --journal postgresql tests/crash              with PostgreSQL, and with workers
     python -m tests.crash.mutants                                           do the tests notice missing safeguards?
 
 Boundaries are counted, never listed by hand: a recorded run shows the exchanges and the commits, and each is a point.
