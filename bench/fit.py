@@ -37,6 +37,8 @@ WEIGHTS = Path(model.__file__).with_name("weights.json")
 FOLDS = 10
 _SEED = 7
 _LEAST_SEEN = 5
+_LEAST_WEIGHT = 0.06
+"""What weighs less tells nothing: without such features the cross-validated score is no lower."""
 _PENALTY = {"vram": 0.05, "amount": 0.05, "gpu": 0.5, "special": 0.5, "system": 0.1}
 """The inverse strength of the penalty on large weights, by family."""
 _OF_A_PHRASE = 2.0
@@ -140,7 +142,7 @@ def _fitted(rows: list[_Row], penalty: float) -> dict[str, float]:
     )
     named = zip(vectors.get_feature_names_out(), fitted.coef_[0], strict=True)
     return {"": round(float(fitted.intercept_[0]), 2)} | {
-        str(n): round(float(w), 2) for n, w in named if abs(w) >= 0.005
+        str(n): round(float(w), 2) for n, w in named if abs(w) >= _LEAST_WEIGHT
     }
 
 

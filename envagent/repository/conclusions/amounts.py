@@ -27,7 +27,6 @@ _PLAUSIBLE = {
     "nodes": (1, 1024), "capability": (1.0, 20.0),
 }  # fmt: skip
 _STATED = frozenset(("need", "listed"))
-_COUNTS = frozenset(("gpus", "nodes"))
 _SPOKEN_FOR = _STATED | {"recommend", "takes", "tested"}
 _NEAR_BEST = 0.4
 # What a machine that was used had, beyond which it tells nothing of what is needed.
@@ -114,8 +113,8 @@ def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Ev
     if not credible:
         return None, []
     firm = _firm(credible)
-    if what in _COUNTS and all(a.stance == "tested" or (what == "gpus" and a.told == "listed") for a in firm):
-        # The largest of several experiments is a wish, and so are the most GPUs of several machines in a list.
+    if what == "gpus" or (what == "nodes" and all(a.stance == "tested" for a in firm)):
+        # The largest of several experiments is a wish, and so are the GPUs of the largest model.
         firm = [min(firm, key=lambda a: (a.value, -a.weight))]
     likeliest = max(firm, key=lambda a: (a.weight, a.value)).value
     chosen = max((a for a in firm if a.value <= _JOB_RANGE * likeliest), key=lambda a: (a.value, a.weight))

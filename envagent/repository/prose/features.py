@@ -24,17 +24,16 @@ _LISTING = frozenset((",", "(", ")", "or", "and", "/", "nor", "oder", "ou", "o",
 _BREAKS = frozenset((".", ";", "!", "?", "。", "；", "but", "so", "however", "whereas", "while"))
 _SUBJECTS = frozenset(("you", "we", "it", "they", "i"))
 _SAID = (
-    "need", "least", "recommend", "tested", "used", "optional", "support", "if", "part", "may", "enough", "takes",
-    "most", "saves", "example", "each", "total", "data", "time", "reduced", "container", "trains", "framework",
-    "alternative_chip", "several", "special.docker", "cpu_model", "machine", "cpu_will_do",
-    "emulated", "having",
+    "need", "least", "recommend", "tested", "used", "optional", "support", "if", "part", "enough", "takes", "most",
+    "example", "each", "data", "time", "reduced", "container", "trains", "alternative_chip", "special.docker",
+    "cpu_model", "machine", "cpu_will_do", "emulated", "having",
 )  # fmt: skip
 _NEARBY = frozenset((
-    "need", "least", "recommend", "optional", "may", "most", "example", "each", "total", "if", "takes", "enough",
-    "tested", "used", "data", "part", "alternative_chip", "or", "container", "machine", "saves", "time",
+    "need", "least", "recommend", "optional", "may", "most", "example", "each", "if", "takes", "enough", "data",
+    "alternative_chip", "or", "container", "machine", "time",
 ))  # fmt: skip
-_LEADS = ("need", "least", "recommend", "tested", "used")
-_ALONE = ("gpu", "trains", "cpu_model", "reduced")
+_LEADS = ("need", "least", "recommend", "tested")
+_ALONE = ("gpu", "reduced")
 _DOCS = re.compile(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/")
 _GUIDE = re.compile(r"install|require|hardware|setup|build|prerequisite|start|manual")
 # The page that the artifact tracks of some conferences ask for.
