@@ -28,8 +28,8 @@ class FaultKind(StrEnum):
     OTHER = "other"
 
 
-NO_DEPLOYMENT_YET = timedelta(seconds=5)
-"""A node powers on and boots over the network for longer before its deployment can begin to fail."""
+NO_DEPLOYMENT_YET = timedelta(seconds=30)
+"""A server's firmware alone takes longer before a deployment over the network can begin to fail."""
 
 _AGAIN = Hint("try again on another node, if one is free:", resume())
 _HELP_DESK = Hint(_AGAIN, "; if it fails again, give the help desk the ids above")
