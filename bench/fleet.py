@@ -71,7 +71,6 @@ def store(journal: Journal, count: int) -> list[str]:
 def prepared(server: Postgres, name: str) -> tuple[Journal, Jobs]:
     url = server.database(name)
     journal, jobs = Journal.open(url), Jobs(url)
-    jobs.prepare()
     return journal, jobs
 
 

@@ -72,12 +72,11 @@ def show_limits(*, as_json: bool, config: Sequence[Path] | None) -> None:
 @contextmanager
 def _turns(config: Sequence[Path] | None, *, to_change: bool = False) -> Iterator[Turns]:
     settings = read_settings(config)
-    jobs = shared_jobs(settings)
+    shared_jobs(settings)
     home = Home.of(settings)
     if to_change and home.owner is not None:
         raise UsageError("only an operator sets limits", hint=Hint("set operator = true in [fleet] of envagent.toml"))
     with home.opened_journal() as journal:
-        jobs.prepare()
         yield Turns(journal)
 
 

@@ -54,7 +54,6 @@ def submit_run(options: RunOptions, audience: Audience, *, as_json: bool) -> int
         check_name_is_free(journal, options.name)
         with keeping_name(journal, options.name):
             [row] = _store(journal, settings, [new])
-        jobs.prepare()
         jobs.defer(Work.ADVANCE, row.run_id)
         document = run_document(StoredRun.load(journal, row, working=True))
     if as_json:
@@ -94,7 +93,6 @@ def submit_file(file: Path, options: RunOptions, audience: Audience, *, as_json:
             made.append(replace(new, labels=labels))
         failed = [known[one.key] for one in lines if one.key in known and known[one.key].state == RunState.FAILED]
         rows = _store(journal, settings, made) if made else []
-        jobs.prepare()
         jobs.defer(Work.ADVANCE, *(row.run_id for row in rows))
         jobs.defer(Work.RESUME, *(row.run_id for row in failed))
         runs = {**known, **{one.key: row for one, row in zip(wanted, rows, strict=True)}}

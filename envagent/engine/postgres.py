@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, make_url
@@ -54,13 +55,13 @@ class Postgres:
         self.url: URL = parsed.set(drivername="postgresql+psycopg")
         self.name = parsed.set(drivername="postgresql").render_as_string()
         self.notice: str | None = None
-        try:
-            import psycopg
-        except ImportError:
+        if any(find_spec(name) is None for name in ("psycopg", "procrastinate")):  # the schema has the jobs' tables
             raise ConfigurationError(
                 "a journal in PostgreSQL needs the fleet's packages",
                 hint=Hint(Shell("pip", "install", "envagent[fleet]")),
-            ) from None
+            )
+        import psycopg
+
         self.error: type[Exception] = psycopg.Error
 
     def connect(self) -> Engine:

@@ -1,62 +1,72 @@
 """The tables of a fleet next to the journal's and the jobs': what is watched, what it costs, who may do what next.
 
 Losing them loses no run: a watch is left again by the next advance, and a turn by the next request. Only what has been
-spent would not be known any more.
+spent would not be known any more. A change here needs a revision in migrations/; a test compares the two.
 """
 
 from __future__ import annotations
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS fleet_watches (
-  run_id text NOT NULL,
-  cloud text NOT NULL,
-  kind text NOT NULL,
-  cloud_id text NOT NULL,
-  shown text NOT NULL,
-  begins timestamptz NOT NULL,
-  every double precision NOT NULL,
-  look_again timestamptz NOT NULL,
-  left_at timestamptz NOT NULL DEFAULT now(),
-  signalled_at timestamptz,
-  PRIMARY KEY (run_id, kind, cloud_id)
-);
-CREATE INDEX IF NOT EXISTS fleet_watches_by_cloud ON fleet_watches (cloud, kind, look_again);
-CREATE TABLE IF NOT EXISTS fleet_listings (
-  cloud text NOT NULL,
-  kind text NOT NULL,
-  next_at timestamptz NOT NULL DEFAULT now(),
-  listed_at timestamptz,
-  quiet integer NOT NULL DEFAULT 0,
-  failures integer NOT NULL DEFAULT 0,
-  PRIMARY KEY (cloud, kind)
-);
-CREATE TABLE IF NOT EXISTS fleet_limits (
-  name text NOT NULL,
-  site text NOT NULL DEFAULT '',
-  owner text NOT NULL DEFAULT '',
-  value double precision NOT NULL,
-  PRIMARY KEY (name, site, owner)
-);
-CREATE TABLE IF NOT EXISTS fleet_turns (
-  run_id text NOT NULL,
-  kind text NOT NULL,
-  number integer NOT NULL,
-  site text NOT NULL,
-  owner text NOT NULL,
-  su double precision NOT NULL DEFAULT 0,
-  asked_at timestamptz NOT NULL DEFAULT now(),
-  granted_at timestamptz,
-  told_at timestamptz,
-  over_at timestamptz,
-  PRIMARY KEY (run_id, kind, number)
-);
-CREATE INDEX IF NOT EXISTS fleet_turns_by_site ON fleet_turns (kind, site, granted_at);
-CREATE TABLE IF NOT EXISTS fleet_polling (
-  cloud text NOT NULL,
-  minute timestamptz NOT NULL,
-  run_minutes double precision NOT NULL DEFAULT 0,
-  listings integer NOT NULL DEFAULT 0,
-  exchanges integer NOT NULL DEFAULT 0,
-  PRIMARY KEY (cloud, minute)
-);
-"""
+from sqlalchemy import Column, DateTime, Double, Index, Integer, MetaData, Table, Text, func
+
+FLEET = MetaData()
+"""They are only in PostgreSQL."""
+
+_TIME = DateTime(timezone=True)
+
+Table(
+    "fleet_watches",
+    FLEET,
+    Column("run_id", Text, primary_key=True),
+    Column("cloud", Text, nullable=False),
+    Column("kind", Text, primary_key=True),
+    Column("cloud_id", Text, primary_key=True),
+    Column("shown", Text, nullable=False),
+    Column("begins", _TIME, nullable=False),
+    Column("every", Double, nullable=False),
+    Column("look_again", _TIME, nullable=False),
+    Column("left_at", _TIME, nullable=False, server_default=func.now()),
+    Column("signalled_at", _TIME),
+    Index("fleet_watches_by_cloud", "cloud", "kind", "look_again"),
+)
+Table(
+    "fleet_listings",
+    FLEET,
+    Column("cloud", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("next_at", _TIME, nullable=False, server_default=func.now()),
+    Column("listed_at", _TIME),
+    Column("quiet", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+)
+Table(
+    "fleet_limits",
+    FLEET,
+    Column("name", Text, primary_key=True),
+    Column("site", Text, primary_key=True, server_default=""),
+    Column("owner", Text, primary_key=True, server_default=""),
+    Column("value", Double, nullable=False),
+)
+Table(
+    "fleet_turns",
+    FLEET,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("su", Double, nullable=False, server_default="0"),
+    Column("asked_at", _TIME, nullable=False, server_default=func.now()),
+    Column("granted_at", _TIME),
+    Column("told_at", _TIME),
+    Column("over_at", _TIME),
+    Index("fleet_turns_by_site", "kind", "site", "granted_at"),
+)
+Table(
+    "fleet_polling",
+    FLEET,
+    Column("cloud", Text, primary_key=True),
+    Column("minute", _TIME, primary_key=True),
+    Column("run_minutes", Double, nullable=False, server_default="0"),
+    Column("listings", Integer, nullable=False, server_default="0"),
+    Column("exchanges", Integer, nullable=False, server_default="0"),
+)

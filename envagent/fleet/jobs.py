@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from envagent.engine.postgres import Postgres
 from envagent.errors import JournalError
-from envagent.fleet.fleet_schema import SCHEMA
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -30,9 +29,6 @@ REPLACED = """\
 DELETE FROM procrastinate_jobs WHERE lock = %(lock)s AND status = 'todo' AND priority = %(priority)s
 """
 """Removes a run's wake, before another one is deferred."""
-
-SCHEMA_LOCK = 7_236_851_905
-"""The advisory lock of making the tables of the jobs: any number that nobody else in the database uses."""
 
 
 class Work(StrEnum):
@@ -71,23 +67,6 @@ class Jobs:
     def __init__(self, place: str) -> None:
         self.database = Postgres(place)
         self.address = self.database.url.set(drivername="postgresql").render_as_string()
-
-    def prepare(self) -> None:
-        """Make the tables of the jobs where there are none.
-
-        Raises:
-            JournalError: the database cannot be used.
-        """
-        import psycopg
-        from procrastinate.schema import SchemaManager
-
-        with self._explained(), psycopg.connect(self.address) as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
-            [known] = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone() or (None,)
-            if known is None:
-                # The driver sends text without parameters as it is, in one go.
-                connection.execute(SchemaManager.get_schema().encode())
-            connection.execute(SCHEMA.encode())
 
     def defer(self, work: Work, *run_ids: str) -> None:
         """Defer a job for each of these runs: a signal, which overtakes wakes.

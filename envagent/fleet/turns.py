@@ -110,7 +110,7 @@ class Turns:
     """The turns of one journal's runs.
 
     Args:
-        journal: a journal in PostgreSQL whose fleet's tables exist.
+        journal: a journal in PostgreSQL.
     """
 
     def __init__(self, journal: Journal) -> None:

@@ -199,7 +199,7 @@ class Watches:
     """The watches in the database of a journal.
 
     Args:
-        journal: a journal in PostgreSQL whose fleet's tables exist.
+        journal: a journal in PostgreSQL.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -298,9 +298,6 @@ class Watches:
     def polling(self, minutes: int = MINUTES) -> list[Polling]:
         """Return what waiting costs at each cloud, over the last minutes."""
         with self._journal.cursor() as cursor:
-            cursor.execute("SELECT to_regclass('fleet_polling')")
-            if cursor.fetchall() == [(None,)]:  # no worker has been here
-                return []
             cursor.execute(_POLLING, {"minutes": minutes})
             return [
                 Polling(cloud, waiting, float(run_minutes), listings, exchanges)

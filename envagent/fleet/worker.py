@@ -83,7 +83,6 @@ class Worker:
         failures = 0
         while not self._stop.is_set():
             try:
-                await asyncio.to_thread(self._jobs.prepare)
                 await self._work()
                 failures = 0
             except Exception as error:

@@ -12,7 +12,6 @@ import pytest
 from envagent.engine.journal import Journal
 from envagent.engine.tables import RunRecord
 from envagent.errors import QuotaExceeded
-from envagent.fleet.jobs import Jobs
 from envagent.fleet.turns import Turns
 from tests.kit.postgres import Postgres
 
@@ -24,7 +23,6 @@ NUMBERS = count(1)
 def journal(quick_server: Postgres) -> Iterator[Journal]:
     url = quick_server.database(f"turns{next(NUMBERS)}")
     one = Journal.open(url)
-    Jobs(url).prepare()
     yield one
     one.close()
 

@@ -11,7 +11,6 @@ from envagent.engine.journal import Journal
 from envagent.engine.step import Watched
 from envagent.engine.tables import RunRecord
 from envagent.errors import CloudUnreachable, Forbidden
-from envagent.fleet.jobs import Jobs
 from envagent.fleet.watches import Listing, Watches
 from tests.kit.postgres import Postgres
 
@@ -20,7 +19,6 @@ from tests.kit.postgres import Postgres
 def database(quick_server: Postgres) -> str:
     url = quick_server.database("watches")
     Journal.open(url).close()
-    Jobs(url).prepare()
     return url
 
 

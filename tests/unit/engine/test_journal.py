@@ -15,12 +15,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, event
 
 from envagent import migrations
 from envagent.engine.journal import REVISION, Journal
 from envagent.engine.tables import RECORDS, RunRecord, all_tables
 from envagent.errors import JournalError
+from envagent.fleet.fleet_schema import FLEET
 from tests.kit.forked import fork, redirect
 
 
@@ -34,14 +35,15 @@ def test_the_revision_is_the_head_of_the_migrations() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == REVISION
 
 
-def test_migrations_and_tables_agree(tmp_path: Path) -> None:
-    Journal.open(tmp_path / "journal.db").close()
-    with create_engine(f"sqlite:///{tmp_path / 'journal.db'}").connect() as connection:
-        ours = {record.table_name for record in RECORDS}
-        context = MigrationContext.configure(
-            connection, opts={"include_name": lambda name, kind, _: kind != "table" or name in ours}
-        )
-        assert compare_metadata(context, all_tables()) == []
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_migrations_and_tables_agree(place: Path | str) -> None:
+    with contextlib.closing(Journal.open(place)) as journal, journal.engine.connect() as connection:
+        for wanted in (all_tables(), FLEET) if isinstance(place, str) else (all_tables(),):
+            options = {
+                "include_name": lambda name, kind, _, tables=wanted.tables: kind != "table" or name in tables,
+                "compare_server_default": wanted is FLEET,  # the journal's own values are always given
+            }
+            assert compare_metadata(MigrationContext.configure(connection, opts=options), wanted) == []
 
 
 def test_an_upgrade_is_whole_or_nothing(tmp_path: Path) -> None:
