@@ -26,6 +26,7 @@ from envagent.cli.documents import (  # noqa: E402
     sandbox_models,
     settings_text,
     setup_models,
+    share_models,
 )
 from envagent.cli.documents import json_models as documents  # noqa: E402
 
@@ -47,6 +48,7 @@ COMMANDS: dict[str, type[BaseModel]] = {
     "logs": log_models.RunLogDocument,
     "logs --follow, and all but the last line of run, resume and teardown with --json-stream": log_models.LogEntry,
     "setup": setup_models.SetupDocument,
+    "share": share_models.SharedDocument,
     "pack": pack_models.PackedDocument,
     "logs --setup": setup_models.SetupLogDocument,
     "logs --setup --follow": setup_models.JobPart,

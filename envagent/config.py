@@ -160,6 +160,11 @@ class KeySettings(Section):
         examples=["~/.ssh/id_ed25519.pub"],
         description="registered under that name if the cloud does not have it",
     )
+    github: str = Field(
+        default="https://github.com",
+        pattern=r"^https?://[\w.:-]+(/[\w./-]*)?$",
+        description="where `share --key gh:USER` looks for USER.keys",
+    )
 
 
 class RetrySettings(Section):
@@ -447,6 +452,7 @@ def _composed(flags: dict[str, Any], read: _Files, report: Callable[[str], None]
         ("", "home", "ENVAGENT_HOME", "where the journal and the keys are"),
         ("", "journal", "ENVAGENT_JOURNAL", "where the journal is"),
         ("key", "public_key", "ENVAGENT_KEY__PUBLIC_KEY", "which key the server lets in"),
+        ("key", "github", "ENVAGENT_KEY__GITHUB", "where public keys are looked for"),
         ("lease", "max_su", "ENVAGENT_LEASE__MAX_SU", "what may be spent without asking"),
     ):
         if file := read.leave_out(section, key, variable):

@@ -6,6 +6,7 @@ Private keys are written once, readable by their owner only, and never overwritt
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import shutil
@@ -140,16 +141,8 @@ def read_public_key(path: Path) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise ConfigurationError(f"{path} contains no public key", hint=_new_key())
-    kind, body, comment = (*lines[0].split(None, 2), "", "")[:3]
-    if not _TYPE.fullmatch(kind):
-        raise _not_a_key(path, lines[0])
-    if kind == "ssh-dss":
-        raise ConfigurationError(f"{path} is a DSA key, which servers no longer accept", hint=_new_key())
-    if "-cert-" in kind:
-        raise ConfigurationError(
-            f"{path} is a certificate, not a public key", hint=Hint("use the .pub file that it was issued for")
-        )
-    if len(lines) > 1:
+    kind = lines[0].split(None, 1)[0]
+    if len(lines) > 1 and _TYPE.fullmatch(kind):
         if any(_TYPE.fullmatch(word) for line in lines[1:] for word in line.split()):
             raise ConfigurationError(
                 f"{path} contains {len(lines)} keys, but a server is launched with one",
@@ -158,12 +151,44 @@ def read_public_key(path: Path) -> str:
         raise ConfigurationError(
             f"the public key in {path} is split over {len(lines)} lines", hint=Hint("join them into one line")
         )
-    bits = _rsa_bits(f"{kind} {body}", path)
+    return checked_public_key(lines[0], path)
+
+
+def checked_public_key(line: str, source: Path | str) -> str:
+    """Return one line of a public key as every server accepts it, `TYPE BODY COMMENT`.
+
+    Args:
+        line: untrusted.
+        source: where it comes from, for the message.
+
+    Raises:
+        ConfigurationError: it is not an OpenSSH public key, or no server would accept it.
+    """
+    kind, body, comment = (*line.split(None, 2), "", "", "")[:3]
+    if not _TYPE.fullmatch(kind):
+        raise _not_a_key(source, line)
+    if kind == "ssh-dss":
+        raise ConfigurationError(f"{source} is a DSA key, which servers no longer accept", hint=_new_key())
+    if "-cert-" in kind:
+        raise ConfigurationError(
+            f"{source} is a certificate, not a public key", hint=Hint("use the .pub file that it was issued for")
+        )
+    bits = _rsa_bits(f"{kind} {body}", source)
     if bits is not None and bits < SHORTEST_RSA:
         raise ConfigurationError(
-            f"{path} is an RSA key of {bits} bits; servers require at least {SHORTEST_RSA}", hint=_new_key()
+            f"{source} is an RSA key of {bits} bits; servers require at least {SHORTEST_RSA}", hint=_new_key()
         )
     return f"{kind} {body} {_plain(comment)}".rstrip()
+
+
+def fingerprint(public_key: str) -> str:
+    """Return the fingerprint of a public key as ssh-keygen shows it.
+
+    >>> fingerprint("ssh-ed25519 AAAA someone")
+    'SHA256:cJ6AyISHokEeHuTfufIqhhSS0gxHZRUMDHlKvXD4FHw'
+    """
+    digest = hashlib.sha256(base64.b64decode(public_key.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
 def find_private_key(public_key: str, candidates: Iterable[Path]) -> Path | None:
@@ -357,7 +382,7 @@ def _refuse_other_formats(path: Path, text: str) -> None:
             )
 
 
-def _not_a_key(path: Path, line: str) -> ConfigurationError:
+def _not_a_key(path: Path | str, line: str) -> ConfigurationError:
     """Return the error for a line that is not a key; in authorized_keys, options come before one."""
     words = line.split()
     found = next((word for word in words if _TYPE.fullmatch(word)), None)
@@ -371,7 +396,7 @@ def _not_a_key(path: Path, line: str) -> ConfigurationError:
     )
 
 
-def _rsa_bits(key: str, path: Path) -> int | None:
+def _rsa_bits(key: str, path: Path | str) -> int | None:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey

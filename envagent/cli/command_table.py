@@ -58,6 +58,7 @@ COMMANDS = {
     "ssh": Place("ssh_login", "ssh", DURING),
     "setup": Place("setup_server", "setup", DURING),
     "pack": Place("pack", "pack", DURING),
+    "share": Place("share", "share", DURING),
     "open": Place("open_editor", "open_editor", DURING),
     "extend": Place("extend", "extend", DURING),
     "logs": Place("logs", "logs", DURING),

@@ -185,7 +185,7 @@ def _packed(run: StoredRun, mask: Mask, *, set_up: bool) -> PackedRun:
             f"run {run.row.run_id} never had a server: there is nothing to pack yet",
             hint=Hint("continue it:", resume()),
         )
-    check_clonable(analyzed.url)
+    check_clonable(analyzed.url, "the repository is a folder of this machine, which nobody else has")
     site = next(one.region for one in plan.placement.candidates if one.node_type.name == reserved.node_type)
     masked = AnalyzedRepository.model_validate(mask.value(analyzed.model_dump(mode="json")))
     try:

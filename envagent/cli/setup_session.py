@@ -123,8 +123,12 @@ class SetupSession:
             return SetupEnded(document, stop.exit_code)
 
 
-def check_clonable(repository: str) -> None:
-    """Check that a server can clone a repository.
+def check_clonable(repository: str, otherwise: str = "the server cannot clone a folder of this machine") -> None:
+    """Check that a server, or somebody else, can clone a repository.
+
+    Args:
+        repository: its URL, or a path.
+        otherwise: the message if it is a folder of this machine.
 
     Raises:
         RunStateError: it is a folder of this machine.
@@ -135,6 +139,6 @@ def check_clonable(repository: str) -> None:
         is_local = True
     if is_local:
         raise RunStateError(
-            "the server cannot clone a folder of this machine",
+            otherwise,
             hint=Hint("push it to a public repository, and run that"),
         )

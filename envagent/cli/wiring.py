@@ -215,6 +215,20 @@ def change_ledger(
     return ChangeLedger(runtime, Inventory.load(journal, row.run_id), "extend")
 
 
+def access_ledger(
+    journal: Journal, settings: Settings, row: RunRecord, listener: Listener, stop: threading.Event
+) -> ChangeLedger:
+    """Make the ledger that changes who may log in to a run's server, which can be looked at at once."""
+    from dataclasses import replace
+
+    from envagent.engine.changes import ChangeLedger
+    from envagent.engine.loaded_run import Inventory
+
+    journal.take(row)
+    runtime = replace(_runtime(journal, settings, listener, stop), settle=timedelta())
+    return ChangeLedger(runtime, Inventory.load(journal, row.run_id), "share")
+
+
 def _log_in(cloud: Cloud, retry: RetryPolicy, stop: threading.Event) -> Identity:
     """Log in, retrying: a removal must not fail because Keystone was restarted."""
     failures = 0

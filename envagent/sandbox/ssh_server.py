@@ -28,6 +28,7 @@ from envagent.sandbox.world import World
 
 BOOT_SECONDS = {"baremetal": 60.0, "kvm": 15.0}
 """From ACTIVE to the first answer, by kind of site: Nova reports ACTIVE when the node begins its final boot."""
+KEYS = ".ssh/authorized_keys"
 MAX_CONNECTIONS = 64
 MAX_INSTALLATIONS = 200
 """How many have files; the oldest lose theirs."""
@@ -41,7 +42,6 @@ class Door:
     node: Node
     files: Files
     host_key: bytes
-    public_key: str | None
     admits_at: float
     """When the node knows the user's key; infinite if it never does."""
 
@@ -145,9 +145,8 @@ class SshServers:
         return Door(
             key=key,
             node=node,
-            files=self._files.setdefault(installation, Files(system_files(node), f"/home/{node.system.user}")),
+            files=self._files.setdefault(installation, _installed(node, server.public_key)),
             host_key=self._host_key(server),
-            public_key=server.public_key,
             admits_at=_opens_at(world, server) + world.pace.seconds(wait),
         )
 
@@ -204,6 +203,14 @@ class SshServers:
         from envagent.sandbox.ssh_sessions import talk
 
         await talk(door, connection, self._sandbox.clock)
+
+
+def _installed(node: Node, public_key: str | None) -> Files:
+    """Return the files of a new installation, which admits the key that the server was created with."""
+    files = Files(system_files(node), f"/home/{node.system.user}")
+    files.make_folder(f"{files.home}/.ssh")
+    files.write(f"{files.home}/{KEYS}", "" if public_key is None else f"{public_key.strip()}\n")
+    return files
 
 
 def _key(server: Server) -> tuple[str, int, float]:

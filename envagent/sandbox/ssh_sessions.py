@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from envagent.sandbox.cloud_time import Clock
 from envagent.sandbox.node_programs import programs_of
 from envagent.sandbox.node_shell import MAX_LINE, MAX_OUTPUT, Answer, Shell
-from envagent.sandbox.ssh_server import Door
+from envagent.sandbox.ssh_server import KEYS, Door
 
 LOGIN_SECONDS = 30.0
 IDLE_SECONDS = 3600.0
@@ -65,7 +65,7 @@ async def talk(door: Door, connection: socket.socket, clock: Clock) -> None:
 
 
 class _Gate(asyncssh.SSHServer):
-    """Admits the user of the image with the key that the server was created with, and nobody else."""
+    """Admits the user of the image with a key that the server was created with or was given since; nobody else."""
 
     def __init__(self, door: Door, clock: Clock) -> None:
         self._door = door
@@ -81,10 +81,12 @@ class _Gate(asyncssh.SSHServer):
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Compare a key with the one that is installed."""
-        installed = (self._door.public_key or "").split()
-        if username != self._door.node.system.user or self._clock.now() < self._door.admits_at or len(installed) < 2:
+        files, shown = self._door.files, base64.b64encode(key.public_data).decode()
+        if username != self._door.node.system.user or self._clock.now() < self._door.admits_at:
             return False
-        return base64.b64encode(key.public_data).decode() == installed[1]
+        path = f"{files.home}/{KEYS}"
+        lines = files.read(path).splitlines() if files.exists(path) else []
+        return any(shown in line.split()[1:2] for line in lines)
 
 
 async def _serve(door: Door, process: Process) -> None:

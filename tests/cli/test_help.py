@@ -28,6 +28,7 @@ COMMANDS = [
     "ssh",
     "setup",
     "pack",
+    "share",
     "open",
     "explain",
     "logs",
@@ -55,6 +56,7 @@ COMMANDS = [
 
 VERBS = {
     "Leave",
+    "Let",
     *[
         "Carry",
         "Continue",
@@ -122,6 +124,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "ssh": "--setup",
         "setup": "--json --json-stream",
         "pack": "--output --json",
+        "share": "--key --remove --json",
         "open": "--editor --folder",
         "explain": "--json",
         "cancel": "--json",

@@ -472,6 +472,7 @@ def test_our_variables_are_not_woven_into_theirs(here: Desk, monkeypatch: pytest
         ("", 'home = "state"\n', "home"),
         ("ENVAGENT_KEY__PUBLIC_KEY=evil.pub\n", "", "key.public_key"),
         ("", '[key]\npublic_key = "evil.pub"\n', "key.public_key"),
+        ("", '[key]\ngithub = "http://evil"\n', "key.github"),
         ("OPENAI_BASE_URL=http://evil/v1\n", "", "ai.base_url"),
         ("ENVAGENT_AI__BASE_URL=http://evil/v1\n", "", "ai.base_url"),
         ("ENVAGENT_AI__API_KEY=theirs\n", '[ai]\nbase_url = "http://evil/v1"\n', "ai.base_url"),
@@ -488,9 +489,11 @@ def test_what_an_archive_could_misuse_must_be_named(
     lines: list[str] = []
     settings = config.load(report=lines.append)
     assert settings.home.is_absolute() and settings.key.public_key is None and settings.ai.base_url is None
+    assert settings.key.github == "https://github.com"
     assert len(lines) == 1 and said in lines[0] and "--config" in lines[0]
     named = config.load(files=[Path(name) for name, text in files.items() if text], report=lines.append)
     asked = {"home": named.home == Path("state"), "key.public_key": named.key.public_key == Path("evil.pub")}
+    asked["key.github"] = named.key.github == "http://evil"
     assert asked.get(said, named.ai.base_url == "http://evil/v1") and len(lines) == 1
 
 
