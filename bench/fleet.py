@@ -106,7 +106,8 @@ def cost_of_waiting(server: Postgres, counts: list[int], seconds: float) -> None
             before, now = memory(), datetime.now(UTC)
             for one in ids:
                 watched = Watched("lease", f"lease-{one}", "PENDING", now, timedelta(seconds=EVERY))
-                watches.leave(one, CLOUD, [watched], now)
+                with journal.transaction() as transaction:
+                    watches.leave(transaction, one, CLOUD, [watched], now)
             begun, calls = time.monotonic(), 0
             while time.monotonic() < begun + seconds:
                 _, pause = watches.tick(look)
@@ -144,7 +145,8 @@ def how_soon(server: Postgres, count: int) -> None:
         now = datetime.now(UTC)
         for one in ids:
             watched = Watched("lease", f"lease-{one}", "PENDING", now, timedelta(seconds=0.2))
-            watches.leave(one, CLOUD, [watched], now)
+            with journal.transaction() as transaction:
+                watches.leave(transaction, one, CLOUD, [watched], now)
         serving.start()
         time.sleep(2.0)
 

@@ -89,7 +89,7 @@ def _started(options: RunOptions, audience: Audience, labels: Mapping[str, str] 
     from envagent.cli.preparation import prepare
     from envagent.cli.render import times
     from envagent.cli.run_session import RunSession
-    from envagent.engine.runner import new_run_id
+    from envagent.engine.tables import new_run_id
 
     check_run_name(name := options.name)
     prepared = prepare(options, audience.terminal, output_folder=writable_folder())

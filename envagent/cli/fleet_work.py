@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from envagent.cli.audience import Audience
 from envagent.cli.clouds import reach
@@ -20,12 +21,12 @@ from envagent.cli.home import Home, read_settings, request_of
 from envagent.cli.submission import shared_jobs, unheard
 from envagent.cli.wiring import make_runner, make_services, opened_teardown
 from envagent.config import Settings
-from envagent.engine.execution import Outcome
-from envagent.engine.journal import Journal
+from envagent.engine.execution import Execution, Outcome, Progress
+from envagent.engine.journal import Journal, Transaction
 from envagent.engine.loaded_run import Run
 from envagent.engine.step import Stopped
 from envagent.engine.tables import OVER, RunRecord, RunState, StageState
-from envagent.fleet.jobs import Wake, Work
+from envagent.fleet.jobs import Jobs, Wake, Work
 from envagent.fleet.turns import RunTurns, Turns
 from envagent.fleet.watches import Watches
 from envagent.fleet.worker import LOG, Worker
@@ -49,7 +50,7 @@ def work_for_ever(config: Sequence[Path] | None, concurrency: int | None, audien
     _log_as_json()
     home = Home.of(settings)
     with home.opened_journal(everyone=True) as journal:
-        work = FleetWork(home, journal, settings)
+        work = FleetWork(home, journal, settings, jobs)
         worker = Worker(
             jobs,
             work.carry_out,
@@ -80,10 +81,11 @@ def work_for_ever(config: Sequence[Path] | None, concurrency: int | None, audien
 class FleetWork:
     """What a worker does for one run at a time; safe to use from several threads."""
 
-    def __init__(self, home: Home, journal: Journal, settings: Settings) -> None:
+    def __init__(self, home: Home, journal: Journal, settings: Settings, jobs: Jobs) -> None:
         self._home = home
         self._journal = journal
         self._settings = settings
+        self._jobs = jobs
         self.stop = threading.Event()
         self._watches = Watches(journal)
         self._turns = Turns(journal)
@@ -92,7 +94,7 @@ class FleetWork:
         self._in_hand: set[str] = set()
 
     def carry_out(self, run_id: str, work: Work) -> Wake | None:
-        """Advance or remove a run; return what follows, if anything does.
+        """Advance or remove a run; return what is to follow, unless that was deferred with the run's record.
 
         Raises:
             RunTakenOver: another worker has taken the run.
@@ -126,11 +128,11 @@ class FleetWork:
             return None
         if work is Work.REMOVE or row.teardown_at is not None:
             return self._remove(row)
-        if work is Work.ADVANCE and row.state in (RunState.SUCCEEDED, RunState.FAILED):
-            return None
-        return self._advance(row, compare=work is Work.RESUME or row.state == RunState.INTERRUPTED)
+        if work is not Work.ADVANCE or row.state not in (RunState.SUCCEEDED, RunState.FAILED):
+            self._advance(row, compare=work is Work.RESUME or row.state == RunState.INTERRUPTED)
+        return None
 
-    def _advance(self, row: RunRecord, *, compare: bool) -> Wake | None:
+    def _advance(self, row: RunRecord, *, compare: bool) -> None:
         request = request_of(row)
         access = reach(request.cloud, self._settings)
         with ExitStack() as stack:
@@ -146,27 +148,41 @@ class FleetWork:
                 admission=RunTurns(self._turns, row.run_id, row.owner or ""),
             )
             stack.callback(services.close)
-            runner = make_runner(self._journal, access.settings, unheard, self.stop)
+            left: list[Outcome] = []
+
+            def leave(transaction: Transaction, execution: Execution[Any], progress: Progress) -> None:
+                self._leave(transaction, request.cloud, execution, progress)
+                left.append(progress.outcome)
+
+            runner = make_runner(self._journal, access.settings, unheard, self.stop, leave=leave)
             stack.callback(runner.close)
             folder = self._home.run(row.run_id)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             execution = runner.resume(row, services) if compare else runner.pick_up(row, services)
             if row.state == RunState.FAILED:  # by another worker, since the row was read
-                return None
+                return
             execution.run.request = request.model_copy(update={"output_folder": folder})
             before = _standing(execution.run)
             progress = runner.advance(execution)
+            if left[-1:] != [progress.outcome]:  # no stage was entered
+                with self._journal.transaction() as transaction:
+                    leave(transaction, execution, progress)
         LOG.info("run %s: %s", row.run_id, progress.outcome.value)
         if not compare and _standing(execution.run) == before:
             self._watches.count(request.cloud, count.number)
-        following = Work.RESUME if execution.unconfirmed else Work.ADVANCE
         self._account(execution.run)
-        self._watches.leave(row.run_id, request.cloud, progress.watched, progress.look_again)
-        if progress.latest is not None:
-            return Wake(following, progress.latest)
+
+    def _leave(
+        self, transaction: Transaction, cloud: str | None, execution: Execution[Any], progress: Progress
+    ) -> None:
+        """Defer the run's next wake, and watch what it waits for, in the transaction that records the wait."""
+        run_id = execution.run.run_id
+        self._watches.leave(transaction, run_id, cloud, progress.watched, progress.look_again)
+        at = progress.latest or progress.look_again
         if progress.outcome is Outcome.STOPPED:  # this worker ends: the next one goes on at once
-            return Wake(following, datetime.now(UTC))
-        return None if progress.look_again is None else Wake(following, progress.look_again)
+            at = datetime.now(UTC)
+        following = Work.RESUME if execution.unconfirmed else Work.ADVANCE
+        self._jobs.leave(transaction, run_id, None if at is None else Wake(following, at))
 
     def _remove(self, row: RunRecord) -> Wake | None:
         self._journal.take(row)  # before a request: the epoch of an earlier advance is not ours any more

@@ -60,8 +60,7 @@ def check_run_name(name: str | None) -> None:
     Raises:
         UsageError: it is too long, has other characters, or could be the start of a run id.
     """
-    from envagent.engine.runner import ID_ALPHABET, ID_LENGTH
-    from envagent.engine.tables import RUN_NAME
+    from envagent.engine.tables import ID_ALPHABET, ID_LENGTH, RUN_NAME
 
     if name is None:
         return

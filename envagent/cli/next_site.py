@@ -22,13 +22,14 @@ from envagent.cli.teardown_session import TeardownSession
 from envagent.engine.clock import to_text
 from envagent.engine.execution import Execution, Known
 from envagent.engine.journal import Journal
-from envagent.engine.runner import Runner, new_run_id
+from envagent.engine.runner import Runner
 from envagent.engine.tables import (
     DecisionRecord,
     IntentState,
     ResourceState,
     RunRecord,
     RunState,
+    new_run_id,
 )
 from envagent.errors import AuthenticationError, CapacityError, EnvagentError, LeaseFailed, NothingSuitable
 

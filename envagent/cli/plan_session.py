@@ -22,8 +22,7 @@ from envagent.engine.execution import Outcome
 from envagent.engine.intents import load_error
 from envagent.engine.journal import Journal
 from envagent.engine.loop import run_until_idle
-from envagent.engine.runner import new_run_id
-from envagent.engine.tables import EventKind
+from envagent.engine.tables import EventKind, new_run_id
 from envagent.steps import PROVISIONING
 from envagent.steps.plan import Approved
 

@@ -22,9 +22,8 @@ from envagent.engine.execution import NewRun
 from envagent.engine.journal import Journal
 from envagent.engine.removal import Teardown, begin_teardown
 from envagent.engine.run_query import RunQuery
-from envagent.engine.runner import new_run_id
 from envagent.engine.runtime import Runtime
-from envagent.engine.tables import EventRecord, RunRecord, RunState
+from envagent.engine.tables import EventRecord, RunRecord, RunState, new_run_id
 from envagent.errors import ConfigurationError, RunStateError, UsageError
 from envagent.fleet.jobs import Jobs, Work
 from envagent.hints import Hint, Option, command, status

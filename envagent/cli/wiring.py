@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from envagent.cloud.http_session import HttpExchange
     from envagent.cloud.port import Cloud, Identity
     from envagent.engine.changes import ChangeLedger
+    from envagent.engine.execution import Leave
     from envagent.engine.removal import Teardown
     from envagent.engine.runner import Runner
     from envagent.engine.runtime import Listener, Runtime
@@ -132,12 +133,23 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
     return Advisor(asked, required=settings.ai.required and ai, longest_hours=settings.lease.max_hours)
 
 
-def make_runner(journal: Journal, settings: Settings, listener: Listener, stop: threading.Event) -> Runner[Services]:
-    """Make the runner of the steps."""
+def make_runner(
+    journal: Journal, settings: Settings, listener: Listener, stop: threading.Event, *, leave: Leave | None = None
+) -> Runner[Services]:
+    """Make the runner of the steps.
+
+    Args:
+        journal: where runs are recorded.
+        settings: how long it waits and how often it retries.
+        listener: receives every event.
+        stop: set by a stop request.
+        leave: writes what an advance leaves behind, if anything is.
+    """
     from envagent.engine.runner import Runner
     from envagent.steps import PROVISIONING
 
-    return Runner(PROVISIONING, _runtime(journal, settings, listener, stop), retry=_retry_policy(settings))
+    runtime = _runtime(journal, settings, listener, stop)
+    return Runner(PROVISIONING, runtime, retry=_retry_policy(settings), leave=leave)
 
 
 def make_setup_runner(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -15,6 +15,9 @@ from envagent.engine.loaded_run import Run
 from envagent.engine.step import GoBack, NotYet, Output, Question, Step, Stopped, Watched
 from envagent.engine.tables import DecisionRecord, EventRecord
 from envagent.errors import EnvagentError
+
+if TYPE_CHECKING:
+    from envagent.engine.journal import Transaction
 
 Services = TypeVar("Services")
 
@@ -150,3 +153,7 @@ class Execution(Generic[Services]):
             else:
                 times.append(now + timedelta(seconds=schedule.due - steady))
         return tuple(watched), min(times) if watched else None
+
+
+Leave: TypeAlias = "Callable[[Transaction, Execution[Any], Progress], None]"
+"""Writes what an advance leaves behind, into the transaction that records the last of it."""

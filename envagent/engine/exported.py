@@ -14,8 +14,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from envagent.engine.journal import Journal, moved_away
-from envagent.engine.runner import ID_ALPHABET, ID_LENGTH
 from envagent.engine.tables import (
+    ID_ALPHABET,
+    ID_LENGTH,
     RUN_NAME,
     DecisionRecord,
     EventKind,

@@ -205,11 +205,21 @@ class Group(Generic[Services]):
                     member.failed = self._runner.record(member.execution, result) is not None or member.failed
             else:
                 self._confirmed(member, result)
-        lost = self._runner.commit(entries)
         members = list(dict.fromkeys(member for member, _ in found))
+        ending = [] if self._keeps_clock else [member.execution for member in members if self._is_ending(member)]
+        lost = self._runner.commit(entries, ending)
         if lost:
             self._give_up(members, lost)
         return members
+
+    def _is_ending(self, member: Member[Any]) -> bool:
+        """Return whether nothing more of a run is entered in this advance, with what is about to be recorded."""
+        execution = member.execution
+        if member.error is not None or member.ended is not None or member.under_way or member.confirming:
+            return False
+        if member.failed or execution.run.row.state == RunState.SUCCEEDED:
+            return True
+        return not execution.unconfirmed and not self._runner.due(execution)
 
     def _confirmed(self, member: Member[Any], answer: Progress | BaseException | None) -> None:
         """Go on with a run whose finished steps were looked at, look again later, or end it."""

@@ -143,18 +143,34 @@ class Transaction:
             self._execute(statement, chosen)
         self._journal.epochs.pop(run_id, None)
 
+    @contextlib.contextmanager
+    def alongside(self, run_id: str) -> Iterator[Any]:
+        """Give the driver's cursor, to write into other tables what is to be stored together with a run.
+
+        Raises:
+            RunTakenOver: another process has taken the run.
+        """
+        if run_id not in self._compared:
+            self._compare_epoch(run_id, self._journal.epochs[run_id])
+        with _explained(self._journal.database):
+            yield self._cursor
+
     def _compare(self, record: Record) -> None:
         """Compare the epoch under which this journal has taken the record's run with the stored one."""
         ours = self._journal.epochs.get(record.run_id)
-        if ours is None:
-            if not isinstance(record, RunRecord):
-                raise AssertionError(f"run {record.run_id} was not taken by whoever writes to it")
-            self._new.add(record.run_id)  # its insertion fails if there is one already
-            self._taken[record.run_id] = record.epoch
+        if ours is not None:
+            return self._compare_epoch(record.run_id, ours)
+        if not isinstance(record, RunRecord):
+            raise AssertionError(f"run {record.run_id} was not taken by whoever writes to it")
+        self._new.add(record.run_id)  # its insertion fails if there is one already
+        self._taken[record.run_id] = record.epoch
+        return self._compared.add(record.run_id)
+
+    def _compare_epoch(self, run_id: str, ours: int) -> None:
         # The row stays locked: another process takes the run before this transaction, or after it.
-        elif _first(self._execute(self._journal.statements.epoch, {"chosen": record.run_id})) != ours:
-            raise taken_over(record.run_id)
-        self._compared.add(record.run_id)
+        if _first(self._execute(self._journal.statements.epoch, {"chosen": run_id})) != ours:
+            raise taken_over(run_id)
+        self._compared.add(run_id)
 
     def _write(self, record: Record) -> None:
         values = record.__dict__

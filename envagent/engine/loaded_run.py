@@ -26,12 +26,32 @@ from envagent.engine.tables import (
     StageRecord,
     StageState,
 )
-from envagent.errors import RunMismatch, first_problem
+from envagent.errors import RunMismatch, RunStateError, first_problem
 from envagent.hints import Hint, teardown
 
 AnyOutput = TypeVar("AnyOutput", bound=Output)
 
 _OTHER_VERSION = Hint("resume it with the version that created it, or:", teardown())
+
+
+def check_kept(row: RunRecord) -> None:
+    """Check that a run is not being removed.
+
+    Raises:
+        RunStateError: its teardown has started.
+    """
+    if row.teardown_at is not None:
+        raise RunStateError(
+            f"run {row.run_id} has been, or is being, torn down; it cannot be resumed",
+            hint=Hint(teardown()),
+        )
+
+
+def finished(row: StageRecord, output: Output, at: str) -> None:
+    """Make a stage's row its checkpoint."""
+    row.state, row.finished_at, row.error = StageState.SUCCEEDED.value, at, None
+    row.model, row.model_version = type(output).__name__, type(output).version
+    row.output = output.model_dump_json()
 
 
 @dataclass(slots=True)

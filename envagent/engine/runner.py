@@ -8,10 +8,10 @@ run work in parallel; every output is on disk before a stage that depends on it 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
@@ -23,6 +23,7 @@ from envagent.engine.execution import (
     Entry,
     Execution,
     Known,
+    Leave,
     NewRun,
     Outcome,
     Progress,
@@ -30,28 +31,27 @@ from envagent.engine.execution import (
 )
 from envagent.engine.group import THREADS, Group
 from envagent.engine.intents import Ledger, dump_error
-from envagent.engine.loaded_run import Run
+from envagent.engine.journal import Transaction
+from envagent.engine.loaded_run import Run, check_kept, finished
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.runtime import Runtime
 from envagent.engine.step import Described, GoBack, NotYet, Output, Question, Redo, RetryPolicy, Stopped
-from envagent.engine.tables import EventKind, EventRecord, Record, RunRecord, RunState, StageRecord, StageState
-from envagent.errors import EnvagentError, ProvisioningError, RunStateError
-from envagent.hints import Hint, teardown
+from envagent.engine.tables import (
+    EventKind,
+    EventRecord,
+    Record,
+    RunRecord,
+    RunState,
+    StageRecord,
+    StageState,
+    new_run_id,
+)
+from envagent.errors import EnvagentError, ProvisioningError
 
 Services = TypeVar("Services")
 
 STARTED_STATES = (StageState.RUNNING.value, StageState.WAITING.value)
 """The states of stages that may be entered: their inputs exist and they have not ended."""
-
-ID_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
-"""Lower-case letters and digits that are not mistaken for one another and that server names allow."""
-
-ID_LENGTH = 10
-
-
-def new_run_id() -> str:
-    """Return a new run id of 10 characters (49 random bits)."""
-    return "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in os.urandom(ID_LENGTH))
 
 
 class Runner(Generic[Services]):
@@ -60,6 +60,7 @@ class Runner(Generic[Services]):
     Args:
         retry: how stages are entered again after an error that may pass, unless their step has its own policy.
         pool: runs stages in parallel; threads of its own by default.
+        leave: writes what an advance leaves behind, if anything is; an advance that enters no stage leaves nothing.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Runner(Generic[Services]):
         *,
         retry: RetryPolicy | None = None,
         pool: Executor | None = None,
+        leave: Leave | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.runtime = runtime
@@ -76,6 +78,7 @@ class Runner(Generic[Services]):
         self.clock = runtime.clock
         self.stop = runtime.stop
         self._retry = retry or RetryPolicy()
+        self._leave_behind = leave
         self.pool = pool or ThreadPoolExecutor(THREADS, thread_name_prefix="stage")
 
     def begin(
@@ -149,7 +152,7 @@ class Runner(Generic[Services]):
         told: list[Record] = []
         for output in known.outputs:
             key = self.pipeline.producer(type(output)).key
-            _finished(run.stages[key], output, run.row.created_at)
+            finished(run.stages[key], output, run.row.created_at)
             run.outputs[key] = output
             if summary := output.summary():
                 done = self._line(run, EventKind.STAGE_SUCCEEDED, key)
@@ -172,9 +175,9 @@ class Runner(Generic[Services]):
             RunMismatch: the stored run does not match this pipeline.
             RunStateError: its teardown has started.
         """
-        _check_kept(row)  # a removal is not to be fenced off
+        check_kept(row)  # a removal is not to be fenced off
         self.journal.take(row)
-        _check_kept(row)
+        check_kept(row)
         if request is not None:
             row.request = request.model_dump_json()
         execution = self._loaded(row, services)
@@ -200,9 +203,9 @@ class Runner(Generic[Services]):
             RunMismatch: the stored run does not match this pipeline.
             RunStateError: its teardown has started.
         """
-        _check_kept(row)
+        check_kept(row)
         self.journal.take(row)
-        _check_kept(row)
+        check_kept(row)
         return Execution(Run.load(self.journal, self.pipeline, row), services)
 
     def refresh(self, row: RunRecord, services: Services) -> Execution[Services]:
@@ -450,7 +453,7 @@ class Runner(Generic[Services]):
             raise TypeError(f"{key} returned {type(output).__name__}, its signature says {stage.makes.__name__}")
         now = to_text(self.clock.now())
         row = run.stages[key]
-        _finished(row, output, now)
+        finished(row, output, now)
         run.outputs[key] = output
         execution.schedules.pop(key, None)
         changed: list[Record] = [row]
@@ -513,8 +516,12 @@ class Runner(Generic[Services]):
         entry.context.ledger.pending += [*records, *lines]
         entry.told += lines
 
-    def commit(self, entries: Sequence[Entry]) -> dict[str, EnvagentError]:
+    def commit(self, entries: Sequence[Entry], ending: Iterable[Execution[Services]] = ()) -> dict[str, EnvagentError]:
         """Store what entries left pending in one transaction, then announce it.
+
+        Args:
+            entries: what was entered.
+            ending: the runs of which nothing more is entered in this advance.
 
         Returns:
             By run: the error of each that somebody else has taken.
@@ -523,7 +530,7 @@ class Runner(Generic[Services]):
         for entry in entries:
             if entry.context.ledger.pending:
                 parts.setdefault(entry.context.run_id, []).extend(entry.context.ledger.pending)
-        lost = self.runtime.store_together(parts) if parts else {}
+        lost = self._store_together(parts, ending)
         for entry in entries:
             entry.context.ledger.pending.clear()
             if entry.context.run_id not in lost:
@@ -543,16 +550,25 @@ class Runner(Generic[Services]):
         """
         parts: dict[str, list[Record]] = {}
         lines = []
-        for execution in executions:
-            run = execution.run
-            if run.row.state not in (RunState.SUCCEEDED, RunState.FAILED):
-                run.row.state = RunState.INTERRUPTED.value
-                line = self._line(run, EventKind.RUN_INTERRUPTED)
-                parts[run.run_id] = [self._touched(run.row), line]
-                lines.append(line)
-        lost = self.runtime.store_together(parts) if parts else {}
+        stopped = [one for one in executions if one.run.row.state not in (RunState.SUCCEEDED, RunState.FAILED)]
+        for run in (one.run for one in stopped):
+            run.row.state = RunState.INTERRUPTED.value
+            line = self._line(run, EventKind.RUN_INTERRUPTED)
+            parts[run.run_id] = [self._touched(run.row), line]
+            lines.append(line)
+        lost = self._store_together(parts, stopped)
         self.runtime.announce(*(line for line in lines if line.run_id not in lost))
         return lost
+
+    def _store_together(
+        self, parts: Mapping[str, Sequence[Record]], ending: Iterable[Execution[Services]]
+    ) -> dict[str, EnvagentError]:
+        leave = self._leave_behind
+        last = {} if leave is None else {one.run.run_id: partial(self._leave_last, leave, one) for one in ending}
+        return self.runtime.store_together(parts, last) if parts or last else {}
+
+    def _leave_last(self, leave: Leave, execution: Execution[Services], transaction: Transaction) -> None:
+        leave(transaction, execution, self.progress(execution))
 
     def progress(self, execution: Execution[Services]) -> Progress:
         """Return what an advance of a run came to."""
@@ -582,18 +598,3 @@ class Runner(Generic[Services]):
         if self.runtime.listener is None:
             return []
         return [self._line(run, EventKind.STAGE_STARTED, f"{one.step}.{one.stage}") for one in stages]
-
-
-def _check_kept(row: RunRecord) -> None:
-    if row.teardown_at is not None:
-        raise RunStateError(
-            f"run {row.run_id} has been, or is being, torn down; it cannot be resumed",
-            hint=Hint(teardown()),
-        )
-
-
-def _finished(row: StageRecord, output: Output, at: str) -> None:
-    """Make a stage's row its checkpoint."""
-    row.state, row.finished_at, row.error = StageState.SUCCEEDED.value, at, None
-    row.model, row.model_version = type(output).__name__, type(output).version
-    row.output = output.model_dump_json()

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from envagent.engine.clock import Clock, SystemClock
-from envagent.engine.journal import Journal
+from envagent.engine.journal import Journal, Transaction
 from envagent.engine.step import Stopped
 from envagent.engine.tables import EventRecord, Record
 from envagent.errors import EnvagentError, RunTakenOver
@@ -47,20 +47,25 @@ class Runtime:
             transaction.save(*records, *events)
         self.announce(*events)
 
-    def store_together(self, parts: Mapping[str, Sequence[Record]]) -> dict[str, EnvagentError]:
+    def store_together(
+        self, parts: Mapping[str, Sequence[Record]], last: Mapping[str, Callable[[Transaction], None]]
+    ) -> dict[str, EnvagentError]:
         """Store the records of several runs in one transaction.
 
         Args:
             parts: by run.
+            last: by run, what is to be written besides.
 
         Returns:
             By run: the error of each that somebody else has taken. Nothing of it was written.
         """
         lost: dict[str, EnvagentError] = {}
         with self.journal.transaction() as transaction:
-            for run_id in sorted(parts):  # processes that lock the same runs do so in one order
+            for run_id in sorted({*parts, *last}):  # processes that lock the same runs do so in one order
                 try:
-                    transaction.save(*parts[run_id])
+                    transaction.save(*parts.get(run_id, ()))
+                    if run_id in last:
+                        last[run_id](transaction)
                 except RunTakenOver as error:
                     lost[run_id] = error
         return lost

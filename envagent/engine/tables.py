@@ -7,6 +7,7 @@ migrations/; a test compares the two on each database.
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar
@@ -18,6 +19,17 @@ from sqlmodel.main import get_column_from_field
 
 RUN_NAME = r"[a-z][a-z0-9-]{0,30}[a-z0-9]"
 """The names that users may give to runs: short, and good for the name of a host."""
+
+
+ID_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
+"""Lower-case letters and digits that are not mistaken for one another and that server names allow."""
+
+ID_LENGTH = 10
+
+
+def new_run_id() -> str:
+    """Return a new run id of 10 characters (49 random bits)."""
+    return "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in os.urandom(ID_LENGTH))
 
 
 class RunState(StrEnum):

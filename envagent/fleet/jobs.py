@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from envagent.engine.postgres import Postgres
@@ -18,6 +19,8 @@ from envagent.errors import JournalError
 
 if TYPE_CHECKING:
     from procrastinate import App
+
+    from envagent.engine.journal import Transaction
 
 QUEUE = "runs"
 WAKE, SIGNAL = 0, 10
@@ -81,6 +84,33 @@ class Jobs:
             with app.open():
                 for run_id in run_ids:
                     app.configure_task(TASK, **options(run_id, None)).defer(run_id=run_id, work=work.value)
+
+    def leave(self, transaction: Transaction, run_id: str, wake: Wake | None) -> None:
+        """Replace a run's wake, in the transaction that records why.
+
+        Args:
+            transaction: in the database of these jobs.
+            run_id: the run, which this process has taken.
+            wake: its next wake; None for none.
+
+        Raises:
+            RunTakenOver: another process has taken the run.
+            JournalError: the database cannot be used.
+        """
+        with transaction.alongside(run_id) as cursor, self._explained():
+            cursor.execute(REPLACED, {"lock": f"{LOCK}{run_id}", "priority": WAKE})
+            if wake is not None:
+                deferring = self._deferring.configure_task(
+                    TASK, connection=cursor.connection, **options(run_id, wake.at)
+                )
+                deferring.defer(run_id=run_id, work=wake.work.value)
+
+    @cached_property
+    def _deferring(self) -> App:
+        """What defers over a connection that it is given."""
+        from procrastinate import App, SyncPsycopgConnector
+
+        return App(connector=SyncPsycopgConnector())
 
     def application(self, carry_out: Callable[[str, Work], Awaitable[None]]) -> App:
         """Return Procrastinate's application for a worker.

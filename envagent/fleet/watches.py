@@ -20,7 +20,7 @@ from envagent.engine.step import FIRST_LOOK, LONGEST_WITHOUT_A_LOOK, LOOKS_PER_W
 from envagent.errors import EnvagentError
 
 if TYPE_CHECKING:
-    from envagent.engine.journal import Journal
+    from envagent.engine.journal import Journal, Transaction
 
 LOG = logging.getLogger("envagent.worker")
 
@@ -101,8 +101,7 @@ class Polling:
 
 _SET = """
 INSERT INTO fleet_watches (run_id, cloud, kind, cloud_id, shown, begins, every, look_again)
-SELECT %(run_id)s, %(cloud)s, %(kind)s, %(cloud_id)s, %(shown)s, %(begins)s, %(every)s, %(look_again)s
-FROM runs WHERE run_id = %(run_id)s AND epoch = %(epoch)s
+VALUES (%(run_id)s, %(cloud)s, %(kind)s, %(cloud_id)s, %(shown)s, %(begins)s, %(every)s, %(look_again)s)
 ON CONFLICT (run_id, kind, cloud_id) DO UPDATE SET shown = excluded.shown, begins = excluded.begins,
   every = excluded.every, look_again = excluded.look_again, cloud = excluded.cloud, left_at = now(), signalled_at = NULL
 """
@@ -206,29 +205,35 @@ class Watches:
         self._journal = journal
         self._tidied = time.monotonic()
 
-    def leave(self, run_id: str, cloud: str | None, watched: Iterable[Watched], look_again: datetime | None) -> None:
-        """Watch this for a run, and nothing else any more; nothing at all once another process has taken the run.
+    @staticmethod
+    def leave(
+        transaction: Transaction,
+        run_id: str,
+        cloud: str | None,
+        watched: Iterable[Watched],
+        look_again: datetime | None,
+    ) -> None:
+        """Watch this for a run, and nothing else any more.
 
         Args:
+            transaction: in which the run's wait is recorded.
             run_id: the run, which this process has taken.
             cloud: its cloud.
             watched: the objects, as the run has seen them.
             look_again: when the run would look by itself; None if it watches nothing.
+
+        Raises:
+            RunTakenOver: another process has taken the run.
         """
-        epoch = self._journal.epochs.get(run_id)
-        with self._journal.cursor() as cursor:
-            cursor.execute(
-                "DELETE FROM fleet_watches WHERE run_id = %(run_id)s"
-                " AND EXISTS (SELECT 1 FROM runs WHERE run_id = %(run_id)s AND epoch = %(epoch)s)",
-                {"run_id": run_id, "epoch": epoch},
-            )
+        with transaction.alongside(run_id) as cursor:
+            cursor.execute("DELETE FROM fleet_watches WHERE run_id = %(run_id)s", {"run_id": run_id})
             for one in watched:
                 place = {"cloud": cloud or "", "kind": one.kind}
                 cursor.execute(
                     "INSERT INTO fleet_listings (cloud, kind) VALUES (%(cloud)s, %(kind)s) ON CONFLICT DO NOTHING",
                     place,
                 )
-                row = {"run_id": run_id, "epoch": epoch, "cloud_id": one.cloud_id, "shown": one.shown}
+                row = {"run_id": run_id, "cloud_id": one.cloud_id, "shown": one.shown}
                 times = {"begins": one.begins, "every": one.every.total_seconds(), "look_again": look_again}
                 cursor.execute(_SET, {**place, **row, **times})
 

@@ -47,7 +47,8 @@ class Worker:
 
     Args:
         jobs: where they are.
-        carry_out: does the work of a job in a thread, and returns what follows for the run, if anything does.
+        carry_out: does the work of a job in a thread, and returns what is to follow for the run, if it has not deferred
+            that itself.
         watch: looks at what waiting runs watch; returns those that have to look now, and in how many seconds to repeat.
         concurrency: how many at a time.
         stale: seconds without a sign of life, after which a worker's jobs are given to others.
@@ -123,7 +124,7 @@ class Worker:
                         await one
 
     async def _serve(self, run_id: str, work: Work) -> None:
-        """Do a job, and defer the run's next wake."""
+        """Do a job; if it could not be done now, defer another try."""
         following: Wake | None
         try:
             following = await asyncio.get_running_loop().run_in_executor(self._threads, self._carry_out, run_id, work)

@@ -10,7 +10,7 @@ import pytest
 from envagent.engine.journal import Journal
 from envagent.engine.step import Watched
 from envagent.engine.tables import RunRecord
-from envagent.errors import CloudUnreachable, Forbidden
+from envagent.errors import CloudUnreachable, Forbidden, RunTakenOver
 from envagent.fleet.watches import Listing, Watches
 from tests.kit.postgres import Postgres
 
@@ -46,15 +46,14 @@ def journal(database: str) -> Iterator[Journal]:
 
 def waiting(journal: Journal, count: int, every: float = 0.2) -> list[str]:
     """Store runs that wait for their leases, each due for a look."""
-    watches = Watches(journal)
     runs = [f"run{number:07}" for number in range(count)]
     now = datetime.now(UTC)
     for one in runs:
         row = RunRecord(run_id=one, pipeline="p", state="running", created_at="1", updated_at="1", request="{}")
+        watched = Watched("lease", f"lease-{one}", "PENDING", now, timedelta(seconds=every))
         with journal.transaction() as transaction:
             transaction.save(row)
-        watched = Watched("lease", f"lease-{one}", "PENDING", now, timedelta(seconds=every))
-        watches.leave(one, "chi_uc", [watched], now - timedelta(seconds=1))
+            Watches.leave(transaction, one, "chi_uc", [watched], now - timedelta(seconds=1))
     return runs
 
 
@@ -76,9 +75,11 @@ def test_a_process_that_has_lost_a_run_leaves_no_watch(journal: Journal, databas
     other = Journal.open(database)
     other.take(other.run(run))
     now = datetime.now(UTC)
-    Watches(other).leave(run, "chi_uc", [Watched("lease", "new", "PENDING", now, timedelta(1))], now)
+    with other.transaction() as transaction:
+        Watches.leave(transaction, run, "chi_uc", [Watched("lease", "new", "PENDING", now, timedelta(1))], now)
     late = Watched("lease", "old", "PENDING", now, timedelta(seconds=1))
-    Watches(journal).leave(run, "chi_uc", [late], now)
+    with pytest.raises(RunTakenOver), journal.transaction() as transaction:
+        Watches.leave(transaction, run, "chi_uc", [late], now)
     with journal.cursor() as cursor:
         cursor.execute("SELECT cloud_id FROM fleet_watches")
         assert cursor.fetchall() == [("new",)]

@@ -77,7 +77,7 @@ def demo(
     from envagent.cli.run_session import RunSession, close, show_setup_end
     from envagent.cli.setup_session import SetupSession
     from envagent.cli.teardown_session import TeardownSession
-    from envagent.engine.runner import new_run_id
+    from envagent.engine.tables import new_run_id
     from envagent.steps.request import RunRequest
 
     settings = read_settings(config, cloud="sandbox")

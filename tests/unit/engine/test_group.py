@@ -5,14 +5,19 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from envagent.engine.context import Context
-from envagent.engine.execution import Execution, NewRun, Outcome
+from envagent.engine.execution import Execution, NewRun, Outcome, Progress
+from envagent.engine.journal import Transaction
 from envagent.engine.loop import run_until_idle
 from envagent.engine.runner import Runner
 from envagent.engine.runtime import Runtime
 from envagent.engine.step import NotYet
-from envagent.errors import RunTakenOver
+from envagent.engine.tables import StageState
+from envagent.errors import JournalError, RunTakenOver
 from tests.unit.engine.world import TOY, Process, Request, Services, Start, TestClock, Thought
 
 RUNS = 40
@@ -98,3 +103,36 @@ def test_stopped_runs_are_recorded_together(process: Start, services: Services, 
     assert {each.outcome for each in run_until_idle(one.runner, executions)} == {Outcome.STOPPED}
     assert len(commits) == 1
     assert {each.state for each in one.journal.runs()} == {"interrupted"}
+
+
+def test_what_an_advance_leaves_is_recorded_with_it_or_not_at_all(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    one, left = process(), list[Outcome]()
+    broken = [JournalError("the disk is full")]
+
+    def leave(transaction: Transaction, execution: Execution[Any], progress: Progress) -> None:
+        with transaction.alongside(execution.run.run_id):
+            if broken:
+                raise broken.pop()
+            left.append(progress.outcome)
+
+    runner: Runner[Services] = Runner(TOY, one.runtime, leave=leave)
+    services.think = lambda _: NotYet("an hour", clock.now() + timedelta(hours=1))
+    run_id = runner.begin(Request(), services).run.run_id
+
+    def advance() -> Outcome:
+        return runner.advance(runner.pick_up(one.journal.run(run_id), services)).outcome
+
+    with pytest.raises(JournalError, match="the disk is full"):
+        advance()
+    assert one.journal.stages(run_id)[0].state == StageState.RUNNING  # its wait is not recorded either
+    assert [advance(), advance()] == left == [Outcome.WAITING, Outcome.WAITING]  # the second has nothing to record
+    execution, other = runner.pick_up(one.journal.run(run_id), services), process()
+    other.journal.take(other.journal.run(run_id))
+    with pytest.raises(RunTakenOver):
+        runner.advance(execution)
+    services.think = None
+    assert advance() is Outcome.SUCCEEDED
+    assert left == [Outcome.WAITING, Outcome.WAITING, Outcome.SUCCEEDED]
+    runner.close()
