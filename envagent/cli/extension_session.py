@@ -28,11 +28,12 @@ from envagent.cli.wiring import change_ledger, make_runner, make_services
 from envagent.config import Settings
 from envagent.engine.journal import Journal
 from envagent.engine.step import NotYet, Stopped
-from envagent.engine.tables import ResourceState, RunRecord
-from envagent.errors import QuotaExceeded, RunStateError, UsageError
+from envagent.engine.tables import IntentState, ResourceState, RunRecord
+from envagent.errors import EnvagentError, QuotaExceeded, RunStateError, UsageError
+from envagent.fleet.turns import RunTurns, Turns
 from envagent.hints import THIS_RUN, Command, Hint, status
 from envagent.steps.info_file import mark_extended
-from envagent.steps.lease_extension import LeaseExtension, Longer, extend, extension, in_words
+from envagent.steps.lease_extension import KIND, LeaseExtension, Longer, extend, extension, in_words
 from envagent.steps.resources import lease_kind
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class ExtensionSession:
         if row.teardown_at is not None or held is None or held.state == ResourceState.ABSENT or cost is None:
             raise RunStateError(f"run {row.run_id} has no lease to extend", hint=Hint(status()))
         access = reach(document.cloud, self._settings)
+        budget = None
+        if row.owner is not None and not isinstance(self._home.journal, Path):
+            budget = RunTurns(Turns(self._journal), row.run_id, row.owner)
         with ExitStack() as stack:
             output = ProgressLines(self._terminal)
             stop = stack.enter_context(self._audience.stoppable(lambda: output.say("Stopping."), output.restore))
@@ -100,6 +104,8 @@ class ExtensionSession:
                     self._terminal.line("The lease was not extended.")
                     code = interaction.DECLINED if stop.signal is None else stop.exit_code
                     return tell(Ended(document, code, closing=False), False)
+                if budget is not None:
+                    budget.extension(number, _price(cost, wanted))
             try:
                 told = ""
                 while isinstance(waiting := extend(cloud, ledger, number, lease, wanted), NotYet):
@@ -112,6 +118,10 @@ class ExtensionSession:
             except Stopped:
                 self._terminal.line("Stopped. Repeat the command to see what became of the request.")
                 return tell(Ended(document, stop.exit_code, closing=False), False)
+            except EnvagentError:
+                if budget is not None and _was_refused(ledger, number):
+                    budget.withdraw(number)
+                raise
             finally:
                 ledger.flush()
             row = self._recorded(ledger, services, runner, row, lease.id)
@@ -174,6 +184,11 @@ class ExtensionSession:
 
     def _document(self, row: RunRecord) -> RunDocument:
         return run_document(StoredRun.load(self._journal, row, working=False))
+
+
+def _was_refused(ledger: ChangeLedger, number: int) -> bool:
+    """Return whether it is certain that a request for a longer lease changed nothing."""
+    return any((one.number, one.state) == (number, IntentState.REFUSED) for one in ledger.intents(KIND))
 
 
 def _price(cost: CostPart, wanted: LeaseExtension) -> float:

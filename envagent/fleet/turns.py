@@ -78,10 +78,23 @@ ON CONFLICT (run_id, kind, number) DO UPDATE SET su = CASE WHEN fleet_turns.gran
 """
 
 _EARLIER = """
-UPDATE fleet_turns SET over_at = coalesce(over_at, now()), su = 0
-WHERE run_id = %(run_id)s AND kind = %(kind)s AND number < %(number)s
+UPDATE fleet_turns t SET over_at = coalesce(over_at, now()), su = 0
+WHERE run_id = %(run_id)s AND (kind = %(kind)s AND number < %(number)s
+  OR kind = 'extension' AND %(kind)s = 'lease' AND asked_at < (
+    SELECT asked_at FROM fleet_turns WHERE run_id = t.run_id AND kind = 'lease' AND number = %(number)s))
 """
 """What a run asked for before came to nothing, or is replaced."""
+
+_EXTEND = """
+INSERT INTO fleet_turns (run_id, kind, number, site, owner, su, granted_at, told_at)
+VALUES (%(run_id)s, 'extension', %(number)s, '', %(owner)s, %(su)s, now(), now())
+ON CONFLICT (run_id, kind, number) DO UPDATE SET su = excluded.su, over_at = NULL
+"""
+
+_WITHDRAW = """
+UPDATE fleet_turns SET over_at = now(), su = 0
+WHERE run_id = %(run_id)s AND kind = 'extension' AND number = %(number)s
+"""
 
 _GRANT = """
 UPDATE fleet_turns SET granted_at = now() WHERE kind = %(kind)s AND run_id = %(run_id)s AND number = %(number)s
@@ -147,11 +160,26 @@ class Turns:
         with self._journal.cursor() as cursor:
             beyond = _beyond(_limits(cursor, "su", ""), _spent(cursor, for_good=True), owner, su)
         if beyond is not None:
-            left, limit, whose = beyond
-            raise QuotaExceeded(
-                f"the lease may cost {su:g} SU, and {left:g} of the {limit:g} SU of {whose} are left",
-                hint=Hint("to see the budgets:", command("limits")),
-            )
+            raise _exceeded("the lease may cost", su, beyond)
+
+    def extend(self, run_id: str, number: int, *, owner: str, su: float) -> None:
+        """Count what a longer lease costs in addition; the same extension counts once.
+
+        Raises:
+            QuotaExceeded: the budget leaves less.
+        """
+        turn = {"run_id": run_id, "number": number, "owner": owner, "su": su}
+        with self._journal.cursor() as cursor:
+            cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            cursor.execute(_WITHDRAW, turn)
+            if (beyond := _beyond(_limits(cursor, "su", ""), _spent(cursor), owner, su)) is not None:
+                raise _exceeded("the extension costs", su, beyond)
+            cursor.execute(_EXTEND, turn)
+
+    def withdraw(self, run_id: str, number: int) -> None:
+        """Count an extension no more: it was refused."""
+        with self._journal.cursor() as cursor:
+            cursor.execute(_WITHDRAW, {"run_id": run_id, "number": number})
 
     def grant_all(self) -> list[str]:
         """Grant what can be granted now; return the runs that have been given a turn since they asked."""
@@ -237,6 +265,14 @@ class Turns:
                 cursor.execute("INSERT INTO fleet_limits VALUES (%(name)s, %(site)s, %(owner)s, %(value)s)", row)
 
 
+def _exceeded(costs: str, su: float, beyond: tuple[float, float, str]) -> QuotaExceeded:
+    left, limit, whose = beyond
+    return QuotaExceeded(
+        f"{costs} {su:g} SU, and {left:g} of the {limit:g} SU of {whose} are left",
+        hint=Hint("to see the budgets:", command("limits")),
+    )
+
+
 def _limits(cursor: Any, name: str, site: str) -> dict[str, float]:
     """Return the limits of a name at a site by owner."""
     cursor.execute(
@@ -248,7 +284,7 @@ def _limits(cursor: Any, name: str, site: str) -> dict[str, float]:
 def _spent(cursor: Any, *, for_good: bool = False) -> Counter[str]:
     """Return by owner what leases have cost, and unless `for_good` may still cost; that of all under no name."""
     cursor.execute(
-        "SELECT owner, sum(su) FROM fleet_turns WHERE kind = 'lease' AND granted_at IS NOT NULL"
+        "SELECT owner, sum(su) FROM fleet_turns WHERE kind IN ('lease', 'extension') AND granted_at IS NOT NULL"
         " AND (over_at IS NOT NULL OR NOT %(for_good)s) GROUP BY owner",
         {"for_good": for_good},
     )
@@ -291,3 +327,15 @@ class RunTurns:
     def build(self, number: int, site: str) -> str | None:
         """Ask to build a server; return why the run has to wait."""
         return self._turns.ask("build", self._run_id, number, site=site, owner=self._owner)
+
+    def extension(self, number: int, su: float) -> None:
+        """Count what a longer lease costs in addition.
+
+        Raises:
+            QuotaExceeded: the budget leaves less.
+        """
+        self._turns.extend(self._run_id, number, owner=self._owner, su=su)
+
+    def withdraw(self, number: int) -> None:
+        """Count an extension no more: it was refused."""
+        self._turns.withdraw(self._run_id, number)

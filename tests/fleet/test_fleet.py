@@ -71,6 +71,12 @@ def test_limits_of_a_site_and_budgets_are_kept(fleet: Fleet, point: str) -> None
     fleet.await_end(240, [count_builds] * 2000, pause=0.05, enough=True)
     assert most == 2
     works(fleet)
+    owner = json.loads(fleet.command("status", "--json"))["runs"][0]["owner"]
+    fleet.command("extend", fleet.runs[0], "1h", "--yes")
+    fleet.command("limits", "--owner", owner, "--su", "1")
+    with pytest.raises(AssertionError, match=f"0 of the 1 SU of {owner} are left"):
+        fleet.command("extend", fleet.runs[0], "1h", "--yes")
+    fleet.command("limits", "--owner", owner, "--su", "none")
     shown = json.loads(fleet.command("limits", "--owner", "late", "--su", "1", "--json"))["limits"]
     assert {(one["name"], one["site"], one["owner"]) for one in shown} == {
         ("builds", site, None),

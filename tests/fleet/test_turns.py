@@ -97,3 +97,29 @@ def test_a_budget_is_kept_and_says_what_is_left(journal: Journal) -> None:
     with pytest.raises(QuotaExceeded, match="5 of the 10 SU of ada are left"):
         ask(ada[3], 6)
     assert {(one.owner, one.used) for one in turns.limits()} == {("ada", 9.0), ("", 24.0)}
+
+
+def test_extensions_count_once_until_they_are_refused_or_settled(journal: Journal) -> None:
+    turns = Turns(journal)
+    turns.set("su", 20, owner="ada")
+    one, other = runs(journal, "ada", 2)
+    assert turns.ask("lease", one, 1, site=SITE, owner="ada", su=8) is None
+
+    def used() -> float:
+        [limit] = turns.limits()
+        return limit.used
+
+    for _ in range(2):  # a command that was interrupted is repeated
+        turns.extend(one, 1, owner="ada", su=4)
+    assert used() == 12
+    with pytest.raises(QuotaExceeded, match="the extension costs 9 SU, and 8 of the 20 SU of ada are left"):
+        turns.extend(one, 2, owner="ada", su=9)
+    turns.extend(one, 2, owner="ada", su=3)
+    turns.withdraw(one, 2)
+    assert turns.ask("lease", other, 1, site=SITE, owner="ada", su=10) == "8 of 20 SU of ada are left, it needs 10"
+    assert turns.ask("lease", one, 2, site=SITE, owner="ada", su=8) is None  # another lease, which was not extended
+    assert used() == 18  # which leaves enough for the other run
+    turns.settle(other, 0.0)
+    turns.extend(one, 3, owner="ada", su=4)
+    turns.settle(one, 5.5)
+    assert used() == 5.5
