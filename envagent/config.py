@@ -85,6 +85,9 @@ class AiSettings(Section):
         allow_inf_nan=False,
         description="the AI's choices may cost this many times the rules' choice unless a person agrees",
     )
+    repair: bool = Field(
+        default=True, description="whether it proposes commands that repair failed steps of a set-up, on the server"
+    )
     required: bool = Field(
         default=False, description="fail with exit code 8 if the AI is unavailable, instead of deciding by rules"
     )

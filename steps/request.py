@@ -52,6 +52,8 @@ class RunRequest(Wishes, Described):
     """Whether resources are kept or removed when the run fails, also after it was resumed."""
     setup: bool = False
     """Whether the repository is set up on the server once that is up, also after the run was resumed."""
+    repair: bool = True
+    """Whether an AI may repair failed steps of the set-up."""
     output_folder: Path
     """Where `{server_name}_info.json` is written."""
 

@@ -6,6 +6,7 @@ checkpoint: a job with an intent before and its outcome after.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -14,15 +15,25 @@ from typing import ClassVar, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from envagent.advice.repair import FailedStep, NoRepair, Repairer
 from envagent.drafts import write_whole
 from envagent.engine.context import Context
+from envagent.engine.kinds import Found
 from envagent.engine.pipeline import Pipeline
 from envagent.engine.run_query import PART
 from envagent.engine.step import Described, NotYet, Output, Step, stage
 from envagent.environment.setup_plan import Phase, SetupPlan, SetupStep
-from envagent.environment.setup_script import setup_script
+from envagent.environment.setup_script import command_text, setup_script
 from envagent.errors import SetupFailed
 from envagent.steps.node_jobs import JobKind, JobRequest, Node, SeenJob
+from envagent.steps.setup_repairs import (
+    MOST_REPAIRS,
+    RepairRequest,
+    StoredRepair,
+    repair_step,
+    stored_repairs,
+    with_repairs,
+)
 
 LONGEST_PAUSE = 5.0
 """Seconds between two looks at a running job."""
@@ -30,6 +41,8 @@ GRACE = 120.0
 """Seconds beyond a job's own limit before it is given up: the node ends it itself."""
 TIMED_OUT = (124, 137)
 """The exit status of a job that took too long."""
+SCRIPT = "setup.sh"
+"""The script's name on the server."""
 OUTCOME = "outcome"
 """Under which key the outcome is recorded with a job."""
 
@@ -65,10 +78,12 @@ class SetupServices:
     Attributes:
         node: the server.
         folder: the run's folder on this machine, for the script and the logs.
+        repairer: asks an AI how a failed step may be repaired; None without one.
     """
 
     node: Node
     folder: Path
+    repairer: Repairer | None = None
 
 
 SetupContext: TypeAlias = Context[SetupServices]
@@ -171,7 +186,7 @@ class PrepareNode(Step):
         node, folder = context.services.node, context.services.folder
         folder.mkdir(parents=True, exist_ok=True)
         supervisor = files("envagent.environment").joinpath("supervise.sh").read_text("utf-8")
-        for name, text in (("supervise.sh", supervisor), ("setup.sh", setup_script(request.plan))):
+        for name, text in (("supervise.sh", supervisor), (SCRIPT, setup_script(request.plan))):
             write_whole(folder / name, text)
             node.send(folder / name, name)
         return PreparedNode(folder=node.folder)
@@ -248,7 +263,7 @@ def carry_out(context: SetupContext, plan: SetupPlan, made: type[PhaseT]) -> Pha
     outcomes: list[Outcome] = []
     failed: list[tuple[SetupStep, Outcome]] = []
     for number, step in plan.of_phase(made.phase):
-        outcome = _carried_out(context, number, step)
+        outcome = _carried_out(context, plan, number, step)
         if isinstance(outcome, NotYet):
             return outcome
         outcomes.append(outcome)
@@ -261,28 +276,113 @@ def carry_out(context: SetupContext, plan: SetupPlan, made: type[PhaseT]) -> Pha
     return made(outcomes=tuple(outcomes))
 
 
-def _carried_out(context: SetupContext, number: int, step: SetupStep) -> Outcome | NotYet:
-    """Return how a step ended: start its job, or look at the one that was started."""
+def _carried_out(context: SetupContext, plan: SetupPlan, number: int, step: SetupStep) -> Outcome | NotYet:
+    """Return how a step ended: start its job, or look at the one that was started; after a repair, repeat it."""
     kind = JobKind(context.services.node, number, step)
-    current = context.ledger.current(kind)
-    if current is not None and OUTCOME in current.detail:
-        outcome = Outcome.model_validate(current.detail[OUTCOME])
-        if outcome.succeeded or not step.decides or current.attempt == context.attempt:
-            return outcome
-        current = None  # it failed at an earlier attempt: a new job
-    attempt = context.ledger.next_number(kind.name) if current is None else current.number
-    found = context.ledger.create(
-        kind, attempt, step.name, JobRequest(digest=step.digest), partial(kind.start, attempt)
-    )
+    has_ended = False
+    while True:
+        current = context.ledger.current(kind)
+        if current is not None and OUTCOME in current.detail:
+            outcome = Outcome.model_validate(current.detail[OUTCOME])
+            if outcome.succeeded or not step.decides:
+                return outcome
+            is_new = has_ended or current.attempt == context.attempt
+            is_repaired = _repaired(context, plan, step, outcome, may_ask=is_new)
+            if isinstance(is_repaired, NotYet):
+                return is_repaired
+            if is_new and not is_repaired:
+                return outcome
+            current = None  # it failed at an earlier attempt, or was repaired: a new job
+        attempt = context.ledger.next_number(kind.name) if current is None else current.number
+        followed = _followed(context, kind, attempt, JobRequest(digest=step.digest), partial(kind.start, attempt))
+        if isinstance(followed, NotYet):
+            return followed
+        has_ended = True
+
+
+def _followed(
+    context: SetupContext, kind: JobKind, number: int, request: JobRequest, start: Callable[[], Found]
+) -> Outcome | NotYet:
+    """Start a job unless that was done, and return how it ended."""
+    step = kind.step
+    found = context.ledger.create(kind, number, step.name, request, start)
     if isinstance(found, NotYet):
         return found
     job = next((one for one in context.services.node.look() if one.name == found.id), None)
-    wait = context.wait(f"step {number}: {step.title}", every=LONGEST_PAUSE, timeout=step.minutes * 60 + GRACE)
+    again = f" (try {number})" if number > 1 else ""
+    wait = context.wait(
+        f"step {kind.number}: {step.title}{again}", every=LONGEST_PAUSE, timeout=step.minutes * 60 + GRACE
+    )
     if job is not None and job.state in ("new", "running"):
         if wait.over:
-            raise SetupFailed(f"step {number} ({step.title}) does not end, although its time is over")
+            raise SetupFailed(f"step {kind.number} ({step.title}) does not end, although its time is over")
         return wait.not_yet(job.last_line)
     return _ended(context, kind, found.id, job)
+
+
+def _repaired(
+    context: SetupContext, plan: SetupPlan, step: SetupStep, outcome: Outcome, *, may_ask: bool
+) -> bool | NotYet:
+    """Carry out the repair for a job that failed, and return whether there was one; ask the AI for it at most once."""
+    intents = [one for number in range(1, MOST_REPAIRS + 1) for one in context.ledger.intents(_place(plan, number))]
+    repairs = stored_repairs(plan, intents)
+    repair = next((one for one in repairs if one.request.after == outcome.job), None)
+    if repair is None:
+        request = _proposed(context, plan, step, outcome, repairs) if may_ask else None
+        if request is None:
+            return False
+        repair = StoredRepair(len(repairs) + 1, request, plan)
+        repairs.append(repair)
+    kind = JobKind(context.services.node, repair.place, repair.step, RepairRequest)
+    current = context.ledger.current(kind)
+    if current is not None and OUTCOME in current.detail:
+        return True
+
+    def start() -> Found:
+        """Send the script with this repair in it, and start that."""
+        script = context.services.folder / SCRIPT
+        write_whole(script, setup_script(with_repairs(plan, repairs[: repair.number])))
+        context.services.node.send(script, SCRIPT)
+        return kind.start(1)
+
+    ended = _followed(context, kind, 1, repair.request, start)
+    return ended if isinstance(ended, NotYet) else True
+
+
+def _place(plan: SetupPlan, number: int) -> str:
+    return f"step {len(plan.steps) + number}"
+
+
+def _proposed(
+    context: SetupContext, plan: SetupPlan, step: SetupStep, outcome: Outcome, repairs: Sequence[StoredRepair]
+) -> RepairRequest | None:
+    """Ask the AI for the repair of a job that failed, and show it; None where there is none."""
+    repairer = context.services.repairer
+    if repairer is None or len(repairs) >= MOST_REPAIRS:
+        return None
+    failed = FailedStep(
+        title=step.title,
+        phase=step.phase,
+        commands=[command_text(one) for one in step.commands],
+        outcome=failure_text(outcome),
+        log=context.services.node.log(outcome.job),
+        earlier=[one.request.command for one in repairs if one.request.step == outcome.step],
+    )
+    try:
+        proposed = repairer.propose(failed)
+    except NoRepair as reason:
+        context.warn(f"step {outcome.step} is not repaired: {reason}")
+        return None
+    number = len(repairs) + 1
+    context.report(
+        f"repair {number} of at most {MOST_REPAIRS}, for step {outcome.step}: the AI proposes to run on the server: "
+        f"{proposed.command}",
+        usage=proposed.usage.model_dump(mode="json"),
+    )
+    asked = RepairRequest(
+        digest="", step=outcome.step, after=outcome.job, command=proposed.command, reason=proposed.reason
+    )
+    return asked.model_copy(update={"digest": repair_step(plan, number, asked).digest})
 
 
 def _ended(context: SetupContext, kind: JobKind, name: str, job: SeenJob | None) -> Outcome:

@@ -61,6 +61,8 @@ class RunOptions:
     on_failure: Literal["keep", "teardown"] = "keep"
     setup: bool = False
     """Whether the repository is set up on the server as well."""
+    repair: bool = True
+    """Whether an AI may repair failed steps of the set-up."""
     speed: float | None = None
     config: Sequence[Path] | None = None
 
@@ -338,8 +340,16 @@ def _with_setup(ended: Ended, audience: Audience, config: Sequence[Path] | None)
     return replace(ended, document=ended.document.model_copy(update={"setup": done.document}), exit_code=done.exit_code)
 
 
-def set_up_run(run_id: str, audience: Audience, *, config: Sequence[Path] | None = None) -> SetupEnded:
+def set_up_run(
+    run_id: str, audience: Audience, *, repair: bool = True, config: Sequence[Path] | None = None
+) -> SetupEnded:
     """Set the repository of a run up on its server, until that ends.
+
+    Args:
+        run_id: the run.
+        audience: who sees it.
+        repair: whether an AI may repair failed steps, unless the run was started without.
+        config: the files named by --config.
 
     Raises:
         EnvagentError: it cannot be started or continued.
@@ -353,7 +363,7 @@ def set_up_run(run_id: str, audience: Audience, *, config: Sequence[Path] | None
     with home.opened_journal(to_read=True) as journal:
         row = journal.run(run_id)
         access = reach(request_of(row).cloud, settings)
-        return SetupSession(home, journal, access, audience).go(row)
+        return SetupSession(home, journal, access, audience, repair=repair).go(row)
 
 
 def extend_run(

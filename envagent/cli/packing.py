@@ -19,6 +19,7 @@ from envagent.cli.crate import crate_of
 from envagent.cli.documents.pack_models import PackedDocument, PackedPlan, PackedRequirements, PackedResult
 from envagent.cli.documents.run_document import StoredRun, run_document
 from envagent.cli.documents.setup_document import current_setup
+from envagent.cli.documents.setup_models import SetupDocument
 from envagent.cli.home import Home, read_settings
 from envagent.cli.logins import check_client, login_of
 from envagent.cli.pack_folder import CRATE, PACK, README, SCRIPT, TROVI, check_target, pack_file, write_folder
@@ -27,7 +28,7 @@ from envagent.cli.render.pack_readme import readme
 from envagent.cli.setup_log import SetupLog
 from envagent.cli.setup_session import check_clonable
 from envagent.engine.journal import Journal
-from envagent.engine.tables import RunRecord
+from envagent.engine.tables import IntentRecord, RunRecord
 from envagent.environment.setup_plan import SetupPlan, SetupStep
 from envagent.environment.setup_script import setup_script
 from envagent.errors import EnvagentError, RunStateError, first_problem
@@ -38,6 +39,8 @@ from envagent.steps.node_record import RECORD, packages_command, sections_of
 from envagent.steps.packed_run import PackedRun
 from envagent.steps.plan import Plan
 from envagent.steps.reserve_hardware import ReservedHardware
+from envagent.steps.setup_pipeline import setup_id
+from envagent.steps.setup_repairs import repaired, stored_repairs
 
 RECORD_SECONDS = 90
 LARGEST_OUTPUT = 256 << 10
@@ -128,16 +131,17 @@ def _contents(home: Home, journal: Journal, row: RunRecord) -> _Contents:
     run = StoredRun.load(journal, row, working=home.is_worked_on(row.run_id))
     mask = Mask.of(home)
     document, setup = run_document(run), current_setup(home, journal, row)
-    packed = _packed(run, mask, set_up=setup is not None)
+    packed = _packed(run, mask, setup, journal.intents(setup_id(row.run_id)))
     contents = _Contents(mask)
     contents.files[SCRIPT] = setup_script(packed.setup_plan)
     _record_node(home, run, packed, contents, has_packages=setup is not None and setup.ecosystem == "Python")
     if setup is None:
         contents.missing.append("a proof: the repository was not set up on the server")
     else:
+        proofs = {one.number for one in setup.steps if one.phase == "proof"}
         for job in SetupLog(journal, row.run_id, home.run(row.run_id) / "setup", None).jobs():
             number = int(job.job.partition("-")[0])
-            if setup.steps[number - 1].phase == "proof":
+            if number in proofs:
                 contents.files[f"proof/{job.job}.txt"] = mask.text(job.text)[-LARGEST_OUTPUT:]
         if not setup.proved:
             why = ["the server is simulated"] if setup.simulated else setup.not_proved
@@ -174,8 +178,10 @@ def _contents(home: Home, journal: Journal, row: RunRecord) -> _Contents:
     return contents
 
 
-def _packed(run: StoredRun, mask: Mask, *, set_up: bool) -> PackedRun:
-    """Return what makes the same again."""
+def _packed(
+    run: StoredRun, mask: Mask, setup: SetupDocument | None, setup_intents: Sequence[IntentRecord]
+) -> PackedRun:
+    """Return what makes the same again: with the repairs that a step needed, each before that step."""
     from pydantic import ValidationError
 
     analyzed, plan = run.output(AnalyzedRepository), run.output(Plan)
@@ -187,6 +193,11 @@ def _packed(run: StoredRun, mask: Mask, *, set_up: bool) -> PackedRun:
         )
     check_clonable(analyzed.url, "the repository is a folder of this machine, which nobody else has")
     site = next(one.region for one in plan.placement.candidates if one.node_type.name == reserved.node_type)
+    planned = analyzed.setup
+    if planned is not None and setup is not None:
+        helped = {one.number for one in setup.steps if one.state == "succeeded"}
+        stored = stored_repairs(planned, setup_intents)
+        planned = repaired(planned, [one for one in stored if one.request.step in helped])
     masked = AnalyzedRepository.model_validate(mask.value(analyzed.model_dump(mode="json")))
     try:
         return PackedRun(
@@ -197,9 +208,9 @@ def _packed(run: StoredRun, mask: Mask, *, set_up: bool) -> PackedRun:
             image_id=launched.image_id,
             image_name=launched.image_name,
             hours=reserved.hours,
-            setup=set_up,
+            setup=setup is not None,
             analyzed=masked.model_copy(
-                update={"url": analyzed.url, "setup": None if analyzed.setup is None else mask.plan(analyzed.setup)}
+                update={"url": analyzed.url, "setup": None if planned is None else mask.plan(planned)}
             ),
         )
     except ValidationError as error:

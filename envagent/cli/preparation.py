@@ -114,6 +114,7 @@ def prepare(options: RunOptions, terminal: Terminal, *, output_folder: Path | No
         ai=options.ai,
         on_failure=options.on_failure,
         setup=options.setup,
+        repair=options.repair,
         output_folder=output_folder or settings.home,
     )
     if options.site != "any":
@@ -159,6 +160,7 @@ def _of_saved_plan(path: Path, options: RunOptions, output_folder: Path | None) 
         public_key=key_file,
         on_failure=options.on_failure,
         setup=options.setup,
+        repair=options.repair,
         output_folder=output_folder or settings.home,
     )
     return Prepared(request, access, settings, plan.known(), plan.labels(), plan.analyzed.commit)
@@ -198,6 +200,7 @@ def _of_pack(folder: Path, options: RunOptions, terminal: Terminal, output_folde
         ai=False,
         on_failure=options.on_failure,
         setup=options.setup or packed.setup,
+        repair=options.repair,
         output_folder=output_folder or settings.home,
     )
     labels = {"node_type": packed.node_type, "image": packed.image_name}

@@ -13,9 +13,9 @@ from envagent.cli.clouds import CloudAccess
 from envagent.cli.documents.run_document import StoredRun
 from envagent.cli.documents.setup_document import setup_document, stored_setup
 from envagent.cli.documents.setup_models import SetupDocument
-from envagent.cli.home import Home
+from envagent.cli.home import Home, request_of
 from envagent.cli.logins import ServerLogin, check_client, login_of
-from envagent.cli.wiring import make_setup_runner
+from envagent.cli.wiring import make_repairer, make_setup_runner
 from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
 from envagent.engine.loaded_run import stored_summaries
@@ -42,7 +42,10 @@ class SetupEnded:
 class SetupSession:
     """Work on the set-up of one run. The caller has opened the journal."""
 
-    def __init__(self, home: Home, journal: Journal, access: CloudAccess, audience: Audience) -> None:
+    def __init__(
+        self, home: Home, journal: Journal, access: CloudAccess, audience: Audience, *, repair: bool = True
+    ) -> None:
+        self._repair = repair
         self._home = home
         self._journal = journal
         self._access = access
@@ -60,6 +63,8 @@ class SetupSession:
         try:
             check_client(run, login)
             plan = self._plan(run, login)
+            request = request_of(row)
+            self._repair = self._repair and request.ai and request.repair
             with self._home.working_on(setup_id(row.run_id)):
                 return self._work(row.run_id, plan, login)
         except RunLocked as error:
@@ -101,7 +106,8 @@ class SetupSession:
             listener = self._audience.listener(output)
             runner = make_setup_runner(self._journal, self._access.settings, listener, stop.event)
             stack.callback(runner.close)
-            services = SetupServices(Node(login.target, run_id), folder)
+            repairer = make_repairer(self._access.settings, stop.event) if self._repair else None
+            services = SetupServices(Node(login.target, run_id), folder, repairer)
             known = stored_setup(self._journal, run_id)
             simulated = " (simulated: nothing is carried out)" if self._access.simulated else ""
             terminal.line((f"set-up of run {run_id}", "bold"), f": {plan.url} on {login.server_name}{simulated}")

@@ -22,6 +22,8 @@ from envagent.hints import Hint, Option
 
 if TYPE_CHECKING:
     from envagent.advice.advisor import Advisor
+    from envagent.advice.ai import Ai
+    from envagent.advice.repair import Repairer
     from envagent.cloud.http_session import HttpExchange
     from envagent.cloud.port import Cloud, Identity
     from envagent.engine.changes import ChangeLedger
@@ -101,18 +103,9 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
         AdviceUnavailable: an AI is required and none is configured.
         ConfigurationError: its address or key cannot be used.
     """
-    from pydantic import SecretStr
-
     from envagent.advice.advisor import Advisor
-    from envagent.advice.ai import Ai
 
-    def check_stop() -> None:
-        if stop.is_set():
-            raise Stopped
-
-    asked = None
-    has_ai = settings.ai.configured
-    if ai and settings.ai.required and not has_ai:
+    if ai and settings.ai.required and not settings.ai.configured:
         raise AdviceUnavailable(
             "an AI is required (ai.required) and none is configured",
             hint=Hint(
@@ -120,17 +113,43 @@ def make_advisor(settings: Settings, *, ai: bool, stop: threading.Event) -> Advi
                 Option("no_ai"),
             ),
         )
-    if ai and has_ai:
-        asked = Ai(
-            base_url=settings.ai.base_url or OPENAI,
-            api_key=settings.ai.api_key or SecretStr("none"),
-            model=settings.ai.model,
-            timeout=settings.ai.timeout_seconds,
-            retries=settings.ai.retries,
-            sleep=stop.wait,
-            check_stop=check_stop,
-        )
+    asked = make_ai(settings, stop) if ai else None
     return Advisor(asked, required=settings.ai.required and ai, longest_hours=settings.lease.max_hours)
+
+
+def make_repairer(settings: Settings, stop: threading.Event) -> Repairer | None:
+    """Make what asks the AI how a failed step of a set-up may be repaired; None where no AI is configured for it."""
+    from envagent.advice.repair import Repairer
+
+    asked = make_ai(settings, stop) if settings.ai.repair else None
+    return None if asked is None else Repairer(asked)
+
+
+def make_ai(settings: Settings, stop: threading.Event) -> Ai | None:
+    """Make the client of the AI; None where none is configured.
+
+    Raises:
+        ConfigurationError: its address or key cannot be used.
+    """
+    from pydantic import SecretStr
+
+    from envagent.advice.ai import Ai
+
+    def check_stop() -> None:
+        if stop.is_set():
+            raise Stopped
+
+    if not settings.ai.configured:
+        return None
+    return Ai(
+        base_url=settings.ai.base_url or OPENAI,
+        api_key=settings.ai.api_key or SecretStr("none"),
+        model=settings.ai.model,
+        timeout=settings.ai.timeout_seconds,
+        retries=settings.ai.retries,
+        sleep=stop.wait,
+        check_stop=check_stop,
+    )
 
 
 def make_runner(

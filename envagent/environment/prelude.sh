@@ -15,6 +15,8 @@ release_at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1"
 
 verbatim() { ( cd "$WORK" && bash -eo pipefail -c "$1" ); } # a command of the repository, as it stands there
 in_work() { ( cd "$WORK" && "$@" ); }
+by_ai() { ( { cd "$WORK" 2>/dev/null || cd; } && bash -eo pipefail -c "$1" ); } # a repair that an AI proposed
+remove_environment() { rm -rf "$ENVIRONMENT"; }
 
 fresh_lists() {
     local pause

@@ -111,7 +111,8 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
     interface = {
         "run": "--cloud --yes --json --json-stream --plan --from --node-type --image --hours --max-su --key-name "
         "--public-key --network --server-name --no-floating-ip --no-ai --ref --also --submit --start "
-        "--wait-for-capacity --site --name --new --on-failure --setup --speed --file --parallel --max-su-total --csv",
+        "--wait-for-capacity --site --name --new --on-failure --setup --no-repair --speed --file --parallel "
+        "--max-su-total --csv",
         "resume": "--yes --json --json-stream --max-su --file --parallel --max-su-total --csv",
         "status": "--json --refresh --limit --state --repo --cloud --site --all --archived",
         "teardown": "--yes --json --json-stream --orphans --all --dry-run --cloud --delete-key --file",
@@ -122,7 +123,7 @@ def test_the_interface_has_these_options_and_no_other(cli: Cli) -> None:
         "demo": "--kill-at --setup --keep",
         "nodes": "--gpu --cloud --site --hours --json",
         "ssh": "--setup",
-        "setup": "--json --json-stream",
+        "setup": "--no-repair --json --json-stream",
         "pack": "--output --json",
         "share": "--key --remove --json",
         "open": "--editor --folder",

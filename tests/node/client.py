@@ -2,7 +2,8 @@
 
     python -m tests.node.client FOLDER [before|after N]
 
-FOLDER has request.json (the set-up) and target.json (the login), and keeps the journal.
+FOLDER has request.json (the set-up) and target.json (the login), and keeps the journal. With ai.json (an address), an
+AI is asked how failed steps may be repaired.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from envagent import ssh
+from envagent.advice.ai import Ai
+from envagent.advice.repair import Repairer
 from envagent.engine.execution import Outcome
 from envagent.engine.journal import Journal
 from envagent.engine.loop import run_until_idle
@@ -45,6 +50,12 @@ def deadly(when: str, number: int) -> Callable[..., ssh.Ran]:
     return run
 
 
+def repairer(file: Path) -> Repairer | None:
+    if not file.exists():
+        return None
+    return Repairer(Ai(base_url=json.loads(file.read_text())["url"], api_key=SecretStr("none"), model="m", retries=0))
+
+
 def shown(event: EventRecord) -> None:
     print(event.at[11:19], event.kind, event.stage or "", event.message, file=sys.stderr, flush=True)
 
@@ -54,7 +65,7 @@ def work(folder: Path, run: Callable[..., ssh.Ran] = ssh.run_command) -> tuple[O
     request = SetupRequest.model_validate_json((folder / "request.json").read_text())
     login = json.loads((folder / "target.json").read_text())
     target = ssh.Target(login["address"], login["user"], Path(login["key"]), Path(login["known_hosts"]), login["port"])
-    services = SetupServices(Node(target, request.run_id, run), folder / "setup")
+    services = SetupServices(Node(target, request.run_id, run), folder / "setup", repairer(folder / "ai.json"))
     journal = Journal.open(folder / "journal.db")
     runner: Runner[SetupServices] = Runner(SETUP, Runtime(journal, settle=timedelta(), listener=shown))
     try:

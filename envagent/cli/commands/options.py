@@ -178,6 +178,10 @@ COLOR = Annotated[
     ),
 ]
 NO_AI = Annotated[bool, typer.Option("--no-ai", help="Use only the built-in rules.")]
+NO_REPAIR = Annotated[
+    bool,
+    typer.Option("--no-repair", help="If a step of the set-up fails, do not let an AI propose a command for it."),
+]
 CONFIG = Annotated[
     list[Path] | None,
     typer.Option(

@@ -23,6 +23,7 @@ from envagent.cli.commands.options import (
     NETWORK,
     NO_AI,
     NO_FLOATING_IP,
+    NO_REPAIR,
     NODE_TYPE,
     PARALLEL,
     REF,
@@ -91,6 +92,7 @@ def run(
         bool,
         typer.Option("--setup", help="Then set the repository up on the server: runs its code there, never here."),
     ] = False,
+    no_repair: NO_REPAIR = False,
     file: FILE = None,
     parallel: PARALLEL = None,
     max_su_total: MAX_SU_TOTAL = None,
@@ -135,6 +137,7 @@ def run(
         name=name,
         on_failure=on_failure,
         setup=setup,
+        repair=not no_repair,
         speed=speed,
         config=config,
     )

@@ -8,7 +8,14 @@ from collections import Counter
 from envagent.cli.clouds import is_sandbox
 from envagent.cli.documents.json_models import ErrorPart
 from envagent.cli.documents.run_list import Labels
-from envagent.cli.documents.setup_models import ReasonPart, SetupDocument, SetupState, SetupStepPart, SetupStepState
+from envagent.cli.documents.setup_models import (
+    ReasonPart,
+    RepairPart,
+    SetupDocument,
+    SetupState,
+    SetupStepPart,
+    SetupStepState,
+)
 from envagent.cli.home import Home
 from envagent.engine.journal import Journal
 from envagent.engine.tables import RunRecord, RunState
@@ -16,6 +23,7 @@ from envagent.environment.setup_plan import SetupPlan, SetupStep
 from envagent.environment.setup_script import command_text
 from envagent.errors import RunNotFound
 from envagent.steps.setup_pipeline import OUTCOME, Outcome, SetupRequest, failure_text, setup_id
+from envagent.steps.setup_repairs import StoredRepair, stored_repairs
 
 
 def stored_setup(journal: Journal, run_id: str) -> RunRecord | None:
@@ -64,12 +72,25 @@ def setup_document(journal: Journal, row: RunRecord, *, working: bool, simulated
         state=_state(row, working=working),
         simulated=simulated,
         steps=steps,
+        repairs=[_repair(one, outcomes.get(one.place)) for one in stored_repairs(plan, journal.intents(row.run_id))],
         proved=[]
         if simulated
         else [step.proves for number, step in proofs if number in outcomes and outcomes[number].succeeded],
         not_proved=["anything: the server is simulated"] if simulated else _not_proved(plan, outcomes),
         notes=list(plan.notes),
         error=ErrorPart.stored(row.error, request.run_id) if row.error is not None else None,
+    )
+
+
+def _repair(repair: StoredRepair, outcome: Outcome | None) -> RepairPart:
+    return RepairPart(
+        number=repair.number,
+        step=repair.request.step,
+        command=repair.request.command,
+        reason=repair.request.reason,
+        state="running" if outcome is None else "succeeded" if outcome.succeeded else "failed",
+        exit_status=None if outcome is None else outcome.code,
+        seconds=None if outcome is None else outcome.seconds,
     )
 
 

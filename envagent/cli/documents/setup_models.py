@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from envagent.cli.documents.json_models import SCHEMA_VERSION, Document, ErrorPart
 
 SetupStepState = Literal["pending", "running", "failed", "succeeded"]
@@ -40,6 +42,19 @@ class SetupStepPart(Document):
     """How many jobs were started for it."""
 
 
+class RepairPart(Document):
+    """A command that an AI proposed when a step had failed, and that ran on the server; untrusted."""
+
+    number: int
+    step: int
+    """The step that it was for."""
+    command: str
+    reason: str
+    state: SetupStepState
+    exit_status: int | None
+    seconds: int | None
+
+
 class JobPart(Document):
     """What a job of a set-up has written, or with --follow a line of it; untrusted."""
 
@@ -69,6 +84,7 @@ class SetupDocument(Document):
     simulated: bool
     """Whether the server is one of the sandbox, where nothing is carried out."""
     steps: list[SetupStepPart]
+    repairs: list[RepairPart] = Field(default=[])
     proved: list[str]
     not_proved: list[str]
     """What was to be proved and was not, with the reasons."""
