@@ -85,7 +85,9 @@ def write_folder(path: Path, run_id: str, files: Mapping[str, str]) -> None:
         with _draft_folder(path) as draft:
             for name, text in files.items():
                 target = draft / name
-                target.parent.mkdir(exist_ok=True)
+                if target.parent != draft:
+                    target.parent.mkdir(exist_ok=True)
+                    target.parent.chmod(0o755)
                 with target.open("w", encoding="utf-8", newline="") as file:
                     file.write(text)
                     file.flush()

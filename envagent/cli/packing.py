@@ -35,7 +35,7 @@ from envagent.errors import EnvagentError, RunStateError, first_problem
 from envagent.hints import Command, Hint, command, resume
 from envagent.steps.analyze_repository import AnalyzedRepository
 from envagent.steps.launch_server import LaunchedServer
-from envagent.steps.node_record import RECORD, packages_command, sections_of
+from envagent.steps.node_record import RECORD, SECTIONS, packages_command, sections_of
 from envagent.steps.packed_run import PackedRun
 from envagent.steps.plan import Plan
 from envagent.steps.reserve_hardware import ReservedHardware
@@ -232,8 +232,11 @@ def _record_node(home: Home, run: StoredRun, packed: PackedRun, contents: _Conte
     if ran.code != 0:
         contents.missing.append("what the node shows of itself: the server did not answer by SSH")
         return
-    for name, text in sections_of(ran.output).items():
-        contents.files[f"node/{name}.txt"] = contents.mask.text(text)
+    shown = sections_of(ran.output)
+    contents.files |= {f"node/{name}.txt": contents.mask.text(text) for name, text in shown.items()}
+    needs_gpu = packed.analyzed.analysis.requirements.gpu_required
+    wanted = [name for name in SECTIONS if name != "nvidia-smi" or needs_gpu]
+    contents.missing += [f"{name}: the node printed nothing" for name in wanted if name not in shown]
     if has_packages:
         listed = ssh.run_command(login.target, packages_command(packed.setup_plan), seconds=RECORD_SECONDS)
         if listed.code == 0 and listed.output.strip():

@@ -19,7 +19,9 @@ from envagent.cli import setup_session
 from envagent.cli.wiring import make_repairer
 from envagent.config import Settings
 from envagent.environment.setup_plan import SetupPlan, SetupStep
+from envagent.environment.setup_script import setup_script
 from envagent.steps.node_jobs import Node
+from envagent.steps.setup_repairs import RepairRequest, StoredRepair, repaired
 from tests.cli.conftest import Cli
 from tests.kit.chat import ChatServer, said
 
@@ -106,6 +108,13 @@ def test_only_a_configured_ai_is_asked_and_a_setting_turns_it_off() -> None:
     asked = {"base_url": "http://127.0.0.1:1", "api_key": "none"}
     assert make_repairer(Settings.model_validate({"ai": asked}), threading.Event()) is not None
     assert make_repairer(Settings.model_validate({"ai": {**asked, "repair": False}}), threading.Event()) is None
+
+
+def test_the_plan_of_a_pack_has_each_repair_before_its_step() -> None:
+    request = RepairRequest(digest="", step=2, after="02-packages.1", command="touch fixed", reason="It is missing.")
+    plan = repaired(PLAN, [StoredRepair(1, request, PLAN)])
+    assert [one.name for one in plan.steps] == ["clone", "repair-1", "packages", "test"]
+    assert "step_2() {\n    by_ai 'touch fixed'\n}" in setup_script(plan)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def pack(
     if as_json:
         print_document(done)
         return 0
-    out().line(f"Packed run {done.run_id} in {done.folder} ({len(done.files)} files)")
+    out().line(f"Packed run {done.run_id} in {done.folder} ({len(done.files)} files; start with README.md)")
     for one in done.missing:
         err().line(("missing: ", "yellow"), one)
     err().line(f"To make the same again: {done.next[0]}")
