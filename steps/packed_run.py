@@ -41,7 +41,7 @@ class PackedRun(BaseModel):
     site: Name
     """The region where it was made."""
     node_type: Name
-    image_id: Name
+    image_id: Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]
     image_name: Name
     hours: Annotated[int, Field(ge=SHORTEST_HOURS, le=LONGEST_HOURS)]
     setup: bool
