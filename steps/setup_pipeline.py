@@ -374,9 +374,9 @@ def _proposed(
         context.warn(f"step {outcome.step} is not repaired: {reason}")
         return None
     number = len(repairs) + 1
-    context.report(
-        f"repair {number} of at most {MOST_REPAIRS}, for step {outcome.step}: the AI proposes to run on the server: "
-        f"{proposed.command}",
+    context.warn(
+        f"step {outcome.step} failed; the AI proposes, and the server now runs: {proposed.command} "
+        f"(repair {number} of at most {MOST_REPAIRS})",
         usage=proposed.usage.model_dump(mode="json"),
     )
     asked = RepairRequest(

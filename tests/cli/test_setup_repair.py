@@ -88,7 +88,8 @@ def test_a_failed_step_is_repaired_once_unless_that_is_turned_off(
     assert (refused.code, "could cut off the server (reboot)" in refused.err) == (6, True), refused.err
     ended = cli("setup", run_id)
     assert ended.code == 0, ended.err
-    assert "repair 1 of at most 5, for step 2: the AI proposes to run on the server: echo repairs" in ended.err
+    shown = "step 2 failed; the AI proposes, and the server now runs: echo repairs >> ran; touch fixed (repair 1 of"
+    assert shown in ended.err
     assert "step 2, as the AI proposed: echo repairs >> ran; touch fixed (exit status 0)" in ended.out
     assert ended.err.index("the AI proposes") < ended.err.index("created step 4")
     assert (here / "toy" / "ran").read_text() == "repairs\n"

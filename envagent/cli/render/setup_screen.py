@@ -23,9 +23,9 @@ def show_setup(terminal: Terminal, setup: SetupDocument) -> None:
         (f"{setup.folder} {state}", f"bold {style}".strip()), f"{kind}, in {times.duration(seconds)}{simulated}"
     )
     terminal.table([_row(one) for one in setup.steps], head=("", "step", "state", ""))
-    for one in setup.repairs:
+    for number, one in enumerate(setup.repairs):
         ended = "" if one.state == "running" else f" (exit status {one.exit_status})"
-        terminal.field("repaired", f"step {one.step}, as the AI proposed: {one.command}{ended}")
+        terminal.field("" if number else "repaired", f"step {one.step}, as the AI proposed: {one.command}{ended}")
     for number, proof in enumerate(setup.proved):
         terminal.field("" if number else "proved", proof)
     for number, proof in enumerate(setup.not_proved):
