@@ -10,7 +10,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
+import os
 import resource
+import signal
 import statistics
 import tempfile
 import threading
@@ -43,20 +46,60 @@ def runs_per_minute(server: Postgres, runs: int, workers: list[int]) -> None:
             world = World.start(Path(folder) / "home", speed=600.0)
             try:
                 fleet = Fleet(world, server)
+                fleet.environment["ENVAGENT_FLEET__STALE_SECONDS"] = "60"
+                started_up(fleet, count)
+                for worker in fleet.workers:
+                    worker.send_signal(signal.SIGSTOP)
                 fleet.submit_file(runs)
+                programs = {
+                    "workers": [worker.pid for worker in fleet.workers],
+                    "PostgreSQL": [server.pid],
+                    "the sandbox": [json.loads((world.folder / "sandbox" / "server.json").read_text())["pid"]],
+                }
+                before = {name: sum(map(cpu_seconds, pids)) for name, pids in programs.items()}
                 started = time.monotonic()
-                fleet.start(count)
+                for worker in fleet.workers:
+                    worker.send_signal(signal.SIGCONT)
                 fleet.await_end(600)
                 seconds = time.monotonic() - started
+                used = {name: sum(map(cpu_seconds, pids)) - before[name] for name, pids in programs.items()}
                 succeeded = sum(state == "succeeded" for state in fleet.states().values())
                 fleet.stop()
             finally:
                 world.stop()
         rate = 60 * succeeded / seconds
         first = first or rate
+        shares = ", ".join(f"{name} {1000 * each / runs:.0f}" for name, each in used.items())
         print(
-            f"{count} workers: {succeeded} of {runs} runs in {seconds:.1f} s, {rate:.0f} a minute, {rate / first:.2f}"
+            f"{count} workers: {succeeded} of {runs} runs in {seconds:.1f} s, {rate:.0f} a minute, {rate / first:.2f}; "
+            f"ms of processor time a run: {shares}"
         )
+
+
+def started_up(fleet: Fleet, count: int) -> None:
+    """Start workers and wait until they take jobs: what follows is not about imports."""
+    Journal.open(fleet.url).close()
+    fleet.start(count)
+    deadline = time.monotonic() + 60
+    with closing(Journal.open(fleet.url)) as journal:
+        while True:
+            with journal.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM procrastinate_workers")
+                if cursor.fetchall() == [(count,)]:
+                    return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the workers do not start: {fleet.log()[-2000:]}")
+            time.sleep(0.1)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and its children so far (Linux); 0 once its parent has counted it."""
+    try:
+        used = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:
+        return 0.0
+    return used / os.sysconf("SC_CLK_TCK") + sum(cpu_seconds(int(one)) for one in children)
 
 
 def store(journal: Journal, count: int) -> list[str]:

@@ -66,6 +66,12 @@ class Postgres:
                 raise AssertionError((self._folder / "log").read_text("utf-8"))
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._server is not None
+        return self._server.pid
+
     def stop(self, *, at_once: bool = False) -> None:
         """Stop the server, breaking every connection; `at_once` as a crash would, to recover at the next start."""
         if self._server is not None:
