@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from envagent.engine.intents import Ledger, time_to_settle
+from envagent.engine.intents import Ledger
 from envagent.engine.kinds import ObjectRequest
 from envagent.engine.step import NotYet
 from envagent.engine.tables import IntentRecord, IntentState
@@ -52,7 +52,7 @@ class ChangeLedger(Ledger):
             if took_effect():
                 self._close_change(intent)
                 return None
-            left = time_to_settle(intent, self._inventory, self.runtime.settle, now, steady)
+            left = self._time_to_settle(intent, now, steady)
             if left > timedelta():
                 return self._wait_for(intent, left)
         self.runtime.check_stop()

@@ -130,7 +130,7 @@ class Ledger:
             found = self._created(kind, {number})
             if found:
                 return self._close(kind, intent, found[0], Ownership.ADOPTED, found)
-            left = time_to_settle(intent, self._inventory, self.runtime.settle, now, steady)
+            left = self._time_to_settle(intent, now, steady)
             if left > timedelta():
                 return self._wait_for(intent, left)
             if self._inventory.lost[kind.name, number] >= MOST_LOST and intent.error is not None:
@@ -372,6 +372,19 @@ class Ledger:
     def _is_removed(self, intent: IntentRecord) -> bool:
         row = None if intent.cloud_id is None else self._inventory.resource(intent.kind, intent.cloud_id)
         return row is not None and row.state == ResourceState.ABSENT
+
+    def _time_to_settle(self, intent: IntentRecord, now: datetime, steady: float) -> timedelta:
+        """Return how long a sent intent's object may still appear; record when its window opened, if nobody has.
+
+        Each advance by a worker is a first look; without the record, the window would open anew at each of them.
+        """
+        left = time_to_settle(intent, self._inventory, self.runtime.settle, now, steady)
+        if left > timedelta() and intent.error is None:
+            lost = OutcomeUnknown("the process that sent the request has ended without a response")
+            intent.sent_at = to_text(now - (self.runtime.settle - left))
+            intent.error = json.dumps(dump_error(lost))
+            self.pending.append(intent)
+        return left
 
     def _wait_for(self, intent: IntentRecord, left: timedelta) -> NotYet:
         now = self._clock.now()

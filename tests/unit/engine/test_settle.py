@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from envagent.engine.execution import Outcome
+from envagent.engine.execution import Outcome, Progress
 from envagent.engine.intents import Ledger
 from envagent.engine.kinds import Found
 from envagent.engine.loaded_run import Inventory
@@ -59,6 +59,22 @@ def test_a_process_killed_in_the_call_leaves_the_window_open(
     verb(process(), services, *([clock] if verb is teardown else []))
     assert services.outside.creates == 1
     assert len(services.outside.objects) == (0 if verb is teardown else 1)
+
+
+def test_advances_by_other_processes_wait_for_the_end_of_one_window(
+    process: Start, services: Services, clock: TestClock
+) -> None:
+    services.outside.next_create = [killed_before]
+    with pytest.raises(Killed):
+        run(process(), services)
+    started, progress = clock.now(), Progress(Outcome.WAITING, clock.now())
+    while progress.look_again is not None and clock.now() - started < 2 * SETTLE:
+        clock.at = progress.look_again
+        one = process()
+        progress = one.runner.advance(one.runner.pick_up(one.journal.run("last"), services))
+    assert progress.outcome is Outcome.SUCCEEDED
+    assert SETTLE <= clock.now() - started <= SETTLE + timedelta(seconds=10)
+    assert services.outside.creates == 2
 
 
 def test_what_was_sent_long_ago_is_not_waited_for(process: Start, services: Services, clock: TestClock) -> None:
