@@ -19,6 +19,7 @@ from envagent.hints import Hint, Option, command
 
 if TYPE_CHECKING:
     from envagent.cloud.http_session import Recorder
+    from envagent.cloud.login import Logins
     from envagent.cloud.port import Cloud, InspectableCloud
     from envagent.steps.request import RunRequest
 
@@ -36,11 +37,13 @@ class CloudAccess:
         name: clouds.yaml name; None means OS_*.
         settings: the settings to use there.
         clouds_yaml: the only file to read; None means openstacksdk's usual places.
+        logins: what the connections of this process share; each logs in by itself if None.
     """
 
     name: str | None
     settings: Settings
     clouds_yaml: Path | None = None
+    logins: Logins | None = None
 
     @property
     def simulated(self) -> bool:
@@ -68,6 +71,7 @@ class CloudAccess:
             write_timeout=self.settings.write_timeout_seconds,
             record=record,
             permit=permit,
+            logins=self.logins,
         )
 
 

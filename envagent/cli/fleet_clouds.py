@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from envagent.cli.clouds import reach
+from envagent.cli.clouds import CloudAccess, reach
 from envagent.config import Settings
 from envagent.errors import EnvagentError
 from envagent.fleet.watches import Listing
@@ -30,15 +31,29 @@ class ExchangeCount:
 
 
 class SharedClouds:
-    """One connection for each cloud, kept with its login; no request of a run goes over it.
+    """What a worker shares: one login for each cloud, and one connection for listings.
+
+    No request of a run goes over that connection, but its own ones use the same login.
 
     Args:
         settings: the worker's.
     """
 
     def __init__(self, settings: Settings) -> None:
+        from envagent.cloud.login import Logins
+
         self._settings = settings
+        self._logins = Logins()
         self._clouds: dict[str | None, tuple[Cloud, ExchangeCount]] = {}
+
+    def reach(self, name: str | None) -> CloudAccess:
+        """Return how to connect to a cloud with the shared login.
+
+        Raises:
+            ConfigurationError: the sandbox has no cloud of this name.
+            CloudError: the sandbox cannot be started.
+        """
+        return replace(reach(name, self._settings), logins=self._logins)
 
     def look(self, name: str | None, kind: str) -> Listing:
         """List the objects of a kind at a cloud; the error, if any, is in the result."""
@@ -64,7 +79,7 @@ class SharedClouds:
     def _connected(self, name: str | None) -> tuple[Cloud, ExchangeCount]:
         if name not in self._clouds:
             counter = ExchangeCount()
-            self._clouds[name] = (reach(name, self._settings).connect(counter.exchange), counter)
+            self._clouds[name] = (self.reach(name).connect(counter.exchange), counter)
         return self._clouds[name]
 
     def _forget(self, name: str | None) -> None:

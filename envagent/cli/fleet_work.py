@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import signal
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from envagent.cli.audience import Audience
-from envagent.cli.clouds import reach
 from envagent.cli.documents.costs import cost_part
 from envagent.cli.fleet_clouds import ExchangeCount, SharedClouds
 from envagent.cli.home import Home, read_settings, request_of
@@ -70,6 +70,7 @@ def work_for_ever(config: Sequence[Path] | None, concurrency: int | None, audien
             work.stop.set()
             worker.stop()
 
+        _import_what_advances_need()
         audience.terminal.line(f"working on runs in {journal.database.name} until Ctrl-C")
         try:
             asyncio.run(until_stopped())
@@ -134,7 +135,7 @@ class FleetWork:
 
     def _advance(self, row: RunRecord, *, compare: bool) -> None:
         request = request_of(row)
-        access = reach(request.cloud, self._settings)
+        access = self._clouds.reach(request.cloud)
         with ExitStack() as stack:
             count = ExchangeCount()
             services = make_services(
@@ -186,7 +187,7 @@ class FleetWork:
 
     def _remove(self, row: RunRecord) -> Wake | None:
         self._journal.take(row)  # before a request: the epoch of an earlier advance is not ours any more
-        access = reach(request_of(row).cloud, self._settings)
+        access = self._clouds.reach(request_of(row).cloud)
         try:
             with opened_teardown(self._home, self._journal, access, row, unheard, self.stop) as removal:
                 removal.run(row)
@@ -207,6 +208,12 @@ class FleetWork:
         cost = cost_part(run.stages.values(), resources, intents, datetime.now(UTC))
         if cost is not None and cost.phase in ("removed", "ended"):
             self._turns.settle(run.run_id, cost.su_so_far)
+
+
+def _import_what_advances_need() -> None:
+    """Import it before the first job is taken, which would take most of a second longer otherwise."""
+    for name in ("envagent.steps", "envagent.cloud.adapter", "envagent.repository.analyzer", "procrastinate"):
+        importlib.import_module(name)
 
 
 def _standing(run: Run) -> dict[str, tuple[str, str | None, str | None]]:

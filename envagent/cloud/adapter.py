@@ -29,7 +29,7 @@ from envagent.cloud.http_session import (
     SingleShotSession,
     quiet_loggers,
 )
-from envagent.cloud.login import Credentials, login_failed, read_credentials
+from envagent.cloud.login import Credentials, Logins, login_failed, read_credentials
 from envagent.cloud.port import (
     Account,
     ComputeLimits,
@@ -73,18 +73,21 @@ def connect(
     write_timeout: float = 120.0,
     record: Recorder | None = None,
     permit: Callable[[], None] | None = None,
+    logins: Logins | None = None,
 ) -> InspectableCloud:
     """Open the cloud of the credentials that `read_credentials` finds; nothing is sent before the first method call.
 
     `timeout` is how many seconds without a byte a connection or a read may take (in all, three times as long);
     `write_timeout` is the same for a write: Blazar deletes an active lease while the client waits. `record` receives
-    every exchange; `permit` is called just before the bytes of a request go out, and raises to keep them back.
+    every exchange; `permit` is called just before the bytes of a request go out, and raises to keep them back; `logins`
+    keeps the credentials and the token for the next connection.
 
     Raises:
         ConfigurationError: nothing is configured, or what is configured cannot be used.
     """
     quiet_loggers()
-    credentials = read_credentials(cloud, clouds_yaml, variables=variables, folder=folder)
+    find = read_credentials if logins is None else logins.find
+    credentials = find(cloud, clouds_yaml, variables=variables, folder=folder)
     verify, certificate = credentials.region.get_requests_verify_args()
     session = SingleShotSession(
         read_timeout=timeout,

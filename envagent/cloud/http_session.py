@@ -155,7 +155,9 @@ class SingleShotSession(Session):
         self._renewing = _LoginLock()
         if isinstance(self.auth, BaseIdentityPlugin):
             # keystoneauth's own lock waits forever for a login by another thread, or even by the same one.
-            self.auth._lock = _LoginLock()  # type: ignore[assignment]  # used in `with` statements only
+            lock: object = self.auth._lock
+            shared = isinstance(lock, _LoginLock)  # with another session
+            self.auth._lock = lock if shared else _LoginLock()  # type: ignore[assignment]  # used in `with` statements only
 
     def call(self, *, write: bool) -> AbstractContextManager[Exchange]:
         """Limit a call of the port: its exchange, a login before it, a new token, and all pages of a list."""

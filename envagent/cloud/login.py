@@ -230,19 +230,63 @@ def _region(config: OpenStackConfig, name: str) -> CloudRegion:
 
 def _check_files(clouds_yaml: Path | None, variables: Mapping[str, str], folder: Path | None) -> None:
     """Refuse a file that exists and cannot be read: openstacksdk would skip it silently."""
+    for kind, candidates in _files(clouds_yaml, variables, folder).items():
+        for path in [one for one in candidates if one == clouds_yaml or one.exists()][:1]:
+            check_clouds(path, complete=kind == "clouds")
+
+
+def _files(clouds_yaml: Path | None, variables: Mapping[str, str], folder: Path | None) -> dict[str, list[Path]]:
+    """List by kind where the credentials may be; the first file that exists counts."""
+    found = {}
     for kind, variable, usual in (
         ("clouds", "OS_CLIENT_CONFIG_FILE", CONFIG_FILES),
         ("secure", "OS_CLIENT_SECURE_FILE", SECURE_FILES),
     ):
         if clouds_yaml is not None:
-            candidates = [clouds_yaml if kind == "clouds" else clouds_yaml.with_name("secure.yaml")]
+            found[kind] = [clouds_yaml if kind == "clouds" else clouds_yaml.with_name("secure.yaml")]
         elif folder is not None:
-            candidates = [folder / f"{kind}.{ending}" for ending in _ENDINGS]
+            found[kind] = [folder / f"{kind}.{ending}" for ending in _ENDINGS]
         else:
             named = variables.get(variable)
-            candidates = [Path(path) for path in ([named] if named else []) + _elsewhere(usual)]
-        for path in [one for one in candidates if one == clouds_yaml or one.exists()][:1]:
-            check_clouds(path, complete=kind == "clouds")
+            found[kind] = [Path(path) for path in ([named] if named else []) + _elsewhere(usual)]
+    return found
+
+
+class Logins:
+    """Credentials that the connections of one process share, and with them a token and the services' addresses.
+
+    They are read again once a file has changed that they may come from. Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str | None, Path | None], tuple[object, Credentials]] = {}
+
+    def find(
+        self, cloud: str | None, clouds_yaml: Path | None, *, variables: Mapping[str, str] | None, folder: Path | None
+    ) -> Credentials:
+        """Find the credentials as `read_credentials` does.
+
+        Raises:
+            ConfigurationError: as from `read_credentials`.
+        """
+        variables = os.environ if variables is None else variables
+        paths = [path for paths in _files(clouds_yaml, variables, folder).values() for path in paths]
+        state = (dict(variables), folder, [_state(path) for path in paths])
+        kept = self._kept.get((cloud, clouds_yaml))
+        if kept is not None and kept[0] == state:
+            return kept[1]
+        found = read_credentials(cloud, clouds_yaml, variables=variables, folder=folder)
+        self._kept[cloud, clouds_yaml] = (state, found)
+        return found
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return what changes with a file's content; None where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _not_chosen(config: OpenStackConfig) -> str:

@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from envagent.cli.render.hint_text import hint_text
 from envagent.cloud.adapter import connect
+from envagent.cloud.login import Logins
 from envagent.cloud.port import Cloud, HostReservation, ServerRequest
 from envagent.errors import (
     AuthenticationError,
@@ -325,6 +326,27 @@ def test_many_threads_share_one_login(stub: StubCloud, connected: Connect) -> No
     assert done == [[]] * 64
     assert stub.tokens == 1
     assert len(stub.seen) == 65
+
+
+def test_connections_share_a_login_until_the_credentials_change(stub: StubCloud, tmp_path: Path) -> None:
+    stub.on("GET", "/servers/detail", Reply(200, {"servers": []}))
+    path, logins = stub.clouds_yaml(tmp_path), Logins()
+
+    def look(number: int) -> None:
+        cloud = connect("stub", clouds_yaml=path, logins=logins)
+        cloud.servers()
+        cloud.close()
+
+    look(0)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(look, range(16)))
+    assert stub.tokens == 1
+    entry = stub.entry()
+    entry["auth"]["password"] = "canary-changed"
+    stub.clouds_yaml(tmp_path, stub=entry)
+    look(0)
+    sent = [seen.body for seen in stub.seen if seen.path.endswith("/tokens")]
+    assert ["canary-changed" in one for one in sent] == [False, True]
 
 
 def test_pages_are_followed_to_the_end(stub: StubCloud, connected: Connect) -> None:
