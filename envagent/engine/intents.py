@@ -376,7 +376,7 @@ class Ledger:
     def _time_to_settle(self, intent: IntentRecord, now: datetime, steady: float) -> timedelta:
         """Return how long a sent intent's object may still appear; record when its window opened, if nobody has.
 
-        Each advance by a worker is a first look; without the record, the window would open anew at each of them.
+        Each advance by a worker is a first look; without the record, the window would begin again with each.
         """
         left = time_to_settle(intent, self._inventory, self.runtime.settle, now, steady)
         if left > timedelta() and intent.error is None:
