@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from envagent.engine.journal import Journal
+from envagent.engine.memory import Memory
 from envagent.engine.step import Watched, pause_after
 from envagent.engine.tables import RunRecord
 from envagent.fleet.jobs import Jobs, Wake, Work
@@ -174,7 +175,7 @@ def how_soon(server: Postgres, count: int) -> None:
         took: list[float] = []
         all_done = threading.Event()
 
-        def carry_out(run_id: str, work: Work) -> Wake | None:
+        def carry_out(run_id: str, work: Work, memory: Memory) -> Wake | None:
             took.append(time.monotonic() - due[run_id])
             if len(took) == count:
                 all_done.set()

@@ -24,6 +24,7 @@ from envagent.config import Settings
 from envagent.engine.execution import Execution, Outcome, Progress
 from envagent.engine.journal import Journal, Transaction
 from envagent.engine.loaded_run import Run
+from envagent.engine.memory import Memory, recall, remembered
 from envagent.engine.step import Stopped
 from envagent.engine.tables import OVER, RunRecord, RunState, StageState
 from envagent.fleet.jobs import Jobs, Wake, Work
@@ -94,8 +95,13 @@ class FleetWork:
         self._guard = threading.Lock()
         self._in_hand: set[str] = set()
 
-    def carry_out(self, run_id: str, work: Work) -> Wake | None:
+    def carry_out(self, run_id: str, work: Work, memory: Memory) -> Wake | None:
         """Advance or remove a run; return what is to follow, unless that was deferred with the run's record.
+
+        Args:
+            run_id: the run.
+            work: what is to be done.
+            memory: what the last worker has remembered of it.
 
         Raises:
             RunTakenOver: another worker has taken the run.
@@ -103,10 +109,10 @@ class FleetWork:
         """
         with self._guard:  # the epoch tells processes apart, and not the threads of one
             if run_id in self._in_hand:
-                return Wake(work, datetime.now(UTC) + IN_HAND)
+                return Wake(work, datetime.now(UTC) + IN_HAND, memory)
             self._in_hand.add(run_id)
         try:
-            return self._work_on(self._journal.run(run_id), work)
+            return self._work_on(self._journal.run(run_id), work, memory)
         finally:
             with self._guard:
                 self._in_hand.remove(run_id)
@@ -124,16 +130,16 @@ class FleetWork:
         """Close the connections to clouds."""
         self._clouds.close()
 
-    def _work_on(self, row: RunRecord, work: Work) -> Wake | None:
+    def _work_on(self, row: RunRecord, work: Work, memory: Memory) -> Wake | None:
         if row.state in OVER:
             return None
         if work is Work.REMOVE or row.teardown_at is not None:
             return self._remove(row)
         if work is not Work.ADVANCE or row.state not in (RunState.SUCCEEDED, RunState.FAILED):
-            self._advance(row, compare=work is Work.RESUME or row.state == RunState.INTERRUPTED)
+            self._advance(row, memory, compare=work is Work.RESUME or row.state == RunState.INTERRUPTED)
         return None
 
-    def _advance(self, row: RunRecord, *, compare: bool) -> None:
+    def _advance(self, row: RunRecord, memory: Memory, *, compare: bool) -> None:
         request = request_of(row)
         access = self._clouds.reach(request.cloud)
         with ExitStack() as stack:
@@ -152,7 +158,8 @@ class FleetWork:
             left: list[Outcome] = []
 
             def leave(transaction: Transaction, execution: Execution[Any], progress: Progress) -> None:
-                self._leave(transaction, request.cloud, execution, progress)
+                memory = remembered(execution, runner.clock)
+                self._leave(transaction, request.cloud, execution, progress, memory)
                 left.append(progress.outcome)
 
             runner = make_runner(self._journal, access.settings, unheard, self.stop, leave=leave)
@@ -160,6 +167,7 @@ class FleetWork:
             folder = self._home.run(row.run_id)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             execution = runner.resume(row, services) if compare else runner.pick_up(row, services)
+            recall(execution, memory, runner.clock)
             if row.state == RunState.FAILED:  # by another worker, since the row was read
                 return
             execution.run.request = request.model_copy(update={"output_folder": folder})
@@ -174,7 +182,12 @@ class FleetWork:
         self._account(execution.run)
 
     def _leave(
-        self, transaction: Transaction, cloud: str | None, execution: Execution[Any], progress: Progress
+        self,
+        transaction: Transaction,
+        cloud: str | None,
+        execution: Execution[Any],
+        progress: Progress,
+        memory: Memory,
     ) -> None:
         """Defer the run's next wake, and watch what it waits for, in the transaction that records the wait."""
         run_id = execution.run.run_id
@@ -183,7 +196,7 @@ class FleetWork:
         if progress.outcome is Outcome.STOPPED:  # this worker ends: the next one goes on at once
             at = datetime.now(UTC)
         following = Work.RESUME if execution.unconfirmed else Work.ADVANCE
-        self._jobs.leave(transaction, run_id, None if at is None else Wake(following, at))
+        self._jobs.leave(transaction, run_id, None if at is None else Wake(following, at, memory))
 
     def _remove(self, row: RunRecord) -> Wake | None:
         self._journal.take(row)  # before a request: the epoch of an earlier advance is not ours any more

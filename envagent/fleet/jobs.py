@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from envagent.engine.memory import Memory
 from envagent.engine.postgres import Postgres
 from envagent.errors import JournalError
 
@@ -47,10 +48,20 @@ class Work(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """What is to be done next for a run, and when; one run has one wake at most."""
+    """What is to be done next for a run, and when; one run has one wake at most.
+
+    Attributes:
+        memory: what whoever does it has to know, beyond the journal.
+    """
 
     work: Work
     at: datetime
+    memory: Memory = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The job's arguments, apart from the run."""
+        return {"work": self.work.value} | ({"memory": self.memory} if self.memory else {})
 
 
 LOCK = "run:"
@@ -103,7 +114,7 @@ class Jobs:
                 deferring = self._deferring.configure_task(
                     TASK, connection=cursor.connection, **options(run_id, wake.at)
                 )
-                deferring.defer(run_id=run_id, work=wake.work.value)
+                deferring.defer(run_id=run_id, **wake.arguments)
 
     @cached_property
     def _deferring(self) -> App:
@@ -112,7 +123,7 @@ class Jobs:
 
         return App(connector=SyncPsycopgConnector())
 
-    def application(self, carry_out: Callable[[str, Work], Awaitable[None]]) -> App:
+    def application(self, carry_out: Callable[[str, Work, Memory], Awaitable[None]]) -> App:
         """Return Procrastinate's application for a worker.
 
         Args:
@@ -123,8 +134,8 @@ class Jobs:
         app = App(connector=PsycopgConnector(conninfo=self.address, min_size=2, max_size=6))
 
         @app.task(name=TASK, queue=QUEUE)
-        async def work(run_id: str, work: str) -> None:
-            await carry_out(run_id, Work(work))
+        async def work(run_id: str, work: str, memory: Memory | None = None) -> None:
+            await carry_out(run_id, Work(work), memory or {})
 
         return app
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from envagent.engine.memory import Memory
 from envagent.engine.tables import RunState
 from envagent.errors import EnvagentError, RunTakenOver
 from envagent.fleet.jobs import LOCK, REPLACED, TASK, WAKE, Jobs, Wake, Work, options
@@ -58,7 +59,7 @@ class Worker:
     def __init__(
         self,
         jobs: Jobs,
-        carry_out: Callable[[str, Work], Wake | None],
+        carry_out: Callable[[str, Work, Memory], Wake | None],
         watch: Callable[[], tuple[list[str], float]],
         *,
         concurrency: int,
@@ -123,33 +124,39 @@ class Worker:
                     with contextlib.suppress(asyncio.CancelledError, Exception):
                         await one
 
-    async def _serve(self, run_id: str, work: Work) -> None:
+    async def _serve(self, run_id: str, work: Work, memory: Memory) -> None:
         """Do a job; if it could not be done now, defer another try."""
         following: Wake | None
         try:
-            following = await asyncio.get_running_loop().run_in_executor(self._threads, self._carry_out, run_id, work)
+            loop = asyncio.get_running_loop()
+            following = await loop.run_in_executor(self._threads, self._carry_out, run_id, work, memory)
         except RunTakenOver:
             LOG.info("run %s has gone to another worker", run_id)
             return
         except EnvagentError as error:
             LOG.warning("run %s: %s", run_id, error.message)
-            following = Wake(work, datetime.now(UTC) + AGAIN)
+            following = Wake(work, datetime.now(UTC) + AGAIN, memory)
         if following is not None:
-            await self._defer(run_id, following.work, following.at)
+            await self._opened.connector.execute_query_async(REPLACED, lock=f"{LOCK}{run_id}", priority=WAKE)
+            deferring = self._opened.configure_task(TASK, **options(run_id, following.at))
+            await deferring.defer_async(run_id=run_id, **following.arguments)
 
-    async def _defer(self, run_id: str, work: Work, at: datetime | None) -> None:
+    async def _signal(self, run_id: str, work: Work) -> None:
+        deferring = self._opened.configure_task(TASK, **options(run_id, None))
+        await deferring.defer_async(run_id=run_id, work=work.value)
+
+    @property
+    def _opened(self) -> App:
         if self._app is None:
             raise AssertionError("a job outside a worker")
-        if at is not None:
-            await self._app.connector.execute_query_async(REPLACED, lock=f"{LOCK}{run_id}", priority=WAKE)
-        await self._app.configure_task(TASK, **options(run_id, at)).defer_async(run_id=run_id, work=work.value)
+        return self._app
 
     async def _watch_for_ever(self) -> None:
         """Have waiting runs looked at together, and wake those for which something has changed."""
         while True:
             changed, pause = await asyncio.to_thread(self._watch)
             for run_id in changed:
-                await self._defer(run_id, Work.ADVANCE, None)
+                await self._signal(run_id, Work.ADVANCE)
             await asyncio.sleep(max(SHORTEST_TICK, pause) * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
 
     async def _sweep_for_ever(self, app: App) -> None:
@@ -169,7 +176,7 @@ class Worker:
         )
         for row in unattended:
             run_id, removing = row.values()
-            await self._defer(run_id, Work.REMOVE if removing else Work.RESUME, None)
+            await self._signal(run_id, Work.REMOVE if removing else Work.RESUME)
 
     async def _give_away(self, app: App, job: Any) -> None:
         from procrastinate.exceptions import ProcrastinateException
@@ -180,7 +187,7 @@ class Worker:
         except ProcrastinateException:  # another worker's sweep was quicker
             return
         work = Work(job.task_kwargs["work"])
-        await self._defer(job.task_kwargs["run_id"], Work.REMOVE if work is Work.REMOVE else Work.RESUME, None)
+        await self._signal(job.task_kwargs["run_id"], Work.REMOVE if work is Work.REMOVE else Work.RESUME)
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
