@@ -87,7 +87,9 @@ class GpuSign:
         weight: positive for, negative against; 3 alone is about enough.
     """
 
-    kind: Literal["statement", "dependency", "container", "sources", "command", "network", "optional", "denial"]
+    kind: Literal[
+        "statement", "dependency", "container", "sources", "command", "network", "tests", "optional", "denial"
+    ]
     weight: float
     vendor: Vendor | None
     spot: Spot

@@ -115,7 +115,8 @@ def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Ev
     firm = _firm(credible)
     if what == "gpus" or (what == "nodes" and all(a.stance == "tested" for a in firm)):
         # The largest of several experiments is a wish, and so are the GPUs of the largest model.
-        firm = [min(firm, key=lambda a: (a.value, -a.weight))]
+        needed = [a for a in firm if a.told in ("", "need")] or firm
+        firm = [min(needed, key=lambda a: (a.value, -a.weight))]
     likeliest = max(firm, key=lambda a: (a.weight, a.value)).value
     chosen = max((a for a in firm if a.value <= _JOB_RANGE * likeliest), key=lambda a: (a.value, a.weight))
     return chosen.value, [evidence(field, chosen.value, chosen.spot, 2 * chosen.weight, chosen.stance)]

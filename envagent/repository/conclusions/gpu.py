@@ -31,6 +31,8 @@ _FOR_OPTIONAL = -2.5
 _FIRM = ("need.main", "listed.main", "takes.main")
 _ASKING = frozenset(("need", "listed", "recommend"))
 _AGAINST = frozenset(f"{stance}.{tier}" for stance in ("denied", "optional", "cpu") for tier in ("main", "guide"))
+_WITHOUT = frozenset(("cpu.main", "cpu.guide", "denied.main", "denied.guide", "tests-"))
+_OF_MANIFESTS = ("dependency+", "container+", "sources+", "command+")
 _SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.0, "development": 0.1}
 _VENDOR_OF: dict[str, Vendor] = {"cuda": "nvidia", "amd_gpu": "amd", "intel_gpu": "intel"}
 _FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
@@ -112,6 +114,11 @@ def gpu_features(signs: list[GpuSign], said: list[Said]) -> dict[str, float]:
     if not held.keys() & _AGAINST:
         # Nothing in the main documents speaks of another way.
         held |= {f"unopposed {name}": 1.0 for name in _FIRM if name in held}
+    if held.keys() & _WITHOUT:
+        held["opposed"] = 1.0
+    else:
+        # A container or a command for GPUs is one of two ways where something shows another.
+        held |= {f"unopposed {kind}": held[kind] for kind in _OF_MANIFESTS if kind in held}
     if not any(s.subject in _SUBJECTS for s in said):
         # Where no sentence speaks of GPUs, the manifests speak alone.
         held |= {f"silent {kind}": held[kind] for kind in kinds}

@@ -24,7 +24,7 @@ _USUAL = "22.04"
 _NEAR_BEST = 0.5
 _CREDIBLE = 0.3
 _FIRM = 0.5
-_SPECIAL_ENOUGH = 0.4
+_SPECIAL_ENOUGH = 0.39
 _CPU_ENOUGH = 0.3
 """One sentence is enough for a CPU, which is taken only where it is needed in so many words; see `_is_firm`."""
 _OFTEN_A_TOPIC = frozenset({"fpga", "docker", "kvm", "nvme", "kernel", "numa", "mpi", "kernel-module"})
@@ -103,7 +103,8 @@ def conclude_special(
         if weight > weights.get(sign.tag, 0.0):
             places[sign.tag] = sign.spot
         weights[sign.tag] = together
-    if weights.get("x86_64", 0) and weights.get("aarch64", 0):
+    demanded = {tag for tag in _ARCHITECTURES if any(_demands(s) for s in by_tag.get(tag, ()))}
+    if weights.get("x86_64", 0) and weights.get("aarch64", 0) and len(demanded) != 1:
         # What names both architectures runs on both, unless it is made for boards that have one.
         weights.pop("x86_64")
         if weights.get("jetson", 0) < _FIRM:
@@ -135,6 +136,10 @@ def conclude_special(
     if gpu_vendor == "amd":
         tags.add("rocm")
     return tuple(sorted(tags)), architecture, found
+
+
+def _demands(said: Said) -> bool:
+    return said.stance == "need" and "near-head.requirements" in said.features
 
 
 def tagged(facts: Facts) -> dict[str, list[Said]]:

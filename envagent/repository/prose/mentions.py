@@ -23,6 +23,8 @@ _ONLY_JOINED = frozenset(("g", "t", "go", "to", "mo"))
 _WORDS = numbers()
 _SIZES = ("vram", "ram", "disk")
 _PLAIN = words_of("plain_memory")
+# NVIDIA's name stands on network cards too.
+_NVIDIA_TOO = frozenset(f"special.{tag}" for tag in ("mellanox", "dpu", "smartnic", "rdma", "infiniband", "dpdk"))
 _HOST = frozenset(("ram", "dram"))
 _HOSTS = _HOST | {"内存", "內存", "メモリ"}
 _WITH = frozenset(("with", "each", "having", "which", "at", "minimum", "memory", "or", "≥", ">="))
@@ -312,7 +314,9 @@ def _concepts_of(cells: tuple[str, ...]) -> frozenset[str]:
 def _counted(reading: Reading, at: int, place: int, number: int, sizes: set[int]) -> Iterator[Mention]:
     """Find what a number without unit counts: `8 cores`, `4 x A100`, `A100 x 4`, `CPU cores: 16`."""
     words = reading.words
-    if not 1 <= number <= 1024:
+    joined_to = words[at - 1].text if words[at].joined else ""
+    if not 1 <= number <= 1024 or joined_to == "." or (joined_to.isalpha() and joined_to != "x"):
+        # The number of a model: `r650 nodes`, `r6a.4xlarge`.
         return
     times = False
     if place < len(words) and words[place].text in "x×*+" and words[place].text:
@@ -400,6 +404,8 @@ def _counted_by(reading: Reading, at: int, number: int) -> Iterator[Mention]:
 
 def _named(reading: Reading, one: Found) -> Iterator[Mention]:
     for concept in one.concepts:
+        if one.phrase == "nvidia" and reading.concepts & _NVIDIA_TOO:
+            continue
         if concept in ("gpu", "gpu_model", "vram", "cuda", "amd_gpu", "intel_gpu"):
             yield Mention("gpu", concept, one.start, one.end)
         if concept == "gpu_model":

@@ -53,6 +53,8 @@ _VARIABLE = re.compile(
 _BAZEL = re.compile(
     r"\s*((?:build|common|run)(?::\w+)?)\s[^\n]*(?:--config=(?:cuda|rocm)|--@rules_cuda|TF_NEED_CUDA=1)", re.IGNORECASE
 )
+# A line that configure comments out: `@COND_CUDA_TRUE@NVCC = nvcc`.
+_OF_AUTOMAKE = re.compile(r"@\w{1,60}_(?:true|false)@")
 _QUOTED = re.compile(r"\"[^\"]*\"")
 _MAX_LINE = 1000
 _MOST_LINES = 30
@@ -163,6 +165,7 @@ def _lines(name: str, text: str) -> Iterator[tuple[int, str, bool]]:
             depth = max(0, depth - 1)
         begins = begin.match(low) is not None
         optional = cmake and (begins or "quiet" in low or low.startswith("option"))
+        optional = optional or _OF_AUTOMAKE.match(low) is not None
         # Autoconf and meson check for most things in conditions that span several lines.
         yield number, line, depth > 0 or optional or not (cmake or make)
         depth += begins

@@ -23,6 +23,12 @@ _MATRIX = re.compile(
 )
 _MINOR = re.compile(r"(?<![\d.])([23]\.\d{1,2})(?![\d])")
 _RUNNER = re.compile(r"\b(ubuntu)-(\d\d\.04)\b")
+_HOSTED = re.compile(r"\b(?:ubuntu|macos|windows)-(?:latest|\d\d)")
+_TESTS = re.compile(
+    r"\b(?:pytest|tox|nox|ctest|unittest|run_?tests?|julia-runtest|check-r-package|R CMD check|"
+    r"(?:bazel|cabal|cargo|dotnet|go|make|meson|mix|mvn|ninja|npm|pnpm|sbt|stack|swift|yarn) "
+    r"(?:-\S{1,40} )?(?:check|tests?))\b"
+)
 _GPU_RUNNER = re.compile(r"runs-on:.*\b(gpu|cuda|a100|t4|v100|nvidia)\b", re.IGNORECASE)
 
 
@@ -51,7 +57,7 @@ def read_version(path: str, text: str, facts: Facts) -> None:
 
 
 def read_ci(path: str, text: str, facts: Facts) -> None:
-    """Read the tested Python versions, and whether a job runs on a GPU."""
+    """Read the tested Python versions, and whether its tests run with a GPU or without."""
     tested: set[str] = set()
     for matrix in _MATRIX.finditer(text):
         tested |= {m for found in _MINOR.findall(matrix[1]) for m in minors(SpecifierSet(f"=={found}.*"))}
@@ -63,6 +69,10 @@ def read_ci(path: str, text: str, facts: Facts) -> None:
     if runner := _GPU_RUNNER.search(text):
         spot = spot_of(path, text, runner[0].strip())
         facts.gpu.append(GpuSign("command", 0.2, "nvidia", spot, "its CI runs on a GPU"))
+    if _HOSTED.search(text) and (tests := _TESTS.search(text)):
+        # The machines that GitHub lends have no GPU.
+        spot = spot_of(path, text, tests[0])
+        facts.gpu.append(GpuSign("tests", -1.0, None, spot, "its CI tests it on machines without a GPU"))
 
 
 def read_tox(path: str, text: str, facts: Facts) -> None:

@@ -18,6 +18,8 @@ from envagent.repository.readers.parsing import strings
 from envagent.repository.readers.pyproject import python_bound
 from envagent.repository.readers.scopes import group_scope, scope_of
 
+# A folder at the top that is named for one accelerator is one of several ways.
+_BACKENDS, _BACKEND = frozenset(("cuda", "gpu", "rocm")), 0.4
 _CUDA_BUILDERS = frozenset({"CUDAExtension", "CUDA_HOME", "CUDAToolkit", "locate_cuda"})
 _DEVICE_CHECKS = frozenset({"is_available", "FORCE_CUDA", "WITH_CUDA"})
 
@@ -75,7 +77,7 @@ def read_py(path: str, text: str, facts: Facts) -> None:
             _add(_texts(items), group_scope(str(group)), path, text, facts, str(group))
     if names & _CUDA_BUILDERS:
         # If the file also checks whether a GPU is present, it can do without one.
-        weight = 0.8 if names & _DEVICE_CHECKS else 2.0
+        weight = (0.8 if names & _DEVICE_CHECKS else 2.0) * (_BACKEND if path.split("/")[0] in _BACKENDS else 1.0)
         spot = spot_of(path, text, min(names & _CUDA_BUILDERS))
         facts.gpu.append(GpuSign("sources", weight, "nvidia", spot, "compiles a CUDA extension"))
 
