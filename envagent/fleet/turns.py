@@ -77,6 +77,18 @@ ON CONFLICT (run_id, kind, number) DO UPDATE SET su = CASE WHEN fleet_turns.gran
   ELSE fleet_turns.su END
 """
 
+_LIMITED = """
+SELECT 1 FROM fleet_limits WHERE name = %(limit)s AND site = %(site)s OR name = 'su' AND %(kind)s = 'lease' LIMIT 1
+"""
+
+_ASK_AT_ONCE = """
+INSERT INTO fleet_turns (run_id, kind, number, site, owner, su, granted_at, told_at)
+VALUES (%(run_id)s, %(kind)s, %(number)s, %(site)s, %(owner)s, %(su)s, now(), now())
+ON CONFLICT (run_id, kind, number) DO UPDATE SET granted_at = coalesce(fleet_turns.granted_at, now()), told_at = now(),
+  su = CASE WHEN fleet_turns.granted_at IS NULL THEN excluded.su ELSE fleet_turns.su END
+"""
+"""Where there is no limit, nobody waits for the lock; runs that waited for one are granted their turns soon after."""
+
 _EARLIER = """
 UPDATE fleet_turns t SET over_at = coalesce(over_at, now()), su = 0
 WHERE run_id = %(run_id)s AND (kind = %(kind)s AND number < %(number)s
@@ -137,6 +149,11 @@ class Turns:
         """
         turn = {"run_id": run_id, "kind": kind, "number": number, "site": site, "owner": owner, "su": su}
         with self._journal.cursor() as cursor:
+            cursor.execute(_LIMITED, {**turn, "limit": LIMIT_OF[kind]})
+            if not cursor.fetchall():
+                cursor.execute(_ASK_AT_ONCE, turn)
+                cursor.execute(_EARLIER, turn)
+                return None
             cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
             cursor.execute(_ASK, turn)
             cursor.execute(_EARLIER, turn)

@@ -12,7 +12,7 @@ import pytest
 from envagent.engine.journal import Journal
 from envagent.engine.tables import RunRecord
 from envagent.errors import QuotaExceeded
-from envagent.fleet.turns import Turns
+from envagent.fleet.turns import LOCK, Turns
 from tests.kit.postgres import Postgres
 
 SITE = "CHI@UC"
@@ -123,3 +123,18 @@ def test_extensions_count_once_until_they_are_refused_or_settled(journal: Journa
     turns.extend(one, 3, owner="ada", su=4)
     turns.settle(one, 5.5)
     assert used() == 5.5
+
+
+def test_nobody_waits_for_others_where_there_is_no_limit(journal: Journal) -> None:
+    turns = Turns(journal)
+    [one] = runs(journal, "ada", 1)
+    turns.set("builds", 0, site=SITE)
+    assert build(journal, one) is not None
+    turns.set("builds", None, site=SITE)
+    with journal.cursor() as other:
+        other.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        assert build(journal, one) is None
+        assert turns.ask("lease", one, 1, site=SITE, owner="ada", su=3.0) is None
+    turns.set("su", 5, owner="ada")
+    assert [limit.used for limit in turns.limits()] == [3.0]
+    assert turns.grant_all() == []
