@@ -10,6 +10,8 @@ from envagent.environment.findings import Findings, step, usual, verbatim
 from envagent.environment.setup_plan import Command, SetupStep
 
 _CHECKED = re.compile(r"enable_testing\s*\(|include\s*\(\s*CTest|add_test\s*\(", re.IGNORECASE)
+_TOOLS = ((r"\bcmake\b|\bctest\b", "cmake"), (r"\bmeson\b", "meson"), (r"\bmeson\b|\bninja\b|-G ?Ninja", "ninja-build"))
+"""What a command of CI needs that a build system of another kind does not bring."""
 _MOST_DECLARED = 12
 _R_BASE = frozenset([
     "R", "methods", "stats", "utils", "graphics", "grDevices", "datasets", "tools", "parallel", "compiler", "grid",
@@ -21,7 +23,10 @@ def native_steps(found: Findings) -> Iterator[SetupStep]:
     """Yield the steps that set up a C or C++ project, by the build system that it has."""
     tools = {"cmake": ["cmake"], "meson": ["meson", "ninja-build"], "autotools": ["autoconf", "automake", "libtool"]}
     kind, name = _build_system(found)
-    needed = ["build-essential", "pkg-config", "git", "ca-certificates", *tools.get(kind, [])]
+    declared = [one for one in before_tests(found.ci) if one.is_build and not one.apt_packages]
+    named = [one.text for one in (*declared, *found.tests_in_ci)]
+    tools[kind] = [*tools.get(kind, ()), *(two for word, two in _TOOLS if any(re.search(word, one) for one in named))]
+    needed = ["build-essential", "pkg-config", "git", "ca-certificates", *dict.fromkeys(tools[kind])]
     yield step(
         "compilers",
         "toolchain",
@@ -37,7 +42,6 @@ def native_steps(found: Findings) -> Iterator[SetupStep]:
         ("install_headers",),
         reasons=[usual("CI's machines have common ones, so that no file names them")],
     )
-    declared = [one for one in before_tests(found.ci) if one.is_build and not one.apt_packages]
     whole = declared and not any(one.of_the_runner for one in found.ci if not one.is_test) and found.folder == ""
     commands, checks = _usual_build(found, kind)
     if whole and any(re.search(r"\bmake\b|--build|\bninja\b|meson compile", one.text) for one in declared):

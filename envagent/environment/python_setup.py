@@ -48,6 +48,8 @@ _PYTEST_PLUGINS = {
     r"--mypy\b": "pytest-mypy",
 }
 """What a configuration of pytest sets, and the plugin without which pytest does not start then."""
+_PYTEST = ("python", "-m", "pytest", "-q", "-o", "cache_dir=.venv/.pytest_cache")
+"""pytest, leaving nothing in the clone; its cache stays on, since a configuration may have options for it."""
 _SMALL_TEST = 400
 """Bytes below which a file of tests hardly tests anything."""
 _STARTS = ("main.py", "train.py", "run.py", "demo.py", "app.py", "cli.py", "eval.py", "inference.py", "generate.py")
@@ -246,6 +248,11 @@ def _test_tools(found: Findings, tests: list[str], declared: set[str]) -> tuple[
         if _PLAIN.fullmatch(word):
             tools.append(word)
             reasons.append(found.reason("tox.ini", word))
+    if section or table(found.toml("pyproject.toml"), "tool", "tox"):  # its own way to test: whoever works on it has it
+        tools.append("tox")
+        reasons.append(
+            found.reason("tox.ini", section[0].split("\n")[0]) if section else found.reason("pyproject.toml", "tox")
+        )
     for needed, reason in (*_pytest_plugins(found), *_configured_deps(found)):
         tools.append(needed)
         reasons.append(reason)
@@ -350,7 +357,7 @@ def _proofs(found: Findings, tests: list[str]) -> Iterator[SetupStep]:
             "small-test",
             "proof",
             f"the tests of {small}",
-            ("in_work", "python", "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", "--", small),
+            ("in_work", *_PYTEST, "-x", "--no-header", "--", small),
             reasons=[*(one.reason for one in found.tests_in_ci[:1]), Reason(belief="manifest", path=found.path(small))],
             minutes=10,
             proves=f"the tests of {small} pass",
@@ -359,7 +366,7 @@ def _proofs(found: Findings, tests: list[str]) -> Iterator[SetupStep]:
             "collect-tests",
             "proof",
             f"collect the tests of {len(tests)} {'file' if len(tests) == 1 else 'files'}",
-            ("in_work", "python", "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"),
+            ("in_work", *_PYTEST, "--collect-only"),
             reasons=[usual("whether all that its tests import is there")],
             minutes=10,
             proves="all its tests can be collected",
@@ -378,12 +385,24 @@ def _modules(found: Findings) -> list[str]:
     tops = {m[1] for one in own if (m := re.fullmatch(r"(?:src/|lib/|python/)?(\w+)/__init__\.py", one))}
     tops |= {m[1] for one in own if (m := re.fullmatch(r"src/(\w+)\.py", one))}
     tops = {one for one in tops if not _NOT_A_PACKAGE.match(one)}
-    name = table(manifest, "project").get("name") or table(manifest, "tool", "poetry").get("name") or ""
-    named = canonicalize_name(str(name)).replace("-", "_")
-    single = {one.removesuffix(".py") for one in own if one == f"{named}.py"}
-    if named in {one.lower() for one in tops | single}:
-        return [one for one in tops | single if one.lower() == named]
+    single = {one.removesuffix(".py") for one in own if re.fullmatch(r"\w+\.py", one)}
+    for name in _names(found, manifest):
+        named = canonicalize_name(name).replace("-", "_")
+        if same := [one for one in tops | single if one.lower() == named]:
+            return same[:1]
     return sorted(tops, key=lambda one: (-sum(path.startswith((f"{one}/", f"src/{one}/")) for path in own), one))[:1]
+
+
+def _names(found: Findings, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield the names that the package may have: what its manifests say, then the repository's own."""
+    yield str(table(manifest, "project").get("name") or table(manifest, "tool", "poetry").get("name") or "")
+    for name, pattern in (
+        ("setup.cfg", r"(?m)^name\s*=\s*([\w.-]+)"),
+        ("setup.py", r"(?im)^\s*name\s*=\s*[\"']([\w.-]+)[\"']"),
+    ):
+        if named := re.search(pattern, found.text(name)):
+            yield named[1]
+    yield found.snapshot.url.rstrip("/").rpartition("/")[2].removesuffix(".git")
 
 
 def _start(found: Findings) -> Iterator[SetupStep]:

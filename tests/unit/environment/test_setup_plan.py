@@ -65,13 +65,14 @@ def test_the_test_tools_that_only_ci_and_tox_name_are_installed() -> None:
     packages = named(python_plan(), "python-packages")
     assert packages.commands == (
         ("uv_pip", "-e", ".[test]"),
-        ("uv_pip", "pytest-cov", "hypothesis>=6", "mock", "pytest-xdist", "pytest"),
+        ("uv_pip", "pytest-cov", "hypothesis>=6", "mock", "tox", "pytest-xdist", "pytest"),
     )
     assert [one.place or one.belief for one in packages.reasons] == [
         "pyproject.toml:1",
         "pyproject.toml:5",
         ".github/workflows/ci.yml:15",
         "tox.ini:2",
+        "tox.ini:1",
         "pyproject.toml:7",
         "convention",
     ]
@@ -119,6 +120,20 @@ def test_a_proof_is_a_small_test_that_needs_no_hardware_and_says_what_it_shows()
         "the tests of tests/test_toy.py pass",
         "all its tests can be collected",
     ]
+
+
+def test_the_package_that_is_imported_is_the_one_that_the_repository_is_named_after() -> None:
+    further = ("toy/__init__.py", "big/__init__.py", "big/a.py", "big/b.py", "other/__init__.py")
+    named = [{"setup.py": "setup(name=NAME)"}, {"setup.py": 'setup(\n    name="other",\n)'}]
+    named += [{"setup.py": "setup()", "setup.cfg": "[metadata]\nname = big\n"}]
+    imported = [one for files in named for one in commands(plan_of(files, *further)) if one.startswith("has_modules")]
+    assert [one for one in imported if "ssl" not in one] == [f"has_modules {one}" for one in ("toy", "other", "big")]
+
+
+def test_what_ci_builds_with_is_installed_besides_the_build_system_that_the_files_show() -> None:
+    job = "runs-on: ubuntu-latest\n    steps:\n    - run: meson setup b\n    - run: meson test -C b\n"
+    files = {"Makefile": "all:\n", ".github/workflows/a.yml": f"jobs:\n  test:\n    {job}"}
+    assert named(plan_of(files, "a.c"), "compilers").commands[0][-2:] == ("meson", "ninja-build")
 
 
 def test_files_for_machines_are_believed_before_manifests_and_these_before_the_readme() -> None:
