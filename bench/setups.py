@@ -1,8 +1,10 @@
 """How many repositories are set up, from nothing, by rules alone: python -m bench.setups MIRROR [NAME ...] [-o FOLDER].
 
 MIRROR has a bare git directory for each repository, OWNER+NAME/repo. Each is analyzed, planned and set up on a fresh
-node of `tests/node` (this machine's root is needed); its proof decides. A line of JSON for each goes to
-FOLDER/results.jsonl, next to the scripts and logs, and what is there is not done again.
+node of `tests/node` (this machine's root is needed); its proof decides. Without names, the thirty of `OWN` are taken.
+With `--tasks FILE`, lines of JSON as SetupBench has them, each is set up at the task's `base_commit` and judged by its
+`success_command`, which runs on the node afterwards, in the environment of the set-up and whatever became of that.
+A line of JSON for each goes to FOLDER/results.jsonl, next to the scripts and logs, and what is there is not done again.
 """
 
 from __future__ import annotations
@@ -11,24 +13,48 @@ import argparse
 import json
 import os
 import re
+import shutil
 import statistics
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envagent import ssh
 from envagent.cli.documents.setup_document import setup_document
-from envagent.engine.execution import Outcome
+from envagent.engine.journal import Journal
+from envagent.environment.findings import step
 from envagent.environment.planner import plan_setup
 from envagent.environment.setup_plan import SetupPlan
+from envagent.environment.setup_script import setup_script
 from envagent.repository.analyzer import analyze
 from envagent.repository.fetch import fetch
 from envagent.steps.setup_pipeline import setup_id
 from tests.node import debian
-from tests.node.client import work
 from tests.node.conftest import begin
 
 RUN = "bench"
+SUCCESS = "Setup successful"
+"""What the success command of a task says."""
+
+OWN = (
+    # Python
+    "pallets/click", "pytoolz/toolz", "tqdm/tqdm", "encode/httpx", "karpathy/micrograd",
+    "binder-examples/requirements", "microsoft/vscode-remote-try-python", "healthchecks/healthchecks",
+    "python-attrs/attrs", "pallets/markupsafe", "more-itertools/more-itertools", "dateutil/dateutil",
+    # Node.js
+    "expressjs/express", "chalk/chalk", "minimistjs/minimist", "tj/commander.js", "debug-js/debug",
+    # C and C++
+    "DaveGamble/cJSON", "antirez/kilo", "madler/zlib", "jqlang/jq", "lh3/minimap2", "cosmoss-jigu/pactree",
+    "lz4/lz4", "benhoyt/inih", "google/snappy", "ANL-CESAR/XSBench",
+    # R, Rust and Go
+    "tidyverse/glue", "sharkdp/hexyl", "spf13/pflag",
+)  # fmt: skip
+"""The thirty that the project itself is measured on."""
 
 CLASSES = {
     "unreachable here": r"Could not resolve|Temporary failure in name|dns error|Connection refused|403 Forbidden"
@@ -42,54 +68,142 @@ CLASSES = {
 """Why a set-up failed, by what its last step wrote; the first that fits."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """A repository that is set up.
+
+    Attributes:
+        name: OWNER/NAME.
+        commit: the commit; None for the newest one that the mirror has.
+        success: the command that decides; None if the proof of the set-up does.
+    """
+
+    name: str
+    commit: str | None = None
+    success: str | None = None
+
+
+def tasks_of(file: Path) -> list[Task]:
+    """Read the tasks of a file."""
+    rows = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    return [
+        Task("/".join(one["repo_url"].split("/")[-2:]), one.get("base_commit"), one["success_command"]) for one in rows
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mirror", type=Path)
-    parser.add_argument("names", nargs="*", help="OWNER/NAME; by default all of the mirror")
+    parser.add_argument("names", nargs="*", help="OWNER/NAME; by default all of the tasks, or the thirty")
     parser.add_argument("-o", "--output", type=Path, default=Path("setups"))
+    parser.add_argument("--tasks", type=Path, metavar="FILE", help="repositories with commits and success commands")
+    parser.add_argument("--minutes", type=float, default=20, help="after how long a set-up is given up")
     given = parser.parse_args()
-    names = given.names or sorted(one.name.replace("+", "/", 1) for one in given.mirror.iterdir() if one.is_dir())
+    tasks = tasks_of(given.tasks) if given.tasks else [Task(name) for name in given.names or OWN]
+    tasks = [one for one in tasks if not given.names or one.name in given.names]
     given.output.mkdir(parents=True, exist_ok=True)
     results = given.output / "results.jsonl"
     done = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    with debian.served(given.mirror) as url:
-        for name in names:
-            if name in {one["name"] for one in done}:
-                continue
-            row = measured(name, given.mirror / name.replace("/", "+", 1) / "repo", url, given.output)
-            done.append(row)
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            shown(row)
-    chosen = [one for one in done if one["name"] in names]
-    proved = [one for one in chosen if one["state"] == "succeeded"]
+    for task in tasks:
+        if task.name in {one["name"] for one in done}:
+            continue
+        row = measured(task, given.mirror, given.output, given.minutes * 60)
+        done.append(row)
+        with results.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        shown(row)
+    chosen = [one for one in done if one["name"] in {task.name for task in tasks}]
+    good = [one for one in chosen if one["state"] == "succeeded"]
     seconds = statistics.median(one["seconds"] for one in chosen)
-    print(f"\n{len(proved)} of {len(chosen)} set up and proved; median {seconds:.0f} s")
+    print(f"\n{len(good)} of {len(chosen)} set up and proved; median {seconds:.0f} s")
     return 0
 
 
-def measured(name: str, repository: Path, url: str, output: Path) -> dict[str, Any]:
+@contextmanager
+def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Serve a repository with one branch, at the commit; yield its git directory and its URL.
+
+    A commit that the mirror does not have is replaced by its newest one.
+    """
+    stored, own = mirror / task.name.replace("/", "+", 1) / "repo", folder / "served" / task.name.partition("/")[2]
+    own.parent.mkdir(parents=True)
+    git(None, "clone", "--quiet", "--bare", str(stored), str(own))
+    for branch in git(own, "for-each-ref", "--format=%(refname)", "refs/heads").split():
+        git(own, "update-ref", "--no-deref", f"refs/old/{branch}", branch)
+    newest = git(own, "rev-parse", "HEAD").strip()
+    has_it = task.commit is not None and git(own, "cat-file", "-t", task.commit, check=False).strip() == "commit"
+    git(own, "update-ref", "refs/heads/measured", task.commit if task.commit and has_it else newest)
+    git(own, "symbolic-ref", "HEAD", "refs/heads/measured")
+    for name in git(own, "for-each-ref", "--format=%(refname)", "refs/old", "refs/heads").split():
+        if name != "refs/heads/measured":
+            git(own, "update-ref", "-d", name)
+    git(own, "config", "uploadpack.allowFilter", "true")
+    with debian.served(own.parent) as url:
+        yield own, f"{url}/{own.name}"
+    shutil.rmtree(own.parent)
+
+
+def git(folder: Path | None, *words: str, check: bool = True) -> str:
+    """Run git on a git directory of this machine."""
+    where = [] if folder is None else ["--git-dir", str(folder)]
+    return subprocess.run(["git", *where, *words], check=check, stdout=subprocess.PIPE, text=True).stdout
+
+
+def measured(task: Task, mirror: Path, output: Path, limit: float) -> dict[str, Any]:
     """Set one repository up on a fresh node."""
-    folder = (output / name.replace("/", "+", 1)).absolute()
-    plan = planned(repository, f"{url}/{name.replace('/', '+', 1)}/repo")
-    started = time.monotonic()
-    with debian.started(folder / "node") as node:
-        begin(folder, node, RUN, plan)
-        outcome, journal = work(folder)
-        row = journal.run(setup_id(RUN))
-        document = setup_document(journal, row, working=False, simulated=False)
-        journal.close()
-    failed = next((one for one in document.steps if one.state == "failed"), None)
+    folder = (output / task.name.replace("/", "+", 1)).absolute()
+    with at_commit(task, mirror, folder) as (repository, url):
+        plan = planned(repository, url)
+        started = time.monotonic()
+        with debian.started(folder / "node") as node:
+            in_time = work_within(begin(folder, node, RUN, plan).start(), limit)
+            seconds = round(time.monotonic() - started, 1)
+            good = None if task.success is None else judged(task.success, plan, node, folder / "success.log")
+    journal = Journal.open(folder / "journal.db")
+    document = setup_document(journal, journal.run(setup_id(RUN)), working=False, simulated=False)
+    journal.close()
+    failed = next((one for one in document.steps if one.state not in ("done", "succeeded")), None)
+    by_proof = in_time and document.state == "succeeded"
+    if by_proof if good is None else good:
+        reason = None
+    elif not in_time:
+        reason = "too long"
+    else:
+        reason = "wrong command" if by_proof or failed is None else why(folder, failed.number, failed.name)
     return {
-        "name": name,
+        "name": task.name,
+        "commit": plan.commit,
+        "at_commit": task.commit in (None, plan.commit),
         "ecosystem": plan.ecosystem,
-        "state": "succeeded" if outcome is Outcome.SUCCEEDED else "failed",
-        "seconds": round(time.monotonic() - started, 1),
+        "state": "succeeded" if reason is None else "failed",
+        "seconds": seconds,
         "proved": document.proved,
         "not_proved": document.not_proved,
-        "failed": None if outcome is Outcome.SUCCEEDED or failed is None else f"{failed.phase}: {failed.title}",
-        "class": None if outcome is Outcome.SUCCEEDED or failed is None else why(folder, failed.number, failed.name),
+        "failed": None if by_proof or failed is None else f"{failed.phase}: {failed.title}",
+        "class": reason,
     }
+
+
+def work_within(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Let a process work on a set-up, and return whether it ended in time."""
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return False
+    return True
+
+
+def judged(command: str, plan: SetupPlan, node: debian.Node, log: Path) -> bool:
+    """Run the success command of a task in the environment of its set-up, at the top of its clone."""
+    judge = step("success", "proof", "the success command of the task", ("in_work", "bash", "-c", command))
+    script = log.with_name("success.sh")
+    script.write_text(setup_script(plan.model_copy(update={"steps": (judge,), "folder": ""})))
+    ssh.run_command(node.target, "cat >success.sh", given=script)
+    ran = node.run("timeout -k 5 290 bash success.sh </dev/null 2>&1", seconds=300)
+    log.write_text(ran.output)
+    return SUCCESS in ran.output
 
 
 def planned(repository: Path, url: str) -> SetupPlan:
@@ -97,7 +211,7 @@ def planned(repository: Path, url: str) -> SetupPlan:
     snapshot = fetch(str(repository))
     plan = plan_setup(snapshot, analyze(snapshot))
     steps = tuple(one for one in plan.steps if one.name != "gpu")
-    return plan.model_copy(update={"url": url, "name": repository.parent.name.partition("+")[2], "steps": steps})
+    return plan.model_copy(update={"url": url, "name": repository.name, "steps": steps})
 
 
 def why(folder: Path, number: int, name: str) -> str:
