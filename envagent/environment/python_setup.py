@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envagent.environment.findings import Findings, step, usual, verbatim
@@ -33,6 +34,10 @@ _ENVIRONMENTS = (
 )
 _OLDEST = 8
 """The oldest minor of Python 3 that tools still install where a newer one serves as well."""
+_NEWEST = 14
+"""The newest minor of Python 3 that has been released."""
+_PYTHON_REQUIRES = re.compile(r"(?m)^\s*python[_-]requires\s*=\s*[\"']?([<>=!~\d., *]+)")
+_PROSE = re.compile(r"\.(?:md|rst|ipynb)$", re.IGNORECASE)
 _PYTEST_SECTION = re.compile(r"(?ms)^\[(?:tool\.pytest[\w.]*|tool:pytest|pytest)\]\s*$(.*?)(?=^\[|\Z)")
 _PYTEST_PLUGINS = {
     r"--cov\b": "pytest-cov",
@@ -71,8 +76,13 @@ def python_steps(found: Findings) -> Iterator[SetupStep]:
 def _environment(found: Findings) -> SetupStep:
     needs = found.analysis.requirements
     places = [one for one in found.analysis.evidence if one.field == "python_version"]
-    reasons = [Reason(belief="manifest", path=one.path, line=one.line, quote=one.quote) for one in places[:3]]
-    wanted = _python_range(needs)
+    stated = _stated_releases(found)
+    if stated is not None and any(_PROSE.search(one.path) for one in places):
+        wanted, reason = stated  # a manual speaks of what it was tried with
+        reasons = [reason]
+    else:
+        wanted = _python_range(needs)
+        reasons = [Reason(belief="manifest", path=one.path, line=one.line, quote=one.quote) for one in places[:3]]
     return step(
         "python-environment",
         "environment",
@@ -83,6 +93,22 @@ def _environment(found: Findings) -> SetupStep:
         reasons=reasons or [usual("no file names a version: what the system has serves")],
         done=("has_modules", "ssl", "sqlite3"),
     )
+
+
+def _stated_releases(found: Findings) -> tuple[str, Reason] | None:
+    """Return the releases that the manifest of a package asks for, as uv reads them, and the place."""
+    bounds = [("pyproject.toml", str(table(found.toml("pyproject.toml"), "project").get("requires-python") or ""))]
+    for name in ("setup.cfg", "setup.py"):
+        bounds += [(name, one) for one in _PYTHON_REQUIRES.findall(found.text(name))]
+    for name, bound in bounds:
+        try:
+            releases = SpecifierSet(bound.strip().strip(",")) if bound else None
+        except InvalidSpecifier:
+            continue
+        fitting = [minor for minor in range(_OLDEST, _NEWEST + 1) if releases and f"3.{minor}.99" in releases]
+        if fitting:
+            return f">=3.{fitting[0]},<3.{fitting[-1] + 1}", found.reason(name, bound)
+    return None
 
 
 def _python_range(needs: Requirements) -> str:

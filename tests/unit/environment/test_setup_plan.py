@@ -130,6 +130,19 @@ def test_the_package_that_is_imported_is_the_one_that_the_repository_is_named_af
     assert [one for one in imported if "ssl" not in one] == [f"has_modules {one}" for one in ("toy", "other", "big")]
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"pyproject.toml": '[project]\nname = "toy"\nrequires-python = ">=3.9"\n'},
+        {"setup.cfg": "[metadata]\nname = toy\npython_requires = >=3.9\n", "setup.py": "setup(pbr=True)"},
+        {"setup.py": "setup(\n    python_requires='>=3.9',\n)"},
+    ],
+)
+def test_the_manifest_says_which_python_serves_and_not_the_manual(manifest: dict[str, str]) -> None:
+    files = {**manifest, "README.md": "# toy\n\n## Installation\n\nIt is tested under Python 3.6 and 3.7.\n"}
+    assert "make_python >=3.9,<3.15" in commands(plan_of(files, "toy/__init__.py"))
+
+
 def test_what_ci_builds_with_is_installed_besides_the_build_system_that_the_files_show() -> None:
     job = "runs-on: ubuntu-latest\n    steps:\n    - run: meson setup b\n    - run: meson test -C b\n"
     files = {"Makefile": "all:\n", ".github/workflows/a.yml": f"jobs:\n  test:\n    {job}"}
