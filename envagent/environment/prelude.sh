@@ -73,6 +73,13 @@ make_python() { # $1: the wanted releases; the system's Python serves where it i
 }
 uv_pip() { in_work uv pip install --python "$ENVIRONMENT/bin/python" "$@"; }
 uv_sync() { in_work env UV_PROJECT_ENVIRONMENT="$ENVIRONMENT" uv sync --frozen --python "$ENVIRONMENT/bin/python" "$@"; }
+pipenv_sync() { # $@: what pip installs of a package whose lock file cannot be kept to, as with places that are gone
+    in_work uvx pipenv sync --dev || {
+        [ $# -gt 0 ] || return
+        says "what Pipfile.lock names cannot be had: the package is installed without it"
+        uv_pip "$@"
+    }
+}
 has_modules() { in_work "$ENVIRONMENT/bin/python" -c 'import importlib, sys
 for name in sys.argv[1:]: importlib.import_module(name)' "$@"; }
 imports_found() { # every module that the files import, outside of try, is the repository's own or installed

@@ -175,7 +175,9 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
         commands += [("in_work", "uv", "tool", "install", "--quiet", "poetry"), ("in_work", *_poetry(groups))]
         reasons.append(found.reason("poetry.lock"))
     elif found.has("Pipfile.lock"):
-        commands.append(("in_work", "uvx", "pipenv", "sync", "--dev"))
+        extras = _test_extras(found, manifest)
+        itself = ("-e", f".[{','.join(extras)}]" if extras else ".")
+        commands.append(("pipenv_sync", *(itself if declared else ())))
         reasons.append(found.reason("Pipfile.lock"))
     else:
         named, why = _requirements(found, declared=declared)

@@ -143,6 +143,19 @@ def test_the_manifest_says_which_python_serves_and_not_the_manual(manifest: dict
     assert "make_python >=3.9,<3.15" in commands(plan_of(files, "toy/__init__.py"))
 
 
+def test_a_package_is_installed_although_its_pipfile_cannot_be_kept_to(tmp_path: Path) -> None:
+    files = {"setup.py": 'setup(extras_require={"tests": []})', "Pipfile": "", "Pipfile.lock": "{}"}
+    wanted = commands(plan_of(files, "toy/__init__.py"))
+    assert "pipenv_sync -e .[tests]" in wanted
+    assert "pipenv_sync" in commands(plan_of({"Pipfile": "", "Pipfile.lock": "{}"}, "a.py"))
+    (tmp_path / "toy").mkdir()
+    test = 'uvx() { return 1; }; uv() { echo "$@"; }; pipenv_sync -e . && ! pipenv_sync'
+    script = f"HOME={tmp_path} NAME=toy FOLDER=\n{prelude()}\n{test}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"pip install --python {tmp_path}/toy/.venv/bin/python -e ." in done.stdout
+
+
 def test_what_ci_builds_with_is_installed_besides_the_build_system_that_the_files_show() -> None:
     job = "runs-on: ubuntu-latest\n    steps:\n    - run: meson setup b\n    - run: meson test -C b\n"
     files = {"Makefile": "all:\n", ".github/workflows/a.yml": f"jobs:\n  test:\n    {job}"}
