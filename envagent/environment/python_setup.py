@@ -24,6 +24,8 @@ _PLAIN = re.compile(r"[A-Za-z][\w.-]*(\[[\w,]+\])?([<>=!~][^\s{}:]*)?")
 _EXTRA = r"[\"']{}[\"']\s*[:\]=]"
 _TEST_FILE = re.compile(r"(^|/)(tests?_[^/]*|[^/]*_test)\.py$")
 _COSTLY = re.compile(r"gpu|cuda|integration|e2e|slow|bench|distributed|network|online|regression|large|docker|download")
+_ASIDE = re.compile(r"mypy|typing|(?:^|[/_])(?:cases|fixtures|samples|resources|legacy\w*)/")
+"""Where files lie that are named as tests are, and are what others test with."""
 _NOT_A_PACKAGE = re.compile(
     r"^(tests?|testing|docs?|examples?|scripts?|benchmarks?|tools?|data|utils?|setup|ci|build)$"
 )
@@ -358,9 +360,14 @@ def _test_files(found: Findings) -> list[str]:
     own = [found.inner(one) for one in found.paths if one.startswith(found.folder) and _TEST_FILE.search(one)]
     own = [one for one in own if "/data/" not in one and not one.startswith(("docs/", "examples/"))]
 
-    def order(path: str) -> tuple[bool, bool, int]:
+    def order(path: str) -> tuple[bool, bool, bool, int]:
         size = found.sizes.get(found.path(path), 0)
-        return _COSTLY.search(path.lower()) is not None, size < _SMALL_TEST, size
+        return (
+            _ASIDE.search(path.lower()) is not None,
+            _COSTLY.search(path.lower()) is not None,
+            size < _SMALL_TEST,
+            size,
+        )
 
     return sorted(own, key=order)
 

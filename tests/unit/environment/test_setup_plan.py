@@ -162,6 +162,12 @@ def test_what_ci_builds_with_is_installed_besides_the_build_system_that_the_file
     assert named(plan_of(files, "a.c"), "compilers").commands[0][-2:] == ("meson", "ninja-build")
 
 
+def test_a_file_that_other_tests_work_on_is_no_proof() -> None:
+    files = {"setup.py": "setup()", "tests/test_whole.py": "#" * 900}
+    plan = plan_of(files, "toy/__init__.py", "tests/mypy_test_cases/test_it.py", "tests/fixtures/test_that.py")
+    assert named(plan, "small-test").title == "the tests of tests/test_whole.py"
+
+
 def test_files_for_machines_are_believed_before_manifests_and_these_before_the_readme() -> None:
     readme = "# toy\n\n## Install\n\n    sudo apt install libreadme\n    pip install fromreadme\n"
     files = {"README.md": readme}
