@@ -59,7 +59,8 @@ OWN = (
 CLASSES = {
     "unreachable here": r"Could not resolve|Temporary failure in name|dns error|Connection refused|403 Forbidden"
     r"|error sending request|Failed to connect|proxyconnect|EAI_AGAIN|ENOTFOUND|Failed to fetch",
-    "no such version": r"No solution found|No matching distribution|ERESOLVE|ETARGET|requires-python",
+    "no such version": r"No solution found|No matching distribution|ERESOLVE|ETARGET|requires-python"
+    r"|FETCH_404|\bE404\b|OUTDATED_LOCKFILE|can only install packages when",
     "missing module": r"ModuleNotFoundError|ImportError|Cannot find module",
     "missing tool or header": r"command not found|directory: '[a-z]|fatal error: .*No such file|not found",
     "tests failed": r"\bFAILED\b|\d+ failed|failing|Failures|not ok",

@@ -71,7 +71,21 @@ make_python() { # $1: the wanted releases; the system's Python serves where it i
         uv venv --quiet --seed --python "$(PATH=/usr/bin:/bin command -v python3)" "$ENVIRONMENT"
     }
 }
-uv_pip() { in_work uv pip install --python "$ENVIRONMENT/bin/python" "$@"; }
+packages_until() { # the commit's date, if its Python had been out for half a year by then: packages fit both
+    local minor date
+    minor=$("$ENVIRONMENT/bin/python" -c 'import sys; print(sys.version_info.minor)')
+    date=$(git -C "$HERE" show -s --format=%cd --date=format:%Y-%m-%d HEAD)
+    [[ $date < $((2012 + minor))-04-01 ]] || echo "$date" # 3.8 came in October 2019, 3.9 a year later, and so on
+}
+uv_pip() { # the packages of the commit's time, which newer ones may have broken; the newest where that fails
+    local until
+    until=$(packages_until) || until=""
+    if [ -n "$until" ]; then
+        in_work uv pip install --python "$ENVIRONMENT/bin/python" --exclude-newer "$until" "$@" && return
+        says "the packages of $until do not serve: the newest are taken"
+    fi
+    in_work uv pip install --python "$ENVIRONMENT/bin/python" "$@"
+}
 uv_sync() { in_work env UV_PROJECT_ENVIRONMENT="$ENVIRONMENT" uv sync --frozen --python "$ENVIRONMENT/bin/python" "$@"; }
 pipenv_sync() { # $@: what pip installs of a package whose lock file cannot be kept to, as with places that are gone
     in_work uvx pipenv sync --dev || {

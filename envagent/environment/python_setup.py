@@ -258,7 +258,7 @@ def _requirements(found: Findings, *, declared: bool) -> tuple[list[str], list[R
     if not main and not declared:
         main = [one for one in own if re.fullmatch(r"[^/]*requirements?[^/]*\.txt", one)][:1]
     test = [one for one in own if _TEST_REQUIREMENTS.fullmatch(one) and one not in main]
-    chosen = [*main, *sorted(test, key=lambda one: ("test" not in one, len(one)))[:1]]
+    chosen = [*main, *sorted(test, key=lambda one: ("test" not in one, one.endswith(".in"), len(one)))[:1]]
     return [word for one in chosen for word in ("-r", one)], [found.reason(one) for one in chosen]
 
 

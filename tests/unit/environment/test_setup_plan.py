@@ -148,12 +148,40 @@ def test_a_package_is_installed_although_its_pipfile_cannot_be_kept_to(tmp_path:
     wanted = commands(plan_of(files, "toy/__init__.py"))
     assert "pipenv_sync -e .[tests]" in wanted
     assert "pipenv_sync" in commands(plan_of({"Pipfile": "", "Pipfile.lock": "{}"}, "a.py"))
-    (tmp_path / "toy").mkdir()
-    test = 'uvx() { return 1; }; uv() { echo "$@"; }; pipenv_sync -e . && ! pipenv_sync'
-    script = f"HOME={tmp_path} NAME=toy FOLDER=\n{prelude()}\n{test}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert f"pip install --python {tmp_path}/toy/.venv/bin/python -e ." in done.stdout
+    done = in_bash(tmp_path, 'uvx() { return 1; }; uv() { echo "$@"; }; pipenv_sync -e . && ! pipenv_sync')
+    assert done.stdout.endswith(f"pip install --python {tmp_path}/toy/.venv/bin/python -e .\n")
+
+
+def in_bash(home: Path, test: str) -> subprocess.CompletedProcess[str]:
+    """Run a test of the script's functions, with an empty clone."""
+    (home / "toy").mkdir(exist_ok=True)
+    script = f"HOME={home} NAME=toy FOLDER=\n{prelude()}\n{test}"
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("date", "minor", "expected"),
+    [
+        ("2024-08-23", 11, ["--exclude-newer 2024-08-23 six"]),
+        ("2022-12-01", 11, ["six"]),
+        ("2024-08-23", 8, ["--exclude-newer 2024-08-23 gone", "gone"]),
+    ],
+    ids=["of its time", "older than its Python", "do not serve"],
+)
+def test_packages_are_those_of_the_commits_time(date: str, minor: int, expected: list[str], tmp_path: Path) -> None:
+    python = tmp_path / "toy/.venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\necho {minor}\n")
+    python.chmod(0o755)
+    stubs = f'git() {{ echo {date}; }}; uv() {{ echo "${{@:5}}"; [[ "$*" != *newer*gone ]]; }}'
+    lines = in_bash(tmp_path, f"{stubs}; uv_pip {expected[-1].split()[-1]}").stdout.splitlines()
+    assert [one for one in lines if not one.startswith("[set-up]")] == expected
+    assert any("do not serve" in one for one in lines) == (len(expected) == 2)
+
+
+def test_a_pinned_list_of_test_tools_is_believed_before_the_one_that_it_was_made_from() -> None:
+    further = ("requirements/tests.in", "requirements/tests.txt", "toy/__init__.py")
+    assert "uv_pip -r requirements/tests.txt -e ." in commands(plan_of({"setup.py": "setup()"}, *further))
 
 
 def test_what_ci_builds_with_is_installed_besides_the_build_system_that_the_files_show() -> None:
