@@ -99,7 +99,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("setups"))
     parser.add_argument("--tasks", type=Path, metavar="FILE", help="repositories with commits and success commands")
     parser.add_argument("--minutes", type=float, default=20, help="after how long a set-up is given up")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     tasks = tasks_of(given.tasks) if given.tasks else [Task(name) for name in given.names or OWN]
     tasks = [one for one in tasks if not given.names or one.name in given.names]
     given.output.mkdir(parents=True, exist_ok=True)
