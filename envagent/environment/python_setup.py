@@ -157,15 +157,16 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
     commands: list[Command] = []
     reasons: list[Reason] = []
     declared = _is_package(found, manifest)
+    extras = _test_extras(found, manifest)
+    itself = f".[{','.join(extras)}]" if extras else "."
     backend = ("--torch-backend=auto",) if conda is None and _wants_torch(found) else ()
     if conda is not None:
         commands.append(("get_uv",))
         if declared:
-            extras = _test_extras(found, manifest)
-            commands.append(("uv_pip", "-e", f".[{','.join(extras)}]" if extras else "."))
+            commands.append(("uv_pip", "-e", itself))
             reasons.append(_manifest_of(found))
     elif found.has("uv.lock"):
-        extras, groups = _test_extras(found, manifest), _test_dependency_groups(manifest)
+        groups = _test_dependency_groups(manifest)
         named = [
             *(word for one in extras for word in ("--extra", one)),
             *(w for one in groups for w in ("--group", one)),
@@ -177,17 +178,13 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
         commands += [("in_work", "uv", "tool", "install", "--quiet", "poetry"), ("in_work", *_poetry(groups))]
         reasons.append(found.reason("poetry.lock"))
     elif found.has("Pipfile.lock"):
-        extras = _test_extras(found, manifest)
-        itself = ("-e", f".[{','.join(extras)}]" if extras else ".")
-        commands.append(("pipenv_sync", *(itself if declared else ())))
+        commands.append(("pipenv_sync", *(("-e", itself) if declared else ())))
         reasons.append(found.reason("Pipfile.lock"))
     else:
         named, why = _requirements(found, declared=declared)
         reasons += why
         if declared:
-            extras = _test_extras(found, manifest)
             groups = [word for one in _test_dependency_groups(manifest) for word in ("--group", one)]
-            itself = f".[{','.join(extras)}]" if extras else "."
             commands.append(("uv_pip", *backend, *named, "-e", itself, *groups))
             reasons += [_manifest_of(found), *(found.reason("pyproject.toml", one) for one in extras[:1])]
         elif named:
