@@ -9,8 +9,10 @@ import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
+from envagent.catalog import node_types, sites
 from envagent.repository.conclusions import model
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import Facts, Said, Spot
@@ -119,7 +121,26 @@ def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Ev
         firm = [min(needed, key=lambda a: (a.value, -a.weight))]
     likeliest = max(firm, key=lambda a: (a.weight, a.value)).value
     chosen = max((a for a in firm if a.value <= _JOB_RANGE * likeliest), key=lambda a: (a.value, a.weight))
-    return chosen.value, [evidence(field, chosen.value, chosen.spot, 2 * chosen.weight, chosen.stance)]
+    many = what == "gpus" and chosen.value > _largest_node()
+    fewer = [s for s in facts.said if many and s.subject == what and _is_fewer(s, chosen.value)]
+    stance = "recommended" if fewer else chosen.stance
+    return chosen.value, [
+        evidence(field, chosen.value, chosen.spot, 2 * chosen.weight, stance),
+        *(evidence(field, s.value, s.spot, chosen.weight, _OF_MENTION[s.stance]) for s in fewer[:1]),
+    ]
+
+
+@cache
+def _largest_node() -> int:
+    """Return the most GPUs that a node of any site has."""
+    return max(node.gpu.count for site in sites() for node in node_types(site.region) if node.gpu)
+
+
+def _is_fewer(said: Said, most: float) -> bool:
+    """Return whether a main document tells of a run on fewer GPUs; what no node has is a wish then."""
+    if said.tier != "main" or said.stance not in _SPOKEN_FOR | {"named"} or not isinstance(said.value, int | float):
+        return False
+    return 1 <= said.value < most
 
 
 def conclude_gpu_memory(facts: Facts, largest: float) -> tuple[float | None, list[Evidence]]:

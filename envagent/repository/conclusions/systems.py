@@ -122,6 +122,9 @@ def conclude_special(
         and tag not in aside
         and _is_firm(tag, by_tag)
     }
+    for pair in _EITHER:
+        if chosen.keys() >= set(pair):
+            del chosen[min(pair, key=chosen.__getitem__)]
     found = [
         evidence("architecture" if tag in _ARCHITECTURES else "special_requirements", tag, places[tag], 2 * weight)
         for tag, weight in chosen.items()
@@ -215,6 +218,8 @@ _RARE = frozenset((
     "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
 ))  # fmt: skip
 _OF_SOME_NODES = frozenset(("rdma", "infiniband", "mellanox", "nvme", "sgx", "pmem", "gpudirect"))
+_EITHER = (("tdx", "sev-snp"), ("smartnic", "fpga"))
+"""No machine has both, or the first is built from the second."""
 _RANK = {"need": 4, "listed": 3, "tested": 2, "recommend": 2, "purpose": 1, "named": 1}
 
 
