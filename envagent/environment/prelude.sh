@@ -161,6 +161,16 @@ for name, target in (("node", "bin/node"), ("npm", "lib/node_modules/npm/bin/npm
     os.symlink(os.path.join(root, target), path)
 PYTHON
 }
+as_locked() { # $@: the installation that keeps to the lock file; what that names may be withdrawn, or not fit any more
+    in_work "$@" && return
+    says "what the lock file names cannot be had: it is left aside"
+    case "$*" in
+    *--immutable) in_work yarn install --no-immutable ;;
+    yarn*) in_work yarn install --non-interactive --no-lockfile ;;
+    pnpm*) in_work pnpm install --no-lockfile ;;
+    *) in_work npm install --no-audit --no-fund --no-package-lock ;;
+    esac
+}
 get_node_tool() { # such as pnpm@9, below the tools of the set-up
     command -v "${1%%@*}" >/dev/null || npm install --silent --global --prefix "$TOOLS" -- "$1"
 }

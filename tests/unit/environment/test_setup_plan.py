@@ -152,6 +152,18 @@ def test_a_package_is_installed_although_its_pipfile_cannot_be_kept_to(tmp_path:
     assert done.stdout.endswith(f"pip install --python {tmp_path}/toy/.venv/bin/python -e .\n")
 
 
+@pytest.mark.parametrize(
+    "kept", ["npm ci --no-audit", "yarn install --frozen-lockfile", "pnpm install --frozen-lockfile"]
+)
+def test_a_lock_file_that_cannot_be_kept_to_is_left_aside(kept: str, tmp_path: Path) -> None:
+    tool = kept.split()[0]
+    stub = f'{tool}() {{ echo "$@"; [[ $2$* == *--no-*lock* ]]; }}'
+    lines = in_bash(tmp_path, f"{stub}; as_locked {kept}").stdout.splitlines()
+    assert f"{tool} {lines[0]}" == kept
+    assert "left aside" in lines[1]
+    assert lines[2].endswith("lockfile") or lines[2].endswith("package-lock")
+
+
 def in_bash(home: Path, test: str) -> subprocess.CompletedProcess[str]:
     """Run a test of the script's functions, with an empty clone."""
     (home / "toy").mkdir(exist_ok=True)
@@ -223,7 +235,7 @@ def test_files_for_machines_are_believed_before_manifests_and_these_before_the_r
             {"package.json": '{"packageManager": "pnpm@9.1.0", "scripts": {"build": "b", "test": "t"}}'},
             ("pnpm-lock.yaml", "src/a.ts"),
             [
-                *("get_node_tool pnpm@9.1.0", "in_work pnpm install --frozen-lockfile"),
+                *("get_node_tool pnpm@9.1.0", "as_locked pnpm install --frozen-lockfile"),
                 *("in_work pnpm run build", "in_work pnpm test"),
             ],
         ),
