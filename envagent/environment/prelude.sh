@@ -70,6 +70,8 @@ make_python() { # $1: the wanted releases; the system's Python serves where it i
         says "Python $1 cannot be had here: the system's is used"
         uv venv --quiet --seed --python "$(PATH=/usr/bin:/bin command -v python3)" "$ENVIRONMENT"
     }
+    # what many packages import without naming it: pkg_resources, which every environment had and newer ones lack
+    uv pip install --quiet --python "$ENVIRONMENT/bin/python" 'setuptools<81' || says "setuptools cannot be had here"
 }
 packages_until() { # the commit's date, if its Python had been out for half a year by then: packages fit both
     local minor date
