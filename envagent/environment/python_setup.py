@@ -18,6 +18,7 @@ from envagent.repository.results import Requirements
 _TEST_GROUPS = ("test", "tests", "testing", "unittest", "pytest", "dev", "develop", "development", "ci")
 _TEST_REQUIREMENTS = re.compile(
     r"(?:(?:test|tests|dev|ci)[-_]?requirements?|requirements?(?:/|[-_.])(?:test|tests|testing|dev|ci))(?:[-_.][\w.-]+)?\.(?:txt|in)"
+    r"|requirements/(?:test|tests|testing|dev|ci)(?:\.pip)?"
 )
 _PLAIN = re.compile(r"[A-Za-z][\w.-]*(\[[\w,]+\])?([<>=!~][^\s{}:]*)?")
 """A requirement without markers, files and places."""

@@ -191,9 +191,10 @@ def test_packages_are_those_of_the_commits_time(date: str, minor: int, expected:
     assert any("do not serve" in one for one in lines) == (len(expected) == 2)
 
 
-def test_a_pinned_list_of_test_tools_is_believed_before_the_one_that_it_was_made_from() -> None:
-    further = ("requirements/tests.in", "requirements/tests.txt", "toy/__init__.py")
-    assert "uv_pip -r requirements/tests.txt -e ." in commands(plan_of({"setup.py": "setup()"}, *further))
+@pytest.mark.parametrize("name", ["tests.txt", "tests.pip", "tests"])
+def test_a_pinned_list_of_test_tools_is_believed_before_the_one_that_it_was_made_from(name: str) -> None:
+    further = ("requirements/tests.in", f"requirements/{name}", "toy/__init__.py")
+    assert f"uv_pip -r requirements/{name} -e ." in commands(plan_of({"setup.py": "setup()"}, *further))
 
 
 def test_what_ci_builds_with_is_installed_besides_the_build_system_that_the_files_show() -> None:
