@@ -95,10 +95,10 @@ def test_types_under_if_refused_follow_where_deployments_fail(
 
 
 def test_where_no_other_node_exists_its_cleaning_is_waited_for(ironic: Shell, nothing_left: Check) -> None:
-    ironic.endpoint.control("settings", {"overrides": {**FIXED, "cleaning_seconds": 15_000.0}})
+    ironic.endpoint.control("settings", {"overrides": {**FIXED, "cleaning_seconds": 25_000.0}})
     assert ironic.run("--node-type", SINGLE).code == 0
     assert ironic("teardown", "last", "--yes").code == 0
-    done = ironic.run("--node-type", SINGLE, ENVAGENT_SERVER__CLEANING_SECONDS="20")
+    done = ironic.run("--node-type", SINGLE, ENVAGENT_SERVER__CLEANING_SECONDS="40")
     assert done.code == 0, done.err
     assert "waiting for the node to be cleaned" in done.err
     assert ironic.live()["lease"] == 1

@@ -29,7 +29,7 @@ STEADY = ("id", "name", "status", "description", "metadata", "port_id", "fingerp
 STRANGER = "zzzzzzzzzz"
 """A run id that is not ours."""
 
-PATIENCE = 180.0
+PATIENCE = 600.0
 
 
 @dataclass
