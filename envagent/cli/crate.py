@@ -22,7 +22,7 @@ VERSION = "1.1"
 LONGEST_NAME, LONGEST_SUMMARY = 140, 200
 """Trovi's limits."""
 
-ENVAGENT = "https://pypi.org/project/envagent/"
+ENVAGENT = "#envagent"
 KINDS = {".json": "application/json", ".md": "text/markdown", ".sh": "application/x-sh", ".txt": "text/plain"}
 
 
@@ -52,7 +52,7 @@ def crate_of(packed: PackedRun, result: PackedResult, files: Iterable[str], name
         codeRepository=packed.repository,
         version=packed.commit,
     )
-    tool = add(program, "SoftwareApplication", name="envagent", softwareVersion=__version__, url=program)
+    tool = add(program, "SoftwareApplication", name="envagent", softwareVersion=__version__)
     parts = {
         path: crate.add_file(
             dest_path=path,
