@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from envagent.environment.findings import Findings, step, usual, verbatim
 from envagent.environment.setup_plan import Command, Reason, SetupStep
+from envagent.repository.facts import minors
 from envagent.repository.readers.parsing import strings, table
 from envagent.repository.results import Requirements
 
@@ -37,8 +38,6 @@ _ENVIRONMENTS = (
 )
 _OLDEST = 8
 """The oldest minor of Python 3 that tools still install where a newer one serves as well."""
-_NEWEST = 14
-"""The newest minor of Python 3 that has been released."""
 _PYTHON_REQUIRES = re.compile(r"(?m)^\s*python[_-]requires\s*=\s*[\"']?([<>=!~\d., *]+)")
 _PROSE = re.compile(r"\.(?:md|rst|ipynb)$", re.IGNORECASE)
 _PYTEST_SECTION = re.compile(r"(?ms)^\[(?:tool\.pytest[\w.]*|tool:pytest|pytest)\]\s*$(.*?)(?=^\[|\Z)")
@@ -108,9 +107,11 @@ def _stated_releases(found: Findings) -> tuple[str, Reason] | None:
             releases = SpecifierSet(bound.strip().strip(",")) if bound else None
         except InvalidSpecifier:
             continue
-        fitting = [minor for minor in range(_OLDEST, _NEWEST + 1) if releases and f"3.{minor}.99" in releases]
-        if fitting:
-            return f">=3.{fitting[0]},<3.{fitting[-1] + 1}", found.reason(name, bound)
+        fitting = (
+            sorted(int(one.removeprefix("3.")) for one in minors(releases) if one.startswith("3.")) if releases else []
+        )
+        if fitting and fitting[-1] >= _OLDEST:
+            return f">=3.{max(_OLDEST, fitting[0])},<3.{fitting[-1] + 1}", found.reason(name, bound)
     return None
 
 
