@@ -87,7 +87,7 @@ def first_problem(error: ValidationError) -> str:
     """Return what a model rejects first, `place: message`, without the value: it may be a secret, or long."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"][:6])
-    return f"{place}: {first['msg']}".removeprefix(": ")
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")
 
 
 class UsageError(EnvagentError):

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from envagent import __version__
+from envagent.drafts import write_whole
 from envagent.environment.setup_script import setup_script
 from envagent.errors import PlanOutdated, UsageError, first_problem
 from envagent.hints import Hint, Option, Shell
@@ -88,11 +89,7 @@ def write_folder(path: Path, run_id: str, files: Mapping[str, str]) -> None:
                 if target.parent != draft:
                     target.parent.mkdir(exist_ok=True)
                     target.parent.chmod(0o755)
-                with target.open("w", encoding="utf-8", newline="") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                target.chmod(0o755 if name.endswith(".sh") else 0o644)
+                write_whole(target, text, mode=0o755 if name.endswith(".sh") else 0o644)
             check_target(path, run_id)
             _give_name(draft, path)
     except OSError as error:
@@ -142,7 +139,7 @@ def read_pack(folder: Path) -> PackedRun:
     try:
         packed = PackedRun.model_validate(stored.packed)
     except ValidationError as error:
-        raise _invalid(folder, first_problem(error).replace("Value error, ", "", 1)) from None
+        raise _invalid(folder, first_problem(error)) from None
     changed = [] if stored.digest == stored.own_digest else [PACK]
     script = _digest(setup_script(packed.setup_plan).encode())  # what can be read there is what will run
     kept = {name: digest for name, digest in stored.files.items() if name not in EDITABLE}

@@ -214,7 +214,7 @@ def _packed(
             ),
         )
     except ValidationError as error:
-        problem = first_problem(error).replace("Value error, ", "", 1)
+        problem = first_problem(error)
         raise RunStateError(
             f"run {run.row.run_id} cannot be packed: {problem}", hint=Hint("start another:", command("run", "URL"))
         ) from None

@@ -132,7 +132,7 @@ _NEW = Hint("make a new plan, with the options that it should follow")
 
 
 def _invalid(path: Path, error: ValidationError) -> UsageError:
-    problem = first_problem(error).replace("Value error, ", "", 1)
+    problem = first_problem(error)
     return UsageError(f"{path} is not a valid plan: {problem}", hint=_NEW)
 
 
