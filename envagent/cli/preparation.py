@@ -95,28 +95,8 @@ def prepare(options: RunOptions, terminal: Terminal, *, output_folder: Path | No
     documents = given_documents(options.also)
     find_repository(repository, options.ref)
     access = reach(name, settings)
-    request = _request(
-        repository=repository,
-        ref=options.ref,
-        also=documents,
-        cloud=access.name,
-        node_type=options.node_type,
-        image=options.image,
-        hours=options.hours,
-        max_su=options.max_su or settings.lease.max_su,
-        start=options.start,
-        wait_for_capacity=options.wait_for_capacity,
-        key_name=options.key_name,
-        public_key=key_file,
-        network=options.network,
-        server_name=options.server_name,
-        floating_ip=options.floating_ip,
-        ai=options.ai,
-        on_failure=options.on_failure,
-        setup=options.setup,
-        repair=options.repair,
-        output_folder=output_folder or settings.home,
-    )
+    own = _own(options, settings, key_file, output_folder)
+    request = _request(own, repository=repository, also=documents, cloud=access.name)
     if options.site != "any":
         return Prepared(request, access, settings)
     ranking = choose_site(request, settings, terminal)
@@ -154,15 +134,7 @@ def _of_saved_plan(path: Path, options: RunOptions, output_folder: Path | None) 
     finally:
         cloud.close()
     wished = {name: getattr(wishes, name) for name in type(wishes).model_fields}
-    request = _request(
-        **wished,
-        key_name=options.key_name,
-        public_key=key_file,
-        on_failure=options.on_failure,
-        setup=options.setup,
-        repair=options.repair,
-        output_folder=output_folder or settings.home,
-    )
+    request = _request(_own(options, settings, key_file, output_folder), **wished)
     return Prepared(request, access, settings, plan.known(), plan.labels(), plan.analyzed.commit)
 
 
@@ -183,25 +155,15 @@ def _of_pack(folder: Path, options: RunOptions, terminal: Terminal, output_folde
     key_file = _checked(options, settings, name)
     access = reach(name, settings)
     request = _request(
+        _own(options, settings, key_file, output_folder),
         repository=packed.repository,
         ref=packed.commit,
         cloud=access.name,
         node_type=packed.node_type,
         image=_image_of(packed, access, terminal),
         hours=packed.hours,
-        max_su=options.max_su or settings.lease.max_su,
-        start=options.start,
-        wait_for_capacity=options.wait_for_capacity,
-        key_name=options.key_name,
-        public_key=key_file,
-        network=options.network,
-        server_name=options.server_name,
-        floating_ip=options.floating_ip,
         ai=False,
-        on_failure=options.on_failure,
         setup=options.setup or packed.setup,
-        repair=options.repair,
-        output_folder=output_folder or settings.home,
     )
     labels = {"node_type": packed.node_type, "image": packed.image_name}
     return Prepared(request, access, settings, packed.known(), labels, packed.commit)
@@ -238,8 +200,24 @@ def _check_unsettled(options: RunOptions, settled: Collection[str], what: str, h
         raise UsageError(f"the {what} settles {', '.join(given)}", hint=hint)
 
 
-def _request(**fields: Any) -> RunRequest:
-    """Make the request.
+_ASKED = (
+    *("ref", "node_type", "image", "hours", "start", "wait_for_capacity", "network", "server_name", "floating_ip"),
+    *("ai", "key_name", "on_failure", "setup", "repair"),
+)
+"""The options that stand in a request as they are."""
+
+
+def _own(options: RunOptions, settings: Settings, key_file: Path | None, output_folder: Path | None) -> dict[str, Any]:
+    """Return what the user's options and settings say of a request."""
+    return {name: getattr(options, name) for name in _ASKED} | {
+        "max_su": options.max_su or settings.lease.max_su,
+        "public_key": key_file,
+        "output_folder": output_folder or settings.home,
+    }
+
+
+def _request(own: Mapping[str, Any], **settled: Any) -> RunRequest:
+    """Make the request; what is settled counts more than the user's own.
 
     Raises:
         UsageError: a value is not valid.
@@ -249,7 +227,7 @@ def _request(**fields: Any) -> RunRequest:
     from envagent.steps.request import RunRequest
 
     try:
-        return RunRequest(**fields)
+        return RunRequest(**{**own, **settled})
     except ValidationError as error:
         raise UsageError(f"invalid option: {error.errors(include_input=False)[0]['msg']}") from None
 
