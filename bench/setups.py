@@ -34,6 +34,7 @@ from envagent.environment.setup_script import setup_script
 from envagent.repository.analyzer import analyze
 from envagent.repository.fetch import fetch
 from envagent.steps.setup_pipeline import setup_id
+from tests.kit.git import git
 from tests.node import debian
 from tests.node.conftest import begin
 
@@ -128,12 +129,11 @@ def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, st
     """
     stored, own = mirror / task.name.replace("/", "+", 1) / "repo", folder / "served" / task.name.partition("/")[2]
     own.parent.mkdir(parents=True)
-    git(None, "clone", "--quiet", "--bare", str(stored), str(own))
+    git(own.parent, "clone", "--quiet", "--bare", str(stored.absolute()), own.name)
     for branch in git(own, "for-each-ref", "--format=%(refname)", "refs/heads").split():
         git(own, "update-ref", "--no-deref", f"refs/old/{branch}", branch)
-    newest = git(own, "rev-parse", "HEAD").strip()
-    has_it = task.commit is not None and git(own, "cat-file", "-t", task.commit, check=False).strip() == "commit"
-    git(own, "update-ref", "refs/heads/measured", task.commit if task.commit and has_it else newest)
+    found = git(own, "cat-file", "--batch-check", stdin=(task.commit or "HEAD").encode()).split()
+    git(own, "update-ref", "refs/heads/measured", found[0] if found[1] == "commit" else "HEAD")
     git(own, "symbolic-ref", "HEAD", "refs/heads/measured")
     for name in git(own, "for-each-ref", "--format=%(refname)", "refs/old", "refs/heads").split():
         if name != "refs/heads/measured":
@@ -142,12 +142,6 @@ def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, st
     with debian.served(own.parent) as url:
         yield own, f"{url}/{own.name}"
     shutil.rmtree(own.parent)
-
-
-def git(folder: Path | None, *words: str, check: bool = True) -> str:
-    """Run git on a git directory of this machine."""
-    where = [] if folder is None else ["--git-dir", str(folder)]
-    return subprocess.run(["git", *where, *words], check=check, stdout=subprocess.PIPE, text=True).stdout
 
 
 def measured(task: Task, mirror: Path, output: Path, limit: float) -> dict[str, Any]:
