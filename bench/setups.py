@@ -58,7 +58,9 @@ OWN = (
 """The thirty that the project itself is measured on."""
 
 CLASSES = {
+    "not whole in the mirror": r"not our ref|promisor remote",
     "unreachable here": r"Could not resolve|Temporary failure in name|dns error|Connection refused|403 Forbidden"
+    r"|could not find python interpreter|getaddrinfo"
     r"|error sending request|Failed to connect|proxyconnect|EAI_AGAIN|ENOTFOUND|Failed to fetch",
     "no such version": r"No solution found|No matching distribution|ERESOLVE|ETARGET|requires-python"
     r"|FETCH_404|\bE404\b|OUTDATED_LOCKFILE|can only install packages when",
@@ -163,8 +165,10 @@ def measured(task: Task, mirror: Path, output: Path, limit: float) -> dict[str, 
         reason = None
     elif not in_time:
         reason = "too long"
+    elif by_proof or failed is None:
+        reason = classed((folder / "success.log").read_text(errors="replace")) or "wrong command"
     else:
-        reason = "wrong command" if by_proof or failed is None else why(folder, failed.number, failed.name)
+        reason = why(folder, failed.number, failed.name)
     return {
         "name": task.name,
         "commit": plan.commit,
@@ -212,11 +216,16 @@ def planned(repository: Path, url: str) -> SetupPlan:
 def why(folder: Path, number: int, name: str) -> str:
     """Class a failure by the end of its log."""
     logs = sorted((folder / "setup").glob(f"{number:02d}-{name}.*.log"))
-    end = logs[-1].read_text(errors="replace")[-6000:] if logs else ""
+    end = logs[-1].read_text(errors="replace") if logs else ""
     before = (one.read_text(errors="replace") for one in (folder / "setup").glob("*.log"))
     if any("cannot be had" in text for text in before):  # what lacks it fails later, and says something else
         return "unreachable here"
-    return next((one for one, pattern in CLASSES.items() if re.search(pattern, end)), "other")
+    return classed(end) or "other"
+
+
+def classed(end: str) -> str | None:
+    """Return why a command failed, by the end of what it wrote."""
+    return next((one for one, pattern in CLASSES.items() if re.search(pattern, end[-6000:])), None)
 
 
 def shown(row: dict[str, Any]) -> None:
