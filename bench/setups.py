@@ -60,7 +60,7 @@ OWN = (
 CLASSES = {
     "not whole in the mirror": r"not our ref|promisor remote",
     "unreachable here": r"Could not resolve|Temporary failure in name|dns error|Connection refused|403 Forbidden"
-    r"|could not find python interpreter|getaddrinfo"
+    r"|could not find python interpreter|getaddrinfo|NameResolutionError"
     r"|error sending request|Failed to connect|proxyconnect|EAI_AGAIN|ENOTFOUND|Failed to fetch",
     "no such version": r"No solution found|No matching distribution|ERESOLVE|ETARGET|requires-python"
     r"|FETCH_404|\bE404\b|OUTDATED_LOCKFILE|can only install packages when",
@@ -135,7 +135,8 @@ def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, st
     for branch in git(own, "for-each-ref", "--format=%(refname)", "refs/heads").split():
         git(own, "update-ref", "--no-deref", f"refs/old/{branch}", branch)
     found = git(own, "cat-file", "--batch-check", stdin=(task.commit or "HEAD").encode()).split()
-    git(own, "update-ref", "refs/heads/measured", found[0] if found[1] == "commit" else "HEAD")
+    commit = found[0] if found[1] == "commit" else git(own, "rev-parse", "HEAD")
+    git(own, "update-ref", "refs/heads/measured", whole(own, commit))
     git(own, "symbolic-ref", "HEAD", "refs/heads/measured")
     for name in git(own, "for-each-ref", "--format=%(refname)", "refs/old", "refs/heads").split():
         if name != "refs/heads/measured":
@@ -146,11 +147,30 @@ def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, st
     shutil.rmtree(own.parent)
 
 
+def whole(repository: Path, commit: str) -> str:
+    """Return the commit, or one like it without the files whose contents the mirror lacks, such as very large ones."""
+    listed = git(repository, "rev-list", "--objects", "--missing=print", "--no-walk", commit).splitlines()
+    lacking = {line[1:] for line in listed if line.startswith("?")}
+    if not lacking:
+        return commit
+    files = [line.split("\t", 1) for line in git(repository, "ls-tree", "-r", "-z", commit).split("\0") if line]
+    gone = [f"0 {'0' * 40}\t{path}" for what, path in files if what.split()[2] in lacking]
+    git(repository, "read-tree", commit)
+    git(repository, "update-index", "-z", "--index-info", stdin="\0".join([*gone, ""]).encode())
+    tree = git(repository, "write-tree", "--missing-ok")
+    text = git(repository, "cat-file", "commit", commit)
+    changed = re.sub(r"\Atree \w+", f"tree {tree}", text)
+    return git(repository, "hash-object", "-t", "commit", "-w", "--stdin", stdin=f"{changed}\n".encode())
+
+
 def measured(task: Task, mirror: Path, output: Path, limit: float) -> dict[str, Any]:
     """Set one repository up on a fresh node."""
     folder = (output / task.name.replace("/", "+", 1)).absolute()
     with at_commit(task, mirror, folder) as (repository, url):
         plan = planned(repository, url)
+        had = (
+            git(repository, "cat-file", "--batch-check", stdin=(task.commit or "HEAD").encode()).split()[1] == "commit"
+        )
         started = time.monotonic()
         with debian.started(folder / "node") as node:
             in_time = work_within(begin(folder, node, RUN, plan).start(), limit)
@@ -172,7 +192,7 @@ def measured(task: Task, mirror: Path, output: Path, limit: float) -> dict[str, 
     return {
         "name": task.name,
         "commit": plan.commit,
-        "at_commit": task.commit in (None, plan.commit),
+        "at_commit": had,
         "ecosystem": plan.ecosystem,
         "state": "succeeded" if reason is None else "failed",
         "seconds": seconds,
