@@ -51,7 +51,7 @@ def runs_per_minute(server: Postgres, runs: int, workers: list[int]) -> None:
                 started_up(fleet, count)
                 for worker in fleet.workers:
                     worker.send_signal(signal.SIGSTOP)
-                fleet.submit_file(runs)
+                fleet.submit_file(runs, [world.repository], "--node-type", "compute_skylake")
                 programs = {
                     "workers": [worker.pid for worker in fleet.workers],
                     "PostgreSQL": [server.pid],

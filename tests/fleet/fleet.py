@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 
@@ -43,6 +44,7 @@ class Fleet:
         self.judge = Judge(world.everything)
         self.workers: list[subprocess.Popen[bytes]] = []
         self.runs: list[str] = []
+        self.kills = 0
         key = world.folder / "submitter"
         if not key.exists():
             made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
@@ -84,12 +86,11 @@ class Fleet:
                 raise AssertionError(said.decode())
         self.runs = list(self.states())
 
-    def submit_file(self, count: int, *options: str) -> None:
-        """Submit a file with as many lines, each with the world's repository."""
+    def submit_file(self, count: int, repositories: Sequence[Path], *options: str) -> None:
+        """Submit a file with as many lines, which name the repositories in turn."""
         file = self.world.folder / "repos.txt"
-        file.write_text(f"{self.world.repository}\n" * count)
-        words = ["run", "--file", str(file), "--cloud", "sandbox", "--submit", "--yes"]
-        self.command(*words, "--node-type", "compute_skylake", *options)
+        file.write_text("".join(f"{one}\n" for one in itertools.islice(itertools.cycle(repositories), count)))
+        self.command("run", "--file", str(file), "--cloud", "sandbox", "--submit", "--yes", *options)
         self.runs = list(self.states())
 
     def start(self, count: int) -> None:
@@ -176,6 +177,7 @@ class Fleet:
         worker = self.workers.pop(0)
         worker.kill()
         worker.wait()
+        self.kills += 1
         self.start(1)
 
     def freeze_one(self) -> None:

@@ -2,16 +2,19 @@
 
     ENVAGENT_FLEET_RUNS=1000 python -m pytest -m sweep tests/fleet/test_many.py
 
-The usual size is 100; the time limits grow with it.
+The usual size is 100; the time limits grow with it. Every other repository needs a GPU, so that some 120 nodes of the
+site are suitable. Harm means that a worker is killed every five seconds until the end; meanwhile two are stopped until
+their runs were given away and then go on, the database is restarted twice, and its jobs are emptied once.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,22 +26,37 @@ from envagent.engine.tables import RunState, StageState
 from envagent.errors import NoCapacity
 from tests.crash.world import World
 from tests.fleet.fleet import Fleet
+from tests.kit.git import make_repository
 
 RUNS = int(os.environ.get("ENVAGENT_FLEET_RUNS", "100"))
 KEY = "class"
 LIMIT = 240.0 + 3.0 * RUNS
+
+KILL_EVERY = 5.0
+"""Seconds between two kills."""
+
+OTHER_HARM_EVERY = 3
+"""After how many kills something else goes wrong as well."""
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """A sandbox of its own, whose nodes are free."""
     one = World.start(tmp_path / "home", speed=600.0)
+    one.control("settings", {"quotas": {"floatingip": -1}})
     # Nova allows a user 100 keypairs, so a class shares one that is there.
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", one.folder / "submitter"], check=True)
     key = {"name": KEY, "public_key": (one.folder / "submitter.pub").read_text()}
     one.user.ask("compute", "POST", "/os-keypairs", {"keypair": key})
     yield one
     one.stop()
+
+
+@pytest.fixture
+def gpu_repository(world: World) -> Path:
+    """A repository that needs a GPU."""
+    readme = "# trainer\n\nTraining requires an NVIDIA GPU with at least 16 GB of memory.\n"
+    return make_repository(world.folder / "trainer", {"README.md": readme, "requirements.txt": "torch>=2.1\n"})
 
 
 def standing(fleet: Fleet) -> dict[str, str]:
@@ -59,18 +77,26 @@ def errors(fleet: Fleet) -> Counter[str]:
     return Counter(f"{one['error']}: {one['message'][:120]}" for one in stored)
 
 
-def settled(fleet: Fleet, hurt: bool) -> Counter[str]:
+def hurt_until_settled(fleet: Fleet) -> Iterator[None]:
+    """Do harm at each step: a kill, and every few kills something else."""
+    others = iter((fleet.freeze_one, fleet.restart_database, fleet.lose_jobs, fleet.restart_database, fleet.freeze_one))
+    for number in itertools.count(1):
+        fleet.kill_one()
+        if number % OTHER_HARM_EVERY == 0 and (act := next(others, None)) is not None:
+            act()
+        yield
+
+
+def settled(fleet: Fleet, harm: Iterator[None]) -> Counter[str]:
     """Wait until each run has succeeded, waits for its lease or was refused; then compare with the cloud."""
-    harm = [fleet.kill_one, fleet.freeze_one, fleet.restart_database, fleet.kill_one, fleet.lose_jobs]
-    todo = iter([*harm, fleet.restart_database, fleet.freeze_one] if hurt else [])
-    deadline, due = time.monotonic() + LIMIT, time.monotonic() + 5.0
+    deadline, due = time.monotonic() + LIMIT, time.monotonic() + KILL_EVERY
     while True:
         fleet.supervise()
-        if hurt and time.monotonic() > due and (act := next(todo, None)) is not None:
-            act()
-            due = time.monotonic() + 5.0
+        if time.monotonic() > due:
+            next(harm, None)
+            due = time.monotonic() + KILL_EVERY
         states = standing(fleet)
-        if "running" not in states.values() and next(todo, None) is None:
+        if "running" not in states.values():
             break
         if time.monotonic() > deadline:
             raise AssertionError(f"{Counter(states.values())}: {fleet.log()[-3000:]}")
@@ -84,17 +110,34 @@ def settled(fleet: Fleet, hurt: bool) -> Counter[str]:
             assert not has.keys() & {"server", "floating_ip", "port"}, (run_id, has)
             assert ("lease" in has) == (states[run_id] == "waiting"), (run_id, has)
     assert fleet.judge.violations == []
-    return Counter(states.values())
+    counted = Counter(states.values())
+    assert_made_once(fleet, counted)
+    return counted
+
+
+def assert_made_once(fleet: Fleet, states: Counter[str]) -> None:
+    """Compare with the sandbox's log, where also stands what was made and removed again."""
+    made: dict[str, list[str]] = defaultdict(list)
+    for row in fleet.world.log():
+        if row["method"] == "POST" and "/_sandbox/" not in row["path"]:
+            made[row["kind"]].append(row["name"])
+    succeeded = states[RunState.SUCCEEDED]
+    assert len(made["server"]) == len(set(made["server"])) == succeeded
+    assert len(made["floating_ip"]) == succeeded
+    assert len(made["lease"]) == len(set(made["lease"])) == succeeded + states["waiting"]
 
 
 @pytest.mark.timeout(LIMIT + 300)
-@pytest.mark.sweep(points=lambda plan: [False, True], bounded=0)
-def test_many_runs_have_one_of_each_or_wait_for_capacity(fleet: Fleet, point: bool) -> None:
+@pytest.mark.sweep(points=lambda plan: ["in peace", "hurt"], bounded=0)
+def test_many_runs_have_one_of_each_or_wait_for_capacity(fleet: Fleet, gpu_repository: Path, point: str) -> None:
     started = time.monotonic()
-    fleet.submit_file(RUNS, "--hours", "168", "--wait-for-capacity", "--key-name", KEY)
+    repositories = [fleet.world.repository, gpu_repository]
+    options = ("--max-su", "100000", "--hours", "168", "--wait-for-capacity", "--key-name", KEY)
+    fleet.submit_file(RUNS, repositories, *options)
     submitted = time.monotonic()
     fleet.start(4)
-    ended = settled(fleet, hurt=point)
-    print(f"{RUNS} submitted in {submitted - started:.0f} s; after {time.monotonic() - submitted:.0f} s: {dict(ended)}")
+    ended = settled(fleet, hurt_until_settled(fleet) if point == "hurt" else iter(()))
+    took = time.monotonic() - submitted
+    print(f"{RUNS} submitted in {submitted - started:.0f} s; after {took:.0f} s: {dict(ended)}, {fleet.kills} kills")
     assert ended[RunState.SUCCEEDED] > 0
     fleet.stop()
