@@ -397,6 +397,15 @@ def test_each_ecosystem_is_set_up_by_its_own_tools(
     assert plan.folder == ("sub" if "sub/setup.py" in files else "")
 
 
+def test_an_r_package_is_tested_as_its_index_does_it() -> None:
+    """`test_local` sets NOT_CRAN, which turns on snapshots that only fit one release of the packages."""
+    files = {"DESCRIPTION": "Package: a\nSuggests: testthat (>= 3.0.0)\n"}
+    run = named(plan_of(files, "R/a.R", "tests/testthat/test-a.R"), "tests").commands[0]
+    assert run[2] == "-e"
+    assert "test_dir(" in run[3]
+    assert run[-1] == "a"
+
+
 HOSTILE = [
     "'; touch owned; '",
     "$(touch owned)",
