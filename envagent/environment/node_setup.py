@@ -11,6 +11,11 @@ from envagent.environment.findings import Findings, step, usual
 from envagent.environment.setup_plan import Reason, SetupStep
 
 _NO_TEST = re.compile(r"no test specified|^\s*exit|^echo ")
+_PART = re.compile(r"\b(?:npm run|yarn(?: run)?|pnpm(?: run)?)\s+([\w:.-]+)")
+_NEEDS_MORE = re.compile(
+    r"browser|karma|cypress|playwright|puppeteer|e2e|lint|coverage|type|check|format", re.IGNORECASE
+)
+"""A part of the tests that needs a browser, or that tests no behavior."""
 _USUAL_NODE = "18"
 _TESTED_NODE = re.compile(
     r"node-version:[ \t]*(\[[^\]]*\]|[\"']?\d[^\n]*|(?:\n[ \t]+-[ \t]*[\"']?\d[\w.]*[\"']?[ \t]*(?=\n|$))+)"
@@ -65,21 +70,40 @@ def node_steps(found: Findings) -> Iterator[SetupStep]:
             ("in_work", manager, "run", "build"),
             reasons=[found.reason("package.json", '"build"')],
         )
-    yield _proof(found, package, scripts, manager)
+    yield from _proofs(found, package, scripts, manager)
 
 
-def _proof(found: Findings, package: dict[str, Any], scripts: dict[str, str], manager: str) -> SetupStep:
+def _proofs(found: Findings, package: dict[str, Any], scripts: dict[str, str], manager: str) -> Iterator[SetupStep]:
     test = scripts.get("test", "")
-    if test and not _NO_TEST.search(test):
-        return step(
-            "tests",
+    if not test or _NO_TEST.search(test):
+        yield _without_tests(found, package, scripts)
+        return
+    parts = [one for one in _PART.findall(test) if one in scripts and one != "test"]
+    plain = [one for one in parts if not _NEEDS_MORE.search(f"{one} {scripts[one]}")]
+    part = plain[0] if plain and len(parts) > 1 else None
+    if part is not None:
+        yield step(
+            "test-part",
             "proof",
-            f"its tests: {test[:60]}",
-            ("in_work", manager, "test"),
-            reasons=[*(one.reason for one in found.tests_in_ci[:1]), found.reason("package.json", '"test"')],
+            f"the part of its tests that needs no browser: {scripts[part][:60]}",
+            ("in_work", manager, "run", part),
+            reasons=[found.reason("package.json", f'"{part}"')],
             minutes=15,
-            proves="its tests pass",
+            proves=f"its tests {part} pass",
         )
+    yield step(
+        "tests",
+        "proof",
+        f"its tests: {test[:60]}",
+        ("in_work", manager, "test"),
+        reasons=[*(one.reason for one in found.tests_in_ci[:1]), found.reason("package.json", '"test"')],
+        minutes=15,
+        proves="its tests pass",
+        decides=part is None,
+    )
+
+
+def _without_tests(found: Findings, package: dict[str, Any], scripts: dict[str, str]) -> SetupStep:
     main = package.get("main")
     if isinstance(main, str) and main.isprintable() and "build" not in scripts:
         return step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from functools import cache
@@ -153,6 +154,27 @@ def test_a_package_is_installed_although_its_pipfile_cannot_be_kept_to(tmp_path:
     assert "pipenv_sync" in commands(plan_of({"Pipfile": "", "Pipfile.lock": "{}"}, "a.py"))
     done = in_bash(tmp_path, 'uvx() { return 1; }; uv() { echo "$@"; }; pipenv_sync -e . && ! pipenv_sync')
     assert done.stdout.endswith(f"pip install --python {tmp_path}/toy/.venv/bin/python -e .\n")
+
+
+@pytest.mark.parametrize(
+    ("scripts", "expected"),
+    [
+        (
+            {"test": "npm run test:node && npm run test:browser && npm run lint", "test:node": "mocha",
+             "test:browser": "karma start", "lint": "xo"},
+            [("in_work npm run test:node", True), ("in_work npm test", False)],
+        ),
+        ({"test": "npm run tests-only", "tests-only": "tape"}, [("in_work npm test", True)]),
+        ({"test": "npm run lint && npm run unit", "lint": "xo", "unit": "karma"}, [("in_work npm test", True)]),
+        ({"test": "xo && ava"}, [("in_work npm test", True)]),
+    ],
+    ids=["parts", "one part", "only a browser", "no parts"],
+)  # fmt: skip
+def test_the_part_of_the_tests_without_a_browser_decides(
+    scripts: dict[str, str], expected: list[tuple[str, bool]]
+) -> None:
+    plan = plan_of({"package.json": json.dumps({"scripts": scripts})}, "a.js")
+    assert [(" ".join(one.commands[0]), one.decides) for one in plan.steps if one.phase == "proof"] == expected
 
 
 @pytest.mark.parametrize(
