@@ -1,5 +1,6 @@
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive CI=true PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_PROGRESS=1 GIT_TERMINAL_PROMPT=0
+[[ ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} =~ [Uu][Tt][Ff] ]] || export LC_ALL=C.UTF-8 # as on machines of CI
 HERE="$HOME/$NAME"                  # the repository's clone
 WORK="$HERE${FOLDER:+/$FOLDER}"     # the folder in it that is set up
 ENVIRONMENT="$HERE/.venv"           # removing it undoes everything that was installed for Python or conda

@@ -320,6 +320,20 @@ def test_node_is_of_a_release_that_ci_tests(named: str, engines: str, expected: 
     assert f"get_node {expected}" in commands(plan_of(files, "a.js"))
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "C.UTF-8"), ({"LANG": "de_DE.UTF-8"}, ""), ({"LANG": "en_US.utf8", "LC_ALL": "C"}, "C.UTF-8")],
+)
+def test_texts_are_utf_8_whatever_the_session_says(
+    given: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANG", "LC_ALL", "LC_CTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert in_bash(tmp_path, 'echo "${LC_ALL:-}"').stdout.strip() == expected
+
+
 def in_bash(home: Path, test: str) -> subprocess.CompletedProcess[str]:
     """Run a test of the script's functions, with an empty clone."""
     (home / "toy").mkdir(exist_ok=True)
