@@ -334,6 +334,20 @@ def test_texts_are_utf_8_whatever_the_session_says(
     assert in_bash(tmp_path, 'echo "${LC_ALL:-}"').stdout.strip() == expected
 
 
+@pytest.mark.parametrize(
+    ("webpack", "openssl", "expected"),
+    [("4.46.0", "3.0.13", "--openssl-legacy-provider"), ("5.90.0", "3.0.13", ""), ("4.46.0", "1.1.1t", "")],
+)
+def test_an_old_webpack_gets_the_hash_that_it_needs(webpack: str, openssl: str, expected: str, tmp_path: Path) -> None:
+    folder, bin_folder = tmp_path / "toy/node_modules/webpack", tmp_path / ".local/bin"
+    folder.mkdir(parents=True)
+    bin_folder.mkdir(parents=True)
+    (folder / "package.json").write_text(f'{{\n  "name": "webpack",\n  "version": "{webpack}"\n}}\n')
+    (bin_folder / "node").write_text(f"#!/bin/sh\necho {openssl}\n")
+    (bin_folder / "node").chmod(0o755)
+    assert in_bash(tmp_path, 'echo "${NODE_OPTIONS:-}"').stdout.strip() == expected
+
+
 def in_bash(home: Path, test: str) -> subprocess.CompletedProcess[str]:
     """Run a test of the script's functions, with an empty clone."""
     (home / "toy").mkdir(exist_ok=True)
