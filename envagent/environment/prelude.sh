@@ -10,8 +10,8 @@ export R_LIBS_USER="$HERE/.r-library" MAKEFLAGS="-j$(nproc)" CMAKE_BUILD_PARALLE
 export UV_PYTHON_INSTALL_DIR="$TOOLS/python" MAMBA_ROOT_PREFIX="$TOOLS/mamba" POETRY_VIRTUALENVS_IN_PROJECT=true
 [ ! -x "$ENVIRONMENT/bin/python" ] || export VIRTUAL_ENV="$ENVIRONMENT"
 [ ! -d "$TOOLS/node/include" ] || export npm_config_nodedir="$TOOLS/node" # modules are compiled with the headers there
-old_webpack() { # before 5 it hashes with MD4, which OpenSSL 3, and so Node.js from 17 on, has only on request
-    grep -qs '"version": *"[1-4]\.' "$WORK/node_modules/webpack/package.json" &&
+old_webpack() { # before 5.61 it hashes with MD4, which OpenSSL 3, and so Node.js from 17 on, has only on request
+    grep -Eqs '"version": *"([1-4]|5\.([0-9]|[1-5][0-9]|60))\.' "$WORK/node_modules/webpack/package.json" &&
         [[ $(node -p process.versions.openssl) == 3* ]]
 }
 ! old_webpack || export NODE_OPTIONS=--openssl-legacy-provider

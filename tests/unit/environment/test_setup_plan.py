@@ -336,7 +336,12 @@ def test_texts_are_utf_8_whatever_the_session_says(
 
 @pytest.mark.parametrize(
     ("webpack", "openssl", "expected"),
-    [("4.46.0", "3.0.13", "--openssl-legacy-provider"), ("5.90.0", "3.0.13", ""), ("4.46.0", "1.1.1t", "")],
+    [
+        ("4.46.0", "3.0.13", "--openssl-legacy-provider"),
+        ("5.11.0", "3.0.13", "--openssl-legacy-provider"),
+        ("5.61.0", "3.0.13", ""),
+        ("5.9.0", "1.1.1t", ""),
+    ],
 )
 def test_an_old_webpack_gets_the_hash_that_it_needs(webpack: str, openssl: str, expected: str, tmp_path: Path) -> None:
     folder, bin_folder = tmp_path / "toy/node_modules/webpack", tmp_path / ".local/bin"
