@@ -134,7 +134,7 @@ for folder, folders, names in os.walk("."):
         if name.endswith(".py") and os.path.getsize(path) < 1_000_000 and (sys.argv[1] == "all" or tests.search(path)):
             try:
                 tree = ast.parse(open(path, "rb").read())
-            except (SyntaxError, ValueError):
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
             for node in tree.body:
                 if isinstance(node, ast.Import):

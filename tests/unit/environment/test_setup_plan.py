@@ -228,6 +228,7 @@ def test_well_known_packages_that_only_tests_import_are_installed(tmp_path: Path
     imports = "import os, torchvision\nimport torch.nn, cv2\nfrom torch import nn\nfrom tensorfl0w import x\n"
     (toy / "tests/test_it.py").write_text(f"{imports}try:\n    import jax\nexcept ImportError:\n    pass\n")
     (toy / "demo.py").write_text("import wandb\nimport typing\n")
+    (toy / "tests/test_deep.py").write_text(f"import six\nx = {'-' * 200_000}1\n")
     stub = 'uv_pip() { echo "uv_pip $*"; }'
     assert in_bash(tmp_path, f"{stub}; install_imports tests").stdout.splitlines() == [
         "[set-up] ./tests/test_it.py imports tensorfl0w, which no file declares",
