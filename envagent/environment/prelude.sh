@@ -106,6 +106,11 @@ pipenv_sync() { # $@: what pip installs of a package whose lock file cannot be k
         uv_pip "$@"
     }
 }
+poetry_install() { # $@: options
+    in_work poetry install --no-interaction --no-ansi "$@" && return
+    says "what poetry.lock names cannot be had: the package is installed without it"
+    uv_pip -e .
+}
 has_modules() { in_work "$ENVIRONMENT/bin/python" -c 'import importlib, sys
 for name in sys.argv[1:]: importlib.import_module(name)' "$@"; }
 missing_imports() { # $1: all, or tests; a line for each module that these files import outside of try, and that is neither

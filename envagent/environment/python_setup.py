@@ -180,7 +180,7 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
         reasons.append(found.reason("uv.lock"))
     elif found.has("poetry.lock") and (poetry := table(manifest, "tool", "poetry")):
         groups = [one for one in table(poetry, "group") if one in _TEST_GROUPS]
-        commands += [("in_work", "uv", "tool", "install", "--quiet", "poetry"), ("in_work", *_poetry(groups))]
+        commands += [("in_work", "uv", "tool", "install", "--quiet", "poetry"), ("poetry_install", *_poetry(groups))]
         reasons.append(found.reason("poetry.lock"))
     elif found.has("Pipfile.lock"):
         commands.append(("pipenv_sync", *(("-e", itself) if declared else ())))
@@ -215,8 +215,7 @@ def _dependencies(found: Findings, conda: str | None, tests: list[str]) -> Itera
 
 
 def _poetry(groups: list[str]) -> tuple[str, ...]:
-    named = ("--with", ",".join(groups)) if groups else ()
-    return ("poetry", "install", "--no-interaction", "--quiet", *named)
+    return ("--with", ",".join(groups)) if groups else ()
 
 
 def _is_package(found: Findings, manifest: dict[str, Any]) -> bool:

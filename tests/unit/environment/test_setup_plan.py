@@ -156,6 +156,16 @@ def test_a_package_is_installed_although_its_pipfile_cannot_be_kept_to(tmp_path:
     assert done.stdout.endswith(f"pip install --python {tmp_path}/toy/.venv/bin/python -e .\n")
 
 
+def test_a_package_is_installed_although_its_poetry_lock_cannot_be_kept_to(tmp_path: Path) -> None:
+    manifest = '[tool.poetry]\nname = "toy"\n[tool.poetry.group.dev.dependencies]\npytest = "*"\n'
+    plan = plan_of({"pyproject.toml": manifest, "poetry.lock": ""}, "toy/__init__.py")
+    assert "poetry_install --with dev" in commands(plan)
+    stubs = 'poetry() { echo "poetry $*"; return 1; }; uv_pip() { echo "uv_pip $*"; }'
+    lines = in_bash(tmp_path, f"{stubs}; poetry_install --with dev").stdout.splitlines()
+    assert lines[0] == "poetry install --no-interaction --no-ansi --with dev"
+    assert lines[-1] == "uv_pip -e ."
+
+
 @pytest.mark.parametrize(
     ("scripts", "expected"),
     [
