@@ -35,7 +35,7 @@ PidFile none
 UsePAM no
 PasswordAuthentication no
 AllowUsers cc
-SetEnv SSL_CERT_FILE={certificates} NODE_EXTRA_CA_CERTS={certificates} PIP_CERT={certificates}
+SetEnv SSL_CERT_FILE={ca} NODE_EXTRA_CA_CERTS={ca} PIP_CERT={ca} REQUESTS_CA_BUNDLE={ca}
 """
 
 START = """\
@@ -142,7 +142,7 @@ def _configure(upper: Path, port: int, public_key: str, folder: Path) -> None:
         (etc / name).mkdir(parents=True, exist_ok=True)
     host_key = etc / "ssh/ssh_host_ed25519_key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(host_key)], check=True)
-    (etc / "ssh/sshd_config").write_text(SSHD.format(port=port, certificates=CERTIFICATES))
+    (etc / "ssh/sshd_config").write_text(SSHD.format(port=port, ca=CERTIFICATES))
     for name, line in (
         ("passwd", f"{USER}:x:1000:1000::/home/{USER}:/bin/bash"),
         ("group", f"{USER}:x:1000:"),
