@@ -1,6 +1,7 @@
 """Workers at work: runs per minute, what waiting costs, and how soon a run is advanced.
 
     python -m bench.fleet [--runs 24] [--workers 1 2 4] [--waiting 10 100 1000] [--seconds 6] [--signals 100]
+                          [--leases 20]
 
 PostgreSQL, workers and the sandbox run on this machine, which they share: quote the ratios within one call.
 """
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import gc
 import json
+import math
 import os
 import resource
 import signal
@@ -30,6 +32,7 @@ from envagent.engine.tables import RunRecord
 from envagent.fleet.jobs import Jobs, Wake, Work
 from envagent.fleet.watches import Listing, Watches
 from envagent.fleet.worker import Worker
+from envagent.sandbox.cloud_time import LEASE_STARTING, Pace
 from tests.crash.world import World
 from tests.fleet.fleet import Fleet
 from tests.kit.postgres import Postgres
@@ -151,7 +154,7 @@ def cost_of_waiting(server: Postgres, counts: list[int], seconds: float) -> None
             for one in ids:
                 watched = Watched("lease", f"lease-{one}", "PENDING", now, timedelta(seconds=EVERY))
                 with journal.transaction() as transaction:
-                    watches.leave(transaction, one, CLOUD, [watched], now)
+                    watches.leave(transaction, one, CLOUD, [watched])
             begun, calls = time.monotonic(), 0
             while time.monotonic() < begun + seconds:
                 _, pause = watches.tick(look)
@@ -190,7 +193,7 @@ def how_soon(server: Postgres, count: int) -> None:
         for one in ids:
             watched = Watched("lease", f"lease-{one}", "PENDING", now, timedelta(seconds=0.2))
             with journal.transaction() as transaction:
-                watches.leave(transaction, one, CLOUD, [watched], now)
+                watches.leave(transaction, one, CLOUD, [watched])
         serving.start()
         time.sleep(2.0)
 
@@ -218,6 +221,40 @@ def how_soon(server: Postgres, count: int) -> None:
         serving.join()
 
 
+def lease_to_server(server: Postgres, runs: int) -> None:
+    """Measure how soon after its lease is ACTIVE a run's server is created, by a sandbox as slow as a site."""
+    with tempfile.TemporaryDirectory() as folder:
+        world, pace = World.start(Path(folder) / "home", speed=600.0), Pace()
+        try:
+            world.control("settings", {"speed": pace.speed})
+            fleet = Fleet(world, server)
+            started_up(fleet, 2)
+            fleet.submit_file(runs, [world.repository], "--node-type", "compute_skylake")
+            active: dict[str, float] = {}
+            took: dict[str, float] = {}
+            deadline = time.monotonic() + 120
+            while len(took) < runs:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{len(took)} of {runs} servers: {fleet.log()[-2000:]}")
+                time.sleep(0.5)
+                for row in world.log():
+                    if row["method"] == "POST" and "/_sandbox/" not in row["path"]:
+                        at = datetime.fromisoformat(row["time"]).timestamp()
+                        run_id = row["name"].split("-")[1] if row["name"].startswith("envagent-") else ""
+                        if row["kind"] == "lease":
+                            active[run_id] = pace.next_tick(at) + pace.seconds(LEASE_STARTING)
+                        elif row["kind"] == "server":
+                            took[run_id] = at - active[run_id]
+            fleet.stop()
+        finally:
+            world.stop()
+    told = sorted(took.values())
+    print(
+        f"{runs} leases are ACTIVE until their servers are created: p50 {statistics.median(told) * 1e3:.0f} ms, "
+        f"p99 {told[math.ceil(runs * 0.99) - 1] * 1e3:.0f} ms (limit of p99 1,000 ms)"
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=24)
@@ -225,12 +262,15 @@ if __name__ == "__main__":
     parser.add_argument("--waiting", type=int, nargs="*", default=[10, 100, 1000])
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--signals", type=int, default=100)
+    parser.add_argument("--leases", type=int, default=20)
     chosen = parser.parse_args()
     database = Postgres("max_connections=200")
     try:
         cost_of_waiting(database, chosen.waiting, chosen.seconds)
         if chosen.signals:
             how_soon(database, chosen.signals)
+        if chosen.leases:
+            lease_to_server(database, chosen.leases)
         runs_per_minute(database, chosen.runs, chosen.workers)
     finally:
         database.close()

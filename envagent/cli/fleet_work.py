@@ -191,7 +191,7 @@ class FleetWork:
     ) -> None:
         """Defer the run's next wake, and watch what it waits for, in the transaction that records the wait."""
         run_id = execution.run.run_id
-        self._watches.leave(transaction, run_id, cloud, progress.watched, progress.look_again)
+        self._watches.leave(transaction, run_id, cloud, progress.watched)
         at = progress.latest or progress.look_again
         if progress.outcome is Outcome.STOPPED:  # this worker ends: the next one goes on at once
             at = datetime.now(UTC)

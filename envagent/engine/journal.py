@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from envagent.engine.postgres import Postgres
 
-REVISION = "0005"
+REVISION = "0006"
 """The schema that this version reads and writes: the head of migrations/ (a test compares them)."""
 
 MOST_NAMED = 5

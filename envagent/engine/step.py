@@ -69,10 +69,11 @@ class Question:
     amount: float
 
 
-FIRST_LOOK = timedelta(seconds=1)
+FIRST_LOOK = timedelta(seconds=0.5)
 
-LOOKS_PER_WAIT = 0.1
-"""A wait is checked again after a tenth of the time that it has taken so far, so that little is lost when it ends."""
+LOOKS_PER_WAIT = 0.05
+"""A wait is checked again after this share of the time that it has taken so far, so that little is lost when it ends: a
+lease starts some 13 seconds after its creation, and its server is created within the next."""
 
 LONGEST_WITHOUT_A_LOOK = timedelta(minutes=5)
 """How long nobody looks before a wait's beginning."""

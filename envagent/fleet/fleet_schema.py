@@ -23,10 +23,9 @@ Table(
     Column("shown", Text, nullable=False),
     Column("begins", _TIME, nullable=False),
     Column("every", Double, nullable=False),
-    Column("look_again", _TIME, nullable=False),
     Column("left_at", _TIME, nullable=False, server_default=func.now()),
     Column("signalled_at", _TIME),
-    Index("fleet_watches_by_cloud", "cloud", "kind", "look_again"),
+    Index("fleet_watches_by_cloud", "cloud", "kind"),
 )
 Table(
     "fleet_listings",
@@ -35,7 +34,6 @@ Table(
     Column("kind", Text, primary_key=True),
     Column("next_at", _TIME, nullable=False, server_default=func.now()),
     Column("listed_at", _TIME),
-    Column("quiet", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
 )
 Table(

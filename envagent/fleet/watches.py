@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from envagent.engine.step import FIRST_LOOK, LONGEST_WITHOUT_A_LOOK, LOOKS_PER_WAIT, Watched
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from envagent.engine.journal import Journal, Transaction
 
 LOG = logging.getLogger("envagent.worker")
-
-LISTS_PER_LOOK = 0.5
-"""Pause between two listings, as a share of the pause between two looks of one run: many runs wait, each at its own
-pace. It doubles while nothing changes."""
 
 WORK_FACTOR = 4.0
 """A listing pauses for this many times as long as it took, so that it never is most of what a worker or a site does."""
@@ -100,26 +95,35 @@ class Polling:
 
 
 _SET = """
-INSERT INTO fleet_watches (run_id, cloud, kind, cloud_id, shown, begins, every, look_again)
-VALUES (%(run_id)s, %(cloud)s, %(kind)s, %(cloud_id)s, %(shown)s, %(begins)s, %(every)s, %(look_again)s)
+INSERT INTO fleet_watches (run_id, cloud, kind, cloud_id, shown, begins, every)
+VALUES (%(run_id)s, %(cloud)s, %(kind)s, %(cloud_id)s, %(shown)s, %(begins)s, %(every)s)
 ON CONFLICT (run_id, kind, cloud_id) DO UPDATE SET shown = excluded.shown, begins = excluded.begins,
-  every = excluded.every, look_again = excluded.look_again, cloud = excluded.cloud, left_at = now(), signalled_at = NULL
+  every = excluded.every, cloud = excluded.cloud, left_at = now(), signalled_at = NULL
 """
 
-_CLAIM = """
+_SEEN = "greatest(w.left_at, l.listed_at)"
+_WAITED = f"extract(epoch FROM {_SEEN} - w.begins)"
+_DUE = f"""
+{_SEEN} + make_interval(secs => greatest(
+  least(w.every, greatest({_WAITED} * %(share)s, %(first)s)), least(-{_WAITED}, %(unseen)s)))
+"""
+"""When the object of a watch `w` has to be looked at again, by `engine.step.pause_after`: it was seen when the watch
+was left, or by the last listing `l`."""
+
+_CLAIM = f"""
 UPDATE fleet_listings SET next_at = now() + make_interval(secs => %(claim)s)
 WHERE (cloud, kind) = (
   SELECT cloud, kind FROM fleet_listings l
   WHERE next_at <= now() AND EXISTS (
-    SELECT 1 FROM fleet_watches w WHERE w.cloud = l.cloud AND w.kind = l.kind AND w.look_again <= now())
+    SELECT 1 FROM fleet_watches w WHERE w.cloud = l.cloud AND w.kind = l.kind AND {_DUE} <= now())
   ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING cloud, kind
-"""
+"""  # noqa: S608 - no value is put in
 
-_NEXT = """
-SELECT EXTRACT(EPOCH FROM min(greatest(l.next_at, w.look_again)) - now())
+_NEXT = f"""
+SELECT EXTRACT(EPOCH FROM min(greatest(l.next_at, {_DUE})) - now())
 FROM fleet_watches w JOIN fleet_listings l USING (cloud, kind)
-"""
+"""  # noqa: S608
 
 _CHANGED = """
 UPDATE fleet_watches SET signalled_at = now()
@@ -131,26 +135,19 @@ RETURNING run_id
 """
 """A watch that was left after the listing began may be newer than what it shows; the next one compares it."""
 
-_UNCHANGED = """
-UPDATE fleet_watches SET look_again = now() + make_interval(secs => (0.9 + 0.2 * random()) * CASE WHEN begins > now()
-  THEN least(extract(epoch FROM begins - now()), %(unseen)s)
-  ELSE least(every, greatest(extract(epoch FROM now() - begins) * %(share)s, least(%(first)s, every)))
-END)
-WHERE cloud = %(cloud)s AND kind = %(kind)s AND look_again <= now()
-"""
-"""The pause is that of `engine.step.pause_after`, with some jitter."""
-
 _LISTED = """
-UPDATE fleet_listings l SET listed_at = now(), failures = 0,
-  quiet = CASE WHEN %(news)s THEN 0 ELSE 1 END,
-  next_at = now() + make_interval(secs => (0.75 + 0.5 * random()) * greatest(
-    %(work)s * %(took)s,
-    %(lists)s * CASE WHEN %(news)s THEN 1 ELSE 1 + before.quiet END * coalesce(
-      (SELECT min(every) FROM fleet_watches w WHERE w.cloud = l.cloud AND w.kind = l.kind), 1)))
+UPDATE fleet_listings l SET listed_at = %(began)s, failures = 0,
+  next_at = now() + make_interval(secs => (0.75 + 0.5 * random()) * %(work)s * %(took)s)
 FROM fleet_listings before
 WHERE l.cloud = %(cloud)s AND l.kind = %(kind)s AND before.cloud = l.cloud AND before.kind = l.kind
 RETURNING least(extract(epoch FROM now() - before.listed_at), 600)
 """
+
+_ASK_ALL = f"""
+UPDATE fleet_watches w SET signalled_at = now() FROM fleet_listings l
+WHERE w.cloud = %(cloud)s AND w.kind = %(kind)s AND l.cloud = w.cloud AND l.kind = w.kind AND {_DUE} <= now()
+RETURNING w.run_id
+"""  # noqa: S608
 
 _FAILED = """
 UPDATE fleet_listings SET failures = failures + 1,
@@ -189,7 +186,6 @@ _FIGURES = {
     "share": LOOKS_PER_WAIT,
     "first": FIRST_LOOK.total_seconds(),
     "work": WORK_FACTOR,
-    "lists": LISTS_PER_LOOK,
     "longest": LONGEST_BACKOFF,
 }
 
@@ -211,7 +207,6 @@ class Watches:
         run_id: str,
         cloud: str | None,
         watched: Iterable[Watched],
-        look_again: datetime | None,
     ) -> None:
         """Watch this for a run, and nothing else any more.
 
@@ -220,7 +215,6 @@ class Watches:
             run_id: the run, which this process has taken.
             cloud: its cloud.
             watched: the objects, as the run has seen them.
-            look_again: when the run would look by itself; None if it watches nothing.
 
         Raises:
             RunTakenOver: another process has taken the run.
@@ -233,9 +227,8 @@ class Watches:
                     "INSERT INTO fleet_listings (cloud, kind) VALUES (%(cloud)s, %(kind)s) ON CONFLICT DO NOTHING",
                     place,
                 )
-                row = {"run_id": run_id, "cloud_id": one.cloud_id, "shown": one.shown}
-                times = {"begins": one.begins, "every": one.every.total_seconds(), "look_again": look_again}
-                cursor.execute(_SET, {**place, **row, **times})
+                row = {"run_id": run_id, "cloud_id": one.cloud_id, "shown": one.shown, "begins": one.begins}
+                cursor.execute(_SET, {**place, **row, "every": one.every.total_seconds()})
 
     def tick(self, look: Callable[[str | None, str], Listing]) -> tuple[list[str], float]:
         """List what is due, if anything is; return the runs that have to look, and the seconds until the next tick.
@@ -254,7 +247,7 @@ class Watches:
             cursor.execute(_CLAIM, _FIGURES)
             claimed = cursor.fetchall()
             if not claimed:
-                cursor.execute(_NEXT)
+                cursor.execute(_NEXT, _FIGURES)
                 [[seconds]] = cursor.fetchall()
                 return [], LONGEST_SLEEP if seconds is None else min(LONGEST_SLEEP, max(0.0, float(seconds)))
         [(cloud, kind)] = claimed
@@ -267,18 +260,13 @@ class Watches:
             if listing.error is None:
                 cursor.execute(_CHANGED, {**place, "listed": json.dumps(dict(listing.shown))})
                 changed = [run_id for [run_id] in cursor.fetchall()]
-                cursor.execute(_UNCHANGED, place)
-                cursor.execute(_LISTED, {**place, "news": bool(changed), "took": listing.seconds})
+                cursor.execute(_LISTED, {**place, "took": listing.seconds})
                 [[since]] = cursor.fetchall()
             else:
                 cursor.execute(_FAILED, {**place, "asked": listing.error.retry_after or 0.0})
                 since = None
                 if not listing.error.retryable:  # each run finds out by itself what is wrong
-                    cursor.execute(
-                        "UPDATE fleet_watches SET signalled_at = now() WHERE cloud = %(cloud)s AND kind = %(kind)s"
-                        " AND look_again <= now() RETURNING run_id",
-                        place,
-                    )
+                    cursor.execute(_ASK_ALL, place)
                     changed = [run_id for [run_id] in cursor.fetchall()]
             cursor.execute(_WAITING, place)
             [[waiting]] = cursor.fetchall()

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from envagent.engine.journal import Journal
-from envagent.engine.tables import RunState, StageState
+from envagent.engine.tables import RunState
 from envagent.errors import NoCapacity
 from tests.crash.world import World
 from tests.fleet.fleet import Fleet
@@ -37,6 +37,15 @@ KILL_EVERY = 5.0
 
 OTHER_HARM_EVERY = 3
 """After how many kills something else goes wrong as well."""
+
+STANDING = """
+SELECT run_id, CASE WHEN r.state = 'running' AND EXISTS (
+  SELECT 1 FROM steps s WHERE s.run_id = r.run_id AND s.state = 'waiting' AND s.wait = 'the lease to start'
+    AND s.status = 'PENDING')
+  THEN 'waiting' ELSE r.state END
+FROM runs r
+"""
+"""The state of each run; `waiting` for one whose lease is granted for later."""
 
 
 @pytest.fixture
@@ -61,13 +70,9 @@ def gpu_repository(world: World) -> Path:
 
 def standing(fleet: Fleet) -> dict[str, str]:
     """Return the state of each run; `waiting` for one whose lease is granted for later."""
-    states = fleet.states()
-    with closing(Journal.open(fleet.url)) as journal:
-        for run_id in [one for one, state in states.items() if state == RunState.RUNNING]:
-            for row in journal.stages(run_id):
-                if row.state == StageState.WAITING and (row.wait, row.status) == ("the lease to start", "PENDING"):
-                    states[run_id] = "waiting"
-    return states
+    with closing(Journal.open(fleet.url)) as journal, journal.cursor() as cursor:
+        cursor.execute(STANDING)
+        return dict(cursor.fetchall())
 
 
 def errors(fleet: Fleet) -> Counter[str]:
@@ -94,7 +99,7 @@ def settled(fleet: Fleet, harm: Iterator[None]) -> Counter[str]:
         fleet.supervise()
         if time.monotonic() > due:
             next(harm, None)
-            due = time.monotonic() + KILL_EVERY
+            due += KILL_EVERY
         states = standing(fleet)
         if "running" not in states.values():
             break

@@ -53,8 +53,19 @@ def waiting(journal: Journal, count: int, every: float = 0.2) -> list[str]:
         watched = Watched("lease", f"lease-{one}", "PENDING", now, timedelta(seconds=every))
         with journal.transaction() as transaction:
             transaction.save(row)
-            Watches.leave(transaction, one, "chi_uc", [watched], now - timedelta(seconds=1))
+            Watches.leave(transaction, one, "chi_uc", [watched])
+    later(journal, 1.0)
     return runs
+
+
+def later(journal: Journal, seconds: float) -> None:
+    """Let time pass for what is watched."""
+    passed = {"passed": timedelta(seconds=seconds)}
+    with journal.cursor() as cursor:
+        cursor.execute("UPDATE fleet_watches SET left_at = left_at - %(passed)s, begins = begins - %(passed)s", passed)
+        cursor.execute(
+            "UPDATE fleet_listings SET listed_at = listed_at - %(passed)s, next_at = next_at - %(passed)s", passed
+        )
 
 
 def test_one_listing_serves_all_and_wakes_those_whose_object_has_changed(journal: Journal) -> None:
@@ -70,16 +81,45 @@ def test_one_listing_serves_all_and_wakes_those_whose_object_has_changed(journal
     assert (figures.waiting, figures.listings, figures.exchanges) == (50, 1, 1)
 
 
+def test_an_impatient_run_is_looked_at_though_all_others_have_time(journal: Journal) -> None:
+    runs = waiting(journal, 3, every=3600.0)
+    site, watches = Site(), Watches(journal)
+    site.shown = {f"lease-{one}": "PENDING" for one in runs}
+    watches.tick(site.look)
+    later(journal, 600.0)
+    watches.tick(site.look)
+    assert watches.tick(site.look)[0] == [] and len(site.asked) == 2  # they have waited for ten minutes
+    with journal.transaction() as transaction:
+        watched = Watched("lease", "new", "PENDING", datetime.now(UTC), timedelta(hours=1))
+        Watches.leave(transaction, runs[0], "chi_uc", [watched])
+    later(journal, 1.0)
+    site.shown = {f"lease-{one}": "PENDING" for one in runs} | {"new": "ACTIVE"}
+    assert watches.tick(site.look)[0] == [runs[0]]
+
+
+def test_nobody_looks_long_before_a_wait_can_end(journal: Journal) -> None:
+    [run] = waiting(journal, 1, every=0.2)
+    begins = datetime.now(UTC) + timedelta(minutes=2)
+    with journal.transaction() as transaction:
+        Watches.leave(transaction, run, "chi_uc", [Watched("lease", "l", "PENDING", begins, timedelta(seconds=0.2))])
+    site, watches = Site(), Watches(journal)
+    site.shown = {"l": "PENDING"}
+    for seconds, looks in ((100, 0), (19, 0), (2, 1), (0, 1), (1, 2)):
+        later(journal, float(seconds))
+        watches.tick(site.look)
+        assert len(site.asked) == looks
+
+
 def test_a_process_that_has_lost_a_run_leaves_no_watch(journal: Journal, database: str) -> None:
     [run] = waiting(journal, 1)
     other = Journal.open(database)
     other.take(other.run(run))
     now = datetime.now(UTC)
     with other.transaction() as transaction:
-        Watches.leave(transaction, run, "chi_uc", [Watched("lease", "new", "PENDING", now, timedelta(1))], now)
+        Watches.leave(transaction, run, "chi_uc", [Watched("lease", "new", "PENDING", now, timedelta(1))])
     late = Watched("lease", "old", "PENDING", now, timedelta(seconds=1))
     with pytest.raises(RunTakenOver), journal.transaction() as transaction:
-        Watches.leave(transaction, run, "chi_uc", [late], now)
+        Watches.leave(transaction, run, "chi_uc", [late])
     with journal.cursor() as cursor:
         cursor.execute("SELECT cloud_id FROM fleet_watches")
         assert cursor.fetchall() == [("new",)]
