@@ -237,14 +237,13 @@ def lease_to_server(server: Postgres, runs: int) -> None:
                 if time.monotonic() > deadline:
                     raise AssertionError(f"{len(took)} of {runs} servers: {fleet.log()[-2000:]}")
                 time.sleep(0.5)
-                for row in world.log():
-                    if row["method"] == "POST" and "/_sandbox/" not in row["path"]:
-                        at = datetime.fromisoformat(row["time"]).timestamp()
-                        run_id = row["name"].split("-")[1] if row["name"].startswith("envagent-") else ""
-                        if row["kind"] == "lease":
-                            active[run_id] = pace.next_tick(at) + pace.seconds(LEASE_STARTING)
-                        elif row["kind"] == "server":
-                            took[run_id] = at - active[run_id]
+                for row in world.created():
+                    at = datetime.fromisoformat(row["time"]).timestamp()
+                    if row["kind"] == "lease":
+                        active[row["name"].split("-")[1]] = pace.next_tick(at) + pace.seconds(LEASE_STARTING)
+                    elif row["kind"] == "server":
+                        run_id = row["name"].split("-")[1]
+                        took[run_id] = at - active[run_id]
             fleet.stop()
         finally:
             world.stop()

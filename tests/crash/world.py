@@ -187,6 +187,10 @@ class World:
         """Read the log of committed writes."""
         return process.read_log(self.folder)
 
+    def created(self) -> list[Json]:
+        """Read the log of what runs have created, whether it is still there or not."""
+        return [row for row in self.log() if row["method"] == "POST" and "/_sandbox/" not in row["path"]]
+
     def act(self, who: str, service: str, method: str, path: str, body: Json | None = None) -> Json:
         """Make a call as somebody else."""
         answer = self.control("act", {"as": who, "service": service, "method": method, "path": path, "body": body})

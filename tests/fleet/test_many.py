@@ -123,9 +123,8 @@ def settled(fleet: Fleet, harm: Iterator[None]) -> Counter[str]:
 def assert_made_once(fleet: Fleet, states: Counter[str]) -> None:
     """Compare with the sandbox's log, where also stands what was made and removed again."""
     made: dict[str, list[str]] = defaultdict(list)
-    for row in fleet.world.log():
-        if row["method"] == "POST" and "/_sandbox/" not in row["path"]:
-            made[row["kind"]].append(row["name"])
+    for row in fleet.world.created():
+        made[row["kind"]].append(row["name"])
     succeeded = states[RunState.SUCCEEDED]
     assert len(made["server"]) == len(set(made["server"])) == succeeded
     assert len(made["floating_ip"]) == succeeded
