@@ -124,8 +124,8 @@ def main() -> int:
 
 
 @contextmanager
-def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, str]]:
-    """Serve a repository with one branch, at the commit; yield its git directory and its URL.
+def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, str, bool]]:
+    """Serve a repository with one branch; yield its git directory, its URL, and whether the commit is the task's.
 
     A commit that the mirror does not have is replaced by its newest one.
     """
@@ -135,7 +135,8 @@ def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, st
     for branch in git(own, "for-each-ref", "--format=%(refname)", "refs/heads").split():
         git(own, "update-ref", "--no-deref", f"refs/old/{branch}", branch)
     found = git(own, "cat-file", "--batch-check", stdin=(task.commit or "HEAD").encode()).split()
-    commit = found[0] if found[1] == "commit" else git(own, "rev-parse", "HEAD")
+    had = found[1] == "commit"
+    commit = found[0] if had else git(own, "rev-parse", "HEAD")
     git(own, "update-ref", "refs/heads/measured", whole(own, commit))
     git(own, "symbolic-ref", "HEAD", "refs/heads/measured")
     for name in git(own, "for-each-ref", "--format=%(refname)", "refs/old", "refs/heads").split():
@@ -143,7 +144,7 @@ def at_commit(task: Task, mirror: Path, folder: Path) -> Iterator[tuple[Path, st
             git(own, "update-ref", "-d", name)
     git(own, "config", "uploadpack.allowFilter", "true")
     with debian.served(own.parent) as url:
-        yield own, f"{url}/{own.name}"
+        yield own, f"{url}/{own.name}", had
     shutil.rmtree(own.parent)
 
 
@@ -166,11 +167,8 @@ def whole(repository: Path, commit: str) -> str:
 def measured(task: Task, mirror: Path, output: Path, limit: float) -> dict[str, Any]:
     """Set one repository up on a fresh node."""
     folder = (output / task.name.replace("/", "+", 1)).absolute()
-    with at_commit(task, mirror, folder) as (repository, url):
+    with at_commit(task, mirror, folder) as (repository, url, had):
         plan = planned(repository, url)
-        had = (
-            git(repository, "cat-file", "--batch-check", stdin=(task.commit or "HEAD").encode()).split()[1] == "commit"
-        )
         started = time.monotonic()
         with debian.started(folder / "node") as node:
             in_time = work_within(begin(folder, node, RUN, plan).start(), limit)
