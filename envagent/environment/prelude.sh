@@ -126,7 +126,7 @@ packages = {one: one for one in same} | {
     "cv2": "opencv-python-headless", "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow",
     "yaml": "pyyaml", "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "dotenv": "python-dotenv", "attr": "attrs",
     "Crypto": "pycryptodome", "OpenSSL": "pyopenssl", "zmq": "pyzmq", "serial": "pyserial", "docx": "python-docx",
-    "google.protobuf": "protobuf", "IPython": "ipython", "pytorch_lightning": "pytorch-lightning", "umap": "umap-learn",
+    "IPython": "ipython", "pytorch_lightning": "pytorch-lightning", "umap": "umap-learn",
     "tensorboardX": "tensorboardx", "mpl_toolkits": "matplotlib", "flask_cors": "flask-cors", "prettytable": "prettytable",
 }
 tests = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
