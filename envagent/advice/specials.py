@@ -130,7 +130,7 @@ class Condition:
 def kind_of(text: str) -> Special | None:
     """Find the kind that a requirement such as `rdma`, `NVMe SSD` or `cpu: Ice Lake` means; None if no hardware."""
     if text.casefold().startswith(_NAMED_CPU):
-        return _named_cpu(one_line(text[len(_NAMED_CPU) :].strip(), 60))
+        return _named_cpu(one_line(text[len(_NAMED_CPU) :].strip(), 120))
     if text.casefold().startswith(_NAMED_TYPE):
         return _named_type(one_line(text[len(_NAMED_TYPE) :].strip(), 60))
     return next((k for k in KINDS if k.words.search(text)), None)

@@ -97,7 +97,7 @@ def named(words: str) -> NamedCpu | None:
     server of that generation can replace it.
     """
     text = _plain(words)
-    models = [(one, found.group()) for one, pattern, _ in _patterns() if pattern and (found := pattern.search(text))]
+    models = [(one, found.group()) for one, pattern, _ in _patterns() if pattern for found in pattern.finditer(text)]
     if models:
         same = {one.name for one, _ in models}
         exact = [re.compile(rf"(?<![\w-]){re.escape(model)}(?!\w)") for _, model in models]

@@ -125,16 +125,23 @@ def conclude_special(
     for pair in _EITHER:
         if chosen.keys() >= set(pair):
             del chosen[min(pair, key=chosen.__getitem__)]
+    if "macos" in chosen:
+        chosen |= {tag: weight for tag, weight in weights.items() if tag.startswith(f"{_CPU}Apple")}
     found = [
         evidence("architecture" if tag in _ARCHITECTURES else "special_requirements", tag, places[tag], 2 * weight)
         for tag, weight in chosen.items()
     ]
+    asked = [tag for tag in chosen if tag.startswith(_CPU)]
+    apple = all(tag.startswith(f"{_CPU}Apple") for tag in asked) and (asked or "apple-silicon" in chosen)
     architecture: Literal["x86_64", "aarch64"] | None = None
-    if "aarch64" in chosen or any(tag == "apple-silicon" or tag.startswith(f"{_CPU}Apple") for tag in chosen):
+    if "aarch64" in chosen or apple:
         architecture = "aarch64"
     elif "x86_64" in chosen:
         architecture = "x86_64"
-    tags = set(chosen) - set(_ARCHITECTURES) - {"rocm"}
+    tags = set(chosen) - {*_ARCHITECTURES, "rocm", *asked, *(() if apple else ("apple-silicon",))}
+    if asked:
+        # A machine has one of them.
+        tags.add(_CPU + " or ".join(tag.removeprefix(_CPU) for tag in asked))
     tags |= {_IMPLIED[tag] for tag in tags & _IMPLIED.keys()}
     if gpu_vendor == "amd":
         tags.add("rocm")

@@ -83,7 +83,7 @@ def stance(found: frozenset[str]) -> str:
     if found & {"pre.need", "post.need"} and "near-head.install" in found:
         # Steps to reproduce results begin with what must be there.
         found -= {"near-head.results"}
-    if not found & _EITHER:
+    if "is.cpu" in found or not found & _EITHER:
         found -= {"say.alternative_chip"}
     if found & {"pre.need", "post.need", "say.having"} or not found.isdisjoint(f"is.{name}" for name in _SYSTEMS):
         found -= {"say.support"}

@@ -429,7 +429,9 @@ def _cpu(reading: Reading, one: Found) -> Iterator[Mention]:
             end += 1
     if start and words[start - 1].text in _CPU_MAKERS:
         start -= 1
-    yield Mention("cpu", reading.text[words[start].start : words[end - 1].end], one.start, end)
+    named = reading.text[words[start].start : words[end - 1].end]
+    newer = any(reading.has(place, "newer") for place in range(end, end + 3))
+    yield Mention("cpu", f"{named} or newer" if newer else named, one.start, end)
 
 
 def _capability(reading: Reading) -> Iterator[Mention]:

@@ -340,6 +340,26 @@ def test_a_cpu_that_is_only_named_is_told(cpu: str, end: str) -> None:
     assert told == f"README.md:1 names a CPU, on which results may depend: {cpu}{end}"
 
 
+@pytest.mark.parametrize(
+    ("cpus", "tags", "architecture"),
+    [
+        (("Skylake", "Ice Lake"), ("cpu: Skylake or Ice Lake",), None),
+        (("Intel Core i7-8700", "Apple M1"), ("cpu: Intel Core i7-8700 or Apple M1",), None),
+        (("Apple M1", "Apple M2"), ("cpu: Apple M1 or Apple M2",), "aarch64"),
+    ],
+)
+def test_of_several_cpus_one_will_do(cpus: tuple[str, ...], tags: tuple[str, ...], architecture: str | None) -> None:
+    said = [mention("cpu", cpu, "need") for cpu in cpus]
+    assert systems.conclude_special(Facts(said=said), gpu_vendor=None)[:2] == (tags, architecture)
+
+
+def test_macos_on_a_named_apple_cpu_needs_that_cpu() -> None:
+    apple, macos = mention("cpu", "Apple M1", "named"), mention("special.macos", None, "listed", "early")
+    assert systems.conclude_special(Facts(said=[apple]), gpu_vendor=None)[:2] == ((), None)
+    both = systems.conclude_special(Facts(said=[apple, macos]), gpu_vendor=None)
+    assert both[:2] == (("cpu: Apple M1", "macos"), "aarch64")
+
+
 def test_another_accelerator_is_no_gpu_unless_one_is_asked_for() -> None:
     gaudi = [mention("special.gaudi", None, "named", "early")] * 4
     signs = [GpuSign("command", 2.5, None, SPOT)]
