@@ -40,6 +40,8 @@ class Need:
     cores: int
     ram_gb: float
     disk_gb: float
+    disk_guessed: bool
+    """Whether nothing tells how much disk it takes."""
     gpu: GpuNeed | None
     architecture: Architecture
     specials: tuple[str, ...]
@@ -133,6 +135,7 @@ def need_of(analysis: Analysis) -> Need:
         cores=max(wanted.cpu_cores or 1, sizing.cpu_cores),
         ram_gb=max(wanted.ram_gb or 0.0, float(sizing.ram_gb)),
         disk_gb=max(wanted.disk_gb or 0.0, float(sizing.disk_gb)),
+        disk_guessed=wanted.disk_gb is None,
         gpu=gpu,
         architecture=wanted.architecture or "x86_64",
         specials=wanted.special_requirements,

@@ -102,7 +102,7 @@ def test_raw_disks_and_unknown_ram_are_said() -> None:
     ("wanted", "kinds"),
     [
         (
-            {"cores": 24, "ram": 192},
+            {"cores": 24, "ram": 192, "disk": 20},
             ["compute_skylake", "compute_cascadelake_r", "gpu_rtx_6000", "storage_nvme", "compute_nvdimm", "gpu_v100"],
         ),
         ({**GPU, "gpu_memory_gb": 24}, ["gpu_rtx_6000", "gpu_v100", "gpu_a100_pcie"]),
@@ -113,6 +113,17 @@ def test_the_closest_fit_wastes_least(wanted: dict[str, Any], kinds: list[str]) 
     need = need_of(analysis(**wanted))
     wasted = [waste(one(kind), need) for kind in kinds]
     assert wasted == sorted(set(wasted))
+
+
+def test_a_guessed_disk_may_be_too_small_and_a_documented_one_is_not() -> None:
+    """At the same price a node with room comes first; one with twice the cores beyond that does not."""
+
+    def wasted(kind: str, disk: int, told: float | None = None) -> float:
+        return waste(one(kind), need_of(analysis(cores=24, ram=192, disk=disk, disk_gb=told)))
+
+    assert wasted("compute_skylake", 64) > wasted("compute_cascadelake_r", 64)
+    assert wasted("compute_skylake", 64) < wasted("storage_nvme", 64)
+    assert wasted("compute_skylake", 64, told=64) < wasted("compute_cascadelake_r", 64, told=64)
 
 
 def test_shortages_are_counted_in_doublings() -> None:

@@ -297,7 +297,7 @@ class TestOrder:
 
     def test_cheap_comes_before_fitting_and_fitting_before_large(self) -> None:
         live = hosts("storage_nvme", 1) + hosts("compute_cascadelake_r", 1) + hosts("compute_skylake", 1)
-        assert names(placed(analysis(), live=live, occupied=[])) == [
+        assert names(placed(analysis(disk=20), live=live, occupied=[])) == [
             "compute_skylake",
             "compute_cascadelake_r",
             "storage_nvme",
