@@ -16,32 +16,42 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from envagent.repository.analyzer import analyze
 from envagent.repository.choose import choose
+from envagent.repository.conversion import convert
 from envagent.repository.decoding import decode
 from envagent.repository.fetch import Limits, fetch
+from envagent.repository.markup import Unreadable
 from envagent.repository.results import Analysis, Entry, Snapshot
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures" / "corpus"
 
 
 def load_case(case: Path) -> Snapshot:
-    """Load a stored case: its listing with sizes, and the files that were kept."""
+    """Load a stored case: its listing with sizes, and the files that were kept, a PDF by its text as a run reads it."""
     entries = []
     listing = case / "listing.txt"
     for line in listing.read_text(encoding="utf-8", errors="replace").splitlines() if listing.exists() else []:
         size, _, path = line.partition("\t")
         entries.append(Entry(path=path, size=int(size) if size.isdigit() else None))
     files: dict[str, str] = {}
+    pages: dict[str, tuple[int, ...]] = {}
     root = case / "files"
     for stored in sorted(root.rglob("*")) if root.exists() else []:
-        if stored.is_file() and (text := decode(stored.read_bytes())) is not None:
-            files[stored.relative_to(root).as_posix()] = text
-    return Snapshot(url=case.name, commit=None, entries=tuple(entries), files=files)
+        path = stored.relative_to(root).as_posix()
+        if not stored.is_file():
+            continue
+        if stored.suffix.lower() == ".pdf":
+            with suppress(Unreadable):
+                files[path], pages[path], _ = convert(stored.read_bytes(), "pdf")
+        elif (text := decode(stored.read_bytes())) is not None:
+            files[path] = text
+    return Snapshot(url=case.name, commit=None, entries=tuple(entries), files=files, pages=pages)
 
 
 def load_as_fetched(case: Path) -> Snapshot:
