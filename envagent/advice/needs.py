@@ -41,7 +41,7 @@ class Need:
     ram_gb: float
     disk_gb: float
     disk_guessed: bool
-    """Whether nothing tells how much disk it takes."""
+    """Whether the size of the disk is a default, because no file gives one."""
     gpu: GpuNeed | None
     architecture: Architecture
     specials: tuple[str, ...]

@@ -85,6 +85,7 @@ KINDS: tuple[Special, ...] = (
     _special("a DPU", r"\bdpus?\b|bluefield", _tag("dpu"), strict=True),
     _special("a SmartNIC", r"smart.?nic", lambda n: "smartnic" in n.tags or "dpu" in n.tags, strict=True),
     _absent("CXL memory", r"\bcxl\b"),
+    _absent("memory with processors in it (PIM)", r"\bpim\b|\bupmem\b"),
     _special("an FPGA", r"fpga|alveo|xilinx|vivado|vitis", _tag("fpga"), strict=True),
     _special("InfiniBand", r"infiniband|\bIB\b|\bHCA\b", lambda n: n.infiniband, strict=True),
     _special("RDMA", r"rdma|roce|verbs|ofed|mellanox|connectx|gpu ?direct", lambda n: n.rdma, strict=True),

@@ -101,8 +101,12 @@ def _told(facts: Facts, what: str) -> list[Said]:
         if s.stance in _SPOKEN_FOR
         or not ("from.model" in s.features or (s.stance == "optional" and "of a model" in s.features))
     ]
-    named = [s for s in found if "plain" not in s.features]
-    return named if what == "vram" and any(s.stance in _STATED for s in named) else found
+    if what == "vram" and any(
+        s.stance in _SPOKEN_FOR | {"sized"} and not s.features & {"from.model", "plain"} for s in found
+    ):
+        # Where a document says how much a GPU needs, GPUs that were used and memory of the machine do not count.
+        return [s for s in found if s.stance != "aside" and "plain" not in s.features]
+    return found
 
 
 def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Evidence]]:
@@ -112,6 +116,9 @@ def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Ev
     likeliest; and of a list by jobs (`bacteria: 16 GB`, `mammals: 512 GB`) only what lies near its least.
     """
     credible = [a for a in _of_smaller_jobs(asked(facts, what)) if what != "ram" or not _of_the_gpu(a, facts.said)]
+    if what == "gpus":
+        # More than any node has are a cluster that was used, unless they are needed in so many words.
+        credible = [a for a in credible if a.value <= _largest_node() or a.told in ("", "need")]
     if not credible:
         return None, []
     firm = _firm(credible)

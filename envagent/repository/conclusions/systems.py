@@ -39,11 +39,15 @@ class _System:
     newer: bool
     weight: float
     spot: Spot
+    of_a_kernel: bool = False
 
 
 def conclude_system(facts: Facts) -> tuple[str | None, str | None, list[Evidence]]:
     """Return distribution and release, or None for what no document says."""
     named = _systems(facts)
+    if any(s.subject in _OTHERS and s.tier == "main" and s.stance in ("need", "listed") for s in facts.said):
+        # A kernel does not stand for Ubuntu where another distribution is asked for.
+        named = [s for s in named if not s.of_a_kernel]
     ubuntu = [s for s in named if s.distribution == "ubuntu" and s.weight >= _CREDIBLE]
     elsewhere = {s.distribution for s in named if s.weight >= 0.15} - {"ubuntu", "debian"}
     # Instructions for many distributions name versions in passing; only a firm statement is a constraint then.
@@ -67,14 +71,16 @@ def _systems(facts: Facts) -> list[_System]:
     """Return what manifests and sentences name; a kernel stands for the release that brings it."""
     found = [_System(s.distribution, s.versions, s.and_newer, s.weight / 2, s.spot) for s in facts.systems]
     for said in facts.said:
-        if said.subject in _DISTRIBUTIONS and isinstance(said.value, tuple):
+        passing = said.subject in _OTHERS and said.tier != "main" and said.stance == "named"
+        if said.subject in _DISTRIBUTIONS and isinstance(said.value, tuple) and not passing:
             distribution = "ubuntu" if said.subject == "kernel" else said.subject
             weight = model.probability("system", said.features)
-            found.append(_System(distribution, said.value, said.newer, weight, said.spot))
+            found.append(_System(distribution, said.value, said.newer, weight, said.spot, said.subject == "kernel"))
     return found
 
 
-_DISTRIBUTIONS = frozenset(("ubuntu", "kernel", "centos", "rhel", "rocky", "almalinux", "debian", "fedora", "opensuse"))
+_OTHERS = frozenset(("centos", "rhel", "rocky", "almalinux", "debian", "fedora", "opensuse"))
+_DISTRIBUTIONS = _OTHERS | {"ubuntu", "kernel"}
 
 
 def _release(systems: list[_System]) -> str | None:
@@ -222,7 +228,7 @@ _OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
 _IMPLIED = {"intel-pt": f"{_CPU}Intel CPU"}
 _RARE = frozenset((
     "sdr", "phone", "microcontroller", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu",
-    "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns",
+    "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns", "pim",
 ))  # fmt: skip
 _OF_SOME_NODES = frozenset(("rdma", "infiniband", "mellanox", "nvme", "sgx", "pmem", "gpudirect"))
 _EITHER = (("tdx", "sev-snp"), ("smartnic", "fpga"))

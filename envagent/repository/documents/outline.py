@@ -122,7 +122,7 @@ class _State:
         del self.items[block.nesting :]
         lead = " ".join([self.above, *self.items]).strip()[-2 * _LEAD :]
         if block.kind == "code":
-            if not block.nesting:
+            if not block.nesting and not self.above.rstrip().endswith((":", "：")):
                 self.above = ""
         elif block.kind != "table":
             if self.items:

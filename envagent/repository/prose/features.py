@@ -32,9 +32,10 @@ _NEARBY = frozenset((
     "need", "least", "recommend", "optional", "may", "most", "example", "each", "if", "takes", "enough", "data",
     "alternative_chip", "or", "container", "machine", "time",
 ))  # fmt: skip
-_LEADS = ("need", "least", "recommend", "tested")
+_LEADS = ("need", "least", "recommend", "tested", "used")
 _ALONE = ("gpu", "reduced")
 _DOCS = re.compile(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/")
+_DIGIT = re.compile(r"\d")
 _GUIDE = re.compile(r"install|require|hardware|setup|build|prerequisite|start|manual")
 # The page that the artifact tracks of some conferences ask for.
 _NEEDS = re.compile(r"(?:(?:system|hardware|software)[_-])?(?:requirements|prerequisites|hardware)\.(?:md|rst|adoc)$")
@@ -77,6 +78,9 @@ def stance(found: frozenset[str]) -> str:
         return "aside"
     if found & _OF_A_MACHINE:
         found -= _OTHER_WAYS
+        if "lead.used" in found and not found & {"pre.need", "post.need", "pre.least"}:
+            # `Our experiments were run on six nodes with:`, and below it what these have.
+            return "aside"
     if "near-head.requirements" in found:
         # `What is new`, and below it `System requirements`.
         found -= {"head.aside"}
@@ -100,10 +104,18 @@ def surroundings(reading: Reading, document: str) -> frozenset[str]:
         found.add("doc.main")
     elif sentence.order < 8 and document == "doc.main":
         found.add("early")
-    found |= {f"lead.{c}" for c in concepts_of(sentence.lead[-200:]) if c in _LEADS}
+    if reading.column is None or reading.text != sentence.cells[0]:
+        # The first cell of a row names what the others tell of.
+        found |= {f"lead.{c}" for c in concepts_of(sentence.lead[-200:]) if c in _LEADS}
     if reading.column is not None:
         found |= {f"col.{c}" for c in concepts_of(reading.column) if c in _SAID}
         found |= {f"row.{c}" for c in concepts_of(sentence.cells[0]) if c in _SAID}
+        others = sentence.cells[1:] if reading.text == sentence.cells[0] else ()
+        if any({"no", "optional"} & concepts_of(cell) for cell in others if len(cell) < 20) and not _DIGIT.search(
+            "".join(sentence.cells)
+        ):
+            # `NVIDIA GPU | experimental | no`
+            found.add("say.optional")
     found |= {f"say.{c}" for c in _SAID if c in reading.concepts}
     if len(reading.words) > 40:
         found.add("long")

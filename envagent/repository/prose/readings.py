@@ -22,9 +22,12 @@ _LISTED = frozenset((",", "/", "or", "and", "(", ":"))
 _UNIT_OF_COLUMN = re.compile(r"(?:[(\[（]|\bin |, ?|/ ?)([GMT]i?B)\b", re.IGNORECASE)
 # A comment next to commands: `# This one needs 15 GB of GPU memory`.
 _REMARK = re.compile(r"(?:^|\s)(?:#+|//|--)[ +]+(?=\S+ +\S)(.*)")
-# Set like code, and yet a sentence; and packages made for one release of a system.
+# Set like code, and yet a sentence; an item in a list of hardware; packages made for one release of a system.
 _NO_COMMAND = re.compile(r"\s{0,40}[A-Z][\w.]{0,30}(?: [\w.,()/+-]{1,40}){1,20}[.:]?")
+_ITEM = re.compile(r"\s{0,40}[A-Z][A-Za-z]{1,20}(?: [A-Za-z]{1,20}){0,3} {0,4}: {1,20}\S")
 _FOR_A_RELEASE = re.compile(r"\bros-[a-z]{4,12}-|ofed[\w.-]{1,60}ubuntu", re.IGNORECASE)
+_ANSWER = re.compile(r"\W{0,4}[AQ]\d{1,3}[:.)]\s")
+"""The number of an answer, not a GPU: `A10: It can be ignored.`"""
 _BARE = re.compile(r"[~≈<>]?\s?\d{1,5}(?:\.\d+)?\+?")
 
 
@@ -43,6 +46,8 @@ class Reading:
         """Keep an ambiguous spelling of a GPU only next to a word for GPUs: `NVIDIA L4`, `GTX 1080 or 1070`."""
         last = -1
         for one, behind in zip_longest(found, found[1:]):
+            if one.start == 0 and _ANSWER.match(self.text):
+                continue
             if AMBIGUOUS in one.concepts:
                 before = last >= 0 and all(word.text in _LISTED for word in self.words[last : one.start])
                 after = behind is not None and behind.start == one.end and not GPU.isdisjoint(behind.concepts)
@@ -74,9 +79,9 @@ def readings(sentence: Sentence) -> list[Reading]:
         remark = _REMARK.search(sentence.text)
         if remark:
             return [Reading(sentence, remark[1])]
-        return (
-            [Reading(sentence)] if _NO_COMMAND.fullmatch(sentence.text) or _FOR_A_RELEASE.search(sentence.text) else []
-        )
+        listed = _ITEM.match(sentence.text) and "head.requirements" in concepts_of(sentence.heading)
+        told = listed or _NO_COMMAND.fullmatch(sentence.text) or _FOR_A_RELEASE.search(sentence.text)
+        return [Reading(sentence)] if told else []
     if sentence.kind != "table" or not sentence.cells:
         return [Reading(sentence)]
     header = sentence.header if len(sentence.header) == len(sentence.cells) else ("",) * len(sentence.cells)

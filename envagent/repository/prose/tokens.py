@@ -13,7 +13,9 @@ from dataclasses import dataclass
 _EAST = "\u2e80-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _SHORTEST_HASH = 12
 _HASH = rf"(?<![^\W_])[0-9a-f]{{{_SHORTEST_HASH},64}}(?![^\W_])"
-_TOKEN = re.compile(rf"{_HASH}|[ei]\.[ge]\.|[0-9]+(?:[.,][0-9]+)*|[{_EAST}]|[^\W\d_{_EAST}]+|[<>=!~]=|[^\s\w]")
+_PLUS = r"(?<![^\W_])[cg]\+\+"
+"""A language and its compiler, in which a plus means no `or more`."""
+_TOKEN = re.compile(rf"{_HASH}|{_PLUS}|[ei]\.[ge]\.|[0-9]+(?:[.,][0-9]+)*|[{_EAST}]|[^\W\d_{_EAST}]+|[<>=!~]=|[^\s\w]")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"\d+,\d{1,2}")
 _TIMES = re.compile(r"x(?=[a-z])")

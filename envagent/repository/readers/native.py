@@ -57,6 +57,7 @@ _BAZEL = re.compile(
 _OF_AUTOMAKE = re.compile(r"@\w{1,60}_(?:true|false)@")
 _QUOTED = re.compile(r"\"[^\"]*\"")
 _MAX_LINE = 1000
+_OFF = re.compile(r"=(?:false|off|no|0)\s*$", re.IGNORECASE)
 _MOST_LINES = 30
 _MOST_PARENTS = 5
 
@@ -121,7 +122,7 @@ def read_bazelrc(path: str, text: str, facts: Facts) -> None:
     """Read .bazelrc: a configuration for GPUs that every build has, or that one may ask for."""
     for number, line in enumerate(text.split("\n"), 1):
         found = _BAZEL.match(line[:_MAX_LINE])
-        if found is None:
+        if found is None or _OFF.search(line[:_MAX_LINE]):
             continue
         spot = Spot(path, number, quote(line))
         vendor: Vendor = "amd" if "rocm" in found[0].lower() else "nvidia"

@@ -194,6 +194,20 @@ def test_memory_is_not_a_gpus_where_a_gpus_is_told_by_name() -> None:
     assert gpu.conclude(Facts(said=[NEEDS, named, plain])).memory_gb == 24
 
 
+def test_what_a_job_takes_says_more_than_the_gpu_that_was_used() -> None:
+    used = mention("vram", 80.0, "aside", "early", "from.right", "pre.need")
+    table = mention("vram", 26.0, "sized", "early", "from.right", "pre.least")
+    assert gpu.conclude(Facts(said=[NEEDS, used])).memory_gb == 80
+    assert gpu.conclude(Facts(said=[NEEDS, used, table])).memory_gb == 26
+
+
+def test_more_gpus_than_any_node_has_are_needed_in_so_many_words_or_not_at_all() -> None:
+    def count(stance: str) -> int | None:
+        return gpu.conclude(Facts(said=[NEEDS, mention("gpus", 32.0, stance, "early", "pre.least")])).count
+
+    assert (count("listed"), count("need")) == (1, 32)
+
+
 def test_of_a_list_by_jobs_the_smaller_ones_count() -> None:
     def concluded(*found: tuple[int, float]) -> float | None:
         listed = [Amount("ram", gb, "minimum", 1.0, Spot("README.md", line, "words")) for line, gb in found]

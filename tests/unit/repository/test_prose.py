@@ -538,3 +538,54 @@ def test_of_what_is_set_like_code_only_names_and_what_is_made_for_a_release_tell
 
 def test_minutes_are_no_minimum_and_end_where_they_are_written() -> None:
     assert [(one.text, one.end) for one in tokens("30min, min")] == [("30", 2), ("minutes", 5), (",", 6), ("min", 10)]
+
+
+def test_a_language_with_a_plus_is_no_minimum() -> None:
+    assert [one.text for one in tokens("C++/CUDA, g++ 9+")] == ["c++", "/", "cuda", ",", "g++", "9", "+"]
+
+
+def test_the_number_of_an_answer_is_no_gpu() -> None:
+    assert said("## FAQ\n\n**A10:** It can be ignored.", "gpu_model") == []
+    assert said("## FAQ\n\nA10 GPUs will do.", "gpu_model")
+
+
+def test_the_first_cell_of_a_row_names_what_the_others_tell_of() -> None:
+    table = "| | Linux | Windows |\n|---|---|---|\n| NVIDIA GPU | {} | {} |\n"
+    assert stances("## Requirements\n\n" + table.format("experimental", "no"), "gpu") == {"optional"}
+    assert stances("## Requirements\n\n" + table.format("yes", "yes"), "gpu") == {"listed"}
+    codes = "The table tells the number of cores required.\n\n| Name | Time |\n|---|---|\n| tofino | 40 min |\n"
+    assert stances(codes, "special.programmable-switch") == {"named"}
+
+
+def test_a_machine_set_like_code_is_one_that_was_used() -> None:
+    block = "```\nCPU: AMD EPYC 9654P, 96 physical cores\nMemory: 768 GiB\nOperating System: Ubuntu Server 24.04\n```\n"
+    used = "## Hardware\n\nThe experiments were executed on six nodes with this configuration:\n\n" + block
+    assert stances(used, "cores", "ram") == {"aside"}
+    assert concluded(used).ram_gb is None
+    assert (concluded(used).os_type, concluded(used).os_version) == ("ubuntu", "24.04")
+    assert concluded("## Requirements\n\n" + block).ram_gb == 768
+    assert said("## Usage\n\n" + block, "ram") == []
+
+
+@pytest.mark.parametrize("heading", ["학습 환경", "訓練", "Training environment", "训练环境"])
+def test_the_machine_of_a_training_is_an_aside(heading: str) -> None:
+    wanted = {"named"} if heading == "訓練" else {"aside"}
+    assert stances(f"# It\n\n## {heading}\n\n- V100 GPU x 32\n", "gpu") == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "system"),
+    [
+        ("## Requirements\n\n- Kernel: Linux Kernel 3.10+\n- OS: CentOS 7\n", ("centos", "7")),
+        ("## Requirements\n\n- Linux Kernel 5.4\n", ("ubuntu", "22.04")),
+    ],
+)
+def test_a_kernel_is_of_ubuntu_only_where_no_other_system_is_asked_for(text: str, system: tuple[str, str]) -> None:
+    found = concluded(text)
+    assert (found.os_type, found.os_version) == system
+
+
+def test_a_simulator_of_gpus_needs_none() -> None:
+    text = "# It\n\nIt has been built on GPGPU-Sim, a GPU simulator. "
+    assert not concluded(text + "It is made for GPU kernels.").gpu_required
+    assert "cpu" in stances(text, "cpu_will_do")

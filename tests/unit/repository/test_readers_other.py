@@ -95,6 +95,8 @@ def test_configurations_of_bazel() -> None:
     assert total(".bazelrc", "build --copt=-O2\nbuild --config=cuda\n") > 1.5
     assert total(".bazelrc", "build:gpu --config=cuda\n") < 0
     assert total(".bazelrc", "# build --config=cuda\n") == 0
+    assert total(".bazelrc", "build --@rules_cuda//cuda:enable=false\n") == 0
+    assert total(".bazelrc", "build --@rules_cuda//cuda:enable=true\n") > 1.5
 
 
 def test_a_target_architecture_is_not_a_minimum() -> None:
