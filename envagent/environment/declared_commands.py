@@ -127,11 +127,22 @@ def _sound(commands: Iterable[Declared]) -> list[Declared]:
 def ci_commands(snapshot: Snapshot) -> list[Declared]:
     """Return the commands of the job of a workflow that tests on Ubuntu, in order; empty without such a job."""
     found: list[tuple[tuple[int, int], list[Declared]]] = []
-    for path, text in snapshot.files.items():
-        if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", path):
-            found += ((_rank(path, name, commands), commands) for name, commands in _jobs(path, text))
+    for path, whole in workflows(snapshot):
+        found += ((_rank(path, name, commands), commands) for name, commands in _jobs(path, snapshot, whole))
     tested = [one for one in found if any(command.is_test for command in one[1])]
     return _sound(max(tested or found, key=lambda one: one[0], default=((0, 0), []))[1])
+
+
+def workflows(snapshot: Snapshot) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the workflows of CI that can be read, each with its path."""
+    for path, text in snapshot.files.items():
+        if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", path):
+            try:
+                whole = load_yaml(text)
+            except (yaml.YAMLError, ValueError, RecursionError):
+                continue
+            if isinstance(whole, dict):
+                yield path, whole
 
 
 def _rank(path: str, name: str, commands: list[Declared]) -> tuple[int, int]:
@@ -143,16 +154,12 @@ def _rank(path: str, name: str, commands: list[Declared]) -> tuple[int, int]:
     return (2 * usual - 2 * (odd is not None), min(len(commands), 12))
 
 
-def _jobs(path: str, text: str) -> Iterator[tuple[str, list[Declared]]]:
-    try:
-        whole = load_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return
-    jobs = whole.get("jobs") if isinstance(whole, dict) else None
+def _jobs(path: str, snapshot: Snapshot, whole: dict[str, Any]) -> Iterator[tuple[str, list[Declared]]]:
+    jobs = whole.get("jobs")
     for name, job in jobs.items() if isinstance(jobs, dict) else ():
         if isinstance(job, dict) and _on_ubuntu(job):
             given = _given(whole.get("env"), "env") | _given(job.get("env"), "env") | _matrix(job)
-            yield str(name), list(_of_job(path, text, job, given))[:_MOST_COMMANDS]
+            yield str(name), list(_of_job(path, snapshot.files[path], job, given))[:_MOST_COMMANDS]
 
 
 def _on_ubuntu(job: dict[str, Any]) -> bool:

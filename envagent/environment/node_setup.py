@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from envagent.environment.declared_commands import workflows
 from envagent.environment.findings import Findings, step, usual
 from envagent.environment.setup_plan import Reason, SetupStep
 
@@ -17,9 +18,9 @@ _NEEDS_MORE = re.compile(
 )
 """A part of the tests that needs a browser, or that tests no behavior."""
 _USUAL_NODE = "18"
-_TESTED_NODE = re.compile(
-    r"node-version:[ \t]*(\[[^\]]*\]|[\"']?\d[^\n]*|(?:\n[ \t]+-[ \t]*[\"']?\d[\w.]*[\"']?[ \t]*(?=\n|$))+)"
-)
+_NODE_VERSION = frozenset(("node-version", "node_version", "node-versions", "node"))
+"""The names under which workflows keep releases of Node.js: the setting of the action, and usual ones of a matrix."""
+_DEEPEST = 10
 _LOCKS = (
     ("pnpm-lock.yaml", "pnpm"),
     ("yarn.lock", "yarn"),
@@ -150,12 +151,24 @@ def _node_release(found: Findings, package: dict[str, Any]) -> tuple[str, Reason
 def _tested_releases(found: Findings) -> dict[int, list[str]]:
     """Return the releases of Node.js that CI names, each with the files."""
     releases: dict[int, list[str]] = {}
-    for path, text in found.snapshot.files.items():
-        if path.startswith(".github/workflows/"):
-            for block in _TESTED_NODE.findall(text):
-                for major in re.findall(r"(?<![\w.])\d{1,2}(?!\d)", block.partition("#")[0]):
-                    releases.setdefault(int(major), []).append(path)
+    for path, whole in workflows(found.snapshot):
+        for value in _node_versions(whole):
+            if major := re.match(r"v?(\d{1,2})(?:\.|$)", value):
+                releases.setdefault(int(major[1]), []).append(path)
     return releases
+
+
+def _node_versions(part: object, depth: int = 0) -> Iterator[str]:
+    """Yield the values of all settings of a workflow that name releases of Node.js."""
+    if depth > _DEEPEST:
+        return
+    for name, value in part.items() if isinstance(part, dict) else ():
+        if name in _NODE_VERSION:
+            yield from (str(one) for one in (value if isinstance(value, list) else [value]))
+        else:
+            yield from _node_versions(value, depth + 1)
+    for value in part if isinstance(part, list) else ():
+        yield from _node_versions(value, depth + 1)
 
 
 def _least_release(found: Findings, package: dict[str, Any]) -> tuple[str, Reason]:

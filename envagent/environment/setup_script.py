@@ -6,6 +6,7 @@ the repository is never part of the script's own.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +16,7 @@ from envagent.environment.setup_plan import VERBATIM, Command, Reason, SetupPlan
 
 MOST_REASONS = 6
 LONGEST_QUOTE = 100
+_INCLUDED = re.compile(r"^#include (\S+)\n", re.MULTILINE)
 
 
 def setup_script(plan: SetupPlan) -> str:
@@ -47,8 +49,12 @@ def setup_script(plan: SetupPlan) -> str:
 
 @cache
 def prelude() -> str:
-    """Return the functions that the steps use."""
-    return files("envagent.environment").joinpath("prelude.sh").read_text("utf-8")
+    """Return the functions that the steps use, with the programs and the table that some of them hold."""
+    return _INCLUDED.sub(lambda line: _text(line[1]), _text("prelude.sh"))
+
+
+def _text(name: str) -> str:
+    return files("envagent.environment").joinpath(name).read_text("utf-8")
 
 
 def _step(number: int, step: SetupStep) -> Iterator[str]:

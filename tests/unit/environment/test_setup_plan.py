@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from envagent.environment import missing_imports
 from envagent.environment.planner import plan_setup
 from envagent.environment.setup_plan import PHASES, SetupPlan, SetupStep
 from envagent.environment.setup_script import prelude, setup_script
@@ -329,6 +332,40 @@ def test_node_is_of_a_release_that_ci_tests(named: str, engines: str, expected: 
     workflow = f"jobs:\n  t:\n    steps:\n      - with:\n          node-version: {named}\n"
     files = {"package.json": f'{{"engines": {{"node": "{engines}"}}}}', ".github/workflows/ci.yml": workflow}
     assert f"get_node {expected}" in commands(plan_of(files, "a.js"))
+
+
+def test_node_is_of_a_release_of_the_matrix_of_ci() -> None:
+    workflow = (
+        "jobs: {t: {strategy: {matrix: {node: [22, 20.x]}}, steps: [{with: {node-version: '${{ matrix.node }}'}}]}}"
+    )
+    files = {"package.json": "{}", ".github/workflows/ci.yml": workflow}
+    assert "get_node 20" in commands(plan_of(files, "a.js"))
+
+
+@pytest.mark.parametrize("name", ["missing_imports.py", "link_node.py"])
+def test_programs_for_the_node_are_in_the_script_and_run_on_any_python(name: str) -> None:
+    program = files("envagent.environment").joinpath(name).read_text("utf-8")
+    assert program in prelude() and "#include" not in prelude()
+    ast.parse(program, feature_version=(3, 7))
+
+
+def test_headers_are_in_the_script() -> None:
+    assert "zlib\\.h zlib1g-dev\n" in prelude()
+
+
+def test_of_imports_only_those_that_must_succeed_count(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import os, own, no_such_one.part\ntry:\n    import no_such_two\nexcept ImportError: ...\n"
+    )
+    (tmp_path / "test_it.py").write_text("from . import helper\nfrom no_such_three import it\n")
+    (tmp_path / "test_broken.py").write_text("import (\n")
+
+    def missing(which: str) -> list[str]:
+        program = [sys.executable, missing_imports.__file__, which]
+        return subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
+
+    assert missing("tests") == ["no_such_three", "./test_it.py"]
+    assert missing("all") == ["no_such_one", "./own.py", "no_such_three", "./test_it.py"]
 
 
 @pytest.mark.parametrize(
