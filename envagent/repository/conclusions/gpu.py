@@ -55,8 +55,9 @@ class GpuConclusion:
 def conclude(facts: Facts) -> GpuConclusion:
     """Weigh everything that is said of GPUs."""
     signs, said = signs_of(facts), mentioned(facts)
-    total = model.score("gpu", gpu_features(signs, said))
-    asked = any(s.weight >= _ASKED and s.kind != "dependency" for s in signs)
+    held = gpu_features(signs, said)
+    total = model.score("gpu", held)
+    asked = "opposed" not in held and any(s.weight >= _ASKED and s.kind != "dependency" for s in signs)
     # A board that is named first brings its GPU.
     asked = asked or any(
         s.subject == "special.jetson" and "early" in s.features and s.stance in ("purpose", "named", "need", "listed")

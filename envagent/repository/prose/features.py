@@ -35,6 +35,7 @@ _NEARBY = frozenset((
 _LEADS = ("need", "least", "recommend", "tested", "used")
 _ALONE = ("gpu", "reduced")
 _DOCS = re.compile(r"(?:[\w-]{1,40}-)?docs?/|documentation/|book/|\.github/")
+_LINUX = re.compile(r"\b(?:linux|ubuntu)\b", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 _GUIDE = re.compile(r"install|require|hardware|setup|build|prerequisite|start|manual")
 # The page that the artifact tracks of some conferences ask for.
@@ -219,6 +220,9 @@ def _of_headings(headings: tuple[str, ...], path: str) -> frozenset[str]:
     found = {c for heading in inner for c in concepts_of(heading) if c.startswith("head.")}
     if inner:
         nearest = concepts_of(inner[-1])
+        if _LINUX.search(inner[-1]):
+            # `Linux & Windows`
+            nearest -= {"head.elsewhere"}
         found |= {f"near-{c}" for c in nearest if c.startswith("head.")}
         if "least" in nearest:
             found.add("near-head.least")

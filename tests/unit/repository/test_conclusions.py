@@ -62,6 +62,12 @@ def test_gpu_by_what_is_said_and_signs(said: list[Said], signs: list[GpuSign], r
     assert gpu.conclude(Facts(gpu=signs, said=said)).required is required
 
 
+def test_a_request_for_gpus_decides_unless_something_shows_that_it_runs_without() -> None:
+    request, tests = GpuSign("container", 3.0, "nvidia", SPOT), GpuSign("tests", -1.0, None, SPOT)
+    assert gpu.conclude(Facts(gpu=[request])).required
+    assert not gpu.conclude(Facts(gpu=[request, tests])).required
+
+
 def test_said_often_is_not_said_by_several_kinds() -> None:
     once, often = (gpu.gpu_features([GpuSign("command", 1.0, None, SPOT)] * n, [NEEDS] * n) for n in (1, 50))
     assert often["command+"] == once["command+"] + 0.8

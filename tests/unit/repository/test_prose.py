@@ -429,6 +429,12 @@ def test_a_picture_for_a_title_leaves_sections_sections() -> None:
     assert "near-head.results" in found.features and found.stance == "aside"
 
 
+@pytest.mark.parametrize(("heading", "elsewhere"), [("Windows", True), ("Linux & Windows", False), ("macOS", True)])
+def test_what_is_for_linux_too_is_not_for_elsewhere(heading: str, elsewhere: bool) -> None:
+    (found,) = said(f"# It\n\n## {heading}\n\nIt needs 16 GB of RAM.\n", "ram")
+    assert ("near-head.elsewhere" in found.features) is elsewhere
+
+
 @pytest.mark.parametrize(
     ("headings", "stance"),
     [
