@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
 from envagent.catalog import cpus, node_types, sites
 from envagent.repository.conclusions import model
 from envagent.repository.conclusions.evidence import evidence
-from envagent.repository.facts import Facts, Said, SpecialSign, Spot
+from envagent.repository.facts import Facts, Said, SpecialSign, SystemSign
 from envagent.repository.knowledge import table
 from envagent.repository.results import Evidence
 
@@ -24,42 +24,38 @@ _USUAL = "22.04"
 _NEAR_BEST = 0.5
 _CREDIBLE = 0.3
 _FIRM = 0.5
+_OTHERS = frozenset(("centos", "rhel", "rocky", "almalinux", "debian", "fedora", "opensuse"))
+_DISTRIBUTIONS = _OTHERS | {"ubuntu", "kernel"}
+
 _SPECIAL_ENOUGH = 0.39
-_CPU_ENOUGH = 0.3
-"""One sentence is enough for a CPU, which is taken only where it is needed in so many words; see `_is_firm`."""
+_CPU = "cpu: "
+_USUAL_CPU = re.compile(r"intel|amd|core|xeon|epyc|ryzen|\bi\d|lake|zen|apple", re.IGNORECASE)
+_ARCHITECTURES = ("aarch64", "x86_64")
+_OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
+_CHIPS = ("gaudi", "tpu", "trainium", "ascend", "apple-silicon", "microcontroller", "phone")
+_RARE = frozenset((
+    "sdr", "phone", "microcontroller", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu",
+    "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns", "pim",
+))  # fmt: skip
+_EITHER = (("tdx", "sev-snp"), ("smartnic", "fpga"))
+"""No machine has both, or the first is built from the second."""
 _OFTEN_A_TOPIC = frozenset({"fpga", "docker", "kvm", "nvme", "kernel", "numa", "mpi", "kernel-module"})
 """What repositories often work for, on machines without it."""
-_ARCHITECTURES = ("aarch64", "x86_64")
-
-
-@dataclass(frozen=True)
-class _System:
-    distribution: str
-    versions: tuple[str, ...]
-    newer: bool
-    weight: float
-    spot: Spot
-    of_a_kernel: bool = False
 
 
 def conclude_system(facts: Facts) -> tuple[str | None, str | None, list[Evidence]]:
     """Return distribution and release, or None for what no document says."""
     named = _systems(facts)
-    if any(s.subject in _OTHERS and s.tier == "main" and s.stance in ("need", "listed") for s in facts.said):
-        # A kernel does not stand for Ubuntu where another distribution is asked for.
-        named = [s for s in named if not s.of_a_kernel]
     ubuntu = [s for s in named if s.distribution == "ubuntu" and s.weight >= _CREDIBLE]
-    elsewhere = {s.distribution for s in named if s.weight >= 0.15} - {"ubuntu", "debian"}
+    elsewhere = {s.distribution for s in named} - {"ubuntu", "debian"}
     # Instructions for many distributions name versions in passing; only a firm statement is a constraint then.
     if len(elsewhere) > 1:
         ubuntu = [s for s in ubuntu if s.weight >= _FIRM]
-    if ubuntu:
-        best = max(s.weight for s in ubuntu)
-        strong = [s for s in ubuntu if s.weight >= _NEAR_BEST * best]
-        release = _release(strong)
-        if release is not None:
-            deciding = max(strong, key=lambda s: (release in s.versions, s.weight))
-            return "ubuntu", release, [evidence("os_version", release, deciding.spot, 2 * deciding.weight)]
+    best = max((s.weight for s in ubuntu), default=0.0)
+    strong = [s for s in ubuntu if s.weight >= _NEAR_BEST * best]
+    if release := _release(strong):
+        deciding = max(strong, key=lambda s: (release in s.versions, s.weight))
+        return "ubuntu", release, [evidence("os_version", release, deciding.spot, 2 * deciding.weight)]
     others = [s for s in named if s.distribution != "ubuntu" and s.versions and s.weight >= _CREDIBLE]
     if others and len(elsewhere) == 1:
         one = max(others, key=lambda s: s.weight)
@@ -67,31 +63,32 @@ def conclude_system(facts: Facts) -> tuple[str | None, str | None, list[Evidence
     return None, None, []
 
 
-def _systems(facts: Facts) -> list[_System]:
-    """Return what manifests and sentences name; a kernel stands for the release that brings it."""
-    found = [_System(s.distribution, s.versions, s.and_newer, s.weight / 2, s.spot) for s in facts.systems]
+def _systems(facts: Facts) -> list[SystemSign]:
+    """Return what manifests and sentences name, each with the probability that the machine must have it."""
+    found = [replace(sign, weight=sign.weight / 2) for sign in facts.systems]
+    others = any(s.subject in _OTHERS for s in facts.said)
     for said in facts.said:
-        passing = said.subject in _OTHERS and said.tier != "main" and said.stance == "named"
-        if said.subject in _DISTRIBUTIONS and isinstance(said.value, tuple) and not passing:
-            distribution = "ubuntu" if said.subject == "kernel" else said.subject
+        distribution = said.subject
+        if distribution not in _DISTRIBUTIONS or not isinstance(said.value, tuple):
+            continue
+        if distribution == "kernel":
+            # A kernel stands for the Ubuntu that brings it, unless another distribution is named.
+            if others:
+                continue
+            distribution = "ubuntu"
+        if distribution == "ubuntu" or said.stance != "named":
             weight = model.probability("system", said.features)
-            found.append(_System(distribution, said.value, said.newer, weight, said.spot, said.subject == "kernel"))
+            found.append(SystemSign(distribution, said.value, said.newer, weight, said.spot))
     return found
 
 
-_OTHERS = frozenset(("centos", "rhel", "rocky", "almalinux", "debian", "fedora", "opensuse"))
-_DISTRIBUTIONS = _OTHERS | {"ubuntu", "kernel"}
-
-
-def _release(systems: list[_System]) -> str | None:
+def _release(systems: list[SystemSign]) -> str | None:
     """Return the usual release if it is allowed, else the newest one named."""
-    exact = {v for s in systems if not s.newer for v in s.versions if v in _RELEASES}
-    newer = [min(s.versions) for s in systems if s.newer]
+    exact = {v for s in systems if not s.and_newer for v in s.versions if v in _RELEASES}
+    newer = [min(s.versions) for s in systems if s.and_newer]
     if exact:
         return _USUAL if _USUAL in exact else max(exact)
-    if newer:
-        return max(_USUAL, max(newer))
-    return None
+    return max(_USUAL, *newer) if newer else None
 
 
 def conclude_special(
@@ -101,32 +98,27 @@ def conclude_special(
     by_tag = tagged(facts)
     weights = {tag: model.probability("special", special_features(tag, said)) for tag, said in by_tag.items()}
     places = {
-        tag: max(said, key=lambda s: (_RANK.get(s.stance, 0), s.tier == "main")).spot for tag, said in by_tag.items()
+        tag: max(said, key=lambda s: model.weight("special", f"{s.stance}.{s.tier}")).spot
+        for tag, said in by_tag.items()
     }
     for sign in [*facts.specials, *_package_signs(facts)]:
-        weight = min(1.0, sign.weight / 3)
-        together = 1 - (1 - weights.get(sign.tag, 0.0)) * (1 - weight)
-        if weight > weights.get(sign.tag, 0.0):
+        weight, before = min(1.0, sign.weight / 3), weights.get(sign.tag, 0.0)
+        if weight > before:
             places[sign.tag] = sign.spot
-        weights[sign.tag] = together
-    demanded = {tag for tag in _ARCHITECTURES if any(_demands(s) for s in by_tag.get(tag, ()))}
-    if weights.get("x86_64", 0) and weights.get("aarch64", 0) and len(demanded) != 1:
-        # What names both architectures runs on both, unless it is made for boards that have one.
-        weights.pop("x86_64")
-        if weights.get("jetson", 0) < _FIRM:
-            weights.pop("aarch64")
+        weights[sign.tag] = 1 - (1 - before) * (1 - weight)
+    demanded = [tag for tag in _ARCHITECTURES if any(_demands(s) for s in by_tag.get(tag, ()))]
+    unneeded: set[str] = set()
+    if weights.keys() >= set(_ARCHITECTURES) and len(demanded) != 1:
+        # What names both architectures runs on both.
+        unneeded.update(_ARCHITECTURES)
     if gpu_vendor is not None or any(s.subject in _DISTRIBUTIONS for s in facts.said):
         # What runs on a Linux or with a GPU of a server needs no other system.
-        weights = {tag: weight for tag, weight in weights.items() if tag not in _OTHER_PLATFORMS}
-    signed = {sign.tag for sign in facts.specials}
-    # What only some nodes have, one page besides the main documents does not ask for.
-    aside = {tag for tag in _OF_SOME_NODES - signed if tag in by_tag and not _speaking(by_tag[tag])}
+        unneeded |= _OTHER_PLATFORMS
+    # A CPU is taken only where it is needed in so many words, and then one sentence is enough.
     chosen = {
         tag: weight
         for tag, weight in weights.items()
-        if weight >= (_CPU_ENOUGH if tag.startswith(_CPU) else _SPECIAL_ENOUGH)
-        and tag not in aside
-        and _is_firm(tag, by_tag)
+        if tag not in unneeded and (tag.startswith(_CPU) or weight >= _SPECIAL_ENOUGH) and _is_firm(tag, by_tag)
     }
     for pair in _EITHER:
         if chosen.keys() >= set(pair):
@@ -144,11 +136,12 @@ def conclude_special(
         architecture = "aarch64"
     elif "x86_64" in chosen:
         architecture = "x86_64"
-    tags = set(chosen) - {*_ARCHITECTURES, "rocm", *asked, *(() if apple else ("apple-silicon",))}
+    tags = chosen.keys() - {*_ARCHITECTURES, "rocm", *asked}
     if asked:
         # A machine has one of them.
         tags.add(_CPU + " or ".join(tag.removeprefix(_CPU) for tag in asked))
-    tags |= {_IMPLIED[tag] for tag in tags & _IMPLIED.keys()}
+    if "intel-pt" in tags:
+        tags.add(f"{_CPU}Intel CPU")
     if gpu_vendor == "amd":
         tags.add("rocm")
     return tuple(sorted(tags)), architecture, found
@@ -174,10 +167,8 @@ def other_chip(facts: Facts) -> bool:
     """Return whether the main job is made for accelerators that are no GPUs, or for devices that are no servers."""
     by_tag = tagged(facts)
     return any(
-        tag in by_tag
-        and model.probability("special", special_features(tag, by_tag[tag])) >= _SPECIAL_ENOUGH
-        and _is_firm(tag, by_tag)
-        for tag in _CHIPS
+        model.probability("special", special_features(tag, by_tag[tag])) >= _SPECIAL_ENOUGH and _is_firm(tag, by_tag)
+        for tag in by_tag.keys() & _CHIPS
     )
 
 
@@ -205,45 +196,28 @@ def _somewhere(cpu: str) -> bool:
 def _is_firm(tag: str, by_tag: dict[str, list[Said]]) -> bool:
     """Return whether hardware that few sites have is asked for, not only named."""
     main = _speaking(by_tag.get(tag, []))
-    asked = any(s.stance in ("need", "listed") for s in main)
+    needed = any(s.stance == "need" for s in main)
+    asked = needed or any(s.stance == "listed" for s in main)
     early = any(s.stance != "optional" and "early" in s.features for s in main)
     if tag.startswith(_CPU):
         # Few machines have a CPU of another maker than Intel or AMD: one that is listed is meant.
-        rare = not _somewhere(tag.removeprefix(_CPU)) and not _USUAL_CPU.search(tag)
-        return any(s.stance == "need" for s in main) or (rare and asked)
-    emulated = [s for s in main if "say.emulated" in s.features]
-    if tag in _RARE | {"pmem"} and emulated and all(s.stance != "need" for s in main if s not in emulated):
-        return False
+        return needed or (asked and not _somewhere(tag.removeprefix(_CPU)) and not _USUAL_CPU.search(tag))
     if tag in _OTHER_PLATFORMS:
         return any(s.stance in ("need", "listed") for s in main if "doc.main" in s.features) or (
-            tag == "apple-silicon" and any("early" in s.features for s in main)
+            tag == "apple-silicon" and early
         )
-    return tag not in _RARE or tag not in by_tag or asked or (early and tag != "microcontroller")
-
-
-_CPU = "cpu: "
-_USUAL_CPU = re.compile(r"intel|amd|core|xeon|epyc|ryzen|\bi\d|lake|zen|apple", re.IGNORECASE)
-_CHIPS = frozenset(("gaudi", "tpu", "trainium", "ascend", "apple-silicon", "microcontroller", "phone"))
-_OTHER_PLATFORMS = frozenset(("macos", "windows", "apple-silicon"))
-_IMPLIED = {"intel-pt": f"{_CPU}Intel CPU"}
-_RARE = frozenset((
-    "sdr", "phone", "microcontroller", "gaudi", "tpu", "trainium", "ascend", "programmable-switch", "smartnic", "dpu",
-    "tdx", "sev-snp", "intel-pt", "avx512", "avx2", "cxl", "jetson", "aarch64", "fpga", "zns", "pim",
-))  # fmt: skip
-_OF_SOME_NODES = frozenset(("rdma", "infiniband", "mellanox", "nvme", "sgx", "pmem", "gpudirect"))
-_EITHER = (("tdx", "sev-snp"), ("smartnic", "fpga"))
-"""No machine has both, or the first is built from the second."""
-_RANK = {"need": 4, "listed": 3, "tested": 2, "recommend": 2, "purpose": 1, "named": 1}
+    if tag not in _RARE or tag not in by_tag:
+        return True
+    emulated = [s for s in main if "say.emulated" in s.features]
+    if emulated and all(s in emulated for s in main if s.stance == "need"):
+        return False
+    return asked or (early and tag != "microcontroller")
 
 
 def special_features(tag: str, said: list[Said]) -> dict[str, float]:
     """Describe how a repository mentions a feature."""
-    agreed = _agreed(said)
-    held = model.counted(
-        name
-        for s in said
-        for name in (f"{s.stance}.{'main' if agreed else s.tier}", *(("early",) if "early" in s.features else ()))
-    )
+    early = ["early" for s in said if "early" in s.features]
+    held = model.counted([*(f"{s.stance}.{s.tier}" for s in said), *early])
     if tag in _OFTEN_A_TOPIC:
         held |= {"topic": 1.0, "topic&early": held.get("early", 0.0), "topic&need": held.get("need.main", 0.0)}
     return held
@@ -251,13 +225,9 @@ def special_features(tag: str, said: list[Said]) -> dict[str, float]:
 
 def _speaking(said: list[Said]) -> list[Said]:
     """Return what speaks for the whole project: the main documents, or parts that agree where those are silent."""
-    return said if _agreed(said) else [s for s in said if s.tier == "main"]
-
-
-def _agreed(said: list[Said]) -> bool:
-    """Return whether several parts of the project need the same, and no main document speaks of it."""
-    needed = {s.spot.path for s in said if s.stance == "need"}
-    return len(needed) > 1 and all(s.tier != "main" for s in said)
+    main = [s for s in said if s.tier == "main"]
+    agreed = not main and len({s.spot.path for s in said if s.stance == "need"}) > 1
+    return said if agreed else main
 
 
 def _package_signs(facts: Facts) -> list[SpecialSign]:

@@ -287,7 +287,6 @@ def test_system(signs: list[SystemSign], expected: tuple[str | None, str | None]
         ([("rdma", 1.3), ("rdma", 1.0)], None, ("rdma",), None),
         ([("aarch64", 1.5)], None, (), "aarch64"),
         ([("aarch64", 1.5), ("x86_64", 1.5)], None, (), None),  # what names both runs on both
-        ([("aarch64", 1.5), ("x86_64", 0.3), ("jetson", 1.5)], None, ("jetson",), "aarch64"),
         ([], "amd", ("rocm",), None),
         ([("rocm", 1.5)], "nvidia", (), None),
     ],
@@ -310,15 +309,6 @@ def test_what_several_parts_need_alike_is_needed_where_the_readme_is_silent() ->
     assert systems.conclude_special(Facts(said=parts[:1]), gpu_vendor=None)[0] == ()
     named = mention("cpu", "Xeon Gold 6126", "tested")
     assert systems.conclude_special(Facts(said=[*parts[:1], named]), gpu_vendor=None)[0] == ()
-
-
-def test_one_page_does_not_ask_for_what_only_some_nodes_have() -> None:
-    page = [elsewhere("special.rdma", None, stance, "docs/tuning.md") for stance in ("need", "need", "named", "takes")]
-    assert systems.conclude_special(Facts(said=page), gpu_vendor=None)[0] == ()
-    signs = [SpecialSign("rdma", 1.0, SPOT)]
-    assert systems.conclude_special(Facts(said=page, specials=signs), gpu_vendor=None)[0] == ("rdma",)
-    readme = mention("special.rdma", None, "need", "early")
-    assert systems.conclude_special(Facts(said=[*page, readme]), gpu_vendor=None)[0] == ("rdma",)
 
 
 def test_what_is_emulated_need_not_be_there() -> None:
