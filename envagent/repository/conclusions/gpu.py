@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from fnmatch import translate
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from envagent.catalog import gpus
 from envagent.repository.conclusions import amounts, model, systems
@@ -21,8 +22,6 @@ from envagent.repository.readers.targets import cuda_version
 from envagent.repository.results import Evidence
 
 _GPU_ONLY = 2.5
-_ASKED = 3.0
-"""A sign of this weight is a manifest's plain request, which decides unless the documents deny it."""
 _REPEATED = 0.2
 _LARGEST_GPU = 96
 _SUBJECTS = frozenset(("gpu", "purpose", "cpu_will_do", "vram"))
@@ -30,12 +29,11 @@ _ENOUGH = -0.3
 _FOR_OPTIONAL = -2.5
 _FIRM = ("need.main", "listed.main", "takes.main")
 _ASKING = frozenset(("need", "listed", "recommend"))
-_AGAINST = frozenset(f"{stance}.{tier}" for stance in ("denied", "optional", "cpu") for tier in ("main", "guide"))
+_AGAINST = frozenset(("denied.main", "optional.main", "cpu.main"))
 _WITHOUT = frozenset(("cpu.main", "cpu.guide", "denied.main", "denied.guide", "tests-"))
 _OF_MANIFESTS = ("dependency+", "container+", "sources+", "command+")
 _SCOPE: dict[Scope, float] = {"main": 1.0, "component": 0.5, "documented": 0.4, "optional": 0.0, "development": 0.1}
 _VENDOR_OF: dict[str, Vendor] = {"cuda": "nvidia", "amd_gpu": "amd", "intel_gpu": "intel"}
-_FRAMEWORKS = frozenset({"torch", "tensorflow", "jax", "jaxlib", "paddlepaddle", "mxnet", "keras"})
 
 
 @dataclass(frozen=True)
@@ -55,17 +53,11 @@ class GpuConclusion:
 def conclude(facts: Facts) -> GpuConclusion:
     """Weigh everything that is said of GPUs."""
     signs, said = signs_of(facts), mentioned(facts)
-    held = gpu_features(signs, said)
-    total = model.score("gpu", held)
-    asked = "opposed" not in held and any(s.weight >= _ASKED and s.kind != "dependency" for s in signs)
+    total = model.score("gpu", gpu_features(signs, said))
     # A board that is named first brings its GPU.
-    asked = asked or any(
-        s.subject == "special.jetson" and "early" in s.features and s.stance in ("purpose", "named", "need", "listed")
-        for s in facts.said
-    )
-    denied = any(s.stance == "denied" and s.tier == "main" and s.subject != "vram" for s in said)
+    board = any(s.subject == "special.jetson" and "early" in s.features for s in facts.said)
     firm = any(s.tier == "main" and s.stance in _ASKING for s in said)
-    required = (total > _ENOUGH or (asked and not denied)) and (firm or not systems.other_chip(facts))
+    required = (total > _ENOUGH or board) and (firm or not systems.other_chip(facts))
     optional = not required and (total > _FOR_OPTIONAL or any(s.kind == "optional" for s in signs))
     models = [s for s in facts.said if s.subject == "gpu_model" and s.tier != "side"]
     vendor = _vendor(signs, [*said, *models]) if required else None
@@ -78,7 +70,7 @@ def conclude(facts: Facts) -> GpuConclusion:
         found += [*memory_evidence, *count_evidence, *capability_evidence]
         count = int(number) if number else 1
         capability = f"{least:.1f}" if least else None
-    cuda = _cuda([*facts.cuda, *_package_cuda(facts.packages)]) if required and vendor != "amd" else None
+    cuda = _cuda(facts) if required and vendor != "amd" else None
     if cuda is not None:
         found.append(evidence("cuda_version", cuda.version, cuda.spot, cuda.weight))
     version = cuda.version if cuda else None
@@ -91,12 +83,11 @@ def signs_of(facts: Facts) -> list[GpuSign]:
 
 
 def mentioned(facts: Facts) -> list[Said]:
-    """Return what sentences say of GPUs; a framework counts where the readme introduces itself."""
+    """Return what sentences say of GPUs."""
     return [
         s
         for s in facts.said
-        if (s.subject in _SUBJECTS and not s.features & {"plain", "from.model"} and s.tier != "side")
-        or (s.subject == "framework" and "early" in s.features)
+        if s.subject in _SUBJECTS and not s.features & {"plain", "from.model"} and s.tier != "side"
     ]
 
 
@@ -120,7 +111,7 @@ def gpu_features(signs: list[GpuSign], said: list[Said]) -> dict[str, float]:
     else:
         # A container or a command for GPUs is one of two ways where something shows another.
         held |= {f"unopposed {kind}": held[kind] for kind in _OF_MANIFESTS if kind in held}
-    if not any(s.subject in _SUBJECTS for s in said):
+    if not said:
         # Where no sentence speaks of GPUs, the manifests speak alone.
         held |= {f"silent {kind}": held[kind] for kind in kinds}
     framework = any(s.kind == "dependency" and s.weight >= 0.5 and "framework" in s.note for s in signs)
@@ -131,8 +122,6 @@ def gpu_features(signs: list[GpuSign], said: list[Said]) -> dict[str, float]:
 
 def _name(said: Said) -> str:
     """Return the feature of the repository that a mention of a GPU counts for."""
-    if said.subject == "framework":
-        return "introduced"
     kind = "cuda." if said.value in _VENDOR_OF else ""
     tier = "guide" if "doc.install" in said.features else said.tier
     return f"{kind}{said.stance}.{tier}"
@@ -163,13 +152,13 @@ _WHY = {
 def _vendor(signs: list[GpuSign], said: list[Said]) -> Vendor:
     weight: dict[Vendor, float] = defaultdict(float)
     for sign in signs:
-        if sign.vendor is not None and sign.weight > 0:
+        if sign.vendor is not None:
             weight[sign.vendor] += sign.weight
     for one in said:
         named = gpus.by_spelling().get(str(one.value))
         vendor = named.vendor if named else _VENDOR_OF.get(str(one.value))
         if vendor and one.stance not in ("optional", "aside", "denied"):
-            weight[vendor] += 0.5 if one.tier == "main" else 0.1
+            weight[vendor] += 0.5
     return max(weight, key=lambda v: weight[v]) if weight else "nvidia"
 
 
@@ -177,33 +166,24 @@ def _package_signs(packages: list[Package]) -> list[GpuSign]:
     scopes = {p.scope for p in packages}
     # Where nothing is declared closer to the job, the next closest place stands for it.
     standing_in: Scope = "main" if "main" in scopes else "component" if "component" in scopes else "documented"
-    frameworks = {p.name for p in packages if p.name in _FRAMEWORKS and "cpu" not in p.local}
-    choice = any(p.scope == "documented" and _for_cpu(p) for p in packages)
-    signs: dict[tuple[str, str, bool], GpuSign] = {}
-
-    def add(package: Package, sign: GpuSign) -> None:
-        # The same package in many files is one fact.
-        told = package.name, sign.kind, sign.weight > 0
-        if told not in signs or abs(sign.weight) > abs(signs[told].weight):
-            signs[told] = sign
-
+    found: list[tuple[str, GpuSign]] = []
     for package in packages:
         factor = 1.0 if package.scope == standing_in else _SCOPE[package.scope]
         for weight, vendor, why in _weights(package):
-            # An extra, a variant, or one of two commands shown says that there is a way without.
-            extra = package.scope == "optional" or (package.scope == "documented" and (choice or package.extras))
-            if extra and weight >= _GPU_ONLY:
-                add(package, GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, one way, {why}"))
-            elif package.scope != "optional":
-                # A CPU build next to another framework is an auxiliary.
-                own = weight * 0.2 if weight < 0 and frameworks - {package.name} else weight
-                kind: Literal["denial", "dependency"] = "denial" if own < 0 else "dependency"
-                add(package, GpuSign(kind, own * factor, vendor, package.spot, f"{package.name} {why}"))
+            if package.scope != "optional":
+                kind: Literal["denial", "dependency"] = "denial" if weight < 0 else "dependency"
+                sign = GpuSign(kind, weight * factor, vendor, package.spot, f"{package.name} {why}")
+                found.append((package.name, sign))
+            elif weight >= _GPU_ONLY:
+                # An extra or a variant says that there is a way without.
+                sign = GpuSign("optional", -0.3, vendor, package.spot, f"{package.name}, one way, {why}")
+                found.append((package.name, sign))
+    # The same package in many files is one fact.
+    found.sort(key=lambda named: -abs(named[1].weight))
+    signs: dict[tuple[str, str], GpuSign] = {}
+    for name, sign in found:
+        signs.setdefault((name, sign.kind), sign)
     return list(signs.values())
-
-
-def _for_cpu(package: Package) -> bool:
-    return package.local == "cpu" or package.name.endswith(("-cpu", "cpuonly")) or "cpu" in package.extras
 
 
 def _weights(package: Package) -> list[tuple[float, Vendor | None, str]]:
@@ -218,37 +198,23 @@ def _weights(package: Package) -> list[tuple[float, Vendor | None, str]]:
         found.append((2.5, "nvidia", "is wanted with its CUDA extra"))
     elif "cpu" in package.extras:
         return [(-1.0, None, "is wanted with its CPU extra")]
-    for names, weight, vendor, why in _known():
+    for names, row in _known():
         if names.fullmatch(package.name):
-            found.append((weight, vendor, why))
+            found.append((row["weight"], row.get("vendor"), row["why"]))
             break
     return found
 
 
 @cache
-def _known() -> list[tuple[re.Pattern[str], float, Vendor | None, str]]:
-    return [
-        (
-            re.compile("|".join(re.escape(n).replace(r"\*", ".*") for n in row["names"])),
-            row["weight"],
-            row.get("vendor"),
-            row["why"],
-        )
-        for row in table("packages")["gpu"]
+def _known() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    return [(re.compile("|".join(map(translate, row["names"]))), row) for row in table("packages")["gpu"]]
+
+
+def _cuda(facts: Facts) -> CudaSign | None:
+    """Return the strongest sign; a build that names a major release only is said better by any other."""
+    signs = [
+        CudaSign(version, 2.0 * _SCOPE[package.scope], package.spot)
+        for package in facts.packages
+        if (version := cuda_version(package.local)) and "." in version
     ]
-
-
-def _package_cuda(packages: list[Package]) -> list[CudaSign]:
-    signs = []
-    for package in packages:
-        # Some builds name a major release only, which any other sign says better.
-        if (version := cuda_version(package.local)) and "." in version:
-            signs.append(CudaSign(version, 2.0 * _SCOPE[package.scope], package.spot))
-        elif package.name in ("cudatoolkit", "pytorch-cuda", "cuda-toolkit", "cuda-version") and package.pinned:
-            version = ".".join(package.pinned.split(".")[:2])
-            signs.append(CudaSign(version, 1.8 * _SCOPE[package.scope], package.spot))
-    return signs
-
-
-def _cuda(signs: list[CudaSign]) -> CudaSign | None:
-    return max(signs, key=lambda s: s.weight, default=None)
+    return max([*facts.cuda, *signs], key=lambda s: s.weight, default=None)

@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from fnmatch import translate
 from functools import cache
 from typing import Any
 
@@ -110,10 +111,7 @@ def _names(facts: Facts, scopes: tuple[Scope, ...] | None) -> set[str]:
 
 @cache
 def _dependencies() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
-    return [
-        (re.compile("|".join(re.escape(n).replace(r"\*", ".*") for n in row["names"])), row)
-        for row in table("builds")["dependencies"]
-    ]
+    return [(re.compile("|".join(map(translate, row["names"]))), row) for row in table("builds")["dependencies"]]
 
 
 def _gpu_memory(requirements: Requirements, facts: Facts, need: _Need, usual: int) -> int:

@@ -169,29 +169,11 @@ def python(allowed: str, authority: int = 4, path: str = "pyproject.toml") -> Py
     return PythonSign(minors(SpecifierSet(allowed)), authority, Spot(path, 1, allowed))
 
 
-def test_memory_that_is_elsewhere_a_gpus_is_no_ram() -> None:
-    def concluded(words: str, gb: float = 24) -> float | None:
-        gpus = mention("vram", 24.0, "need", "pre.need", "pre.least", "from.right")
-        rams = mention("ram", gb, "need", "pre.need", "pre.least", "from.right", spot=Spot("README.md", 9, words))
-        return amounts.conclude(Facts(said=[gpus, rams]), "ram", "ram_gb")[0]
-
-    assert concluded("Other data sets require 24 GB of memory.") is None
-    assert concluded("Other data sets require 24 GB of RAM.") == 24
-    assert concluded("Other data sets require 25 GB of memory.", 25) == 25
-
-
 def test_beside_a_stated_minimum_the_machine_of_a_paper_is_no_need() -> None:
     used = mention("ram", 48.0, "aside", "say.used", "early", "from.right", "pre.need", "pre.least")
     stated = mention("disk", 90.0, "listed", "near-head.requirements", "from.right")
     assert amounts.conclude(Facts(said=[used]), "ram", "ram_gb")[0] == 48
     assert amounts.conclude(Facts(said=[used, stated]), "ram", "ram_gb")[0] is None
-
-
-def test_what_a_small_part_takes_does_not_bound_the_memory_that_is_required() -> None:
-    required = mention("vram", 32.0, "need", "early", "pre.need", "from.right")
-    part = mention("vram", 2.0, "takes", "early", "pre.takes", "from.right")
-    assert gpu.conclude(Facts(said=[NEEDS, required, part])).memory_gb == 32
-    assert gpu.conclude(Facts(said=[NEEDS, part])).memory_gb == 2
 
 
 def test_memory_is_not_a_gpus_where_a_gpus_is_told_by_name() -> None:
@@ -381,11 +363,6 @@ def test_another_accelerator_is_no_gpu_unless_one_is_asked_for() -> None:
 def test_a_gpu_that_is_needed_is_at_least_one() -> None:
     assert gpu.conclude(Facts(said=[NEEDS])).count == 1
     assert gpu.conclude(Facts(said=[DENIES])).count is None
-
-
-def test_of_several_experiments_the_smallest_tells_how_many_machines() -> None:
-    found = [amount("nodes", 4, "tested"), amount("nodes", 16, "tested")]
-    assert amounts.conclude(Facts(amounts=found), "nodes", "node_count")[0] == 4
 
 
 def test_a_gpu_that_is_only_named_tells_no_memory() -> None:
