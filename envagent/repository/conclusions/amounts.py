@@ -6,7 +6,6 @@ Owns: choosing among the amounts that were found. Must not: fill gaps; what noth
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +36,6 @@ _USED = {"ram": 64, "disk": 500, "cores": 16}
 _JOBS = 3
 _APART = 4
 _JOB_RANGE = 4.0
-_NOT_OF_A_GPU = re.compile(r"\bd?ram\b|\b(?:system|main|host|cpu)\b|内存", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -52,30 +50,22 @@ class Asked:
     """The stance of the sentence; empty for a manifest."""
 
     @property
-    def firm(self) -> bool:
-        """Whether it is required, not merely taken by a part."""
-        return not self.told or self.told in _STATED
+    def needed(self) -> bool:
+        """Whether a manifest asks for it, or a sentence in so many words."""
+        return self.told in ("", "need")
 
 
 def asked(facts: Facts, what: str) -> list[Asked]:
     """Return the credible amounts: those of manifests as they are, those of sentences as the model weighs them."""
     low, high = _PLAUSIBLE[what]
+    most_used = _USED.get(what, math.inf)
     family = "vram" if what == "vram" else "amount"
     found = [Asked(a.value, a.weight * _STANCE[a.stance], a.stance, a.spot) for a in facts.amounts if a.what == what]
-    found += [
-        Asked(
-            said.value,
-            model.probability(family, said.features),
-            _OF_MENTION.get(said.stance, "mentioned"),
-            said.spot,
-            said.stance,
-        )
-        for said in _told(facts, what)
-        if isinstance(said.value, int | float)
-    ]
-    found = [a for a in found if low <= a.value <= high]
-    most = _USED.get(what, math.inf)
-    found = [a for a in found if a.stance != "used" or a.value <= most]
+    for said in _told(facts, what):
+        if isinstance(said.value, int | float):
+            weight = model.probability(family, said.features)
+            found.append(Asked(said.value, weight, _OF_MENTION.get(said.stance, "mentioned"), said.spot, said.stance))
+    found = [a for a in found if low <= a.value <= high and (a.stance != "used" or a.value <= most_used)]
     # What a manifest asks for is certain, and would outweigh every sentence.
     best = {said: max((a.weight for a in found if bool(a.told) == said), default=0.0) for said in (True, False)}
     return [a for a in found if a.weight >= max(_CREDIBLE[what], _NEAR_BEST * best[bool(a.told)])]
@@ -86,20 +76,16 @@ def _told(facts: Facts, what: str) -> list[Said]:
 
     Memory of which nothing tells whose it is cannot be a GPU's where the memory of GPUs is stated by name.
     """
-    firm = {
+    stated = {
         s.spot.path for s in facts.said if s.subject in _PLAUSIBLE and s.stance in _STATED and "plain" not in s.features
     }
     found = [
         s
         for s in facts.said
-        if s.subject == what and s.tier != "side" and (s.stance != "aside" or s.spot.path not in firm)
-    ]
-    # A GPU that is only named does not tell how much memory is needed.
-    found = [
-        s
-        for s in found
-        if s.stance in _SPOKEN_FOR
-        or not ("from.model" in s.features or (s.stance == "optional" and "of a model" in s.features))
+        if s.subject == what
+        and s.tier != "side"
+        and not (s.stance == "aside" and s.spot.path in stated)
+        and (s.stance in _SPOKEN_FOR or not _of_a_model(s))
     ]
     if what == "vram" and any(
         s.stance in _SPOKEN_FOR | {"sized"} and not s.features & {"from.model", "plain"} for s in found
@@ -109,23 +95,27 @@ def _told(facts: Facts, what: str) -> list[Said]:
     return found
 
 
+def _of_a_model(said: Said) -> bool:
+    """Return whether the amount is that of a GPU which is only named, or one way."""
+    return "from.model" in said.features or (said.stance == "optional" and "of a model" in said.features)
+
+
 def conclude(facts: Facts, what: str, field: str) -> tuple[float | None, list[Evidence]]:
     """Return the amount asked for, with the place that asks.
 
     Among several credible places the largest amount wins, for a node too small ends the run, unless it is far above the
     likeliest; and of a list by jobs (`bacteria: 16 GB`, `mammals: 512 GB`) only what lies near its least.
     """
-    credible = [a for a in _of_smaller_jobs(asked(facts, what)) if what != "ram" or not _of_the_gpu(a, facts.said)]
+    credible = _of_smaller_jobs(asked(facts, what))
     if what == "gpus":
         # More than any node has are a cluster that was used, unless they are needed in so many words.
-        credible = [a for a in credible if a.value <= _largest_node() or a.told in ("", "need")]
+        credible = [a for a in credible if a.value <= _largest_node() or a.needed]
     if not credible:
         return None, []
     firm = _firm(credible)
-    if what == "gpus" or (what == "nodes" and all(a.stance == "tested" for a in firm)):
-        # The largest of several experiments is a wish, and so are the GPUs of the largest model.
-        needed = [a for a in firm if a.told in ("", "need")] or firm
-        firm = [min(needed, key=lambda a: (a.value, -a.weight))]
+    if what == "gpus":
+        # The GPUs of the largest model are a wish.
+        firm = [min([a for a in firm if a.needed] or firm, key=lambda a: (a.value, -a.weight))]
     likeliest = max(firm, key=lambda a: (a.weight, a.value)).value
     chosen = max((a for a in firm if a.value <= _JOB_RANGE * likeliest), key=lambda a: (a.value, a.weight))
     many = what == "gpus" and chosen.value > _largest_node()
@@ -159,14 +149,11 @@ def conclude_gpu_memory(facts: Facts, largest: float) -> tuple[float | None, lis
     credible = asked(facts, "vram")
     if not credible:
         return None, []
-    single = _firm([a for a in credible if a.value <= largest])
-    if not single:
-        return largest, [evidence("gpu_memory_gb", largest, credible[0].spot, credible[0].weight, credible[0].stance)]
-    # What is required bounds the choice; what a small part takes does not.
-    least = min(a.value for a in [a for a in single if a.firm] or single)
+    single = _firm([a for a in credible if a.value <= largest] or credible)
+    least = min(a.value for a in single)
     chosen = max((a for a in single if math.ceil(a.value) <= _JOB_RANGE * least), key=lambda a: (a.value, a.weight))
     note = f", the largest within {_JOB_RANGE:g} times the least, {least:g} GB" if chosen.value > least else ""
-    return float(math.ceil(chosen.value)), [
+    return min(largest, float(math.ceil(chosen.value))), [
         evidence("gpu_memory_gb", chosen.value, chosen.spot, 2 * chosen.weight, chosen.stance + note)
     ]
 
@@ -190,13 +177,3 @@ def _of_smaller_jobs(amounts: list[Asked]) -> list[Asked]:
             most = _JOB_RANGE * min(a.value for a in listed) if jobs else float("inf")
             kept += [a for a in listed if a.value <= most]
     return kept
-
-
-def _of_the_gpu(amount: Asked, said: list[Said]) -> bool:
-    """Return whether the amount is, elsewhere in the same document, the memory of a GPU."""
-    if _NOT_OF_A_GPU.search(amount.spot.quote):
-        return False
-    return any(
-        s.subject == "vram" and (s.value, s.spot.path) == (amount.value, amount.spot.path) and "plain" not in s.features
-        for s in said
-    )
