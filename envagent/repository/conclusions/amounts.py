@@ -150,7 +150,8 @@ def conclude_gpu_memory(facts: Facts, largest: float) -> tuple[float | None, lis
     if not credible:
         return None, []
     single = _firm([a for a in credible if a.value <= largest] or credible)
-    least = min(a.value for a in single)
+    # What is required bounds the choice; what a small part takes does not.
+    least = min(a.value for a in [a for a in single if not a.told or a.told in _STATED] or single)
     chosen = max((a for a in single if math.ceil(a.value) <= _JOB_RANGE * least), key=lambda a: (a.value, a.weight))
     note = f", the largest within {_JOB_RANGE:g} times the least, {least:g} GB" if chosen.value > least else ""
     return min(largest, float(math.ceil(chosen.value))), [

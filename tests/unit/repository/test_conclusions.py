@@ -176,6 +176,13 @@ def test_beside_a_stated_minimum_the_machine_of_a_paper_is_no_need() -> None:
     assert amounts.conclude(Facts(said=[used, stated]), "ram", "ram_gb")[0] is None
 
 
+def test_what_a_small_part_takes_does_not_bound_the_memory_that_is_required() -> None:
+    required = mention("vram", 32.0, "need", "early", "pre.need", "from.right")
+    part = mention("vram", 2.0, "takes", "early", "pre.takes", "from.right")
+    assert gpu.conclude(Facts(said=[NEEDS, required, part])).memory_gb == 32
+    assert gpu.conclude(Facts(said=[NEEDS, part])).memory_gb == 2
+
+
 def test_memory_is_not_a_gpus_where_a_gpus_is_told_by_name() -> None:
     named = mention("vram", 24.0, "need", "early", "pre.least")
     plain = mention("vram", 64.0, "listed", "early", "plain", "near-head.requirements")
