@@ -20,7 +20,7 @@ _UBUNTU = re.compile(r"(1[4-9]|2[0-9])(?:\.(04|10))?(?:\.\d{1,2})?")
 _PYTHON = re.compile(r"[23](?:\.\d{1,2})?(?:\.\d{1,2})?")
 _CUDA = re.compile(r"\d{1,2}\.\d(?:\.\d{1,3})?")
 _KERNEL = re.compile(r"[3-6]\.\d{1,2}(?:\.\d{1,3})?")
-_OTHERS = re.compile(r"\d{1,2}(?:\.\d{1,2})?")
+_OTHERS = re.compile(r"(?!(?:32|64|86)\b)\d{1,2}(?:\.\d{1,2})?")
 _OF_A_PACKAGE = re.compile(r"-[a-z]")
 """Behind `python3` in `python3-dev`."""
 _ALIASES = {"red hat": "rhel", "red hat enterprise linux": "rhel", "rocky linux": "rocky"}

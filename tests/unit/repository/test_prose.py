@@ -584,9 +584,11 @@ def test_the_machine_of_a_training_is_an_aside(heading: str) -> None:
     [
         ("## Requirements\n\n- Kernel: Linux Kernel 3.10+\n- OS: CentOS 7\n", ("centos", "7")),
         ("## Requirements\n\n- Linux Kernel 5.4\n", ("ubuntu", "22.04")),
+        ("## Requirements\n\n- Ubuntu 18.04\n\n## Usage\n\nIf you use Ubuntu 20.04, type yes.\n", ("ubuntu", "18.04")),
+        ("## Requirements\n\n- CentOS 7\n\n## Usage\n\nStart ./centos_linux64/run.\n", ("centos", "7")),
     ],
 )
-def test_a_kernel_is_of_ubuntu_only_where_no_other_system_is_asked_for(text: str, system: tuple[str, str]) -> None:
+def test_what_is_asked_for_of_several_systems_that_are_named(text: str, system: tuple[str, str]) -> None:
     found = concluded(text)
     assert (found.os_type, found.os_version) == system
 
