@@ -5,7 +5,7 @@ Owns: which words a number belongs to. Must not: judge whether what is mentioned
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -26,15 +26,22 @@ _PLAIN = words_of("plain_memory")
 # NVIDIA's name stands on network cards too.
 _NVIDIA_TOO = frozenset(f"special.{tag}" for tag in ("mellanox", "dpu", "smartnic", "rdma", "infiniband", "dpdk"))
 _HOST = frozenset(("ram", "dram"))
-_HOSTS = _HOST | {"内存", "內存", "メモリ"}
 _WITH = frozenset(("with", "each", "having", "which", "at", "minimum", "memory", "or", "≥", ">="))
-_EXACT = ("sm", "compute")
-_COUNTED = {"core": "cores", "thread": "threads", "gpu": "gpus", "gpu_model": "gpus", "machine": "nodes"}
+_OF_A = frozenset(("on", "in", "of", "the", "a", "your", "each", "per", "single", "的"))
+_COUNTED = {"core": "cores", "thread": "cores", "gpu": "gpus", "gpu_model": "gpus", "machine": "nodes"}
 _OTHERS = frozenset(("core", "thread", "machine", "ram", "vram", "disk"))
+_X = frozenset("x×*")
+_TIMES = frozenset("x×*张块片枚个颗")
+_SIGNS = frozenset((":", "=", ">=", "≥", ">", "(", "x", "×", "*"))
+_NO_ADJECTIVES = frozenset(
+    ("of", "to", "in", "on", "for", "with", "per", "and", "or", "is", "are", "as", "the", "bit", "th")
+)
 # Between a number and what it measures, on its right and on its left.
 _BEHIND = words_of("between_number_and_noun")
 _AHEAD = words_of("between_noun_and_number")
-_ADJECTIVES = 3
+_ON_THE_WAY = ("least", "recommend", "most", "each", "need", "takes", "tested")
+_EXACT = ("sm", "compute")
+_SEVERAL = frozenset(("dual", "quad"))
 _CPU_MAKERS = frozenset(("intel", "amd"))
 
 
@@ -62,18 +69,10 @@ class Mention:
 
 def mentions(reading: Reading) -> Iterator[Mention]:
     """Yield everything that matters in the sentence, amounts first."""
-    counted = {n for n, word in enumerate(reading.words) if word.is_number and not _inside(reading, n)}
-    sizes = {at: size for at in sorted(counted) if (size := _size(reading, at)) is not None}
+    free = [at for at in range(len(reading.words)) if not _inside(reading, at)]
+    sizes = {at: size for at in free if (size := _size(reading, at)) is not None}
     taken = {place for at, (_, end) in sizes.items() for place in range(at, end)}
-    counts: list[Mention] = []
-    for at, word in enumerate(reading.words):
-        number = value(word.text) if at in counted and at not in taken else None
-        if word.text in _WORDS and not _inside(reading, at):
-            counts += _counted(reading, at, at + 1, _WORDS[word.text], taken)
-        elif reading.has(at, "pair") and (pair := reading.phrase_at(at)) and pair.start == at:
-            counts += _counted(reading, at, pair.end, 2, taken)
-        elif number is not None and number == int(number):
-            counts += _counted(reading, at, at + 1, int(number), taken)
+    counts = [one for at in free if at not in taken for one in _counted(reading, at, taken)]
     several = max((float(str(c.value)) for c in counts if c.subject == "gpus"), default=1.0)
     for at, (gigabytes, end) in sizes.items():
         for one in _measured(reading, at, end, gigabytes):
@@ -102,17 +101,19 @@ def _of_models(reading: Reading) -> Iterator[Mention]:
 def _inside(reading: Reading, at: int) -> bool:
     """Return whether the number is part of a name, such as that of a GPU."""
     one = reading.phrase_at(at)
-    return one is not None and one.end - one.start > 1
+    return one is not None and one.end - one.start > 1 and not (one.start == at and "pair" in one.concepts)
 
 
 def _size(reading: Reading, at: int) -> tuple[float, int] | None:
-    """Return GB and the token behind the unit, if the number at `at` has a unit of memory behind it."""
+    """Return GB and the token behind the unit, if at `at` is a number with a unit of memory behind it."""
     words, place = reading.words, at + 1
     if place < len(words) and words[place].text == "+":
         # `40+GB`
         place += 1
-    number, unit = value(words[at].text), words[place] if place < len(words) else None
-    if number is None or unit is None or unit.text not in _UNITS:
+    if not words[at].is_number or place >= len(words):
+        return None
+    number, unit = value(words[at].text), words[place]
+    if number is None or unit.text not in _UNITS:
         return None
     # A letter is a unit in one with its number, `Go` in one or as the French write it.
     if unit.text in _ONLY_JOINED and not unit.joined and reading.text[unit.start : unit.end] not in ("Go", "To", "Mo"):
@@ -125,63 +126,46 @@ def _size(reading: Reading, at: int) -> tuple[float, int] | None:
 
 def _measured(reading: Reading, at: int, end: int, size: float) -> Iterator[Mention]:
     """Find what a size measures."""
-    subject, origin = _on_the_right(reading, at, end)
-    if subject in ("ram", "memory") and any(reading.has(place, "share") for place in range(end, end + 5)):
-        # `2 GB of memory per core`
+    owner = _on_the_right(reading, at, end) or _on_the_left(reading, at) or _around(reading)
+    if owner is None or owner[0] == "data":
         return
-    if subject is None:
-        subject, origin = _on_the_left(reading, at)
-    if subject is None:
-        subject, origin = _around(reading)
-    if subject in (*_SIZES, "memory"):
-        before = reading.words[max(0, at - 2) : at]
-        if subject in ("ram", "memory") and len(before) == 2 and before[1].text in "x×*" and before[0].is_number:
-            # The sticks of a machine: `4 x 16 GB`.
-            size *= value(before[0].text) or 1
-        # What nothing tells apart may be either; how it stands decides, and whether a GPU is needed at all.
-        for either in ("ram", "vram") if subject == "memory" else (subject,):
-            yield Mention(either, size, at, end, origin, subject == "memory")
+    subject, origin = owner
+    if subject in ("ram", "memory"):
+        if any(reading.has(place, "share") for place in range(end, end + 5)):
+            # `2 GB of memory per core`
+            return
+        size *= _sticks(reading.words, at)
+    # What nothing tells apart may be either; how it stands decides, and whether a GPU is needed at all.
+    for either in ("ram", "vram") if subject == "memory" else (subject,):
+        yield Mention(either, size, at, end, origin, subject == "memory")
 
 
-def _on_the_right(reading: Reading, at: int, end: int) -> tuple[str | None, str]:
+def _sticks(words: Sequence[Token], at: int) -> float:
+    """Return how many sticks of a size the machine has: `4 x 16 GB`."""
+    if at < 2 or words[at - 1].text not in _X or not words[at - 2].is_number:
+        return 1.0
+    return value(words[at - 2].text) or 1.0
+
+
+def _on_the_right(reading: Reading, at: int, end: int) -> tuple[str, str] | None:
     words, place = reading.words, end
     while place < min(len(words), end + 7):
-        one = reading.phrase_at(place)
+        one, behind = reading.phrase_at(place), words[place + 1 : place + 2]
         if one is not None and one.start == place:
-            if "vram" in one.concepts:
-                return "vram", "right"
-            if "disk" in one.concepts:
-                return "disk", "right"
-            if "ram" in one.concepts:
-                return _memory(reading, one, at - 1), "right"
-            if {"gpu", "gpu_model"} & set(one.concepts):
-                return "vram", "right"
-            if one.concepts == ("each",):
-                place = one.end
-                continue
-            if "cuda" in one.concepts and place == end:
-                return "vram", "right"
+            if subject := _subject(reading, one, at - 1):
+                return subject, "right"
             if "data" in one.concepts:
                 return "data", "right"
-            if "core" in one.concepts and one.phrase == "cpu":
-                place = one.end
-                continue
-        if words[place].text in "x×*" and place + 1 < len(words) and words[place + 1].is_number:
-            # `80 GB * 8 GPUs`
-            place += 2
+        if behind and behind[0].is_number and words[place].text in {*_X, "("}:
+            # `80 GB * 8 GPUs`, `16 GB (32 GB recommended) of RAM`
+            place = _behind(words, place) if words[place].text == "(" else place + 2
             continue
-        if words[place].text == "(" and place + 1 < len(words) and words[place + 1].is_number:
-            # `16 GB (32 GB recommended) of RAM`
-            place = _behind(words, place)
-            continue
-        if words[place - 1].text == "of" and one is None and reading.has(place + 1, *_SIZES):
-            # `62 GB of allocatable RAM`
-            place += 1
-            continue
-        if words[place].text not in _BEHIND and not (one and {"least", "newer", "recommend"} & set(one.concepts)):
-            return None, ""
+        # `62 GB of allocatable RAM`
+        adjective = one is None and words[place - 1].text == "of" and reading.has(place + 1, *_SIZES)
+        if words[place].text not in _BEHIND and not adjective and not reading.has(place, "least", "newer", "recommend"):
+            return None
         place += 1
-    return None, ""
+    return None
 
 
 def _behind(words: Sequence[Token], place: int) -> int:
@@ -189,121 +173,118 @@ def _behind(words: Sequence[Token], place: int) -> int:
     return next((n + 1 for n in range(place, min(place + 8, len(words))) if words[n].text == ")"), len(words))
 
 
-def _memory(reading: Reading, one: Found, left: int) -> str:
+def _on_the_left(reading: Reading, at: int) -> tuple[str, str] | None:
+    words = reading.words
+    for place in range(at - 1, max(-1, at - 13), -1):
+        one = reading.phrase_at(place)
+        if one is not None and (subject := _subject(reading, one, one.start - 1)):
+            return subject, "left"
+        if reading.has(place, *_ON_THE_WAY):
+            continue
+        word = words[place]
+        if word.text in _X and place and words[place - 1].is_number:
+            continue
+        if word.is_number and word.text not in _AHEAD and place + 1 < at and words[place + 1].text in _X:
+            continue
+        if word.text not in _AHEAD and not word.text.endswith("ly"):
+            return None
+        if word.text in _UNITS and place and words[place - 1].is_number:
+            return None
+    return None
+
+
+def _subject(reading: Reading, one: Found, before: int) -> str | None:
+    """Return what a phrase says is measured, of a GPU its memory; what has memory may stand before a place."""
+    subject = _first_size(one.concepts)
+    if subject == "ram":
+        return _memory(reading, one, before)
+    return "vram" if subject is None and not GPU.isdisjoint(one.concepts) else subject
+
+
+def _memory(reading: Reading, one: Found, before: int) -> str:
     """Return whose memory a phrase means: a GPU's if one is next to it, `memory` where nothing tells."""
     if one.phrase not in _PLAIN:
         return "ram"
-    if _gpu_before(reading, left) or _gpu_behind(reading, one.end):
+    if _gpu_before(reading, before) or _gpu_behind(reading, one.end):
         return "vram"
-    if one.phrase not in _HOSTS:
-        return "memory"
-    # Beside another kind of memory it is the machine's.
-    others = {f.phrase for f in reading.found if {"ram", "vram"} & set(f.concepts)} - {one.phrase}
-    alone = not others and (one.phrase not in _HOST or {"gpu", "gpu_model", "trains", "reduced"} & reading.concepts)
-    return "memory" if alone else "ram"
+    # Beside another kind of memory it is the machine's; what is called RAM may be a GPU's next to words for GPUs.
+    alone = all(f.phrase == one.phrase for f in reading.found if {"ram", "vram"} & set(f.concepts))
+    of_a_gpu = one.phrase not in _HOST or reading.concepts & {*GPU, "trains", "reduced"}
+    return "memory" if alone and of_a_gpu else "ram"
 
 
-def _gpu_before(reading: Reading, place: int) -> bool:
+def _gpu_before(reading: Reading, before: int) -> bool:
     """Return whether a GPU is what has it: `a GPU with at least 24 GB of memory`."""
-    for at in range(place, max(-1, place - 9), -1):
+    for at in range(before, max(-1, before - 9), -1):
         if reading.has(at, "gpu", "gpu_model", "vram"):
             return True
-        word, behind = reading.words[at], reading.words[at + 1] if at + 1 < len(reading.words) else None
-        if word.text == "," and not (behind and behind.text in _WITH):
+        word, behind = reading.words[at : at + 2]
+        clause_ends = (
+            (word.text == "," and behind.text not in _WITH)
+            or (word.text == "and" and behind.is_number)
+            or (word.text == ":" and reading.has(at - 1, "need", "enough"))
+        )
+        if clause_ends:
             return False
-        if (word.text == "and" and behind and behind.is_number) or (
-            word.text == ":" and reading.has(at - 1, "need", "enough")
-        ):
-            return False
-        if not (
-            word.text in _AHEAD
-            or word.is_number
-            or word.text in _UNITS
-            or reading.has(at, "least", "recommend", "each", "ram")
-        ):
+        passes = word.text in _AHEAD or word.is_number or word.text in _UNITS
+        if not passes and not reading.has(at, "least", "recommend", "each", "ram"):
             return False
     return False
 
 
 def _gpu_behind(reading: Reading, at: int) -> bool:
     """Return whether a GPU is what has the memory: `24 GB of memory on the GPU`."""
-    texts = [word.text for word in reading.words[at : at + 3]]
-    for skip, text in enumerate(texts):
-        if reading.has(at + skip, "gpu", "gpu_model"):
-            return skip > 0
-        if text not in ("on", "in", "of", "the", "a", "your", "each", "per", "single", "的"):
+    for place in range(at, min(at + 3, len(reading.words))):
+        if reading.has(place, *GPU):
+            return place > at
+        if reading.words[place].text not in _OF_A:
             return False
     return False
 
 
-def _on_the_left(reading: Reading, at: int) -> tuple[str | None, str]:
-    words, place = reading.words, at - 1
-    if place >= 1 and words[place].text in "x×*" and words[place - 1].is_number:
-        place -= 2
-    while place >= max(0, at - 12):
-        one = reading.phrase_at(place)
-        if one is not None:
-            if "ram" in one.concepts and "vram" not in one.concepts:
-                return _memory(reading, one, one.start - 1), "left"
-            for subject in _SIZES:
-                if subject in one.concepts:
-                    return subject, "left"
-            if {"gpu", "gpu_model"} & set(one.concepts):
-                return "vram", "left"
-            if {"least", "recommend", "most", "each", "need", "takes", "tested"} & set(one.concepts):
-                place = one.start - 1
-                continue
-        if words[place].text not in _AHEAD and not words[place].text.endswith("ly"):
-            return None, ""
-        if place >= 1 and words[place].text in _UNITS and words[place - 1].is_number:
-            return None, ""
-        place -= 1
-    return None, ""
-
-
-def _around(reading: Reading) -> tuple[str | None, str]:
+def _around(reading: Reading) -> tuple[str, str] | None:
     """Look for the subject in the head of a column, the name of a row, the lead of a list."""
     sentence = reading.sentence
     if reading.column is not None:
         return _of_column(reading)
     if sentence.kind in ("bullet", "prose") and sentence.lead.rstrip().endswith((":", "：")):
         concepts = concepts_of(sentence.lead[-160:])
-        subject = next((s for s in _SIZES if s in concepts), None)
-        if subject and not {"data", "if"} & concepts:
+        if (subject := _first_size(concepts)) and not {"data", "if"} & concepts:
             return subject, "lead"
     concepts = concepts_of(sentence.heading)
-    subject = next((s for s in _SIZES if s in concepts), None)
+    subject = _first_size(concepts)
     others = {*_SIZES, "time"} if subject == "disk" else {*_SIZES, "time", "data"}
     if subject and sentence.kind != "code" and not {"data", "if"} & concepts and not others & reading.concepts:
         return ("memory" if subject == "ram" else subject), "heading"
-    return None, ""
+    return None
 
 
-def _of_column(reading: Reading) -> tuple[str | None, str]:
+def _first_size(concepts: Iterable[str]) -> str | None:
+    return next((name for name in _SIZES if name in concepts), None)
+
+
+def _of_column(reading: Reading) -> tuple[str, str] | None:
     """Return what a cell of a table measures."""
-    sentence, head = reading.sentence, concepts_of(reading.column or "")
-    row = concepts_of(sentence.cells[0])
-    # What another cell names: `| base | 19 GB | RTX 3090 |`, `| base | CPU | 19 GB |`.
-    beside, heads = _concepts_of(sentence.cells), _concepts_of(sentence.header)
+    sentence = reading.sentence
     around = concepts_of(f"{sentence.heading}. {sentence.lead[-200:]}")
-    for origin, concepts, name in (("header", head, reading.column or ""), ("row", row, sentence.cells[0])):
-        if "vram" in concepts or "disk" in concepts:
-            return "vram" if "vram" in concepts else "disk", origin
-        if "ram" in concepts:
-            if any(
-                one.phrase not in _PLAIN or one.phrase in _HOST for one in find(tokens(name)) if "ram" in one.concepts
-            ):
+    of_a_gpu = {"vram", *GPU} & around
+    # What another cell names: `| base | 19 GB | RTX 3090 |`, `| base | CPU | 19 GB |`.
+    cells, heads = _concepts_of(sentence.cells), _concepts_of(sentence.header)
+    for origin, name in (("header", reading.column or ""), ("row", sentence.cells[0])):
+        concepts = concepts_of(name)
+        subject = _first_size(concepts)
+        if subject == "ram":
+            named = (one.phrase for one in find(tokens(name)) if "ram" in one.concepts)
+            if "alternative_chip" in cells or "core" in heads or any(n not in _PLAIN or n in _HOST for n in named):
                 return "ram", origin
-            if "alternative_chip" in beside or "core" in heads:
-                return "ram", origin
-            return ("vram" if GPU & (heads | beside) or {"vram", *GPU} & around else "memory"), origin
-        if GPU & concepts:
-            return "vram", origin
+            return ("vram" if of_a_gpu or GPU & (cells | heads) else "memory"), origin
+        if subject or GPU & concepts:
+            return subject or "vram", origin
         if concepts & {"data", "time", "saves"}:
-            return None, ""
-    if {"vram", *GPU} & around:
+            return None
+    if of_a_gpu:
         return "vram", "heading"
-    return ("memory", "heading") if "head.requirements" in around and not beside & {"data", "time"} else (None, "")
+    return ("memory", "heading") if "head.requirements" in around and not cells & {"data", "time"} else None
 
 
 @lru_cache(maxsize=256)
@@ -311,101 +292,83 @@ def _concepts_of(cells: tuple[str, ...]) -> frozenset[str]:
     return frozenset(concept for cell in cells for concept in concepts_of(cell))
 
 
-def _counted(reading: Reading, at: int, place: int, number: int, sizes: set[int]) -> Iterator[Mention]:
+def _counted(reading: Reading, at: int, sizes: set[int]) -> Iterator[Mention]:
     """Find what a number without unit counts: `8 cores`, `4 x A100`, `A100 x 4`, `CPU cores: 16`."""
-    words = reading.words
-    joined_to = words[at - 1].text if words[at].joined else ""
-    if not 1 <= number <= 1024 or joined_to == "." or (joined_to.isalpha() and joined_to != "x"):
-        # The number of a model: `r650 nodes`, `r6a.4xlarge`.
+    words, word = reading.words, reading.words[at]
+    pair = reading.phrase_at(at) if reading.has(at, "pair") else None
+    number = value(word.text) if word.is_number else 2 if pair else _WORDS.get(word.text)
+    joined_to = words[at - 1].text if word.joined else ""
+    of_a_name = joined_to == "." or (joined_to.isalpha() and joined_to != "x")
+    if number is None or number != int(number) or not 1 <= number <= 1024 or of_a_name:
+        # `r650 nodes`, `r6a.4xlarge`
         return
-    times = False
-    if place < len(words) and words[place].text in "x×*+" and words[place].text:
-        times, place = words[place].text != "+", place + 1
-    if place < len(words) and words[place].text in "张块片枚个颗":
-        times, place = True, place + 1
-    adjectives = 0
-    while place < len(words) and adjectives <= _ADJECTIVES:
-        one = reading.phrase_at(place)
-        if one is not None and (what := next((c for c in _COUNTED if c in one.concepts), None)):
+    behind = words[at + 1].text if at + 1 < len(words) else ""
+    times = behind in _TIMES
+    place = pair.end if pair else at + 2 if times else at + 1
+    while place < min(at + 16, len(words)):
+        text = words[place].text
+        if (one := reading.phrase_at(place)) and (what := _counts_as(one)):
             last = words[one.end - 1].text
-            plural = (
-                last.endswith("s") or number == 1 or times or not last.isascii() or words[at].text in ("dual", "quad")
-            )
-            if what.startswith("gpu") and (not plural or reading.has(one.end, *GPU, "ram", "vram")):
+            several = number == 1 or times or word.text in _SEVERAL or last.endswith("s") or not last.isascii()
+            if what == "gpus" and (not several or reading.has(one.end, *GPU, "ram", "vram")):
                 # `two V100 32GB GPUs`
                 place = one.end
                 continue
-            if what in ("core", "thread") or plural:
-                subject = _COUNTED[what]
-                yield Mention(
-                    "cores" if subject == "threads" else subject,
-                    (number + 1) // 2 if what == "thread" else number,
-                    at,
-                    one.end,
-                )
+            if what == "cores" or several:
+                yield _count(what, one, int(number), (at, one.end))
             return
-        if place in sizes or reading.has(place, "least", "recommend"):
-            place = place + 1 if one is None else one.end
-            continue
-        text = words[place].text
         if text == "(":
             # `8 A800 80GB (or A100) GPUs`
             place = _behind(words, place)
-            continue
-        if not text.isalpha() or (one is not None and not {"cuda", "least", "recommend"} & set(one.concepts)):
+        elif (
+            place in sizes
+            or reading.has(place, "least", "recommend")
+            or (text.isalpha() and text not in _NO_ADJECTIVES and not (one and "cuda" not in one.concepts))
+        ):
+            place += 1
+        else:
             break
-        if text in ("of", "to", "in", "on", "for", "with", "per", "and", "or", "is", "are", "bit", "th"):
-            break
-        place += 1
-        adjectives += 1
-    ends = at + 1 == len(words) or not words[at + 1].text.isalnum()
-    spelled = number > 1 and words[at].text in _WORDS and reading.has(at - 1, "least")
-    if spelled and ends and reading.concepts & GPU and not reading.concepts & _OTHERS:
+    spelled = number > 1 and not word.is_number and not behind.isalnum() and reading.has(at - 1, "least")
+    if spelled and reading.concepts & GPU and not reading.concepts & _OTHERS:
         # `One GPU will do, while training requires at least two.`
-        yield Mention("gpus", number, at, at + 1)
+        yield Mention("gpus", int(number), at, at + 1)
         return
     if reading.column is not None and len(words) == 1:
-        yield from _counted_by(reading, at, number)
+        yield from _counted_by(reading, at, int(number))
         return
     before = at - 1
-    if before >= 0 and words[before].text in "x×*" and reading.has(before - 1, "gpu_model", "gpu"):
-        yield Mention("gpus", number, at, at + 1)
-        return
-    while before >= max(0, at - 4) and (
-        words[before].text in (":", "=", ">=", "≥", ">", "(") or reading.has(before, "least")
-    ):
+    while before > max(0, at - 4) and (words[before].text in _SIGNS or reading.has(before, "least")):
         before -= 1
-    if before < at - 1 and before >= 0:
-        one = reading.phrase_at(before)
-        end = words[at + 1].text if at + 1 < len(words) else ""
-        if one is not None and not end.isalpha() and end not in ("/", "."):
-            what = next((c for c in ("core", "thread", "gpu", "machine") if c in one.concepts), None)
-            if what and (what != "gpu" or words[one.end - 1].text.endswith("s")):
-                yield Mention(
-                    {"core": "cores", "thread": "cores", "gpu": "gpus", "machine": "nodes"}[what], number, at, at + 1
-                )
+    of_another = words[at - 1].text not in _X and (behind.isalpha() or behind in ("/", "."))
+    if before == at - 1 or of_another:
+        return
+    if (one := reading.phrase_at(before)) and (what := _counts_as(one)):
+        yield _count(what, one, int(number), (at, at + 1))
 
 
 def _counted_by(reading: Reading, at: int, number: int) -> Iterator[Mention]:
     """Find what a bare number counts in a table, by its column or its row."""
     for name in (reading.column or "", reading.sentence.cells[0]):
         for one in find(tokens(name)):
-            what = next((c for c in ("core", "thread", "gpu") if c in one.concepts), None)
-            if what and (what != "gpu" or one.phrase.endswith("s")):
-                yield Mention(
-                    _COUNTED[what].replace("threads", "cores"),
-                    (number + 1) // 2 if what == "thread" else number,
-                    at,
-                    at + 1,
-                    "header",
-                )
+            what = _counts_as(one)
+            if what in ("cores", "gpus") and (what == "cores" or one.phrase.endswith("s")):
+                yield replace(_count(what, one, number, (at, at + 1)), origin="header")
                 return
 
 
+def _counts_as(one: Found) -> str | None:
+    return next((_COUNTED[concept] for concept in one.concepts if concept in _COUNTED), None)
+
+
+def _count(subject: str, one: Found, number: int, place: tuple[int, int]) -> Mention:
+    # Two threads share a core.
+    return Mention(subject, (number + 1) // 2 if "thread" in one.concepts else number, *place)
+
+
 def _named(reading: Reading, one: Found) -> Iterator[Mention]:
+    if one.phrase == "nvidia" and reading.concepts & _NVIDIA_TOO:
+        return
     for concept in one.concepts:
-        if one.phrase == "nvidia" and reading.concepts & _NVIDIA_TOO:
-            continue
         if concept in ("gpu", "gpu_model", "vram", "cuda", "amd_gpu", "intel_gpu"):
             yield Mention("gpu", concept, one.start, one.end)
         if concept == "gpu_model":
