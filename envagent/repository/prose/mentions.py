@@ -280,7 +280,7 @@ def _of_column(reading: Reading) -> tuple[str, str] | None:
             return ("vram" if of_a_gpu or GPU & (cells | heads) else "memory"), origin
         if subject or GPU & concepts:
             return subject or "vram", origin
-        if concepts & {"data", "time", "saves"}:
+        if concepts & {"data", "time"}:
             return None
     if of_a_gpu:
         return "vram", "heading"
@@ -375,7 +375,7 @@ def _named(reading: Reading, one: Found) -> Iterator[Mention]:
             yield Mention("gpu_model", one.phrase, one.start, one.end)
         elif concept.startswith("special."):
             yield Mention(concept, None, one.start, one.end)
-        elif concept in ("purpose", "cpu_will_do", "framework"):
+        elif concept in ("purpose", "cpu_will_do"):
             yield Mention(concept, one.phrase, one.start, one.end)
         elif concept in ("cpu_generation", "cpu_model"):
             yield from _cpu(reading, one)

@@ -107,9 +107,7 @@ def test_a_need_of_one_way_alone_decides_nothing(text: str) -> None:
     assert not concluded(_INTRODUCTION + text).gpu_required
 
 
-def test_what_a_readme_says_of_itself_first() -> None:
-    (framework,) = said("# It\n\nThis is a PyTorch implementation of the paper.", "framework")
-    assert (framework.value, "early" in framework.features) == ("pytorch", True)
+def test_a_training_command_of_a_readme_is_a_sign() -> None:
     assert {s.kind for s in facts_of("README.md", "# It\n\n```\npython train.py --lr 0.1\n```\n").gpu} == {"network"}
 
 
