@@ -120,11 +120,14 @@ def conclude_special(
     if gpu_vendor is not None or any(s.subject in _DISTRIBUTIONS for s in facts.said):
         # What runs on a Linux or with a GPU of a server needs no other system.
         unneeded |= _OTHER_PLATFORMS
-    # A CPU is taken only where it is needed in so many words, and then one sentence is enough.
+    # A CPU is taken only where it is needed in so many words, and then one sentence is enough, as for KVM.
+    in_words = {tag for tag in by_tag if tag.startswith(_CPU)}
+    if any(s.stance == "need" for s in _speaking(by_tag.get("kvm", []))):
+        in_words.add("kvm")
     chosen = {
         tag: weight
         for tag, weight in weights.items()
-        if tag not in unneeded and (tag.startswith(_CPU) or weight >= _SPECIAL_ENOUGH) and _is_firm(tag, by_tag)
+        if tag not in unneeded and (tag in in_words or weight >= _SPECIAL_ENOUGH) and _is_firm(tag, by_tag)
     }
     for pair in _EITHER:
         if chosen.keys() >= set(pair):

@@ -595,3 +595,15 @@ def test_a_simulator_of_gpus_needs_none() -> None:
     text = "# It\n\nIt has been built on GPGPU-Sim, a GPU simulator. "
     assert not concluded(text + "It is made for GPU kernels.").gpu_required
     assert "cpu" in stances(text, "cpu_will_do")
+
+
+@pytest.mark.parametrize(
+    ("text", "special"),
+    [
+        ("A CPU with KVM is needed; SGX is not needed at all.", ("kvm",)),
+        ("A host that can start guests in a hypervisor is all it takes.", ("kvm",)),
+        ("It has been tested on machines with KVM.", ()),
+    ],
+)
+def test_virtualization_is_needed_where_one_sentence_says_so(text: str, special: tuple[str, ...]) -> None:
+    assert concluded(f"# It\n\n{text}\n").special_requirements == special
