@@ -148,6 +148,8 @@ def conclude_special(
     tags = chosen.keys() - {*_ARCHITECTURES, "rocm", *asked}
     if asked:
         # A machine has one of them.
+        if not apple:
+            tags.discard("apple-silicon")
         tags.add(_CPU + " or ".join(tag.removeprefix(_CPU) for tag in asked))
     if "intel-pt" in tags:
         tags.add(f"{_CPU}Intel CPU")

@@ -607,3 +607,8 @@ def test_a_simulator_of_gpus_needs_none() -> None:
 )
 def test_virtualization_is_needed_where_one_sentence_says_so(text: str, special: tuple[str, ...]) -> None:
     assert concluded(f"# It\n\n{text}\n").special_requirements == special
+
+
+def test_one_of_two_makers_will_do() -> None:
+    found = concluded("# It\n\nThe attack needs an Intel Core i7-8700 or an Apple M1.\n")
+    assert (found.special_requirements, found.architecture) == (("cpu: Intel Core i7-8700 or Apple M1",), None)
