@@ -134,17 +134,17 @@ def _measured(reading: Reading, at: int, end: int, size: float) -> Iterator[Ment
         if any(reading.has(place, "share") for place in range(end, end + 5)):
             # `2 GB of memory per core`
             return
-        size *= _sticks(reading.words, at)
+        size *= _sticks(reading.words, at) or 1.0
     # What nothing tells apart may be either; how it stands decides, and whether a GPU is needed at all.
     for either in ("ram", "vram") if subject == "memory" else (subject,):
         yield Mention(either, size, at, end, origin, subject == "memory")
 
 
-def _sticks(words: Sequence[Token], at: int) -> float:
-    """Return how many sticks of a size the machine has: `4 x 16 GB`."""
+def _sticks(words: Sequence[Token], at: int) -> float | None:
+    """Return how many sticks of a size the machine has, as in `4 x 16 GB`; None where nothing tells."""
     if at < 2 or words[at - 1].text not in _X or not words[at - 2].is_number:
-        return 1.0
-    return value(words[at - 2].text) or 1.0
+        return None
+    return value(words[at - 2].text)
 
 
 def _on_the_right(reading: Reading, at: int, end: int) -> tuple[str, str] | None:
@@ -175,20 +175,17 @@ def _behind(words: Sequence[Token], place: int) -> int:
 
 def _on_the_left(reading: Reading, at: int) -> tuple[str, str] | None:
     words = reading.words
-    for place in range(at - 1, max(-1, at - 13), -1):
+    begin = at - 1 if _sticks(words, at) is None else at - 3
+    for place in range(begin, max(-1, at - 13), -1):
         one = reading.phrase_at(place)
         if one is not None and (subject := _subject(reading, one, one.start - 1)):
             return subject, "left"
         if reading.has(place, *_ON_THE_WAY):
             continue
-        word = words[place]
-        if word.text in _X and place and words[place - 1].is_number:
-            continue
-        if word.is_number and word.text not in _AHEAD and place + 1 < at and words[place + 1].text in _X:
-            continue
-        if word.text not in _AHEAD and not word.text.endswith("ly"):
+        word = words[place].text
+        if word not in _AHEAD and not word.endswith("ly"):
             return None
-        if word.text in _UNITS and place and words[place - 1].is_number:
+        if word in _UNITS and place and words[place - 1].is_number:
             return None
     return None
 
