@@ -20,7 +20,7 @@ _GUESS = 6.0
 """How much more disk than guessed a node should have. Of 28 research artifacts whose authors state their disk, a
 quarter take more than 4 times the guess of 64 GB, and an eighth more than 6 times."""
 _CRAMPED = 1.5
-"""What a node with less than that counts as wasted: it is taken where others are half again as large, or cost more."""
+"""What a node with less than that counts as wasted, in doublings: it comes behind others of twice its size."""
 
 VENDORS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
