@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from fnmatch import translate
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from envagent.catalog import gpus
 from envagent.repository.conclusions import amounts, model, systems
 from envagent.repository.conclusions.evidence import evidence
 from envagent.repository.facts import CudaSign, Facts, GpuSign, Package, Said, Scope, Spot, Vendor
-from envagent.repository.knowledge import table
+from envagent.repository.knowledge import rows_by_name
 from envagent.repository.readers.targets import cuda_version
 from envagent.repository.results import Evidence
 
@@ -28,7 +26,6 @@ _SUBJECTS = frozenset(("gpu", "purpose", "cpu_will_do", "vram"))
 _ENOUGH = -0.3
 _FOR_OPTIONAL = -2.5
 _FIRM = ("need.main", "listed.main", "takes.main")
-_ASKING = frozenset(("need", "listed", "recommend"))
 _AGAINST = frozenset(("denied.main", "optional.main", "cpu.main"))
 _WITHOUT = frozenset(("cpu.main", "cpu.guide", "denied.main", "denied.guide", "tests-"))
 _OF_MANIFESTS = ("dependency+", "container+", "sources+", "command+")
@@ -56,7 +53,7 @@ def conclude(facts: Facts) -> GpuConclusion:
     total = model.score("gpu", gpu_features(signs, said))
     # A board that is named first brings its GPU.
     board = any(s.subject == "special.jetson" and "early" in s.features for s in facts.said)
-    firm = any(s.tier == "main" and s.stance in _ASKING for s in said)
+    firm = any(s.tier == "main" and s.stance in systems.ASKED for s in said)
     required = (total > _ENOUGH or board) and (firm or not systems.other_chip(facts))
     optional = not required and (total > _FOR_OPTIONAL or any(s.kind == "optional" for s in signs))
     models = [s for s in facts.said if s.subject == "gpu_model" and s.tier != "side"]
@@ -198,16 +195,11 @@ def _weights(package: Package) -> list[tuple[float, Vendor | None, str]]:
         found.append((2.5, "nvidia", "is wanted with its CUDA extra"))
     elif "cpu" in package.extras:
         return [(-1.0, None, "is wanted with its CPU extra")]
-    for names, row in _known():
+    for names, row in rows_by_name("packages", "gpu"):
         if names.fullmatch(package.name):
             found.append((row["weight"], row.get("vendor"), row["why"]))
             break
     return found
-
-
-@cache
-def _known() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
-    return [(re.compile("|".join(map(translate, row["names"]))), row) for row in table("packages")["gpu"]]
 
 
 def _cuda(facts: Facts) -> CudaSign | None:

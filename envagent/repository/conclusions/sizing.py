@@ -8,15 +8,11 @@ Must not: lower or change a requirement.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
-from fnmatch import translate
-from functools import cache
-from typing import Any
 
 from envagent.repository.facts import Facts, Scope
-from envagent.repository.knowledge import table
+from envagent.repository.knowledge import rows_by_name, table
 from envagent.repository.languages import Survey
 from envagent.repository.results import Requirements, Sizing
 
@@ -49,7 +45,7 @@ def size(requirements: Requirements, facts: Facts, listing: Survey) -> Sizing:
     need = _Need(*_LEAST, [])
     _languages(need, listing, on_gpus=requirements.gpu_required)
     everything, installed = _names(facts, None), _names(facts, _installed(listing))
-    for pattern, row in _dependencies():
+    for pattern, row in rows_by_name("builds", "dependencies"):
         if any(pattern.fullmatch(name) for name in (everything if row.get("anywhere") else installed)):
             need.at_least(row["cores"], row["ram"], row["disk"], row["why"])
     if any(s.subject == "research" and s.tier == "main" for s in facts.said):
@@ -107,11 +103,6 @@ def _names(facts: Facts, scopes: tuple[Scope, ...] | None) -> set[str]:
     return {
         f"{p.name}+cpu" if p.local == "cpu" else p.name for p in facts.packages if scopes is None or p.scope in scopes
     }
-
-
-@cache
-def _dependencies() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
-    return [(re.compile("|".join(map(translate, row["names"]))), row) for row in table("builds")["dependencies"]]
 
 
 def _gpu_memory(requirements: Requirements, facts: Facts, need: _Need, usual: int) -> int:

@@ -27,7 +27,8 @@ _FIRM = 0.5
 _OTHERS = frozenset(("centos", "rhel", "rocky", "almalinux", "debian", "fedora", "opensuse"))
 _DISTRIBUTIONS = _OTHERS | {"ubuntu", "kernel"}
 
-_ASKED = frozenset(("need", "listed", "recommend"))
+ASKED = frozenset(("need", "listed", "recommend"))
+"""The stances of what the machine should have."""
 _IN_PASSING = frozenset(("optional", "aside", "named"))
 _SPECIAL_ENOUGH = 0.39
 _CPU = "cpu: "
@@ -69,7 +70,7 @@ def _systems(facts: Facts) -> list[SystemSign]:
     """Return what manifests and sentences name, each with the probability that the machine must have it."""
     found = [replace(sign, weight=sign.weight / 2) for sign in facts.systems]
     others = any(s.subject in _OTHERS for s in facts.said)
-    asked = any(s.subject == "ubuntu" and s.tier == "main" and s.stance in _ASKED for s in facts.said)
+    asked = any(s.subject == "ubuntu" and s.tier == "main" and s.stance in ASKED for s in facts.said)
     for said in facts.said:
         distribution = said.subject
         if distribution not in _DISTRIBUTIONS or not isinstance(said.value, tuple):
